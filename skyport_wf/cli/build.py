@@ -1,0 +1,29 @@
+"""`skyport-wf build NAME`."""
+
+import argparse
+
+from skyport_wf.cli.arguments import add_image_list, add_record
+from skyport_wf.cli.messages import build_output
+from skyport_wf.cli.outcome import Outcome, short_id
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", metavar="NAME", help="REPO:TAG of an image of the list")
+    add_image_list(parser)
+    add_record(parser, "the build record")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Build the image, or find that it is published, and write the build record."""
+    from skyport_wf.images_yaml import read_image_list
+    from skyport_wf.record_files import write_record
+    from skyport_wf.steps.build import build
+
+    images = read_image_list(args.images)
+    record = build(images.find(args.name), images, args.images.parent, output=build_output(args))
+    write_record(args.record, record)
+    if record.published:
+        return Outcome(record, f"{record.name} is published already, on node {record.published}")
+    made = f" is image {short_id(record.image)}" if record.image else f" is in {record.archive}"
+    return Outcome(record, f"{record.name}{made}")

@@ -1,0 +1,22 @@
+"""`skyport-wf doctor`."""
+
+import argparse
+
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, read_settings
+from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import EXIT_DONE, EXIT_FAILED
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Check everything that publishing needs, and say what to do about what is wrong."""
+    from skyport_wf.steps.doctor import examine
+
+    findings = list(examine(read_settings(args), DEFAULT_RESULTS))
+    text = "\n".join(f"{'ok' if finding.ok else 'WRONG':5}  {finding.what}: {finding.detail}" for finding in findings)
+    code = EXIT_DONE if all(finding.ok for finding in findings) else EXIT_FAILED
+    return Outcome({"findings": findings}, text, code)

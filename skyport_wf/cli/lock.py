@@ -1,0 +1,23 @@
+"""`skyport-wf lock`."""
+
+import argparse
+from pathlib import Path
+
+from skyport_wf.cli.outcome import Outcome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("receipts", type=Path, nargs="+", metavar="RECEIPT", help="receipts of published images")
+    parser.add_argument("--lock", type=Path, required=True, metavar="FILE", help="the lock file")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Write a lock file with the entries of these receipts, and no others."""
+    from skyport_wf.receipts import merge_into_lock
+    from skyport_wf.record_files import read_record, write_record
+    from skyport_wf.records import Receipt
+
+    lock = merge_into_lock(None, [read_record(path, Receipt) for path in args.receipts])
+    write_record(args.lock, lock)
+    return Outcome(lock, f"{args.lock} holds {len(lock.images)} images")

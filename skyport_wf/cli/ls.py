@@ -1,0 +1,44 @@
+"""`skyport-wf ls`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from skyport_wf.cli.arguments import add_image_list, read_settings
+from skyport_wf.cli.outcome import Outcome, human_size, short_id, table
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.node import Node
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("repository", nargs="?", metavar="REPO", help="only this repository's images")
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """List the images that the Shock has, newest first."""
+    from skyport_wf.awe import IMAGE_TYPE
+    from skyport_wf.steps.connect import open_shock
+
+    query = {"type": IMAGE_TYPE} | ({"repository": args.repository} if args.repository else {})
+    nodes = open_shock(read_settings(args)).query(query)
+    images = [_describe(node) for node in nodes]
+    rows = [
+        (image["name"], short_id(str(image["image_id"])), human_size(node.file.size), node.created_on[:19], node.id)
+        for image, node in zip(images, nodes, strict=True)
+    ]
+    return Outcome({"images": images}, table(("IMAGE", "IMAGE ID", "SIZE", "CREATED", "NODE"), rows))
+
+
+def _describe(node: Node) -> dict[str, object]:
+    attributes = node.attributes or {}
+    return {
+        "name": attributes.get("name"),
+        "image_id": attributes.get("id"),
+        "size": node.file.size,
+        "created_on": node.created_on,
+        "node": node.id,
+    }

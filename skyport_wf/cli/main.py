@@ -1,0 +1,113 @@
+"""The command `skyport-wf`: finds the verb, runs it, and turns every ending into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from skyport_wf import __version__
+from skyport_wf.cli.messages import report_error, start_logging
+from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError
+
+VERBS = {
+    "init": "write an image list to start from",
+    "build": "step 1: build an image, or find that it is published",
+    "save": "step 2: write the image to a canonical archive",
+    "upload": "step 3: send the archive to Shock, hidden",
+    "register": "step 4: publish the upload under its name",
+    "publish": "all four steps as one stream",
+    "plan": "what there is to build, for workflow engines",
+    "lock": "write the lock file from receipts",
+    "status": "what is published, and what would be done",
+    "verify": "compare Shock with the lock file",
+    "resolve": "which node an AWE worker gets for a name",
+    "ls": "list the images that a Shock has",
+    "pull": "load a published image into the engine",
+    "retire": "take the name off a published image",
+    "serve": "serve the embedded Shock over HTTP",
+    "user": "manage the embedded Shock's users",
+    "gc": "find and remove what crashes left in the embedded Shock",
+    "doctor": "check engine, Shock, token and disk space",
+}
+"""The verbs, and what each does in a line. Each is a module of this folder, imported when it is asked for."""
+
+_REPORT = "This is a bug of skyport-wf. Please report it with the lines above; they hold no token."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code. The table of codes is in the user guide."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    args = _parser(arguments).parse_args(arguments)
+    signal.signal(signal.SIGTERM, _end_cleanly)
+    try:
+        start_logging(args)
+        outcome: Outcome = importlib.import_module(f"skyport_wf.cli.{args.verb}").run(args)
+        outcome.write(as_json=args.json)
+    except SkyportError as error:
+        return _fail(str(error), error.exit_code, args)
+    except KeyboardInterrupt:
+        return _fail("interrupted", EXIT_INTERRUPTED, args)
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception:
+        return _fail(f"{traceback.format_exc()}{_REPORT}", EXIT_BUG, args)
+    return outcome.exit_code
+
+
+def _fail(message: str, code: int, args: argparse.Namespace) -> int:
+    report_error(message)
+    if args.json:
+        Outcome({"error": message, "exit_code": code}, "").write(as_json=True)
+    return code
+
+
+def _end_cleanly(number: int, _: object) -> NoReturn:
+    """Let `finally` and `with` do their work when a workflow engine ends the command."""
+    raise SystemExit(128 + number)
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a parser that knows every verb's name, and the arguments of the one that is asked for."""
+    everywhere = _options(argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        prog="skyport-wf",
+        description="Publish Docker images to Shock: build, save, upload, register.",
+        epilog="`skyport-wf VERB --help` tells more.",
+        parents=[_options(None)],
+    )
+    parser.add_argument("--version", action="version", version=f"skyport-wf {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    for verb, line in VERBS.items():
+        verb_parser = verbs.add_parser(
+            verb, help=line, description=line[0].upper() + line[1:] + ".", parents=[everywhere]
+        )
+        if verb == asked:
+            importlib.import_module(f"skyport_wf.cli.{verb}").add_arguments(verb_parser)
+    return parser
+
+
+def _options(default: object) -> argparse.ArgumentParser:
+    """Return the options that every verb has; they may stand before the verb or behind it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--json", action="store_true", default=default, help="print one JSON document")
+    parser.add_argument("--quiet", "-q", action="store_true", default=default, help="print errors only")
+    parser.add_argument("--verbose", "-v", action="store_true", default=default, help="say more of what is done")
+    parser.add_argument(
+        "--log", default=default, metavar="FILE", help="write messages to FILE; errors go to stderr too"
+    )
+    parser.add_argument("--no-progress", action="store_true", default=default, help="show no progress bars")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

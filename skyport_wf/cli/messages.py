@@ -1,0 +1,57 @@
+"""Messages for people: on stderr, or in the file that `--log` names; errors in both."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from skyport_wf.errors import UsageError
+
+_stream: TextIO = sys.stderr
+"""Where messages go; a command line has one such place, chosen once."""
+
+
+def start_logging(args: argparse.Namespace) -> None:
+    """Let the package's log messages go where the command line says.
+
+    Raises UsageError if the log file cannot be written.
+    """
+    global _stream  # noqa: PLW0603 - see there
+    _stream = _open(args)
+    handler = logging.StreamHandler(_stream)
+    handler.setFormatter(logging.Formatter("skyport-wf: %(message)s"))
+    log = logging.getLogger("skyport_wf")
+    log.handlers = [handler]
+    log.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
+    log.propagate = False
+
+
+def report_error(message: str) -> None:
+    """Show what the command failed with, on stderr and in the log file if there is one."""
+    print(f"skyport-wf: {message}", file=sys.stderr)
+    if _stream is not sys.stderr:
+        print(f"skyport-wf: {message}", file=_stream, flush=True)
+
+
+def build_output(args: argparse.Namespace) -> Callable[[str], None]:
+    """Return what shows the text that a build prints, where log messages go too."""
+
+    def show(text: str) -> None:
+        if not args.quiet:
+            _stream.write(text)
+            _stream.flush()
+
+    return show
+
+
+def _open(args: argparse.Namespace) -> TextIO:
+    if not args.log:
+        return sys.stderr
+    path = Path(args.log)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write the log file {path}: {error.strerror}") from error

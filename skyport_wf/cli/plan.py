@@ -1,0 +1,21 @@
+"""`skyport-wf plan`."""
+
+import argparse
+
+from skyport_wf.cli.arguments import add_image_list
+from skyport_wf.cli.outcome import Outcome, table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Say what there is to build, from the files alone: neither the engine nor Shock is asked."""
+    from skyport_wf.images_yaml import read_image_list
+    from skyport_wf.steps.plan import plan_images
+
+    planned = plan_images(read_image_list(args.images), args.images.parent)
+    rows = [(image.name, image.source, ", ".join(image.needs) or "-", image.digest[7:19]) for image in planned]
+    return Outcome({"images": planned}, table(("IMAGE", "SOURCE", "NEEDS", "DIGEST"), rows))

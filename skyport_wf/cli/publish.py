@@ -1,0 +1,71 @@
+"""`skyport-wf publish`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, progress_bar
+from skyport_wf.cli.messages import build_output
+from skyport_wf.cli.outcome import Outcome, human_size, table
+from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
+
+if TYPE_CHECKING:
+    from skyport_wf.spec import ImageList, ImageSpec
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="REPO:TAG of images of the list")
+    parser.add_argument("--all", action="store_true", help="publish every image of the list")
+    add_image_list(parser)
+    parser.add_argument("--private", action="store_true", help="let only the owner read the images")
+    parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and send nothing")
+    parser.add_argument(
+        "--results", type=Path, default=DEFAULT_RESULTS, metavar="DIR", help="where receipts go (default: %(default)s)"
+    )
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Publish the images, each after those that it is built on, and write receipts and lock file as it goes."""
+    from skyport_wf.images_yaml import read_image_list
+    from skyport_wf.steps.publish import private
+
+    images = read_image_list(args.images)
+    chosen = _choose(args, private(images) if args.private else images)
+    images = private(images) if args.private else images
+    return _rehearse(chosen, images, args) if args.dry_run else _publish(chosen, images, args)
+
+
+def _choose(args: argparse.Namespace, images: ImageList) -> list[ImageSpec]:
+    """Return the images that are asked for, in building order."""
+    from skyport_wf.steps.plan import order_images
+
+    if args.all == bool(args.names):
+        raise UsageError("name the images to publish, or give --all")
+    names = {images.find(name).name for name in args.names}
+    return [image for image in order_images(images, args.images.parent) if args.all or image.name in names]
+
+
+def _publish(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:
+    from skyport_wf.steps.publish import publish, record_publication
+
+    lock = args.lock or args.images.parent / "images.lock.json"
+    receipts = []
+    for image in chosen:
+        with progress_bar(args, f"publish {image.name}") as progress:
+            receipt = publish(image, images, args.images.parent, output=build_output(args), progress=progress)
+        record_publication([receipt], images, results=args.results, lock=lock)
+        receipts.append(receipt)
+    rows = [(receipt.name, human_size(receipt.size), receipt.download_url) for receipt in receipts]
+    return Outcome({"published": receipts}, table(("IMAGE", "SIZE", "DOWNLOAD"), rows))
+
+
+def _rehearse(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:
+    from skyport_wf.steps.status import FAILING, read_status
+
+    rows = [read_status(image, images, args.images.parent) for image in chosen]
+    code = EXIT_FAILED if any(row.state in FAILING for row in rows) else EXIT_DONE
+    return Outcome({"dry_run": rows}, table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows]), code)

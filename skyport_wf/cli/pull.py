@@ -1,0 +1,25 @@
+"""`skyport-wf pull NAME`."""
+
+import argparse
+
+from skyport_wf.cli.arguments import add_image_list, progress_bar, read_settings
+from skyport_wf.cli.outcome import Outcome, human_size, short_id
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", metavar="NAME", help="REPO[:TAG], as an AWE task names it")
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Load the image that an AWE worker would get into the engine, and tag it."""
+    from skyport_wf.steps.connect import open_shock
+    from skyport_wf.steps.pull import pull
+
+    with progress_bar(args, f"pull {args.name}") as progress:
+        pulled = pull(open_shock(read_settings(args)), args.name, progress=progress)
+    how = (
+        f"{human_size(pulled.downloaded)} loaded from node {pulled.node}" if pulled.downloaded else "the engine had it"
+    )
+    return Outcome(pulled, f"{pulled.name} is image {short_id(pulled.image_id)} ({how})")

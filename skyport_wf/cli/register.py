@@ -1,0 +1,24 @@
+"""`skyport-wf register upload.json`."""
+
+import argparse
+from pathlib import Path
+
+from skyport_wf.cli.arguments import add_record
+from skyport_wf.cli.outcome import Outcome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("upload", type=Path, metavar="UPLOAD", help="the upload record")
+    add_record(parser, "the receipt")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Publish the upload and write its receipt."""
+    from skyport_wf.record_files import read_record, write_record
+    from skyport_wf.records import UploadRecord
+    from skyport_wf.steps.register import register
+
+    receipt = register(read_record(args.upload, UploadRecord))
+    write_record(args.record, receipt)
+    return Outcome(receipt, f"{receipt.name} is published, readable by {receipt.readable_by}: {receipt.download_url}")

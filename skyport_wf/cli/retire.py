@@ -1,0 +1,23 @@
+"""`skyport-wf retire NAME`."""
+
+import argparse
+
+from skyport_wf.cli.arguments import add_image_list, read_settings
+from skyport_wf.cli.outcome import Outcome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", metavar="NAME", help="REPO:TAG")
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Take the name off a published image; its node stays, for those who know its id."""
+    from skyport_wf.reference import parse_reference
+    from skyport_wf.steps.connect import open_shock
+    from skyport_wf.steps.retire import retire
+
+    name = str(parse_reference(args.name))
+    nodes = retire(open_shock(read_settings(args)), name)
+    return Outcome({"name": name, "retired": nodes}, f"{name} is retired (node {', '.join(nodes)})")

@@ -1,0 +1,37 @@
+"""`skyport-wf status`."""
+
+import argparse
+
+from skyport_wf.cli.arguments import add_image_list
+from skyport_wf.cli.outcome import Outcome, human_size, short_id, table
+from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Say what is published of the list, and what publishing the rest would do."""
+    from skyport_wf.images_yaml import read_image_list
+    from skyport_wf.steps.connect import shock_url
+    from skyport_wf.steps.status import read_status
+
+    images = read_image_list(args.images)
+    url = shock_url(images.shock)
+    statuses = [read_status(image, images, args.images.parent) for image in images.images]
+    rows = [
+        (
+            status.name,
+            status.state,
+            short_id(status.image_id or "") or "-",
+            human_size(status.size) if status.size is not None else "-",
+            status.node or "-",
+        )
+        for status in statuses
+    ]
+    text = f"Shock: {url}\n\n" + table(("IMAGE", "STATE", "IMAGE ID", "SIZE", "NODE"), rows)
+    todo = [f"{status.name}: publishing it would {status.next}" for status in statuses if status.state != "published"]
+    code = EXIT_DIFFERENCE if todo else EXIT_DONE
+    return Outcome({"shock": url, "images": statuses}, "\n".join((text, *(["", *todo] if todo else []))), code)

@@ -1,0 +1,27 @@
+"""`skyport-wf upload save.json`."""
+
+import argparse
+from pathlib import Path
+
+from skyport_wf.cli.arguments import add_record, progress_bar
+from skyport_wf.cli.outcome import Outcome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("save", type=Path, metavar="SAVE", help="the save record")
+    add_record(parser, "the upload record")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Send the archive, and write the upload record."""
+    from skyport_wf.record_files import read_record, write_record
+    from skyport_wf.records import SaveRecord
+    from skyport_wf.steps.upload import upload
+
+    save = read_record(args.save, SaveRecord)
+    size = save.saved.digests.size if save.saved else None
+    with progress_bar(args, f"upload {save.build.name}", size) as progress:
+        record = upload(save, record_folder=args.save.parent, progress=progress)
+    write_record(args.record, record)
+    return Outcome(record, f"{save.build.name} is on node {record.node} of {record.url}")

@@ -1,0 +1,49 @@
+"""`skyport-wf verify`."""
+
+import argparse
+from pathlib import Path
+
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, read_settings
+from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_image_list(parser)
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
+    parser.add_argument(
+        "--remove-stale",
+        action="store_true",
+        help="remove the receipts of images that differ, so that they are made anew",
+    )
+    parser.add_argument(
+        "--results", type=Path, default=DEFAULT_RESULTS, metavar="DIR", help="where receipts are (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Compare what Shock holds with the lock file."""
+    from skyport_wf.record_files import read_record
+    from skyport_wf.records import LockFile
+    from skyport_wf.steps.connect import open_shock, shock_url
+    from skyport_wf.steps.verify import verify
+
+    settings = read_settings(args)
+    lock = read_record(args.lock or args.images.parent / "images.lock.json", LockFile)
+    found = list(verify(lock, open_shock(settings), shock_url(settings)))
+    removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
+    rows = [(image.name, "ok" if image.ok else "DIFFERS", image.detail) for image in found]
+    code = EXIT_DONE if all(image.ok for image in found) else EXIT_DIFFERENCE
+    text = "\n".join((table(("IMAGE", "", "DETAIL"), rows), *(f"removed the records in {path}" for path in removed)))
+    return Outcome({"images": found, "removed": removed}, text, code)
+
+
+def _remove_receipts(results: Path, name: str) -> str:
+    """Remove all records of the image: any of them would make a workflow engine think that its step is done."""
+    from skyport_wf.reference import parse_reference
+
+    folder = results / parse_reference(name).key
+    for record in ("build.json", "save.json", "upload.json", "receipt.json"):
+        (folder / record).unlink(missing_ok=True)
+    return str(folder)

@@ -1,0 +1,107 @@
+"""Reaching the engine that `DOCKER_HOST` names, and putting its failures into words."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.errors import EngineError, TemporaryError, UsageError
+from skyport_wf.records import EngineVersion
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_log = logging.getLogger(__name__)
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+_CONNECT_ATTEMPTS = 3
+
+
+def engine_address() -> str:
+    """Return where the engine is expected: `DOCKER_HOST` as docker reads it, or the default socket."""
+    return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
+
+
+def connect() -> APIClient:
+    """Return a connection to the engine that answers at `engine_address()`.
+
+    Requests have no time limit: a build step or an export may be silent for many minutes.
+    Raises TemporaryError if no engine answers after a few attempts, UsageError for an address that is none.
+    """
+    import tenacity
+
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TemporaryError),
+        stop=tenacity.stop_after_attempt(_CONNECT_ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
+        before_sleep=lambda state: _log.info("no Docker engine answers at %s yet, asking again", engine_address()),
+        reraise=True,
+    )
+    return attempts(_connect_once)
+
+
+def _connect_once() -> APIClient:
+    import docker
+    from docker.errors import DockerException, TLSParameterError
+    from docker.utils import kwargs_from_env
+
+    try:
+        client = docker.APIClient(version="auto", **kwargs_from_env())
+        client.timeout = None  # type: ignore[assignment]  # requests takes None for "no limit"
+    except (TLSParameterError, ValueError) as error:
+        raise UsageError(f"the engine's address in DOCKER_HOST cannot be used: {error}") from error
+    except DockerException as error:
+        if "Invalid bind address" in str(error) or ("protocol" in str(error).lower() and "host" in str(error).lower()):
+            raise UsageError(f"DOCKER_HOST={engine_address()!r} is not an engine's address: {error}") from error
+        raise TemporaryError(
+            f"no Docker engine answers at {engine_address()}: {_innermost(error)}. "
+            "Start it, or set DOCKER_HOST; `skyport-wf doctor` checks it."
+        ) from error
+    return client
+
+
+@contextmanager
+def engine_errors(doing: str) -> Iterator[None]:
+    """Turn what the package `docker` raises into errors of ours.
+
+    doing: what was asked of the engine, such as `saving debian:bookworm`.
+    Raises EngineError if the engine refused, TemporaryError if it went away.
+    """
+    import requests
+    import urllib3
+    from docker.errors import APIError, DockerException
+
+    try:
+        yield
+    except APIError as error:
+        raise EngineError(f"the engine failed at {doing}: {error.explanation or error}") from error
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        raise TemporaryError(
+            f"the engine at {engine_address()} went away at {doing}: {_innermost(error)}. "
+            "Run the command again when it is back."
+        ) from error
+    except (DockerException, requests.RequestException) as error:
+        raise EngineError(f"the engine failed at {doing}: {error}") from error
+
+
+def read_version(client: APIClient) -> EngineVersion:
+    """Return what the engine says of itself, in the words that `docker_version` of the attributes has."""
+    with engine_errors("telling its version"):
+        return msgspec.convert(client.version(), EngineVersion, strict=False)
+
+
+def has_bridge(client: APIClient) -> bool:
+    """Return whether the engine can give containers a network of their own."""
+    with engine_errors("listing its networks"):
+        return any(network["Driver"] == "bridge" for network in client.networks())
+
+
+def _innermost(error: BaseException) -> str:
+    """Return the reason at the bottom of a chain of exceptions, such as `Connection refused`."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,54 @@
+"""What can go wrong, and the exit code that says so to a shell or a workflow engine.
+
+A message says what happened, to which thing, and what to do next.
+"""
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DIFFERENCE = 3
+"""A check (`status`, `verify`, ...) ran and found a difference: not an error, so no exception has it."""
+EXIT_BUG = 70
+"""EX_SOFTWARE of sysexits.h."""
+EXIT_TEMPORARY = 75
+"""EX_TEMPFAIL of sysexits.h: running the same command again may work."""
+EXIT_INTERRUPTED = 130
+"""What a shell reports for a program that ended by SIGINT."""
+
+
+class SkyportError(Exception):
+    """Something failed for a reason that the user can understand; ends with exit code 1."""
+
+    exit_code = EXIT_FAILED
+
+
+class UsageError(SkyportError):
+    """The command line, `images.yaml` or a setting is wrong; ends with exit code 2."""
+
+    exit_code = EXIT_USAGE
+
+
+class TemporaryError(SkyportError):
+    """The engine or Shock could not be reached after all retries; ends with exit code 75."""
+
+    exit_code = EXIT_TEMPORARY
+
+
+class ArchiveError(SkyportError):
+    """A file is not a Docker archive that can be published."""
+
+
+class BuildError(SkyportError):
+    """The engine could not build the image."""
+
+
+class EngineError(SkyportError):
+    """The Docker engine refused what it was asked to do."""
+
+
+class ShockError(SkyportError):
+    """A Shock server refused what it was asked to do, or answered something else than Shock does."""
+
+
+class AlreadyPublishedError(SkyportError):
+    """The name is taken on Shock, by another image or by another user."""

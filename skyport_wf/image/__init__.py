@@ -1,0 +1,1 @@
+"""What an image is made of: archives, build contexts and Dockerfiles, without an engine."""

@@ -1,0 +1,152 @@
+"""The build context: the files that a Dockerfile may copy from, their digest, and the tar that carries them.
+
+`.dockerignore` is obeyed as the docker command does, by the patterns of the package `docker`.
+"""
+
+import hashlib
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from skyport_wf.errors import SkyportError
+
+_PIECE = 1 << 20
+_OUTSIDE_NAME = ".skyport-wf.Dockerfile"
+"""What a Dockerfile that is not in its context is called inside the tar; hidden from `COPY` by .dockerignore."""
+
+
+class BuildContext(msgspec.Struct, frozen=True):
+    """A folder and the Dockerfile that is built with it."""
+
+    root: Path
+    dockerfile: Path
+
+    @property
+    def dockerfile_inside(self) -> str | None:
+        """The Dockerfile's path below the root, with `/`; None if it lies elsewhere."""
+        try:
+            return self.dockerfile.resolve().relative_to(self.root.resolve()).as_posix()
+        except ValueError:
+            return None
+
+    @property
+    def dockerfile_name(self) -> str:
+        """What the engine is told to build."""
+        return self.dockerfile_inside or _OUTSIDE_NAME
+
+
+def list_context(context: BuildContext) -> list[str]:
+    """Return the sorted paths, below the root, of everything that a `COPY` could see.
+
+    Raises SkyportError if a folder cannot be read.
+    """
+    if not context.root.is_dir():
+        raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
+    patterns = _ignore_patterns(context)
+    paths = _walk_all(context.root) if not patterns else _walk_some(context, patterns)
+    return sorted(path for path in paths if not stat.S_ISSOCK((context.root / path).lstat().st_mode))
+
+
+def digest_context(context: BuildContext) -> str:
+    """Return `sha256:` and a SHA-256 over names, modes and contents of the build context.
+
+    Times and owners are left out: the engine does not look at them when it decides whether a cached
+    layer still holds, so touching a file changes nothing.
+    Raises SkyportError, naming the file, for one that cannot be read or sent.
+    """
+    whole = hashlib.sha256()
+    for path in list_context(context):
+        entry = context.root / path
+        mode = entry.lstat().st_mode
+        fields = (stat.filemode(mode)[0], f"{stat.S_IMODE(mode):o}", path, _content_digest(entry, mode))
+        whole.update(b"".join(len(text).to_bytes(4) + text for text in map(os.fsencode, fields)))
+    return "sha256:" + whole.hexdigest()
+
+
+def write_context(context: BuildContext, target: IO[bytes]) -> None:
+    """Write the context to `target` as the tar that the engine's build takes.
+
+    Everything belongs to root in it, as with the docker command.
+    Raises SkyportError, naming the file, for one that cannot be read.
+    """
+    paths = list_context(context)
+    inside = context.dockerfile_inside
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        for path in paths:
+            _add(tar, context.root / path, path)
+        if inside not in paths:
+            _add(tar, context.dockerfile.resolve(), context.dockerfile_name)
+            # The engine reads these lines too, and takes away what they name before any COPY.
+            _add_text(tar, ".dockerignore", "\n".join((*_ignore_patterns(context), context.dockerfile_name, "")))
+
+
+def _walk_all(root: Path) -> Iterator[str]:
+    def stop(error: OSError) -> None:
+        raise SkyportError(f"cannot read the build context: {error}") from error
+
+    for folder, folders, files in os.walk(root, onerror=stop):
+        for name in (*folders, *files):
+            yield os.path.relpath(Path(folder) / name, root)
+
+
+def _walk_some(context: BuildContext, patterns: list[str]) -> set[str]:
+    from docker.utils.build import PatternMatcher
+
+    return set(PatternMatcher(patterns).walk(str(context.root)))
+
+
+def _ignore_patterns(context: BuildContext) -> list[str]:
+    """Return the lines of the Dockerfile's own `.dockerignore`, or else the context's."""
+    own = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
+    for path in (own, context.root / ".dockerignore"):
+        try:
+            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            raise SkyportError(f"cannot read {path}: {error}") from error
+        return [line for line in lines if line and not line.startswith("#")]
+    return []
+
+
+def _content_digest(entry: Path, mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return os.readlink(entry)
+    if stat.S_ISDIR(mode):
+        return ""
+    if not stat.S_ISREG(mode):
+        raise SkyportError(f"the build context holds {entry}, a device or pipe. Remove it or name it in .dockerignore.")
+    try:
+        with entry.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SkyportError(f"cannot read {entry} of the build context: {error.strerror}") from error
+
+
+def _add(tar: tarfile.TarFile, entry: Path, name: str) -> None:
+    try:
+        info = tar.gettarinfo(entry, arcname=name)
+        info.uid = info.gid = 0
+        info.uname = info.gname = ""
+        info.mtime = int(info.mtime)
+        if not info.isreg():
+            tar.addfile(info)
+            return
+        with entry.open("rb") as file:
+            tar.addfile(info, file)
+    except OSError as error:
+        raise SkyportError(f"cannot read {entry} of the build context: {error}") from error
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    from io import BytesIO
+
+    content = text.encode()
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, BytesIO(content))

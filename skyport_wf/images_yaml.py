@@ -1,0 +1,140 @@
+"""Reading `images.yaml`, and saying what is wrong with it: which line, which field, what is allowed."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.spec import SOURCES, ImageList, ImageSpec, ShockSettings, Snapshot, check_shock_url
+from skyport_wf.yaml_document import YamlDocument, parse_yaml
+
+_NOT_YET = ("snapshot", "container", "flatten", "base")
+_ONLY_OF_A_BUILD = (
+    "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels",
+)  # fmt: skip
+_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
+_ANY_KEY = "[...]"
+"""How msgspec names a value of a free mapping, such as one of the build arguments."""
+
+
+def read_image_list(path: Path) -> ImageList:
+    """Return the image list in the file `path`.
+
+    Raises UsageError, with the line and the field, if it cannot be read or is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no {path}. `skyport-wf init` writes one, or name another with --images.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    return parse_image_list(text, name=str(path))
+
+
+def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
+    """Return the image list that `text` spells; `name` is what messages call it.
+
+    Raises UsageError, with the line and the field, if anything is wrong.
+    """
+    document = parse_yaml(text, name=name)
+    try:
+        images = msgspec.convert(document.value, ImageList)
+    except msgspec.ValidationError as error:
+        raise _explain(error, document, name) from error
+    _check(images, document, name)
+    return images
+
+
+def _check(images: ImageList, document: YamlDocument, name: str) -> None:
+    """Raise UsageError for what the types alone cannot say."""
+    taken: dict[str, tuple[str, int]] = {}
+    for index, image in enumerate(images.images):
+        path = f"$.images[{index}]"
+        line = document.line_of(f"{path}.name")
+        try:
+            key = image.reference.key
+        except UsageError as error:
+            raise UsageError(f"{name}, line {line}, field name: {error}") from error
+        if key in taken:
+            other, first = taken[key]
+            what = "stands" if other == image.name else f"makes the same file name {key!r} as {other!r}, which stands"
+            raise UsageError(f"{name}, line {line}, field name: {image.name!r} {what} on line {first} already")
+        taken[key] = (image.name, line)
+        _check_fields(image, path, document, name)
+    line = document.line_of("$.shock.url")
+    check_shock_url(images.shock.url, where=f"{name}, line {line}, field url")
+
+
+def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str) -> None:
+    if len(image.sources) != 1:
+        said = f"has {' and '.join(image.sources)}" if image.sources else "says nothing of where it comes from"
+        line = document.line_of(path)
+        raise UsageError(f"{name}, line {line}, image {image.name}: {said}. Give exactly one of {', '.join(SOURCES)}.")
+
+    def refuse(field: str, why: str) -> UsageError:
+        return UsageError(f"{name}, line {document.line_of(f'{path}.{field}')}, field {field}: {why}")
+
+    for field in _NOT_YET:
+        if getattr(image, field):
+            raise refuse(field, "not supported by this version yet")
+    for field in _ONLY_OF_A_BUILD:
+        if getattr(image, field) and image.source != "dockerfile":
+            why = f"only an image with a `dockerfile` is built, {image.name} has `{image.source}`. Remove the field."
+            raise refuse(field, why)
+    if image.dockerfile and "://" in image.dockerfile:
+        raise refuse("dockerfile", "an address is not supported by this version yet")
+
+
+def _explain(error: msgspec.ValidationError, document: YamlDocument, name: str) -> UsageError:
+    """Return a message of ours for one of msgspec's."""
+    problem, _, path = str(error).partition(" - at `")
+    path = path.rstrip("`") or "$"
+    if unknown := _UNKNOWN_FIELD.match(problem):
+        return _explain_unknown_field(unknown["field"], path, document, name)
+    if path.endswith(_ANY_KEY):
+        path = _first_that_is_not_text(document.value, path.removesuffix(_ANY_KEY))
+    field = path.rpartition(".")[2].removeprefix("$") or "the file"
+    hint = ""
+    if problem.startswith("Expected `str") and document.texts.get(path):
+        hint = f'. Quote it: "{document.texts[path]}"'
+    line = document.line_of(path)
+    return UsageError(f"{name}, line {line}, field {field}: {_in_yaml_words(problem)}{hint}")
+
+
+def _explain_unknown_field(field: str, path: str, document: YamlDocument, name: str) -> UsageError:
+    allowed = _fields_allowed_at(path)
+    near = difflib.get_close_matches(field, allowed, n=1)
+    suggestion = f"; did you mean `{near[0]}`?" if near else "."
+    line = document.line_of(f"{path}.{field}")
+    return UsageError(f"{name}, line {line}, field {field}: unknown{suggestion} Allowed here: {', '.join(allowed)}.")
+
+
+def _fields_allowed_at(path: str) -> tuple[str, ...]:
+    if path == "$.shock":
+        return ShockSettings.__struct_fields__
+    if path.endswith(".snapshot"):
+        return Snapshot.__struct_fields__
+    return ImageSpec.__struct_fields__ if path.startswith("$.images[") else ImageList.__struct_fields__
+
+
+def _in_yaml_words(problem: str) -> str:
+    words = {
+        "`str`": "text", "`bool`": "true or false", "`int`": "a whole number", "`float`": "a number",
+        "`object`": "a mapping", "`array`": "a list", "`null`": "nothing", " | nothing": "",
+        "object missing required field": "the required field is missing:",
+    }  # fmt: skip
+    problem = problem[:1].lower() + problem[1:]
+    for python, word in words.items():
+        problem = problem.replace(python, word)
+    return problem
+
+
+def _first_that_is_not_text(value: Any, path: str) -> str:
+    """Return the path of the value that msgspec refused in the free mapping at `path`."""
+    for key, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path):
+        value = value[int(index)] if index else value[key]
+    wrong = next((key for key, item in value.items() if not isinstance(item, str)), "")
+    return f"{path}.{wrong}"

@@ -1,0 +1,175 @@
+"""What each step leaves for the next one, and the receipt at the end: frozen values with stable JSON."""
+
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.image.contents import Layer, SavedArchive
+from skyport_wf.reference import ImageReference, parse_reference
+from skyport_wf.spec import ShockSettings, SourceKind
+
+
+class EngineVersion(msgspec.Struct, frozen=True, rename="pascal"):
+    """What an engine says of itself, in the words of the attribute `docker_version`; empty where unknown."""
+
+    api_version: str = ""
+    arch: str = ""
+    git_commit: str = ""
+    go_version: str = ""
+    kernel_version: str = ""
+    os: str = ""
+    version: str = ""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What an image is made from."""
+
+    kind: SourceKind
+    digest: str
+    """`sha256:` and a SHA-256 over all that decides what comes out; equal digests mean the same image."""
+    dockerfile: str = ""
+    """The Dockerfile in base64, empty if there is none."""
+    dockerfile_digest: str | None = None
+    context_digest: str | None = None
+
+
+class BaseImage(msgspec.Struct, frozen=True):
+    """The image that another one was built on."""
+
+    name: str
+    image_id: str | None
+    """The engine's id of it; None if the engine does not have it under its name."""
+
+
+class BuildRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf build 1"):
+    """An image that is ready to be saved, or that Shock has already."""
+
+    name: str
+    source: Source
+    shock: ShockSettings
+    """Where it goes; `public` is the image's own wish if it has one."""
+    replace: bool = False
+    description: str = ""
+    engine: EngineVersion = EngineVersion()
+    image: str | None = None
+    """The engine's id of the image; None if it comes from an archive or is published already."""
+    base: BaseImage | None = None
+    archive: str | None = None
+    """The path of the archive that it comes from."""
+    published: str | None = None
+    """The node that holds this very image already; then nothing is saved or sent."""
+
+    @property
+    def reference(self) -> ImageReference:
+        """The parsed name."""
+        return parse_reference(self.name)
+
+
+class SaveRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf save 1"):
+    """An image in a file."""
+
+    build: BuildRecord
+    archive: str
+    """The file's path, seen from the record's folder; empty bytes if the image is published already."""
+    saved: SavedArchive | None
+    """What the file holds; None if the image is published already."""
+
+
+class UploadRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf upload 1"):
+    """An image on a Shock node that nobody finds by its name yet."""
+
+    build: BuildRecord
+    saved: SavedArchive | None
+    node: str
+    """The node's id."""
+    url: str
+    """The Shock that has the node."""
+
+
+class DockerRequirement(msgspec.Struct, frozen=True):
+    """What a CWL tool needs to run in the image."""
+
+    docker_load: str = msgspec.field(name="dockerLoad")
+    docker_image_id: str = msgspec.field(name="dockerImageId")
+
+
+class ReceiptUse(msgspec.Struct, frozen=True):
+    """How an analysis names the image, ready to paste."""
+
+    cwl: dict[Literal["DockerRequirement"], DockerRequirement]
+    awe: dict[Literal["Dockerimage"], str]
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="skyport-wf receipt 1"):
+    """What was published where. What can be None is unknown of an image that another tool published."""
+
+    name: str
+    image_id: str
+    """The config digest."""
+    shock: str
+    """The Shock's URL, or `embedded`."""
+    node: str
+    download_url: str
+    size: int
+    """Bytes of the node's file."""
+    md5: str
+    """Of the node's file."""
+    archive_sha256: str | None = None
+    """Of the uncompressed archive."""
+    canonical: bool | None = None
+    base: BaseImage | None = None
+    layers: tuple[Layer, ...] | None = None
+    """The lowest first."""
+    source: SourceKind | None = None
+    source_digest: str | None = None
+    dockerfile_digest: str | None = None
+    context_digest: str | None = None
+    engine: EngineVersion
+    engine_image_id: str | None = None
+    """The engine's own id of the image, where it is not the config digest."""
+    registered: str | None = None
+    """When, in UTC."""
+    readable_by: Literal["everyone", "listed users"]
+    use: ReceiptUse
+
+
+class LockedImage(msgspec.Struct, frozen=True):
+    """One image's entry of `images.lock.json`."""
+
+    image_id: str
+    shock: str
+    node: str
+    size: int
+    md5: str
+    archive_sha256: str | None
+    source_digest: str | None
+
+
+class LockFile(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf lock 1"):
+    """Which image each name of an image list stands for; made to be committed."""
+
+    images: dict[str, LockedImage]
+
+
+RecordT = TypeVar("RecordT", BuildRecord, SaveRecord, UploadRecord, Receipt, LockFile)
+
+
+def encode_json(value: Any) -> bytes:
+    """Return `value` as JSON to read and compare: keys in order, two spaces, a line's end at the end."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
+    """Return the record in `content`.
+
+    name: what messages call it, usually the file's name.
+    Raises SkyportError if it is another record, or none.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        wanted = kind.__struct_config__.tag
+        raise SkyportError(
+            f"{name} is not a `{wanted}` record: {error}. Give the file that the step before this one wrote."
+        ) from error

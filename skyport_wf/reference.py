@@ -1,0 +1,65 @@
+"""The name of an image: REPO:TAG, as an AWE worker can use it."""
+
+import re
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+
+_REPOSITORY_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_REPOSITORY_PART}(?:/{_REPOSITORY_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_NOT_IN_KEY = re.compile(r"[^A-Za-z0-9.-]")
+_LONGEST_REPOSITORY = 255
+
+LATEST = "latest"
+"""The tag that AWE takes for "the highest tag there is"; no image can be published under it."""
+
+
+class ImageReference(msgspec.Struct, frozen=True, order=True):
+    """An image's name that Docker accepts and an AWE worker can look up."""
+
+    repository: str
+    """Such as `skyport/velvet`; no registry with a port, as AWE splits a name at its only colon."""
+    tag: str
+    """Such as `1.2.10`; never `latest`, which AWE takes for "the highest tag"."""
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}"
+
+    @property
+    def key(self) -> str:
+        """The name as a file name: every character outside `A-Za-z0-9.-` made `_`."""
+        return _NOT_IN_KEY.sub("_", str(self))
+
+
+def parse_reference(text: str) -> ImageReference:
+    """Return the reference that `text` spells.
+
+    text: REPO:TAG with exactly one colon.
+    Raises UsageError, with the reason, for a name that Docker or AWE cannot use.
+    Source: the grammar of Docker's distribution/reference; AWE splits names at `:`.
+    """
+    repository, colon, tag = text.partition(":")
+    if reason := _why_unusable(repository, colon, tag):
+        raise UsageError(f"image name {text!r}: {reason}. Write it as REPO:TAG, such as skyport/velvet:1.2.10.")
+    return ImageReference(repository, tag)
+
+
+def _why_unusable(repository: str, colon: str, tag: str) -> str:
+    """Return why no AWE worker could use the name, or an empty string."""
+    if "@" in repository or "@" in tag:
+        return "a digest cannot be used, AWE looks images up by REPO:TAG"
+    if not colon:
+        return "the tag is missing"
+    if ":" in tag:
+        return "it has more than one colon, and AWE splits the name at its only one (so no registry port)"
+    if tag == LATEST:
+        return "the tag `latest` cannot be published, AWE takes it for the highest tag there is"
+    if repository != repository.lower():
+        return "the repository has upper case letters, which Docker does not allow"
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > _LONGEST_REPOSITORY:
+        return f"{repository!r} is not a repository name (lower case letters, digits, and . _ - / between them)"
+    if not _TAG.fullmatch(tag):
+        return f"{tag!r} is not a tag (letters, digits, and . _ - after the first character, 128 at most)"
+    return ""

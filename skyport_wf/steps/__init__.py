@@ -1,0 +1,1 @@
+"""Build, save, upload, register: the steps of publishing an image."""

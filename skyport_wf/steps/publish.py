@@ -1,0 +1,105 @@
+"""All four steps as one stream: from the engine to Shock without a file in between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.receipts import merge_into_lock
+from skyport_wf.record_files import read_record, write_record
+from skyport_wf.records import BuildRecord, LockFile, Receipt, UploadRecord
+from skyport_wf.spec import ImageList, ImageSpec
+from skyport_wf.steps.build import build
+from skyport_wf.steps.connect import open_shock, shock_url
+from skyport_wf.steps.register import register
+from skyport_wf.steps.save import open_image
+from skyport_wf.steps.upload import check_arrival, check_published, send
+
+if TYPE_CHECKING:
+    from skyport_wf.image.normalise import NormalisedStream
+
+_log = logging.getLogger(__name__)
+
+
+def publish(
+    image: ImageSpec,
+    images: ImageList,
+    folder: Path,
+    *,
+    output: Callable[[str], None],
+    progress: Callable[[int], None] = lambda size: None,
+) -> Receipt:
+    """Build the image, stream it to Shock and register it; return its receipt.
+
+    folder: what the paths of the image list start from.
+    output, progress: called with what the build prints, and with the bytes of each piece sent.
+    Raises what the four steps raise.
+    """
+    record = build(image, images, folder, output=output)
+    return register(_upload(record, progress))
+
+
+def _upload(record: BuildRecord, progress: Callable[[int], None]) -> UploadRecord:
+    url = shock_url(record.shock)
+    if record.published:
+        return UploadRecord(build=record, saved=None, node=check_published(record), url=url)
+    shock = open_shock(record.shock)
+    with _Export(record, progress) as export:
+        node = send(shock, record, export.open, size=None)
+        saved = export.stream.result
+        check_arrival(shock, node, saved.digests, record.name)
+    return UploadRecord(build=record, saved=saved, node=node.id, url=url)
+
+
+class _Export:
+    """The image as a stream that can be opened anew for each attempt to send it."""
+
+    def __init__(self, record: BuildRecord, progress: Callable[[int], None]) -> None:
+        self._record = record
+        self._progress = progress
+        self._open = ExitStack()
+        self.stream: NormalisedStream
+
+    def open(self) -> Generator[bytes]:
+        from skyport_wf.image.normalise import normalise_stream
+
+        self._open.close()
+        source = self._open.enter_context(open_image(self._record))
+        self.stream = normalise_stream(source, self._record.reference)
+        self._open.callback(self.stream.close)
+        for piece in self.stream:
+            yield piece
+            self._progress(len(piece))
+
+    def __enter__(self) -> _Export:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+
+def record_publication(receipts: list[Receipt], images: ImageList, *, results: Path, lock: Path) -> None:
+    """Write each receipt to its folder, and their entries into the lock file.
+
+    results: the folder that holds a folder KEY per image.
+    """
+    for receipt in receipts:
+        write_record(results / images.find(receipt.name).reference.key / "receipt.json", receipt)
+    update_lock(receipts, lock)
+
+
+def update_lock(receipts: list[Receipt], lock: Path) -> None:
+    """Put the entries of `receipts` into the lock file, and leave the others as they are."""
+    old = read_record(lock, LockFile) if lock.exists() else None
+    write_record(lock, merge_into_lock(old, receipts))
+
+
+def private(images: ImageList) -> ImageList:
+    """Return the image list with every image readable by its owner alone."""
+    closed = tuple(msgspec.structs.replace(image, public=False) for image in images.images)
+    return msgspec.structs.replace(images, images=closed)

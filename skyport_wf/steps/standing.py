@@ -1,0 +1,100 @@
+"""How an image stands with a Shock: not there, there already, or its name taken by another image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.attributes import NodeAttributes, read_attributes
+from skyport_wf.awe import IMAGE_TYPE
+from skyport_wf.errors import AlreadyPublishedError, ShockError
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+
+class PublishedNode(msgspec.Struct, frozen=True):
+    """A node that an AWE query for a name finds."""
+
+    id: str
+    created_on: str
+    attributes: NodeAttributes
+
+    def holds(self, *, source_digest: str, image_id: str | None) -> bool:
+        """Return whether it is the image of this source, or of this id."""
+        known = self.attributes.skyport_wf
+        return (known is not None and known.source_digest == source_digest) or self.attributes.id == image_id
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a Shock has under an image's name."""
+
+    same: PublishedNode | None
+    """The node that holds this very image."""
+    others: tuple[PublishedNode, ...]
+    """Nodes that have to give up the name to it."""
+
+
+def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
+    """Return the nodes that have the name, oldest first, as far as the client may see them."""
+    return sorted(filter(None, map(_published, shock.query({"type": IMAGE_TYPE, "name": name}))), key=_age)
+
+
+def judge(
+    name: str, found: Sequence[PublishedNode], *, source_digest: str, image_id: str | None, replace: bool
+) -> Standing:
+    """Return how the image stands.
+
+    found: the nodes that have the name.
+    source_digest, image_id: of the image that is to have it; the id only if it is known yet.
+    Raises AlreadyPublishedError if another image has the name and may not be replaced.
+    """
+    same = [node for node in found if node.holds(source_digest=source_digest, image_id=image_id)]
+    others = [node for node in found if node not in same]
+    if others and not replace:
+        raise AlreadyPublishedError(_taken(name, others))
+    return Standing(same[0] if same else None, (*others, *same[1:]))
+
+
+def check_ownership(shock: ShockClient, node_id: str, name: str) -> None:
+    """Raise AlreadyPublishedError if the node is another user's.
+
+    Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
+    """
+    from skyport_wf.shock.client import ShockRefusalError
+
+    access = shock.read_access(node_id)
+    try:
+        if access.owner != "public":
+            shock.set_public(node_id, access.public.read)
+    except ShockRefusalError as error:
+        raise AlreadyPublishedError(
+            f"{name} is published by another user (node {node_id}). Publish under another name, or ask the owner."
+        ) from error
+
+
+def _published(node: Node) -> PublishedNode | None:
+    attributes = read_attributes(node.attributes)
+    if attributes is None:
+        raise ShockError(
+            f"node {node.id} says it is a Docker image, but its attributes are damaged, and AWE workers fail on its "
+            "name. Delete it."
+        )
+    return PublishedNode(node.id, node.created_on, attributes)
+
+
+def _age(node: PublishedNode) -> tuple[str, str]:
+    return node.created_on, node.id
+
+
+def _taken(name: str, others: Sequence[PublishedNode]) -> str:
+    nodes = ", ".join(f"node {node.id} with image {node.attributes.id}" for node in others)
+    known = others[0].attributes.skyport_wf
+    when = f", registered {known.registered}" if known else ""
+    return (
+        f"{name} is published already, as another image ({nodes}{when}). A published name stays what it is: "
+        "give this image a new tag, or set `replace: true` for it in the image list."
+    )

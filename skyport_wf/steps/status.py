@@ -1,0 +1,76 @@
+"""How each image of the list stands with Shock, and what publishing it would do. Nothing is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from skyport_wf.errors import AlreadyPublishedError, EngineError, TemporaryError
+from skyport_wf.records import BuildRecord
+from skyport_wf.spec import ImageList, ImageSpec
+from skyport_wf.steps.build import describe
+from skyport_wf.steps.connect import open_shock
+from skyport_wf.steps.standing import PublishedNode, Standing, find_published, judge
+
+State = Literal["published", "not published", "unfinished", "to be replaced", "name taken", "unknown"]
+FAILING = frozenset({"name taken", "unknown"})
+"""States in which publishing would fail."""
+
+
+class ImageStatus(msgspec.Struct, frozen=True):
+    """One image of the list."""
+
+    name: str
+    state: State
+    next: str
+    """What publishing it would do."""
+    image_id: str | None = None
+    """Of the image that has the name."""
+    node: str | None = None
+    size: int | None = None
+    """Bytes of the node's file."""
+
+
+def read_status(image: ImageSpec, images: ImageList, folder: Path) -> ImageStatus:
+    """Return how the image stands.
+
+    folder: what the paths of the image list start from.
+    Raises TemporaryError if Shock cannot be reached; an engine is asked only for an `image`.
+    """
+    try:
+        record = describe(image, images, folder)
+    except (EngineError, TemporaryError) as error:
+        return ImageStatus(image.name, "unknown", f"fail: {error}")
+    found = find_published(open_shock(record.shock), image.name)
+    try:
+        standing = judge(
+            image.name, found, source_digest=record.source.digest, image_id=record.source.digest, replace=image.replace
+        )
+    except AlreadyPublishedError as error:
+        return _of_node(image.name, found[0], record, "name taken", f"fail: {error}")
+    return _judged(image, standing, record)
+
+
+def _judged(image: ImageSpec, standing: Standing, record: BuildRecord) -> ImageStatus:
+    verb = {"dockerfile": "build and publish it", "image": "save and publish it"}.get(image.source, "publish it")
+    if standing.others:
+        nodes = ", ".join(node.id for node in standing.others)
+        return _of_node(image.name, standing.others[0], record, "to be replaced", f"{verb}, and retire node {nodes}")
+    if standing.same is None:
+        return ImageStatus(image.name, "not published", verb)
+    return _of_node(image.name, standing.same, record, "published", "do nothing")
+
+
+def _of_node(name: str, published: PublishedNode, record: BuildRecord, state: State, then: str) -> ImageStatus:
+    shock = open_shock(record.shock)
+    node = shock.find(published.id)
+    if (
+        node
+        and state == "published"
+        and (node.expires or shock.read_access(node.id).public.read != record.shock.public)
+    ):
+        state, then = "unfinished", "finish its registration"
+    size = node.file.size if node else None
+    return ImageStatus(name, state, then, published.attributes.id, published.id, size)

@@ -1,0 +1,110 @@
+"""The third step: the archive on a node that nobody finds by its name yet, and that expires by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyport_wf.attributes import describe_upload
+from skyport_wf.errors import SkyportError, TemporaryError, UsageError
+from skyport_wf.image.contents import ArchiveDigests
+from skyport_wf.records import BuildRecord, SaveRecord, UploadRecord
+from skyport_wf.steps.connect import open_shock, shock_url
+from skyport_wf.steps.standing import find_published, judge
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+_log = logging.getLogger(__name__)
+EXPIRATION = "2D"
+"""How long an upload waits to be registered before the server deletes it: days, to live through a weekend's crash."""
+_PIECE = 1 << 20
+
+
+def upload(
+    record: SaveRecord, *, record_folder: Path, progress: Callable[[int], None] = lambda size: None
+) -> UploadRecord:
+    """Send the archive, unless Shock has the image under its name already.
+
+    record_folder: what the record's path of the archive starts from.
+    progress: called with the number of bytes of each piece sent.
+    Raises TemporaryError if it cannot be sent, or arrives as something else.
+    """
+    build = record.build
+    url = shock_url(build.shock)
+    if build.published or record.saved is None:
+        return UploadRecord(build=build, saved=None, node=check_published(build), url=url)
+    shock = open_shock(build.shock)
+    image_id = record.saved.contents.image_id
+    standing = judge(
+        build.name, find_published(shock, build.name),
+        source_digest=build.source.digest, image_id=image_id, replace=build.replace,
+    )  # fmt: skip
+    if standing.same:
+        _log.info("%s is published already (node %s), nothing to send", build.name, standing.same.id)
+        return UploadRecord(build=build, saved=record.saved, node=standing.same.id, url=url)
+    archive = record_folder / record.archive
+    digests = record.saved.digests
+    node = send(shock, build, lambda: _read(archive, digests, progress), size=digests.size)
+    check_arrival(shock, node, digests, build.name)
+    return UploadRecord(build=build, saved=record.saved, node=node.id, url=url)
+
+
+def check_published(build: BuildRecord) -> str:
+    """Return the id of the node that the build step found. Raises SkyportError if Shock no longer has it."""
+    shock = open_shock(build.shock)
+    if build.published and any(node.id == build.published for node in find_published(shock, build.name)):
+        return build.published
+    raise SkyportError(
+        f"{build.name}: the build step found it published on node {build.published}, but {shock.name} does not have it "
+        "now. Run `skyport-wf build` again (with Snakemake: remove its build.json)."
+    )
+
+
+def send(
+    shock: ShockClient, build: BuildRecord, open_content: Callable[[], Iterable[bytes]], *, size: int | None
+) -> Node:
+    """Make the hidden, expiring node with the archive on it.
+
+    open_content: gives the archive's pieces, once for each attempt.
+    size: its bytes, None if not known yet.
+    """
+    _log.info("sending %s to %s", build.name, shock.name)
+    return shock.create(
+        open_content,
+        file_name=f"{build.reference.key}.tar.gz",
+        attributes=describe_upload(build),
+        expiration=EXPIRATION,
+        size=size,
+    )
+
+
+def check_arrival(shock: ShockClient, node: Node, digests: ArchiveDigests, name: str) -> None:
+    """Raise TemporaryError, and delete the node, if the server stored something else than was sent."""
+    stored = (node.file.size, node.file.checksum.md5)
+    if stored == (digests.size, digests.md5):
+        return
+    shock.delete(node.id)
+    raise TemporaryError(
+        f"{name} arrived damaged: {shock.name} stored {stored[0]} bytes with MD5 {stored[1]}, "
+        f"sent were {digests.size} with {digests.md5}. Run the command again."
+    )
+
+
+def _read(archive: Path, digests: ArchiveDigests, progress: Callable[[int], None]) -> Iterator[bytes]:
+    try:
+        with archive.open("rb") as file:
+            if (size := archive.stat().st_size) != digests.size:
+                raise SkyportError(
+                    f"{archive} has {size} bytes, its record says {digests.size}. Run `skyport-wf save` again."
+                )
+            while piece := file.read(_PIECE):
+                yield piece
+                progress(len(piece))
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the archive {archive}: {error.strerror}. Run `skyport-wf save` again."
+        ) from error
