@@ -5,15 +5,17 @@
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 
 import msgspec
 
-_VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::(?P<how>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
-_HEREDOC = re.compile(r"<<-?[\"']?(?P<end>\w+)[\"']?")
+_VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::?(?P<how>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
+_HEREDOC = re.compile(r"(?<!\S)\d*<<-?(?P<quote>[\"']?)(?P<end>\w+)(?P=quote)(?!\S)")
+"""A word of its own, so that `$((1<<3))` and bash's `<<<word` are none."""
 _FROM = re.compile(r"(?:--\S+\s+)*(?P<image>\S+)(?:\s+[Aa][Ss]\s+(?P<stage>\S+))?\s*$")
-_OTHER_IMAGE = re.compile(r"(?:--from=|,from=)([^\s,]+)")
+_OTHER_IMAGE = re.compile(r"(?:--|[,=])from=([^\s,]+)")
 SCRATCH = "scratch"
 """The base image of an image that has none."""
 
@@ -47,22 +49,24 @@ def parse_dockerfile(
     images: list[str] = []
     base = SCRATCH
     target_reached = False
+    number = 0
     for name, value in _instructions(content):
-        if name == "ARG" and not images and not stages:
+        if name == "ARG" and number == 0:
             arguments |= _defaults(value, arguments, build_args or {})
         elif name == "FROM" and (match := _FROM.match(value)):
             image = _expand(match["image"], arguments)
-            origin = stages.get(image.lower(), image)
-            stage = (match["stage"] or str(len(stages))).lower()
-            stages[stage] = origin
+            if image.lower() not in stages:
+                images.append(image)
+            stage = {str(number), (match["stage"] or str(number)).lower()}
+            stages |= dict.fromkeys(stage, stages.get(image.lower(), image))
             if not target_reached:
-                base = origin
-            target_reached = target_reached or (target is not None and target.lower() == stage)
-            images.append(image)
+                base = stages[str(number)]
+            target_reached = target_reached or (target is not None and target.lower() in stage)
+            number += 1
         elif name in ("COPY", "ADD", "RUN"):
-            images += [_expand(found, arguments) for found in _OTHER_IMAGE.findall(value)]
-    outside = [image for image in images if image != SCRATCH and image.lower() not in stages and not image.isdigit()]
-    return Dockerfile(content, base, tuple(dict.fromkeys(outside)))
+            others = [_expand(found, arguments) for found in _OTHER_IMAGE.findall(value)]
+            images += [image for image in others if image.lower() not in stages]
+    return Dockerfile(content, base, tuple(image for image in dict.fromkeys(images) if image != SCRATCH))
 
 
 def _instructions(content: bytes) -> Iterator[tuple[str, str]]:
@@ -70,7 +74,8 @@ def _instructions(content: bytes) -> Iterator[tuple[str, str]]:
     from dockerfile_parse import DockerfileParser
 
     heredocs: list[str] = []
-    for entry in DockerfileParser(fileobj=BytesIO(content)).structure:
+    text = content.decode("utf-8-sig", errors="replace")
+    for entry in DockerfileParser(fileobj=BytesIO(text.encode())).structure:
         if heredocs:
             if entry["content"].strip() == heredocs[0]:
                 heredocs.pop(0)
@@ -81,9 +86,16 @@ def _instructions(content: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _defaults(value: str, arguments: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    name, _, default = value.partition("=")
-    name = name.strip()
-    return {name: given.get(name, _expand(default.strip().strip("\"'"), arguments))}
+    """Return the values of the arguments that one `ARG` declares."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = value.split()
+    values: dict[str, str] = {}
+    for word in words:
+        name, _, default = word.partition("=")
+        values[name] = given.get(name, _expand(default, {**arguments, **values}))
+    return values
 
 
 def _expand(text: str, arguments: Mapping[str, str]) -> str:

@@ -1,0 +1,44 @@
+# What there is to do: `make` alone lists it. Everything runs from .venv, which is made when it is first needed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+VENV := .venv/.up-to-date
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+# Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
+TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl
+SCRIPTS := .ci/base-image .ci/make-venv .ci/run .ci/with-engine
+CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl)
+
+.PHONY: help demo test check clean
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile
+
+demo: $(VENV) ## publish three images, fetch one back as an AWE worker would, run it, show what is published
+	@.ci/with-engine --base-image python examples/demo/run.py
+
+test: $(VENV) ## run all the tests, with a real Docker engine (some: make test PYTEST_ARGS="-k receipt")
+	@.ci/with-engine $(TEST_NEEDS) --base-image pytest $(PYTEST_ARGS)
+
+check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, shellcheck, the direction of imports
+	ruff check
+	ruff format --check
+	mypy
+	snakefmt --check Snakefile rules workflows
+	snakemake --lint
+	for tool in $(CWL); do cwltool --validate "$$tool"; done
+	if command -v shellcheck; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: scripts not checked"; fi
+	pytest --quiet tests/unit/test_import_direction.py
+
+clean: ## remove .venv, the private engine with its images, what the demo published, results and caches
+	.ci/with-engine --stop
+	rm -rf --one-file-system .venv .engine .snakemake results build dist
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV): pyproject.toml
+	@PYTHON=$(PYTHON) .ci/make-venv
+	@touch $@

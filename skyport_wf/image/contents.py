@@ -1,0 +1,59 @@
+"""What an image and its archive are, in values: layers, configuration, sizes and digests."""
+
+import msgspec
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One layer of an image."""
+
+    diff_id: str
+    """`sha256:` and the SHA-256 of the uncompressed layer tar."""
+    size: int
+    """Bytes of the uncompressed layer tar."""
+    created_by: str
+    """The command that made it, as the image's history has it; empty if the history does not tell."""
+
+
+class ImageContents(msgspec.Struct, frozen=True):
+    """What is in an image, read from an archive of it."""
+
+    image_id: str
+    """`sha256:` and the SHA-256 of the config JSON: the same on every engine (OCI image-spec, "ImageID")."""
+    architecture: str
+    """As Go names it, such as `amd64`; empty if the config does not tell."""
+    os: str
+    """As Go names it, such as `linux`; empty if the config does not tell."""
+    created: str | None
+    """When the image was made, RFC 3339 as the config has it."""
+    repo_tags: tuple[str, ...]
+    """The names that the archive gives the image; empty if it was saved by its id."""
+    labels: tuple[tuple[str, str], ...]
+    """Name and value of each label, by name."""
+    layers: tuple[Layer, ...]
+    """Bottom first; a layer that the image uses twice is there twice."""
+
+
+class ArchiveDigests(msgspec.Struct, frozen=True):
+    """The sizes and digests of a gzipped archive."""
+
+    size: int
+    """Bytes of the gzip file."""
+    md5: str
+    """MD5 of the gzip file, 32 hex digits, as Shock reports it."""
+    sha256: str
+    """`sha256:` and the SHA-256 of the gzip file."""
+    archive_size: int
+    """Bytes of the uncompressed archive."""
+    archive_sha256: str
+    """`sha256:` and the SHA-256 of the uncompressed archive: what to compare, as compressors differ."""
+    canonical: bool
+    """Whether the uncompressed archive is what any engine's export of this image under this name becomes."""
+
+
+class SavedArchive(msgspec.Struct, frozen=True):
+    """An archive that was written or streamed, and the image in it."""
+
+    contents: ImageContents
+    """The image."""
+    digests: ArchiveDigests
+    """The archive."""

@@ -1,0 +1,95 @@
+"""What holds for any docker archive, whatever its layers, layout and order."""
+
+import gzip
+import io
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from docker_archives import File, Image, canonical, layer_tar, legacy, oci, podman, sha256, tar_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skyport_wf.image.archive import inspect_archive
+from skyport_wf.image.canonical import save_canonical
+from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image.normalise import normalise_stream
+from skyport_wf.reference import ImageReference
+
+FILES = st.dictionaries(st.from_regex(r"\A[a-z{\[]{1,9}\Z"), st.binary(max_size=2000), max_size=3)
+LAYERS = st.one_of(st.builds(layer_tar, FILES), st.sampled_from([bytes(1024), bytes(10240)]))
+NAMES = st.builds(
+    ImageReference, st.from_regex(r"\A[a-z0-9]{1,9}/[a-z]{1,9}\Z"), st.from_regex(r"\A[A-Za-z0-9_.-]{1,20}\Z")
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+LAYOUTS: list[Callable[[Image], list[File]]] = [
+    lambda image: legacy(image, duplicates="symlink"),
+    lambda image: legacy(image, duplicates="hard link"),
+    lambda image: legacy(image, duplicates="copy"),
+    lambda image: legacy(image, tags=None),
+    oci,
+    lambda image: oci(image, compress=lambda layer: gzip.compress(layer, mtime=0)),
+    podman,
+]
+
+
+@st.composite
+def images(draw: st.DrawFn) -> Image:
+    """Draw an image in which layers may come several times."""
+    distinct = draw(st.lists(LAYERS, min_size=1, max_size=4))
+    layers = draw(st.lists(st.sampled_from(distinct), max_size=7))
+    return Image(tuple(layers), draw(st.dictionaries(TEXT, TEXT, max_size=3)), draw(TEXT))
+
+
+@st.composite
+def archives(draw: st.DrawFn, image: Image) -> bytes:
+    """Draw an archive of the image: any layout, any order, any kind of header."""
+    members = draw(st.sampled_from(LAYOUTS))(image)
+    if draw(st.booleans()):
+        members = draw(st.permutations(members))
+    return tar_of(members, tar_format=draw(st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])))
+
+
+def save(archive: bytes, name: ImageReference) -> tuple[bytes, SavedArchive]:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "image.tar.gz"
+        saved = save_canonical(io.BytesIO(archive), name, target)
+        return gzip.decompress(target.read_bytes()), saved
+
+
+@settings(deadline=None)
+@given(st.data(), images(), NAMES)
+def test_any_archive_keeps_its_config_and_layers(data: st.DataObject, image: Image, name: ImageReference) -> None:
+    archive, saved = save(data.draw(archives(image)), name)
+    assert saved.contents.image_id == image.image_id
+    assert [layer.diff_id for layer in saved.contents.layers] == image.diff_ids
+    assert archive == canonical(image, str(name))
+
+
+@settings(deadline=None)
+@given(st.data(), images(), NAMES)
+def test_canonicalising_twice_changes_nothing(data: st.DataObject, image: Image, name: ImageReference) -> None:
+    once, first = save(data.draw(archives(image)), name)
+    twice, second = save(once, name)
+    assert twice == once
+    assert second.digests == first.digests
+
+
+@settings(deadline=None)
+@given(st.data(), images(), NAMES)
+def test_normalising_keeps_config_and_layers(data: st.DataObject, image: Image, name: ImageReference) -> None:
+    stream = normalise_stream(io.BytesIO(data.draw(archives(image))), name)
+    archive = gzip.decompress(b"".join(stream))
+    assert inspect_archive(io.BytesIO(archive)).layers == stream.result.contents.layers
+    assert stream.result.digests.archive_sha256 == f"sha256:{sha256(archive)}"
+    assert stream.result.digests.canonical == (archive == canonical(image, str(name)))
+    assert save(archive, name)[0] == canonical(image, str(name))
+
+
+@settings(deadline=None)
+@given(images(), NAMES)
+def test_normalising_a_canonical_archive_changes_nothing(image: Image, name: ImageReference) -> None:
+    stream = normalise_stream(io.BytesIO(canonical(image, "some/other:name")), name)
+    assert gzip.decompress(b"".join(stream)) == canonical(image, str(name))
+    assert stream.result.digests.canonical
