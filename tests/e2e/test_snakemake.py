@@ -1,0 +1,128 @@
+"""`snakemake publish_all` with a real engine: what runs, what does not, and what is published then."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import docker
+from tests.e2e.project import Project
+
+STEPS = ("build_image", "save_image", "upload_image", "register_image")
+INCLUDE = 'import skyport_wf\n\ninclude: skyport_wf.snakefile("publish")\n'
+
+
+def steps_of(*images: str) -> set[str]:
+    return {f"{step} {image}" for step in STEPS for image in images} | {"lock_images", "publish_all"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, namespace: str) -> Project:
+    made = Project(tmp_path, namespace)
+    (tmp_path / "Snakefile").write_text(INCLUDE)
+    return made
+
+
+def test_publishes_all_images_once(project: Project) -> None:
+    assert project.snakemake("publish_all") == steps_of("tool", "derived", "other")
+    assert project.status() == {"tool": "published", "derived": "published", "other": "published"}
+
+    assert project.snakemake("publish_all") == set()
+
+    lock = json.loads((project.folder / "images.lock.json").read_text())
+    for image in ("tool", "derived", "other"):
+        receipt = project.receipt(image)
+        assert receipt["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", project.name(image)).strip()
+        assert receipt["canonical"] is True
+        assert lock["images"][project.name(image)]["node"] == receipt["node"]
+        assert not (project.records(image) / "image.tar.gz").exists()
+    assert project.receipt("derived")["base"] == {
+        "name": project.name("tool"),
+        "image_id": project.receipt("tool")["image_id"],
+    }
+
+
+def test_an_edit_publishes_only_that_image_and_what_is_built_on_it(project: Project) -> None:
+    project.write_list(fields="    replace: true\n")
+    project.snakemake("publish_all")
+    before = {image: project.receipt(image) for image in ("tool", "derived", "other")}
+
+    (project.folder / "images/other/data/deep/file").write_text("edited")
+    assert project.snakemake("publish_all") == steps_of("other")
+    (project.folder / "images/tool/data/deep/file").chmod(0o600)
+    assert project.snakemake("publish_all") == steps_of("tool", "derived")
+    with (project.folder / "images/derived/Dockerfile").open("a") as dockerfile:
+        dockerfile.write("ENV EDITED=yes\n")
+    assert project.snakemake("publish_all") == steps_of("derived")
+
+    for image, receipt in before.items():
+        assert project.receipt(image)["node"] != receipt["node"]
+        found = json.loads(project.skyport("resolve", project.name(image), "--json").stdout)
+        assert found["node"] == project.receipt(image)["node"]
+    assert project.snakemake("publish_all") == set()
+
+
+def test_a_touch_publishes_nothing(project: Project) -> None:
+    project.snakemake("publish_all")
+    for path in (project.folder / "images").rglob("*"):
+        path.touch()
+    (project.folder / "images.yaml").touch()
+    assert project.snakemake("publish_all") == set()
+
+
+def test_another_image_under_a_published_name_fails_before_it_is_built_until_it_may_replace(project: Project) -> None:
+    project.snakemake("publish_all")
+    published = project.receipt("other")
+    (project.folder / "images/other/data/deep/file").write_text("edited")
+
+    for _ in range(2):  # the failure is not forgotten
+        failed = project.run("snakemake", "--cores", "2", "publish_all", check=False)
+        assert failed.returncode == 1
+        assert f"{project.name('other')} is published already, as another image" in failed.stderr
+        assert "Step 1/" not in (project.folder / f"logs/skyport/{project.records('other').name}/build.log").read_text()
+    assert json.loads(project.skyport("resolve", project.name("other"), "--json").stdout)["node"] == published["node"]
+
+    project.write_list(fields="    replace: true\n")
+    project.snakemake("publish_all")
+    images = json.loads(project.skyport("ls", "--json").stdout)["images"]
+    assert [image["node"] for image in images if image["name"] == project.name("other")] == [
+        project.receipt("other")["node"]
+    ]
+    assert project.receipt("other")["node"] != published["node"]
+
+
+def test_results_that_were_lost_are_made_again_without_engine_and_without_sending(project: Project) -> None:
+    project.snakemake("publish_all")
+    before = (project.records("derived") / "receipt.json").read_bytes()
+    nodes = project.skyport("ls", "--json").stdout
+    for folder in ("results", ".snakemake"):
+        shutil.rmtree(project.folder / folder)
+
+    project.snakemake("publish_all", DOCKER_HOST="unix:///nonexistent/docker.sock")
+
+    assert (project.records("derived") / "receipt.json").read_bytes() == before
+    assert project.skyport("ls", "--json").stdout == nodes
+
+
+def test_a_dry_run_needs_neither_engine_nor_shock(project: Project) -> None:
+    offline = {"DOCKER_HOST": "unix:///nonexistent/docker.sock", "SHOCK_URL": "http://127.0.0.1:9"}
+    assert project.snakemake("publish_all", "--dry-run", **offline) == steps_of("tool", "derived", "other")
+
+
+def test_a_build_that_fails_shows_the_instruction_and_what_it_printed(project: Project) -> None:
+    with (project.folder / "images/other/Dockerfile").open("a") as dockerfile:
+        dockerfile.write("RUN echo before the end; exit 7\n")
+    failed = project.run("snakemake", "--cores", "2", "--keep-going", "publish_all", check=False)
+    assert failed.returncode == 1
+    assert "RUN echo before the end; exit 7" in failed.stderr
+    assert "| before the end" in failed.stderr
+    assert project.status() == {"tool": "published", "derived": "published", "other": "not published"}
+
+
+def test_a_wrong_image_list_is_one_message(project: Project) -> None:
+    project.write_list(fields="    dockerfle: x\n")
+    failed = project.run("snakemake", "--cores", "2", "publish_all", check=False)
+    assert failed.returncode == 1
+    assert "images.yaml, line 6, field dockerfle: unknown; did you mean `dockerfile`?" in failed.stderr
+    assert "Traceback" not in failed.stderr

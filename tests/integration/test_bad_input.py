@@ -1,0 +1,221 @@
+"""What a user can get wrong: one clear message, the right exit code, nothing left on disk or on Shock."""
+
+import gzip
+import json
+import lzma
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.store.app import ShockApp
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.server import running_server
+from tests.unit.image.docker_archives import Image, file_member, layer_tar, legacy, tar_of
+
+SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
+NAME = "lab/tool:1"
+ARCHIVE = tar_of(legacy(Image((layer_tar({"file": os.urandom(200_000)}),))))
+TWO_IMAGES = tar_of(
+    [
+        *legacy(Image((layer_tar({"a": b"1"}),)))[:-2],
+        file_member("manifest.json", json.dumps([{"Config": "a.json", "Layers": []}] * 2).encode()),
+    ]
+)
+NO_ENGINE = "unix:///nonexistent/docker.sock"
+
+
+class Lab:
+    """A folder with an image list, and a store of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.variables = {
+            "SKYPORT_DATA": str(folder / "store"), "SKYPORT_RETRY_SECONDS": "0.5", "SHOCK_URL": "", "KB_AUTH_TOKEN": "",
+        }  # fmt: skip
+
+    def write(self, source: str, *, name: str = NAME, shock: str = "") -> None:
+        (self.folder / "images.yaml").write_text(f"{shock}images:\n  - name: {name}\n    {source}\n")
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [SKYPORT, *arguments], cwd=self.folder, env={**os.environ, **self.variables, **variables},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    def fails(self, code: int, message: str, *arguments: str, **variables: str) -> None:
+        """Run a command that has to fail so, and leave nothing but what was there."""
+        before = self.files()
+        done = self.run(*arguments, **variables)
+        assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+        assert self.files() == before
+
+    def files(self) -> set[Path]:
+        """Return what is in the folder, without the store's own books."""
+        return {path for path in self.folder.rglob("*") if not path.is_relative_to(self.folder / "store")}
+
+    def nodes(self) -> list[object]:
+        return list(json.loads(self.run("ls", "--json").stdout)["images"])
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"just text\n", "is not a docker archive"),
+        (b"", "is empty"),
+        (gzip.compress(b"just text\n" * 1000), "not a docker archive"),
+        (lzma.compress(ARCHIVE), "xz"),
+        (ARCHIVE[: len(ARCHIVE) // 2], "breaks off"),
+        (gzip.compress(ARCHIVE)[:-2000], "breaks off"),
+        (TWO_IMAGES, "2 images"),
+        (tar_of([file_member("readme", b"hello")]), "manifest.json"),
+    ],
+    ids=["text", "empty", "gzipped text", "xz", "truncated tar", "truncated gzip", "two images", "another tar"],
+)
+@pytest.mark.parametrize("command", [["publish", "--all"], ["build", NAME, "--record", "build.json"]])
+def test_an_archive_that_is_no_image(lab: Lab, content: bytes, message: str, command: list[str]) -> None:
+    (lab.folder / "image.tar").write_bytes(content)
+    lab.write("archive: image.tar")
+    lab.fails(1, message, *command)
+    assert lab.nodes() == []
+
+
+def test_an_archive_that_was_cut_between_build_and_save(lab: Lab) -> None:
+    (lab.folder / "image.tar").write_bytes(ARCHIVE)
+    lab.write("archive: image.tar")
+    assert lab.run("build", NAME, "--record", "build.json").returncode == 0
+    (lab.folder / "image.tar").write_bytes(ARCHIVE[:100_000])
+    lab.fails(1, "breaks off", "save", "build.json", "--archive", "out.tar.gz", "--record", "save.json")
+
+
+def test_an_archive_that_was_cut_between_save_and_upload(lab: Lab) -> None:
+    (lab.folder / "image.tar").write_bytes(ARCHIVE)
+    lab.write("archive: image.tar")
+    lab.run("build", NAME, "--record", "build.json")
+    assert lab.run("save", "build.json", "--archive", "out.tar.gz", "--record", "save.json").returncode == 0
+    os.truncate(lab.folder / "out.tar.gz", 5000)
+    lab.fails(1, "has 5000 bytes, its record says", "upload", "save.json", "--record", "upload.json")
+    (lab.folder / "out.tar.gz").unlink()
+    lab.fails(2, "cannot read the archive", "upload", "save.json", "--record", "upload.json")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("dockerfile: missing/Dockerfile", "there is no Dockerfile"),
+        ("archive: missing.tar", "there is no archive"),
+        ("dockerfile: images.yaml\n    context: missing", "there is no folder"),
+        ("image: 3", "line 3, field image: expected text, got a whole number"),
+        ("dockerfle: x", "did you mean `dockerfile`?"),
+        ("tarball: x", "line 3, field tarball: unknown"),
+        ("description: from nowhere", "says nothing of where it comes from"),
+    ],
+)
+def test_a_wrong_image_list(lab: Lab, source: str, message: str) -> None:
+    lab.write(source)
+    lab.fails(2, message, "publish", "--all")
+    lab.fails(2, message, "status")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("localhost:5000/x:1", "more than one colon"),
+        ("lab/x", "the tag is missing"),
+        ("lab/x:latest", "`latest` cannot be published"),
+        ("Lab/x:1", "upper case"),
+        ("lab/x@sha256:0", "digest"),
+    ],
+)
+def test_a_name_that_awe_cannot_use(lab: Lab, name: str, message: str) -> None:
+    lab.write("image: x", name=f'"{name}"')
+    lab.fails(2, message, "publish", "--all")
+
+
+@pytest.mark.parametrize("address", [NO_ENGINE, "tcp://127.0.0.1:9"])
+def test_an_engine_that_does_not_answer(lab: Lab, address: str) -> None:
+    lab.write("image: some:image")
+    lab.fails(75, f"no Docker engine answers at {address}", "publish", "--all", DOCKER_HOST=address)
+
+
+def test_an_address_that_is_no_engines(lab: Lab) -> None:
+    lab.write("image: some:image")
+    lab.fails(2, "is not an engine's address", "publish", "--all", DOCKER_HOST="nonsense")
+
+
+def test_a_shock_that_does_not_answer(lab: Lab) -> None:
+    (lab.folder / "image.tar").write_bytes(ARCHIVE)
+    lab.write("archive: image.tar")
+    for command in (["publish", "--all"], ["build", NAME, "--record", "build.json"], ["status"], ["resolve", NAME]):
+        lab.fails(75, "Shock at http://127.0.0.1:9 cannot be reached", *command, SHOCK_URL="http://127.0.0.1:9")
+
+
+def test_a_url_that_is_no_shocks(lab: Lab) -> None:
+    (lab.folder / "image.tar").write_bytes(ARCHIVE)
+    lab.write("archive: image.tar")
+    lab.fails(2, "SHOCK_URL", "publish", "--all", SHOCK_URL="127.0.0.1:7445")
+    lab.write("archive: image.tar", shock="shock:\n  url: ftp://example.org\n")
+    lab.fails(2, "images.yaml, line 2, field url", "publish", "--all")
+
+
+@pytest.fixture
+def served(lab: Lab) -> Iterator[str]:
+    """Serve an empty store, and return its URL."""
+    with open_store(lab.folder / "store") as store, running_server(ShockApp(store)) as server:
+        yield server.url
+
+
+def test_a_wrong_token_and_none(lab: Lab, served: str) -> None:
+    (lab.folder / "image.tar").write_bytes(ARCHIVE)
+    lab.write("archive: image.tar")
+    wrong = {"SHOCK_URL": served, "KB_AUTH_TOKEN": "not-a-token-of-anyone"}
+    lab.fails(1, "The token in KB_AUTH_TOKEN is not one that may do this", "publish", "--all", **wrong)
+    lab.fails(1, "The token in KB_AUTH_TOKEN is not", "build", NAME, "--record", "build.json", **wrong)
+    assert "not-a-token-of-anyone" not in lab.run("publish", "--all", "--verbose", **wrong).stderr
+    lab.fails(1, "Put a token into KB_AUTH_TOKEN", "publish", "--all", SHOCK_URL=served)
+    assert lab.nodes() == []
+
+
+def test_a_server_that_is_not_shock(lab: Lab) -> None:
+    import http.server
+    import threading
+
+    lab.write("archive: image.tar")
+    (lab.folder / "image.tar").write_bytes(ARCHIVE)
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Welcome</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            lab.fails(1, "something else than Shock does", "publish", "--all", SHOCK_URL=url)
+        finally:
+            server.shutdown()
+
+
+def test_records_of_the_wrong_step(lab: Lab) -> None:
+    (lab.folder / "image.tar").write_bytes(ARCHIVE)
+    lab.write("archive: image.tar")
+    lab.run("build", NAME, "--record", "build.json")
+    lab.fails(1, "build.json is not a `skyport-wf save 1` record", "upload", "build.json", "--record", "upload.json")
+    lab.fails(2, "there is no missing.json", "upload", "missing.json", "--record", "upload.json")
+    (lab.folder / "broken.json").write_text("{")
+    lab.fails(1, "broken.json is not a", "register", "broken.json", "--record", "receipt.json")
