@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 
 from skyport_wf.errors import UsageError
-from skyport_wf.spec import SOURCES, ImageList, ImageSpec, ShockSettings, Snapshot, check_shock_url
+from skyport_wf.spec import (
+    DEFAULT_TOKEN_VARIABLE,
+    SOURCES,
+    ImageList,
+    ImageSpec,
+    ShockSettings,
+    Snapshot,
+    check_shock_url,
+)
 from skyport_wf.yaml_document import YamlDocument, parse_yaml
 
 _NOT_YET = ("snapshot", "container", "flatten", "base")
@@ -64,8 +72,9 @@ def _check(images: ImageList, document: YamlDocument, name: str) -> None:
             raise UsageError(f"{name}, line {line}, field name: {image.name!r} {what} on line {first} already")
         taken[key] = (image.name, line)
         _check_fields(image, path, document, name)
-    line = document.line_of("$.shock.url")
-    check_shock_url(images.shock.url, where=f"{name}, line {line}, field url")
+    for field in ("url", "public_url"):
+        if url := getattr(images.shock, field):
+            check_shock_url(url, where=f"{name}, line {document.line_of(f'$.shock.{field}')}, field {field}")
 
 
 def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str) -> None:
@@ -91,14 +100,19 @@ def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str
 def _explain(error: msgspec.ValidationError, document: YamlDocument, name: str) -> UsageError:
     """Return a message of ours for one of msgspec's."""
     problem, _, path = str(error).partition(" - at `")
-    path = path.rstrip("`") or "$"
+    # Of a mapping's key, msgspec says "at `key` in `PATH`".
+    path = path.rpartition(" in `")[2].rstrip("`") or "$"
+    if path == "$.shock.token_env":
+        # Whatever stands there may be the token itself, so it is not shown.
+        why = f"expected the name of the variable that holds the token, such as {DEFAULT_TOKEN_VARIABLE}"
+        return UsageError(f"{name}, line {document.line_of(path)}, field token_env: {why}; never the token")
     if unknown := _UNKNOWN_FIELD.match(problem):
         return _explain_unknown_field(unknown["field"], path, document, name)
     if path.endswith(_ANY_KEY):
         path = _first_that_is_not_text(document.value, path.removesuffix(_ANY_KEY))
     field = path.rpartition(".")[2].removeprefix("$") or "the file"
     hint = ""
-    if problem.startswith("Expected `str") and document.texts.get(path):
+    if problem.startswith(("Expected `str`, got", "Expected `str | null`, got")) and document.texts.get(path):
         hint = f'. Quote it: "{document.texts[path]}"'
     line = document.line_of(path)
     return UsageError(f"{name}, line {line}, field {field}: {_in_yaml_words(problem)}{hint}")
@@ -122,8 +136,9 @@ def _fields_allowed_at(path: str) -> tuple[str, ...]:
 
 def _in_yaml_words(problem: str) -> str:
     words = {
-        "`str`": "text", "`bool`": "true or false", "`int`": "a whole number", "`float`": "a number",
-        "`object`": "a mapping", "`array`": "a list", "`null`": "nothing", " | nothing": "",
+        "`str`": "text", "`str | null`": "text", "`bool`": "true or false", "`bool | null`": "true or false",
+        "`int`": "a whole number", "`float`": "a number",
+        "`object`": "a mapping", "`array`": "a list", "`null`": "nothing",
         "object missing required field": "the required field is missing:",
     }  # fmt: skip
     problem = problem[:1].lower() + problem[1:]

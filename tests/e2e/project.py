@@ -38,7 +38,9 @@ class Project:
         )
         (self.folder / "images.yaml").write_text(f"shock:\n  url: embedded\nimages:\n{entries}")
 
-    def run(self, command: str, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: str, *arguments: str, check: bool = True, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the project; its stdout and stderr are kept apart."""
         done = subprocess.run(
             [str(self.commands / command), *arguments],

@@ -81,5 +81,8 @@ def test_an_analysis_takes_a_receipt_as_input(
 
 
 def _check_installation(project: Project, installation: dict[str, str]) -> None:
-    where = project.run("python", "-c", "import skyport_wf; print(skyport_wf.snakefile())", **installation).stdout.strip()
-    assert where == (installation.get("PYTHONPATH", str(CHECKOUT)) + ("/skyport_wf" if installation else "")) + "/rules/publish.smk"
+    """See that the rules come from where the test says."""
+    code = "import skyport_wf; print(skyport_wf.snakefile())"
+    found = project.run("python", "-c", code, **installation).stdout.strip()
+    package = f"{installation['PYTHONPATH']}/skyport_wf" if installation else str(CHECKOUT)
+    assert found == f"{package}/rules/publish.smk"

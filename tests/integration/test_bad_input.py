@@ -19,13 +19,15 @@ from tests.unit.image.docker_archives import Image, file_member, layer_tar, lega
 SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 NAME = "lab/tool:1"
 ARCHIVE = tar_of(legacy(Image((layer_tar({"file": os.urandom(200_000)}),))))
-TWO_IMAGES = tar_of(
-    [
-        *legacy(Image((layer_tar({"a": b"1"}),)))[:-2],
-        file_member("manifest.json", json.dumps([{"Config": "a.json", "Layers": []}] * 2).encode()),
-    ]
-)
 NO_ENGINE = "unix:///nonexistent/docker.sock"
+
+
+def two_images() -> bytes:
+    """Return what `docker save A B` writes."""
+    members = [part for author in "AB" for part in legacy(Image((layer_tar({author: b"1"}),), author=author))]
+    entries = [entry for info, text in members if info.name == "manifest.json" for entry in json.loads(text)]
+    files = [part for part in members if part[0].name not in ("manifest.json", "repositories")]
+    return tar_of([*files, file_member("manifest.json", json.dumps(entries).encode())])
 
 
 class Lab:
@@ -77,7 +79,7 @@ def lab(tmp_path: Path) -> Lab:
         (lzma.compress(ARCHIVE), "xz"),
         (ARCHIVE[: len(ARCHIVE) // 2], "breaks off"),
         (gzip.compress(ARCHIVE)[:-2000], "breaks off"),
-        (TWO_IMAGES, "2 images"),
+        (two_images(), "2 images"),
         (tar_of([file_member("readme", b"hello")]), "manifest.json"),
     ],
     ids=["text", "empty", "gzipped text", "xz", "truncated tar", "truncated gzip", "two images", "another tar"],

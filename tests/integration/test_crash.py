@@ -98,7 +98,9 @@ def write_list(folder: Path, content: bytes) -> None:
 
 
 def run(command: list[str], folder: Path, variables: dict[str, str], app: DeadlyApp | None = None) -> int:
-    process = subprocess.Popen([SKYPORT, *command], cwd=folder, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [SKYPORT, *command], cwd=folder, env={**os.environ, **variables}, stdout=subprocess.DEVNULL
+    )
     if app:
         app.victim = process
     return process.wait()
