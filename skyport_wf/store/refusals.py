@@ -1,0 +1,52 @@
+"""Why the store refuses a request, and the HTTP status that says so.
+
+Statuses are Shock's: it answers 400 for almost everything that a client got wrong, and 401 (not 403) for a
+known user without the right.
+"""
+
+from skyport_wf.errors import SkyportError
+
+
+class RefusedError(SkyportError):
+    """The request cannot be done; nothing was changed."""
+
+    status = 400
+
+
+class InvalidRequestError(RefusedError):
+    """A parameter, a form or a document is wrong, or does not fit the node's state."""
+
+    status = 400
+
+
+class UnauthorizedError(RefusedError):
+    """The user may not do this to the node; nobody may who did not say who they are."""
+
+    status = 401
+
+
+class NodeNotFoundError(RefusedError):
+    """There is no such node, or no longer."""
+
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__("Node not found")
+
+
+class TooLargeError(RefusedError):
+    """Attributes, a form or a part of one are larger than the store takes."""
+
+    status = 413
+
+
+class LockedError(RefusedError):
+    """The node's file is still being put together from its parts."""
+
+    status = 423
+
+
+class UnsupportedError(RefusedError):
+    """Shock can do this, this store cannot."""
+
+    status = 501

@@ -1,0 +1,138 @@
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.store.garbage import collect_garbage
+from skyport_wf.store.opening import default_data, open_store
+
+UUID = "01234567-89ab-4cde-8f01-23456789abcd"
+
+
+def test_a_file_is_hashed_while_it_is_written(store):
+    with store.files.stage() as staging:
+        for piece in (b"first ", b"", b"second"):
+            staging.write(piece)
+        content = staging.keep()
+        staging.commit()
+    assert (content.size, content.md5) == (12, hashlib.md5(b"first second").hexdigest())
+    assert store.files.path(content.id).read_bytes() == b"first second"
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_file_that_nobody_commits_is_gone(kept, store):
+    with store.files.stage() as staging:
+        staging.write(b"x")
+        if kept:
+            staging.keep()
+        assert len(list(store.files)) == 1
+    assert list(store.files) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../shock.sqlite", "/etc/passwd", "", ".", UUID.upper(), UUID + "\n", "\0" + UUID[1:]]
+)
+def test_only_uuids_name_files(name, store):
+    for use in (store.files.path, store.files.open, store.files.remove):
+        with pytest.raises(ValueError, match="does not name a file"):
+            use(name)
+
+
+def test_a_task_is_done_by_one_at_a_time(store):
+    with store.files.stage("join-x"), pytest.raises(BlockingIOError):
+        store.files.stage("join-x")
+    store.files.stage("join-x").close()
+
+
+def _orphans(store, *, remove=False):
+    return sorted((orphan.path.name, orphan.size) for orphan in collect_garbage(store, remove=remove))
+
+
+def test_garbage_is_what_nobody_writes_and_no_node_has(store, alice):
+    alice.upload(b"a node's")
+    alice.upload(parts="2")
+    node = alice.upload(parts="2")["id"]
+    alice.put(f"/node/{node}", files={"1": ("part", b"a part's")})
+    store.files.path(UUID).parent.mkdir(exist_ok=True)
+    store.files.path(UUID).write_bytes(b"orphan")
+    (store.files.staging / UUID).write_bytes(b"stale")
+    (store.files.staging / f"join-{UUID}").write_bytes(b"")
+
+    with store.files.stage() as being_written, store.files.stage() as moved:
+        being_written.write(b"x")
+        moved.keep()
+        expected = sorted([(UUID, 6), (UUID, 5), (f"join-{UUID}", 0)])
+        assert _orphans(store) == expected
+        assert _orphans(store, remove=True) == expected
+        assert _orphans(store) == []
+        moved.commit()
+
+    assert len(list(store.files)) == 3
+    assert _orphans(store) != []
+
+
+def test_collecting_garbage_harms_no_upload(store, alice):
+    """Uploads go on while another thread collects garbage as fast as it can."""
+    import threading
+
+    stop = threading.Event()
+
+    def collect():
+        while not stop.is_set():
+            collect_garbage(store, remove=True)
+
+    collector = threading.Thread(target=collect)
+    collector.start()
+    try:
+        nodes = {alice.upload(b"%d" % number)["id"]: b"%d" % number for number in range(150)}
+    finally:
+        stop.set()
+        collector.join()
+    assert {node: alice.get(f"/node/{node}?download").content for node in nodes} == nodes
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(store, alice, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    response = alice.call("POST", "/node", files={"upload": ("x", b"x")})
+    assert response.status_code == 507
+    assert "no room" in response.json()["error"][0]
+    monkeypatch.undo()
+    assert list(store.files) == []
+    assert alice.find("query") == []
+
+
+def test_a_folder_that_cannot_be_used_is_said(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(SkyportError, match=r"cannot keep its data in .*SKYPORT_DATA"):
+        open_store(tmp_path / "file" / "data")
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path):
+    (tmp_path / "shock.sqlite").write_text("this is not a database at all" * 100)
+    with pytest.raises(SkyportError, match=r"shock\.sqlite cannot be used .*: file is not a database"):
+        open_store(tmp_path)
+
+
+def test_a_newer_database_is_left_alone(store):
+    with store.database.write() as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(SkyportError, match="written by a newer skyport-wf"):
+        open_store(store.folder)
+
+
+def test_the_folder_is_the_users_alone(tmp_path):
+    open_store(tmp_path / "new").close()
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_data_folder_is_named_by_the_variable(monkeypatch, tmp_path):
+    monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "x"))
+    assert default_data() == tmp_path / "x"
+    monkeypatch.delenv("SKYPORT_DATA")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert default_data() == Path(tmp_path) / "skyport-wf"

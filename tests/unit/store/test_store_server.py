@@ -1,0 +1,252 @@
+"""The server by its socket: what clients of all kinds, broken ones too, see of it."""
+
+import contextlib
+import gzip
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+import requests
+from store_processes import start
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.store import gateway
+from skyport_wf.store.app import ShockApp
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.server import Server, running_server
+from skyport_wf.store.users import add_user
+
+TOKEN = "alices-own-token"
+START = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n'
+END = b"\r\n--B--\r\n"
+HEADERS = {"Authorization": f"OAuth {TOKEN}", "Content-Type": "multipart/form-data; boundary=B"}
+
+
+@pytest.fixture
+def server(store):
+    add_user(store.database, "alice", token=TOKEN)
+    with running_server(ShockApp(store)) as server:
+        yield server
+
+
+def _connect(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+
+
+def _exchange(server, sent):
+    """Send bytes, and return everything that comes back until the server closes or has answered."""
+    with _connect(server) as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(sent)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := connection.recv(65536):
+                received += data
+        return received
+
+
+def _request(line, headers="", body=b""):
+    return f"{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode() + body
+
+
+def test_uploads_with_and_without_a_length(server):
+    content = os.urandom(3_000_000)
+    whole = requests.post(f"{server.url}/node", data=START + content + END, headers=HEADERS).json()["data"]
+    chunked = requests.post(f"{server.url}/node", data=iter([START, content, END]), headers=HEADERS).json()["data"]
+    assert whole["file"]["checksum"] == chunked["file"]["checksum"]
+    got = requests.get(f"{server.url}/node/{whole['id']}?download&seek=5&length=2000000", headers=HEADERS)
+    assert got.content == content[5:2000005]
+
+
+def test_a_download_larger_than_any_buffer(server):
+    content = os.urandom(20_000_000)
+    node = requests.post(f"{server.url}/node", data=content, headers={**HEADERS, "Content-Type": "x/y"}).json()["data"]
+    assert requests.get(f"{server.url}/node/{node['id']}?download", headers=HEADERS).content == content
+
+
+def test_one_connection_serves_many_requests(server):
+    with requests.Session() as session:
+        session.headers["Authorization"] = HEADERS["Authorization"]
+        for number in range(30):
+            node = session.post(f"{server.url}/node", files={"upload": ("x", b"%d" % number)}).json()["data"]["id"]
+            assert session.get(f"{server.url}/node/{node}?download").content == b"%d" % number
+            assert session.head(f"{server.url}/node/{node}?download").headers["Content-Length"]
+        assert len(session.adapters["http://"].poolmanager.connection_from_url(server.url).pool.queue) == 10
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_refused_upload_hears_why_and_the_connection_goes_on(chunked, server):
+    body = START + b"x" * 5_000_000 + END
+    with requests.Session() as session:
+        for _ in range(3):
+            response = session.post(
+                f"{server.url}/node",
+                data=iter([body]) if chunked else body,
+                headers={"Content-Type": HEADERS["Content-Type"]},
+            )
+            assert (response.status_code, response.json()["error"]) == (401, ["No Authorization"])
+
+
+def test_what_follows_a_refused_body_is_not_taken_for_a_request(server):
+    smuggled = _request("GET /node/smuggled")
+    for head in (f"Content-Length: {len(smuggled)}\r\n", "Transfer-Encoding: chunked\r\n"):
+        body = smuggled if "Length" in head else f"{len(smuggled):x}\r\n".encode() + smuggled + b"\r\n0\r\n\r\n"
+        received = _exchange(server, _request("POST /node", head, body) + _request("GET /", "Connection: close\r\n"))
+        assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"401", b"200"]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        b"5\r\nhello", b"5\r\nhello\r\n", b"5\r\nhelloX\r\n0\r\n\r\n", b"x\r\nhello\r\n0\r\n\r\n",
+        b"-5\r\nhello\r\n0\r\n\r\n", b"+5\r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"5_0\r\nhello",
+        b"\r\n", b"", b"5", b"f" * 5000 + b"\r\n", b"5\r\nhello\r\n0\r\nno-end-of-trailers",
+    ],
+)  # fmt: skip
+def test_broken_chunks_make_no_node(chunks, server, store):
+    head = f"Authorization: OAuth {TOKEN}\r\nTransfer-Encoding: chunked\r\n"
+    received = _exchange(server, _request("POST /node", head, chunks))
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"400"]
+    assert list(store.files) == []
+    assert requests.get(server.url).status_code == 200
+
+
+def test_chunks_with_extensions_and_trailers_are_read(server):
+    head = f"Authorization: OAuth {TOKEN}\r\nTransfer-Encoding: chunked\r\n"
+    body = b"5;name=value\r\nhello\r\nA\r\n, world!!!\r\n000\r\nX-Trailer: y\r\n\r\n"
+    received = _exchange(server, _request("POST /node", head, body) + _request("GET /", "Connection: close\r\n"))
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"200"]
+    assert b'"size":15' in received
+
+
+def test_a_body_cut_off_makes_no_node(server, store):
+    head = f"Authorization: OAuth {TOKEN}\r\nContent-Length: 1000\r\n"
+    for more in ("", "Content-Type: multipart/form-data; boundary=B\r\n"):
+        received = _exchange(server, _request("POST /node", head + more, START + b"only this much"))
+        assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"400"]
+    assert list(store.files) == []
+    assert requests.get(f"{server.url}/node", headers=HEADERS).json()["total_count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 505),
+        (b"\x16\x03\x01\x02\x00\x01", 400),
+        (b"GET / HTTP/1.1\r\nbroken\r\n\r\n", 400),
+        (b"get / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nhello", 401),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET /?" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 413),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 413),
+        (b"GET / HTTP/1.1\r\nHost: " + b"\xff" * 10 + b"\r\nConnection: close\r\n\r\n", 200),
+    ],
+    ids=lambda sent: repr(sent[:30]) if isinstance(sent, bytes) else None,
+)
+def test_broken_requests_are_refused_and_others_served(sent, status, server):
+    received = _exchange(server, sent)
+    assert received.startswith(b"HTTP/1.1 %d" % status), received
+    assert requests.get(server.url).status_code == 200
+
+
+def test_headers_with_underscores_are_no_headers(server):
+    received = _exchange(server, _request("POST /node", f"Authorization: OAuth {TOKEN}\r\nContent_Length: 5\r\n", b""))
+    assert b'"checksum":{}' in received
+    received = _exchange(server, _request("GET /node", "Remote_User: alice\r\nREMOTE_USER: alice\r\n"))
+    assert b'"total_count":0' in received
+
+
+def test_slow_clients_do_not_hold_up_others(server):
+    head = _request("POST /node", f"Authorization: OAuth {TOKEN}\r\nContent-Length: 1000000\r\n", b"slow")
+    with contextlib.ExitStack() as slow:
+        for number in range(70):
+            connection = slow.enter_context(_connect(server))
+            connection.sendall(head if number % 2 else head[:20])
+        began = time.monotonic()
+        for _ in range(20):
+            assert requests.get(server.url, timeout=5).status_code == 200
+        assert time.monotonic() - began < 5
+
+
+def test_clients_may_pause_within_bodies_longer_than_within_headers(store, monkeypatch):
+    monkeypatch.setattr(gateway, "_HEADER_SECONDS", 0.3)
+    add_user(store.database, "alice", token=TOKEN)
+    content = os.urandom(30_000_000)
+
+    def packing_slowly():
+        yield START
+        time.sleep(0.8)
+        yield content
+        yield END
+
+    with running_server(ShockApp(store)) as server:
+        node = requests.post(f"{server.url}/node", data=packing_slowly(), headers=HEADERS).json()["data"]["id"]
+        with requests.get(f"{server.url}/node/{node}?download", headers=HEADERS, stream=True) as response:
+            time.sleep(0.8)
+            assert response.content == content
+        with _connect(server) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_many_uploads_at_once_arrive(server, store):
+    contents = [os.urandom(300_000) for _ in range(64)]
+    nodes = {}
+
+    def upload(number):
+        answer = requests.post(f"{server.url}/node", data=iter([START, contents[number], END]), headers=HEADERS)
+        nodes[number] = answer.json()["data"]["id"]
+
+    threads = [threading.Thread(target=upload, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(nodes) == 64
+    for number, node in nodes.items():
+        assert requests.get(f"{server.url}/node/{node}?download", headers=HEADERS).content == contents[number]
+
+
+def test_the_log_names_requests_and_no_token(server, caplog):
+    caplog.set_level(logging.DEBUG)
+    requests.get(f"{server.url}/node?query&k=v", headers=HEADERS)
+    requests.get(f"{server.url}/node", headers={"Authorization": "OAuth wrong-but-secret"})
+    _exchange(server, b"GET /node?\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert "GET /node?query&k=v 200" in caplog.text
+    assert "GET /node 400" in caplog.text
+    assert TOKEN not in caplog.text
+    assert "wrong-but-secret" not in caplog.text
+    assert "\x1b" not in caplog.text
+
+
+def test_a_port_that_is_taken_is_said(server, store):
+    with pytest.raises(SkyportError, match=rf"cannot listen on 127.0.0.1:{server.port}.*--port"):
+        Server(ShockApp(store), "127.0.0.1", server.port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_in_order(number, tmp_path):
+    with open_store(tmp_path) as store:
+        add_user(store.database, "alice", token=TOKEN)
+    process = start("serve_until_stopped", tmp_path)
+    try:
+        url = process.stdout.readline().strip()
+        assert requests.post(f"{url}/node", data=gzip.compress(b"x"), headers={"Authorization": f"OAuth {TOKEN}"}).ok
+        process.send_signal(number)
+        assert process.stdout.read() == "ended\n"
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
