@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _STEP = re.compile(r"Step \d+/\d+ : (?P<instruction>.*)", re.DOTALL)
 _BUILT = re.compile(r"sha256:[0-9a-f]{64}")
+_ENGINE_CHATTER = re.compile(r"\s*---> |Removing intermediate container ")
+"""What the engine says between the lines that a RUN instruction prints."""
 _LAST_LINES = 20
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -72,7 +74,7 @@ def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str],
 
 
 def _failure(name: str, instruction: str, last: Iterable[str], error: str) -> BuildError:
-    lines = [line for line in last if line.strip()]
+    lines = [line for line in last if line.strip() and not _ENGINE_CHATTER.match(line)]
     shown = "".join(f"\n  | {line}" for line in lines)
     at = f" at\n  {instruction}\n" if instruction else ": "
     return BuildError(f"building {name} failed{at}{error.strip()}{shown and '. The last it printed:'}{shown}")

@@ -48,8 +48,11 @@ def list_context(context: BuildContext) -> list[str]:
     if not context.root.is_dir():
         raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
     patterns = _ignore_patterns(context)
-    paths = _walk_all(context.root) if not patterns else _walk_some(context, patterns)
-    return sorted(path for path in paths if not stat.S_ISSOCK((context.root / path).lstat().st_mode))
+    try:
+        paths = _walk_all(context.root) if not patterns else _walk_some(context, patterns)
+        return sorted(path for path in paths if not stat.S_ISSOCK((context.root / path).lstat().st_mode))
+    except OSError as error:
+        raise SkyportError(f"cannot read the build context: {error}") from error
 
 
 def digest_context(context: BuildContext) -> str:
@@ -82,12 +85,15 @@ def write_context(context: BuildContext, target: IO[bytes]) -> None:
         if inside not in paths:
             _add(tar, context.dockerfile.resolve(), context.dockerfile_name)
             # The engine reads these lines too, and takes away what they name before any COPY.
-            _add_text(tar, ".dockerignore", "\n".join((*_ignore_patterns(context), context.dockerfile_name, "")))
+            added = (
+                [context.dockerfile_name] if ".dockerignore" in paths else [context.dockerfile_name, ".dockerignore"]
+            )
+            _add_text(tar, ".dockerignore", "\n".join((*_ignore_patterns(context), *added, "")))
 
 
 def _walk_all(root: Path) -> Iterator[str]:
     def stop(error: OSError) -> None:
-        raise SkyportError(f"cannot read the build context: {error}") from error
+        raise error
 
     for folder, folders, files in os.walk(root, onerror=stop):
         for name in (*folders, *files):

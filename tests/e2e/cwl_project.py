@@ -1,0 +1,147 @@
+"""What the tests of the CWL documents need: runners, jobs, and a served Shock with a user."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from skyport_wf.store.app import ShockApp
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.server import running_server
+from skyport_wf.store.users import add_user
+
+CHECKOUT = Path(__file__).parents[2]
+WORKFLOWS = CHECKOUT / "workflows"
+DOCUMENTS = sorted(
+    path.relative_to(CHECKOUT) for path in (*WORKFLOWS.rglob("*.cwl"), *CHECKOUT.glob("examples/*/*.cwl"))
+)
+COMMANDS = Path(sys.executable).parent
+TOKEN = "s3cret-T0ken-of-the-lab"
+JSON_FORMAT = "http://edamontology.org/format_3464"
+
+
+def find_runner(name: str) -> str:
+    """Return the path of a CWL program; fail in CI, and skip elsewhere, if it is not installed."""
+    path = os.pathsep.join((str(COMMANDS), os.environ["PATH"]))
+    if found := shutil.which(name, path=path):
+        return found
+    message = f"{name} is not installed"
+    pytest.fail(message) if "CI" in os.environ else pytest.skip(message)
+
+
+class Runner(msgspec.Struct):
+    """A CWL runner in a folder of its own."""
+
+    name: str
+    folder: Path
+    options: tuple[str, ...] = ()
+
+    def run(self, document: Path, job: dict[str, Any], *options: str) -> "Run":
+        """Run the document with the job; its outputs go to a folder that this run alone has."""
+        program = find_runner(self.name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        number = len(list(self.folder.iterdir()))
+        folder = self.folder / f"run-{number}"
+        folder.mkdir()
+        (folder / "job.yml").write_text(yaml.safe_dump(job))
+        command = [
+            program, "--enable-ext", "--outdir", str(folder / "out"), *self.options, *options,
+            str(document), str(folder / "job.yml"),
+        ]  # fmt: skip
+        done = subprocess.run(
+            command, cwd=folder, env=self.environment(folder), capture_output=True, text=True, check=False, timeout=300
+        )
+        return Run(done.returncode, done.stdout, done.stderr, folder)
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Return a user's environment: nothing of the Shock, that is for the job to say."""
+        ours = ("SHOCK_URL", "KB_AUTH_TOKEN", "SKYPORT_DATA", "SHOCK_TOKEN_FILE")
+        given = {name: value for name, value in os.environ.items() if name not in ours}
+        return given | {
+            "PATH": os.pathsep.join((str(COMMANDS), os.environ["PATH"])),
+            "SKYPORT_RETRY_SECONDS": "0.5",
+            "TMPDIR": str(_made(folder / "tmp")),
+        }
+
+
+class Run(msgspec.Struct):
+    """What a runner ended with."""
+
+    code: int
+    stdout: str
+    stderr: str
+    folder: Path
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The output object."""
+        assert self.code == 0, self.stderr
+        return json.loads(self.stdout)
+
+    def read(self, output: str) -> Any:
+        """Return what is in the JSON file, or the list of them, that an output names."""
+        value = self.outputs[output]
+        files = value if isinstance(value, list) else [value]
+        documents = [json.loads((self.folder / "out" / file["basename"]).read_text()) for file in files]
+        return documents if isinstance(value, list) else documents[0]
+
+
+def cwltool(folder: Path, *options: str) -> Runner:
+    """Return cwltool; the command's own retries are kept short."""
+    return Runner("cwltool", folder, ("--preserve-environment", "SKYPORT_RETRY_SECONDS", *options))
+
+
+def toil(folder: Path, *options: str) -> Runner:
+    """Return toil-cwl-runner, on this machine."""
+    quick = ("--retryCount", "0", "--disableCaching", "--disableProgress")
+    return Runner("toil-cwl-runner", folder, (*quick, *options))
+
+
+def directory(path: Path) -> dict[str, str]:
+    """Return a Directory input."""
+    return {"class": "Directory", "location": str(path)}
+
+
+def a_file(path: Path, form: str = JSON_FORMAT) -> dict[str, str]:
+    """Return a File input."""
+    return {"class": "File", "location": str(path), "format": form}
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def served_shock(data: Path) -> Iterator[str]:
+    """Serve the store in `data`, with a user whose token is TOKEN, and yield its URL."""
+    with open_store(data) as store, running_server(ShockApp(store)) as server:
+        add_user(store.database, "lab", admin=False, token=TOKEN)
+        yield server.url
+
+
+def published(data: Path) -> list[dict[str, Any]]:
+    """Return the images that the store in `data` has."""
+    done = subprocess.run(
+        [str(COMMANDS / "skyport-wf"), "ls", "--json"],
+        env={**os.environ, "SKYPORT_DATA": str(data), "SHOCK_URL": ""}, cwd=data.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)["images"]
+
+
+def same_image(receipt: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a receipt does not depend on where and when the image was published."""
+    return {
+        key: value
+        for key, value in receipt.items()
+        if key not in ("node", "download_url", "registered", "shock", "use")
+    }

@@ -1,0 +1,106 @@
+"""The CWL documents themselves: valid, as AWE can take them, each with a job to start from. No engine is needed."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+import skyport_wf
+from tests.e2e.cwl_project import CHECKOUT, COMMANDS, DOCUMENTS
+
+OURS = [path for path in DOCUMENTS if path.parts[0] == "workflows"]
+
+
+def read(path: Path) -> dict:
+    return yaml.safe_load((CHECKOUT / path).read_text())
+
+
+def cwltool(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(COMMANDS / "cwltool"), "--enable-ext", *arguments]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
+    """Return what `cwltool --pack` makes of each document."""
+    folder = tmp_path_factory.mktemp("packed")
+    made = {path: folder / f"{path.name}.json" for path in DOCUMENTS}
+    for path, target in made.items():
+        target.write_text(cwltool("--pack", str(path)).stdout)
+    return made
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+@pytest.mark.parametrize("form", ["as it is", "packed"])
+def test_valid_without_a_warning(path: Path, form: str, packed: dict[Path, Path]) -> None:
+    done = cwltool("--validate", str(packed[path] if form == "packed" else path))
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    assert "ERROR" not in done.stderr
+
+
+def test_awe_loses_nothing_of_them_packed_or_not(packed: dict[Path, Path]) -> None:
+    files = [str(CHECKOUT / path) for path in DOCUMENTS] + [str(path) for path in packed.values()]
+    done = subprocess.run(
+        [str(COMMANDS / "skyport-wf"), "lint", "--cwl", *files], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, f"{len(files)} documents: nothing that AWE would reject or lose\n")
+
+
+def test_what_is_for_awe_packs_into_one_graph(packed: dict[Path, Path]) -> None:
+    document = packed[Path("workflows/publish-images.awe.cwl")]
+    command = [str(COMMANDS / "skyport-wf"), "lint", "--packed", "--cwl", str(document)]
+    assert subprocess.run(command, check=False).returncode == 0
+    assert {process["id"] for process in json.loads(document.read_text())["$graph"]} == {
+        "#main",
+        "#publish-image.tool.cwl",
+    }
+
+
+@pytest.mark.parametrize("path", OURS, ids=str)
+def test_says_what_it_is(path: Path) -> None:
+    document = read(path)
+    assert document["cwlVersion"] == "v1.0"
+    assert document["label"]
+    assert document["doc"]
+    assert document["s:license"] == "https://spdx.org/licenses/MIT"
+    assert all(value["label"] for field in ("inputs", "outputs") for value in document[field].values())
+    if document["class"] == "CommandLineTool":
+        software = document["hints"]["SoftwareRequirement"]["packages"]["skyport-wf"]
+        assert software["version"] == [skyport_wf.__version__]
+
+
+@pytest.mark.parametrize("path", OURS, ids=str)
+def test_has_a_job_that_gives_what_it_needs(path: Path) -> None:
+    inputs = read(path)["inputs"]
+    job = read(path.with_suffix(".job.yml"))
+    needed = {name for name, value in inputs.items() if "default" not in value and not value["type"].endswith("?")}
+    assert needed <= job.keys() <= inputs.keys()
+    for name, value in job.items():
+        files = value if isinstance(value, list) else [value]
+        assert {file.get("format") for file in files if isinstance(file, dict)} <= {
+            None,
+            str(inputs[name].get("format")).replace("edam:", "http://edamontology.org/"),
+        }
+
+
+def test_the_token_is_a_secret_wherever_it_is_an_input() -> None:
+    with_token = [read(path) for path in DOCUMENTS if "token" in read(path)["inputs"]]
+    assert len(with_token) >= 8
+    for document in with_token:
+        assert document["hints"]["cwltool:Secrets"] == {"secrets": ["token"]}
+        assert document["inputs"]["token"] | {"label": 0, "doc": 0} == {
+            "type": "string",
+            "default": "",
+            "label": 0,
+            "doc": 0,
+        }
+
+
+def test_a_tool_that_talks_to_the_engine_or_to_shock_is_never_reused() -> None:
+    tools = [path for path in OURS if "EnvVarRequirement" in read(path).get("requirements", {})]
+    assert len(tools) == 6
+    for path in tools:
+        assert read(path)["hints"]["cwltool:WorkReuse"] == {"enableReuse": False}

@@ -1,0 +1,113 @@
+"""Building with a real engine: what the fields of the image list do, and how a build fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import docker, write_image_context
+
+SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
+
+
+class Build:
+    """One image of a list, built in a folder of its own."""
+
+    def __init__(self, folder: Path, namespace: str) -> None:
+        self.folder = folder
+        self.name = f"{namespace}/tool:1"
+        write_image_context(folder / "tool")
+
+    def run(
+        self, fields: str = "", *arguments: str, dockerfile: str = "tool/Dockerfile"
+    ) -> subprocess.CompletedProcess[str]:
+        (self.folder / "images.yaml").write_text(
+            f"images:\n  - name: {self.name}\n    dockerfile: {dockerfile}\n{fields}"
+        )
+        return subprocess.run(
+            [SKYPORT, "build", self.name, "--record", "build.json", *arguments], cwd=self.folder,
+            env={**os.environ, "SKYPORT_DATA": str(self.folder / "store")}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def inspect(self, template: str) -> str:
+        return docker("image", "inspect", "--format", template, self.name).strip()
+
+    def extend(self, *lines: str) -> None:
+        with (self.folder / "tool/Dockerfile").open("a") as dockerfile:
+            dockerfile.write("\n".join((*lines, "")))
+
+    def record(self) -> dict[str, object]:
+        return json.loads((self.folder / "build.json").read_text())
+
+
+@pytest.fixture
+def build(tmp_path: Path, namespace: str) -> Build:
+    return Build(tmp_path, namespace)
+
+
+def test_the_fields_of_a_build_reach_the_engine(build: Build) -> None:
+    build.extend("ARG VERSION=none", "ENV VERSION=$VERSION", "FROM scratch AS unwanted")
+    (build.folder / "tool/Dockerfile").write_text(
+        (build.folder / "tool/Dockerfile").read_text().replace("FROM scratch\n", "FROM scratch AS wanted\n", 1)
+    )
+    done = build.run('    build_args: {VERSION: "1.10"}\n    target: wanted\n    labels: {org.example.lab: ours}\n')
+    assert done.returncode == 0, done.stderr
+    assert "VERSION=1.10" in build.inspect("{{.Config.Env}}")
+    assert build.inspect("{{json .Config.Labels}}") == '{"org.example.lab":"ours"}'
+    assert build.record()["image"] == build.inspect("{{.Id}}")
+    assert "Step 1/" in done.stderr
+    assert done.stdout.startswith(build.name)
+
+
+def test_the_context_leaves_out_what_dockerignore_names(build: Build) -> None:
+    (build.folder / "tool/.dockerignore").write_text("data/deep/secret\n")
+    (build.folder / "tool/data/deep/secret").write_text("secret")
+    assert build.run().returncode == 0
+    assert docker("run", "--rm", build.name, "ls", "/data/deep").split() == ["file"]
+
+
+def test_a_dockerfile_outside_its_context_is_not_in_the_image(build: Build) -> None:
+    (build.folder / "recipes").mkdir()
+    (build.folder / "tool/Dockerfile").rename(build.folder / "recipes/tool.dockerfile")
+    dockerfile = build.folder / "recipes/tool.dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("COPY data /data", "COPY . /all"))
+    done = build.run("    context: tool\n", dockerfile="recipes/tool.dockerfile")
+    assert done.returncode == 0, done.stderr
+    assert set(docker("run", "--rm", build.name, "ls", "-A", "/all").split()) == {"bash", "busybox", "data"}
+
+
+def test_a_failing_instruction_is_named_with_the_last_it_printed(build: Build) -> None:
+    build.extend("RUN for i in 1 2 3; do echo line $i; done; echo oh no >&2; exit 3", "RUN echo never")
+    done = build.run("", "--quiet")
+    assert done.returncode == 1
+    assert f"building {build.name} failed at\n  RUN for i in 1 2 3" in done.stderr
+    assert "returned a non-zero code: 3" in done.stderr
+    assert done.stderr.splitlines()[-4:] == ["  | line 1", "  | line 2", "  | line 3", "  | oh no"]
+    assert "Traceback" not in done.stderr
+    assert not (build.folder / "build.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("FRUM scratch", "unknown instruction: FRUM"),
+        ("COPY missing /", "missing"),
+        ("FROM test-no-such-image/at:all", "test-no-such-image/at"),
+    ],
+)
+def test_a_dockerfile_that_cannot_work(build: Build, line: str, message: str) -> None:
+    build.extend(line)
+    done = build.run()
+    assert (done.returncode, message in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (build.folder / "build.json").exists()
+
+
+def test_a_build_from_cache_leaves_the_same_record(build: Build) -> None:
+    build.run()
+    first = (build.folder / "build.json").read_bytes()
+    assert build.run().returncode == 0
+    assert (build.folder / "build.json").read_bytes() == first
