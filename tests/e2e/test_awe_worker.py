@@ -97,3 +97,34 @@ def test_publishing_over_http_needs_the_token_and_never_shows_it(tmp_path: Path,
         assert token.encode() not in path.read_bytes(), path
     for text in everything:
         assert token not in text
+
+
+def test_a_private_image_is_for_those_with_a_token(tmp_path: Path, namespace: str) -> None:
+    project = Project(tmp_path, namespace)
+    token = json.loads(project.skyport("user", "add", "anna", "--json").stdout)["token"]
+    name = project.name("other")
+    with served(project) as url:
+        anna = {"SHOCK_URL": url, "KB_AUTH_TOKEN": token}
+        project.skyport("publish", name, "--private", **anna)
+        assert project.receipt("other")["readable_by"] == "listed users"
+        assert json.loads(project.skyport("resolve", name, "--json", **anna).stdout)["name"] == name
+        nobody = project.skyport("resolve", name, check=False, SHOCK_URL=url)
+        assert (nobody.returncode, "finds no image" in nobody.stderr) == (1, True)
+        assert project.skyport("verify", check=False, **anna).returncode == 0
+
+        project.skyport("publish", name, **anna)  # the same image, now for everyone
+        assert project.receipt("other")["readable_by"] == "everyone"
+        project.skyport("resolve", name, SHOCK_URL=url)
+
+
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(tmp_path: Path, namespace: str) -> None:
+    project = Project(tmp_path, namespace)
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "store")}
+    told = json.loads(project.skyport("publish", "--all", "--dry-run", "--json").stdout)
+    assert [row["next"] for row in told["dry_run"]] == ["build and publish it"] * 3
+    assert json.loads(project.skyport("ls", "--json").stdout) == {"images": []}
+    assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "store")} == before
+    project.skyport("publish", project.name("tool"))
+    (tmp_path / "images/tool/data/deep/file").write_text("changed")
+    taken = project.skyport("publish", project.name("tool"), "--dry-run", check=False)
+    assert (taken.returncode, "is published already, as another image" in taken.stdout) == (1, True)
