@@ -30,7 +30,8 @@ check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, sh
 	mypy
 	snakefmt --check Snakefile rules workflows
 	snakemake --lint
-	for tool in $(CWL); do cwltool --validate "$$tool"; done
+	for document in $(CWL); do cwltool --enable-ext --validate "$$document"; done
+	skyport-wf lint --cwl $(CWL)
 	if command -v shellcheck; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: scripts not checked"; fi
 	pytest --quiet tests/unit/test_import_direction.py
 

@@ -34,8 +34,9 @@ def find_runner(name: str) -> str:
     path = os.pathsep.join((str(COMMANDS), os.environ["PATH"]))
     if found := shutil.which(name, path=path):
         return found
-    message = f"{name} is not installed"
-    pytest.fail(message) if "CI" in os.environ else pytest.skip(message)
+    if "CI" in os.environ:
+        pytest.fail(f"{name} is not installed")
+    pytest.skip(f"{name} is not installed")
 
 
 class Runner(msgspec.Struct):
@@ -133,7 +134,8 @@ def published(data: Path) -> list[dict[str, Any]]:
     """Return the images that the store in `data` has."""
     done = subprocess.run(
         [str(COMMANDS / "skyport-wf"), "ls", "--json"],
-        env={**os.environ, "SKYPORT_DATA": str(data), "SHOCK_URL": ""}, cwd=data.parent, capture_output=True, text=True, check=True,
+        env={**os.environ, "SKYPORT_DATA": str(data), "SHOCK_URL": ""},
+        cwd=data.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return json.loads(done.stdout)["images"]
 

@@ -1,0 +1,206 @@
+"""What can go wrong with a CWL job: the runner fails, the command's own message is there, and nothing is published."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.cwl_project import TOKEN, WORKFLOWS, Run, a_file, cwltool, directory, published, served_shock, toil
+from tests.e2e.project import Project
+
+FORMS = ("publish-images.cwl", "publish-image.cwl", "publish-image.tool.cwl")
+
+
+class Lab:
+    """A project of one image, a job that publishes it, and a runner."""
+
+    def __init__(self, folder: Path, engine: str, namespace: str) -> None:
+        self.folder = folder
+        (folder / "project").mkdir()
+        self.project = Project(folder / "project", namespace)
+        self.name = self.project.name("tool")
+        self.write_list(f"  - name: {self.name}\n    dockerfile: images/tool/Dockerfile\n")
+        self.store = folder / "store"
+        self.job: dict[str, Any] = {
+            "project": directory(folder / "project"), "docker_host": engine, "skyport_data": str(self.store),
+        }  # fmt: skip
+        self.runner = cwltool(folder / "runs")
+
+    def write_list(self, images: str) -> None:
+        (self.folder / "project/images.yaml").write_text(f"images:\n{images}")
+
+    def run(self, form: str, **job: Any) -> Run:
+        name = {} if form == "publish-images.cwl" else {"name": self.name}
+        return self.runner.run(WORKFLOWS / form, self.job | name | job)
+
+    def fails(self, form: str, message: str, *, code: int, **job: Any) -> Run:
+        """Run a job that has to fail with the command's message and exit code, and without a receipt."""
+        run = self.run(form, **job)
+        assert run.code == 1
+        assert message in run.stderr, run.stderr
+        assert f"exited with status: {code}" in run.stderr
+        assert "Traceback" not in run.stderr
+        assert not list((run.folder / "out").glob("*.json"))
+        return run
+
+
+@pytest.fixture
+def lab(tmp_path: Path, engine: str, namespace: str) -> Lab:
+    return Lab(tmp_path, engine, namespace)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_build_that_fails(lab: Lab, form: str) -> None:
+    with (lab.folder / "project/images/tool/Dockerfile").open("a") as dockerfile:
+        dockerfile.write("RUN echo before the end; exit 7\n")
+    run = lab.fails(form, "RUN echo before the end; exit 7", code=1)
+    assert "before the end\n" in run.stderr
+    assert published(lab.store) == []
+
+
+def test_one_image_of_several_that_fails_leaves_the_others_published(lab: Lab) -> None:
+    other = lab.project.name("other")
+    good = f"  - name: {other}\n    dockerfile: images/other/Dockerfile\n"
+    lab.write_list(f"  - name: {lab.name}\n    image: no-such-image:1\n{good}")
+    lab.runner = cwltool(lab.folder / "runs", "--on-error", "continue")
+    run = lab.run("publish-images.cwl")
+    assert run.code == 1
+    assert "the engine has no image no-such-image:1" in run.stderr
+    assert [image["name"] for image in published(lab.store)] == [other]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_shock_that_is_unreachable(lab: Lab, form: str) -> None:
+    lab.fails(form, "http://127.0.0.1:9", code=75, shock_url="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_engine_that_is_unreachable(lab: Lab, form: str) -> None:
+    host = "unix:///nonexistent/docker.sock"
+    lab.fails(form, host, code=75, docker_host=host)
+    assert published(lab.store) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_wrong_token(lab: Lab, form: str) -> None:
+    with served_shock(lab.folder / "served") as url:
+        run = lab.fails(form, "The token in KB_AUTH_TOKEN is not one", code=1, shock_url=url, token=f"{TOKEN}-not")
+    assert f"{TOKEN}-not" not in run.stderr
+    assert published(lab.folder / "served") == []
+
+
+def test_a_token_file_that_is_missing_empty_or_wrong(lab: Lab) -> None:
+    path = lab.folder / "token"
+    with served_shock(lab.folder / "served") as url:
+        job = {"shock_url": url, "token": TOKEN, "token_file": str(path)}
+        lab.fails("publish-image.tool.cwl", f"cannot read the token file {path}", code=2, **job)
+        path.write_text("\n")
+        lab.fails("publish-image.tool.cwl", f"the token file {path} (SHOCK_TOKEN_FILE) is empty", code=2, **job)
+        path.write_text("not-a-token-of-anyone\n")
+        run = lab.fails("publish-image.tool.cwl", f"The token in {path} is not one", code=1, **job)
+    assert "not-a-token-of-anyone" not in run.stderr
+    assert published(lab.folder / "served") == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        ({"shock_url": "shock.example.org"}, "the variable SHOCK_URL: not the URL of a Shock server"),
+        ({"skyport_data": ""}, "the variable SKYPORT_DATA is ''"),
+        ({"skyport_data": "store"}, "the variable SKYPORT_DATA is 'store'"),
+    ],
+    ids=["no scheme", "no data folder", "relative data folder"],
+)
+def test_a_job_that_does_not_say_where_to(lab: Lab, form: str, job: dict[str, str], message: str) -> None:
+    lab.fails(form, message, code=2, **job)
+    assert not lab.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("  []\n", "field images: expected a list of length >= 1"),
+        ("  - name: lab/tool:latest\n    dockerfile: x\n", "the tag `latest` cannot be published"),
+        ("  - name: localhost:5000/tool:1\n    dockerfile: x\n", "it has more than one colon"),
+        ("  - name: lab/tool:1\n    dockerfile: images/none/Dockerfile\n", "images/none/Dockerfile"),
+    ],
+    ids=["empty", "latest", "two colons", "no Dockerfile"],
+)
+def test_an_image_list_that_cannot_be_published(lab: Lab, images: str, message: str) -> None:
+    lab.write_list(images)
+    lab.fails("publish-images.cwl", message, code=2)
+    lab.fails("publish-image.tool.cwl", message, code=2, name="lab/tool:1")
+    assert not lab.store.exists() or published(lab.store) == []
+
+
+def test_a_name_that_is_not_in_the_list(lab: Lab) -> None:
+    for form in ("publish-image.cwl", "publish-image.tool.cwl"):
+        lab.fails(form, "image 'lab/other:1' is not in the image list", code=2, name="lab/other:1")
+
+
+def test_a_project_without_an_image_list(lab: Lab) -> None:
+    (lab.folder / "project/images.yaml").unlink()
+    lab.fails("publish-images.cwl", "images.yaml", code=2)
+
+
+def test_a_job_whose_folder_is_missing(lab: Lab) -> None:
+    for form in FORMS:
+        lab.fails(form, "/nowhere. `skyport-wf init` writes one", code=2, project=directory(lab.folder / "nowhere"))
+    assert not lab.store.exists()
+
+
+def test_a_job_whose_file_is_missing(lab: Lab) -> None:
+    job = {"upload": a_file(lab.folder / "none.json"), "skyport_data": str(lab.store)}
+    run = lab.runner.run(WORKFLOWS / "tools/register.cwl", job)
+    assert run.code == 1
+    assert "none.json" in run.stderr
+    assert not lab.store.exists()
+
+
+def test_a_record_of_another_step(lab: Lab) -> None:
+    (lab.folder / "some.json").write_text('{"record": "skyport-wf build 1"}\n')
+    job = {"upload": a_file(lab.folder / "some.json"), "skyport_data": str(lab.store)}
+    run = lab.runner.run(WORKFLOWS / "tools/register.cwl", job)
+    assert run.code == 1
+    assert "some.json is not a `skyport-wf upload 1` record" in run.stderr
+    assert not lab.store.exists()
+
+
+def test_the_name_of_another_image(lab: Lab) -> None:
+    lab.run("publish-image.tool.cwl").read("receipt")
+    before = published(lab.store)
+    (lab.folder / "project/images/tool/data/deep/file").write_text("edited")
+    for form in FORMS:
+        lab.fails(form, f"{lab.name} is published already, as another image", code=1)
+    assert published(lab.store) == before
+
+
+def test_toil_shows_why_a_build_failed(lab: Lab) -> None:
+    with (lab.folder / "project/images/tool/Dockerfile").open("a") as dockerfile:
+        dockerfile.write("RUN echo before the end; exit 7\n")
+    lab.runner = toil(lab.folder / "runs", "--jobStore", str(lab.folder / "jobs"))
+    run = lab.run("publish-image.tool.cwl")
+    assert run.code != 0
+    assert "RUN echo before the end; exit 7" in run.stderr
+    assert published(lab.store) == []
+
+
+def test_toil_shows_that_a_shock_url_is_wrong(lab: Lab) -> None:
+    lab.runner = toil(lab.folder / "runs", "--jobStore", str(lab.folder / "jobs"))
+    run = lab.run("publish-image.tool.cwl", shock_url="shock.example.org")
+    assert run.code != 0
+    assert "the variable SHOCK_URL: not the URL of a Shock server" in run.stderr
+    assert not lab.store.exists()
+
+
+def test_the_command_refuses_one_receipt_for_two_images(lab: Lab) -> None:
+    done = lab.project.skyport(
+        "publish", "--all", "--record", "receipt.json", "--dry-run", check=False, SKYPORT_DATA=str(lab.store)
+    )
+    assert done.returncode == 0  # one image
+    lab.project.write_list()
+    done: subprocess.CompletedProcess[str] = lab.project.skyport("publish", "--all", "--record", "x.json", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "each image needs a file of its own. Put {key} into the name." in done.stderr

@@ -1,0 +1,89 @@
+#!/usr/bin/env cwl-runner
+cwlVersion: v1.0
+class: CommandLineTool
+label: Load a published Docker image into the engine
+doc: |
+  Fetches the image that an AWE worker would get for the name, loads it into the engine and tags it. What comes next
+  can run in it; private images are fetched with the token, which a DockerRequirement cannot send.
+$namespaces:
+  cwltool: http://commonwl.org/cwltool#
+  edam: http://edamontology.org/
+  s: https://schema.org/
+s:license: https://spdx.org/licenses/MIT
+requirements:
+  ResourceRequirement:
+    coresMin: 1
+    ramMin: 256
+  EnvVarRequirement:
+    envDef:
+      DOCKER_HOST: $(inputs.docker_host)
+      SHOCK_URL: $(inputs.shock_url)
+      SKYPORT_DATA: $(inputs.skyport_data)
+      KB_AUTH_TOKEN: $(inputs.token)
+      SHOCK_TOKEN_FILE: $(inputs.token_file)
+hints:
+  SoftwareRequirement:
+    packages:
+      skyport-wf:
+        version: ["0.1.0"]
+  cwltool:WorkReuse: # what the engine and Shock hold can change between two runs
+    enableReuse: false
+  cwltool:Secrets: # keeps the token out of logs and provenance
+    secrets: [token]
+  cwltool:LoadListingRequirement: # the build context may have very many files
+    loadListing: no_listing
+
+baseCommand: [skyport-wf, pull]
+arguments:
+  - --json
+inputs:
+  name:
+    type: string
+    label: REPO[:TAG], as an AWE task names it
+    inputBinding:
+      position: 1
+  project:
+    type: Directory
+    label: The folder that holds images.yaml and all that it names
+    inputBinding:
+      prefix: --images
+  receipt:
+    type: File?
+    label: The receipt to wait for, where the same workflow publishes the image
+    format: edam:format_3464
+  docker_host:
+    type: string
+    label: Where the Docker engine answers
+    doc: As the docker command reads DOCKER_HOST; a path is one on the machine that runs the step.
+    default: unix:///var/run/docker.sock
+  shock_url:
+    type: string
+    label: The Shock to publish to
+    doc: Wins over shock.url of the image list; the list decides if this is empty.
+    default: ""
+  skyport_data:
+    type: string
+    label: Where the embedded Shock keeps its data
+    doc: An absolute path on the machine that runs the step. Needed where the Shock is `embedded`.
+    default: ""
+  token:
+    type: string
+    label: The token for the Shock
+    doc: |
+      Given to the command in KB_AUTH_TOKEN, which token_env of the image list has to name (it does by default).
+      Not for AWE, which writes the job's values where others can read them: use token_file there.
+    default: ""
+  token_file:
+    type: string
+    label: A file that holds the token
+    doc: An absolute path on the machine that runs the step. Wins over token.
+    default: ""
+outputs:
+  pulled:
+    type: File
+    label: Which node was loaded, and as which image
+    format: edam:format_3464
+    outputBinding:
+      glob: "pulled.json"
+stdout: pulled.json
+temporaryFailCodes: [75] # engine or Shock unreachable: running it again may work

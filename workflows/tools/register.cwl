@@ -1,0 +1,72 @@
+#!/usr/bin/env cwl-runner
+cwlVersion: v1.0
+class: CommandLineTool
+label: Publish an uploaded Docker image under its name
+doc: |
+  Step 4 of 4. Gives the upload its name, and checks that an AWE worker finds exactly this image under it.
+$namespaces:
+  cwltool: http://commonwl.org/cwltool#
+  edam: http://edamontology.org/
+  s: https://schema.org/
+s:license: https://spdx.org/licenses/MIT
+requirements:
+  ResourceRequirement:
+    coresMin: 1
+    ramMin: 256
+  EnvVarRequirement:
+    envDef:
+      SHOCK_URL: $(inputs.shock_url)
+      SKYPORT_DATA: $(inputs.skyport_data)
+      KB_AUTH_TOKEN: $(inputs.token)
+      SHOCK_TOKEN_FILE: $(inputs.token_file)
+hints:
+  SoftwareRequirement:
+    packages:
+      skyport-wf:
+        version: ["0.1.0"]
+  cwltool:WorkReuse: # what the engine and Shock hold can change between two runs
+    enableReuse: false
+  cwltool:Secrets: # keeps the token out of logs and provenance
+    secrets: [token]
+
+baseCommand: [skyport-wf, register]
+arguments:
+  - prefix: --record
+    valueFrom: "{key}.receipt.json"
+inputs:
+  upload:
+    type: File
+    label: The upload record, from upload.cwl
+    format: edam:format_3464
+    inputBinding:
+      position: 1
+  shock_url:
+    type: string
+    label: The Shock to publish to
+    doc: Wins over shock.url of the image list; the list decides if this is empty.
+    default: ""
+  skyport_data:
+    type: string
+    label: Where the embedded Shock keeps its data
+    doc: An absolute path on the machine that runs the step. Needed where the Shock is `embedded`.
+    default: ""
+  token:
+    type: string
+    label: The token for the Shock
+    doc: |
+      Given to the command in KB_AUTH_TOKEN, which token_env of the image list has to name (it does by default).
+      Not for AWE, which writes the job's values where others can read them: use token_file there.
+    default: ""
+  token_file:
+    type: string
+    label: A file that holds the token
+    doc: An absolute path on the machine that runs the step. Wins over token.
+    default: ""
+outputs:
+  receipt:
+    type: File
+    label: What was published where
+    format: edam:format_3464
+    outputBinding:
+      glob: "*.receipt.json"
+temporaryFailCodes: [75] # engine or Shock unreachable: running it again may work
