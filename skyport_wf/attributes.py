@@ -11,13 +11,15 @@ import msgspec
 
 from skyport_wf.awe import IMAGE_TYPE
 from skyport_wf.image.contents import ArchiveDigests, Layer, SavedArchive
-from skyport_wf.records import BaseImage, BuildRecord, EngineVersion
+from skyport_wf.records import BaseImage, BuildRecord, ContainerOrigin, EngineVersion
 from skyport_wf.spec import SourceKind
 
 UPLOAD_TYPE = "dockerimage-upload"
 """The attribute `type` of a node that holds an image but is not registered: no AWE query finds it."""
 RETIRED_TYPE = "dockerimage-retired"
 """The attribute `type` of a node whose name another node has taken over."""
+CLAIM_TYPE = "dockerimage-claim"
+"""The attribute `type` of a node that says who is registering a name at this moment; it has no file."""
 OWN_KEY = "skyport_wf"
 """The attribute that holds what AWE does not ask for."""
 
@@ -47,6 +49,9 @@ class Publication(msgspec.Struct, frozen=True):
     description: str
     registered: str
     """When, in UTC."""
+    script: str | None = None
+    """Of a snapshot, the script that made it."""
+    container: ContainerOrigin | None = None
 
 
 class NodeAttributes(msgspec.Struct, frozen=True):
@@ -93,6 +98,8 @@ def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) 
         engine_image_id=None if build.image == contents.image_id else build.image,
         description=build.description,
         registered=registered,
+        script=build.source.script,
+        container=build.source.container,
     )
     return NodeAttributes(
         type=IMAGE_TYPE,

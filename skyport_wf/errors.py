@@ -52,3 +52,13 @@ class ShockError(SkyportError):
 
 class AlreadyPublishedError(SkyportError):
     """The name is taken on Shock, by another image or by another user."""
+
+
+def root_cause(error: BaseException) -> str:
+    """Return the words at the bottom of a chain of exceptions, such as `Connection refused`.
+
+    What network libraries say themselves names their own classes, pools and every address tried.
+    """
+    while error.__context__ is not None:
+        error = error.__context__
+    return getattr(error, "strerror", None) or str(error)

@@ -11,6 +11,8 @@ from skyport_wf.errors import UsageError
 from skyport_wf.spec import (
     DEFAULT_TOKEN_VARIABLE,
     SOURCES,
+    BuildSecret,
+    CommitSettings,
     ImageList,
     ImageSpec,
     ShockSettings,
@@ -19,9 +21,9 @@ from skyport_wf.spec import (
 )
 from skyport_wf.yaml_document import YamlDocument, parse_yaml
 
-_NOT_YET = ("snapshot", "container", "flatten", "base")
+_NOT_YET = ("flatten", "base")
 _ONLY_OF_A_BUILD = (
-    "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels",
+    "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 _ANY_KEY = "[...]"
@@ -39,7 +41,12 @@ def read_image_list(path: Path) -> ImageList:
         raise UsageError(f"there is no {path}. `skyport-wf init` writes one, or name another with --images.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
-    return parse_image_list(text, name=str(path))
+    images = parse_image_list(text, name=str(path))
+    if images.shock.ca_bundle is None:
+        return images
+    # Seen from the list, like its other paths; the settings travel on, in records, to where the list is not known.
+    bundle = str((path.parent / images.shock.ca_bundle).absolute())
+    return msgspec.structs.replace(images, shock=msgspec.structs.replace(images.shock, ca_bundle=bundle))
 
 
 def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
@@ -93,6 +100,11 @@ def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str
         if getattr(image, field) and image.source != "dockerfile":
             why = f"only an image with a `dockerfile` is built, {image.name} has `{image.source}`. Remove the field."
             raise refuse(field, why)
+    if image.commit != CommitSettings() and image.source not in ("snapshot", "container"):
+        raise refuse("commit", f"only a container is committed, {image.name} has `{image.source}`. Remove the field.")
+    for secret, place in image.secrets.items():
+        if bool(place.env) == bool(place.file):
+            raise refuse(f"secrets.{secret}", "give either `env`, a variable, or `file`")
     if image.dockerfile and "://" in image.dockerfile:
         raise refuse("dockerfile", "an address is not supported by this version yet")
 
@@ -110,6 +122,9 @@ def _explain(error: msgspec.ValidationError, document: YamlDocument, name: str) 
         return _explain_unknown_field(unknown["field"], path, document, name)
     if path.endswith(_ANY_KEY):
         path = _first_that_is_not_text(document.value, path.removesuffix(_ANY_KEY))
+    if path == "$.shock.auth":
+        why = "expected one word, such as OAuth, Bearer or basic"
+        return UsageError(f"{name}, line {document.line_of(path)}, field auth: {why}; never the token")
     field = path.rpartition(".")[2].removeprefix("$") or "the file"
     hint = ""
     if problem.startswith(("Expected `str`, got", "Expected `str | null`, got")) and document.texts.get(path):
@@ -131,17 +146,21 @@ def _fields_allowed_at(path: str) -> tuple[str, ...]:
         return ShockSettings.__struct_fields__
     if path.endswith(".snapshot"):
         return Snapshot.__struct_fields__
+    if path.endswith(".commit"):
+        return CommitSettings.__struct_fields__
+    if ".secrets." in path or path.endswith(".secrets[...]"):
+        return BuildSecret.__struct_fields__
     return ImageSpec.__struct_fields__ if path.startswith("$.images[") else ImageList.__struct_fields__
 
 
 def _in_yaml_words(problem: str) -> str:
     words = {
-        "`str`": "text", "`str | null`": "text", "`bool`": "true or false", "`bool | null`": "true or false",
+        "`str`": "text", "`bool`": "true or false",
         "`int`": "a whole number", "`float`": "a number",
         "`object`": "a mapping", "`array`": "a list", "`null`": "nothing",
         "object missing required field": "the required field is missing:",
     }  # fmt: skip
-    problem = problem[:1].lower() + problem[1:]
+    problem = problem[:1].lower() + problem[1:].replace(" | null`", "`")
     for python, word in words.items():
         problem = problem.replace(python, word)
     return problem

@@ -48,6 +48,8 @@ def _known_facts(known: Publication | None) -> dict[str, Any]:
         "source_digest": known.source_digest,
         "dockerfile_digest": known.dockerfile_digest,
         "context_digest": known.context_digest,
+        "script": known.script,
+        "container": known.container,
         "engine_image_id": known.engine_image_id,
         "registered": known.registered,
     }

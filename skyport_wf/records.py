@@ -22,6 +22,17 @@ class EngineVersion(msgspec.Struct, frozen=True, rename="pascal"):
     version: str = ""
 
 
+class ContainerOrigin(msgspec.Struct, frozen=True):
+    """What is known of a container that someone prepared by hand."""
+
+    image: str
+    """The name of the image that it was made from."""
+    command: tuple[str, ...]
+    """Entry point and command."""
+    changes: tuple[str, ...]
+    """`added`, `changed` or `removed` and the path, as `docker diff` has them."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """What an image is made from."""
 
@@ -32,6 +43,10 @@ class Source(msgspec.Struct, frozen=True):
     """The Dockerfile in base64, empty if there is none."""
     dockerfile_digest: str | None = None
     context_digest: str | None = None
+    script: str | None = None
+    """Of a snapshot, the script that made it."""
+    container: ContainerOrigin | None = None
+    """Of an image of a container, what is known of that."""
 
 
 class BaseImage(msgspec.Struct, frozen=True):
@@ -125,6 +140,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag
     source_digest: str | None = None
     dockerfile_digest: str | None = None
     context_digest: str | None = None
+    script: str | None = None
+    """Of a snapshot, the script that made it."""
+    container: ContainerOrigin | None = None
     engine: EngineVersion
     engine_image_id: str | None = None
     """The engine's own id of the image, where it is not the config digest."""
@@ -155,6 +173,10 @@ class LockFile(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf 
 RecordT = TypeVar("RecordT", BuildRecord, SaveRecord, UploadRecord, Receipt, LockFile)
 
 
+class _AnyRecord(msgspec.Struct):
+    record: str
+
+
 def encode_json(value: Any) -> bytes:
     """Return `value` as JSON to read and compare: keys in order, two spaces, a line's end at the end."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
@@ -166,10 +188,14 @@ def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
     name: what messages call it, usually the file's name.
     Raises SkyportError if it is another record, or none.
     """
+    wanted = kind.__struct_config__.tag
     try:
+        # msgspec takes a document that does not say what it is, and may name another field of a wrong one.
+        found = msgspec.json.decode(content, type=_AnyRecord).record
+        if found != wanted:
+            raise msgspec.ValidationError(f"it is a `{found}` record")
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        wanted = kind.__struct_config__.tag
         raise SkyportError(
             f"{name} is not a `{wanted}` record: {error}. Give the file that the step before this one wrote."
         ) from error

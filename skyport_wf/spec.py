@@ -3,6 +3,7 @@
 import difflib
 import re
 from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,6 +30,16 @@ class ShockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Readable by everyone once registered."""
     public_url: _Text | None = None
     """Where others reach this Shock, if not at `url`: what download links begin with."""
+    auth: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_.-]{0,39}$")] = "OAuth"
+    """The word before the token: `OAuth`, `Bearer` or another that the server wants; `basic` for USER:PASSWORD."""
+    ca_bundle: _Text | None = None
+    """File (PEM) of the certificate authorities to trust instead of the usual ones; seen from the image list."""
+    parts_above: Annotated[int, msgspec.Meta(ge=0)] = 64
+    """MiB above which an archive goes up in parts, of which an interruption loses only those under way."""
+    part_size: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4
+    """MiB of a part; parts of very large archives are larger, so that there are at most a thousand."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    """How many parts are sent at once."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -36,6 +47,27 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     base: _Text
     script: _Text
+
+
+class CommitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an image that is committed from a container says of itself."""
+
+    author: str = ""
+    message: str = ""
+    entrypoint: tuple[str, ...] | None = None
+    """The container's own, or of a snapshot the base image's, if None."""
+    cmd: tuple[str, ...] | None = None
+    env: dict[str, str] = {}
+    workdir: _Text | None = None
+
+
+class BuildSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a secret is that a build may see, and no record or image may."""
+
+    env: _Text | None = None
+    """The variable that holds it."""
+    file: _Text | None = None
+    """The file that holds it; `~` is the home folder."""
 
 
 class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -61,10 +93,18 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """Such as `linux/amd64`."""
     network: _Text | None = None
     """The network that RUN instructions see; the engine's default if unset."""
+    builder: Literal["auto", "classic", "buildkit"] = "auto"
+    """BuildKit where it works, unless one of the two is asked for."""
+    secrets: dict[str, BuildSecret] = {}
+    """Build secrets by the id that `RUN --mount=type=secret` has; needs BuildKit."""
+    ssh: tuple[_Text, ...] = ()
+    """SSH agents or keys for `RUN --mount=type=ssh`, such as `default`; needs BuildKit."""
     pull: bool = False
     """Ask the registry for a newer base image."""
     no_cache: bool = False
     labels: dict[str, str] = {}
+    commit: CommitSettings = CommitSettings()
+    """Of a `snapshot` or `container`: author, message and config of the image."""
     flatten: bool = False
     base: _Text | None = None
     public: bool | None = None
@@ -109,16 +149,27 @@ def check_shock_url(url: str, *, where: str) -> str:
     """Return `url` without a trailing slash, if Shock can be asked at it.
 
     where: what the message begins with.
-    Raises UsageError otherwise; the message never shows a password in the URL.
+    Raises UsageError otherwise; the message does not show the URL, as there may be a secret in it.
     """
     if url == EMBEDDED:
         return url
-    scheme, separator, rest = url.partition("://")
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" in host:
+    if "@" in url:
         raise UsageError(
             f"{where}: a user or password in the URL would end up in records. Put the token in a variable."
         )
-    if not separator or scheme.lower() not in ("http", "https") or not host or "?" in rest or "#" in rest:
-        raise UsageError(f"{where}: {url!r} is not the URL of a Shock server. Write `embedded`, http://… or https://…")
+    if not _is_server_url(url):
+        raise UsageError(
+            f"{where}: not the URL of a Shock server. Write `embedded`, or http:// or https:// and a host, without "
+            "parameters."
+        )
     return url.rstrip("/")
+
+
+def _is_server_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    plain = url.isprintable() and not re.search(r"[\s?#\\]", url)
+    return usable and plain and parts.scheme in ("http", "https")

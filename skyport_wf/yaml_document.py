@@ -16,7 +16,6 @@ _DEEPEST = 40
 """No image list needs more levels; a limit keeps a hostile document from exhausting the stack."""
 _MOST_VALUES = 100_000
 """Aliases of aliases can make a short text stand for billions of values."""
-_MERGE = "tag:yaml.org,2002:merge"
 
 
 class YamlDocument(msgspec.Struct, frozen=True):
@@ -31,8 +30,8 @@ class YamlDocument(msgspec.Struct, frozen=True):
 
     def line_of(self, path: str) -> int:
         """Return the line of `path`, or of the nearest thing around it that has one."""
-        while path not in self.lines and path != "$":
-            path = path[: max(path.rfind("."), path.rfind("["))]
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.lines.get(path, 1)
 
 
@@ -43,6 +42,7 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
     Raises UsageError, with the line, if it is not YAML, holds several documents or has a key twice.
     """
     try:
+        _check_depth(text, name)
         root = yaml.compose(text, Loader=_LOADER)
         if root is None:
             raise UsageError(f"{name} is empty. `skyport-wf init` writes one to start from.")
@@ -54,8 +54,25 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
         raise UsageError(f"{name}, line {line}: not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from error
-    except RecursionError as error:
-        raise UsageError(f"{name}: nested too deeply to be an image list") from error
+    except (LookupError, AttributeError) as error:
+        # What PyYAML's constructors raise for `!!bool maybe`, `!!int ''` or `!!timestamp today`.
+        raise UsageError(f"{name}: not valid YAML: a value is not what its `!!` tag says") from error
+
+
+def _check_depth(text: str, name: str) -> None:
+    """Raise UsageError for what is nested too deeply: libyaml composes by recursion, and would crash the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                raise _too_deep(name, event.start_mark.line + 1 if event.start_mark else 1)
+
+
+def _too_deep(name: str, line: int) -> UsageError:
+    return UsageError(f"{name}, line {line}: nested too deeply to be an image list")
 
 
 class _Walk:
@@ -65,11 +82,13 @@ class _Walk:
         self.name = name
         self.lines: dict[str, int] = {}
         self.texts: dict[str, str] = {}
+        self.values = 0
 
     def note(self, node: yaml.Node, path: str, above: tuple[int, ...]) -> None:
         self.lines.setdefault(path, node.start_mark.line + 1)
-        if len(above) > _DEEPEST or len(self.lines) > _MOST_VALUES or id(node) in above:
-            raise UsageError(f"{self.name}, line {self.lines[path]}: nested too deeply to be an image list")
+        self.values += 1
+        if len(above) > _DEEPEST or self.values > _MOST_VALUES or id(node) in above:
+            raise _too_deep(self.name, self.lines[path])
         above = (*above, id(node))
         if isinstance(node, yaml.ScalarNode):
             self.texts[path] = node.value
@@ -85,7 +104,7 @@ class _Walk:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
                 raise UsageError(f"{self.name}, line {line}: a key has to be plain text")
-            if key.value in first and key.tag != _MERGE:
+            if key.value in first:
                 raise UsageError(
                     f"{self.name}, line {line}: {key.value!r} stands here again (first on line {first[key.value]})"
                 )

@@ -10,17 +10,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from skyport_wf.reference import ImageReference
     from skyport_wf.spec import ShockSettings
 
 DEFAULT_LIST = Path("images.yaml")
 DEFAULT_RESULTS = Path("results/skyport")
+_KEY = "{key}"
+KEY_HELP = f"{_KEY} in it stands for the image's name as a file name"
+
+
+def everywhere(default: object) -> argparse.ArgumentParser:
+    """Return the options that every verb has; they may stand before the verb or behind it.
+
+    default: what they are when they are not given; `argparse.SUPPRESS` behind the verb, where absence says nothing.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--json", action="store_true", default=default, help="print one JSON document")
+    parser.add_argument(
+        "--quiet", "-q", action="store_true", default=default, help="say nothing but the outcome and errors"
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", default=default, help="say more of what is done")
+    parser.add_argument(
+        "--log", default=default, metavar="FILE", help="write messages to FILE; errors go to stderr too"
+    )
+    parser.add_argument("--no-progress", action="store_true", default=default, help="show no progress bars")
+    return parser
 
 
 def add_image_list(parser: argparse.ArgumentParser) -> None:
     """Add `--images`."""
     parser.add_argument(
-        "--images", type=Path, default=DEFAULT_LIST, metavar="FILE", help="the image list (default: %(default)s)"
-    )
+        "--images", type=image_list, default=DEFAULT_LIST, metavar="FILE",
+        help="the image list, or the folder that holds images.yaml (default: %(default)s)",
+    )  # fmt: skip
+
+
+def image_list(text: str) -> Path:
+    """Return the image list that `text` names: CWL can name the folder of a project, but not a file inside it."""
+    path = Path(text)
+    return path / DEFAULT_LIST if path.is_dir() else path
 
 
 def read_settings(args: argparse.Namespace) -> ShockSettings:
@@ -38,7 +66,15 @@ def read_settings(args: argparse.Namespace) -> ShockSettings:
 
 def add_record(parser: argparse.ArgumentParser, what: str) -> None:
     """Add `--record`, the file that a step writes."""
-    parser.add_argument("--record", type=Path, required=True, metavar="FILE", help=f"where to write {what}")
+    parser.add_argument("--record", type=Path, required=True, metavar="FILE", help=f"where to write {what}; {KEY_HELP}")
+
+
+def fill_key(path: Path, reference: ImageReference) -> Path:
+    """Return `path` with the image's key for each `{key}`.
+
+    CWL cannot put a name together, and files of several images that come to one folder must not have one name.
+    """
+    return Path(str(path).replace(_KEY, reference.key))
 
 
 @contextmanager

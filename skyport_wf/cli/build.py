@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, add_record
+from skyport_wf.cli.arguments import add_image_list, add_record, fill_key
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, short_id
 
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
     images = read_image_list(args.images)
     record = build(images.find(args.name), images, args.images.parent, output=build_output(args))
-    write_record(args.record, record)
+    write_record(fill_key(args.record, record.reference), record)
     if record.published:
         return Outcome(record, f"{record.name} is published already, on node {record.published}")
     made = f" is image {short_id(record.image)}" if record.image else f" is in {record.archive}"

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.outcome import Outcome, human_size, table
+from skyport_wf.cli.outcome import Outcome, count, human_size, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
 
 
@@ -18,16 +18,12 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.store.garbage import collect_garbage
     from skyport_wf.store.opening import default_data, open_store
 
-    with open_store(args.data or default_data()) as store:
+    with open_store(args.data or default_data(), maintain=False) as store:
         orphans = collect_garbage(store, remove=args.remove)
     found = [{"path": str(orphan.path), "size": orphan.size} for orphan in orphans]
     total = human_size(sum(orphan.size for orphan in orphans))
     rows = [(human_size(orphan.size), orphan.path) for orphan in orphans]
     what = "removed" if args.remove else "found; `skyport-wf gc --remove` removes them"
-    text = (
-        f"{table(('SIZE', 'FILE'), rows)}\n\n{len(orphans)} files, {total}, {what}"
-        if orphans
-        else "nothing was left behind"
-    )
+    text = f"{table(('SIZE', 'FILE'), rows)}\n\n{count(len(orphans), 'file')}, {total}, {what}"
     code = EXIT_DIFFERENCE if orphans and not args.remove else EXIT_DONE
     return Outcome({"removed": args.remove, "files": found}, text if orphans else "nothing was left behind", code)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.outcome import Outcome, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +20,4 @@ def run(args: argparse.Namespace) -> Outcome:
 
     lock = merge_into_lock(None, [read_record(path, Receipt) for path in args.receipts])
     write_record(args.lock, lock)
-    return Outcome(lock, f"{args.lock} holds {len(lock.images)} images")
+    return Outcome(lock, f"{args.lock} holds {count(len(lock.images), 'image')}")

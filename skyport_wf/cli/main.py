@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from skyport_wf import __version__
+from skyport_wf.cli.arguments import everywhere
 from skyport_wf.cli.messages import report_error, start_logging
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError
+from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError, UsageError
 
 VERBS = {
     "init": "write an image list to start from",
@@ -26,9 +27,11 @@ VERBS = {
     "plan": "what there is to build, for workflow engines",
     "lock": "write the lock file from receipts",
     "status": "what is published, and what would be done",
+    "lint": "find what AWE rejects or loses in a CWL document",
     "verify": "compare Shock with the lock file",
     "resolve": "which node an AWE worker gets for a name",
     "ls": "list the images that a Shock has",
+    "show": "say what is in an image: layers, waste, packages",
     "pull": "load a published image into the engine",
     "retire": "take the name off a published image",
     "serve": "serve the embedded Shock over HTTP",
@@ -44,7 +47,10 @@ _REPORT = "This is a bug of skyport-wf. Please report it with the lines above; t
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. The table of codes is in the user guide."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    args = _parser(arguments).parse_args(arguments)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+    except UsageError as error:
+        return _fail(str(error), error.exit_code, argparse.Namespace(json="--json" in arguments))
     signal.signal(signal.SIGTERM, _end_cleanly)
     try:
         start_logging(args)
@@ -55,8 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", EXIT_INTERRUPTED, args)
     except BrokenPipeError:
-        # The reader of a pipe has seen enough. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe has seen enough.
         return EXIT_FAILED
     except Exception:
         return _fail(f"{traceback.format_exc()}{_REPORT}", EXIT_BUG, args)
@@ -66,7 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int, args: argparse.Namespace) -> int:
     report_error(message)
     if args.json:
-        Outcome({"error": message, "exit_code": code}, "").write(as_json=True)
+        readable = message.encode(errors="backslashreplace").decode()
+        with suppress(BrokenPipeError, SkyportError):
+            Outcome({"error": readable, "exit_code": code}, "").write(as_json=True)
     return code
 
 
@@ -75,37 +82,29 @@ def _end_cleanly(number: int, _: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends as every other failure does, so that `--json` has its document."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return a parser that knows every verb's name, and the arguments of the one that is asked for."""
-    everywhere = _options(argparse.SUPPRESS)
-    parser = argparse.ArgumentParser(
+    """Return a parser that knows every verb's name, and the arguments of those that may be asked for."""
+    behind = everywhere(argparse.SUPPRESS)
+    parser: argparse.ArgumentParser = _Parser(
         prog="skyport-wf",
         description="Publish Docker images to Shock: build, save, upload, register.",
         epilog="`skyport-wf VERB --help` tells more.",
-        parents=[_options(None)],
+        parents=[everywhere(None)],
     )
     parser.add_argument("--version", action="version", version=f"skyport-wf {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
-    asked = next((word for word in arguments if not word.startswith("-")), None)
     for verb, line in VERBS.items():
-        verb_parser = verbs.add_parser(
-            verb, help=line, description=line[0].upper() + line[1:] + ".", parents=[everywhere]
-        )
-        if verb == asked:
+        verb_parser = verbs.add_parser(verb, help=line, description=line[0].upper() + line[1:] + ".", parents=[behind])
+        # Which word is the verb only the parser can tell: `--log build publish` has two.
+        if verb in arguments:
             importlib.import_module(f"skyport_wf.cli.{verb}").add_arguments(verb_parser)
-    return parser
-
-
-def _options(default: object) -> argparse.ArgumentParser:
-    """Return the options that every verb has; they may stand before the verb or behind it."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--json", action="store_true", default=default, help="print one JSON document")
-    parser.add_argument("--quiet", "-q", action="store_true", default=default, help="print errors only")
-    parser.add_argument("--verbose", "-v", action="store_true", default=default, help="say more of what is done")
-    parser.add_argument(
-        "--log", default=default, metavar="FILE", help="write messages to FILE; errors go to stderr too"
-    )
-    parser.add_argument("--no-progress", action="store_true", default=default, help="show no progress bars")
     return parser
 
 

@@ -52,6 +52,7 @@ def _open(args: argparse.Namespace) -> TextIO:
     path = Path(args.log)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8")
+        # A path in a message may have bytes that are not UTF-8.
+        return path.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"cannot write the log file {path}: {error.strerror}") from error

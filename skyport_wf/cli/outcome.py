@@ -1,9 +1,10 @@
 """What a verb ends with: a value for programs, a text for people, an exit code for shells."""
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from skyport_wf.errors import EXIT_DONE
+from skyport_wf.errors import EXIT_DONE, SkyportError
 
 
 class Outcome:
@@ -12,7 +13,7 @@ class Outcome:
     def __init__(self, value: object, text: str, exit_code: int = EXIT_DONE) -> None:
         """Make an outcome.
 
-        value: what `--json` prints: a record, or plain values.
+        value: what `--json` prints: a record, or plain values; nothing if None.
         text: what is printed otherwise; nothing if empty.
         """
         self.value = value
@@ -20,14 +21,28 @@ class Outcome:
         self.exit_code = exit_code
 
     def write(self, *, as_json: bool) -> None:
-        """Print the outcome on stdout."""
-        if as_json:
+        """Print the outcome on stdout.
+
+        Raises SkyportError if stdout is a file on a full disk, BrokenPipeError if nobody reads it any more.
+        """
+        try:
+            self._print(as_json)
+            sys.stdout.flush()
+        except OSError as error:
+            # Python would complain once more when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise SkyportError(f"cannot write to stdout: {error.strerror}") from error
+
+    def _print(self, as_json: bool) -> None:
+        if as_json and self.value is not None:
             from skyport_wf.records import encode_json
 
-            sys.stdout.write(encode_json(self.value).decode())
-        elif self.text:
+            # JSON is UTF-8 whatever the locale says.
+            sys.stdout.buffer.write(encode_json(self.value))
+        elif self.text and not as_json:
             sys.stdout.write(self.text + "\n")
-        sys.stdout.flush()
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -35,6 +50,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     from tabulate import tabulate
 
     return tabulate([list(map(str, row)) for row in rows], headers=list(head), tablefmt="plain", disable_numparse=True)
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things in words, such as `1 image` or `3 images`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def human_size(size: int) -> str:

@@ -18,4 +18,6 @@ def run(args: argparse.Namespace) -> Outcome:
 
     planned = plan_images(read_image_list(args.images), args.images.parent)
     rows = [(image.name, image.source, ", ".join(image.needs) or "-", image.digest[7:19]) for image in planned]
-    return Outcome({"images": planned}, table(("IMAGE", "SOURCE", "NEEDS", "DIGEST"), rows))
+    # The names apart are what a CWL workflow can scatter over.
+    value = {"images": planned, "names": [image.name for image in planned]}
+    return Outcome(value, table(("IMAGE", "SOURCE", "NEEDS", "DIGEST"), rows))

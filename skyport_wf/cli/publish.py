@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, progress_bar
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progress_bar
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, human_size, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
+    from skyport_wf.records import Receipt
     from skyport_wf.spec import ImageList, ImageSpec
 
 
@@ -23,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="let only the owner read the images")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and send nothing")
     parser.add_argument(
-        "--results", type=Path, default=DEFAULT_RESULTS, metavar="DIR", help="where receipts go (default: %(default)s)"
-    )
+        "--record", type=Path, metavar="FILE",
+        help=f"write the receipt to FILE, and a lock file only where --lock says; {KEY_HELP}",
+    )  # fmt: skip
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
 
 
@@ -46,21 +48,40 @@ def _choose(args: argparse.Namespace, images: ImageList) -> list[ImageSpec]:
     if args.all == bool(args.names):
         raise UsageError("name the images to publish, or give --all")
     names = {images.find(name).name for name in args.names}
-    return [image for image in order_images(images, args.images.parent) if args.all or image.name in names]
+    chosen = [image for image in order_images(images, args.images.parent) if args.all or image.name in names]
+    if args.record and len({fill_key(args.record, image.reference) for image in chosen}) < len(chosen):
+        raise UsageError(f"--record {args.record}: each image needs a file of its own. Put {{key}} into the name.")
+    return chosen
 
 
 def _publish(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:
-    from skyport_wf.steps.publish import publish, record_publication
+    from skyport_wf.steps.publish import publish
 
-    lock = args.lock or args.images.parent / "images.lock.json"
     receipts = []
     for image in chosen:
         with progress_bar(args, f"publish {image.name}") as progress:
             receipt = publish(image, images, args.images.parent, output=build_output(args), progress=progress)
-        record_publication([receipt], images, results=args.results, lock=lock)
+        _record(receipt, image, args)
         receipts.append(receipt)
     rows = [(receipt.name, human_size(receipt.size), receipt.download_url) for receipt in receipts]
     return Outcome({"published": receipts}, table(("IMAGE", "SIZE", "DOWNLOAD"), rows))
+
+
+def _record(receipt: Receipt, image: ImageSpec, args: argparse.Namespace) -> None:
+    """Write the receipt and the lock file where the command line wants them.
+
+    No receipt goes to Snakemake's folders by itself: it would lack what Snakemake notes of its own files, and later
+    edits would go unseen.
+    """
+    from skyport_wf.record_files import write_record
+    from skyport_wf.steps.publish import update_lock
+
+    if args.record:
+        write_record(fill_key(args.record, image.reference), receipt)
+    # A workflow engine's job must not write beside the image list, which is its input.
+    lock = args.lock or (None if args.record else args.images.parent / "images.lock.json")
+    if lock:
+        update_lock(receipt, lock)
 
 
 def _rehearse(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:

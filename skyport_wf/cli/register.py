@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_record
+from skyport_wf.cli.arguments import add_record, fill_key
 from skyport_wf.cli.outcome import Outcome
 
 
@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records import UploadRecord
     from skyport_wf.steps.register import register
 
-    receipt = register(read_record(args.upload, UploadRecord))
-    write_record(args.record, receipt)
+    record = read_record(args.upload, UploadRecord)
+    receipt = register(record)
+    write_record(fill_key(args.record, record.build.reference), receipt)
     return Outcome(receipt, f"{receipt.name} is published, readable by {receipt.readable_by}: {receipt.download_url}")

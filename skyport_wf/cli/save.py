@@ -1,17 +1,29 @@
 """`skyport-wf save build.json`."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_record
+from skyport_wf.cli.arguments import KEY_HELP, add_record, fill_key, image_list
 from skyport_wf.cli.outcome import Outcome, human_size
+
+if TYPE_CHECKING:
+    from skyport_wf.records import BuildRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("build", type=Path, metavar="BUILD", help="the build record")
-    parser.add_argument("--archive", type=Path, required=True, metavar="FILE", help="where to write the archive")
+    parser.add_argument(
+        "--archive", type=Path, required=True, metavar="FILE", help=f"where to write the archive; {KEY_HELP}"
+    )
     add_record(parser, "the save record")
+    parser.add_argument(
+        "--images", type=image_list, metavar="FILE",
+        help="the image list to look in for the archive that an image comes from (default: where `build` found it)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> Outcome:
@@ -20,11 +32,29 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records import BuildRecord
     from skyport_wf.steps.save import save
 
-    build = read_record(args.build, BuildRecord)
-    record = save(build, args.archive, record_folder=args.record.parent)
-    write_record(args.record, record)
+    build = _find_archive(read_record(args.build, BuildRecord), args)
+    archive, path = (fill_key(path, build.reference) for path in (args.archive, args.record))
+    record = save(build, archive, record_folder=path.parent)
+    write_record(path, record)
     if record.saved is None:
         return Outcome(record, f"{build.name} is published already, nothing to save")
     digests = record.saved.digests
     sizes = f"{human_size(digests.size)}, {human_size(digests.archive_size)} uncompressed"
-    return Outcome(record, f"{build.name} is in {args.archive} ({sizes})")
+    return Outcome(record, f"{build.name} is in {archive} ({sizes})")
+
+
+def _find_archive(build: BuildRecord, args: argparse.Namespace) -> BuildRecord:
+    """Return the build record with the archive that the image list of this step names, if it names one.
+
+    A workflow engine may give each step a copy of the project, and take the copy of the build step away.
+    """
+    if not (build.archive and args.images):
+        return build
+    import msgspec
+
+    from skyport_wf.images_yaml import read_image_list
+
+    listed = read_image_list(args.images).find(build.name)
+    if not listed.archive:
+        return build
+    return msgspec.structs.replace(build, archive=str((args.images.parent / listed.archive).resolve()))

@@ -3,13 +3,16 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_record, progress_bar
+from skyport_wf.cli.arguments import add_record, fill_key, progress_bar
 from skyport_wf.cli.outcome import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("save", type=Path, metavar="SAVE", help="the save record")
+    parser.add_argument(
+        "--archive", type=Path, metavar="FILE", help="the archive (default: where the save record says that it is)"
+    )
     add_record(parser, "the upload record")
 
 
@@ -21,7 +24,11 @@ def run(args: argparse.Namespace) -> Outcome:
 
     save = read_record(args.save, SaveRecord)
     size = save.saved.digests.size if save.saved else None
+    target = fill_key(args.record, save.build.reference)
     with progress_bar(args, f"upload {save.build.name}", size) as progress:
-        record = upload(save, record_folder=args.save.parent, progress=progress)
-    write_record(args.record, record)
+        record = upload(
+            save, args.archive or args.save.parent / save.archive,
+            progress_file=target.with_name(f"{target.name}.progress"), progress=progress,
+        )  # fmt: skip
+    write_record(target, record)
     return Outcome(record, f"{save.build.name} is on node {record.node} of {record.url}")

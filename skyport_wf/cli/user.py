@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyport_wf.cli.arguments import everywhere
 from skyport_wf.cli.outcome import Outcome, table
 
 if TYPE_CHECKING:
@@ -16,43 +17,71 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    behind = everywhere(argparse.SUPPRESS)
     add = actions.add_parser(
-        "add", help="add a user of the embedded Shock", description="Add a user, or give one a token."
+        "add",
+        help="add a user of the embedded Shock",
+        description="Add a user, or give one a token.",
+        parents=[behind],
     )
-    add.add_argument("name", metavar="NAME")
     add.add_argument("--admin", action="store_true", help="may read, change and delete every node")
-    add.add_argument(
-        "--token",
-        metavar="TOKEN",
-        help="what the user will send, `-` to read it from stdin; made up and printed once if not given",
+    token = actions.add_parser(
+        "token",
+        help="give a user a new token",
+        description="Give a user a new token. The one before, lost or known to others, is good for nothing afterwards.",
+        parents=[behind],
     )
-    ls = actions.add_parser("ls", help="list the users")
-    for action in (add, ls):
+    for action in (add, token):
+        action.add_argument("name", metavar="NAME")
+        action.add_argument(
+            "--token",
+            metavar="TOKEN",
+            help="what the user will send, `-` to read it from stdin; made up and printed once if not given",
+        )
+    ls = actions.add_parser("ls", help="list the users", description="List the users.", parents=[behind])
+    for action in (add, token, ls):
         action.add_argument(
             "--data", type=Path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)"
         )
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Add a user, or list them. Of a token only a hash is kept."""
+    """Add a user, give one a new token, or list them. Of a token only a hash is kept."""
     from skyport_wf.store.opening import default_data, open_store
 
     with open_store(args.data or default_data()) as store:
-        return _add(store.database, args) if args.action == "add" else _list(store.database)
+        return {"add": _add, "token": _renew, "ls": _list}[args.action](store.database, args)
 
 
 def _add(database: Database, args: argparse.Namespace) -> Outcome:
     from skyport_wf.store.users import add_user
 
-    given = sys.stdin.readline().strip() if args.token == "-" else args.token  # noqa: S105 - a mark, not a token
+    given = _given(args)
     token = add_user(database, args.name, admin=args.admin, token=given)
-    if given:
-        return Outcome({"name": args.name, "admin": args.admin}, f"added {args.name}")
-    value = {"name": args.name, "admin": args.admin, "token": token}
-    return Outcome(value, f"added {args.name}; the token, shown this once: {token}")
+    return _told({"name": args.name, "admin": args.admin}, f"added {args.name}", None if given else token)
 
 
-def _list(database: Database) -> Outcome:
+def _renew(database: Database, args: argparse.Namespace) -> Outcome:
+    from skyport_wf.store.users import renew_token
+
+    given = _given(args)
+    token = renew_token(database, args.name, token=given)
+    return _told({"name": args.name}, f"{args.name} has a new token", None if given else token)
+
+
+def _given(args: argparse.Namespace) -> str | None:
+    given: str | None = args.token
+    return sys.stdin.readline().strip() if given == "-" else given
+
+
+def _told(value: dict[str, str | bool], text: str, token: str | None) -> Outcome:
+    """Return the outcome, with the token only if it was made up: this is the one time it can be read."""
+    if token is None:
+        return Outcome(value, text)
+    return Outcome({**value, "token": token}, f"{text}; the token, shown this once: {token}")
+
+
+def _list(database: Database, args: argparse.Namespace) -> Outcome:
     from skyport_wf.store.users import list_users
 
     users = [{"name": user.name, "admin": user.admin} for user in list_users(database)]

@@ -35,7 +35,9 @@ def run(args: argparse.Namespace) -> Outcome:
     removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
     rows = [(image.name, "ok" if image.ok else "DIFFERS", image.detail) for image in found]
     code = EXIT_DONE if all(image.ok for image in found) else EXIT_DIFFERENCE
-    text = "\n".join((table(("IMAGE", "", "DETAIL"), rows), *(f"removed the records in {path}" for path in removed)))
+    text = "\n".join(
+        (table(("IMAGE", "STATE", "DETAIL"), rows), *(f"removed the records in {path}" for path in removed))
+    )
     return Outcome({"images": found, "removed": removed}, text, code)
 
 

@@ -53,6 +53,11 @@ class Project:
         """Run `skyport-wf`."""
         return self.run("skyport-wf", *arguments, **options)
 
+    def publish(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `skyport-wf publish`, with receipts where Snakemake would put them, and the lock file."""
+        record = ["--record", "results/skyport/{key}/receipt.json", "--lock", "images.lock.json"]
+        return self.skyport("publish", *arguments, *record, **options)
+
     def snakemake(self, *arguments: str, **options: Any) -> set[str]:
         """Run `snakemake` and return the jobs that it ran, each as RULE or RULE KEY."""
         done = self.run("snakemake", "--cores", "2", "--nocolor", *arguments, **options)

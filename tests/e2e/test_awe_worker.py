@@ -38,7 +38,7 @@ def curl(url: str) -> bytes:
 def test_a_worker_finds_loads_and_runs_what_was_published(tmp_path: Path, namespace: str, way: str) -> None:
     project = Project(tmp_path, namespace)
     (tmp_path / "Snakefile").write_text('import skyport_wf\n\ninclude: skyport_wf.snakefile("publish")\n')
-    project.snakemake("publish_all") if way == "snakemake" else project.skyport("publish", "--all")
+    project.snakemake("publish_all") if way == "snakemake" else project.publish("--all")
     name = project.name("derived")
     docker("image", "rm", "--force", *(project.name(image) for image in ("derived", "tool", "other")))
 
@@ -60,7 +60,7 @@ def test_a_worker_finds_loads_and_runs_what_was_published(tmp_path: Path, namesp
 
 def test_pull_does_the_same_and_nothing_the_second_time(tmp_path: Path, namespace: str) -> None:
     project = Project(tmp_path, namespace)
-    project.skyport("publish", "--all")
+    project.publish("--all")
     name = project.name("other")
     docker("image", "rm", "--force", name)
     with served(project) as url:
@@ -105,14 +105,14 @@ def test_a_private_image_is_for_those_with_a_token(tmp_path: Path, namespace: st
     name = project.name("other")
     with served(project) as url:
         anna = {"SHOCK_URL": url, "KB_AUTH_TOKEN": token}
-        project.skyport("publish", name, "--private", **anna)
+        project.publish(name, "--private", **anna)
         assert project.receipt("other")["readable_by"] == "listed users"
         assert json.loads(project.skyport("resolve", name, "--json", **anna).stdout)["name"] == name
         nobody = project.skyport("resolve", name, check=False, SHOCK_URL=url)
         assert (nobody.returncode, "finds no image" in nobody.stderr) == (1, True)
         assert project.skyport("verify", check=False, **anna).returncode == 0
 
-        project.skyport("publish", name, **anna)  # the same image, now for everyone
+        project.publish(name, **anna)  # the same image, now for everyone
         assert project.receipt("other")["readable_by"] == "everyone"
         project.skyport("resolve", name, SHOCK_URL=url)
 

@@ -80,7 +80,7 @@ def test_another_image_under_a_published_name_fails_before_it_is_built_until_it_
         failed = project.run("snakemake", "--cores", "2", "publish_all", check=False)
         assert failed.returncode == 1
         assert f"{project.name('other')} is published already, as another image" in failed.stderr
-        assert "Step 1/" not in (project.folder / f"logs/skyport/{project.records('other').name}/build.log").read_text()
+        assert "making" not in (project.folder / f"logs/skyport/{project.records('other').name}/build.log").read_text()
     assert json.loads(project.skyport("resolve", project.name("other"), "--json").stdout)["node"] == published["node"]
 
     project.write_list(fields="    replace: true\n")
@@ -126,3 +126,11 @@ def test_a_wrong_image_list_is_one_message(project: Project) -> None:
     assert failed.returncode == 1
     assert "images.yaml, line 6, field dockerfle: unknown; did you mean `dockerfile`?" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_what_publish_published_does_not_hide_later_edits(project: Project) -> None:
+    project.skyport("publish", "--all")
+    project.write_list(fields="    replace: true\n")
+    (project.folder / "images/other/data/deep/file").write_text("edited")
+    project.snakemake("publish_all")
+    assert project.status() == {"tool": "published", "derived": "published", "other": "published"}

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NAME = "lab/tool:1.0"
 SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 STEPS = {
-    "publish": [["publish", NAME]],
+    "publish": [["publish", NAME, "--record", "receipt.json"]],
     "steps": [
         ["build", NAME, "--record", "build.json"],
         ["save", "build.json", "--archive", "image.tar.gz", "--record", "save.json"],
@@ -137,7 +137,6 @@ def check_published(client: ShockClient, folder: Path) -> None:
     assert not node.expires
     image = Image((layer_tar({"file": b"newer"}),))
     assert (node.attributes or {})["id"] == image.image_id
-    receipt = max(folder.rglob("receipt.json"), key=lambda path: path.stat().st_mtime_ns)
-    assert json.loads(receipt.read_text())["node"] == node.id
+    assert json.loads((folder / "receipt.json").read_text())["node"] == node.id
     for left in client.query({"type": UPLOAD_TYPE}):
         assert left.expires

@@ -1,0 +1,174 @@
+"""`skyport-wf show NAME`."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, progress_bar, read_settings
+from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.errors import UsageError
+
+if TYPE_CHECKING:
+    from skyport_wf.image.contents import Layer
+    from skyport_wf.image.examine import ImageFindings
+    from skyport_wf.image.report import ImageReport
+
+_KINDS = {
+    "deb": "Debian", "apk": "Alpine", "rpm": "RPM", "pypi": "Python", "cran": "R", "bioconductor": "Bioconductor",
+    "conda": "conda",
+}  # fmt: skip
+_COMMAND = 100
+"""Characters of a layer's command."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="REPO[:TAG] of a published image, as an AWE task has it"
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--archive", type=Path, metavar="FILE", help="look into this archive instead")
+    source.add_argument("--engine", action="store_true", help="look into the engine's image NAME instead")
+    parser.add_argument("--packages", action="store_true", help="list the packages in it")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw its layers into this SVG file")
+    parser.add_argument("--sbom", type=Path, metavar="FILE", help="write its packages as CycloneDX JSON")
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Read the image's archive once, and say what is in it."""
+    from skyport_wf.image.report import make_report
+
+    name, found, notes = _examine(args)
+    others, more = _others(args, name)
+    report = make_report(name, found, others, notes=(*notes, *more))
+    _write_files(args, report, found)
+    return Outcome(report, "\n\n".join(_sections(report, packages=args.packages)))
+
+
+def _examine(args: argparse.Namespace) -> tuple[str, ImageFindings, Sequence[str]]:
+    """Return the image's name, what was found in it, and what is wrong with where it was found."""
+    from skyport_wf.steps.connect import open_shock
+    from skyport_wf.steps.show import examine_file, examine_in_engine, examine_published
+
+    if not (args.name or args.archive):
+        raise UsageError("name the image to look into, or give --archive FILE")
+    with progress_bar(args, f"read {args.name or args.archive}") as progress:
+        if args.archive:
+            found = examine_file(args.archive, progress=progress)
+            return args.name or next(iter(found.contents.repo_tags), str(args.archive)), found, ()
+        if args.engine:
+            return args.name, examine_in_engine(args.name, progress=progress), ()
+        return examine_published(open_shock(read_settings(args)), args.name, progress=progress)
+
+
+def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[Layer]], Sequence[str]]:
+    """Return the layers of the published images to compare with, and why there are none if Shock fails.
+
+    Those of the image list if there is one; for a published image, otherwise, all that its Shock has.
+    """
+    from skyport_wf.errors import SkyportError
+    from skyport_wf.images_yaml import read_image_list
+    from skyport_wf.steps.connect import open_shock
+    from skyport_wf.steps.show import read_published_layers
+
+    listed = args.images != DEFAULT_LIST or args.images.exists()
+    if not listed and (args.archive or args.engine):
+        return {}, ()
+    names = [image.name for image in read_image_list(args.images).images] if listed else None
+    try:
+        return read_published_layers(open_shock(read_settings(args)), but=name, names=names), ()
+    except UsageError:
+        raise
+    except SkyportError as error:
+        return {}, (f"bytes shared with other images are not told: {error}",)
+
+
+def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageFindings) -> None:
+    if args.chart:
+        from skyport_wf.image.chart import draw_chart
+
+        _write(args.chart, draw_chart(report).encode())
+    if args.sbom:
+        from skyport_wf.image.sbom import make_sbom
+
+        _write(args.sbom, make_sbom(report.name, found))
+
+
+def _write(path: Path, content: bytes) -> None:
+    from skyport_wf.image.output_file import replace_file
+    from skyport_wf.steps.save import make_folder
+
+    make_folder(path.parent)
+    with replace_file(path) as file:
+        file.write(content)
+
+
+def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
+    yield "\n".join(_summary(report))
+    yield _layer_table(report)
+    if report.largest_wasted:
+        yield "Largest wasted files:\n" + _wasted_table(report)
+    if report.shared:
+        yield table(("SHARED", "WITH"), [(_size(other.size), _printable(other.name)) for other in report.shared])
+    if packages:
+        yield _package_table(report)
+    if report.notes:
+        yield "\n".join(f"Note: {_printable(note)}." for note in report.notes)
+
+
+def _summary(report: ImageReport) -> Iterator[str]:
+    from skyport_wf.image.wording import summarise_bytes
+
+    yield f"{_printable(report.name)}  {report.image_id}"
+    yield summarise_bytes(report.size, len(report.layers), report.wasted)
+    kinds = Counter(_KINDS[package.kind] for package in report.packages)
+    found = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none found"
+    system = f"{report.operating_system.name}; " if report.operating_system else ""
+    yield f"{system}packages: {found}"
+
+
+def _layer_table(report: ImageReport) -> str:
+    from skyport_wf.image.wording import short_command
+
+    rows = (
+        (
+            layer.number,
+            _size(layer.size),
+            f"{layer.share:.1%}",
+            _size(layer.wasted),
+            len(layer.shared_with) or "-",
+            short_command(layer.created_by)[:_COMMAND],
+        )
+        for layer in report.layers
+    )
+    return table(("LAYER", "SIZE", "SHARE", "WASTED", "SHARED WITH", "COMMAND"), rows)
+
+
+def _wasted_table(report: ImageReport) -> str:
+    rows = (
+        (_size(file.size), file.layer, f"{file.how} by {file.hidden_by}", _printable(file.path))
+        for file in report.largest_wasted
+    )
+    return table(("SIZE", "LAYER", "", "PATH"), rows)
+
+
+def _package_table(report: ImageReport) -> str:
+    rows = ((_KINDS[found.kind], found.name, found.version, _printable(found.found_in)) for found in report.packages)
+    return table(("KIND", "PACKAGE", "VERSION", "FOUND IN"), rows)
+
+
+def _size(size: int | None) -> str:
+    from skyport_wf.image.wording import human_size
+
+    return "?" if size is None else human_size(size) if size else "-"
+
+
+def _printable(words: str) -> str:
+    from skyport_wf.image.wording import printable
+
+    return printable(words)

@@ -1,0 +1,136 @@
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyport_wf.image.dockerfile import parse_dockerfile
+
+
+def images_of(text: str, **given_arguments) -> tuple[str, ...]:
+    return parse_dockerfile(text.encode(), **given_arguments).images
+
+
+def base_of(text: str, **given_arguments) -> str:
+    return parse_dockerfile(text.encode(), **given_arguments).base
+
+
+def test_content_and_digest_are_of_the_bytes():
+    content = b"FROM a:1\r\n# \xff\n"
+    dockerfile = parse_dockerfile(content)
+    assert dockerfile.content == content
+    assert dockerfile.digest == "sha256:" + hashlib.sha256(content).hexdigest()
+    assert dockerfile.images == ("a:1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "images"),
+    [
+        ("FROM debian:bookworm\n", "debian:bookworm", ("debian:bookworm",)),
+        ("from debian:bookworm as Build\n", "debian:bookworm", ("debian:bookworm",)),
+        ("FROM --platform=linux/amd64 a:1 AS x\n", "a:1", ("a:1",)),
+        ("# FROM b:1\n\nFROM a:1\n", "a:1", ("a:1",)),
+        ("FROM \\\n  a:1 \\\n  AS x\nFROM x\n", "a:1", ("a:1",)),
+        ("# escape=`\nFROM a:1 `\n AS x\nFROM x\n", "a:1", ("a:1",)),
+        ("\ufeffFROM a:1\n", "a:1", ("a:1",)),
+        ("FROM a:1\r\nRUN x\r\n", "a:1", ("a:1",)),
+        ("FROM scratch\nCOPY a b\n", "scratch", ()),
+        ("", "scratch", ()),
+        ("FROM\n", "scratch", ()),
+        ("FROM a:1\nFROM b:1\n", "b:1", ("a:1", "b:1")),
+        ("FROM a:1\nFROM a:1\n", "a:1", ("a:1",)),
+        ("FROM alpine AS alpine\nFROM alpine\n", "alpine", ("alpine",)),
+        ("FROM a:1 AS Build\nFROM build AS more\nFROM BUILD\n", "a:1", ("a:1",)),
+    ],
+)
+def test_from(text, base, images):
+    dockerfile = parse_dockerfile(text.encode())
+    assert (dockerfile.base, dockerfile.images) == (base, images)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "images"),
+    [
+        ("COPY --from=b:1 /x /y", ("b:1",)),
+        ("COPY --chown=0:0 --from=b:1 /x /y", ("b:1",)),
+        ("COPY --from=first /x /y", ()),
+        ("COPY --from=FIRST /x /y", ()),
+        ("COPY --from=0 /x /y", ()),
+        ("ADD --from=b:1 /x /y", ("b:1",)),
+        ("RUN --mount=type=bind,from=b:1,target=/x true", ("b:1",)),
+        ("RUN --mount=from=b:1,target=/x true", ("b:1",)),
+        ("RUN --mount=type=bind,target=/x,from=first true", ()),
+        ("COPY from=b:1 /x", ()),
+        ("LABEL x=--from=b:1", ()),
+    ],
+)
+def test_other_images_that_instructions_take_files_from(instruction, images):
+    assert images_of(f"FROM a:1 AS first\nFROM a:1\n{instruction}\n") == ("a:1", *images)
+
+
+@pytest.mark.parametrize(
+    ("target", "base"),
+    [(None, "c:1"), ("one", "a:1"), ("TWO", "a:1"), ("three", "c:1"), ("0", "a:1"), ("2", "c:1"), ("unknown", "c:1")],
+)
+def test_the_base_is_that_of_the_stage_that_is_built(target, base):
+    assert base_of("FROM a:1 AS one\nFROM one AS two\nFROM c:1 AS three\n", target=target) == base
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("ARG V=1\nFROM a:$V\n", "a:1"),
+        ("ARG V=1\nFROM a:${V}.2\n", "a:1.2"),
+        ("ARG V='1'\nARG W=\"${V}x\"\nFROM a:$W\n", "a:1x"),
+        ("ARG V=1 W=2\nFROM a:$V-$W\n", "a:1-2"),
+        ("ARG V=1 W=${V}3\nFROM a:$W\n", "a:13"),
+        ("ARG V\nFROM a:${V:-7}\n", "a:7"),
+        ("ARG V\nFROM a:${V-7}\n", "a:7"),
+        ("ARG V=1\nFROM a:${V:+set}\n", "a:set"),
+        ("ARG V\nFROM a:x${V:+set}\n", "a:x"),
+        ("ARG V\nFROM a:x$V\n", "a:x"),
+        ("ARG V='unbalanced\nFROM a:1\n", "a:1"),
+        ("FROM b:1\nARG V=2\nFROM a:1$V\n", "a:1"),
+    ],
+)
+def test_arguments_have_their_defaults(text, base):
+    assert base_of(text) == base
+
+
+def test_build_args_win_over_defaults_but_only_where_they_are_declared():
+    text = "ARG V=1\nFROM a:$V$W\n"
+    assert base_of(text, build_args={"V": "2", "W": "3"}) == "a:2"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "RUN <<EOF\nFROM c:1\nEOF",
+        "RUN <<-'EOF' bash\n\tFROM c:1\n\tEOF",
+        'COPY <<"one" <<two /x/\nFROM c:1\none\nFROM d:1\ntwo',
+    ],
+)
+def test_what_stands_in_a_heredoc_is_no_instruction(body):
+    assert images_of(f"FROM a:1\n{body}\nFROM b:1\n") == ("a:1", "b:1")
+
+
+@pytest.mark.parametrize("command", ["grep x <<<EOF", "echo $((1<<3))", "echo a<<b", "cat < EOF", "echo '<< EOF'"])
+def test_what_only_looks_like_a_heredoc_hides_nothing(command):
+    assert images_of(f"FROM a:1\nRUN {command}\nFROM b:1\n") == ("a:1", "b:1")
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_read(content):
+    assert parse_dockerfile(content).content == content
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["FROM", "ARG", "COPY", "AS", " ", "\n", "\\\n", "$", "{", "}", "=", "<<", "a:1", "--from=", "'", "V", ":-"]
+        ),
+        max_size=30,
+    )
+)
+def test_any_row_of_dockerfile_words_is_read(words):
+    parse_dockerfile("".join(words).encode())

@@ -1,0 +1,40 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import skyport_wf
+from skyport_wf.errors import UsageError
+
+
+def test_the_rules_are_found():
+    path = Path(skyport_wf.snakefile("publish"))
+    assert path == Path(skyport_wf.snakefile())
+    assert path.is_absolute()
+    assert "rule publish_all:" in path.read_text()
+
+
+@pytest.mark.parametrize("name", ["publsh", "../Snakefile", ""])
+def test_rules_that_are_not_there(name):
+    with pytest.raises(ValueError) as caught:
+        skyport_wf.snakefile(name)
+    assert str(caught.value).startswith(f"skyport-wf has no rules called {name!r}, it has: plan, publish")
+
+
+def test_the_receipt_of_an_image():
+    assert skyport_wf.receipt("skyport/velvet:1.2.10") == "results/skyport/skyport_velvet_1.2.10/receipt.json"
+    assert skyport_wf.receipt("a/b:1", results="out/x") == "out/x/skyport/a_b_1/receipt.json"
+
+
+def test_the_receipt_of_a_name_that_cannot_be_published():
+    with pytest.raises(UsageError, match="the tag `latest` cannot be published"):
+        skyport_wf.receipt("a/b:latest")
+
+
+def test_what_a_snakefile_imports_is_light():
+    program = (
+        "import sys, skyport_wf; skyport_wf.snakefile(); print(*{'yaml', 'docker', 'requests'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout.strip()) == (0, "")
