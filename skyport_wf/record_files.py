@@ -1,11 +1,10 @@
 """Records on disk: read whole, written to a temporary name and renamed."""
 
 import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.output_file import replace_file
 from skyport_wf.records import RecordT, decode_record, encode_json
 
 
@@ -33,28 +32,7 @@ def write_record(path: Path, record: object) -> None:
             os.utime(path)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
     except OSError as error:
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
-
-
-def _umask() -> int:
-    """Return the process's umask: mkstemp makes files for the owner alone, records are for everyone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with replace_file(path) as file:
+        file.write(content)

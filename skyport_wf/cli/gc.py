@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.outcome import Outcome, count, human_size, table
+from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
+from skyport_wf.wording import count, human_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.outcome import Outcome, count
+from skyport_wf.cli.outcome import Outcome
+from skyport_wf.wording import count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

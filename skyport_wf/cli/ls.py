@@ -6,7 +6,8 @@ import argparse
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import add_image_list, read_settings
-from skyport_wf.cli.outcome import Outcome, human_size, short_id, table
+from skyport_wf.cli.outcome import Outcome, short_id, table
+from skyport_wf.wording import human_size
 
 if TYPE_CHECKING:
     from skyport_wf.shock.node import Node

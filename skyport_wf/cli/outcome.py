@@ -52,20 +52,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return tabulate([list(map(str, row)) for row in rows], headers=list(head), tablefmt="plain", disable_numparse=True)
 
 
-def count(number: int, what: str) -> str:
-    """Return a number of things in words, such as `1 image` or `3 images`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def human_size(size: int) -> str:
-    """Return a number of bytes in the unit that people would use, such as `61.3 MB`; a kB is 1000 bytes."""
-    value, units = float(size), iter(("B", "kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while value >= 999.5 and unit != "TB":
-        value, unit = value / 1000, next(units)
-    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-
-
 def short_id(image_id: str) -> str:
     """Return the first twelve hex digits, as `docker image ls` shows an image id."""
     return image_id.removeprefix("sha256:")[:12]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progress_bar
 from skyport_wf.cli.messages import build_output
-from skyport_wf.cli.outcome import Outcome, human_size, table
+from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
+from skyport_wf.wording import human_size
 
 if TYPE_CHECKING:
     from skyport_wf.records import Receipt

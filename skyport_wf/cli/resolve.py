@@ -3,7 +3,8 @@
 import argparse
 
 from skyport_wf.cli.arguments import add_image_list, read_settings
-from skyport_wf.cli.outcome import Outcome, human_size
+from skyport_wf.cli.outcome import Outcome
+from skyport_wf.wording import human_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

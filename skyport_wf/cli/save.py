@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import KEY_HELP, add_record, fill_key, image_list
-from skyport_wf.cli.outcome import Outcome, human_size
+from skyport_wf.cli.outcome import Outcome
+from skyport_wf.wording import human_size
 
 if TYPE_CHECKING:
     from skyport_wf.records import BuildRecord

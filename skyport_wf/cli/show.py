@@ -14,8 +14,8 @@ from skyport_wf.errors import UsageError
 
 if TYPE_CHECKING:
     from skyport_wf.image.contents import Layer
-    from skyport_wf.image.examine import ImageFindings
-    from skyport_wf.image.report import ImageReport
+    from skyport_wf.image.examination.examine import ImageFindings
+    from skyport_wf.image.examination.report import ImageReport
 
 _KINDS = {
     "deb": "Debian", "apk": "Alpine", "rpm": "RPM", "pypi": "Python", "cran": "R", "bioconductor": "Bioconductor",
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Read the image's archive once, and say what is in it."""
-    from skyport_wf.image.report import make_report
+    from skyport_wf.image.examination.report import make_report
 
     name, found, notes = _examine(args)
     others, more = _others(args, name)
@@ -90,17 +90,17 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
 
 def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageFindings) -> None:
     if args.chart:
-        from skyport_wf.image.chart import draw_chart
+        from skyport_wf.image.examination.chart import draw_chart
 
         _write(args.chart, draw_chart(report).encode())
     if args.sbom:
-        from skyport_wf.image.sbom import make_sbom
+        from skyport_wf.image.examination.sbom import make_sbom
 
         _write(args.sbom, make_sbom(report.name, found))
 
 
 def _write(path: Path, content: bytes) -> None:
-    from skyport_wf.image.output_file import replace_file
+    from skyport_wf.output_file import replace_file
     from skyport_wf.steps.save import make_folder
 
     make_folder(path.parent)
@@ -122,7 +122,7 @@ def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
 
 
 def _summary(report: ImageReport) -> Iterator[str]:
-    from skyport_wf.image.wording import summarise_bytes
+    from skyport_wf.wording import summarise_bytes
 
     yield f"{_printable(report.name)}  {report.image_id}"
     yield summarise_bytes(report.size, len(report.layers), report.wasted)
@@ -133,7 +133,7 @@ def _summary(report: ImageReport) -> Iterator[str]:
 
 
 def _layer_table(report: ImageReport) -> str:
-    from skyport_wf.image.wording import short_command
+    from skyport_wf.wording import short_command
 
     rows = (
         (
@@ -163,12 +163,12 @@ def _package_table(report: ImageReport) -> str:
 
 
 def _size(size: int | None) -> str:
-    from skyport_wf.image.wording import human_size
+    from skyport_wf.wording import human_size
 
     return "?" if size is None else human_size(size) if size else "-"
 
 
 def _printable(words: str) -> str:
-    from skyport_wf.image.wording import printable
+    from skyport_wf.wording import printable
 
     return printable(words)

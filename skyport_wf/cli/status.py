@@ -3,8 +3,9 @@
 import argparse
 
 from skyport_wf.cli.arguments import add_image_list
-from skyport_wf.cli.outcome import Outcome, human_size, short_id, table
+from skyport_wf.cli.outcome import Outcome, short_id, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
+from skyport_wf.wording import human_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

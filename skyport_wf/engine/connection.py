@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import EngineError, TemporaryError, UsageError
+from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
 from skyport_wf.records import EngineVersion
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _connect_once() -> APIClient:
         if "Invalid bind address" in str(error) or ("protocol" in str(error).lower() and "host" in str(error).lower()):
             raise UsageError(f"DOCKER_HOST={engine_address()!r} is not an engine's address: {error}") from error
         raise TemporaryError(
-            f"no Docker engine answers at {engine_address()}: {_innermost(error)}. "
+            f"no Docker engine answers at {engine_address()}: {root_cause(error)}. "
             "Start it, or set DOCKER_HOST; `skyport-wf doctor` checks it."
         ) from error
     return client
@@ -81,7 +81,7 @@ def engine_errors(doing: str) -> Iterator[None]:
         raise EngineError(f"the engine failed at {doing}: {error.explanation or error}") from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise TemporaryError(
-            f"the engine at {engine_address()} went away at {doing}: {_innermost(error)}. "
+            f"the engine at {engine_address()} went away at {doing}: {root_cause(error)}. "
             "Run the command again when it is back."
         ) from error
     except (DockerException, requests.RequestException) as error:
@@ -94,14 +94,15 @@ def read_version(client: APIClient) -> EngineVersion:
         return msgspec.convert(client.version(), EngineVersion, strict=False)
 
 
+def default_network(client: APIClient) -> str | None:
+    """Return the network for what runs while an image is made, None for the engine's own choice.
+
+    An engine without a bridge has no network to give but the host's; `apt-get install` needs one.
+    """
+    return None if has_bridge(client) else "host"
+
+
 def has_bridge(client: APIClient) -> bool:
     """Return whether the engine can give containers a network of their own."""
     with engine_errors("listing its networks"):
         return any(network["Driver"] == "bridge" for network in client.networks())
-
-
-def _innermost(error: BaseException) -> str:
-    """Return the reason at the bottom of a chain of exceptions, such as `Connection refused`."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return getattr(error, "strerror", None) or str(error)

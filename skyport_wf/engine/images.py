@@ -38,6 +38,18 @@ def find_image(client: APIClient, name: str) -> EngineImage | None:
             return None
 
 
+def require_image(client: APIClient, name: str, *, wanted_by: str = "") -> EngineImage:
+    """Return the image that the engine has under a name or an id.
+
+    wanted_by: the image that needs it, for the message.
+    Raises EngineError if it has none.
+    """
+    if found := find_image(client, name):
+        return found
+    whose = f"image {wanted_by}: " if wanted_by else ""
+    raise EngineError(f"{whose}the engine has no image {name}. `docker image ls` shows what it has.")
+
+
 def tag_image(client: APIClient, image_id: str, reference: ImageReference) -> None:
     """Give the image another name."""
     with engine_errors(f"tagging {image_id} as {reference}"):

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import EngineError, UsageError
-from skyport_wf.records import BaseImage, BuildRecord, Source
+from skyport_wf.errors import UsageError
+from skyport_wf.records import BuildRecord, Source
 from skyport_wf.spec import ImageList, ImageSpec
 from skyport_wf.steps.connect import open_shock, settle
 from skyport_wf.steps.plan import needed_images, source_digests
-from skyport_wf.steps.source import build_context, read_dockerfile, read_dockerfile_source
+from skyport_wf.steps.sources import archive, container, dockerfile, engine_image, snapshot
+from skyport_wf.steps.sources.listed import ListedImage, MadeImage
 from skyport_wf.steps.standing import PublishedNode, check_ownership, find_published, judge
 
 if TYPE_CHECKING:
@@ -33,62 +34,45 @@ def build(image: ImageSpec, images: ImageList, folder: Path, *, output: Callable
     Raises AlreadyPublishedError, before anything is built, if another image has the name.
     """
     record = describe(image, images, folder)
-    shock = open_shock(record.shock)
-    if same := _find_same(shock, record):
+    if same := _find_same(open_shock(record.shock), record):
         _log.info("%s is published already (node %s), nothing to build", image.name, same.id)
         return msgspec.structs.replace(record, published=same.id)
-    if image.source != "dockerfile":
-        return record
-    return _build(record, image, images, folder, output)
+    return record if record.archive else _make(record, ListedImage(image, images, folder), output)
 
 
 def describe(image: ImageSpec, images: ImageList, folder: Path) -> BuildRecord:
-    """Return what is known of the image before it is built; asks the engine only for an `image`.
+    """Return what is known of the image before it is made; asks the engine only for an `image` or a `container`.
 
     Raises UsageError for a file that is not there, ArchiveError for one that is no archive.
     """
-    settings = settle(images.shock, public=image.public)
-    record = BuildRecord(
+    listed = ListedImage(image, images, folder)
+    return BuildRecord(
         name=image.name,
-        source=Source(kind=image.source, digest=""),
-        shock=settings,
+        source=_describe_source(listed),
+        shock=settle(images.shock, public=image.public),
         replace=image.replace,
         description=image.description,
+        archive=str(archive.find_archive(listed)) if image.archive else None,
     )
-    if image.archive:
-        path = (folder / image.archive).resolve()
-        return msgspec.structs.replace(record, source=_archive_source(path, image), archive=str(path))
-    if image.image:
-        return _describe_engine_image(record, image.image)
-    digests = source_digests(images, folder)
-    needs = {name: digests[name] for name in needed_images(image, images, folder)}
-    source = read_dockerfile_source(image, folder, needs)
-    if source is None:
-        raise UsageError(f"image {image.name}: its source `{image.source}` is not supported by this version yet")
-    return msgspec.structs.replace(record, source=source)
 
 
-def _archive_source(path: Path, image: ImageSpec) -> Source:
-    from skyport_wf.image.archive import inspect_archive
-    from skyport_wf.image.archive_file import open_archive
+def _describe_source(image: ListedImage) -> Source:
+    match image.spec.source:
+        case "archive":
+            return archive.describe(image)
+        case "image":
+            return engine_image.describe(_connect(), image)
+        case "container":
+            return container.describe(_connect(), image)
+        case "dockerfile":
+            return dockerfile.describe(image, _digests_of_needs(image))
+        case "snapshot":
+            return snapshot.describe(image, _digests_of_needs(image))
 
-    if not path.is_file():
-        raise UsageError(f"image {image.name}: there is no archive {path}. Mend `archive` in the image list.")
-    with open_archive(path) as stream:
-        return Source(kind="archive", digest=inspect_archive(stream).image_id)
 
-
-def _describe_engine_image(record: BuildRecord, name: str) -> BuildRecord:
-    from skyport_wf.engine.connection import connect, read_version
-    from skyport_wf.engine.images import find_image, tag_image
-
-    engine = connect()
-    found = find_image(engine, name)
-    if found is None:
-        raise EngineError(f"image {record.name}: the engine has no image {name}. `docker image ls` shows what it has.")
-    tag_image(engine, found.id, record.reference)
-    source = Source(kind="image", digest=found.id)
-    return msgspec.structs.replace(record, source=source, image=found.id, engine=read_version(engine))
+def _digests_of_needs(image: ListedImage) -> dict[str, str]:
+    digests = source_digests(image.images, image.folder)
+    return {name: digests[name] for name in needed_images(image)}
 
 
 def _find_same(shock: ShockClient, record: BuildRecord) -> PublishedNode | None:
@@ -102,19 +86,28 @@ def _find_same(shock: ShockClient, record: BuildRecord) -> PublishedNode | None:
     return standing.same
 
 
-def _build(
-    record: BuildRecord, image: ImageSpec, images: ImageList, folder: Path, output: Callable[[str], None]
-) -> BuildRecord:
-    from skyport_wf.engine.build import build_image
-    from skyport_wf.engine.connection import connect, read_version
+def _make(record: BuildRecord, image: ListedImage, output: Callable[[str], None]) -> BuildRecord:
+    from skyport_wf.engine.connection import read_version
 
-    engine = connect()
-    _provide(engine, record, needed_images(image, images, folder))
-    _log.info("building %s", image.name)
-    image_id = build_image(engine, image, build_context(image, folder), output)
-    return msgspec.structs.replace(
-        record, image=image_id, engine=read_version(engine), base=_base_image(engine, image, folder)
-    )
+    engine = _connect()
+    _provide(engine, record, needed_images(image))
+    made = _make_from_source(engine, image, output)
+    return msgspec.structs.replace(record, image=made.id, engine=read_version(engine), base=made.base)
+
+
+def _make_from_source(engine: APIClient, image: ListedImage, output: Callable[[str], None]) -> MadeImage:
+    _log.info("making %s from its %s", image.spec.name, image.spec.source)
+    match image.spec.source:
+        case "image":
+            return engine_image.make(engine, image)
+        case "container":
+            return container.make(engine, image)
+        case "dockerfile":
+            return dockerfile.make(engine, image, output)
+        case "snapshot":
+            return snapshot.make(engine, image, output)
+        case "archive":
+            raise UsageError(f"image {image.spec.name} comes from an archive, there is nothing to make")
 
 
 def _provide(engine: APIClient, record: BuildRecord, needs: Sequence[str]) -> None:
@@ -130,12 +123,7 @@ def _provide(engine: APIClient, record: BuildRecord, needs: Sequence[str]) -> No
             fetch(shock, engine, published[-1].id, name)
 
 
-def _base_image(engine: APIClient, image: ImageSpec, folder: Path) -> BaseImage | None:
-    from skyport_wf.engine.images import find_image
-    from skyport_wf.image.dockerfile import SCRATCH
+def _connect() -> APIClient:
+    from skyport_wf.engine.connection import connect
 
-    base = read_dockerfile(image, folder).base
-    if base == SCRATCH:
-        return None
-    found = find_image(engine, base)
-    return BaseImage(base, found.id if found else None)
+    return connect()

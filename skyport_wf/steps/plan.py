@@ -9,7 +9,8 @@ from skyport_wf.errors import UsageError
 from skyport_wf.records import encode_json
 from skyport_wf.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.steps.connect import settle
-from skyport_wf.steps.source import digest_of, named_images, read_dockerfile_source
+from skyport_wf.steps.sources import dockerfile, snapshot
+from skyport_wf.steps.sources.listed import ListedImage, digest_of
 
 
 class PlannedImage(msgspec.Struct, frozen=True):
@@ -30,9 +31,10 @@ class PlannedImage(msgspec.Struct, frozen=True):
 def order_images(images: ImageList, folder: Path) -> list[ImageSpec]:
     """Return the images, each after those that it is built on.
 
+    folder: what the paths of the image list start from.
     Raises UsageError if some are built on each other in a circle.
     """
-    needs = {image.name: needed_images(image, images, folder) for image in images.images}
+    needs = {image.name: needed_images(ListedImage(image, images, folder)) for image in images.images}
     try:
         order = tuple(graphlib.TopologicalSorter(needs).static_order())
     except graphlib.CycleError as error:
@@ -41,22 +43,26 @@ def order_images(images: ImageList, folder: Path) -> list[ImageSpec]:
     return [images.find(name) for name in order]
 
 
-def needed_images(image: ImageSpec, images: ImageList, folder: Path) -> tuple[str, ...]:
-    """Return the names of the images of the list that `image`'s Dockerfile names."""
-    listed = {other.name for other in images.images}
-    return tuple(name for name in named_images(image, folder) if name in listed)
+def needed_images(image: ListedImage) -> tuple[str, ...]:
+    """Return the names of the images of the list that the image is built on."""
+    match image.spec.source:
+        case "dockerfile":
+            return dockerfile.needed(image)
+        case "snapshot":
+            return snapshot.needed(image)
+        case _:
+            return ()
 
 
 def source_digests(images: ImageList, folder: Path) -> dict[str, str]:
-    """Return the source digest of each image by name, in building order; empty for one that is not built.
+    """Return the source digest of each image by name, in building order; empty where only an engine could tell.
 
-    Raises UsageError for a missing Dockerfile or context, or a circle.
+    folder: what the paths of the image list start from.
+    Raises UsageError for a missing Dockerfile, context or script, or a circle.
     """
     digests: dict[str, str] = {}
-    for image in order_images(images, folder):
-        needs = {name: digests[name] for name in needed_images(image, images, folder)}
-        source = read_dockerfile_source(image, folder, needs)
-        digests[image.name] = source.digest if source else ""
+    for spec in order_images(images, folder):
+        digests[spec.name] = _source_digest(ListedImage(spec, images, folder), digests)
     return digests
 
 
@@ -64,18 +70,31 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
     """Return what there is to build, each image after those that it is built on.
 
     folder: what the paths of the image list start from.
-    Raises UsageError for a missing Dockerfile or context, or a circle.
+    Raises UsageError for a missing Dockerfile, context or script, or a circle.
     """
-    return [_plan(images.find(name), images, folder, digest) for name, digest in source_digests(images, folder).items()]
+    digests = source_digests(images, folder)
+    return [_plan(ListedImage(images.find(name), images, folder), digest) for name, digest in digests.items()]
 
 
-def _plan(image: ImageSpec, images: ImageList, folder: Path, source_digest: str) -> PlannedImage:
-    settings = settle(images.shock, public=image.public)
+def _source_digest(image: ListedImage, digests: dict[str, str]) -> str:
+    needs = {name: digests[name] for name in needed_images(image)}
+    match image.spec.source:
+        case "dockerfile":
+            return dockerfile.describe(image, needs).digest
+        case "snapshot":
+            return snapshot.describe(image, needs).digest
+        case _:
+            return ""
+
+
+def _plan(image: ListedImage, source_digest: str) -> PlannedImage:
+    spec = image.spec
+    settings = settle(image.images.shock, public=spec.public)
     return PlannedImage(
-        name=image.name,
-        key=image.reference.key,
-        source=image.source,
-        digest=digest_of(encode_json([image, settings, source_digest])),
-        needs=needed_images(image, images, folder),
-        archive=image.archive and str(folder / image.archive),
+        name=spec.name,
+        key=spec.reference.key,
+        source=spec.source,
+        digest=digest_of(encode_json([spec, settings.url, settings.public, source_digest])),
+        needs=needed_images(image),
+        archive=spec.archive and str(image.folder / spec.archive),
     )

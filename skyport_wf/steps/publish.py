@@ -83,20 +83,10 @@ class _Export:
         self._open.close()
 
 
-def record_publication(receipts: list[Receipt], images: ImageList, *, results: Path, lock: Path) -> None:
-    """Write each receipt to its folder, and their entries into the lock file.
-
-    results: the folder that holds a folder KEY per image.
-    """
-    for receipt in receipts:
-        write_record(results / images.find(receipt.name).reference.key / "receipt.json", receipt)
-    update_lock(receipts, lock)
-
-
-def update_lock(receipts: list[Receipt], lock: Path) -> None:
-    """Put the entries of `receipts` into the lock file, and leave the others as they are."""
+def update_lock(receipt: Receipt, lock: Path) -> None:
+    """Put the receipt's entry into the lock file, and leave the others as they are."""
     old = read_record(lock, LockFile) if lock.exists() else None
-    write_record(lock, merge_into_lock(old, receipts))
+    write_record(lock, merge_into_lock(old, [receipt]))
 
 
 def private(images: ImageList) -> ImageList:

@@ -11,6 +11,8 @@ from skyport_wf.attributes import NodeAttributes, read_attributes
 from skyport_wf.awe import IMAGE_TYPE
 from skyport_wf.errors import AlreadyPublishedError, ShockError
 
+_NOT_AUTHORIZED = 401
+
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
@@ -64,13 +66,15 @@ def check_ownership(shock: ShockClient, node_id: str, name: str) -> None:
 
     Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
     """
-    from skyport_wf.shock.client import ShockRefusalError
+    from skyport_wf.shock.connection import ShockRefusalError
 
     access = shock.read_access(node_id)
     try:
         if access.owner != "public":
             shock.set_public(node_id, access.public.read)
     except ShockRefusalError as error:
+        if error.status == _NOT_AUTHORIZED:
+            raise  # a token is missing or wrong, and nobody can tell whose the node is
         raise AlreadyPublishedError(
             f"{name} is published by another user (node {node_id}). Publish under another name, or ask the owner."
         ) from error

@@ -14,7 +14,7 @@ from skyport_wf.steps.build import describe
 from skyport_wf.steps.connect import open_shock
 from skyport_wf.steps.standing import PublishedNode, Standing, find_published, judge
 
-State = Literal["published", "not published", "unfinished", "to be replaced", "name taken", "unknown"]
+State = Literal["published", "not published", "unfinished", "other readers", "to be replaced", "name taken", "unknown"]
 FAILING = frozenset({"name taken", "unknown"})
 """States in which publishing would fail."""
 
@@ -66,11 +66,13 @@ def _judged(image: ImageSpec, standing: Standing, record: BuildRecord) -> ImageS
 def _of_node(name: str, published: PublishedNode, record: BuildRecord, state: State, then: str) -> ImageStatus:
     shock = open_shock(record.shock)
     node = shock.find(published.id)
-    if (
-        node
-        and state == "published"
-        and (node.expires or shock.read_access(node.id).public.read != record.shock.public)
-    ):
-        state, then = "unfinished", "finish its registration"
+    if node and state == "published":
+        if node.expires:
+            state, then = "unfinished", "finish its registration"
+        elif shock.read_access(node.id).public.read != record.shock.public:
+            state, then = (
+                "other readers",
+                "open it to everyone" if record.shock.public else "close it to all but its readers",
+            )
     size = node.file.size if node else None
     return ImageStatus(name, state, then, published.attributes.id, published.id, size)

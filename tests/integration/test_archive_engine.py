@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.image.archive import inspect_archive
-from skyport_wf.image.archive_file import open_archive
-from skyport_wf.image.canonical import save_canonical
+from skyport_wf.image.archive.archive_file import open_archive
+from skyport_wf.image.archive.canonical import save_canonical
+from skyport_wf.image.archive.normalise import normalise_stream
+from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.image.normalise import normalise_stream
 from skyport_wf.reference import parse_reference
 
 pytestmark = pytest.mark.usefixtures("engine")

@@ -14,8 +14,8 @@ PACKAGE = Path(skyport_wf.__file__).parent
 ROOT = PACKAGE.parent
 
 VALUES = {
-    "reference", "yaml_document", "spec", "images_yaml", "records", "record_files", "attributes", "receipts", "awe",
-    "image", "cwl_lint",
+    "reference", "yaml_document", "spec", "images_yaml", "records", "record_files", "output_file", "attributes",
+    "receipts", "awe", "image", "cwl_lint", "wording",
 }  # fmt: skip
 RANKS = {"errors": 0, **dict.fromkeys(VALUES, 1), "engine": 2, "shock": 2, "store": 2, "steps": 3, "cli": 4}
 """How high each module of the package, or folder of modules, stands; it may import what stands lower."""

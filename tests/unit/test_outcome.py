@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_records import receipt
 
-from skyport_wf.cli.outcome import Outcome, human_size, short_id, table
+from skyport_wf.cli.outcome import Outcome, short_id, table
+from skyport_wf.wording import human_size
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,8 @@ from skyport_wf.cli.outcome import Outcome, human_size, short_id, table
         (999, "999 B"),
         (1000, "1.0 kB"),
         (999_499, "999.5 kB"),
-        (999_500, "1.0 MB"),
+        (999_500, "999.5 kB"),
+        (999_950, "1.0 MB"),
         (61_300_000, "61.3 MB"),
         (318_000_000, "318.0 MB"),
         (5 * 10**9, "5.0 GB"),

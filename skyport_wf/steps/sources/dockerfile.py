@@ -1,70 +1,66 @@
-"""What an image is made from, as a digest: the same digest, the same image."""
+"""An image that is built from a Dockerfile."""
+
+from __future__ import annotations
 
 import base64
-import hashlib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image.context import BuildContext, digest_context
-from skyport_wf.image.dockerfile import Dockerfile, parse_dockerfile
+from skyport_wf.image.dockerfile import SCRATCH, Dockerfile, parse_dockerfile
 from skyport_wf.records import Source, encode_json
-from skyport_wf.spec import ImageSpec
+from skyport_wf.steps.sources.base import find_base
+from skyport_wf.steps.sources.listed import ListedImage, MadeImage, digest_of
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 
-def digest_of(content: bytes) -> str:
-    """Return `sha256:` and the SHA-256 of `content`."""
-    return "sha256:" + hashlib.sha256(content).hexdigest()
-
-
-def build_context(image: ImageSpec, folder: Path) -> BuildContext:
-    """Return the context that a Dockerfile image is built in.
-
-    folder: what the paths of the image list start from.
-    Raises UsageError if the Dockerfile or the folder is not there.
-    """
-    dockerfile = folder / (image.dockerfile or "Dockerfile")
+def find_context(image: ListedImage) -> BuildContext:
+    """Return the context that the image is built in. Raises UsageError if the Dockerfile or the folder is not there."""
+    spec = image.spec
+    dockerfile = image.folder / (spec.dockerfile or "Dockerfile")
     if not dockerfile.is_file():
         raise UsageError(
-            f"image {image.name}: there is no Dockerfile {dockerfile}. Mend `dockerfile` in the image list."
+            f"image {spec.name}: there is no Dockerfile {dockerfile}. Mend `dockerfile` in the image list."
         )
-    root = folder / image.context if image.context else dockerfile.parent
+    root = image.folder / spec.context if spec.context else dockerfile.parent
     if not root.is_dir():
-        raise UsageError(f"image {image.name}: there is no folder {root}. Mend `context` in the image list.")
+        raise UsageError(f"image {spec.name}: there is no folder {root}. Mend `context` in the image list.")
     return BuildContext(root, dockerfile)
 
 
-def read_dockerfile(image: ImageSpec, folder: Path) -> Dockerfile:
+def read_dockerfile(image: ListedImage) -> Dockerfile:
     """Return the image's Dockerfile. Raises UsageError if it cannot be read."""
-    context = build_context(image, folder)
+    path = find_context(image).dockerfile
     try:
-        content = context.dockerfile.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"image {image.name}: cannot read {context.dockerfile}: {error.strerror}") from error
-    return parse_dockerfile(content, build_args=image.build_args, target=image.target)
+        raise UsageError(f"image {image.spec.name}: cannot read {path}: {error.strerror}") from error
+    return parse_dockerfile(content, build_args=image.spec.build_args, target=image.spec.target)
 
 
-def named_images(image: ImageSpec, folder: Path) -> tuple[str, ...]:
-    """Return the images that the Dockerfile names, none for an image that is not built."""
-    return read_dockerfile(image, folder).images if image.dockerfile else ()
+def needed(image: ListedImage) -> tuple[str, ...]:
+    """Return the images of the list that the Dockerfile names."""
+    return image.listed(read_dockerfile(image).images)
 
 
-def read_dockerfile_source(image: ImageSpec, folder: Path, needs: Mapping[str, str]) -> Source | None:
-    """Return what a Dockerfile image is made from; None for an image that is not built.
+def describe(image: ListedImage, needs: Mapping[str, str]) -> Source:
+    """Return what the image is made from.
 
     needs: the source digests of the images of the list that it is built on, by name.
     """
-    if image.dockerfile is None:
-        return None
-    dockerfile = read_dockerfile(image, folder)
-    context_digest = digest_context(build_context(image, folder))
+    spec = image.spec
+    dockerfile = read_dockerfile(image)
+    context_digest = digest_context(find_context(image))
     decides = {
         "dockerfile": dockerfile.digest,
         "context": context_digest,
-        "build_args": image.build_args,
-        "target": image.target,
-        "platform": image.platform,
-        "labels": image.labels,
+        "build_args": spec.build_args,
+        "target": spec.target,
+        "platform": spec.platform,
+        "labels": spec.labels,
         "needs": dict(needs),
     }
     return Source(
@@ -74,3 +70,12 @@ def read_dockerfile_source(image: ImageSpec, folder: Path, needs: Mapping[str, s
         dockerfile_digest=dockerfile.digest,
         context_digest=context_digest,
     )
+
+
+def make(engine: APIClient, image: ListedImage, output: Callable[[str], None]) -> MadeImage:
+    """Build the image."""
+    from skyport_wf.engine.builders import build_image
+
+    base = read_dockerfile(image).base
+    image_id = build_image(engine, image.spec, find_context(image), output)
+    return MadeImage(image_id, None if base == SCRATCH else find_base(engine, base))

@@ -11,10 +11,10 @@ from docker_archives import File, Image, canonical, layer_tar, legacy, oci, podm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skyport_wf.image.archive import inspect_archive
-from skyport_wf.image.canonical import save_canonical
+from skyport_wf.image.archive.canonical import save_canonical
+from skyport_wf.image.archive.normalise import normalise_stream
+from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.image.normalise import normalise_stream
 from skyport_wf.reference import ImageReference
 
 FILES = st.dictionaries(st.from_regex(r"\A[a-z{\[]{1,9}\Z"), st.binary(max_size=2000), max_size=3)

@@ -19,8 +19,8 @@ from docker_archives import (
 )
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive import inspect_archive
-from skyport_wf.image.archive_file import open_archive
+from skyport_wf.image.archive.archive_file import open_archive
+from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import ImageContents, Layer
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive import inspect_archive
-from skyport_wf.image.tar_reader import MAX_HEADERS
+from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.archive.tar_reader import MAX_HEADERS
 
 GIB = 1 << 30
 

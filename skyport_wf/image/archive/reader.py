@@ -11,11 +11,11 @@ from typing import Final
 import msgspec
 
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.formats import recognise_format
+from skyport_wf.image.archive.layer_file import LayerFile
+from skyport_wf.image.archive.manifest import ImageConfig, ManifestEntry, parse_config, parse_manifest, read_contents
+from skyport_wf.image.archive.tar_reader import ByteStream, Member, TarReader
 from skyport_wf.image.contents import ImageContents
-from skyport_wf.image.formats import recognise_format
-from skyport_wf.image.layer_file import LayerFile
-from skyport_wf.image.manifest import ImageConfig, ManifestEntry, parse_config, parse_manifest, read_contents
-from skyport_wf.image.tar_reader import ByteStream, Member, TarReader
 
 MANIFEST: Final = "manifest.json"
 MAX_DOCUMENT = 4 << 20

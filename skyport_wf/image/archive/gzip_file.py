@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 from isal import igzip, igzip_threaded, isal_zlib
 
+from skyport_wf.image.archive.tar_reader import PIECE
 from skyport_wf.image.contents import ArchiveDigests
-from skyport_wf.image.tar_reader import PIECE
 
 LEVEL: Final = 2
 """ISA-L's level: as fast as 1 on images, where reading and hashing take as long, and 1 % smaller; 3 is slower."""

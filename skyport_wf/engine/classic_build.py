@@ -1,4 +1,4 @@
-"""Building an image over the Docker Engine API."""
+"""Building an image with the classic builder, over the Docker Engine API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from skyport_wf.engine.connection import engine_errors, has_bridge
+from skyport_wf.engine.connection import default_network, engine_errors
 from skyport_wf.errors import BuildError
 from skyport_wf.image.context import BuildContext, write_context
 
@@ -24,7 +24,7 @@ _LAST_LINES = 20
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def build_image(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
+def build_classically(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     """Build `image` from its Dockerfile, tag it with its name, and return the engine's id of it.
 
     output: called with each piece of text that the build prints.
@@ -38,18 +38,10 @@ def build_image(client: APIClient, image: ImageSpec, context: BuildContext, outp
         events = client.build(
             fileobj=tar, custom_context=True, tag=image.name, dockerfile=context.dockerfile_name,
             buildargs=dict(image.build_args), labels=dict(image.labels) or None, target=image.target,
-            platform=image.platform, network_mode=image.network or _default_network(client),
+            platform=image.platform, network_mode=image.network or default_network(client),
             pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
         )  # fmt: skip
         return _follow(events, image.name, output)
-
-
-def _default_network(client: APIClient) -> str | None:
-    """Return the network for RUN instructions, None for the engine's own choice.
-
-    An engine without a bridge has no network to give them but the host's; `apt-get install` needs one.
-    """
-    return None if has_bridge(client) else "host"
 
 
 def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str], None]) -> str:

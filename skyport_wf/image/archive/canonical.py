@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from isal import igzip_threaded
 
-from skyport_wf.image.archive import MANIFEST, ArchivedImage, ArchiveReader
-from skyport_wf.image.canonical_layout import (
+from skyport_wf.image.archive.canonical_layout import (
     END,
     canonical_layer_names,
     config_name,
@@ -24,12 +23,13 @@ from skyport_wf.image.canonical_layout import (
     tar_file,
     tar_header,
 )
+from skyport_wf.image.archive.gzip_file import ArchiveHasher, gzip_member, open_gzip_member
+from skyport_wf.image.archive.layer_file import LayerFile
+from skyport_wf.image.archive.manifest import manifest_document
+from skyport_wf.image.archive.reader import MANIFEST, ArchivedImage, ArchiveReader
+from skyport_wf.image.archive.tar_reader import PIECE, ByteStream
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.image.gzip_file import ArchiveHasher, gzip_member, open_gzip_member
-from skyport_wf.image.layer_file import LayerFile
-from skyport_wf.image.manifest import manifest_document
-from skyport_wf.image.output_file import OutputFile, replace_file, scratch_file
-from skyport_wf.image.tar_reader import PIECE, ByteStream
+from skyport_wf.output_file import OutputFile, replace_file, scratch_file
 from skyport_wf.reference import ImageReference
 
 if TYPE_CHECKING:

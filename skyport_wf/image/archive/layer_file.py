@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from isal import igzip
 
-from skyport_wf.image.gzip_file import GZIP_ERRORS
-from skyport_wf.image.tar_reader import PIECE, Member, TarReader
+from skyport_wf.image.archive.gzip_file import GZIP_ERRORS
+from skyport_wf.image.archive.tar_reader import PIECE, Member, TarReader
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

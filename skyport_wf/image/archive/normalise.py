@@ -1,15 +1,14 @@
 """Turn a docker archive into gzip as it streams by, without a file: the engine's order of layers, fixed headers.
 
 Stable bytes on one engine. Making it canonical would need the layers in their order, which Docker up to 24 does not
-send them in (see `skyport_wf.image.canonical`).
+send them in (see `skyport_wf.image.archive.canonical`).
 """
 
 from collections import deque
 from collections.abc import Generator, Iterator
 from typing import Self
 
-from skyport_wf.image.archive import MANIFEST, ArchiveReader
-from skyport_wf.image.canonical_layout import (
+from skyport_wf.image.archive.canonical_layout import (
     END,
     canonical_layer_names,
     config_name,
@@ -18,11 +17,12 @@ from skyport_wf.image.canonical_layout import (
     tar_file,
     tar_header,
 )
+from skyport_wf.image.archive.gzip_file import ArchiveHasher, open_gzip_member
+from skyport_wf.image.archive.layer_file import LayerFile
+from skyport_wf.image.archive.manifest import image_id, manifest_document
+from skyport_wf.image.archive.reader import MANIFEST, ArchiveReader
+from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.image.contents import ImageContents, SavedArchive
-from skyport_wf.image.gzip_file import ArchiveHasher, open_gzip_member
-from skyport_wf.image.layer_file import LayerFile
-from skyport_wf.image.manifest import image_id, manifest_document
-from skyport_wf.image.tar_reader import ByteStream
 from skyport_wf.reference import ImageReference
 
 

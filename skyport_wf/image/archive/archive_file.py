@@ -8,9 +8,9 @@ from typing import BinaryIO, Self
 from isal import igzip_threaded
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.formats import recognise_format
-from skyport_wf.image.gzip_file import GZIP_ERRORS
-from skyport_wf.image.tar_reader import BLOCK
+from skyport_wf.image.archive.formats import recognise_format
+from skyport_wf.image.archive.gzip_file import GZIP_ERRORS
+from skyport_wf.image.archive.tar_reader import BLOCK
 
 _READ_AHEAD = 1 << 18
 

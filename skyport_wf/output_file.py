@@ -16,17 +16,17 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class OutputFile:
-    """A file that is written from beginning to end; a failure says which folder it is in."""
+    """A file that is written from beginning to end; a failure says which it is."""
 
-    def __init__(self, descriptor: int, folder: Path) -> None:
+    def __init__(self, descriptor: int, path: Path) -> None:
         self.descriptor = descriptor
         self.size = 0
-        self._folder = folder
+        self._path = path
 
     def write(self, data: bytes, /) -> None:
         """Write all of `data`. Raises SkyportError if the folder is full or the disk fails."""
         rest = memoryview(data)
-        with _named(self._folder):
+        with _named(self._path):
             while rest:
                 written = os.write(self.descriptor, rest)
                 self.size += written
@@ -37,7 +37,7 @@ class OutputFile:
 
     def sync(self) -> None:
         """Wait until the bytes are on the disk. Raises SkyportError if they do not get there."""
-        with _named(self._folder):
+        with _named(self._path):
             os.fsync(self.descriptor)
 
 
@@ -56,18 +56,17 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
 
     Raises SkyportError if the folder does not exist, is full or may not be written to.
     """
-    folder = target.parent
     _remove_abandoned(target)
-    partial = folder / f".{target.name}.{secrets.token_hex(4)}.part"
+    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
     try:
-        with _named(folder):
+        with _named(target):
             file = partial.open("xb", buffering=0)
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            output = OutputFile(file.fileno(), folder)
+            output = OutputFile(file.fileno(), target)
             yield output
             output.sync()
-        with _named(folder):
+        with _named(target):
             partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -82,16 +81,10 @@ def _remove_abandoned(target: Path) -> None:
 
 
 @contextmanager
-def _named(folder: Path) -> Iterator[None]:
-    """Turn a failure to write into one that names the folder."""
+def _named(path: Path) -> Iterator[None]:
+    """Turn a failure to write into one that names the file."""
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            problem, advice = (
-                "is full",
-                "Saving needs room for twice the compressed image: free some, or save elsewhere",
-            )
-        else:
-            problem, advice = "cannot be written to", "Check that it exists and is yours"
-        raise SkyportError(f"folder {folder.absolute()} {problem}: {error.strerror}. {advice}.") from error
+        advice = ". Make room there, or write to another disk." if error.errno in _FULL else ""
+        raise SkyportError(f"cannot write {path}: {error.strerror}{advice}") from error

@@ -1,0 +1,66 @@
+"""Publish the images as publish.smk does, and show what is in them: layers, waste, packages.
+
+To use in the place of publish.smk. Beside what that one makes, for each image:
+
+    <results>/skyport/KEY/show.json          layers, wasted and shared bytes, packages
+    <results>/skyport/KEY/layers.svg         the layers as a picture, which goes into the report
+    <results>/skyport/KEY/packages.cdx.json  the packages as CycloneDX
+
+`snakemake show_all`, and then `snakemake --report report.html` for the pictures.
+"""
+
+
+include: "publish.smk"
+
+
+rule show_all:
+    """What is in every image of the list."""
+    input:
+        expand(
+            "<results>/skyport/{skyport_key}/{file}",
+            skyport_key=_skyport_images,
+            file=["show.json", "layers.svg", "packages.cdx.json"],
+        ),
+
+
+rule show_image:
+    """Read the published image once, and say what is in it.
+
+    The other images have to be there, as it is compared with them; that they change draws no new picture.
+    """
+    input:
+        receipt="<results>/skyport/{skyport_key}/receipt.json",
+        others=ancient(
+            expand(
+                "<results>/skyport/{skyport_key}/receipt.json",
+                skyport_key=_skyport_images,
+            )
+        ),
+    output:
+        json="<results>/skyport/{skyport_key}/show.json",
+        chart=report(
+            "<results>/skyport/{skyport_key}/layers.svg",
+            category="Images",
+            labels={"image": "{skyport_key}"},
+        ),
+        packages="<results>/skyport/{skyport_key}/packages.cdx.json",
+    log:
+        "<logs>/skyport/{skyport_key}/show.log",
+    benchmark:
+        "<benchmarks>/skyport/{skyport_key}/show.tsv"
+    conda:
+        "../workflows/envs/skyport-wf.yaml"
+    resources:
+        shock=1,
+    params:
+        images=_skyport_list,
+        name=lambda wildcards: _skyport_images[wildcards.skyport_key]["name"],
+    shell:
+        r"""
+        skyport-wf show {params.name:q} --json \
+            --images {params.images:q} \
+            --chart {output.chart:q} \
+            --sbom {output.packages:q} \
+            --log {log:q} \
+            >{output.json:q}
+        """

@@ -1,0 +1,39 @@
+"""Choosing the builder of an image: BuildKit or the classic one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from skyport_wf.errors import UsageError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from skyport_wf.image.context import BuildContext
+    from skyport_wf.spec import ImageSpec
+
+_log = logging.getLogger(__name__)
+
+
+def build_image(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
+    """Build `image` with the builder that it asks for, tag it with its name, and return the engine's id of it.
+
+    output: called with each piece of text that the build prints.
+    Raises BuildError, with the failing instruction and the last lines it printed, if it fails; UsageError if the
+    image needs BuildKit and there is none.
+    """
+    from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
+    from skyport_wf.engine.classic_build import build_classically
+
+    command = None if image.builder == "classic" else find_buildkit(client)
+    if command:
+        _log.debug("building %s with BuildKit, through %s", image.name, command.path)
+        return build_with_buildkit(client, command, image, context, output)
+    if image.builder == "buildkit" or image.secrets or image.ssh:
+        raise UsageError(
+            f"image {image.name} is to be built with BuildKit, which needs an engine with it and a docker command of "
+            "18.09 to 22, or a later one with the buildx plugin. Install one, or set `builder: classic`."
+        )
+    return build_classically(client, image, context, output)

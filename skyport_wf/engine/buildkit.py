@@ -1,0 +1,180 @@
+"""Building with BuildKit: what `RUN --mount`, heredocs, build secrets and `# syntax` need.
+
+BuildKit's session protocol has no client in Python, so the docker command speaks it: with its buildx plugin, or, from
+18.09 up to 22, by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.engine.connection import default_network, engine_errors
+from skyport_wf.errors import BuildError, UsageError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from skyport_wf.image.context import BuildContext
+    from skyport_wf.spec import BuildSecret, ImageSpec
+
+_STEP_LINE = re.compile(r"#(?P<step>\d+) (?:(?P<second>\d+\.\d+) )?(?P<text>.*)")
+_STAGE = re.compile(r"\[[^]]*\] ")
+_LAST_LINES = 20
+_QUESTION_SECONDS = 20
+_FIRST_API = (1, 39)
+"""The API version of Docker 18.09; podman, which answers with later ones, has another builder."""
+_WITHOUT_BUILDX = 23
+"""The first version of the docker command that needs the buildx plugin for BuildKit."""
+
+
+class BuildKitCommand(msgspec.Struct, frozen=True):
+    """A docker command that can build with BuildKit."""
+
+    path: str
+
+
+def find_buildkit(client: APIClient) -> BuildKitCommand | None:
+    """Return the first docker command in PATH that can build with BuildKit on this engine; None if there is none."""
+    if not _engine_has_buildkit(client):
+        return None
+    commands = (Path(folder) / "docker" for folder in os.get_exec_path())
+    able = (str(path) for path in commands if os.access(path, os.X_OK) and _command_has_buildkit(str(path)))
+    path = next(able, None)
+    return BuildKitCommand(path) if path else None
+
+
+def build_with_buildkit(
+    client: APIClient, command: BuildKitCommand, image: ImageSpec, context: BuildContext, output: Callable[[str], None]
+) -> str:
+    """Build `image` from its Dockerfile, tag it with its name, and return the engine's id of it.
+
+    output: called with each piece of text that the build prints.
+    Raises BuildError, with the failing instruction and the last lines it printed, if it fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
+        id_file = Path(folder) / "id"
+        arguments = _arguments(image, context, id_file, image.network or default_network(client))
+        progress = _Progress()
+        with subprocess.Popen(
+            [command.path, "build", *arguments, str(context.root)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=_environment(image), text=True, errors="replace",
+        ) as process:  # fmt: skip
+            for line in _lines_of(process):
+                progress.follow(line)
+                output(line)
+        if process.returncode:
+            raise progress.failure(image.name)
+        return id_file.read_text().strip()
+
+
+class _Progress:
+    """Follows BuildKit's plain progress: `#5 [2/3] RUN make`, `#5 0.081 what it prints`, `#5 ERROR: why`."""
+
+    def __init__(self) -> None:
+        self._instructions: dict[str, str] = {}
+        self._printed: dict[str, deque[str]] = {}
+        self._failed = ""
+        self._last = "the docker command failed"
+
+    def follow(self, line: str) -> None:
+        """Take note of a line."""
+        self._last = line.strip() or self._last
+        match = _STEP_LINE.match(line)
+        if not match:
+            return
+        step, text = match["step"], match["text"]
+        if match["second"]:
+            self._printed.setdefault(step, deque(maxlen=_LAST_LINES)).append(text)
+        elif text.startswith("ERROR: "):
+            self._failed = step
+        else:
+            self._instructions.setdefault(step, _STAGE.sub("", text, count=1))
+
+    def failure(self, name: str) -> BuildError:
+        """Return the error that the lines tell of."""
+        at = f" at\n  {self._instructions.get(self._failed, '')}\n" if self._failed else ": "
+        shown = "".join(f"\n  | {line}" for line in self._printed.get(self._failed, ()) if line.strip())
+        return BuildError(f"building {name} failed{at}{self._last}{shown and '. The last it printed:'}{shown}")
+
+
+def _environment(image: ImageSpec) -> dict[str, str]:
+    """Return the command's variables, with the build arguments: a process's arguments are for all to read."""
+    return {**os.environ, **image.build_args, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+
+
+def _arguments(image: ImageSpec, context: BuildContext, id_file: Path, network: str | None) -> Iterator[str]:
+    yield from ("--tag", image.name, "--file", str(context.dockerfile), "--iidfile", str(id_file))
+    for name in _build_arguments(image.build_args):
+        yield from ("--build-arg", name)
+    for label, text in image.labels.items():
+        yield from ("--label", f"{label}={text}")
+    for option, value in {"--target": image.target, "--platform": image.platform, "--network": network}.items():
+        if value:
+            yield from (option, value)
+    for name, secret in image.secrets.items():
+        yield from ("--secret", f"id={name},{_place(name, secret)}")
+    for agent in image.ssh:
+        yield from ("--ssh", agent)
+    if image.pull:
+        yield "--pull"
+    if image.no_cache:
+        yield "--no-cache"
+
+
+def _build_arguments(given: Mapping[str, str]) -> Iterable[str]:
+    """Return the names of the build arguments; SOURCE_DATE_EPOCH, if set here, is one, as BuildKit has it."""
+    return dict.fromkeys([*given, *(name for name in ("SOURCE_DATE_EPOCH",) if name in os.environ)])
+
+
+def _place(name: str, secret: BuildSecret) -> str:
+    if secret.env:
+        if secret.env not in os.environ:
+            raise UsageError(f"the variable {secret.env} of the build secret {name!r} is not set")
+        return f"env={secret.env}"
+    path = Path(secret.file or "").expanduser()
+    if not path.is_file():
+        raise UsageError(f"there is no file {path} for the build secret {name!r}")
+    return f"src={path}"
+
+
+def _lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
+    """Yield what the command prints; it is ended when nobody wants more of it."""
+    try:
+        yield from process.stdout or ()
+    except BaseException:
+        process.terminate()
+        raise
+
+
+def _engine_has_buildkit(client: APIClient) -> bool:
+    with engine_errors("telling whether it has BuildKit"):
+        # The header Builder-Version tells only which builder the engine prefers, and 20.10 prefers the classic one.
+        headers = client.get(f"{client.base_url}/_ping", timeout=_QUESTION_SECONDS).headers
+    version = tuple(map(int, headers.get("API-Version", "0.0").split(".")))
+    return version >= _FIRST_API and "Libpod-API-Version" not in headers
+
+
+def _command_has_buildkit(path: str) -> bool:
+    version = _ask(path, "version", "--format", "{{.Client.Version}}")
+    major = re.match(r"(\d+)\.", version or "")
+    if not major:
+        return False
+    return int(major[1]) < _WITHOUT_BUILDX or _ask(path, "buildx", "version") is not None
+
+
+def _ask(*command: str) -> str | None:
+    """Return what the command prints; None if it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout

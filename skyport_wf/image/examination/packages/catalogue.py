@@ -1,0 +1,116 @@
+"""Every kind of package database that is looked for, and what is found of them in an image."""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Final
+
+import msgspec
+
+from skyport_wf.image.examination.packages import alpine, conda, debian, operating_system, python, r, rpm
+from skyport_wf.image.examination.packages.operating_system import OperatingSystem, read_operating_system
+from skyport_wf.image.examination.packages.package import Package
+
+_MIB: Final = 1 << 20
+MAX_PACKAGES: Final = 200_000
+"""Distinct packages, and files that name them; large images have 5,000."""
+MAX_BYTES: Final = 4096 * _MIB
+"""Bytes of all databases in all layers together; a layer of a Debian image that installs something holds 1 MB."""
+_MAX_NOTES: Final = 10
+
+
+class DatabaseKind(msgspec.Struct, frozen=True):
+    """A kind of file that names packages."""
+
+    paths: re.Pattern[bytes]
+    """Matches all of the path."""
+    limit: int
+    """Bytes beyond which a file is not read, as it is all in memory meanwhile."""
+    read: Callable[[str, bytes], Iterator[Package | None]]
+    """Raises ValueError for what is no such file."""
+
+
+KINDS: Final = (
+    DatabaseKind(debian.PATHS, 64 * _MIB, debian.read_packages),
+    DatabaseKind(alpine.PATHS, 64 * _MIB, alpine.read_packages),
+    DatabaseKind(rpm.PATHS, 128 * _MIB, rpm.read_packages),
+    DatabaseKind(python.PATHS, 1 * _MIB, python.read_packages),
+    DatabaseKind(r.PATHS, 1 * _MIB, r.read_packages),
+    DatabaseKind(conda.PATHS, 32 * _MIB, conda.read_packages),
+)
+_MAX_SYSTEM: Final = 1 << 16
+
+
+class PackageCatalogue:
+    """Reads package databases as they come by; which of them the image shows is known only at the end."""
+
+    def __init__(self) -> None:
+        self._known: dict[Package, Package] = {}
+        self._documents: list[tuple[Package, ...] | OperatingSystem | None] = []
+        self._bytes = 0
+        self._notes: list[str] = []
+        self._more_notes = 0
+
+    def read(self, path: bytes, size: int, content: Callable[[int], bytes | None]) -> int | None:
+        """Read the file if it is a package database, and return the number that it has from now on.
+
+        content: gives the file's bytes, None if it has more than it is called with.
+        """
+        kind = next((kind for kind in KINDS if kind.paths.fullmatch(path)), None)
+        if kind is not None:
+            self._documents.append(tuple(self._packages(kind, path.decode(errors="backslashreplace"), size, content)))
+        elif operating_system.PATHS.fullmatch(path):
+            self._documents.append(_operating_system(content(_MAX_SYSTEM)))
+        else:
+            return None
+        return len(self._documents) - 1
+
+    def packages(self, shown: Collection[int]) -> tuple[Package, ...]:
+        """Return the packages that the image's own databases name, in order.
+
+        shown: the numbers of the files that the image shows.
+        """
+        found = (self._documents[number] for number in shown)
+        return tuple(sorted({package for document in found if isinstance(document, tuple) for package in document}))
+
+    def operating_system(self, shown: Collection[int]) -> OperatingSystem | None:
+        """Return the distribution that the image says it is of, None if it does not say."""
+        found = (self._documents[number] for number in shown)
+        return next((document for document in found if isinstance(document, OperatingSystem)), None)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be read, in sentences."""
+        more = (f"{self._more_notes:,} more package databases could not be read",) if self._more_notes else ()
+        return (*self._notes, *more)
+
+    def _packages(
+        self, kind: DatabaseKind, path: str, size: int, content: Callable[[int], bytes | None]
+    ) -> Iterator[Package]:
+        self._bytes += size
+        if size > kind.limit or self._bytes > MAX_BYTES:
+            self._note(f"{path} was not read for packages: {size:,} bytes are too many")
+            return
+        try:
+            for package in kind.read(path, content(kind.limit) or b""):
+                if package is not None and self._has_room(path):
+                    yield self._known.setdefault(package, package)
+        except (ValueError, RecursionError) as error:
+            self._note(f"{path} was not read to its end for packages: {error}")
+
+    def _has_room(self, path: str) -> bool:
+        if len(self._known) < MAX_PACKAGES and len(self._documents) < MAX_PACKAGES:
+            return True
+        raise ValueError(f"the image names more than {MAX_PACKAGES:,} packages")
+
+    def _note(self, text: str) -> None:
+        if len(self._notes) < _MAX_NOTES:
+            self._notes.append(text)
+        else:
+            self._more_notes += 1
+
+
+def _operating_system(content: bytes | None) -> OperatingSystem | None:
+    try:
+        return read_operating_system(content or b"")
+    except ValueError:
+        return None

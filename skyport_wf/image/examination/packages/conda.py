@@ -1,0 +1,26 @@
+"""Conda packages: the JSON file of each package in an environment's `conda-meta`."""
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from skyport_wf.image.examination.packages.package import Package, make_package
+
+PATHS = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
+
+
+class _CondaPackage(msgspec.Struct):
+    name: str
+    version: str
+    build: str = ""
+    subdir: str = ""
+    channel: str = ""
+
+
+def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
+    """Yield the package, its version followed by `=` and the build. Raises ValueError for something else."""
+    package = msgspec.json.decode(content, type=_CondaPackage)
+    version = f"{package.version}={package.build}" if package.build else package.version
+    channel = package.channel.rstrip("/").removesuffix(f"/{package.subdir}").rpartition("/")[2]
+    yield make_package("conda", package.name, version, architecture=package.subdir, source=channel, found_in=path)

@@ -1,0 +1,21 @@
+"""Python distributions: what pip, conda and Debian leave in `site-packages` and `dist-packages`.
+
+Wheels that are packed away and what a program has copied into itself (`_vendor`) are not installed, and not counted.
+"""
+
+import re
+from collections.abc import Iterator
+
+from skyport_wf.image.examination.packages.control import read_paragraphs
+from skyport_wf.image.examination.packages.package import Package, make_package
+
+PATHS = re.compile(
+    rb"(?!(?:.*/)?pkgs/)"  # conda's cache of packages, not what is installed
+    rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info/METADATA|egg-info/PKG-INFO|egg-info)"
+)
+
+
+def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
+    """Yield the distribution that the metadata describe."""
+    fields = next(read_paragraphs(content, ("Name", "Version")))
+    yield make_package("pypi", fields.get("Name", ""), fields.get("Version", ""), found_in=path)

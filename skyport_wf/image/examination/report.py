@@ -1,0 +1,110 @@
+"""What there is to say of an image: how its bytes are spread over its layers, which are wasted, which are shared."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from skyport_wf.image.contents import Layer
+from skyport_wf.image.examination.examine import ImageFindings
+from skyport_wf.image.examination.packages.operating_system import OperatingSystem
+from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.waste import WastedFile
+
+
+class LayerReport(msgspec.Struct, frozen=True):
+    """One layer of an image."""
+
+    number: int
+    """The lowest is 1."""
+    diff_id: str
+    size: int
+    """Bytes of the uncompressed layer tar."""
+    share: float
+    """Of the bytes of all layers, from 0 to 1."""
+    files: int
+    """Files that it holds; links, folders and devices are not counted."""
+    wasted: int | None
+    """Bytes of files that it holds and the image does not show; None if unknown."""
+    created_by: str
+    """The command that made it; empty if the history does not tell."""
+    shared_with: tuple[str, ...]
+    """Other images that have it too."""
+
+
+class SharedBytes(msgspec.Struct, frozen=True):
+    """What an image has in common with another one."""
+
+    name: str
+    """The other image."""
+    size: int
+    """Bytes of the layers that both have, each counted once."""
+
+
+class ImageReport(msgspec.Struct, frozen=True):
+    """One image."""
+
+    name: str
+    image_id: str
+    size: int
+    """Bytes of all uncompressed layer tars."""
+    wasted: int | None
+    """Bytes of files that layers hold and the image does not show; None if unknown."""
+    layers: tuple[LayerReport, ...]
+    """The lowest first."""
+    largest_wasted: tuple[WastedFile, ...]
+    """The largest first."""
+    shared: tuple[SharedBytes, ...]
+    """Other images with layers of this one, those with most first."""
+    operating_system: OperatingSystem | None
+    packages: tuple[Package, ...]
+    notes: tuple[str, ...]
+    """What could not be told, and why."""
+
+
+def make_report(
+    name: str, found: ImageFindings, others: Mapping[str, Sequence[Layer]], *, notes: Sequence[str] = ()
+) -> ImageReport:
+    """Return the report of an image.
+
+    name: what the image is called.
+    others: the layers of the images to compare it with, by name.
+    notes: more that could not be told.
+    """
+    size = sum(layer.size for layer in found.contents.layers)
+    having = {other: {layer.diff_id for layer in layers} for other, layers in others.items()}
+    return ImageReport(
+        name=name,
+        image_id=found.contents.image_id,
+        size=size,
+        wasted=found.waste.total if found.waste else None,
+        layers=tuple(_layer(found, at, size, having) for at in range(len(found.contents.layers))),
+        largest_wasted=found.waste.largest if found.waste else (),
+        shared=_shared(found, having),
+        operating_system=found.operating_system,
+        packages=found.packages,
+        notes=(*found.notes, *notes),
+    )
+
+
+def _layer(found: ImageFindings, at: int, size: int, having: Mapping[str, set[str]]) -> LayerReport:
+    layer = found.contents.layers[at]
+    return LayerReport(
+        number=at + 1,
+        diff_id=layer.diff_id,
+        size=layer.size,
+        share=layer.size / size if size else 0.0,
+        files=found.files[at],
+        wasted=found.waste.by_layer[at] if found.waste else None,
+        created_by=layer.created_by,
+        shared_with=tuple(sorted(other for other, digests in having.items() if layer.diff_id in digests)),
+    )
+
+
+def _shared(found: ImageFindings, having: Mapping[str, set[str]]) -> tuple[SharedBytes, ...]:
+    sizes = {layer.diff_id: layer.size for layer in found.contents.layers}
+    shared = (
+        SharedBytes(other, sum(size for diff_id, size in sizes.items() if diff_id in digests))
+        for other, digests in having.items()
+        if not digests.isdisjoint(sizes)
+    )
+    return tuple(sorted(shared, key=lambda other: (-other.size, other.name)))

@@ -1,0 +1,126 @@
+"""The packages in an image as a CycloneDX document, which scanners of licences and of known flaws read.
+
+The same image gives the same bytes: no time of writing, and a serial number made from what the document is about.
+Source: CycloneDX 1.6; the package URL types of deb, apk, rpm, pypi, cran, bioconductor and conda.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final
+from uuid import NAMESPACE_URL, uuid5
+
+from skyport_wf import __version__
+from skyport_wf.image.examination.examine import ImageFindings
+from skyport_wf.image.examination.packages.operating_system import OperatingSystem
+from skyport_wf.image.examination.packages.package import Package
+
+if TYPE_CHECKING:
+    from cyclonedx.model.bom import Bom
+    from cyclonedx.model.component import Component
+    from packageurl import PackageURL
+
+_OF_A_DISTRIBUTION: Final = frozenset({"deb", "apk", "rpm"})
+"""Kinds of packages whose URL names the distribution that they are of."""
+
+
+def make_sbom(name: str, found: ImageFindings) -> bytes:
+    """Return the CycloneDX 1.6 JSON document that names the packages found in an image.
+
+    name: the image's, REPO:TAG; one without a tag is there with its id as version.
+    """
+    from cyclonedx.output.json import JsonV1Dot6
+
+    document = json.loads(JsonV1Dot6(_bom(name, found)).output_as_string())
+    # The library notes when it ran, which would make another document of the same image each time.
+    del document["metadata"]["timestamp"]
+    # It orders occurrences by where they lie in memory.
+    for component in document.get("components", []):
+        component.get("evidence", {}).get("occurrences", []).sort(key=itemgetter("location"))
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def _bom(name: str, found: ImageFindings) -> Bom:
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.tool import ToolRepository
+
+    image_id = found.contents.image_id
+    repository, _, tag = name.partition(":")
+    image = Component(type=ComponentType.CONTAINER, name=repository, version=tag or image_id, bom_ref=image_id)
+    tool = Component(type=ComponentType.APPLICATION, name="skyport-wf", version=__version__)
+    bom = Bom(
+        metadata=BomMetaData(component=image, tools=ToolRepository(components=[tool])),
+        components=_components(found),
+        serial_number=uuid5(NAMESPACE_URL, f"skyport-wf {__version__} {name} {image_id}"),
+    )
+    bom.register_dependency(image, bom.components)
+    return bom
+
+
+def _components(found: ImageFindings) -> Iterator[Component]:
+    system = found.operating_system
+    if system is not None:
+        yield _system_component(system)
+    for _, same in groupby(sorted(found.packages), _identity):
+        yield _component(list(same), system)
+
+
+def _identity(package: Package) -> tuple[str, ...]:
+    """Return all but where the package was found: one that is there twice is one component with two occurrences."""
+    return package.kind, package.name, package.version, package.architecture, package.source
+
+
+def _system_component(system: OperatingSystem) -> Component:
+    from cyclonedx.model.component import Component, ComponentType
+
+    return Component(
+        type=ComponentType.OPERATING_SYSTEM,
+        name=system.id,
+        version=system.version or None,
+        description=system.name,
+        bom_ref=f"os:{system.id}-{system.version}",
+    )
+
+
+def _component(same: list[Package], system: OperatingSystem | None) -> Component:
+    from cyclonedx.model import Property
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.component_evidence import ComponentEvidence, Occurrence
+
+    package = same[0]
+    url = package_url(package, system)
+    return Component(
+        type=ComponentType.LIBRARY,
+        name=package.name,
+        version=package.version,
+        purl=url,
+        bom_ref=f"{url.to_string()}#{package.source}" if package.source else url.to_string(),
+        properties=[Property(name="skyport-wf:source", value=package.source)] if package.source else [],
+        evidence=ComponentEvidence(occurrences=[Occurrence(location=other.found_in) for other in same]),
+    )
+
+
+def package_url(package: Package, system: OperatingSystem | None) -> PackageURL:
+    """Return the package's URL (purl), as scanners look it up.
+
+    system: the distribution that the image is of, if it says so.
+    """
+    from packageurl import PackageURL
+
+    version, qualifiers = package.version, {"arch": package.architecture}
+    namespace = None
+    if package.kind in _OF_A_DISTRIBUTION and system is not None:
+        namespace = system.id
+        qualifiers["distro"] = f"{system.id}-{system.version}" if system.version else system.id
+    if package.kind == "rpm":
+        epoch, _, version = version.rpartition(":")
+        qualifiers["epoch"] = epoch
+    if package.kind == "conda":
+        version, _, build = version.partition("=")
+        qualifiers = {"build": build, "channel": package.source, "subdir": package.architecture}
+    known = {key: value for key, value in qualifiers.items() if value}
+    return PackageURL(package.kind, namespace, package.name, version, known)

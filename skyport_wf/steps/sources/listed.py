@@ -1,0 +1,36 @@
+"""An image of a list, in its place."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from skyport_wf.records import BaseImage
+from skyport_wf.spec import ImageList, ImageSpec
+
+
+class ListedImage(msgspec.Struct, frozen=True):
+    """An image with the list that it stands in."""
+
+    spec: ImageSpec
+    images: ImageList
+    folder: Path
+    """What the paths of the list start from."""
+
+    def listed(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return those of `names` that are images of the list."""
+        images = {image.name for image in self.images.images}
+        return tuple(name for name in names if name in images)
+
+
+class MadeImage(msgspec.Struct, frozen=True):
+    """An image that the engine has now."""
+
+    id: str
+    """The engine's id of it."""
+    base: BaseImage | None = None
+
+
+def digest_of(content: bytes) -> str:
+    """Return `sha256:` and the SHA-256 of `content`."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()

@@ -1,0 +1,48 @@
+"""How numbers, sizes and commands are written for people."""
+
+import re
+from typing import Final
+
+_UNITS: Final = ("kB", "MB", "GB", "TB")
+_SHELL = re.compile(r"^(?:/bin/sh -c\s+)?(?:#\(nop\)\s+)?")
+_BUILDKIT = re.compile(r"\s*# buildkit$")
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things in words, such as `1 image` or `3 images`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def human_size(size: int) -> str:
+    """Return a number of bytes in the unit that people would use, such as `61.3 MB`; a kB is 1000 bytes."""
+    if size < 1000:
+        return f"{size} B"
+    value, units = size / 1000, iter(_UNITS)
+    unit = next(units)
+    while value >= 999.95 and unit != _UNITS[-1]:
+        value, unit = value / 1000, next(units)
+    return f"{value:.1f} {unit}"
+
+
+def summarise_bytes(size: int, layers: int, wasted: int | None) -> str:
+    """Return an image's bytes in words.
+
+    wasted: bytes that it does not show; None if unknown.
+    """
+    in_layers = f"{human_size(size)} in {count(layers, 'layer')}"
+    if wasted is None:
+        return f"{in_layers}, waste unknown"
+    return f"{in_layers}, {human_size(wasted)} wasted ({wasted / size if size else 0:.1%})"
+
+
+def short_command(created_by: str) -> str:
+    """Return the command of an image's history as its Dockerfile has it, in one line that no terminal acts upon."""
+    command = _BUILDKIT.sub("", _SHELL.sub("", " ".join(created_by.split())))
+    if created_by.startswith("/bin/sh -c") and "#(nop)" not in created_by:
+        command = f"RUN {command}"
+    return printable(command)
+
+
+def printable(words: str) -> str:
+    """Return the words without what a terminal would act upon, or XML not allow: names in an image are anyone's."""
+    return "".join(filter(str.isprintable, words))

@@ -1,0 +1,183 @@
+"""One pass over an archive: what it finds, and what archives that were made to do harm can take from it."""
+
+import gzip
+import itertools
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from docker_archives import LAYOUTS, Image, example_image, file_member, layer_tar, legacy, member, oci, tar_of
+from examined_images import examine
+
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.examination.examine import examine_archive
+
+
+class Stream:
+    """A stream of any length."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = piece
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout(layout: str) -> None:
+    image = example_image()
+    found = examine_archive(Stream([LAYOUTS[layout](image)]))
+    assert found.contents.image_id == image.image_id
+    assert found.files == (1, 2, 1, 0)
+    assert found.waste is not None
+    # The first layer is there a second time, and overwrites itself.
+    assert found.waste.by_layer == (256 * 5000 + 4, 0, 0, 0)
+
+
+def test_too_many_files_are_said_and_the_rest_is_told() -> None:
+    layers = layer_tar({"var/lib/dpkg/status": b"Package: a\nVersion: 1\n"} | {f"{n}": b"1" for n in range(20)})
+    found = examine(Image((layers, layer_tar({"x": b""}))), max_paths=10)
+    assert (found.waste, found.packages) == (None, ())
+    assert [layer.size for layer in found.contents.layers] == [len(layers), 10240]
+    assert found.notes == ("waste and packages are not told: its layers hold more than 10 files",)
+
+
+def test_more_layers_than_any_engine_loads() -> None:
+    found = examine(Image((layer_tar({"a": b""}),) * 501))
+    assert found.waste is None
+    assert found.notes == ("waste and packages are not told: it has 501 layers, and no engine loads more than 127",)
+
+
+@pytest.mark.parametrize("max_paths", [10_000_000, 0])
+def test_a_compression_bomb_in_a_layer(max_paths: int) -> None:
+    bomb = tar_of([file_member("zeros", bytes(50_000_000))])
+    archive = tar_of(oci(Image((layer_tar({"a": b""}), bomb)), compress=lambda data: gzip.compress(data, 9, mtime=0)))
+    assert len(archive) < 100_000
+    with pytest.raises(ArchiveError, match=r"unpacks to more than 0 GB\. It is no image that anyone could load"):
+        examine_archive(Stream([archive]), max_unpacked=20_000_000, max_paths=max_paths)
+
+
+def test_an_archive_without_end() -> None:
+    endless = itertools.chain([header("x/layer.tar", size=1 << 40), header("zeros", size=1 << 40)], zeros())
+    with pytest.raises(ArchiveError, match="unpacks to more than 1 GB"):
+        examine_archive(Stream(endless), max_unpacked=1_000_000_000)
+
+
+def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def zeros() -> Iterator[bytes]:
+    return itertools.repeat(bytes(1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (file_member("../../etc/cron.d/x", b""), "names '../../etc/cron.d/x', a path outside of the image"),
+        (member("x", tarfile.LNKTYPE, target="../../etc/shadow"), "names '../../etc/shadow', a path outside"),
+    ],
+)
+def test_a_layer_that_leads_outside(bad: tuple[tarfile.TarInfo, bytes], problem: str) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        examine(Image((tar_of([bad]),)))
+    assert problem in str(caught.value)
+    assert str(caught.value).startswith("the archive: the layer '")
+
+
+def test_a_layer_that_breaks_off_inside() -> None:
+    with pytest.raises(ArchiveError, match="breaks off before its end"):
+        examine(Image((header("f", size=5000) + b"short" + bytes(507),)))
+
+
+def test_links_and_devices_are_only_names(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("precious")
+    layer = tar_of(
+        [
+            member("a", tarfile.SYMTYPE, target=str(tmp_path)),
+            file_member("a/precious", b"overwritten"),
+            file_member(str(target), b"overwritten"),
+            member("dev/sda", tarfile.BLKTYPE),
+        ]
+    )
+    assert examine(Image((layer,))).files == (2,)
+    assert target.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+MILLION = """
+import hashlib, json, resource, sys, tarfile
+sys.path.insert(0, sys.argv[1])
+from docker_archives import file_member, manifest_of, sha256, tar_of
+from skyport_wf.image.examination.examine import examine_archive
+
+FILES = int(sys.argv[2])
+DATA = b"12345" + bytes(507)
+
+def layer():
+    for number in range(FILES):
+        info = tarfile.TarInfo(f"folder{number % 1000}/{'x' * 60}/file{number}")
+        info.size = 5
+        yield info.tobuf(tarfile.GNU_FORMAT)
+        yield DATA
+    yield bytes(1024)
+
+def archive():
+    digest = hashlib.sha256()
+    info, _ = file_member("a/layer.tar", b"")
+    info.size = 1024 * FILES + 1024
+    yield info.tobuf()
+    for block in layer():
+        digest.update(block)
+        yield block
+    yield tar_of([file_member("empty/layer.tar", tar_of([file_member(".wh.folder7", b"")]))])[:10240 + 512]
+    upper = tar_of([file_member(".wh.folder7", b"")])
+    config = json.dumps({"rootfs": {"diff_ids": [f"sha256:{digest.hexdigest()}", f"sha256:{sha256(upper)}"]}}).encode()
+    name = f"{sha256(config)}.json"
+    manifest = manifest_of(name, ["a/layer.tar", "empty/layer.tar"])
+    yield tar_of([file_member(name, config), file_member("manifest.json", manifest)])
+
+class Stream:
+    def __init__(self, pieces):
+        self.pieces, self.rest = pieces, b""
+    def read(self, size):
+        if not self.rest:
+            self.rest = next(self.pieces, b"")
+        piece, self.rest = self.rest[:size], self.rest[size:]
+        return piece
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = examine_archive(Stream(archive()))
+assert found.files == (FILES, 0), found.files
+assert found.waste is not None and found.waste.by_layer == (5 * FILES // 1000, 0)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_hundreds_of_thousands_of_files_take_little_memory() -> None:
+    command = [sys.executable, "-c", MILLION, str(Path(__file__).parent), "100000"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout) < 50, "MB more than before"
+
+
+def test_the_layers_of_an_engine_up_to_24_come_in_another_order() -> None:
+    image = Image((layer_tar({"a": b"1234"}), layer_tar({".wh.a": b""}), layer_tar({"b": b""})))
+    for author in "abcdefgh":
+        turned = Image(image.layers, author=author)
+        found = examine_archive(Stream([tar_of(legacy(turned))]))
+        assert found.waste is not None
+        assert found.waste.by_layer == (4, 0, 0)

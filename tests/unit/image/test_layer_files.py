@@ -1,0 +1,271 @@
+"""What a layer's tar says that it does: read as others write it, refused where no engine would take it."""
+
+import io
+import itertools
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from docker_archives import File, file_member, member, tar_of
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.tar_reader import MAX_EXTENSION
+from skyport_wf.image.examination.layer_files import Change, read_changes
+from skyport_wf.image.examination.layer_tar import MAX_PATH, LayerTar
+from skyport_wf.image.examination.tar_header import parse_header
+
+
+def changes(*pieces: bytes) -> list[Change]:
+    return list(read_changes(LayerTar(pieces, name="the layer")))
+
+
+def changes_of(*members: File, tar_format: int = tarfile.PAX_FORMAT) -> list[Change]:
+    return changes(tar_of(members, tar_format=tar_format))
+
+
+def refusal(*pieces: bytes, then: Iterable[bytes] = ()) -> str:
+    with pytest.raises(ArchiveError) as caught:
+        for _ in read_changes(LayerTar(itertools.chain(pieces, then), name="the layer x")):
+            pass
+    return str(caught.value)
+
+
+def header(name: str = "x", kind: bytes = tarfile.REGTYPE, size: int = 0, target: str = "") -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.linkname = kind, size, target
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def pax(*records: bytes) -> bytes:
+    data = b"".join(records)
+    return header("pax", tarfile.XHDTYPE, len(data)) + data + bytes(-len(data) % 512)
+
+
+def record(text: bytes) -> bytes:
+    length = len(text) + 2
+    while len(b"%d %s\n" % (length, text)) != length:
+        length += 1
+    return b"%d %s\n" % (length, text)
+
+
+def test_what_an_engine_writes() -> None:
+    assert changes_of(
+        member("usr/", tarfile.DIRTYPE),
+        file_member("usr/file", b"12345"),
+        member("usr/link", tarfile.SYMTYPE, target="/etc/passwd"),
+        member("usr/same", tarfile.LNKTYPE, target="usr/file"),
+        member("dev/null", tarfile.CHRTYPE),
+        member("run/pipe", tarfile.FIFOTYPE),
+        file_member("usr/.wh.gone", b""),
+        file_member("var/.wh..wh..opq", b""),
+        file_member(".wh.top", b""),
+        file_member(".wh..wh..opq", b""),
+    ) == [
+        Change(b"usr", "folder"),
+        Change(b"usr/file", "file", 5),
+        Change(b"usr/link", "other"),
+        Change(b"usr/same", "hard link", 0, b"usr/file"),
+        Change(b"dev/null", "other"),
+        Change(b"run/pipe", "other"),
+        Change(b"usr/gone", "deleted"),
+        Change(b"var", "emptied"),
+        Change(b"top", "deleted"),
+        Change(b"", "emptied"),
+    ]
+
+
+@pytest.mark.parametrize("name", [".wh..wh.plnk", "a/.wh..wh.aufs", ".wh.", "a/.wh."])
+def test_whiteouts_that_hide_nothing(name: str) -> None:
+    assert changes_of(file_member(name, b"")) == [Change(name.encode(), "other")]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("./", b""), ("./a/./b", b"a/b"), ("/etc/x", b"etc/x"), ("a/../b", b"b"), ("a//b", b"a/b"), ("..a/b", b"..a/b")],
+)
+def test_detours_are_taken_out(name: str, path: bytes) -> None:
+    assert changes_of(file_member(name.rstrip("/") or ".", b""))[0].path == path
+
+
+@pytest.mark.parametrize("tar_format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_long_names(tar_format: int) -> None:
+    name = "/".join(["folder" * 10] * 20)
+    target = member("link", tarfile.LNKTYPE, target=name)
+    assert changes_of(file_member(name, b"1"), target, tar_format=tar_format) == [
+        Change(name.encode(), "file", 1),
+        Change(b"link", "hard link", 0, name.encode()),
+    ]
+
+
+@pytest.mark.parametrize("tar_format", ["gnu", "pax", "ustar", "v7"])
+def test_names_that_are_no_utf8_as_tar_writes_them(tar_format: str, tmp_path: Path) -> None:
+    name = b"caf\xe9"
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))).write_bytes(b"abc")
+    command = ["tar", f"--format={tar_format}", "-C", str(tmp_path), "-cf", "-", "."]
+    archive = subprocess.run(command, check=True, capture_output=True).stdout
+    assert Change(name, "file", 3) in changes(archive)
+
+
+@pytest.mark.parametrize("tar_format", ["gnu", "pax"])
+def test_sparse_files_as_tar_writes_them(tar_format: str, tmp_path: Path) -> None:
+    with (tmp_path / "sparse").open("wb") as file:
+        for number in range(60):
+            file.seek(number * 100_000)
+            file.write(b"data")
+    (tmp_path / "z").write_bytes(b"after")
+    command = ["tar", "--sparse", f"--format={tar_format}", "-C", str(tmp_path), "-cf", "-", "sparse", "z"]
+    found = changes(subprocess.run(command, check=True, capture_output=True).stdout)
+    assert [change.path for change in found] == [b"sparse", b"z"]
+    assert 60 * 4 <= found[0].size < 1_000_000
+    assert found[1].size == 5
+
+
+def test_the_data_of_a_member_can_be_taken_or_left() -> None:
+    layer = tar_of([file_member("a", b"A" * 3000), file_member("b", b"B" * 700), file_member("c", b"C")])
+    tar = LayerTar(cut(layer, 97), name="the layer")
+    taken = {change.path: tar.content(1000) for change in read_changes(tar)}
+    assert taken == {b"a": None, b"b": b"B" * 700, b"c": b"C"}
+
+
+def cut(data: bytes, size: int) -> Iterator[bytes]:
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def test_links_and_devices_that_claim_a_size_have_no_data() -> None:
+    layer = header("link", tarfile.SYMTYPE, 5000, "x") + header("device", tarfile.CHRTYPE, 5000) + header("after")
+    assert [change.path for change in changes(layer, bytes(1024))] == [b"link", b"device", b"after"]
+
+
+def test_what_follows_the_end_is_read_through() -> None:
+    pieces = iter([tar_of([file_member("a", b"")]), b"x" * 10_000, b"y"])
+    assert [change.path for change in read_changes(LayerTar(pieces, name="the layer"))] == [b"a"]
+    assert next(pieces, None) is None
+
+
+def test_an_empty_layer() -> None:
+    assert changes() == changes(bytes(1024)) == []
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "a/../../x", "/../x", ".././x"])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE])
+def test_paths_outside(name: str, kind: bytes) -> None:
+    shown = name + "/" if kind == tarfile.DIRTYPE else name
+    assert refusal(header(name, kind)) == (
+        f"the layer x names {shown!r}, a path outside of the image. No engine loads it; save the image again."
+    )
+
+
+def test_hard_links_outside() -> None:
+    assert "names '../etc/shadow', a path outside" in refusal(header("x", tarfile.LNKTYPE, target="../etc/shadow"))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "problem"),
+    [
+        ([b"not a tar" * 100], "has something that is not a tar header"),
+        ([header(size=5000), b"short"], "breaks off before its end"),
+        ([header(size=10), b"1234567890"], "breaks off before its end"),
+        ([header()[:300]], "has something that is not a tar header"),
+        ([pax(b"8 path=a"), header()], "has a pax header that cannot be read"),
+        ([pax(b"x path=a\n"), header()], "has a pax header that cannot be read"),
+        ([pax(b"999 path=a\n"), header()], "has a pax header that cannot be read"),
+        ([pax(b"0 \n"), header()], "has a pax header that cannot be read"),
+        ([pax(record(b"size=-10")), header()], "has a member that claims to have '-10' bytes"),
+        ([pax(record(b"size=1e9")), header()], "has a member that claims to have '1e9' bytes"),
+        ([pax(record(b"path=a\0b")), header()], "has a path with a NUL in it"),
+        ([header("x", tarfile.XHDTYPE, MAX_EXTENSION + 1)], "has an extension header of 1,048,577 bytes"),
+        ([header("x", tarfile.XHDTYPE, 1 << 30)], "has an extension header of 1,073,741,824 bytes"),
+        ([header("x", tarfile.GNUTYPE_LONGNAME, 1 << 30)], "has an extension header of 1,073,741,824 bytes"),
+        ([header("x", tarfile.XGLTYPE, 1 << 30)], "has an extension header of 1,073,741,824 bytes"),
+    ],
+)
+def test_damaged_layers(pieces: list[bytes], problem: str) -> None:
+    assert refusal(*pieces) == f"the layer x {problem}. No engine loads it; save the image again."
+
+
+def test_a_path_that_is_too_long() -> None:
+    name = b"x" * (MAX_PATH + 1)
+    data = header("././@LongLink", tarfile.GNUTYPE_LONGNAME, len(name)) + name + bytes(-len(name) % 512)
+    assert "has a path of 4,097 bytes, which no file system takes" in refusal(data, header())
+
+
+def test_extension_headers_without_end() -> None:
+    assert "too many extension headers" in refusal(then=itertools.repeat(pax(record(b"path=a"))))
+
+
+def test_a_lying_size_is_not_taken_into_memory() -> None:
+    tar = LayerTar([header(size=8 << 30), bytes(512)], name="the layer")
+    with pytest.raises(ArchiveError, match="breaks off"):
+        for _ in tar:
+            assert tar.content(1 << 20) is None
+
+
+@given(st.binary(max_size=2000), st.integers(0, 1500))
+def test_garbage_is_refused_or_read(garbage: bytes, at: int) -> None:
+    whole = bytearray(tar_of([file_member("a/b", b"12345"), member("l", tarfile.LNKTYPE, target="a/b")])[:2560])
+    whole[at : at + len(garbage)] = garbage
+    try:
+        found = changes(bytes(whole))
+    except ArchiveError as error:
+        assert str(error).startswith("the layer ")
+    else:
+        assert all(not change.path.startswith(b"/") for change in found)
+
+
+@given(
+    st.text("ab/é", min_size=1, max_size=90),
+    st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE]),
+    st.integers(0, 1 << 50),
+    st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT]),
+    st.one_of(st.none(), st.tuples(st.integers(0, 511), st.integers(0, 255))),
+)
+def test_tarfile_reads_the_same_headers(
+    name: str, kind: bytes, size: int, tar_format: int, damage: tuple[int, int] | None
+) -> None:
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.linkname, info.mtime = kind, size, "target", 1_700_000_000
+    assume(tar_format == tarfile.GNU_FORMAT or size < 8 << 30)
+    block = bytearray(info.tobuf(tar_format)[-512:])
+    if damage:
+        block[damage[0]] = damage[1]
+    try:
+        expected = tarfile.TarInfo.frombuf(bytes(block), "latin-1", "strict")
+    except tarfile.HeaderError:
+        with pytest.raises(ValueError, match=r"not a tar header|invalid literal"):
+            parse_header(bytes(block))
+        return
+    found = parse_header(bytes(block))
+    assert found is not None
+    assert (found.name.rstrip(b"/"), found.size) == (expected.name.encode("latin-1").rstrip(b"/"), expected.size)
+    assert (found.type, found.target) == (expected.type, expected.linkname.encode("latin-1"))
+
+
+def test_sizes_beyond_eight_gigabytes() -> None:
+    parsed = parse_header(header(size=8 << 30))
+    assert parsed is not None
+    assert parsed.size == 8 << 30
+
+
+def test_checksums_of_signed_bytes() -> None:
+    block = bytearray(header("caf\xe9"))
+    signed = sum(byte - 256 * (byte > 127) for byte in block[:148] + b" " * 8 + block[156:])
+    block[148:156] = b"%06o\0 " % signed
+    assert parse_header(bytes(block)) is not None
+
+
+def test_names_that_are_split_in_two() -> None:
+    name = "/".join(["folder"] * 25)
+    assert changes_of(file_member(name, b"1"), tar_format=tarfile.USTAR_FORMAT) == [Change(name.encode(), "file", 1)]
+
+
+def test_tarfile_agrees() -> None:
+    members = [file_member(f"folder{number % 7}/file{number}", b"x" * (number * 37)) for number in range(100)]
+    layer = tar_of(members)
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        expected = [(info.name.encode(), info.size) for info in tar]
+    assert [(change.path, change.size) for change in changes(*cut(layer, 1000))] == expected

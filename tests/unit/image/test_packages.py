@@ -1,0 +1,317 @@
+"""Packages in an image, from the databases that package managers leave.
+
+The databases of rpm were written by rpm itself (SQLite, ndb) and by Berkeley DB's own tools; rpm reads all of them.
+"""
+
+import gzip
+import sqlite3
+import struct
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from docker_archives import Image, layer_tar, legacy, member, tar_of
+from examined_images import examine
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
+from skyport_wf.image.examination.packages.operating_system import OperatingSystem
+from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.packages.rpm import read_packages
+
+DATA = Path(__file__).parent / "data/rpm"
+DEBIAN = b"""\
+Package: samtools
+Status: install ok installed
+Maintainer: J\xf6rg <j@example.org>
+Architecture: amd64
+Version: 1.16.1-1
+Description: processing sequence alignments
+ Version: 9 (of the description)
+ .
+ more
+
+Package: libxyz1
+Status: install ok installed
+Architecture: amd64
+Source: xyz (2.0)
+Version: 1:2.0+b1
+
+Package: removed
+Status: deinstall ok config-files
+Version: 1
+
+Package: half
+Status: install ok half-configured
+Architecture: all
+Version: 3
+"""
+ALPINE = b"""\
+C:Q1abc=
+P:musl
+V:1.2.5-r0
+A:x86_64
+o:musl
+
+P:libcrypto3
+V:3.3.1-r0
+A:x86_64
+o:openssl
+F:lib
+R:libcrypto.so.3
+"""
+METADATA = b"Metadata-Version: 2.1\nName: pysam\nVersion: 0.22.0\nLicense: MIT\n\nName: of the description\n"
+DESCRIPTION = b"Package: DESeq2\nVersion: 1.40.2\nTitle: x\nbiocViews: Sequencing\nBuilt: R 4.3.1; unix\n"
+CONDA = (
+    b'{"name": "samtools", "version": "1.18", "build": "h50ea8bc_1", "subdir": "linux-64", "files": ["bin/samtools"],'
+    b' "channel": "https://conda.anaconda.org/bioconda/linux-64"}'
+)
+
+
+def found_in(path: str, content: bytes) -> tuple[Package, ...]:
+    catalogue = PackageCatalogue()
+    number = catalogue.read(path.encode(), len(content), lambda limit: content)
+    return () if number is None else catalogue.packages([number])
+
+
+def names_in(path: str, content: bytes) -> list[tuple[str, str]]:
+    return [(package.name, package.version) for package in found_in(path, content)]
+
+
+def notes_on(path: str, content: bytes, *, size: int | None = None) -> tuple[str, ...]:
+    catalogue = PackageCatalogue()
+    catalogue.read(path.encode(), size or len(content), lambda limit: content)
+    return catalogue.notes
+
+
+def test_debian() -> None:
+    path = "var/lib/dpkg/status"
+    assert found_in(path, DEBIAN) == (
+        Package("deb", "half", "3", "all", "", path),
+        Package("deb", "libxyz1", "1:2.0+b1", "amd64", "xyz", path),
+        Package("deb", "samtools", "1.16.1-1", "amd64", "", path),
+    )
+
+
+def test_a_distroless_image() -> None:
+    content = b"Package: tzdata\nVersion: 2024a-0\nArchitecture: all\n"
+    assert names_in("var/lib/dpkg/status.d/tzdata", content) == [("tzdata", "2024a-0")]
+
+
+@pytest.mark.parametrize("path", ["lib/apk/db/installed", "usr/lib/apk/db/installed"])
+def test_alpine(path: str) -> None:
+    assert found_in(path, ALPINE) == (
+        Package("apk", "libcrypto3", "3.3.1-r0", "x86_64", "openssl", path),
+        Package("apk", "musl", "1.2.5-r0", "x86_64", "", path),
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "usr/lib/python3/dist-packages/pysam-0.22.0.dist-info/METADATA",
+        "opt/venv/lib/python3.11/site-packages/pysam-0.22.0.egg-info/PKG-INFO",
+        "usr/lib/python2.7/dist-packages/pysam-0.22.0.egg-info",
+        "site-packages/pysam.dist-info/METADATA",
+    ],
+)
+def test_python(path: str) -> None:
+    assert found_in(path, METADATA) == (Package("pypi", "pysam", "0.22.0", "", "", path),)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "opt/conda/pkgs/pysam-0.22.0-py311/lib/python3.11/site-packages/pysam.dist-info/METADATA",
+        "usr/lib/python3/dist-packages/setuptools/_vendor/pysam.dist-info/METADATA",
+        "usr/lib/python3/dist-packages/pysam.dist-info/RECORD",
+        "root/METADATA",
+    ],
+)
+def test_python_that_is_not_installed(path: str) -> None:
+    assert found_in(path, METADATA) == ()
+
+
+def test_r_and_bioconductor() -> None:
+    path = "usr/local/lib/R/site-library/DESeq2/DESCRIPTION"
+    assert found_in(path, DESCRIPTION) == (Package("bioconductor", "DESeq2", "1.40.2", "", "", path),)
+    plain = DESCRIPTION.replace(b"biocViews: Sequencing\n", b"")
+    assert found_in(path, plain) == (Package("cran", "DESeq2", "1.40.2", "", "", path),)
+
+
+def test_r_that_is_not_installed() -> None:
+    assert found_in("root/DESeq2/DESCRIPTION", DESCRIPTION.replace(b"Built: R 4.3.1; unix\n", b"")) == ()
+    assert found_in("root/other/DESCRIPTION", DESCRIPTION) == ()
+    assert found_in("opt/conda/pkgs/r-x/lib/R/library/DESeq2/DESCRIPTION", DESCRIPTION) == ()
+
+
+def test_conda() -> None:
+    path = "opt/conda/envs/ngs/conda-meta/samtools-1.18-h50ea8bc_1.json"
+    assert found_in(path, CONDA) == (Package("conda", "samtools", "1.18=h50ea8bc_1", "linux-64", "bioconda", path),)
+    plain = b'{"name": "x", "version": "1", "channel": "defaults"}'
+    assert found_in(path, plain) == (Package("conda", "x", "1", "", "defaults", path),)
+
+
+@pytest.mark.parametrize(
+    ("path", "database"),
+    [
+        ("var/lib/rpm/rpmdb.sqlite", "sqlite"),
+        ("usr/lib/sysimage/rpm/rpmdb.sqlite", "sqlite"),
+        ("usr/lib/sysimage/rpm/Packages.db", "ndb"),
+        ("var/lib/rpm/Packages", "berkeley-little-endian"),
+        ("var/lib/rpm/Packages", "berkeley-big-endian"),
+    ],
+)
+def test_rpm(path: str, database: str) -> None:
+    assert found_in(path, recorded(database)) == (
+        Package("rpm", "samtools", "2:1.16.1-1", "noarch", "", path),
+        Package("rpm", "velvet", "1.2.10-3.el8", "noarch", "", path),
+    )
+
+
+def recorded(database: str) -> bytes:
+    return gzip.decompress((DATA / f"{database}.gz").read_bytes())
+
+
+@pytest.mark.parametrize("database", sorted(path.stem for path in DATA.iterdir()))
+@given(data=st.data())
+def test_a_damaged_rpm_database_is_an_error_that_is_caught(database: str, data: st.DataObject) -> None:
+    content = bytearray(recorded(database))
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.sampled_from([len(content), len(content) // 2, 600, 40]))]
+    tracemalloc.start()
+    try:
+        list(read_packages("var/lib/rpm/Packages", bytes(content)))
+    except ValueError:
+        pass
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 20 * len(recorded(database)) + 1_000_000
+
+
+def sqlite_database(*statements: str) -> bytes:
+    database = sqlite3.connect(":memory:")
+    for statement in statements:
+        database.execute(statement)
+    database.commit()
+    return database.serialize()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW Packages AS WITH RECURSIVE n(hnum) AS (SELECT 1 UNION ALL SELECT hnum+1 FROM n)"
+        " SELECT hnum, x'00' AS blob FROM n",
+        "CREATE VIEW Packages AS WITH RECURSIVE n(hnum) AS (SELECT 1 UNION ALL SELECT hnum+1 FROM n)"
+        " SELECT hnum, x'' AS blob FROM n WHERE hnum < 0",
+        "CREATE VIEW Packages AS SELECT 1 AS hnum, zeroblob(900000000) AS blob",
+        "CREATE VIEW Packages AS SELECT 1 AS hnum, 1000000000000 AS blob",
+        "CREATE TABLE Other (hnum, blob)",
+    ],
+)
+def test_a_database_made_to_do_harm(statement: str) -> None:
+    (note,) = notes_on("var/lib/rpm/rpmdb.sqlite", sqlite_database(statement))
+    assert note.startswith("var/lib/rpm/rpmdb.sqlite was not read to its end for packages: it is damaged")
+
+
+def test_an_ndb_whose_packages_overlap() -> None:
+    slots = b"".join(struct.pack("<4sIII", b"Slot", 1, 256, 9) for _ in range(254))
+    blob = struct.pack("<4sIII", b"BlbS", 1, 0, 4000) + bytes(4000)
+    content = struct.pack("<4sIII16x", b"RpmP", 0, 1, 1) + slots + blob
+    (note,) = notes_on("usr/lib/sysimage/rpm/Packages.db", content)
+    assert "its packages overlap" in note
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "reason"),
+    [
+        ("opt/conda-meta/x.json", b"", "Input data was truncated"),
+        ("opt/conda-meta/x.json", b'{"name": 5}', "Expected `str`, got `int`"),
+        ("opt/conda-meta/x.json", b"[" * 100_000, ""),
+        ("var/lib/rpm/Packages", b"garbage", "its format is unknown"),
+        ("var/lib/rpm/rpmdb.sqlite", b"SQLite format 3\0" + bytes(5000), "it is damaged"),
+    ],
+)
+def test_what_cannot_be_read_is_noted(path: str, content: bytes, reason: str) -> None:
+    (note,) = notes_on(path, content)
+    assert note.startswith(f"{path} was not read to its end for packages: ") and reason in note
+
+
+def test_a_file_that_is_too_large_is_noted_and_not_read() -> None:
+    catalogue = PackageCatalogue()
+    catalogue.read(b"var/lib/dpkg/status", 1 << 40, lambda limit: pytest.fail("was read"))
+    assert catalogue.notes == ("var/lib/dpkg/status was not read for packages: 1,099,511,627,776 bytes are too many",)
+
+
+def test_a_thousand_bad_files_make_few_notes() -> None:
+    catalogue = PackageCatalogue()
+    for number in range(1000):
+        catalogue.read(b"conda-meta/%d.json" % number, 1, lambda limit: b"x")
+    assert len(catalogue.notes) == 11
+    assert catalogue.notes[-1] == "990 more package databases could not be read"
+
+
+def test_names_that_would_garble_a_terminal() -> None:
+    content = b"Package: a\x1b[31mb\nVersion: 1\xe2\x80\xae2\n\nPackage: x\n\nVersion: 1\n\nPackage: \nVersion: 1\n"
+    assert names_in("var/lib/dpkg/status", content) == [("a[31mb", "12")]
+    assert names_in("var/lib/dpkg/status", b"Package: " + b"n" * 9999 + b"\nVersion: 1\n") == [("n" * 300, "1")]
+
+
+@given(st.binary(max_size=300))
+@example(b"\n:\n: :\n \n")
+def test_garbage_is_read_or_noted(content: bytes) -> None:
+    for path in ("var/lib/dpkg/status", "lib/apk/db/installed", "x/DESCRIPTION", "conda-meta/x.json", "etc/os-release"):
+        found_in(path, content)
+
+
+def test_many_short_lines_take_little_memory() -> None:
+    content = b"".join(b"%d:\n" % number for number in range(1_000_000))
+    tracemalloc.start()
+    found_in("var/lib/dpkg/status", content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def system_of(content: bytes) -> OperatingSystem | None:
+    catalogue = PackageCatalogue()
+    number = catalogue.read(b"usr/lib/os-release", len(content), lambda limit: content)
+    assert number is not None
+    return catalogue.operating_system([number])
+
+
+def test_the_operating_system() -> None:
+    content = b'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n# a comment\n'
+    assert system_of(content) == OperatingSystem("debian", "12", "Debian GNU/Linux 12 (bookworm)")
+    assert system_of(b"ID=arch\n") == OperatingSystem("arch", "", "arch")
+
+
+@pytest.mark.parametrize("content", [b"", b"ID=\n", b"NAME=x\n", b'ID="unfinished\n'])
+def test_no_operating_system(content: bytes) -> None:
+    assert system_of(content) is None
+
+
+# --- in an image -----------------------------------------------------------------------------------------------------
+
+
+def test_only_what_the_image_shows_counts() -> None:
+    old = layer_tar({"var/lib/dpkg/status": DEBIAN, "opt/conda-meta/x.json": CONDA, "usr/lib/os-release": b"ID=a\n"})
+    new = layer_tar({"var/lib/dpkg/status": b"Package: new\nVersion: 2\n", "opt/conda-meta/.wh.x.json": b""})
+    found = examine(Image((old, new)))
+    assert [package.name for package in found.packages] == ["new"]
+    assert found.operating_system == OperatingSystem("a", "", "a")
+    assert found.notes == ()
+
+
+def test_a_link_is_not_followed() -> None:
+    link = member("var/lib/dpkg/status", b"2", target="/etc/passwd")
+    assert examine(Image((tar_of([link]),))).packages == ()
+
+
+def test_layers_may_come_in_any_order() -> None:
+    image = Image(tuple(layer_tar({"var/lib/dpkg/status": b"Package: p\nVersion: %d\n" % n}) for n in range(9)))
+    assert [info.name for info, _ in legacy(image) if info.name.endswith("layer.tar")][:1]
+    assert [package.version for package in examine(image).packages] == ["8"]
