@@ -9,15 +9,11 @@ from pathlib import Path
 
 _skyport_config = config.get("skyport", config)
 _skyport_list = str(_skyport_config.get("images", "images.yaml"))
-_skyport_lock = str(
-    _skyport_config.get("lock", Path(_skyport_list).parent / "images.lock.json")
-)
+_skyport_lock = str(_skyport_config.get("lock", Path(_skyport_list).parent / "images.lock.json"))
 
 if not shutil.which("skyport-wf"):
     # Snakemake was called by its path, its environment is not activated: the command lies beside its Python.
-    os.environ.update(
-        PATH=os.pathsep.join([*os.get_exec_path(), str(Path(sys.executable).parent)])
-    )
+    os.environ.update(PATH=os.pathsep.join([*os.get_exec_path(), str(Path(sys.executable).parent)]))
 
 
 def _skyport_plan():

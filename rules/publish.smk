@@ -23,9 +23,7 @@ wildcard_constraints:
 rule publish_all:
     """Every image of the list, published."""
     input:
-        expand(
-            "<results>/skyport/{skyport_key}/receipt.json", skyport_key=_skyport_images
-        ),
+        expand("<results>/skyport/{skyport_key}/receipt.json", skyport_key=_skyport_images),
         _skyport_lock,
 
 
@@ -38,16 +36,9 @@ rule build_image:
     input:
         needs=lambda wildcards: expand(
             "<results>/skyport/{key}/build.json",
-            key=[
-                _skyport_keys[name]
-                for name in _skyport_images[wildcards.skyport_key]["needs"]
-            ],
+            key=[_skyport_keys[name] for name in _skyport_images[wildcards.skyport_key]["needs"]],
         ),
-        archive=lambda wildcards: [
-            local(path)
-            for path in [_skyport_images[wildcards.skyport_key]["archive"]]
-            if path
-        ],
+        archive=lambda wildcards: [local(path) for path in [_skyport_images[wildcards.skyport_key]["archive"]] if path],
     output:
         record="<results>/skyport/{skyport_key}/build.json",
     log:
@@ -151,9 +142,7 @@ rule register_image:
 rule lock_images:
     """Note which image each name stands for, in a file made to be committed."""
     input:
-        receipts=expand(
-            "<results>/skyport/{skyport_key}/receipt.json", skyport_key=_skyport_images
-        ),
+        receipts=expand("<results>/skyport/{skyport_key}/receipt.json", skyport_key=_skyport_images),
     output:
         lock=update(_skyport_lock),
     log:

@@ -21,7 +21,7 @@ from skyport_wf.spec import (
 )
 from skyport_wf.yaml_document import YamlDocument, parse_yaml
 
-_NOT_YET = ("flatten", "base")
+_NOT_YET = ("base",)
 _ONLY_OF_A_BUILD = (
     "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
@@ -102,6 +102,8 @@ def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str
             raise refuse(field, why)
     if image.commit != CommitSettings() and image.source not in ("snapshot", "container"):
         raise refuse("commit", f"only a container is committed, {image.name} has `{image.source}`. Remove the field.")
+    if image.flatten and image.source == "archive":
+        raise refuse("flatten", f"an archive is published as it is, and {image.name} comes from one. Remove the field.")
     for secret, place in image.secrets.items():
         if bool(place.env) == bool(place.file):
             raise refuse(f"secrets.{secret}", "give either `env`, a variable, or `file`")

@@ -106,6 +106,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     commit: CommitSettings = CommitSettings()
     """Of a `snapshot` or `container`: author, message and config of the image."""
     flatten: bool = False
+    """Make one layer of it, as if its files had been put into an empty image; its config stays."""
     base: _Text | None = None
     public: bool | None = None
     """Wins over `shock.public`."""

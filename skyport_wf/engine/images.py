@@ -11,7 +11,7 @@ import msgspec
 
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.errors import EngineError
-from skyport_wf.image.tar_reader import ByteStream
+from skyport_wf.image.archive.tar_reader import ByteStream
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -48,7 +48,7 @@ def describe(image: ImageSpec, images: ImageList, folder: Path) -> BuildRecord:
     listed = ListedImage(image, images, folder)
     return BuildRecord(
         name=image.name,
-        source=_describe_source(listed),
+        source=listed.final(_describe_source(listed)),
         shock=settle(images.shock, public=image.public),
         replace=image.replace,
         description=image.description,
@@ -92,6 +92,8 @@ def _make(record: BuildRecord, image: ListedImage, output: Callable[[str], None]
     engine = _connect()
     _provide(engine, record, needed_images(image))
     made = _make_from_source(engine, image, output)
+    if image.spec.flatten:
+        made = _flatten(engine, image, made)
     return msgspec.structs.replace(record, image=made.id, engine=read_version(engine), base=made.base)
 
 
@@ -108,6 +110,13 @@ def _make_from_source(engine: APIClient, image: ListedImage, output: Callable[[s
             return snapshot.make(engine, image, output)
         case "archive":
             raise UsageError(f"image {image.spec.name} comes from an archive, there is nothing to make")
+
+
+def _flatten(engine: APIClient, image: ListedImage, made: MadeImage) -> MadeImage:
+    from skyport_wf.engine.flatten import flatten_image
+
+    _log.info("making one layer of %s", image.spec.name)
+    return MadeImage(flatten_image(engine, made.id, image.spec.reference), made.base)
 
 
 def _provide(engine: APIClient, record: BuildRecord, needs: Sequence[str]) -> None:

@@ -80,9 +80,9 @@ def _source_digest(image: ListedImage, digests: dict[str, str]) -> str:
     needs = {name: digests[name] for name in needed_images(image)}
     match image.spec.source:
         case "dockerfile":
-            return dockerfile.describe(image, needs).digest
+            return image.final(dockerfile.describe(image, needs)).digest
         case "snapshot":
-            return snapshot.describe(image, needs).digest
+            return image.final(snapshot.describe(image, needs)).digest
         case _:
             return ""
 

@@ -174,7 +174,10 @@ def test_unknown_fields_come_with_a_suggestion_and_what_is_allowed(text, message
             "  dockerfile: D\n  secrets: {a: {enf: X}}\n",
             "line 4, field enf: unknown; did you mean `env`? Allowed here: env, file.",
         ),
-        ("  dockerfile: D\n  flatten: true\n", "line 4, field flatten: not supported by this version yet"),
+        (
+            "  archive: x\n  flatten: true\n",
+            "line 4, field flatten: an archive is published as it is, and a/b:1 comes from one. Remove the field.",
+        ),
         ("  dockerfile: D\n  base: x\n", "line 4, field base: not supported by this version yet"),
         (
             "  dockerfile: https://example.org/Dockerfile\n",

@@ -17,8 +17,8 @@ def find_archive(image: ListedImage) -> Path:
 
 def describe(image: ListedImage) -> Source:
     """Return which image the file holds. Raises ArchiveError if it does not hold exactly one, whole."""
-    from skyport_wf.image.archive import inspect_archive
-    from skyport_wf.image.archive_file import open_archive
+    from skyport_wf.image.archive.archive_file import open_archive
+    from skyport_wf.image.archive.reader import inspect_archive
 
     with open_archive(find_archive(image)) as stream:
         return Source(kind="archive", digest=inspect_archive(stream).image_id)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from skyport_wf.records import BaseImage
+from skyport_wf.records import BaseImage, Source
 from skyport_wf.spec import ImageList, ImageSpec
 
 
@@ -21,6 +21,12 @@ class ListedImage(msgspec.Struct, frozen=True):
         """Return those of `names` that are images of the list."""
         images = {image.name for image in self.images.images}
         return tuple(name for name in names if name in images)
+
+    def final(self, source: Source) -> Source:
+        """Return the source of what is published: flattened, an image is another one."""
+        if not self.spec.flatten:
+            return source
+        return msgspec.structs.replace(source, digest=digest_of(f"flattened {source.digest}".encode()))
 
 
 class MadeImage(msgspec.Struct, frozen=True):
