@@ -22,11 +22,23 @@ if TYPE_CHECKING:
     from skyport_wf.reference import ImageReference
 
 _PIECE = 1 << 20
-_CONTAINERS_OWN = frozenset({".dockerenv"})
+_CONTAINERS_OWN = frozenset({"/.dockerenv"})
 """Files that a container has and its image has not."""
 _TOUCHED_BY_CONTAINER = frozenset(
-    ("", "dev", "dev/console", "dev/pts", "dev/shm", "etc", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf")
-    + ("proc", "sys")
+    [
+        "/dev",
+        "/dev/console",
+        "/dev/pts",
+        "/dev/shm",
+        "/etc",
+        "/etc/hostname",
+        "/etc/hosts",
+        "/etc/mtab",
+        "/etc/resolv.conf",
+        "/proc",
+        "/sys",
+        "/",
+    ]
 )
 """What making a container makes or touches: without its time, the same image gives the same layer."""
 
@@ -70,7 +82,7 @@ def _copy(source: IO[bytes], target: IO[bytes]) -> None:
         tarfile.open(fileobj=target, mode="w|", bufsize=_PIECE, format=tarfile.PAX_FORMAT) as layer,
     ):
         for member in exported:
-            name = member.name.removeprefix("./").rstrip("/.")
+            name = "/" + member.name.removeprefix("./").rstrip("/.")
             if name in _CONTAINERS_OWN:
                 continue
             if name in _TOUCHED_BY_CONTAINER:
