@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
 TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl
 SCRIPTS := .ci/base-image .ci/make-venv .ci/run .ci/with-engine
-CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl)
+CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
 
 .PHONY: help demo test check clean
 help: ## list the targets
@@ -28,7 +28,7 @@ check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, sh
 	ruff check
 	ruff format --check
 	mypy
-	snakefmt --check Snakefile rules workflows
+	snakefmt --check Snakefile rules workflows examples
 	snakemake --lint
 	for document in $(CWL); do cwltool --enable-ext --validate "$$document"; done
 	skyport-wf lint --cwl $(CWL)

@@ -6,7 +6,7 @@ To use in the place of publish.smk. Beside what that one makes, for each image:
     <results>/skyport/KEY/layers.svg         the layers as a picture, which goes into the report
     <results>/skyport/KEY/packages.cdx.json  the packages as CycloneDX
 
-`snakemake show_all`, and then `snakemake --report report.html` for the pictures.
+`snakemake show_all`, and then `snakemake show_all --report report.html` for the pictures.
 """
 
 

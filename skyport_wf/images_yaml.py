@@ -3,7 +3,7 @@
 import difflib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -11,6 +11,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.spec import (
     DEFAULT_TOKEN_VARIABLE,
     SOURCES,
+    Builder,
     BuildSecret,
     CommitSettings,
     ImageList,
@@ -107,8 +108,9 @@ def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str
     for secret, place in image.secrets.items():
         if bool(place.env) == bool(place.file):
             raise refuse(f"secrets.{secret}", "give either `env`, a variable, or `file`")
-    if image.dockerfile and "://" in image.dockerfile:
-        raise refuse("dockerfile", "an address is not supported by this version yet")
+    for field in ("dockerfile", "context"):
+        if "://" in (getattr(image, field) or ""):
+            raise refuse(field, "an address is not supported by this version yet")
 
 
 def _explain(error: msgspec.ValidationError, document: YamlDocument, name: str) -> UsageError:
@@ -127,6 +129,8 @@ def _explain(error: msgspec.ValidationError, document: YamlDocument, name: str) 
     if path == "$.shock.auth":
         why = "expected one word, such as OAuth, Bearer or basic"
         return UsageError(f"{name}, line {document.line_of(path)}, field auth: {why}; never the token")
+    if path.endswith(".builder"):
+        problem = f"expected {', '.join(get_args(Builder))}"
     field = path.rpartition(".")[2].removeprefix("$") or "the file"
     hint = ""
     if problem.startswith(("Expected `str`, got", "Expected `str | null`, got")) and document.texts.get(path):

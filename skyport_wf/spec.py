@@ -14,6 +14,7 @@ EMBEDDED = "embedded"
 """The `shock.url` that means the store on this machine's own disk."""
 DEFAULT_TOKEN_VARIABLE = "KB_AUTH_TOKEN"  # noqa: S105 - the name of a variable
 SourceKind = Literal["dockerfile", "snapshot", "container", "image", "archive"]
+Builder = Literal["auto", "classic", "buildkit"]
 SOURCES: tuple[SourceKind, ...] = get_args(SourceKind)
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -93,7 +94,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """Such as `linux/amd64`."""
     network: _Text | None = None
     """The network that RUN instructions see; the engine's default if unset."""
-    builder: Literal["auto", "classic", "buildkit"] = "auto"
+    builder: Builder = "auto"
     """BuildKit where it works, unless one of the two is asked for."""
     secrets: dict[str, BuildSecret] = {}
     """Build secrets by the id that `RUN --mount=type=secret` has; needs BuildKit."""

@@ -40,6 +40,7 @@ def short_command(created_by: str) -> str:
     command = _BUILDKIT.sub("", _SHELL.sub("", " ".join(created_by.split())))
     if created_by.startswith("/bin/sh -c") and "#(nop)" not in created_by:
         command = f"RUN {command}"
+    command = command.replace("RUN /bin/sh -c ", "RUN ", 1)
     return printable(command)
 
 

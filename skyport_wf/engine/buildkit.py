@@ -140,7 +140,7 @@ def _place(name: str, secret: BuildSecret) -> str:
         if secret.env not in os.environ:
             raise UsageError(f"the variable {secret.env} of the build secret {name!r} is not set")
         return f"env={secret.env}"
-    path = Path(secret.file or "").expanduser()
+    path = Path(secret.file or "")
     if not path.is_file():
         raise UsageError(f"there is no file {path} for the build secret {name!r}")
     return f"src={path}"

@@ -103,8 +103,11 @@ def run_script(
     _remove_left_behind(client, name)
     with engine_errors(f"making a container of {base}"):
         original = msgspec.convert(client.inspect_image(base)["Config"] or {}, ContainerConfig)
+        # A commit can give an entry point back, but not take one away: where there is none, none is used here either.
+        shell = ["/bin/sh", "-c"]
         container = client.create_container(
-            base, entrypoint=["/bin/sh", "-c"], command=[_RUN_SCRIPT], name=f"{_NAME}{name}-{secrets.token_hex(4)}",
+            base, name=f"{_NAME}{name}-{secrets.token_hex(4)}", entrypoint=shell if original.entrypoint else None,
+            command=[_RUN_SCRIPT] if original.entrypoint else [*shell, _RUN_SCRIPT],
             host_config=client.create_host_config(network_mode=default_network(client)),
         )["Id"]  # fmt: skip
     try:
@@ -147,8 +150,13 @@ def _script_tar(script: bytes) -> bytes:
 
 
 def _command_of(config: ContainerConfig) -> list[str]:
-    """Return the instructions for this entry point and command; a commit would keep the container's own."""
-    return [f"ENTRYPOINT {json.dumps(config.entrypoint or [])}", f"CMD {json.dumps(config.cmd or [])}"]
+    """Return the instructions for this entry point and command; a commit would keep the container's own.
+
+    Of an image that has neither, the shell becomes the command: a commit cannot take a command away.
+    """
+    if config.entrypoint:
+        return [f"ENTRYPOINT {json.dumps(config.entrypoint)}", f"CMD {json.dumps(config.cmd or [])}"]
+    return [f"CMD {json.dumps(config.cmd or ['/bin/sh'])}"]
 
 
 def _instructions(settings: CommitSettings) -> Iterator[str]:

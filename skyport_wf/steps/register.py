@@ -1,14 +1,13 @@
 """The last step: the upload becomes the image of its name, and proves to be what an AWE worker gets.
 
 Every part of it can be repeated. The order matters for what a crash leaves: until the very end the node
-expires, so a registration that is never finished undoes itself.
+expires, so a registration that is never finished undoes itself. Publishers of one name take turns (claim.py):
+nothing here happens twice at a time.
 """
 
 from __future__ import annotations
 
 import logging
-import random
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,9 +21,10 @@ from skyport_wf.attributes import (
     to_json_values,
 )
 from skyport_wf.awe import AweLookupError
-from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError
+from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.receipts import make_receipt
 from skyport_wf.records import BuildRecord, Receipt, UploadRecord
+from skyport_wf.steps.claim import Claim, claim_name
 from skyport_wf.steps.connect import download_base, open_shock, shock_url
 from skyport_wf.steps.resolve import resolve
 from skyport_wf.steps.retire import retire_node
@@ -32,10 +32,9 @@ from skyport_wf.steps.standing import PublishedNode, check_ownership, find_publi
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
-_ROUNDS = 12
-"""How often two publishers of one name may get into each other's way before one gives up."""
 
 
 def register(record: UploadRecord) -> Receipt:
@@ -47,15 +46,16 @@ def register(record: UploadRecord) -> Receipt:
     build = record.build
     _check_same_shock(record)
     shock = open_shock(build.shock)
-    for round_number in range(_ROUNDS):
-        node_id = _take_name(shock, record)
-        if _is_alone(shock, build.name):
-            return _finish(shock, build, node_id)
-        # Someone publishes the same name at this moment. Both step back, and the first to return has it.
-        _log.info("%s is being published by someone else too, trying again", build.name)
-        _step_back(shock, record, node_id)
-        time.sleep(random.uniform(0.1, 0.5) * (round_number + 1))  # noqa: S311 - spreads two processes in time
-    raise AlreadyPublishedError(f"{build.name} is being published by someone else. Look at `skyport-wf status`.")
+    with claim_name(shock, build.name, public=build.shock.public) as claim:
+        node_id = _take_name(shock, record, claim)
+        try:
+            chosen = _resolve_as_worker(build, node_id)
+        except ShockError:
+            if node_id == record.node:
+                _step_back(shock, record)
+            raise
+        claim.renew()
+        return _finish(shock, build, chosen)
 
 
 def _check_same_shock(record: UploadRecord) -> None:
@@ -67,13 +67,17 @@ def _check_same_shock(record: UploadRecord) -> None:
         )
 
 
-def _take_name(shock: ShockClient, record: UploadRecord) -> str:
+def _take_name(shock: ShockClient, record: UploadRecord, claim: Claim) -> str:
     """Make the upload the image of its name, unless another node holds the very image; return the node's id."""
     build = record.build
     standing = judge(
         build.name, find_published(shock, build.name), source_digest=build.source.digest,
         image_id=record.saved.contents.image_id if record.saved else None, replace=build.replace,
     )  # fmt: skip
+    for other in standing.others:
+        # Before anything is changed: two nodes of the name, one of which we may not touch, would be worse than none.
+        check_ownership(shock, other.id, build.name)
+    claim.renew()
     if standing.same:
         _adopt(shock, build, standing.same)
         if standing.same.id != record.node:
@@ -81,6 +85,7 @@ def _take_name(shock: ShockClient, record: UploadRecord) -> str:
     else:
         _publish(shock, record)
     for other in standing.others:
+        claim.renew()
         retire_node(shock, other, build.name)
     return standing.same.id if standing.same else record.node
 
@@ -109,6 +114,7 @@ def _adopt(shock: ShockClient, build: BuildRecord, node: PublishedNode) -> None:
     now = msgspec.structs.replace(
         known, source=source.kind, source_digest=source.digest, description=build.description,
         dockerfile_digest=source.dockerfile_digest, context_digest=source.context_digest,
+        script=source.script, container=source.container,
     )  # fmt: skip
     attributes = msgspec.structs.replace(node.attributes, dockerfile=source.dockerfile, skyport_wf=now)
     shock.replace_attributes(node.id, to_json_values(attributes))
@@ -127,14 +133,27 @@ def _set_public(shock: ShockClient, build: BuildRecord, node_id: str) -> None:
     shock.set_public(node_id, build.shock.public)
 
 
-def _is_alone(shock: ShockClient, name: str) -> bool:
-    return len(find_published(shock, name)) == 1
+def _resolve_as_worker(build: BuildRecord, node_id: str) -> Node:
+    """Return the node that an AWE worker gets for the name. Raises ShockError if it is not the one of this id."""
+    worker = open_shock(build.shock, anonymous=build.shock.public)
+    try:
+        chosen = resolve(worker, build.name)
+    except AweLookupError as error:
+        raise ShockError(f"{build.name} is on node {node_id}, but {error}") from error
+    if chosen.id != node_id:
+        raise ShockError(f"{build.name} is on node {node_id}, but an AWE worker gets node {chosen.id}")
+    return chosen
 
 
-def _step_back(shock: ShockClient, record: UploadRecord, node_id: str) -> None:
-    """Take the name off our own upload again; a node that was there before keeps it."""
-    if node_id == record.node:
-        shock.replace_attributes(node_id, describe_upload(record.build))
+def _step_back(shock: ShockClient, record: UploadRecord) -> None:
+    """Take the name off our own upload again: with two nodes of that name, AWE would have none.
+
+    Some other tool has published the name at this moment, one that knows nothing of claims; or an older node
+    of the name stays finished as it is.
+    """
+    node = shock.find(record.node)
+    if node and node.expires:
+        shock.replace_attributes(node.id, describe_upload(record.build))
 
 
 def _drop_upload(shock: ShockClient, node_id: str) -> None:
@@ -145,20 +164,13 @@ def _drop_upload(shock: ShockClient, node_id: str) -> None:
         _log.info("the upload %s is not needed and stays until it expires: %s", node_id, error)
 
 
-def _finish(shock: ShockClient, build: BuildRecord, node_id: str) -> Receipt:
-    """See that an AWE worker gets the node, take its expiration off, and return the receipt."""
-    worker = open_shock(build.shock, anonymous=build.shock.public)
-    try:
-        chosen = resolve(worker, build.name)
-    except AweLookupError as error:
-        raise ShockError(f"{build.name} is on node {node_id}, but {error}") from error
-    if chosen.id != node_id:
-        raise ShockError(f"{build.name} is on node {node_id}, but an AWE worker gets node {chosen.id}")
-    node = shock.keep(node_id) if chosen.expires else chosen
+def _finish(shock: ShockClient, build: BuildRecord, chosen: Node) -> Receipt:
+    """Take the node's expiration off, and return the receipt."""
+    node = shock.keep(chosen.id) if chosen.expires else chosen
     attributes = read_attributes(node.attributes)
     if attributes is None:
-        raise ShockError(f"node {node_id} has lost its attributes")
-    return receipt_of(shock, build, node_id, attributes)
+        raise ShockError(f"node {node.id} has lost its attributes")
+    return receipt_of(shock, build, node.id, attributes)
 
 
 def receipt_of(shock: ShockClient, build: BuildRecord, node_id: str, attributes: NodeAttributes) -> Receipt:

@@ -9,12 +9,16 @@ import msgspec
 
 from skyport_wf.errors import AlreadyPublishedError, EngineError, TemporaryError
 from skyport_wf.records import BuildRecord
-from skyport_wf.spec import ImageList, ImageSpec
+from skyport_wf.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.steps.build import describe
 from skyport_wf.steps.connect import open_shock
 from skyport_wf.steps.standing import PublishedNode, Standing, find_published, judge
 
 State = Literal["published", "not published", "unfinished", "other readers", "to be replaced", "name taken", "unknown"]
+_WORK: dict[SourceKind, str] = {
+    "dockerfile": "build and ", "snapshot": "make and ", "container": "commit and ", "image": "save and ",
+    "archive": "",
+}  # fmt: skip
 FAILING = frozenset({"name taken", "unknown"})
 """States in which publishing would fail."""
 
@@ -54,7 +58,7 @@ def read_status(image: ImageSpec, images: ImageList, folder: Path) -> ImageStatu
 
 
 def _judged(image: ImageSpec, standing: Standing, record: BuildRecord) -> ImageStatus:
-    verb = {"dockerfile": "build and publish it", "image": "save and publish it"}.get(image.source, "publish it")
+    verb = f"{_WORK[image.source]}publish it"
     if standing.others:
         nodes = ", ".join(node.id for node in standing.others)
         return _of_node(image.name, standing.others[0], record, "to be replaced", f"{verb}, and retire node {nodes}")

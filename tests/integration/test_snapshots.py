@@ -85,6 +85,20 @@ def test_a_snapshot_is_the_base_after_its_script(lab: Lab) -> None:
     assert (code, "is published already, as another image" in stderr) == (1, True)
 
 
+@pytest.mark.parametrize(("line", "command"), [('CMD ["/bin/bash"]', ["/bin/bash"]), ("", ["/bin/sh"])])
+def test_a_base_without_an_entry_point_gets_none(lab: Lab, line: str, command: list[str]) -> None:
+    dockerfile = lab.folder / "base/Dockerfile"
+    instructions = [it for it in dockerfile.read_text().splitlines() if not it.startswith(("ENTRYPOINT", "CMD"))]
+    dockerfile.write_text("\n".join([*instructions, line, ""]))
+    docker("build", "--quiet", "--tag", lab.base, str(lab.folder / "base"))
+    lab.write(f"snapshot: {{base: '{lab.base}', script: install.sh}}", script="echo x >/installed\n")
+    code, stderr = lab.run("build", lab.name, "--record", "build.json")
+    assert code == 0, stderr
+    assert inspect(lab.name)["Config"]["Entrypoint"] is None
+    assert inspect(lab.name)["Config"]["Cmd"] == command
+    assert docker("run", "--rm", lab.name, "cat", "/installed") == "x\n"
+
+
 def test_author_message_and_config_are_as_given(lab: Lab) -> None:
     fields = """\
     commit:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image.context import BuildContext, digest_context
 from skyport_wf.image.dockerfile import SCRATCH, Dockerfile, parse_dockerfile
 from skyport_wf.records import Source, encode_json
+from skyport_wf.spec import BuildSecret, ImageSpec
 from skyport_wf.steps.sources.base import find_base
 from skyport_wf.steps.sources.listed import ListedImage, MadeImage, digest_of
 
@@ -54,7 +59,7 @@ def describe(image: ListedImage, needs: Mapping[str, str]) -> Source:
     spec = image.spec
     dockerfile = read_dockerfile(image)
     context_digest = digest_context(find_context(image))
-    decides = {
+    decides: dict[str, object] = {
         "dockerfile": dockerfile.digest,
         "context": context_digest,
         "build_args": spec.build_args,
@@ -63,6 +68,9 @@ def describe(image: ListedImage, needs: Mapping[str, str]) -> Source:
         "labels": spec.labels,
         "needs": dict(needs),
     }
+    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
+        # BuildKit puts this time into the image.
+        decides["SOURCE_DATE_EPOCH"] = epoch
     return Source(
         kind="dockerfile",
         digest=digest_of(encode_json(decides)),
@@ -77,5 +85,14 @@ def make(engine: APIClient, image: ListedImage, output: Callable[[str], None]) -
     from skyport_wf.engine.builders import build_image
 
     base = read_dockerfile(image).base
-    image_id = build_image(engine, image.spec, find_context(image), output)
+    image_id = build_image(engine, _with_places(image), find_context(image), output)
     return MadeImage(image_id, None if base == SCRATCH else find_base(engine, base))
+
+
+def _with_places(image: ListedImage) -> ImageSpec:
+    """Return the image with the files of its build secrets as seen from here."""
+    secrets = {
+        name: BuildSecret(env=secret.env, file=secret.file and str(image.folder / Path(secret.file).expanduser()))
+        for name, secret in image.spec.secrets.items()
+    }
+    return msgspec.structs.replace(image.spec, secrets=secrets)

@@ -214,7 +214,7 @@ def test_a_full_disk(size: str, tmp_path: Path) -> None:
 def test_a_device_that_is_always_full() -> None:
     with Path("/dev/full").open("wb", buffering=0) as device:
         file = OutputFile(device.fileno(), Path("/dev"))
-        with pytest.raises(SkyportError, match="cannot write /dev.*: No space left on device"):
+        with pytest.raises(SkyportError, match=r"cannot write /dev.*: No space left on device"):
             file.write(b"x")
 
 
@@ -225,7 +225,7 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
 
 def test_a_target_that_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    with pytest.raises(SkyportError, match="cannot write .*: Is a directory"):
+    with pytest.raises(SkyportError, match=r"cannot write .*: Is a directory"):
         save_canonical(io.BytesIO(canonical(example_image())), REFERENCE, tmp_path / "a")
     assert names_in(tmp_path) == ["a"]
 

@@ -1,0 +1,60 @@
+"""The examples that are there to be copied do what their READMEs say."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import docker
+from tests.e2e.project import jobs
+
+CHECKOUT = Path(__file__).parents[2]
+COMMANDS = Path(sys.executable).parent
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, engine: str) -> Iterator[Path]:
+    """Return a copy of the example, as a user makes one."""
+    assert docker("image", "ls", "--quiet", "debian:bookworm"), "the base image is missing; `make test` makes it"
+    yield shutil.copytree(CHECKOUT / "examples/pipeline", tmp_path / "pipeline")
+    docker("image", "rm", "--force", "example/gc:1.0", "example/gc-notes:1.0")
+
+
+def snakemake(folder: Path) -> set[str]:
+    done = subprocess.run(
+        [COMMANDS / "snakemake", "--cores", "2", "--nocolor"], cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "SKYPORT_DATA": str(folder / "store"), "SHOCK_URL": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return jobs(done.stderr)
+
+
+def test_the_pipeline_publishes_its_images_and_runs_in_one(pipeline: Path) -> None:
+    assert "gc_content" in snakemake(pipeline)
+    assert (pipeline / "results/gc.txt").read_text() == "50\n"
+    assert docker("run", "--rm", "example/gc-notes:1.0", "cat", "/usr/share/doc/gc-notes.txt").startswith("gc counts")
+    assert (
+        len(docker("image", "inspect", "--format", "{{range .RootFS.Layers}}x{{end}}", "example/gc-notes:1.0").strip())
+        == 1
+    )
+    assert snakemake(pipeline) == set()
+
+    listed = (pipeline / "images.yaml").read_text()
+    (pipeline / "images.yaml").write_text(listed.replace("gc:1.0", "gc:1.1"))
+    snakefile = (pipeline / "Snakefile").read_text()
+    (pipeline / "Snakefile").write_text(snakefile.replace("gc:1.0", "gc:1.1"))
+    with (pipeline / "images/gc/gc").open("a") as program:
+        program.write("echo done\n")
+    try:
+        # The notes are made from another image now, under a name that is taken.
+        with pytest.raises(AssertionError, match=r"example/gc-notes:1.0 is published already, as another image"):
+            snakemake(pipeline)
+        (pipeline / "images.yaml").write_text((pipeline / "images.yaml").read_text().replace("notes:1.0", "notes:1.1"))
+        assert "gc_content" in snakemake(pipeline)
+        assert (pipeline / "results/gc.txt").read_text() == "50\ndone\n"
+    finally:
+        docker("image", "rm", "--force", "example/gc:1.1", "example/gc-notes:1.1")
