@@ -10,7 +10,7 @@ VENV := .venv/.up-to-date
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
-TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl
+TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl --need openssl
 SCRIPTS := .ci/base-image .ci/make-venv .ci/run .ci/with-engine
 CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
 

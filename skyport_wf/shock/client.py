@@ -2,82 +2,69 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
+from uuid import uuid4
 
 import msgspec
 import requests
-import urllib3
 
-from skyport_wf.errors import ShockError, TemporaryError
+from skyport_wf.errors import ShockError
+from skyport_wf.shock.authorization import Authorization
+from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node
-from skyport_wf.shock.retries import TEMPORARY_STATUSES, retrying
+from skyport_wf.shock.retries import retrying
 
 _PAGE = 100
-_CONNECT_SECONDS, _SILENCE_SECONDS = 10, 300
-_REDIRECTS = range(300, 400)
-_Shape = TypeVar("_Shape")
-
-
-class ShockRefusalError(ShockError):
-    """Shock understood the request and said no."""
-
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
-        self.status = status
-        """The HTTP status."""
-
-
-class TokenAuth(requests.auth.AuthBase):
-    """Sends `Authorization: OAuth TOKEN`, as AWE and Shock's own clients do.
-
-    Given to requests as an auth object, a `.netrc` does not put something else in its place.
-    """
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Put the header on."""
-        if self._token:
-            request.headers["Authorization"] = f"OAuth {self._token}"
-        return request
-
-    def __repr__(self) -> str:
-        return "TokenAuth(...)"
+_ATTEMPTS_TO_SEND = 5
+"""How often a file is sent at least before giving up: breaking once, it may have taken longer than retries last."""
+_ATTEMPT = "attempt"
+"""The attribute that a node is known by if the answer to its making was lost."""
 
 
 class ShockClient:
-    """One Shock server, as one user."""
+    """One Shock server, as one user; threads may share it."""
 
     def __init__(
         self,
         url: str,
         *,
         token: str | None = None,
+        token_from: str = "the variable for it",  # noqa: S107 - where, not what
+        auth: str = "OAuth",
         name: str | None = None,
         session: requests.Session | None = None,
+        ca_bundle: str | None = None,
     ) -> None:
         """Speak to the server at `url`.
 
         token: whom to act as; without one the client is anonymous.
+        token_from: where messages say that a token belongs, such as `KB_AUTH_TOKEN`.
+        auth: the word before the token, or `basic` if the token is USER:PASSWORD.
         name: what messages call the server, if not by its URL.
         session: with other transports than the network; a new one if None.
+        ca_bundle: a file of certificate authorities to trust in the place of the usual ones.
         """
         self.url = url.rstrip("/")
         self.name = name or self.url
-        self.anonymous = token is None
-        self._session = session or requests.Session()
-        self._session.auth = TokenAuth(token)
+        self._connection = ShockConnection(
+            self.url,
+            name=self.name,
+            session=session or requests.Session(),
+            authorization=Authorization(self.url, token, auth),
+            token_advice=f"The token in {token_from} is not one that may do this."
+            if token
+            else f"Put a token into {token_from}.",
+            ca_bundle=ca_bundle,
+        )
+        self._ask = self._connection.ask
 
     def read_server(self) -> dict[str, Any]:
-        """Return what the server says of itself at its root."""
-        answer = self._ask("GET", "/", enveloped=False)
-        if not isinstance(answer, dict) or answer.get("id") != "Shock":
-            raise ShockError(f"{self.name} answers, but it is not a Shock server")
-        return answer
+        """Return what the server says of itself at its root. Raises ShockError if it is not Shock."""
+        return self._connection.read_root()
 
     def query(self, attributes: Mapping[str, str], *, limit: int | None = None) -> list[Node]:
         """Return the nodes whose attributes match, newest first.
@@ -88,11 +75,16 @@ class ShockClient:
         nodes: list[Node] = []
         while True:
             page = {"limit": str(limit or _PAGE), "offset": str(len(nodes))}
-            answer = self._ask("GET", "/node", params={"query": "", **attributes, **page}, whole=True)
-            found = _convert(answer["data"] or [], list[Node], self.name)
+            answer = self._query({"query": "", **attributes, **page})
+            found = self._connection.convert(answer["data"] or [], list[Node])
             nodes += found
-            if limit is not None or not found or len(nodes) >= answer.get("total_count", 0):
+            if limit is not None or not found or len(nodes) >= (answer.get("total_count") or 0):
                 return nodes
+
+    def find_by_md5(self, md5: str, *, limit: int) -> list[Node]:
+        """Return nodes that the client may read whose file has this MD5, newest first."""
+        answer = self._query({"querynode": "", "file.checksum.md5": md5, "limit": str(limit)})
+        return self._connection.convert(answer["data"] or [], list[Node])
 
     def find(self, node_id: str) -> Node | None:
         """Return the node, None if there is none of this id."""
@@ -119,17 +111,58 @@ class ShockClient:
         expiration: such as `2D`; the server deletes the node after it.
         size: bytes of the file, if known; without it the request is sent chunked.
         """
-        encoded = msgspec.json.encode(attributes)
+        upload = (file_name, open_content, size)
+        return self._create({"expiration": expiration}, attributes, upload=upload, at_least=_ATTEMPTS_TO_SEND)
 
-        def send() -> Node:
-            form = StreamingForm(
-                {"expiration": expiration},
-                {"attributes": ("attributes.json", [encoded]), "upload": (file_name, open_content())},
-                file_sizes=None if size is None else {"attributes": len(encoded), "upload": size},
-            )
-            return self._node(self._ask_once("POST", "/node", form=form))
+    def create_empty(self, *, attributes: Mapping[str, Any], expiration: str) -> Node:
+        """Make a node without a file, and return it."""
+        return self._create({"expiration": expiration}, attributes)
 
-        return retrying(send)
+    def create_copy(self, source: str, *, file_name: str, attributes: Mapping[str, Any], expiration: str) -> Node:
+        """Make a node with the file of the node `source`, which is not sent, and return it."""
+        return self._create({"expiration": expiration, "copy_data": source, "file_name": file_name}, attributes)
+
+    def create_for_parts(self, count: int, *, file_name: str, attributes: Mapping[str, Any], expiration: str) -> Node:
+        """Make a node whose file comes in `count` parts, and return it."""
+        return self._create({"expiration": expiration, "parts": str(count), "file_name": file_name}, attributes)
+
+    def send_part(
+        self,
+        node_id: str,
+        number: int,
+        open_content: Callable[[], Iterable[bytes]],
+        *,
+        size: int,
+        stopping: threading.Event | None = None,
+    ) -> str:
+        """Send one part of a node's file, and return the MD5 that the server lists for it.
+
+        number: from 1. A part that the server has already is not sent again.
+        open_content: gives the part's `size` bytes in pieces, once for each attempt.
+        stopping: ends the attempts when it is set.
+        """
+        path = f"/node/{node_id}"
+        first = True
+
+        def send() -> str:
+            nonlocal first
+            first, again = False, not first
+            # Of an attempt that failed it may be only the answer that was lost.
+            if again and (listed := self._node(self._connection.ask_once("GET", path)).md5_of_part(number)):
+                return listed
+            name = str(number)
+            form = StreamingForm({}, {name: (f"part{name}", open_content())}, file_sizes={name: size})
+            try:
+                node = self._node(self._connection.ask_once("PUT", path, form=form))
+            except ShockRefusalError:
+                node = self._node(self._connection.ask_once("GET", path))
+                if node.md5_of_part(number) is None:
+                    raise
+            if (listed := node.md5_of_part(number)) is None:
+                raise ShockError(f"{self.name} took part {number} of node {node_id}, but does not list it")
+            return listed
+
+        return retrying(send, at_least=_ATTEMPTS_TO_SEND, stopping=stopping)
 
     def replace_attributes(self, node_id: str, attributes: Mapping[str, Any]) -> Node:
         """Put other attributes in the place of all that the node has, and return it."""
@@ -142,16 +175,20 @@ class ShockClient:
 
     def read_access(self, node_id: str) -> AccessControl:
         """Return who may do what with the node."""
-        return _convert(self._ask("GET", f"/node/{node_id}/acl/"), AccessControl, self.name)
+        return self._connection.convert(self._ask("GET", f"/node/{node_id}/acl/"), AccessControl)
 
     def set_public(self, node_id: str, public: bool) -> AccessControl:
         """Let everyone read the node, or only those in its lists. Only its owner may ask for this."""
         method = "PUT" if public else "DELETE"
-        return _convert(self._ask(method, f"/node/{node_id}/acl/public_read"), AccessControl, self.name)
+        return self._connection.convert(self._ask(method, f"/node/{node_id}/acl/public_read"), AccessControl)
 
     def delete(self, node_id: str) -> None:
-        """Delete the node with its file."""
-        self._ask("DELETE", f"/node/{node_id}")
+        """Delete the node with its file; one that is gone already is no error, as an answer may be lost."""
+        try:
+            self._ask("DELETE", f"/node/{node_id}")
+        except ShockRefusalError as error:
+            if error.status != requests.codes.not_found:
+                raise
 
     def download_url(self, node_id: str) -> str:
         """Return where the node's file can be had."""
@@ -160,98 +197,61 @@ class ShockClient:
     @contextmanager
     def download(self, node_id: str) -> Iterator[BinaryIO]:
         """Open the node's file as a stream of its bytes as they are stored."""
-        response = retrying(lambda: self._send("GET", f"/node/{node_id}", {"params": {"download": ""}, "stream": True}))
+        path = f"/node/{node_id}"
+        response = retrying(lambda: self._connection.send("GET", path, params={"download": ""}, stream=True))
         try:
             if not response.ok:
-                raise self._refusal(response, f"GET /node/{node_id}?download")
+                raise self._connection.refusal(response, f"GET {path}?download")
             yield cast(BinaryIO, response.raw)
         finally:
             response.close()
 
     def _node(self, data: Any) -> Node:
-        return _convert(data, Node, self.name)
+        return self._connection.convert(data, Node)
 
-    def _ask(self, method: str, path: str, **arguments: Any) -> Any:
-        return retrying(lambda: self._ask_once(method, path, **arguments))
+    def _query(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = self._ask("GET", "/node", params=parameters, whole=True)
+        except ShockRefusalError as error:
+            if error.status in (requests.codes.not_found, requests.codes.not_allowed):
+                # Perhaps it is no Shock at all, and says so.
+                self.read_server()
+            raise
+        return answer
 
-    def _ask_once(
+    def _create(
         self,
-        method: str,
-        path: str,
+        fields: Mapping[str, str],
+        attributes: Mapping[str, Any],
         *,
-        form: StreamingForm | None = None,
-        enveloped: bool = True,
-        whole: bool = False,
-        **arguments: Any,
-    ) -> Any:
-        """Return the `data` of the server's answer; all of the answer if `whole`, or not `enveloped`."""
-        if form is not None:
-            arguments |= {"data": form, "headers": {"Content-Type": form.content_type}}
-        response = self._send(method, path, arguments)
-        if not response.ok:
-            raise self._refusal(response, f"{method} {path}")
-        try:
-            answer = response.json()
-        except requests.JSONDecodeError as error:
-            raise ShockError(f"{self.name} answers {method} {path} with something else than Shock does") from error
-        if not enveloped:
-            return answer
-        if not isinstance(answer, dict) or "data" not in answer:
-            raise ShockError(f"{self.name} answers {method} {path} with something else than Shock does")
-        return answer if whole else answer["data"]
+        upload: tuple[str, Callable[[], Iterable[bytes]], int | None] | None = None,
+        at_least: int = 2,
+    ) -> Node:
+        """Make a node, and return it; one that was made although the answer was lost is not made again.
 
-    def _send(self, method: str, path: str, arguments: dict[str, Any]) -> requests.Response:
-        """Send one request. Raises TemporaryError for what asking again may mend."""
-        try:
-            response = self._session.request(
-                method, self.url + path, timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS),
-                allow_redirects=method == "GET", **arguments,
-            )  # fmt: skip
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ) as error:
-            raise TemporaryError(
-                f"Shock at {self.name} cannot be reached: {_reason(error)}. `skyport-wf doctor` checks it."
-            ) from error
-        except requests.RequestException as error:
-            raise ShockError(f"Shock at {self.name} cannot be asked: {error}") from error
-        if response.status_code in TEMPORARY_STATUSES:
-            response.close()
-            raise TemporaryError(f"Shock at {self.name} answers {method} {path} with HTTP {response.status_code}.")
-        return response
+        upload: the file's name, what gives its pieces, and its size in bytes if that is known.
+        """
+        attempt = uuid4().hex
+        encoded = msgspec.json.encode({**attributes, _ATTEMPT: attempt})
+        first = True
 
-    def _refusal(self, response: requests.Response, request: str) -> ShockError:
-        status = response.status_code
-        if status in _REDIRECTS:
-            return ShockError(f"{self.name} sends {request} elsewhere. Give the URL that it redirects to.")
-        said = _said(response)
-        if status == requests.codes.unauthorized or "authorization" in said.lower():
-            who = "without a token" if self.anonymous else "with this token"
-            said = f"{said}. It does not allow this {who}; `skyport-wf doctor` checks the token."
-        return ShockRefusalError(f"Shock at {self.name} refuses {request}: {said}", status)
+        def send() -> Node:
+            nonlocal first
+            first, again = False, not first
+            if again and (made := self._find_made(attempt)):
+                return made
+            files: dict[str, tuple[str, Iterable[bytes]]] = {"attributes": ("attributes.json", [encoded])}
+            sizes: dict[str, int] | None = {"attributes": len(encoded)}
+            if upload:
+                name, open_content, size = upload
+                files["upload"] = (name, open_content())
+                sizes = None if size is None else {"attributes": len(encoded), "upload": size}
+            form = StreamingForm(fields, files, file_sizes=sizes)
+            return self._node(self._connection.ask_once("POST", "/node", form=form))
 
+        return retrying(send, at_least=at_least)
 
-def _said(response: requests.Response) -> str:
-    try:
-        return "; ".join(map(str, response.json()["error"]))
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}"
-
-
-def _convert(data: Any, shape: type[_Shape], server: str) -> _Shape:
-    try:
-        return msgspec.convert(data, shape)
-    except msgspec.ValidationError as error:
-        raise ShockError(f"{server} answers with something else than Shock does: {error}") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Return the words at the bottom of a chain of network errors, such as `Connection refused`."""
-    inner: BaseException = error
-    while inner.__context__ is not None and not isinstance(inner, OSError | urllib3.exceptions.HTTPError):
-        inner = inner.__context__
-    while isinstance(inner.__context__, OSError):
-        inner = inner.__context__
-    return getattr(inner, "strerror", None) or str(inner)
+    def _find_made(self, attempt: str) -> Node | None:
+        parameters = {"query": "", _ATTEMPT: attempt, "limit": "1"}
+        found = self._connection.ask_once("GET", "/node", params=parameters)
+        return next(iter(self._connection.convert(found or [], list[Node])), None)

@@ -11,6 +11,13 @@ class FileChecksum(msgspec.Struct, frozen=True):
     md5: str = ""
 
 
+class FileLock(msgspec.Struct, frozen=True):
+    """Why a file cannot be read yet: the server joins its parts."""
+
+    error: str = ""
+    """Why joining failed; empty while it goes on."""
+
+
 class NodeFile(msgspec.Struct, frozen=True):
     """The file of a node."""
 
@@ -18,8 +25,27 @@ class NodeFile(msgspec.Struct, frozen=True):
     size: int = 0
     """In bytes."""
     checksum: FileChecksum = FileChecksum()
-    locked: Any = None
-    """Not None while the server still puts the file together."""
+    locked: FileLock | None = None
+    """Not None while the server still puts the file together, and if it failed to."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the file is there, whole and readable."""
+        return self.locked is None and bool(self.checksum.md5)
+
+
+class NodeParts(msgspec.Struct, frozen=True):
+    """The parts of a file that is uploaded in several."""
+
+    count: int = 0
+    """How many there will be."""
+    parts: tuple[tuple[str, ...] | None, ...] = ()
+    """Name and MD5 of each, in its place; empty or None where the part has not arrived."""
+
+    def md5_of(self, number: int) -> str | None:
+        """Return the MD5 of a part, None if it has not arrived; the first is number 1."""
+        part = self.parts[number - 1] if number <= len(self.parts) else None
+        return part[1] if part and len(part) > 1 else None
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -30,11 +56,17 @@ class Node(msgspec.Struct, frozen=True):
     file: NodeFile
     created_on: str = ""
     expiration: str = ""
+    parts: NodeParts | None = None
+    """None if the file came, or comes, in one piece."""
 
     @property
     def expires(self) -> bool:
         """Whether the server will delete the node by itself; the year 1 stands for never."""
         return not self.expiration.startswith("0001-")
+
+    def md5_of_part(self, number: int) -> str | None:
+        """Return the MD5 of a part as the server lists it, None if it does not; the first is number 1."""
+        return self.parts.md5_of(number) if self.parts else None
 
 
 class PublicAccess(msgspec.Struct, frozen=True):

@@ -1,7 +1,11 @@
 """Asking again: what is temporary, how long to go on, and a log line for each time."""
 
+from __future__ import annotations
+
 import logging
+import math
 import os
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,19 +17,32 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 RETRY_VARIABLE = "SKYPORT_RETRY_SECONDS"
-"""The variable that says for how many seconds in all a request is tried again."""
+"""The variable that says for how many seconds in all a request is tried again; 0 for never."""
 _DEFAULT_SECONDS = 60.0
 
-TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_FOR_EVER = frozenset({501, 505})
+"""Not implemented, and the version of HTTP: no server learns that in a minute."""
+TEMPORARY_STATUSES = frozenset({408, 429, *range(500, 600)}) - _FOR_EVER
 """HTTP statuses of a server that may do better in a moment."""
 
 
-def retrying(call: Callable[[], _Result]) -> _Result:
-    """Return what `call` returns, calling it again with growing, random pauses while it raises TemporaryError."""
+def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: threading.Event | None = None) -> _Result:
+    """Return what `call` returns, calling it again with growing, random pauses while it raises TemporaryError.
+
+    at_least: attempts to make even if they take longer than is set in all, as sending a large file may.
+    stopping: ends the pauses and the attempts when it is set.
+    """
+    seconds = _seconds()
+    enough = tenacity.stop_after_delay(seconds)
+    stopping = stopping or threading.Event()
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TemporaryError),
         wait=tenacity.wait_random_exponential(multiplier=0.3, max=10),
-        stop=tenacity.stop_after_delay(_seconds()),
+        stop=tenacity.stop_any(
+            tenacity.stop_when_event_set(stopping),
+            enough & tenacity.stop_after_attempt(at_least if seconds > 0 else 1),
+        ),
+        sleep=tenacity.sleep_using_event(stopping),
         before_sleep=_say,
         reraise=True,
     )
@@ -41,6 +58,9 @@ def _say(state: tenacity.RetryCallState) -> None:
 def _seconds() -> float:
     text = os.environ.get(RETRY_VARIABLE, "")
     try:
-        return float(text) if text else _DEFAULT_SECONDS
+        seconds = float(text) if text else _DEFAULT_SECONDS
     except ValueError as error:
         raise UsageError(f"{RETRY_VARIABLE}={text!r} is not a number of seconds") from error
+    if math.isnan(seconds):
+        raise UsageError(f"{RETRY_VARIABLE}={text!r} is not a number of seconds")
+    return seconds

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.spec import EMBEDDED, ShockSettings, check_shock_url
@@ -12,6 +15,10 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
 
 URL_VARIABLE = "SHOCK_URL"
+TOKEN_FILE_VARIABLE = "SHOCK_TOKEN_FILE"  # noqa: S105 - the name of a variable
+"""Names a file with the token: for workflow engines that write a job's values where others can read them."""
+CA_VARIABLE = "REQUESTS_CA_BUNDLE"
+"""Names the certificate authorities to trust, as for other programs that use requests."""
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:7445"
 """Where `skyport-wf serve` answers unless told otherwise; Shock's own port."""
 
@@ -31,36 +38,76 @@ def settle(settings: ShockSettings, *, public: bool | None = None) -> ShockSetti
 
     public: an image's own wish; None if it has none.
     """
-    return ShockSettings(
-        url=shock_url(settings),
-        token_env=settings.token_env,
-        public=settings.public if public is None else public,
-        public_url=settings.public_url,
-    )
+    public = settings.public if public is None else public
+    return msgspec.structs.replace(settings, url=shock_url(settings), public=public)
+
+
+def token_source(settings: ShockSettings) -> str:
+    """Return where the token is read from: the file that SHOCK_TOKEN_FILE names wins over the settings' variable."""
+    return os.environ.get(TOKEN_FILE_VARIABLE) or settings.token_env
 
 
 def read_token(settings: ShockSettings) -> str | None:
-    """Return the token, None if its variable is not set.
+    """Return the token, None if neither a file nor the variable gives one.
 
-    Raises UsageError, without showing it, for a token that no HTTP header can carry.
+    Raises UsageError, without showing it, for a token that no HTTP header can carry, or a file that has none.
     """
-    token = os.environ.get(settings.token_env, "").strip()
+    path = os.environ.get(TOKEN_FILE_VARIABLE)
+    token = _read_token_file(Path(path)) if path else os.environ.get(settings.token_env, "").strip()
     if token and not (token.isascii() and token.isprintable()):
-        raise UsageError(f"the token in {settings.token_env} has characters that no token has. Set it again.")
+        raise UsageError(f"the token in {token_source(settings)} has characters that no token has. Set it again.")
     return token or None
+
+
+def _read_token_file(path: Path) -> str:
+    try:
+        token = path.read_bytes().decode(errors="replace").strip()
+    except OSError as error:
+        raise UsageError(f"cannot read the token file {path} ({TOKEN_FILE_VARIABLE}): {error.strerror}") from error
+    if not token:
+        raise UsageError(f"the token file {path} ({TOKEN_FILE_VARIABLE}) is empty")
+    return token
 
 
 def open_shock(settings: ShockSettings, *, anonymous: bool = False) -> ShockClient:
     """Return a client for the Shock that is meant.
 
     anonymous: without the token even if there is one, as an AWE worker without one asks.
+    Raises UsageError for a token or a file of certificate authorities that cannot be used.
     """
     from skyport_wf.shock.client import ShockClient
 
     url = shock_url(settings)
     if url == EMBEDDED:
         return _open_embedded(anonymous=anonymous)
-    return ShockClient(url, token=None if anonymous else read_token(settings))
+    return ShockClient(
+        url,
+        token=None if anonymous else _fitting_token(settings),
+        token_from=token_source(settings),
+        auth=settings.auth,
+        ca_bundle=_ca_bundle(settings),
+    )
+
+
+def _fitting_token(settings: ShockSettings) -> str | None:
+    """Return the token, if it is one for the scheme. Raises UsageError, without showing it, if it is not."""
+    token = read_token(settings)
+    if token and settings.auth.lower() == "basic" and ":" not in token:
+        raise UsageError(f"the token in {token_source(settings)} has no `:`. With `auth: basic`, write USER:PASSWORD.")
+    return token
+
+
+def _ca_bundle(settings: ShockSettings) -> str | None:
+    """Return the file of certificate authorities. Raises UsageError if there is none where one is named."""
+    for where, path in (
+        ("shock.ca_bundle of the image list", settings.ca_bundle),
+        (f"the variable {CA_VARIABLE}", os.environ.get(CA_VARIABLE)),
+    ):
+        if path:
+            if not Path(path).exists():
+                raise UsageError(f"{where} names {path}, which is not there. Name a file of certificates (PEM).")
+            return path
+    return None
 
 
 def download_base(settings: ShockSettings) -> str:
@@ -81,10 +128,27 @@ def _open_embedded(*, anonymous: bool) -> ShockClient:
 
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.store.app import ShockApp
-    from skyport_wf.store.opening import default_data, open_store
+    from skyport_wf.store.opening import open_store
     from skyport_wf.store.transport import EMBEDDED_URL, WSGITransport
 
     session = requests.Session()
     user = None if anonymous else getpass.getuser()
-    session.mount(EMBEDDED_URL, WSGITransport(ShockApp(open_store(default_data())), remote_user=user))
+    session.mount(EMBEDDED_URL, WSGITransport(ShockApp(open_store(_embedded_data())), remote_user=user))
     return ShockClient(EMBEDDED_URL, name="the embedded Shock", session=session)
+
+
+def _embedded_data() -> Path:
+    """Return the folder of the embedded Shock's data.
+
+    Raises UsageError for a SKYPORT_DATA that means another folder in each job of a workflow, or none: what is
+    published there would go away with the job's own folder.
+    """
+    from skyport_wf.store.opening import DATA_VARIABLE, default_data
+
+    given = os.environ.get(DATA_VARIABLE)
+    if given is not None and not Path(given).is_absolute():
+        raise UsageError(
+            f"the variable {DATA_VARIABLE} is {given!r}. Give it an absolute path, where the embedded Shock keeps its "
+            f"data; or name a served Shock in {URL_VARIABLE}."
+        )
+    return default_data()

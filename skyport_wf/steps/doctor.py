@@ -12,7 +12,7 @@ import msgspec
 from skyport_wf.attributes import UPLOAD_TYPE
 from skyport_wf.errors import SkyportError
 from skyport_wf.spec import EMBEDDED, ShockSettings
-from skyport_wf.steps.connect import open_shock, read_token, shock_url
+from skyport_wf.steps.connect import open_shock, read_token, shock_url, token_source
 
 _LITTLE_SPACE = 2_000_000_000
 """Bytes below which an image of the usual size may not fit."""
@@ -56,9 +56,8 @@ def _engine() -> str:
 
 
 def _shock(settings: ShockSettings) -> str:
-    shock = open_shock(settings)
-    shock.read_server()
-    shock.query({"type": UPLOAD_TYPE}, limit=1)
+    # As nobody: whether the token is good is another check.
+    open_shock(settings, anonymous=True).read_server()
     return f"{shock_url(settings)} answers"
 
 
@@ -67,11 +66,11 @@ def _token(settings: ShockSettings) -> str:
         return "none needed: whoever may write the store's files may publish"
     if read_token(settings) is None:
         raise SkyportError(
-            f"{settings.token_env} is not set; images would be uploaded as nobody's, if the server allows that. "
-            "Ask its administrator for a token."
+            f"{settings.token_env} is not set. Ask the server's administrator for a token; without one, images are "
+            "nobody's, where the server takes them at all."
         )
     open_shock(settings).query({"type": UPLOAD_TYPE}, limit=1)
-    return f"the token in {settings.token_env} is accepted"
+    return f"the token in {token_source(settings)} is accepted"
 
 
 def _disks(settings: ShockSettings, folder: Path) -> Iterator[tuple[str, Path]]:

@@ -21,7 +21,7 @@ from skyport_wf.steps.save import open_image
 from skyport_wf.steps.upload import check_arrival, check_published, send
 
 if TYPE_CHECKING:
-    from skyport_wf.image.normalise import NormalisedStream
+    from skyport_wf.image.archive.normalise import NormalisedStream
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class _Export:
         self.stream: NormalisedStream
 
     def open(self) -> Generator[bytes]:
-        from skyport_wf.image.normalise import normalise_stream
+        from skyport_wf.image.archive.normalise import normalise_stream
 
         self._open.close()
         source = self._open.enter_context(open_image(self._record))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.image.tar_reader import ByteStream
+from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.records import BuildRecord, SaveRecord
 
 
@@ -19,7 +19,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     An image that is published already is not saved again: the file is empty then.
     Raises EngineError if the engine no longer has the image, SkyportError for a full disk.
     """
-    from skyport_wf.image.canonical import save_canonical
+    from skyport_wf.image.archive.canonical import save_canonical
 
     path = os.path.relpath(archive.resolve(), record_folder.resolve())
     make_folder(archive.parent)
@@ -35,7 +35,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
 def open_image(build: BuildRecord) -> Iterator[ByteStream]:
     """Open the image as an uncompressed archive, from the engine or from the file that it comes from."""
     if build.archive:
-        from skyport_wf.image.archive_file import open_archive
+        from skyport_wf.image.archive.archive_file import open_archive
 
         with open_archive(Path(build.archive)) as stream:
             yield stream

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO
 from skyport_wf.attributes import read_attributes
 from skyport_wf.awe import IMAGE_TYPE
 from skyport_wf.errors import TemporaryError, root_cause
+from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.image.contents import Layer
-from skyport_wf.image.tar_reader import ByteStream
 from skyport_wf.steps.resolve import resolve
 
 if TYPE_CHECKING:
-    from skyport_wf.image.examine import ImageFindings
+    from skyport_wf.image.examination.examine import ImageFindings
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
@@ -29,8 +29,8 @@ def examine_published(
     Raises AweLookupError if a worker would get none, ArchiveError if the file is no image, TemporaryError if the
     download breaks off.
     """
-    from skyport_wf.image.archive_stream import ArchiveStream
-    from skyport_wf.image.examine import examine_archive
+    from skyport_wf.image.archive.archive_stream import ArchiveStream
+    from skyport_wf.image.examination.examine import examine_archive
 
     node = resolve(shock, asked)
     attributes = node.attributes or {}
@@ -43,7 +43,7 @@ def examine_published(
 
 def examine_file(path: Path, *, progress: Callable[[int], None] = lambda size: None) -> ImageFindings:
     """Return what the archive in a file tells, gzipped or not. Raises ArchiveError if it is none."""
-    from skyport_wf.image.archive_file import open_archive
+    from skyport_wf.image.archive.archive_file import open_archive
 
     with open_archive(path) as stream:
         return _examine(stream, progress)
@@ -75,8 +75,8 @@ def read_published_layers(
 
 
 def _examine(stream: ByteStream, progress: Callable[[int], None], *, name: str = "") -> ImageFindings:
-    from skyport_wf.image.archive_stream import CountedStream
-    from skyport_wf.image.examine import examine_archive
+    from skyport_wf.image.archive.archive_stream import CountedStream
+    from skyport_wf.image.examination.examine import examine_archive
 
     return examine_archive(CountedStream(stream, progress, name=name))
 

@@ -11,8 +11,13 @@ from skyport_wf.attributes import describe_upload
 from skyport_wf.errors import SkyportError, TemporaryError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.records import BuildRecord, SaveRecord, UploadRecord
+from skyport_wf.spec import EMBEDDED
 from skyport_wf.steps.connect import open_shock, shock_url
+from skyport_wf.steps.parts import goes_in_parts
+from skyport_wf.steps.parts_upload import PartsUpload
+from skyport_wf.steps.reuse import copy_on_server
 from skyport_wf.steps.standing import find_published, judge
+from skyport_wf.steps.unfinished import ProgressFile
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -25,11 +30,16 @@ _PIECE = 1 << 20
 
 
 def upload(
-    record: SaveRecord, *, record_folder: Path, progress: Callable[[int], None] = lambda size: None
+    record: SaveRecord,
+    archive: Path,
+    *,
+    progress_file: Path | None = None,
+    progress: Callable[[int], None] = lambda size: None,
 ) -> UploadRecord:
     """Send the archive, unless Shock has the image under its name already.
 
-    record_folder: what the record's path of the archive starts from.
+    archive: the file that the record tells of.
+    progress_file: where to remember a large upload that is interrupted, so that the next call goes on with it.
     progress: called with the number of bytes of each piece sent.
     Raises TemporaryError if it cannot be sent, or arrives as something else.
     """
@@ -46,11 +56,36 @@ def upload(
     if standing.same:
         _log.info("%s is published already (node %s), nothing to send", build.name, standing.same.id)
         return UploadRecord(build=build, saved=record.saved, node=standing.same.id, url=url)
-    archive = record_folder / record.archive
     digests = record.saved.digests
-    node = send(shock, build, lambda: _read(archive, digests, progress), size=digests.size)
+    remembered = ProgressFile(progress_file)
+    node = _bring(shock, build, archive, digests, remembered=remembered, progress=progress)
     check_arrival(shock, node, digests, build.name)
+    remembered.remove()
     return UploadRecord(build=build, saved=record.saved, node=node.id, url=url)
+
+
+def _bring(
+    shock: ShockClient,
+    build: BuildRecord,
+    archive: Path,
+    digests: ArchiveDigests,
+    *,
+    remembered: ProgressFile,
+    progress: Callable[[int], None],
+) -> Node:
+    """Return a hidden, expiring node with the archive: copied on the server, sent in parts, or in one piece."""
+    _check_size(archive, digests)
+    name = _file_name(build)
+    # The embedded Shock is a folder here: parts would be written twice, and there is no connection to lose.
+    in_parts = shock_url(build.shock) != EMBEDDED and goes_in_parts(digests.size, build.shock)
+    parts = PartsUpload(shock, build, archive, digests, progress_file=remembered) if in_parts else None
+    if parts and (node := parts.find_unfinished()):
+        return parts.finish(node, progress)
+    if copy := copy_on_server(shock, build, digests, file_name=name, expiration=EXPIRATION):
+        return copy
+    if parts:
+        return parts.finish(parts.begin(file_name=name, expiration=EXPIRATION), progress)
+    return send(shock, build, lambda: _read(archive, digests, progress), size=digests.size)
 
 
 def check_published(build: BuildRecord) -> str:
@@ -75,7 +110,7 @@ def send(
     _log.info("sending %s to %s", build.name, shock.name)
     return shock.create(
         open_content,
-        file_name=f"{build.reference.key}.tar.gz",
+        file_name=_file_name(build),
         attributes=describe_upload(build),
         expiration=EXPIRATION,
         size=size,
@@ -94,17 +129,31 @@ def check_arrival(shock: ShockClient, node: Node, digests: ArchiveDigests, name:
     )
 
 
+def _file_name(build: BuildRecord) -> str:
+    """Return what a download of the archive is called."""
+    return f"{build.reference.key}.tar.gz"
+
+
+def _check_size(archive: Path, digests: ArchiveDigests) -> None:
+    """Raise SkyportError if the file is not what its record says, UsageError if it cannot be read."""
+    try:
+        size = archive.stat().st_size
+    except OSError as error:
+        raise _unreadable(archive, error) from error
+    if size != digests.size:
+        raise SkyportError(f"{archive} has {size} bytes, its record says {digests.size}. Run `skyport-wf save` again.")
+
+
 def _read(archive: Path, digests: ArchiveDigests, progress: Callable[[int], None]) -> Iterator[bytes]:
+    _check_size(archive, digests)
     try:
         with archive.open("rb") as file:
-            if (size := archive.stat().st_size) != digests.size:
-                raise SkyportError(
-                    f"{archive} has {size} bytes, its record says {digests.size}. Run `skyport-wf save` again."
-                )
             while piece := file.read(_PIECE):
                 yield piece
                 progress(len(piece))
     except OSError as error:
-        raise UsageError(
-            f"cannot read the archive {archive}: {error.strerror}. Run `skyport-wf save` again."
-        ) from error
+        raise _unreadable(archive, error) from error
+
+
+def _unreadable(archive: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot read the archive {archive}: {error.strerror}. Run `skyport-wf save` again.")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from skyport_wf.attributes import UPLOAD_TYPE
+from skyport_wf.attributes import CLAIM_TYPE, UPLOAD_TYPE
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.resolve import resolve
 from skyport_wf.store.app import ShockApp
@@ -94,7 +94,10 @@ def lab(folder: Path, store: Store, *, replaces: bool) -> Iterator[tuple[DeadlyA
 def write_list(folder: Path, content: bytes) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "image.tar").write_bytes(tar_of(legacy(Image((layer_tar({"file": content}),)))))
-    (folder / "images.yaml").write_text(f"images:\n  - name: {NAME}\n    archive: image.tar\n    replace: true\n")
+    (folder / "images.yaml").write_text(
+        # `publish` sends a stream in one piece, the steps send parts.
+        f"shock: {{parts_above: 0}}\nimages:\n  - name: {NAME}\n    archive: image.tar\n    replace: true\n"
+    )
 
 
 def run(command: list[str], folder: Path, variables: dict[str, str], app: DeadlyApp | None = None) -> int:
@@ -138,5 +141,5 @@ def check_published(client: ShockClient, folder: Path) -> None:
     image = Image((layer_tar({"file": b"newer"}),))
     assert (node.attributes or {})["id"] == image.image_id
     assert json.loads((folder / "receipt.json").read_text())["node"] == node.id
-    for left in client.query({"type": UPLOAD_TYPE}):
-        assert left.expires
+    for kind in (UPLOAD_TYPE, CLAIM_TYPE):
+        assert all(left.expires for left in client.query({"type": kind}))

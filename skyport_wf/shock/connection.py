@@ -1,0 +1,174 @@
+"""Requests to one Shock server: sent, tried again where that may help, and their answers made sense of."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from typing import Any, TypeVar
+
+import msgspec
+import requests
+
+from skyport_wf.errors import ShockError, TemporaryError, root_cause
+from skyport_wf.shock.authorization import Authorization
+from skyport_wf.shock.multipart import StreamingForm
+from skyport_wf.shock.retries import TEMPORARY_STATUSES, retrying
+
+_CONNECT_SECONDS, _STALL_SECONDS, _SILENCE_SECONDS = 10, 60, 300
+"""How long a server may take to accept a connection, to take the next piece of a body, and to answer."""
+_REDIRECTS = range(300, 400)
+_BLOBSTORE = "blobstore"
+_BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""A connection that broke, as against one that cannot be trusted."""
+_TLS_REASONS = {
+    "WRONG_VERSION_NUMBER": "it does not speak TLS; perhaps its URL begins with http://",
+    "RECORD_LAYER_FAILURE": "it does not speak TLS; perhaps its URL begins with http://",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "the file of certificate authorities has none in it",
+}
+"""What OpenSSL calls it, in words."""
+_Shape = TypeVar("_Shape")
+
+
+class ShockRefusalError(ShockError):
+    """Shock understood the request and said no."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status."""
+
+
+class ShockConnection:
+    """One Shock server, as one user; threads may share it."""
+
+    def __init__(
+        self, url: str, *, name: str, session: requests.Session, authorization: Authorization,
+        token_advice: str, ca_bundle: str | None,
+    ) -> None:  # fmt: skip
+        """Speak to the server at `url`.
+
+        name: what messages call the server.
+        token_advice: what messages say if the server wants another token, or one at all.
+        ca_bundle: the certificate authorities to trust, as requests takes them; the usual ones if None.
+        """
+        self.url = url
+        self.name = name
+        self._session = session
+        self._authorization = self._session.auth = authorization
+        self._token_advice = token_advice
+        # Given with each request, as otherwise REQUESTS_CA_BUNDLE would win over it.
+        self._verify: dict[str, Any] = {"verify": ca_bundle} if ca_bundle else {}
+
+    def ask(
+        self, method: str, path: str, *, at_least: int = 2, stopping: threading.Event | None = None, **arguments: Any
+    ) -> Any:
+        """Return the `data` of the server's answer (see ask_once), trying again what is temporary."""
+        return retrying(lambda: self.ask_once(method, path, **arguments), at_least=at_least, stopping=stopping)
+
+    def ask_once(
+        self, method: str, path: str, *, form: StreamingForm | None = None, enveloped: bool = True,
+        whole: bool = False, **arguments: Any,
+    ) -> Any:  # fmt: skip
+        """Return the `data` of the server's answer; all of the answer if `whole`, or not `enveloped`.
+
+        Raises ShockRefusalError for what the server refuses, TemporaryError for what asking again may mend.
+        """
+        if form is not None:
+            arguments |= {"data": form, "headers": {"Content-Type": form.content_type}}
+        response = self.send(method, path, **arguments)
+        if response.status_code >= _REDIRECTS.start:
+            raise self.refusal(response, f"{method} {path}")
+        try:
+            answer = response.json()
+        except requests.JSONDecodeError as error:
+            raise self._no_json(response, f"{method} {path}") from error
+        if not enveloped:
+            return answer
+        if not isinstance(answer, dict) or "data" not in answer:
+            raise ShockError(f"{self.name} answers {method} {path} with something else than Shock does")
+        return answer if whole else answer["data"]
+
+    def send(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """Send one request. Raises TemporaryError for what asking again may mend."""
+        # urllib3 has one limit for connecting and for each piece that is sent.
+        accept = _STALL_SECONDS if "data" in arguments else _CONNECT_SECONDS
+        try:
+            response = self._session.request(
+                method, self.url + path, timeout=(accept, _SILENCE_SECONDS),
+                allow_redirects=method == "GET", **self._verify, **arguments,
+            )  # fmt: skip
+        except requests.exceptions.SSLError as error:
+            raise self._tls_failure(error) from error
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
+            raise self._unreachable(error) from error
+        except requests.RequestException as error:
+            raise ShockError(f"Shock at {self.name} cannot be asked: {error}") from error
+        if response.status_code in TEMPORARY_STATUSES:
+            response.close()
+            raise TemporaryError(f"Shock at {self.name} answers {method} {path} with HTTP {response.status_code}.")
+        return response
+
+    def refusal(self, response: requests.Response, request: str) -> ShockError:
+        """Return the error that says what the server said instead of doing what was asked."""
+        status = response.status_code
+        if status in _REDIRECTS:
+            return ShockError(f"{self.name} sends {request} elsewhere. Give the URL that it redirects to.")
+        said = self._authorization.hide(_said(response))
+        if status == requests.codes.unauthorized or "authorization" in said.lower():
+            said = f"{said}. {self._token_advice}"
+        return ShockRefusalError(f"Shock at {self.name} refuses {request}: {said}", status)
+
+    def read_root(self) -> dict[str, Any]:
+        """Return what the server says of itself. Raises ShockError if it is no Shock that images can go to."""
+        answer = self.ask("GET", "/", enveloped=False)
+        if not isinstance(answer, dict) or answer.get("id") != "Shock":
+            raise ShockError(f"{self.name} answers, but it is not a Shock server")
+        # KBase's Blobstore says that it is Shock, for the sake of Shock's clients, but also its own name.
+        if str(answer.get("servername", "")).lower() == _BLOBSTORE:
+            raise ShockError(
+                f"{self.name} is a KBase Blobstore: it has no attributes and no queries, so an image cannot have a "
+                "name there, and AWE cannot find it. Give the URL of a Shock server."
+            )
+        return answer
+
+    def convert(self, data: Any, shape: type[_Shape]) -> _Shape:
+        """Return what the server answered as a value. Raises ShockError if Shock does not answer so."""
+        try:
+            return msgspec.convert(data, shape)
+        except msgspec.ValidationError as error:
+            raise ShockError(f"{self.name} answers with something else than Shock does: {error}") from error
+
+    def _no_json(self, response: requests.Response, request: str) -> ShockError | TemporaryError:
+        # Where a connection ends within the headers, Python takes the answer for one that has no more of them.
+        cut_off = not {"Content-Length", "Transfer-Encoding"} & set(map(str.title, response.headers))
+        if cut_off and response.content[:1] in (b"", b"{"):
+            return TemporaryError(f"The answer of Shock at {self.name} to {request} broke off.")
+        return ShockError(f"{self.name} answers {request} with something else than Shock does")
+
+    def _unreachable(self, error: Exception) -> TemporaryError:
+        return TemporaryError(
+            f"Shock at {self.name} cannot be reached: {root_cause(error)}. `skyport-wf doctor` checks it."
+        )
+
+    def _tls_failure(self, error: requests.exceptions.SSLError) -> ShockError | TemporaryError:
+        cause: BaseException = error
+        while cause.__context__ is not None:
+            cause = cause.__context__
+        if isinstance(cause, _BROKEN_TLS) or not isinstance(cause, ssl.SSLError):
+            return self._unreachable(error)
+        reason = _TLS_REASONS.get(cause.reason) or getattr(cause, "verify_message", "").rstrip(".") or str(cause)
+        return ShockError(
+            f"Shock at {self.name} cannot be trusted: {reason}. If it has a certificate of a private authority, name "
+            "the authority's file in `shock.ca_bundle` of the image list, or in REQUESTS_CA_BUNDLE."
+        )
+
+
+def _said(response: requests.Response) -> str:
+    try:
+        return "; ".join(map(str, response.json()["error"]))
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}"

@@ -1,0 +1,219 @@
+"""Archives in parts: killed and begun again, only what is missing is sent; what cannot become right is given up."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.attributes import UPLOAD_TYPE
+from skyport_wf.record_files import read_record
+from skyport_wf.records import SaveRecord
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.shock.node import Node
+from skyport_wf.spec import ShockSettings
+from skyport_wf.steps.parts import plan_parts
+from skyport_wf.steps.parts_upload import PartsUpload
+from skyport_wf.steps.unfinished import ProgressFile
+from skyport_wf.steps.upload import upload
+from tests.integration.fault_proxy import Fault, FaultProxy
+from tests.integration.lab import MIB, Lab, ServedShock, incompressible_layer, served, the_published_node
+
+PART = MIB
+SETTINGS = "parts_above: 2, part_size: 1, connections: 4"
+UPLOAD = ["upload", "save.json", "--record", "upload.json"]
+
+
+@pytest.mark.parametrize("size", [1, MIB, 4 * MIB, 4 * MIB + 1, 9 * MIB - 1, 5000 * MIB, 5001 * MIB])
+def test_parts_cover_the_archive(size: int) -> None:
+    parts = plan_parts(size, ShockSettings(part_size=4))
+    assert [part.number for part in parts] == list(range(1, len(parts) + 1))
+    assert [part.start for part in parts] == [sum(part.size for part in parts[:number]) for number in range(len(parts))]
+    assert sum(part.size for part in parts) == size
+    assert len(parts) <= 1000
+    assert min(part.size for part in parts) > 0
+
+
+def owner(server: ServedShock, lab: Lab) -> ShockClient:
+    return ShockClient(server.url, token=lab.variables["KB_AUTH_TOKEN"])
+
+
+def uploads(server: ServedShock, lab: Lab) -> list[Node]:
+    return owner(server, lab).query({"type": UPLOAD_TYPE})
+
+
+def kill_at(lab: Lab, proxy: FaultProxy, faults: list[int]) -> None:
+    """Run the upload, and kill it just before the proxy passes on a byte."""
+    processes: list[subprocess.Popen[str]] = []
+    proxy.plan(*(Fault("call", at, lambda: os.kill(processes[0].pid, signal.SIGKILL)) for at in faults))
+    processes.append(lab.start(*UPLOAD, SHOCK_URL=proxy.url))
+    processes[0].communicate()
+    assert processes[0].returncode == -signal.SIGKILL
+
+
+def test_killed_again_and_again_it_sends_only_what_is_missing(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        image = lab.write(incompressible_layer(40 * MIB), settings=SETTINGS)
+        digests = lab.save(server.url)
+        for at in (3 * MIB, 7 * MIB + 1, 5 * MIB - 1, 500, 12 * MIB):
+            kill_at(lab, proxy, [at])
+            (node,) = uploads(server, lab)
+            assert node.expires
+            assert not owner(server, lab).read_access(node.id).public.read
+        done = lab.upload(proxy.url)
+        assert done.code == 0, done.log
+        assert f"to node {node.id} in 4" in done.log
+        # Each of the five deaths costs at most the parts that were under way.
+        assert proxy.sent < digests["size"] + 5 * 4 * PART + 100_000
+        assert [one.id for one in uploads(server, lab)] == [node.id]
+        assert lab.register(proxy.url).code == 0
+        assert the_published_node(server.url, image, digests).id == node.id
+        assert sorted(path.name for path in lab.folder.glob("upload.json*")) == ["upload.json"]
+
+
+def test_killed_after_the_last_part_nothing_is_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        lab.write(incompressible_layer(5 * MIB), settings=SETTINGS)
+        lab.save(server.url)
+        save = read_record(lab.folder / "save.json", SaveRecord)
+        assert save.saved
+        monkeypatch.setenv("SHOCK_URL", proxy.url)
+        # What the command has done when it is killed before it writes its record.
+        parts = PartsUpload(
+            owner(server, lab), save.build, lab.folder / "image.tar.gz", save.saved.digests,
+            progress_file=ProgressFile(lab.folder / "upload.json.progress"),
+        )  # fmt: skip
+        node = parts.finish(parts.begin(file_name="x", expiration="2D"), lambda size: None)
+        sent = proxy.sent
+        assert lab.upload(proxy.url).code == 0
+        assert proxy.sent - sent < 20_000
+        assert [one.id for one in uploads(server, lab)] == [node.id]
+
+
+def test_progress_of_another_archive_is_not_gone_on_with(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        lab.write(incompressible_layer(10 * MIB, seed=1), settings=SETTINGS)
+        lab.save(server.url)
+        kill_at(lab, proxy, [5 * MIB])
+        image = lab.write(incompressible_layer(10 * MIB, seed=2), settings=SETTINGS)
+        digests = lab.save(server.url)
+        done = lab.upload(proxy.url)
+        assert done.code == 0, done.log
+        assert re.search(r"in \d+ parts, it has 0", done.log)
+        assert lab.register(proxy.url).code == 0
+        the_published_node(server.url, image, digests)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"record": "something else"}', b"\xff\x00"])
+def test_a_damaged_progress_file_is_no_trouble(tmp_path: Path, content: bytes) -> None:
+    with served(tmp_path) as (server, lab):
+        lab.write(incompressible_layer(3 * MIB), settings=SETTINGS)
+        lab.save(server.url)
+        (lab.folder / "upload.json.progress").write_bytes(content)
+        assert lab.upload(server.url).code == 0
+
+
+def test_an_upload_that_vanished_begins_anew(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        lab.write(incompressible_layer(10 * MIB), settings=SETTINGS)
+        lab.save(server.url)
+        kill_at(lab, proxy, [5 * MIB])
+        (node,) = uploads(server, lab)
+        owner(server, lab).delete(node.id)
+        assert lab.upload(proxy.url).code == 0
+        assert [one.id for one in uploads(server, lab)] != [node.id]
+
+
+def test_a_node_that_was_registered_since_is_not_touched(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        lab.write(incompressible_layer(10 * MIB), settings=SETTINGS)
+        lab.save(server.url)
+        kill_at(lab, proxy, [5 * MIB])
+        kept = (lab.folder / "upload.json.progress").read_bytes()
+        assert lab.upload(proxy.url).code == 0
+        assert lab.register(proxy.url).code == 0
+        (lab.folder / "upload.json.progress").write_bytes(kept)
+        (published,) = ShockClient(server.url).query({"type": "dockerimage"})
+        assert lab.run("retire", "lab/tool:1.0", SHOCK_URL=proxy.url).code == 0
+        assert lab.upload(proxy.url).code == 0
+        (again,) = uploads(server, lab)
+        assert again.id != published.id
+
+
+def test_a_part_that_arrives_damaged(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url, [Fault("flip", 3 * MIB)]) as proxy:
+        image = lab.write(incompressible_layer(8 * MIB), settings=SETTINGS)
+        digests = lab.save(server.url)
+        done = lab.upload(proxy.url)
+        assert done.code == 75
+        assert "arrived damaged" in done.log
+        assert "Run the command again" in done.log
+        assert uploads(server, lab) == []
+        assert lab.upload(proxy.url).code == 0
+        assert lab.register(proxy.url).code == 0
+        the_published_node(server.url, image, digests)
+
+
+def test_parts_that_the_server_cannot_join(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab):
+        lab.write(incompressible_layer(8 * MIB), settings=SETTINGS)
+        lab.save(server.url)
+
+        def lose_a_part() -> None:
+            stored = max((tmp_path / "store").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
+            stored.unlink()
+
+        with FaultProxy(server.url, [Fault("call", 7 * MIB, lose_a_part)]) as proxy:
+            done = lab.upload(proxy.url)
+        assert done.code == 75
+        assert "could not join the parts" in done.log
+        assert uploads(server, lab) == []
+        assert lab.upload(server.url).code == 0
+
+
+def test_an_archive_that_shrinks_or_goes_meanwhile(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab):
+        lab.write(incompressible_layer(8 * MIB), settings=SETTINGS)
+        lab.save(server.url)
+        archive = lab.folder / "image.tar.gz"
+        with FaultProxy(server.url, [Fault("call", 2 * MIB, lambda: os.truncate(archive, 6 * MIB))]) as proxy:
+            done = lab.upload(proxy.url)
+        assert done.code == 1
+        assert "became shorter" in done.log
+
+
+def test_progress_is_told_once_for_each_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(tmp_path) as (server, lab):
+        lab.write(incompressible_layer(8 * MIB), settings=SETTINGS)
+        digests = lab.save(server.url)
+        monkeypatch.setenv("KB_AUTH_TOKEN", lab.variables["KB_AUTH_TOKEN"])
+        told: list[int] = []
+        with FaultProxy(server.url, [Fault("reset", 3 * MIB), Fault("drop", 5 * MIB)]) as proxy:
+            monkeypatch.setenv("SHOCK_URL", proxy.url)
+            upload(read_record(lab.folder / "save.json", SaveRecord), lab.folder / "image.tar.gz", progress=told.append)
+        assert sum(told) == digests["size"]
+        assert len(told) == 9
+
+
+def test_interrupted_it_does_not_wait_for_a_server_that_is_silent(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        image = lab.write(incompressible_layer(20 * MIB), settings=SETTINGS)
+        digests = lab.save(server.url)
+        processes: list[subprocess.Popen[str]] = []
+
+        def interrupt() -> None:
+            processes[0].send_signal(signal.SIGINT)
+            processes[0].wait(30)
+
+        proxy.plan(*(Fault("call", (7 + number) * MIB, interrupt) for number in range(4)))
+        processes.append(lab.start(*UPLOAD, SHOCK_URL=proxy.url))
+        _, log = processes[0].communicate(timeout=30)
+        assert processes[0].returncode == 130, log
+        assert "Traceback" not in log
+        proxy.plan()
+        assert lab.upload(proxy.url).code == 0
+        assert proxy.sent < digests["size"] + 4 * PART + 100_000
+        assert lab.register(proxy.url).code == 0
+        the_published_node(server.url, image, digests)
