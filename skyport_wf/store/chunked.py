@@ -1,23 +1,18 @@
 """The body of a request that is sent in chunks (RFC 9112, section 7.1), read in pieces of any size."""
 
-from typing import Protocol
-
 from werkzeug.exceptions import ClientDisconnected
+
+from skyport_wf.store.bodies import Incoming
 
 _LONGEST_LINE = 4096
 _MOST_TRAILERS = 32
 
 
-class _Connection(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-    def readline(self, size: int, /) -> bytes: ...
-
-
 class ChunkedBody:
     """Takes the chunks apart; never keeps one in memory as a whole."""
 
-    def __init__(self, connection: _Connection) -> None:
-        self._connection = connection
+    def __init__(self, incoming: Incoming) -> None:
+        self._incoming = incoming
         self._left = 0
         self._first = True
         self._ended = False
@@ -46,7 +41,7 @@ class ChunkedBody:
     def _read(self, size: int) -> bytes:
         if self._ended or not size:
             return b""
-        data = self._connection.read(min(size, self._left))
+        data = self._incoming.read(min(size, self._left))
         if not data:
             raise ClientDisconnected
         self._left -= len(data)
@@ -56,7 +51,7 @@ class ChunkedBody:
         if not self._first:
             self._expect_end_of_line()
         self._first = False
-        line = self._connection.readline(_LONGEST_LINE)
+        line = self._incoming.readline(_LONGEST_LINE)
         digits = line.partition(b";")[0].strip()
         # int() would also take signs, underscores and `0x`.
         if not line.endswith(b"\n") or not digits or digits.strip(b"0123456789abcdefABCDEF"):
@@ -69,7 +64,7 @@ class ChunkedBody:
         """Read the trailers, which nobody wants, up to the empty line."""
         self._ended = True
         for _ in range(_MOST_TRAILERS):
-            line = self._connection.readline(_LONGEST_LINE)
+            line = self._incoming.readline(_LONGEST_LINE)
             if line in (b"\r\n", b"\n"):
                 return
             if not line.endswith(b"\n"):
@@ -77,5 +72,5 @@ class ChunkedBody:
         raise ClientDisconnected
 
     def _expect_end_of_line(self) -> None:
-        if self._connection.readline(2) not in (b"\r\n", b"\n"):
+        if self._incoming.readline(2) not in (b"\r\n", b"\n"):
             raise ClientDisconnected

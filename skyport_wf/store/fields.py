@@ -83,7 +83,7 @@ def _attributes(document: bytes) -> msgspec.Raw:
         for leaf in leaves(value):
             leaf.path.encode()
             (leaf.text or "").encode()
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, OverflowError) as error:
         raise InvalidRequestError(f"attributes are not valid JSON: {error}") from error
     except RecursionError:
         raise InvalidRequestError("attributes are nested too deeply") from None

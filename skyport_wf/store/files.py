@@ -2,13 +2,14 @@
 
     DATA/staging/UUID    being written, locked by the process that writes it
     DATA/files/ab/UUID   complete; named by the first two digits of its UUID
+    DATA/doubtful/UUID   an empty file: the database is just being told that the file came, or goes
 
 A file is locked (flock) from its first byte until the database knows it. The lock ends with the process that
-holds it, so an unlocked file that the database does not know is what a crash left behind: see garbage.py.
+holds it, so an unlocked file that the database does not know is what a crash left behind. A file in its place
+is in doubt before the database hears of it, so that the next start has only these to look at: see garbage.py.
 """
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,7 +18,11 @@ from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
+from skyport_wf.store.hashing import BackgroundMD5
 from skyport_wf.store.values import Content, is_uuid
+
+_WRITE_BACK = 8 * 1024 * 1024
+"""How much is gathered before the disk is told to begin."""
 
 
 class FileStore:
@@ -26,10 +31,11 @@ class FileStore:
     def __init__(self, folder: Path) -> None:
         self.staging = folder / "staging"
         self.files = folder / "files"
+        self.doubtful = folder / "doubtful"
 
     def prepare(self) -> None:
         """Make the folders."""
-        for folder in (self.staging, self.files):
+        for folder in (self.staging, self.files, self.doubtful):
             folder.mkdir(parents=True, exist_ok=True)
 
     def stage(self, name: str = "") -> "Staging":
@@ -54,10 +60,19 @@ class FileStore:
     def remove(self, identity: str) -> None:
         """Remove a file that no node has any more; a download that has begun still ends."""
         self.path(identity).unlink(missing_ok=True)
+        self.settle(identity)
+
+    def doubt(self, identity: str) -> None:
+        """Note that the database is about to hear that the file came, or that it goes."""
+        (self.doubtful / identity).touch()
+
+    def settle(self, identity: str) -> None:
+        """Take the note away: what the database says of the file is so."""
+        (self.doubtful / identity).unlink(missing_ok=True)
 
     def __iter__(self) -> Iterator[Path]:
-        """Go through every file there is, staging included."""
-        for folder in (self.staging, *sorted(self.files.iterdir())):
+        """Go through every file there is, staging and notes included."""
+        for folder in (self.staging, self.doubtful, *sorted(self.files.iterdir())):
             yield from sorted(folder.iterdir())
 
 
@@ -68,8 +83,9 @@ class Staging:
         self._store = store
         self._path = path
         self._id = identity
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = BackgroundMD5()
         self._committed = False
+        self._on_its_way = 0
         self.size = 0
         self._file = _create_locked(path, wait=path.name == identity)
 
@@ -77,7 +93,13 @@ class Staging:
         """Append `data`."""
         self._md5.update(data)
         self.size += len(data)
-        return self._file.write(data)
+        written = self._file.write(data)
+        if self.size - self._on_its_way >= _WRITE_BACK:
+            # Linux begins to write what it is told not to keep (what is still to be written, it keeps): else
+            # all of it would wait for the fsync at the end.
+            os.posix_fadvise(self._file.fileno(), self._on_its_way, _WRITE_BACK, os.POSIX_FADV_DONTNEED)
+            self._on_its_way += _WRITE_BACK
+        return written
 
     def keep(self) -> Content:
         """Bring the file to its place, on disk for sure, and return what it is; it can still be discarded."""
@@ -87,21 +109,28 @@ class Staging:
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
             _sync_folder(target.parent.parent)
+        self._store.doubt(self._id)
         self._path.rename(target)
         self._path = target
         _sync_folder(target.parent)
         return Content(self._id, self.size, self._md5.hexdigest())
 
     def commit(self) -> None:
-        """Say that the database knows the file: from now on it stays."""
+        """Say that the database is being told of the file: from now on it stays."""
         self._committed = True
 
-    def close(self) -> None:
-        """Let go of the file, and remove it unless it was committed."""
+    def close(self, *, in_doubt: bool = False) -> None:
+        """Let go of the file, and remove it unless it was committed.
+
+        in_doubt: the database may not have been told: the next start is to ask it.
+        """
         if self._file.closed:
             return
+        self._md5.end()
         if not self._committed:
             self._path.unlink(missing_ok=True)
+        if not (self._committed and in_doubt):
+            self._store.settle(self._id)
         # On a full disk closing fails once more, for bytes that nobody wants: what stays was flushed by keep().
         with suppress(OSError):
             self._file.close()
@@ -112,7 +141,7 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(in_doubt=error is not None)
 
 
 def lock_unused(path: Path) -> BinaryIO | None:
@@ -124,6 +153,10 @@ def lock_unused(path: Path) -> BinaryIO | None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        file.close()
+        return None
+    if not _is_same_file(path, file):
+        # Whoever was writing it has finished meanwhile: it is in its place, or gone.
         file.close()
         return None
     return file

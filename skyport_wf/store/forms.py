@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Protocol
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
+from skyport_wf.store.boundaries import Readable, is_content, pieces_between
 from skyport_wf.store.changes import Change, Upload
 from skyport_wf.store.fields import change_of_form
 from skyport_wf.store.files import FileStore
@@ -22,7 +22,7 @@ _MOST_PARTS = 200
 """Fields and files of one form."""
 _LARGEST_HEADERS = 256 * 1024
 """Headers of one part of a form, and whatever follows its end."""
-_PIECE = 64 * 1024
+_PIECE = 256 * 1024
 
 _KNOWN = frozenset(
     (
@@ -38,14 +38,6 @@ _UNSUPPORTED = frozenset(
     )
 )
 """Fields that Shock knows and this store has no use for: refused, as ignoring them would be a lie."""
-
-
-class Readable(Protocol):
-    """The body of a request."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return the next bytes, at most `size`; none at the end."""
-        ...
 
 
 class _Form:
@@ -150,13 +142,15 @@ def _parse(body: Readable, boundary: str, files: FileStore, opened: ExitStack) -
 
 def _read(body: Readable, boundary: str, form: _Form) -> None:
     """Pass the bytes of each part to its sink."""
-    decoder = MultipartDecoder(
-        boundary.encode("ascii"), max_form_memory_size=_LARGEST_HEADERS + _PIECE, max_parts=_MOST_PARTS
-    )
+    marker = b"--" + boundary.encode("ascii")
+    decoder = MultipartDecoder(marker[2:], max_form_memory_size=_LARGEST_HEADERS + _PIECE, max_parts=_MOST_PARTS)
     sink: Sink | None = None
-    data = b"first"
-    while data:
-        data = body.read(_PIECE)
+    within = False
+    for data in pieces_between(body, decoder, marker, _PIECE):
+        if within and sink and not decoder.buffer and is_content(data, marker):
+            # What the decoder would say too, after copying it four times.
+            sink.write(data)
+            continue
         decoder.receive_data(data or None)
         for event in _events(decoder):
             if isinstance(event, Field | File):
@@ -165,7 +159,8 @@ def _read(body: Readable, boundary: str, form: _Form) -> None:
                 sink = form.sink(event)
             elif isinstance(event, Data) and sink:
                 sink.write(event.data)
-                if not event.more_data:
+                within = event.more_data
+                if not within:
                     sink.finish()
 
 

@@ -1,5 +1,7 @@
 """What crashes leave behind on disk: files that were being written, and files that no node has."""
 
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -8,6 +10,8 @@ from skyport_wf.store.files import lock_unused
 from skyport_wf.store.nodes import NodeStore
 from skyport_wf.store.rows import is_referenced
 from skyport_wf.store.values import is_uuid
+
+_log = logging.getLogger("skyport_wf.store")
 
 
 class Orphan(msgspec.Struct, frozen=True):
@@ -22,12 +26,46 @@ class Orphan(msgspec.Struct, frozen=True):
 def collect_garbage(store: NodeStore, *, remove: bool) -> tuple[Orphan, ...]:
     """Return the files that nobody needs, and remove them if asked to; nodes are never touched.
 
-    Safe while others use the store: a file that someone is writing is locked by them.
+    Looks at every file there is. Safe while others use the store: a file that someone is writing is locked.
     """
-    return tuple(orphan for path in store.files if (orphan := _examine(store, path, remove)))
+    orphans = _examine(store, (path for path in store.files if path.parent != store.files.doubtful), remove)
+    if remove:
+        _settle(store)
+    return orphans
 
 
-def _examine(store: NodeStore, path: Path, remove: bool) -> Orphan | None:
+def tidy(store: NodeStore) -> None:
+    """Remove what a crash left: quickly, as it is known where that can be."""
+    for orphan in _examine(store, store.files.staging.iterdir(), True):
+        _log.info("removed %s (%d bytes), which a crash left behind", orphan.path, orphan.size)
+    _settle(store)
+
+
+def _settle(store: NodeStore) -> None:
+    """Ask the database about each file in doubt, and remove those that no node has."""
+    for note in store.files.doubtful.iterdir():
+        # In this order, as the file goes from the one place to the other.
+        if (store.files.staging / note.name).exists() or not is_uuid(note.name):
+            continue
+        path = store.files.path(note.name)
+        file = lock_unused(path)
+        if file is None:
+            if not path.exists():
+                note.unlink(missing_ok=True)
+            continue
+        # The database's answer holds only while nobody writes: the file may just be about to go.
+        with file, store.database.write() as connection:
+            if not is_referenced(connection, note.name):
+                path.unlink(missing_ok=True)
+                _log.info("removed %s, which a crash left behind", path)
+            note.unlink(missing_ok=True)
+
+
+def _examine(store: NodeStore, paths: Iterable[Path], remove: bool) -> tuple[Orphan, ...]:
+    return tuple(orphan for path in paths if (orphan := _orphan(store, path, remove)))
+
+
+def _orphan(store: NodeStore, path: Path, remove: bool) -> Orphan | None:
     """Return the file if nobody needs it.
 
     First the lock, then the question: whoever was writing has told the database before unlocking.
@@ -40,7 +78,7 @@ def _examine(store: NodeStore, path: Path, remove: bool) -> Orphan | None:
             return None
         orphan = Orphan(path, path.stat().st_size)
         if remove:
-            path.unlink()
+            path.unlink(missing_ok=True)
         return orphan
 
 

@@ -5,18 +5,24 @@ import time
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
 
 from skyport_wf.store.app import ShockApp
+from skyport_wf.store.bodies import Incoming, SizedBody
 from skyport_wf.store.chunked import ChunkedBody
+from skyport_wf.store.headers import StrictHeaderReader
 from skyport_wf.store.responses import FileRange
+from skyport_wf.store.workers import Deadlines, GrowingThreadPool
 
-_THREADS = 128
-"""Each request has one while it lasts, also one whose client is slow; idle ones cost a few kilobytes."""
 _HEADER_SECONDS = 10
+"""How long a client may pause before and within the headers of a request."""
+_SLOWEST_SECONDS = 30
+"""How long headers may take as a whole, or a refused body: some clients send a byte now and then."""
 _BODY_SECONDS = 600
 """How long a client may pause within a body: an engine that packs a large image sends nothing meanwhile."""
+_BACKLOG = 128
+"""Connections that the kernel accepts before we do."""
 _LARGEST_HEADERS = 64 * 1024
 _LARGEST_UNREAD = 64 * 1024 * 1024
 """How much of a refused body is read so that the client gets to read why; beyond it, it is cut off."""
@@ -25,15 +31,12 @@ _PIECE = 64 * 1024
 _log = logging.getLogger("skyport_wf.store")
 
 
-class _HeaderReader(HeaderReader):
-    def _allow_header(self, key_name: bytes) -> bool:
-        # `Content_Length` would become the same variable as `Content-Length`. cheroot has a class for this,
-        # which takes names for str, and so fails.
-        return b"_" not in key_name
-
-
 class _Request(HTTPRequest):
-    header_reader = _HeaderReader()
+    header_reader = StrictHeaderReader()
+
+    def parse_request(self) -> None:
+        with self.server.deadlines.set(self.conn.socket, _SLOWEST_SECONDS):
+            super().parse_request()
 
 
 class _Connection(HTTPConnection):
@@ -46,15 +49,15 @@ class _Gateway(wsgi.Gateway_10):
     # cheroot's types say that it returns None.
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        incoming = Incoming(self.req.conn.rfile, self.req.conn.socket)
         if self.req.chunked_read:
             # cheroot keeps each chunk in memory as a whole, however large the client makes it.
-            self.req.rfile = ChunkedBody(self.req.conn.rfile)
-            environ["wsgi.input"] = self.req.rfile
+            self.req.rfile = ChunkedBody(incoming)
             environ.pop("CONTENT_LENGTH", None)
         else:
-            # cheroot sets this to False; for Werkzeug it is enough that it is set, and then it would take a
-            # body that was cut off for a whole one.
-            del environ["wsgi.input_terminated"]
+            self.req.rfile = SizedBody(incoming, self.req.rfile.remaining)
+        environ["wsgi.input"] = self.req.rfile
+        environ["wsgi.input_terminated"] = True
         environ.pop("REMOTE_USER", None)
         return environ
 
@@ -102,8 +105,9 @@ class _Gateway(wsgi.Gateway_10):
         """
         socket = self.req.conn.socket
         socket.settimeout(_HEADER_SECONDS)
-        if not self._is_read_to_end():
-            self.req.close_connection = True
+        with self.req.server.deadlines.set(socket, _SLOWEST_SECONDS):
+            if not self._is_read_to_end():
+                self.req.close_connection = True
         socket.settimeout(_BODY_SECONDS)
 
     def _is_read_to_end(self) -> bool:
@@ -115,7 +119,7 @@ class _Gateway(wsgi.Gateway_10):
                     return False
         except (OSError, ValueError, HTTPException):
             return False
-        return self.req.chunked_read or not self.req.rfile.remaining
+        return True
 
 
 class CherootServer(wsgi.Server):
@@ -131,12 +135,20 @@ class CherootServer(wsgi.Server):
         super().__init__(
             (host, port),
             app,
-            numthreads=_THREADS,
             server_name="skyport-wf",
-            request_queue_size=128,
+            request_queue_size=_BACKLOG,
             timeout=_HEADER_SECONDS,
         )
         self.gateway = _Gateway
+        self.requests = GrowingThreadPool(self)
+        self.deadlines = Deadlines()
+
+    def process_conn(self, conn: HTTPConnection) -> None:
+        """Have a request answered; a new connection first waits, without a thread, until something comes."""
+        if conn.last_used is None:
+            self._connections.put(conn)  # type: ignore[attr-defined]
+        else:
+            super().process_conn(conn)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Log as everything else here does, instead of writing to stderr."""

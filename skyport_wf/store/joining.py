@@ -127,7 +127,10 @@ def _complete(nodes: NodeStore, identity: str, content: Content) -> bool:
             before, content=content, content_since=now, last_modified=now, lock=None, file_name=file_name
         )
         update_node(connection, serial, before, node)
-    nodes.remove_files([part.content.id for part in node.parts.present] if node.parts else [])
+        unused = [part.content.id for part in node.parts.present] if node.parts else []
+        for part in unused:
+            nodes.files.doubt(part)
+    nodes.remove_files(unused)
     return True
 
 

@@ -23,7 +23,8 @@ from skyport_wf.store.rows import add_part, delete_nodes, find_node, insert_node
 from skyport_wf.store.search import Page, search
 from skyport_wf.store.values import Acl, Content, Lock, Node, Part, User, is_uuid, timestamp
 
-_BATCH = 500
+_BATCH = 20
+"""Nodes that are deleted in one go: others wait meanwhile, and each may have thousands of attributes."""
 
 _log = logging.getLogger("skyport_wf.store")
 
@@ -111,7 +112,7 @@ class NodeStore:
         with self.database.write() as connection:
             serial, node = self._find(connection, identity)
             require(node.acl, user, "delete")
-            unused = delete_nodes(connection, [serial])
+            unused = self._delete(connection, [serial])
         self.remove_files(unused)
 
     def reap(self) -> int:
@@ -119,7 +120,7 @@ class NodeStore:
         reaped = 0
         while serials := self._expired():
             with self.database.write() as connection:
-                unused = delete_nodes(connection, serials)
+                unused = self._delete(connection, serials)
             self.remove_files(unused)
             reaped += len(serials)
         return reaped
@@ -147,13 +148,20 @@ class NodeStore:
             attributes=source.attributes if change.copy_attributes else node.attributes,
         )
 
+    def _delete(self, connection: sqlite3.Connection, serials: list[int]) -> list[str]:
+        """Delete nodes, and return the files to remove once that is on disk."""
+        unused = delete_nodes(connection, serials)
+        for content in unused:
+            self.files.doubt(content)
+        return unused
+
     def _expired(self) -> list[int]:
         asked = "SELECT serial FROM node WHERE expiration <> '' AND expiration <= ? LIMIT ?"
         with self.database.read() as connection:
             return [row["serial"] for row in connection.execute(asked, (timestamp(), _BATCH))]
 
     def remove_files(self, contents: list[str]) -> None:
-        """Remove files that no node has any more; what fails is left to garbage collection."""
+        """Remove files that no node has any more; what fails is left to the next start."""
         for content in contents:
             try:
                 self.files.remove(content)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.store.garbage import tidy
 from skyport_wf.store.joining import Joiner
 from skyport_wf.store.nodes import NodeStore
 
@@ -21,7 +22,8 @@ class Store(NodeStore):
         self.joiner = Joiner(self)
 
     def maintain(self) -> None:
-        """Delete what has expired, and join what others left unjoined."""
+        """Remove what a crash left, delete what has expired, and join what others left unjoined."""
+        tidy(self)
         self.reap()
         self.joiner.resume()
 
@@ -39,9 +41,10 @@ class Store(NodeStore):
         self.close()
 
 
-def open_store(data: Path) -> Store:
+def open_store(data: Path, *, maintain: bool = True) -> Store:
     """Return the store whose data is in the folder, made if it is not there.
 
+    maintain: whether to look after it first, as every start should unless it is to see what a crash left.
     Raises SkyportError if the folder cannot be used.
     """
     store = Store(data.absolute())
@@ -59,7 +62,8 @@ def open_store(data: Path) -> Store:
             f"{store.database.path} cannot be used as the embedded Shock's database: {error}. "
             f"Move it away, or choose another folder with {DATA_VARIABLE}."
         ) from error
-    store.maintain()
+    if maintain:
+        store.maintain()
     return store
 
 

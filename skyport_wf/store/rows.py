@@ -41,10 +41,15 @@ _UPDATE = f"UPDATE node SET {', '.join(f'{name} = ?' for name in _SET)} WHERE se
 def find_node(connection: sqlite3.Connection, identity: str, now: str) -> tuple[int, Node] | None:
     """Return a node and its serial number, or None if there is none or it has expired."""
     row = connection.execute(_FIND, (identity, now)).fetchone()
-    return (row["serial"], node_of_row(connection, row)) if row else None
+    return (row["serial"], _node_of_row(connection, row)) if row else None
 
 
-def node_of_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Node:
+def node_of_serial(connection: sqlite3.Connection, serial: int) -> Node:
+    """Return the node of a serial number that is known to be there."""
+    return _node_of_row(connection, connection.execute("SELECT * FROM node WHERE serial = ?", (serial,)).fetchone())
+
+
+def _node_of_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Node:
     """Return the node that the row and those that belong to it hold."""
     return Node(
         id=row["id"],

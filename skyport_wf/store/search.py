@@ -7,27 +7,29 @@ import sqlite3
 import msgspec
 
 from skyport_wf.store.query import AclCondition, Condition, Query, is_user_id
-from skyport_wf.store.rows import node_of_row
+from skyport_wf.store.rows import node_of_serial
 from skyport_wf.store.values import PUBLIC, Node, User
 
 _ENOUGH = 500
 """A condition that this many nodes fulfil is not worth counting further when looking for a rare one."""
 
-_INDEXED_TEXT = "substr(text, 1, 100) = substr(?, 1, 100)"
-"""The start of a text is what the index attribute_text holds; a Dockerfile may be an attribute."""
+_SHORT = 100
+"""Up to this length the index holds a text as a whole (see schema.py)."""
+
+_MD5 = "file.checksum.md5"
 
 _COLUMNS = {
-    "id": "n.id",
-    "type": "n.type",
-    "priority": "n.priority",
-    "created_on": "n.created_on",
-    "last_modified": "n.last_modified",
-    "expiration": "n.expiration",
-    "file.name": "n.file_name",
-    "file.format": "n.file_format",
-    "file.size": "n.size",
-    "file.created_on": "n.content_since",
-    "file.checksum.md5": "n.md5",
+    "id": "id",
+    "type": "type",
+    "priority": "priority",
+    "created_on": "created_on",
+    "last_modified": "last_modified",
+    "expiration": "expiration",
+    "file.name": "file_name",
+    "file.format": "file_format",
+    "file.size": "size",
+    "file.created_on": "content_since",
+    "file.checksum.md5": "md5",
 }
 """Keys of the node's document outside its attributes that can be asked for."""
 
@@ -42,7 +44,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class _Sql(msgspec.Struct):
-    """A statement in the making."""
+    """A statement in the making: which nodes there are, as numbers in the column n.serial."""
 
     source: str = "node n"
     values: list[object] = []
@@ -52,19 +54,26 @@ class _Sql(msgspec.Struct):
         self.terms.append(term)
         self.values.extend(values)
 
+    @property
+    def found(self) -> str:
+        return f"SELECT DISTINCT n.serial FROM {self.source} WHERE {' AND '.join(self.terms)}"
+
 
 def search(connection: sqlite3.Connection, query: Query, user: User, now: str) -> Page:
     """Return the page of nodes that the query finds among those that the user may read."""
     sql = _Sql()
+    conditions = list(query.conditions)
     if rarest := _rarest(connection, query.conditions):
-        # CROSS JOIN: SQLite then starts from the few nodes that the index names, in the order written.
-        few = f"SELECT DISTINCT node FROM attribute WHERE {_lookup(rarest)}"
-        sql.source = f"({few}) f CROSS JOIN node n ON n.serial = f.node"
-        sql.values.extend(_lookup_values(rarest))
-    sql.add("(n.expiration = '' OR n.expiration > ?)", now)
+        lookup, values, exact = _lookup(rarest)
+        sql.source = f"({lookup}) n"
+        sql.values.extend(values)
+        if exact:
+            conditions.remove(rarest)
+    # The few that have expired and still wait to be deleted: an index has them.
+    sql.add("n.serial NOT IN (SELECT serial FROM node WHERE expiration <> '' AND expiration <= ?)", now)
     if not user.admin:
-        sql.add(_may_read(), user.id, user.id, PUBLIC)
-    for condition in query.conditions:
+        sql.add(_MAY_READ, user.id, PUBLIC, user.id)
+    for condition in conditions:
         _add_condition(sql, condition)
     for acl_condition in query.acl_conditions:
         _add_acl_condition(sql, acl_condition)
@@ -72,34 +81,49 @@ def search(connection: sqlite3.Connection, query: Query, user: User, now: str) -
 
 
 def _page(connection: sqlite3.Connection, sql: _Sql, query: Query) -> Page:
-    found = f"FROM {sql.source} WHERE {' AND '.join(sql.terms)}"
-    total = connection.execute(f"SELECT count(*) {found}", sql.values).fetchone()[0]
-    order, order_values = _order(query)
-    asked = f"SELECT n.* {found} ORDER BY {order} LIMIT ? OFFSET ?"
-    rows = connection.execute(asked, [*sql.values, *order_values, query.limit, query.offset]).fetchall()
-    return Page(tuple(node_of_row(connection, row) for row in rows), total)
+    total = connection.execute(f"SELECT count(*) FROM ({sql.found})", sql.values).fetchone()[0]
+    direction = "ASC" if query.ascending else "DESC"
+    if query.order is None:
+        # In the order of an index: it ends as soon as the page is full.
+        asked, values = f"{sql.found} ORDER BY n.serial {direction}", sql.values
+    else:
+        columns, order_values = _order(query.order, direction)
+        asked = f"SELECT n.serial FROM node n WHERE n.serial IN ({sql.found}) ORDER BY {columns}"
+        values = [*sql.values, *order_values]
+    rows = connection.execute(f"{asked} LIMIT ? OFFSET ?", [*values, query.limit, query.offset]).fetchall()
+    return Page(tuple(node_of_serial(connection, row["serial"]) for row in rows), total)
 
 
 def _rarest(connection: sqlite3.Connection, conditions: tuple[Condition, ...]) -> Condition | None:
     """Return the condition to start from: the one that the fewest nodes fulfil, of those an index answers."""
-    usable = [c for c in conditions if c.equal_to is not None and not c.negated and c.key.startswith("attributes.")]
+    usable = [condition for condition in conditions if condition.equal_to is not None and _is_indexed(condition)]
     return min(usable, key=lambda condition: _count(connection, condition), default=None)
 
 
+def _is_indexed(condition: Condition) -> bool:
+    return not condition.negated and (condition.key.startswith("attributes.") or condition.key == _MD5)
+
+
 def _count(connection: sqlite3.Connection, condition: Condition) -> int:
-    asked = f"SELECT count(*) FROM (SELECT 1 FROM attribute WHERE {_lookup(condition)} LIMIT {_ENOUGH})"
-    count: int = connection.execute(asked, _lookup_values(condition)).fetchone()[0]
+    lookup, values, _ = _lookup(condition)
+    count: int = connection.execute(f"SELECT count(*) FROM ({lookup} LIMIT {_ENOUGH})", values).fetchone()[0]
     return count
 
 
-def _lookup(condition: Condition) -> str:
-    if isinstance(condition.equal_to, int):
-        return f"path = ? AND (({_INDEXED_TEXT} AND text IS NOT NULL) OR number = ?)"
-    return f"path = ? AND {_INDEXED_TEXT} AND text IS NOT NULL"
-
-
-def _lookup_values(condition: Condition) -> tuple[object, ...]:
-    return (condition.key.removeprefix("attributes."), *condition.values)
+def _lookup(condition: Condition) -> tuple[str, tuple[object, ...], bool]:
+    """Return how to look up the nodes with a value, and whether those are all right, or only candidates."""
+    text, *numbers = condition.values
+    if condition.key == _MD5:
+        return "SELECT serial FROM node WHERE md5 = ?", (text,), True
+    # SQLite, too, counts the length of a text up to the first NUL.
+    is_short = len(str(text).partition("\0")[0]) <= _SHORT
+    if is_short:
+        same = f"text = ? AND length(text) <= {_SHORT}"
+    else:
+        same = f"substr(text, 1, {_SHORT}) = substr(?, 1, {_SHORT}) AND length(text) > {_SHORT}"
+    path = condition.key.removeprefix("attributes.")
+    where = f"path = ? AND (({same}) OR number = ?)" if numbers else f"path = ? AND {same}"
+    return f"SELECT node AS serial FROM attribute WHERE {where}", (path, text, *numbers), is_short
 
 
 def _add_condition(sql: _Sql, condition: Condition) -> None:
@@ -114,29 +138,31 @@ def _source(key: str) -> tuple[str, tuple[object, ...]]:
         path = key.removeprefix("attributes.")
         return "(SELECT kind, number, text FROM attribute WHERE node = n.serial AND path = ?)", (path,)
     if key == "tags":
-        return "(SELECT 2 AS kind, NULL AS number, value AS text FROM json_each(n.tags))", ()
+        tags = (
+            "SELECT 2 AS kind, NULL AS number, value AS text FROM node m, json_each(m.tags) WHERE m.serial = n.serial"
+        )
+        return f"({tags})", ()
     column = _COLUMNS.get(key)
     if column is None:
         return "(SELECT 0 AS kind, NULL AS number, NULL AS text WHERE 0)", ()
-    number = column in ("n.priority", "n.size")
+    number = column in ("priority", "size")
     return (
         f"(SELECT {1 if number else 2} AS kind, {column if number else 'NULL'} AS number, "
-        f"{'NULL' if number else column} AS text WHERE {column} IS NOT NULL)"
+        f"{'NULL' if number else column} AS text FROM node WHERE serial = n.serial AND {column} IS NOT NULL)"
     ), ()
 
 
-def _may_read() -> str:
-    return (
-        "(n.owner = ? OR EXISTS (SELECT 1 FROM permission p "
-        "WHERE p.node = n.serial AND p.may = 'read' AND p.user IN (?, ?)))"
-    )
+_MAY_READ = (
+    "(EXISTS (SELECT 1 FROM permission p WHERE p.node = n.serial AND p.may = 'read' AND p.user IN (?, ?))"
+    " OR EXISTS (SELECT 1 FROM node o WHERE o.serial = n.serial AND o.owner = ?))"
+)
 
 
 def _add_acl_condition(sql: _Sql, condition: AclCondition) -> None:
     """Add that a user must be in the ACL; one that nobody knows by name is in none."""
     user = "?" if is_user_id(condition.user) else "(SELECT id FROM user WHERE name = ?)"
     if condition.right == "owner":
-        sql.add(f"n.owner = {user}", condition.user)
+        sql.add(f"EXISTS (SELECT 1 FROM node o WHERE o.serial = n.serial AND o.owner = {user})", condition.user)
     else:
         sql.add(
             f"EXISTS (SELECT 1 FROM permission p WHERE p.node = n.serial AND p.may = ? AND p.user = {user})",
@@ -145,11 +171,8 @@ def _add_acl_condition(sql: _Sql, condition: AclCondition) -> None:
         )
 
 
-def _order(query: Query) -> tuple[str, tuple[object, ...]]:
+def _order(key: str, direction: str) -> tuple[str, tuple[object, ...]]:
     """Return the order of the result; nodes that are equal come newest (or, ascending, oldest) first."""
-    direction = "ASC" if query.ascending else "DESC"
-    if query.order is None:
-        return f"n.serial {direction}", ()
-    source, values = _source(query.order)
+    source, values = _source(key)
     columns = [f"(SELECT {column} FROM {source} LIMIT 1) {direction}" for column in ("kind", "number", "text")]
     return ", ".join([*columns, f"n.serial {direction}"]), values * 3

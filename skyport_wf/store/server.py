@@ -1,8 +1,10 @@
 """The application served over HTTP by cheroot."""
 
 import logging
+import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,11 @@ from skyport_wf.store.app import ShockApp
 from skyport_wf.store.gateway import CherootServer
 
 _MAINTENANCE_SECONDS = 60
+_DEADLINE_SECONDS = 1
+"""How often clients that take too long are looked for."""
+
+_MOST_FILES = 65_536
+"""Open files that suffice for any number of clients: a connection each, and the files that it reads or writes."""
 
 _log = logging.getLogger("skyport_wf.store")
 
@@ -58,7 +65,12 @@ class Server:
             self._stopping.set()
 
     def _maintain(self) -> None:
-        while not self._stopping.wait(_MAINTENANCE_SECONDS):
+        due = time.monotonic() + _MAINTENANCE_SECONDS
+        while not self._stopping.wait(_DEADLINE_SECONDS):
+            self._server.deadlines.enforce()
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + _MAINTENANCE_SECONDS
             try:
                 self._app.store.maintain()
             except Exception:
@@ -85,11 +97,20 @@ def serve(app: ShockApp, host: str, port: int, *, ready: Callable[[str], None] |
     ready: called with the address, the actual port in it, once requests are answered.
     Raises SkyportError if the address cannot be used.
     """
+    _allow_many_open_files()
     server = Server(app, host, port)
     with _stopped_by_signals(server):
         if ready:
             ready(server.url)
         server.run()
+
+
+def _allow_many_open_files() -> None:
+    """Lift the limit, often 1024, as far as we may: without it some hundred clients would be all."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager

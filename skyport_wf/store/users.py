@@ -28,12 +28,31 @@ def add_user(database: Database, name: str, *, admin: bool = False, token: str |
     or someone else has that token.
     """
     _check_name(name)
-    token = secrets.token_urlsafe(32) if token is None else token
-    if not _TOKEN.fullmatch(token):
-        raise UsageError("the token cannot be used: it needs 8 to 512 printable ASCII characters without spaces.")
+    token = _usable(token)
     with database.write() as connection:
         user = _find_or_create(connection, name)
-        _set_token(connection, user, admin, _hash(token))
+        if connection.execute("SELECT token_sha256 FROM user WHERE id = ?", (user.id,)).fetchone()[0]:
+            raise SkyportError(
+                f"user {name!r} exists and has a token already. "
+                f"Choose another name, or make a new token with `skyport-wf user token {name}`."
+            )
+        _set_token(connection, user, token, admin=admin)
+    return token
+
+
+def renew_token(database: Database, name: str, *, token: str | None = None) -> str:
+    """Give a user a new token instead of the one they have, which is good for nothing from now on; return it.
+
+    token: as in add_user.
+    Raises UsageError for a token that cannot be used, SkyportError if there is no such user or someone else has
+    that token.
+    """
+    token = _usable(token)
+    with database.write() as connection:
+        user = _find(connection, name)
+        if user is None:
+            raise SkyportError(f"there is no user {name!r}. `skyport-wf user add {name}` adds one.")
+        _set_token(connection, user, token, admin=user.admin)
     return token
 
 
@@ -68,8 +87,7 @@ def find_or_create(database: Database, name: str) -> User:
 def find_by_name(database: Database, name: str) -> User | None:
     """Return the user of that name, or None."""
     with database.read() as connection:
-        row = connection.execute("SELECT * FROM user WHERE name = ?", (name,)).fetchone()
-    return _user(row) if row else None
+        return _find(connection, name)
 
 
 def _check_name(name: str) -> None:
@@ -85,17 +103,30 @@ def _find_or_create(connection: sqlite3.Connection, name: str) -> User:
         "INSERT INTO user (id, name, created_on) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
         (str(uuid4()), name, timestamp()),
     )
-    return _user(connection.execute("SELECT * FROM user WHERE name = ?", (name,)).fetchone())
+    user = _find(connection, name)
+    assert user is not None  # noqa: S101  (it was just made, if it was not there)
+    return user
 
 
-def _set_token(connection: sqlite3.Connection, user: User, admin: bool, token_sha256: bytes) -> None:
-    asked = "UPDATE user SET token_sha256 = ?, admin = ? WHERE id = ? AND token_sha256 IS NULL"
+def _find(connection: sqlite3.Connection, name: str) -> User | None:
+    row = connection.execute("SELECT * FROM user WHERE name = ?", (name,)).fetchone()
+    return _user(row) if row else None
+
+
+def _usable(token: str | None) -> str:
+    """Return the token, made up if there is none."""
+    token = secrets.token_urlsafe(32) if token is None else token
+    if not _TOKEN.fullmatch(token):
+        raise UsageError("the token cannot be used: it needs 8 to 512 printable ASCII characters without spaces.")
+    return token
+
+
+def _set_token(connection: sqlite3.Connection, user: User, token: str, *, admin: bool) -> None:
+    asked = "UPDATE user SET token_sha256 = ?, admin = ? WHERE id = ?"
     try:
-        changed = connection.execute(asked, (token_sha256, admin, user.id)).rowcount
+        connection.execute(asked, (_hash(token), admin, user.id))
     except sqlite3.IntegrityError:
         raise SkyportError("another user has this token. Choose another one, or let it be made up.") from None
-    if not changed:
-        raise SkyportError(f"user {user.name!r} exists and has a token already. Choose another name.")
 
 
 def _user(row: sqlite3.Row) -> User:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -45,11 +46,15 @@ def write_forever(store: Store) -> None:
 
 
 def write_some(store: Store, count: str) -> None:
-    """Make some nodes, once told to begin."""
+    """Make some nodes, once told to begin, and say how long the slowest took."""
     print("ready", flush=True)
     input()
+    longest = 0.0
     for _ in range(int(count)):
+        began = time.monotonic()
         print(write_node(store, os.urandom(50_000)), flush=True)
+        longest = max(longest, time.monotonic() - began)
+    print(longest, flush=True)
 
 
 def stage_and_wait(store: Store) -> None:
@@ -68,7 +73,22 @@ def serve_until_stopped(store: Store) -> None:
     print("ended", flush=True)
 
 
-if __name__ == "__main__":
+def serve_until_killed(folder: Path) -> None:
+    """For each line read serve the store in a new process, say where and its id, and wait until it is killed.
+
+    A fork takes a fraction of the time that an interpreter needs to start.
+    """
+    while sys.stdin.readline():
+        child = os.fork()
+        if not child:
+            with open_store(folder) as store:
+                serve(ShockApp(store), "127.0.0.1", 0, ready=lambda url: print(url, os.getpid(), flush=True))
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__" and sys.argv[1] == "serve_until_killed":
+    serve_until_killed(Path(sys.argv[2]))
+elif __name__ == "__main__":
     with open_store(Path(sys.argv[2])) as opened:
         {f.__name__: f for f in (write_forever, write_some, stage_and_wait, serve_until_stopped)}[sys.argv[1]](
             opened, *sys.argv[3:]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -65,6 +66,7 @@ def test_broken_forms(body, alice, app):
     "attributes",
     [
         b"", b"{", b"{'k': 1}", b'{"k": NaN}', b'{"k": 1e999}', b'{"k": ' + b"9" * 5000 + b"}",
+        b'{"k": ' + b"9" * 400 + b"}",
         b'"\\ud800"', b'{"\\ud800": 1}', b"\xff\xfe", b"\xef\xbb\xbf{}", b'{"k": 1} {"k": 2}', b"[" * 100_000,
         b'{"k":' * (DEEPEST + 1) + b"1" + b"}" * (DEEPEST + 1),
         json.dumps({"k": [0] * (MOST_LEAVES + 1)}).encode(),
@@ -239,6 +241,25 @@ def test_mangled_forms_are_refused_or_read(cuts, alice):
         body = body[:start] + instead + body[start + length :]
     response = alice.call("POST", "/node", data=body, headers=KIND)
     assert response.status_code in (200, 400, 413, 501), response.text
+
+
+@_ANYWHERE
+@given(
+    content=st.lists(st.sampled_from((b"\r", b"\n", b"\r\n", b"-", b"--", b"B", b"--B", b"x", b"B--")), max_size=30),
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20),
+)
+def test_content_like_boundaries_is_kept_however_it_is_cut(content, sizes, alice):
+    # No client chooses a boundary that begins a line of its content.
+    content = re.sub(rb"(\A|\r|\n)--B", rb"\1x--B", b"".join(content))
+    body = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n' + content + b"\r\n--B--\r\n"
+    pieces = []
+    while body:
+        size = sizes[len(pieces) % len(sizes)]
+        pieces.append(body[:size])
+        body = body[size:]
+    response = alice.call("POST", "/node", data=iter(pieces), headers=KIND)
+    assert response.status_code == 200, response.text
+    assert alice.get(f"/node/{response.json()['data']['id']}?download").content == content
 
 
 @_ANYWHERE

@@ -1,11 +1,13 @@
 import hashlib
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.store.garbage import collect_garbage
+from skyport_wf.store.hashing import BackgroundMD5
 from skyport_wf.store.opening import default_data, open_store
 
 UUID = "01234567-89ab-4cde-8f01-23456789abcd"
@@ -27,7 +29,7 @@ def test_a_file_that_nobody_commits_is_gone(kept, store):
         staging.write(b"x")
         if kept:
             staging.keep()
-        assert len(list(store.files)) == 1
+        assert len(list(store.files)) == 1 + kept
     assert list(store.files) == []
 
 
@@ -136,3 +138,56 @@ def test_the_data_folder_is_named_by_the_variable(monkeypatch, tmp_path):
     monkeypatch.delenv("SKYPORT_DATA")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert default_data() == Path(tmp_path) / "skyport-wf"
+
+
+def test_a_start_settles_what_a_crash_left_in_doubt(store, alice):
+    """A process was killed just after its upload moved, another between telling the database and removing a file."""
+    node = alice.upload(b"known")["id"]
+    known = next(path.name for path in store.files)
+    store.files.doubt(known)
+    came, gone = (f"{digit}0000000-0000-4000-8000-000000000000" for digit in "12")
+    store.files.path(came).parent.mkdir(exist_ok=True)
+    store.files.path(came).write_bytes(b"nobody's")
+    store.files.doubt(came)
+    store.files.doubt(gone)
+    (store.files.staging / UUID).write_bytes(b"half")
+
+    with store.files.stage() as being_written, store.files.stage() as moved:
+        being_written.write(b"x")
+        moved.keep()
+        before = set(store.files)
+        open_store(store.folder).close()
+        left = set(store.files)
+
+    assert {path.name for path in before - left} == {known, came, gone, UUID}
+    assert [path.name for path in store.files] == [known]
+    assert alice.get(f"/node/{node}?download").content == b"known"
+
+
+def test_after_an_error_of_the_database_the_next_start_decides(store, alice, monkeypatch):
+    def failing(*_):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("skyport_wf.store.nodes._commit", lambda uploads: (uploads[0].staging.commit(), failing()))
+        assert alice.call("POST", "/node", files={"upload": ("f", b"x")}).status_code == 500
+    assert len(list(store.files)) == 2
+    open_store(store.folder).close()
+    assert list(store.files) == []
+
+
+@pytest.mark.parametrize("size", [1, 1000, 262_144, 5_000_000])
+def test_md5_beside_writing_is_the_md5(size, store):
+    content = os.urandom(12_000_001)
+    for taken in (0, 100):
+        # While others hash, all helpers may be taken.
+        hashers = [BackgroundMD5() for _ in range(taken)]
+        for hasher in hashers:
+            hasher.update(content[:5_000_000])
+        md5 = BackgroundMD5()
+        for start in range(0, len(content) if size > 1 else 1000, size):
+            md5.update(content[start : start + size])
+        expected = content if size > 1 else content[:1000]
+        assert md5.hexdigest() == hashlib.md5(expected).hexdigest()
+        for hasher in hashers:
+            hasher.end()

@@ -157,15 +157,64 @@ def test_long_texts_are_compared_to_their_end(alice):
     assert alice.find("query&dockerfile=" + "x" * 100) == []
 
 
-def test_the_queries_of_awe_scan_no_table(store, alice):
-    """With many nodes of one type, a name is looked up: the plan must not scan all nodes."""
-    alice.upload(attributes={"type": "dockerimage", "name": "lab/x:1"})
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        ("x" * 100, "x" * 101),
+        ("x" * 101, "x" * 100),
+        ("x" * 100 + "a", "x" * 100 + "b"),
+        ("é" * 100, "é" * 101),
+        ("a\0b", "a\0c"),
+        ("a", "a\0"),
+        ("x" * 200 + "\0a", "x" * 200 + "\0b"),
+        ("007", "7"),
+        ("7", "07"),
+        ("*x", "xx"),
+    ],
+)
+def test_values_that_the_index_could_confuse(value, other, alice):
+    expected = alice.upload(attributes={"k": value})["id"]
+    alice.upload(attributes={"k": other})
+    found = alice.get("/node", params={"query": "", "k": value if value != "*x" else "*x"}).json()
+    if value == "*x":
+        assert found["total_count"] == 2
+    else:
+        assert ([node["id"] for node in found["data"]], found["total_count"]) == ([expected], 1)
+
+
+def test_a_value_that_stands_in_a_list_twice_is_one_match(alice):
+    node = alice.upload(attributes={"k": ["v", "v", "w"], "n": [1, 1, "1"]})["id"]
+    for query in ("k=v", "n=1", "k=v&n=1", "k=v&order=k"):
+        answer = alice.get(f"/node?query&{query}").json()
+        assert ([found["id"] for found in answer["data"]], answer["total_count"]) == ([node], 1)
+
+
+def _plans(store, query):
+    """Return how SQLite goes about the statements of a query."""
     asked = []
     with store.database.read() as connection:
         connection.set_trace_callback(asked.append)
-        query = parse_query([("query", ""), ("type", "dockerimage"), ("name", "lab/x:1")])
-        search(connection, query, ANONYMOUS, timestamp())
+        search(connection, parse_query([tuple(pair.split("=")) for pair in query.split("&")]), ANONYMOUS, timestamp())
         connection.set_trace_callback(None)
-        for statement in (text for text in asked if text.lstrip().startswith("SELECT")):
-            plan = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
-            assert not [step for step in plan if step.startswith(("SCAN n", "SCAN attribute"))], plan
+        statements = [text for text in asked if text.lstrip().startswith("SELECT")]
+        assert statements
+        return [
+            [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")] for statement in statements
+        ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query=&type=dockerimage&name=lab/x:1",
+        "query=&type=dockerimage&repository=lab/x",
+        "query=&type=dockerimage",
+        "querynode=&file.checksum.md5=9dd4e461268c8034f5c8564e155c67a6",
+    ],
+)
+def test_what_is_asked_most_scans_no_table(query, store, alice):
+    """With many nodes, a value is looked up: the plan must not scan all nodes, nor sort what it finds."""
+    alice.upload(b"x", attributes={"type": "dockerimage", "name": "lab/x:1", "repository": "lab/x"})
+    for plan in _plans(store, query):
+        assert not [step for step in plan if step.startswith(("SCAN n", "SCAN m", "SCAN attribute"))], plan
+        assert not [step for step in plan if "TEMP B-TREE" in step], plan

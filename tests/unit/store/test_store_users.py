@@ -6,7 +6,7 @@ from store_people import Person
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.store.app import ShockApp
 from skyport_wf.store.transport import EMBEDDED_URL, WSGITransport
-from skyport_wf.store.users import add_user, find_by_name, find_by_token, find_or_create, list_users
+from skyport_wf.store.users import add_user, find_by_name, find_by_token, find_or_create, list_users, renew_token
 
 
 def test_a_token_is_stored_as_its_hash_only(store):
@@ -63,6 +63,30 @@ def test_a_user_is_added_once(store):
     with pytest.raises(SkyportError, match="'alice' exists and has a token already"):
         add_user(store.database, "alice", admin=True)
     assert find_by_token(store.database, token).admin is False
+
+
+@pytest.mark.parametrize("admin", [False, True])
+def test_a_new_token_replaces_the_old_one(admin, store):
+    old = add_user(store.database, "alice", admin=admin)
+    new = renew_token(store.database, "alice")
+    assert find_by_token(store.database, old) is None
+    assert find_by_token(store.database, new) == find_by_name(store.database, "alice")
+    assert find_by_name(store.database, "alice").admin is admin
+    assert renew_token(store.database, "alice", token="chosen-token") == "chosen-token"
+    assert find_by_token(store.database, "chosen-token").name == "alice"
+
+
+def test_a_new_token_that_cannot_be_is_refused_and_the_old_one_stays(store):
+    token = add_user(store.database, "alice")
+    add_user(store.database, "bob", token="bobs-token")
+    with pytest.raises(UsageError, match="8 to 512"):
+        renew_token(store.database, "alice", token="short")
+    with pytest.raises(SkyportError, match="another user has this token"):
+        renew_token(store.database, "alice", token="bobs-token")
+    with pytest.raises(SkyportError, match=r"there is no user 'carol'.*user add carol"):
+        renew_token(store.database, "carol")
+    assert find_by_token(store.database, token).name == "alice"
+    assert [user.name for user in list_users(store.database)] == ["alice", "bob"]
 
 
 def test_a_token_belongs_to_one_user(store):

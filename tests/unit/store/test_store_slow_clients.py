@@ -1,0 +1,125 @@
+"""Clients that stall, in every state that a connection can be in: nobody else has to wait for them."""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+
+import pytest
+import requests
+
+from skyport_wf.store import gateway
+from skyport_wf.store.app import ShockApp
+from skyport_wf.store.server import Server, running_server
+from skyport_wf.store.users import add_user
+
+TOKEN = "alices-own-token"
+HEADERS = {"Authorization": f"OAuth {TOKEN}"}
+AUTHORIZED = f"Host: x\r\nAuthorization: OAuth {TOKEN}\r\n"
+STALLED = {
+    "says nothing": b"",
+    "stops within the request line": b"GET /no",
+    "stops within the headers": b"GET / HTTP/1.1\r\nHost: x\r\nX-",
+    "stops before the body": f"POST /node HTTP/1.1\r\n{AUTHORIZED}Content-Length: 1000\r\n\r\n".encode(),
+    "stops within the body": f"POST /node HTTP/1.1\r\n{AUTHORIZED}Content-Length: 1000\r\n\r\nslow".encode(),
+    "stops within a chunk": f"POST /node HTTP/1.1\r\n{AUTHORIZED}Transfer-Encoding: chunked\r\n\r\nff\r\nslow".encode(),
+    "stops within a form": (
+        f"POST /node HTTP/1.1\r\n{AUTHORIZED}Content-Type: multipart/form-data; boundary=B\r\n"
+        'Content-Length: 1000\r\n\r\n--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\nslow'
+    ).encode(),
+    "stops within a refused body": b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nslow",
+    "does not read its answer": b"GET /node/%b?download HTTP/1.1\r\n" + AUTHORIZED.encode() + b"\r\n",
+}
+
+
+@pytest.fixture
+def server(store):
+    add_user(store.database, "alice", token=TOKEN)
+    with running_server(ShockApp(store)) as server:
+        yield server
+
+
+@pytest.fixture
+def large_node(server):
+    """A file that no buffers between us and a client can hold."""
+    return requests.post(f"{server.url}/node", data=os.urandom(30_000_000), headers=HEADERS).json()["data"]["id"]
+
+
+def _stall(server, said, node):
+    connection = socket.socket()
+    # A window so small that the kernel cannot take the answer off the server's hands.
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(20)
+    connection.connect(("127.0.0.1", server.port))
+    connection.sendall(said.replace(b"%b", node.encode()))
+    return connection
+
+
+def _longest_wait(server, count):
+    """Use the server as one does, and return the longest time that anything took."""
+    longest = 0.0
+    for number in range(count):
+        content = b"%d" % number
+        began = time.monotonic()
+        node = requests.post(f"{server.url}/node", data=content, headers=HEADERS, timeout=20).json()["data"]["id"]
+        assert requests.get(f"{server.url}/node/{node}?download", headers=HEADERS, timeout=20).content == content
+        assert requests.get(server.url, timeout=20).status_code == 200
+        longest = max(longest, time.monotonic() - began)
+    return longest
+
+
+def test_four_hundred_and_fifty_stalled_clients_hold_up_nobody(server, large_node):
+    with contextlib.ExitStack() as stalled:
+        for _ in range(50):
+            for said in STALLED.values():
+                stalled.enter_context(_stall(server, said, large_node))
+        assert _longest_wait(server, 20) < 5
+
+
+def test_a_client_that_stalls_is_served_once_it_goes_on(server, large_node):
+    with contextlib.ExitStack() as stalled:
+        for _ in range(200):
+            stalled.enter_context(_stall(server, STALLED["stops within the body"], large_node))
+        late = stalled.enter_context(_stall(server, STALLED["stops within the body"], large_node))
+        reader = stalled.enter_context(_stall(server, STALLED["does not read its answer"], large_node))
+        assert _longest_wait(server, 3) < 5
+        late.sendall(b"x" * 996)
+        assert late.recv(100).startswith(b"HTTP/1.1 200")
+        received = 0
+        while received < 30_000_000:
+            received += len(reader.recv(1_000_000))
+
+
+@pytest.mark.parametrize("said", ["stops within the headers", "stops within a refused body"])
+def test_a_byte_now_and_then_does_not_go_on_for_ever(said, store, monkeypatch):
+    monkeypatch.setattr(gateway, "_SLOWEST_SECONDS", 0.5)
+    with running_server(ShockApp(store)) as server, _stall(server, STALLED[said], "x") as dribbling:
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 20:
+                dribbling.sendall(b"x")
+                dribbling.settimeout(0.05)
+                with contextlib.suppress(TimeoutError):
+                    if not dribbling.recv(1000):
+                        break
+        assert time.monotonic() - began < 10
+
+
+def test_stalled_clients_do_not_keep_the_server_from_stopping(store):
+    add_user(store.database, "alice", token=TOKEN)
+    server = Server(ShockApp(store), "127.0.0.1", 0)
+    server._server.shutdown_timeout = 0.5
+    running = threading.Thread(target=server.run)
+    running.start()
+    node = requests.post(f"{server.url}/node", data=os.urandom(30_000_000), headers=HEADERS).json()["data"]["id"]
+    with contextlib.ExitStack() as stalled:
+        for said in STALLED.values():
+            stalled.enter_context(_stall(server, said, node))
+        assert requests.get(server.url, timeout=20).status_code == 200
+        began = time.monotonic()
+        server.stop()
+        running.join()
+        assert time.monotonic() - began < 10
+    # What the stalled were sending is gone; the file that was complete before is there.
+    assert len(list(store.files)) == 1
