@@ -229,6 +229,16 @@ def test_what_every_verb_has_may_stand_at_the_very_end(project):
     assert only_document(run("user", "ls", "--json").stdout) == {"users": [{"admin": False, "name": "alice"}]}
 
 
+def test_a_new_token_takes_the_place_of_the_old(project):
+    first = only_document(run("user", "add", "alice", "--json").stdout)["token"]
+    second = only_document(run("user", "token", "alice", "--json").stdout)["token"]
+    assert second != first
+    given = run("user", "token", "alice", "--token", "-", input=f"{SECRET}\n")
+    assert (given.returncode, given.stdout) == (0, "alice has a new token\n")
+    nobody = run("user", "token", "bob", "--json")
+    assert (nobody.returncode, "there is no user 'bob'" in nobody.stderr) == (1, True)
+
+
 class TestMessages:
     """Where they go: warnings of retries are the messages."""
 
