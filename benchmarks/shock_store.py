@@ -83,6 +83,7 @@ def transfers(folder: Path, args: argparse.Namespace) -> None:
     """Upload and download one file with curl, in turn with nginx and with us."""
     file = folder / "file"
     file.write_bytes(os.urandom(args.megabytes * 1_000_000))
+    parts = split(file, 4)
     seconds: dict[str, list[float]] = {}
 
     def note(what: str, took: float) -> None:
@@ -103,6 +104,9 @@ def transfers(folder: Path, args: argparse.Namespace) -> None:
                     note("ours: download", curl(*authorized(), f"{shock}/node/{node}?download"))
                 curl(*authorized(), "-X", "DELETE", f"{shock}/node/{node}")
             curl("-X", "DELETE", f"{dav}/{run}")
+            acknowledged, joined = uploaded_in_parts(ours, parts)
+            note("ours: upload in parts, all received", acknowledged)
+            note("ours: upload in parts, joined", joined)
             note("MD5 alone", hashed(file))
             if not run:  # the first warms up
                 seconds.clear()
@@ -120,10 +124,50 @@ def report_transfers(megabytes: int, seconds: dict[str, list[float]]) -> None:
         ("ours: download", "nginx: download"),
         ("ours: upload as a body", "nginx: upload"),
         ("ours: upload as a form", "nginx: upload"),
+        ("ours: upload in parts, all received", "nginx: upload"),
+        ("ours: upload in parts, joined", "nginx: upload"),
         ("ours: upload as a form", "nginx: upload, then md5sum and sync"),
         ("MD5 alone", "nginx: upload"),
     ):
         print(f"speed of {ours} / {theirs}: {middle[theirs] / middle[ours]:.2f}")
+
+
+def split(file: Path, count: int) -> list[Path]:
+    """Cut a file into as many parts, and return them."""
+    content = file.read_bytes()
+    size = -(-len(content) // count)
+    parts = [file.with_name(f"part{number}") for number in range(count)]
+    for number, part in enumerate(parts):
+        part.write_bytes(content[number * size : (number + 1) * size])
+    return parts
+
+
+def uploaded_in_parts(server: Served, parts: list[Path]) -> tuple[float, float]:
+    """Upload parts side by side, and return when all were acknowledged, and when they were one file with an MD5."""
+    shock = f"http://127.0.0.1:{server.port}/node"
+    answer = parts[0].with_name("answer")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    began = time.perf_counter()
+    curl(*authorized(), "-F", f"parts={len(parts)}", shock, into=answer)
+    identity = json.loads(answer.read_bytes())["data"]["id"]
+    node = f"{shock}/{identity}"
+    uploads = [
+        subprocess.Popen(["curl", "-sS", "--fail", "-o", "/dev/null", *authorized(), "-X", "PUT", "-F", form, node])
+        for form in (f"{number}=@{part}" for number, part in enumerate(parts, start=1))
+    ]
+    assert not any(upload.wait() for upload in uploads)
+    acknowledged = time.perf_counter() - began
+    while not is_joined(connection, identity):
+        time.sleep(0.005)
+    joined = time.perf_counter() - began
+    curl(*authorized(), "-X", "DELETE", node)
+    return acknowledged, joined
+
+
+def is_joined(connection: http.client.HTTPConnection, identity: str) -> bool:
+    """Return whether a node's parts have become its file."""
+    connection.request("GET", f"/node/{identity}", headers={"Authorization": f"OAuth {TOKEN}"})
+    return json.load(connection.getresponse())["data"]["file"]["locked"] is None
 
 
 def queries(folder: Path, args: argparse.Namespace) -> None:

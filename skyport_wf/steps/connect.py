@@ -54,9 +54,24 @@ def read_token(settings: ShockSettings) -> str | None:
     """
     path = os.environ.get(TOKEN_FILE_VARIABLE)
     token = _read_token_file(Path(path)) if path else os.environ.get(settings.token_env, "").strip()
-    if token and not (token.isascii() and token.isprintable()):
-        raise UsageError(f"the token in {token_source(settings)} has characters that no token has. Set it again.")
-    return token or None
+    return _usable_token(token, token_source(settings)) if token else None
+
+
+def read_token_variable(variable: str, auth: str) -> str:
+    """Return the token in a variable, whatever SHOCK_TOKEN_FILE says.
+
+    Raises UsageError, without showing it, if there is none, or none that an HTTP header or the scheme can carry.
+    """
+    token = os.environ.get(variable, "").strip()
+    if not token:
+        raise UsageError(f"the variable {variable} has no token. Set it.")
+    return _fitting_scheme(_usable_token(token, variable), auth, variable)
+
+
+def _usable_token(token: str, where: str) -> str:
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError(f"the token in {where} has characters that no token has. Set it again.")
+    return token
 
 
 def _read_token_file(path: Path) -> str:
@@ -79,25 +94,25 @@ def open_shock(settings: ShockSettings, *, anonymous: bool = False) -> ShockClie
 
     url = shock_url(settings)
     if url == EMBEDDED:
-        return _open_embedded(anonymous=anonymous)
+        return open_embedded(anonymous=anonymous)
+    token = None if anonymous else read_token(settings)
     return ShockClient(
         url,
-        token=None if anonymous else _fitting_token(settings),
+        token=_fitting_scheme(token, settings.auth, token_source(settings)) if token else None,
         token_from=token_source(settings),
         auth=settings.auth,
-        ca_bundle=_ca_bundle(settings),
+        ca_bundle=ca_bundle(settings),
     )
 
 
-def _fitting_token(settings: ShockSettings) -> str | None:
+def _fitting_scheme(token: str, auth: str, where: str) -> str:
     """Return the token, if it is one for the scheme. Raises UsageError, without showing it, if it is not."""
-    token = read_token(settings)
-    if token and settings.auth.lower() == "basic" and ":" not in token:
-        raise UsageError(f"the token in {token_source(settings)} has no `:`. With `auth: basic`, write USER:PASSWORD.")
+    if auth.lower() == "basic" and ":" not in token:
+        raise UsageError(f"the token in {where} has no `:`. With `auth: basic`, write USER:PASSWORD.")
     return token
 
 
-def _ca_bundle(settings: ShockSettings) -> str | None:
+def ca_bundle(settings: ShockSettings) -> str | None:
     """Return the file of certificate authorities. Raises UsageError if there is none where one is named."""
     for where, path in (
         ("shock.ca_bundle of the image list", settings.ca_bundle),
@@ -113,11 +128,15 @@ def _ca_bundle(settings: ShockSettings) -> str | None:
 def download_base(settings: ShockSettings) -> str:
     """Return what download links begin with."""
     url = shock_url(settings)
-    base = settings.public_url or (DEFAULT_PUBLIC_URL if url == EMBEDDED else url)
-    return base.rstrip("/")
+    return (settings.public_url or download_base_of(url)).rstrip("/")
 
 
-def _open_embedded(*, anonymous: bool) -> ShockClient:
+def download_base_of(url: str) -> str:
+    """Return what download links of the Shock at `url` begin with, as far as its URL tells."""
+    return DEFAULT_PUBLIC_URL if url == EMBEDDED else url
+
+
+def open_embedded(*, anonymous: bool) -> ShockClient:
     """Return a client that writes straight into the store on this machine, as the system's user.
 
     Whoever may write the store's files needs no token; it is not sent there either.
@@ -127,9 +146,9 @@ def _open_embedded(*, anonymous: bool) -> ShockClient:
     import requests
 
     from skyport_wf.shock.client import ShockClient
-    from skyport_wf.store.app import ShockApp
     from skyport_wf.store.opening import open_store
-    from skyport_wf.store.transport import EMBEDDED_URL, WSGITransport
+    from skyport_wf.store.wsgi.app import ShockApp
+    from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
 
     session = requests.Session()
     user = None if anonymous else getpass.getuser()

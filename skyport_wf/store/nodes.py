@@ -64,11 +64,7 @@ class NodeStore:
         with self.database.write() as connection:
             now = datetime.now(UTC)
             node = msgspec.structs.replace(blank, created_on=timestamp(now))
-            if change.copy_of is not None:
-                node = self._copied(connection, node, change, user, now)
-            node = changed(node, change, now)
-            if change.upload and content:
-                node = _with_file(node, change.upload, content, now)
+            node = self._changed(connection, node, change, content, user, now)
             insert_node(connection, node)
             _commit(change.uploads)
         return node
@@ -88,11 +84,7 @@ class NodeStore:
             check_change(before, change)
             now = datetime.now(UTC)
             node = msgspec.structs.replace(before, last_modified=timestamp(now))
-            if change.copy_of is not None:
-                node = self._copied(connection, node, change, user, now)
-            node = changed(node, change, now)
-            if change.upload and content:
-                node = _with_file(node, change.upload, content, now)
+            node = self._changed(connection, node, change, content, user, now)
             for part in pieces:
                 node = _with_part(connection, serial, node, part, change.pieces[part.number])
             update_node(connection, serial, before, node)
@@ -130,6 +122,16 @@ class NodeStore:
         if not found:
             raise NodeNotFoundError
         return found
+
+    def _changed(  # noqa: PLR0917  (who, what and when)
+        self, connection: sqlite3.Connection, node: Node, change: Change, content: Content | None,
+        user: User, now: datetime,
+    ) -> Node:  # fmt: skip
+        """Return the node with the change made, except its pieces."""
+        if change.copy_of is not None:
+            node = self._copied(connection, node, change, user, now)
+        node = changed(node, change, now)
+        return _with_file(node, change.upload, content, now) if change.upload and content else node
 
     def _copied(self, connection: sqlite3.Connection, node: Node, change: Change, user: User, now: datetime) -> Node:
         """Return the node with the file of the one to copy, which stays on disk once."""

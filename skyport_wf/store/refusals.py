@@ -47,6 +47,9 @@ class LockedError(RefusedError):
 
 
 class UnsupportedError(RefusedError):
-    """Shock can do this, this store cannot."""
+    """Shock can do this, this store cannot.
 
-    status = 501
+    Not a 501: clients take a 5xx for the server's trouble, and many try such a request again. No try will help.
+    """
+
+    status = 400

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from store_people import Person
 
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 
 
 @pytest.fixture

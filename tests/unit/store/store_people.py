@@ -5,8 +5,8 @@ from typing import Any
 
 import requests
 
-from skyport_wf.store.app import ShockApp
-from skyport_wf.store.transport import EMBEDDED_URL, WSGITransport
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
 
 
 class Person:

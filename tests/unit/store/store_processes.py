@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.changes import Change, Upload
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.server import serve
+from skyport_wf.store.serving.server import serve
 from skyport_wf.store.values import User
+from skyport_wf.store.wsgi.app import ShockApp
 
 WRITER = User("00000000-0000-4000-8000-000000000001", "writer")
 

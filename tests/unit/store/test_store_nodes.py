@@ -164,7 +164,7 @@ def test_any_word_before_the_token_will_do(alice, app):
 def test_the_description_says_what_and_where(nobody, store):
     from store_people import Person
 
-    from skyport_wf.store.app import ShockApp
+    from skyport_wf.store.wsgi.app import ShockApp
 
     described = nobody.get("/").json()
     assert (described["id"], described["type"], described["resources"]) == ("Shock", "Shock", ["node"])
@@ -176,10 +176,16 @@ def test_the_description_says_what_and_where(nobody, store):
 
 def test_what_shock_can_do_and_this_cannot_is_said(alice):
     node = alice.upload(b"x")["id"]
-    assert alice.get(f"/node/{node}?download_url").status_code == 501
-    assert alice.get(f"/node/{node}?download&index=size&part=1").status_code == 501
-    assert alice.call("POST", "/node", files={"parent_node": (None, node)}).status_code == 501
-    assert alice.put(f"/node/{node}", files={"linkage": (None, "parent")}).status_code == 501
+    for refused, what in (
+        (alice.get(f"/node/{node}?download_url"), "download_url is"),
+        (alice.get(f"/node/{node}?download&index=size&part=1"), "index is"),
+        (alice.get(f"/node/{node}?download&compression=gzip"), "compression is"),
+        (alice.call("POST", "/node", files={"parent_node": (None, node)}), "param"),
+        (alice.put(f"/node/{node}", files={"linkage": (None, "parent")}), "param"),
+    ):
+        assert refused.status_code == 400
+        (message,) = refused.json()["error"]
+        assert message.startswith(f"{what} not supported by this server")
 
 
 def test_everything_survives_closing(alice, store, tmp_path):

@@ -4,9 +4,9 @@ import pytest
 from store_people import Person
 
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.store.app import ShockApp
-from skyport_wf.store.transport import EMBEDDED_URL, WSGITransport
 from skyport_wf.store.users import add_user, find_by_name, find_by_token, find_or_create, list_users, renew_token
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
 
 
 def test_a_token_is_stored_as_its_hash_only(store):

@@ -2,7 +2,7 @@
 
 from werkzeug.exceptions import ClientDisconnected
 
-from skyport_wf.store.bodies import Incoming
+from skyport_wf.store.serving.bodies import Incoming
 
 _LONGEST_LINE = 4096
 _MOST_TRAILERS = 32

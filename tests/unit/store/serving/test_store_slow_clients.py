@@ -9,10 +9,10 @@ import time
 import pytest
 import requests
 
-from skyport_wf.store import gateway
-from skyport_wf.store.app import ShockApp
-from skyport_wf.store.server import Server, running_server
+from skyport_wf.store.serving import gateway
+from skyport_wf.store.serving.server import Server, running_server
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 
 TOKEN = "alices-own-token"
 HEADERS = {"Authorization": f"OAuth {TOKEN}"}

@@ -26,6 +26,9 @@ class StrictHeaderReader(HeaderReader):
             # which takes names for str, and so fails.
             if b"_" in name:
                 continue
+            # int(), which cheroot asks, would also take signs and underscores.
+            if name == b"Content-Length" and not value.isdigit():
+                raise ValueError("Malformed Content-Length Header.")
             if name in _ONCE and headers.get(name, value) != value:
                 raise ValueError("A header contradicts itself.")
             before = headers.get(name)

@@ -4,15 +4,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+from werkzeug.wrappers import Request
+from werkzeug.wsgi import get_input_stream
 
-from skyport_wf.store.boundaries import Readable, is_content, pieces_between
 from skyport_wf.store.changes import Change, Upload
-from skyport_wf.store.fields import change_of_form
 from skyport_wf.store.files import FileStore
 from skyport_wf.store.refusals import InvalidRequestError, TooLargeError, UnsupportedError
-from skyport_wf.store.sinks import Packed, Plain, Sink, Text
 from skyport_wf.store.unpacking import COMPRESSIONS, Unpacker
+from skyport_wf.store.wsgi.boundaries import Readable, is_content, pieces_between
+from skyport_wf.store.wsgi.fields import change_of_form
+from skyport_wf.store.wsgi.sinks import Packed, Plain, Sink, Text
 
 LARGEST_DOCUMENT = 16 * 1024 * 1024
 """Attributes, or all text fields of a form together: MongoDB's limit for a document, under Shock."""
@@ -102,20 +105,21 @@ class _Form:
 
 
 @contextmanager
-def read_form(body: Readable, boundary: str, files: FileStore) -> Iterator[Change]:
+def read_form(request: Request, files: FileStore) -> Iterator[Change]:
     """Read a form to its end and give what it asks for; files that nobody committed are removed afterwards.
 
     Raises InvalidRequestError for a form that is broken, cut off, or has fields that Shock does not know;
     TooLargeError beyond the limits.
     """
     with ExitStack() as opened:
-        form = _parse(body, boundary, files, opened)
+        form = _parse(request, files, opened)
         yield change_of_form(form.fields, attributes=form.attributes, upload=form.upload, pieces=form.pieces)
 
 
 @contextmanager
-def read_file(body: Readable, files: FileStore) -> Iterator[Change]:
+def read_file(request: Request, files: FileStore) -> Iterator[Change]:
     """Read a body that is a file and nothing else; it is removed afterwards if nobody committed it."""
+    body = get_input_stream(request.environ)
     with files.stage() as staging:
         while data := body.read(_PIECE):
             staging.write(data)
@@ -123,16 +127,17 @@ def read_file(body: Readable, files: FileStore) -> Iterator[Change]:
         yield Change(upload=Upload("filename", staging))
 
 
-def read_fields(body: Readable, boundary: str, files: FileStore) -> dict[str, str]:
+def read_fields(request: Request, files: FileStore) -> dict[str, str]:
     """Read a form for its text fields; raises what read_form raises."""
     with ExitStack() as opened:
-        return _parse(body, boundary, files, opened).fields
+        return _parse(request, files, opened).fields
 
 
-def _parse(body: Readable, boundary: str, files: FileStore, opened: ExitStack) -> _Form:
+def _parse(request: Request, files: FileStore, opened: ExitStack) -> _Form:
+    boundary = _boundary(request)
     form = _Form(files, opened)
     try:
-        _read(body, boundary, form)
+        _read(get_input_stream(request.environ), boundary, form)
     except RequestEntityTooLarge:
         raise TooLargeError("the form has too many or too large parts") from None
     except ValueError as error:
@@ -162,6 +167,14 @@ def _read(body: Readable, boundary: str, form: _Form) -> None:
                 within = event.more_data
                 if not within:
                     sink.finish()
+
+
+def _boundary(request: Request) -> str:
+    """Return the boundary of a multipart form. Raises InvalidRequestError if the body is none."""
+    kind, options = parse_options_header(request.headers.get("Content-Type"))
+    if kind != "multipart/form-data" or not options.get("boundary"):
+        raise InvalidRequestError("request Content-Type isn't multipart/form-data")
+    return options["boundary"]
 
 
 def _events(decoder: MultipartDecoder) -> Iterator[Event]:

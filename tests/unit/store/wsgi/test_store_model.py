@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from store_people import Person
 
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user, find_by_name
 from skyport_wf.store.values import PUBLIC
+from skyport_wf.store.wsgi.app import ShockApp
 
 USERS = ("alice", "bob", "admin", PUBLIC)
 RIGHTS = ("read", "write", "delete")

@@ -6,8 +6,8 @@ import pytest
 import requests
 from store_people import Person
 
-from skyport_wf.store.app import ShockApp
-from skyport_wf.store.transport import EMBEDDED_URL, WSGITransport
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
 
 PIECE = bytes(range(256)) * 4096
 START = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n'

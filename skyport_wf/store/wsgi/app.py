@@ -12,12 +12,13 @@ from werkzeug.wrappers import Request, Response
 
 from skyport_wf import __version__
 from skyport_wf.errors import SkyportError
-from skyport_wf.store import acl_routes, node_routes
 from skyport_wf.store.opening import Store
 from skyport_wf.store.refusals import InvalidRequestError, RefusedError
-from skyport_wf.store.responses import data_response, error_response, json_response
 from skyport_wf.store.users import find_by_token, find_or_create
 from skyport_wf.store.values import ANONYMOUS, User, timestamp
+from skyport_wf.store.wsgi import acl_routes, node_routes
+from skyport_wf.store.wsgi.calls import Call
+from skyport_wf.store.wsgi.responses import data_response, error_response, json_response
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -107,7 +108,7 @@ class ShockApp:
             raise InvalidRequestError("Parameters do not match a valid Shock request type.") from None
         if endpoint == "describe":
             return self._describe(request)
-        return _ROUTES[endpoint](self, request, self._user(request), **values)
+        return _ROUTES[endpoint](Call(self.store, request, self._user(request), self.anonymous), **values)
 
     def _user(self, request: Request) -> User:
         """Return who is asking: by token, or named by the program that calls us in its own process.

@@ -3,8 +3,8 @@
 import pytest
 from store_people import Person
 
-from skyport_wf.store.app import _MAP, ShockApp
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import _MAP, ShockApp
 
 PEOPLE = ("owner", "admin", "reader", "writer", "deleter", "stranger", "anonymous")
 

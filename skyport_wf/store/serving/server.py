@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.store.app import ShockApp
-from skyport_wf.store.gateway import CherootServer
+from skyport_wf.store.serving.gateway import CherootServer
+from skyport_wf.store.wsgi.app import ShockApp
 
 _MAINTENANCE_SECONDS = 60
 _DEADLINE_SECONDS = 1

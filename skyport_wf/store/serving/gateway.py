@@ -8,12 +8,12 @@ from cheroot import wsgi
 from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
 
-from skyport_wf.store.app import ShockApp
-from skyport_wf.store.bodies import Incoming, SizedBody
-from skyport_wf.store.chunked import ChunkedBody
-from skyport_wf.store.headers import StrictHeaderReader
-from skyport_wf.store.responses import FileRange
-from skyport_wf.store.workers import Deadlines, GrowingThreadPool
+from skyport_wf.store.serving.bodies import Incoming, SizedBody
+from skyport_wf.store.serving.chunked import ChunkedBody
+from skyport_wf.store.serving.headers import StrictHeaderReader
+from skyport_wf.store.serving.workers import Deadlines, GrowingThreadPool
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.responses import FileRange
 
 _HEADER_SECONDS = 10
 """How long a client may pause before and within the headers of a request."""
@@ -28,6 +28,12 @@ _LARGEST_UNREAD = 64 * 1024 * 1024
 """How much of a refused body is read so that the client gets to read why; beyond it, it is cut off."""
 _PIECE = 64 * 1024
 
+_REFUSED = {
+    "501": ("400 Bad Request", "A body comes with Content-Length, or with the transfer encoding `chunked`."),
+    "505": ("400 Bad Request", "This server speaks HTTP/1.0 and HTTP/1.1."),
+}
+"""What cheroot would call the server's fault: clients try a 5xx again, and nonsense stays nonsense."""
+
 _log = logging.getLogger("skyport_wf.store")
 
 
@@ -37,6 +43,9 @@ class _Request(HTTPRequest):
     def parse_request(self) -> None:
         with self.server.deadlines.set(self.conn.socket, _SLOWEST_SECONDS):
             super().parse_request()
+
+    def simple_response(self, status: str, msg: str = "") -> None:
+        super().simple_response(*_REFUSED.get(status[:3], (status, msg)))
 
 
 class _Connection(HTTPConnection):

@@ -1,0 +1,1 @@
+"""The application served over HTTP: cheroot, made fit for large files and bad clients."""

@@ -1,0 +1,1 @@
+"""Shock's HTTP interface as a WSGI application, which a server or a client in the same process calls."""
