@@ -7,7 +7,9 @@ from typing import Any, get_args
 
 import msgspec
 
+from skyport_wf.address import find_wrong_address
 from skyport_wf.errors import UsageError
+from skyport_wf.reference import parse_reference
 from skyport_wf.spec import (
     DEFAULT_TOKEN_VARIABLE,
     SOURCES,
@@ -22,7 +24,6 @@ from skyport_wf.spec import (
 )
 from skyport_wf.yaml_document import YamlDocument, parse_yaml
 
-_NOT_YET = ("base",)
 _ONLY_OF_A_BUILD = (
     "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
@@ -94,9 +95,17 @@ def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str
     def refuse(field: str, why: str) -> UsageError:
         return UsageError(f"{name}, line {document.line_of(f'{path}.{field}')}, field {field}: {why}")
 
-    for field in _NOT_YET:
-        if getattr(image, field):
-            raise refuse(field, "not supported by this version yet")
+    if image.base:
+        try:
+            parse_reference(image.base)
+        except UsageError as error:
+            raise refuse("base", str(error)) from error
+        if image.flatten:
+            why = f"with `flatten`, {image.name} has one layer, and none of its base's. Remove one of the two fields."
+            raise refuse("base", why)
+        if image.source == "archive":
+            why = f"an archive is published as it is, and {image.name} comes from one. Remove the field."
+            raise refuse("base", why)
     for field in _ONLY_OF_A_BUILD:
         if getattr(image, field) and image.source != "dockerfile":
             why = f"only an image with a `dockerfile` is built, {image.name} has `{image.source}`. Remove the field."
@@ -108,9 +117,8 @@ def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str
     for secret, place in image.secrets.items():
         if bool(place.env) == bool(place.file):
             raise refuse(f"secrets.{secret}", "give either `env`, a variable, or `file`")
-    for field in ("dockerfile", "context"):
-        if "://" in (getattr(image, field) or ""):
-            raise refuse(field, "an address is not supported by this version yet")
+    if wrong := find_wrong_address(image.dockerfile, image.context):
+        raise refuse(*wrong)
 
 
 def _explain(error: msgspec.ValidationError, document: YamlDocument, name: str) -> UsageError:

@@ -109,6 +109,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     flatten: bool = False
     """Make one layer of it, as if its files had been put into an empty image; its config stays."""
     base: _Text | None = None
+    """REPO:TAG of a published image that it is built on, and whose layers its archive leaves out."""
     public: bool | None = None
     """Wins over `shock.public`."""
     replace: bool = False

@@ -17,6 +17,8 @@ images:
   - name: my-lab/hello:1.0   # REPO:TAG; a published name stays what it is
     description: An example to replace
     dockerfile: images/hello/Dockerfile
+    # or from elsewhere: https://example.org/hello/Dockerfile
+    # or a folder of a git repository: https://example.org/lab/tools.git#COMMIT:images/hello
 """,
     "images/hello/Dockerfile": """\
 FROM debian:bookworm

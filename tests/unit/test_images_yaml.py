@@ -178,10 +178,25 @@ def test_unknown_fields_come_with_a_suggestion_and_what_is_allowed(text, message
             "  archive: x\n  flatten: true\n",
             "line 4, field flatten: an archive is published as it is, and a/b:1 comes from one. Remove the field.",
         ),
-        ("  dockerfile: D\n  base: x\n", "line 4, field base: not supported by this version yet"),
         (
-            "  dockerfile: https://example.org/Dockerfile\n",
-            "line 3, field dockerfile: an address is not supported by this version yet",
+            "  dockerfile: D\n  base: x\n",
+            "line 4, field base: image name 'x': the tag is missing. Write it as REPO:TAG, such as "
+            "skyport/velvet:1.2.10.",
+        ),
+        ("  dockerfile: D\n  base: [x]\n", "line 4, field base: expected text, got a list"),
+        (
+            "  dockerfile: D\n  base: b/b:1\n  flatten: true\n",
+            "line 4, field base: with `flatten`, a/b:1 has one layer, and none of its base's. Remove one of the two "
+            "fields.",
+        ),
+        (
+            "  archive: x\n  base: b/b:1\n",
+            "line 4, field base: an archive is published as it is, and a/b:1 comes from one. Remove the field.",
+        ),
+        (
+            "  dockerfile: ftp://example.org/Dockerfile\n",
+            "line 3, field dockerfile: this kind of address is not supported. Write http:// or https://, or the path "
+            "of a file.",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import EngineError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from skyport_wf.engine.containers import Container
 
+_log = logging.getLogger(__name__)
 _MOST_PATHS = 1000
 
 
@@ -41,6 +43,9 @@ def make(engine: APIClient, image: ListedImage) -> MadeImage:
     from skyport_wf.engine.containers import commit_container
 
     container = _find(engine, image)
+    if container.mounts:
+        elsewhere = ", ".join(sorted(mount.destination for mount in container.mounts))
+        _log.warning("not in %s: what the container has in volumes or on its host, at %s", image.spec.name, elsewhere)
     image_id = commit_container(engine, container.id, image.spec.reference, image.spec.commit, [])
     return MadeImage(image_id, find_base(engine, container.config.image))
 

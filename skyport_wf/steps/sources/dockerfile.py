@@ -10,34 +10,42 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.address import GitAddress, parse_address
 from skyport_wf.errors import UsageError
 from skyport_wf.image.context import BuildContext, digest_context
 from skyport_wf.image.dockerfile import SCRATCH, Dockerfile, parse_dockerfile
-from skyport_wf.records import Source, encode_json
+from skyport_wf.records import GitOrigin, Source, encode_json
 from skyport_wf.spec import BuildSecret, ImageSpec
 from skyport_wf.steps.sources.base import find_base
 from skyport_wf.steps.sources.listed import ListedImage, MadeImage, digest_of
+from skyport_wf.steps.sources.materials import find_materials
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 
 def find_context(image: ListedImage) -> BuildContext:
-    """Return the context that the image is built in. Raises UsageError if the Dockerfile or the folder is not there."""
+    """Return the context that the image is built in, on this machine.
+
+    Raises UsageError if the Dockerfile or the folder is not there, and what find_materials raises for addresses.
+    """
+    return find_materials(image).context
+
+
+def moving_reference(image: ListedImage) -> GitOrigin | None:
+    """Return what the image's git address means now, if that can change: without a ref, with a branch or a tag.
+
+    None for an image without a git address, and for one that names a commit. Raises what find_materials raises.
+    """
     spec = image.spec
-    dockerfile = image.folder / (spec.dockerfile or "Dockerfile")
-    if not dockerfile.is_file():
-        raise UsageError(
-            f"image {spec.name}: there is no Dockerfile {dockerfile}. Mend `dockerfile` in the image list."
-        )
-    root = image.folder / spec.context if spec.context else dockerfile.parent
-    if not root.is_dir():
-        raise UsageError(f"image {spec.name}: there is no folder {root}. Mend `context` in the image list.")
-    return BuildContext(root, dockerfile)
+    addresses = (parse_address(text or "") for text in (spec.dockerfile, spec.context))
+    if any(isinstance(address, GitAddress) and not address.commit for address in addresses):
+        return find_materials(image).git
+    return None
 
 
 def read_dockerfile(image: ListedImage) -> Dockerfile:
-    """Return the image's Dockerfile. Raises UsageError if it cannot be read."""
+    """Return the image's Dockerfile. Raises UsageError if it cannot be read, and what find_materials raises."""
     path = find_context(image).dockerfile
     try:
         content = path.read_bytes()
@@ -58,7 +66,8 @@ def describe(image: ListedImage, needs: Mapping[str, str]) -> Source:
     """
     spec = image.spec
     dockerfile = read_dockerfile(image)
-    context_digest = digest_context(find_context(image))
+    materials = find_materials(image)
+    context_digest = digest_context(materials.context)
     decides: dict[str, object] = {
         "dockerfile": dockerfile.digest,
         "context": context_digest,
@@ -77,6 +86,8 @@ def describe(image: ListedImage, needs: Mapping[str, str]) -> Source:
         dockerfile=base64.b64encode(dockerfile.content).decode(),
         dockerfile_digest=dockerfile.digest,
         context_digest=context_digest,
+        dockerfile_url=materials.dockerfile_url,
+        git=materials.git,
     )
 
 

@@ -16,6 +16,8 @@ class ListedImage(msgspec.Struct, frozen=True):
     images: ImageList
     folder: Path
     """What the paths of the list start from."""
+    last_copies: bool = False
+    """Whether the last copy will do of what an address names that cannot be reached."""
 
     def listed(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Return those of `names` that are images of the list."""
@@ -23,10 +25,12 @@ class ListedImage(msgspec.Struct, frozen=True):
         return tuple(name for name in names if name in images)
 
     def final(self, source: Source) -> Source:
-        """Return the source of what is published: flattened, an image is another one."""
-        if not self.spec.flatten:
-            return source
-        return msgspec.structs.replace(source, digest=digest_of(f"flattened {source.digest}".encode()))
+        """Return the source of what is published: flattened or thin, an image is published as another one."""
+        if self.spec.flatten:
+            return msgspec.structs.replace(source, digest=digest_of(f"flattened {source.digest}".encode()))
+        if self.spec.base:
+            return msgspec.structs.replace(source, digest=digest_of(f"thin {self.spec.base} {source.digest}".encode()))
+        return source
 
 
 class MadeImage(msgspec.Struct, frozen=True):

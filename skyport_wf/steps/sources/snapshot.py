@@ -38,12 +38,13 @@ def describe(image: ListedImage, needs: Mapping[str, str]) -> Source:
 
 def make(engine: APIClient, image: ListedImage, output: Callable[[str], None]) -> MadeImage:
     """Run the script in a fresh container and commit it; the container is removed whatever happens."""
-    from skyport_wf.engine.containers import commit_container, run_script
+    from skyport_wf.engine.containers import commit_container
     from skyport_wf.engine.images import require_image
+    from skyport_wf.engine.scripts import run_script
 
     spec, base = image.spec, _snapshot(image).base
     require_image(engine, base)
-    with run_script(engine, base, _read_script(image), spec.reference.key, output) as (container, command):
+    with run_script(engine, base, _read_script(image), spec.reference, output) as (container, command):
         image_id = commit_container(engine, container, spec.reference, spec.commit, command)
     return MadeImage(image_id, find_base(engine, base))
 

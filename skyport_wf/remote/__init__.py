@@ -1,0 +1,1 @@
+"""What an image list names by its address: Dockerfiles on web servers, folders of git repositories."""

@@ -1,0 +1,107 @@
+"""The user's folder for copies of what was fetched. It may be removed at any time, and several processes share it."""
+
+import fcntl
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.output_file import replace_file
+
+_log = logging.getLogger(__name__)
+
+CACHE_VARIABLE = "SKYPORT_CACHE"
+"""The variable that names the folder."""
+_Note = TypeVar("_Note")
+
+
+def cache_folder(*below: str) -> Path:
+    """Return a folder of the cache, made if it is not there.
+
+    below: the folder's path inside the cache.
+    Raises UsageError if SKYPORT_CACHE is a relative path, SkyportError if the folder cannot be made.
+    """
+    root = _root()
+    folder = root.joinpath(*below)
+    try:
+        # What comes from a private repository is nobody else's to read.
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SkyportError(
+            f"cannot keep copies of what was fetched in {folder}: {error.strerror}. Choose another folder with "
+            f"{CACHE_VARIABLE}."
+        ) from error
+    return folder
+
+
+def read_note(kind: str, about: str, shape: type[_Note]) -> _Note | None:
+    """Return what was noted about an address; None if nothing was, or if it cannot be read any more."""
+    try:
+        return msgspec.json.decode(_note(kind, about).read_bytes(), type=shape)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def write_note(kind: str, about: str, note: object) -> None:
+    """Note something about an address, in the place of what was noted before."""
+    content = msgspec.json.encode(note)
+    path = _note(kind, about)
+    if not path.is_file() or path.read_bytes() != content:
+        with replace_file(path) as file:
+            file.write(content)
+
+
+def store_content(content: bytes, name: str) -> Path:
+    """Return a file that is called `name` and holds `content`, alone in its folder."""
+    path = cache_folder("contents", hashlib.sha256(content).hexdigest()) / name
+    if not path.is_file() or path.read_bytes() != content:
+        with replace_file(path) as file:
+            file.write(content)
+    return path
+
+
+def empty_folder() -> Path:
+    """Return a folder that holds nothing. Raises SkyportError if someone has put something there."""
+    folder = cache_folder("empty")
+    if any(folder.iterdir()):
+        raise SkyportError(f"{folder} has to be empty: it is the build context of images that have none. Empty it.")
+    return folder
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Let one process at a time in, of those that want the same path."""
+    lock = path.with_name(path.name + ".lock")
+    with lock.open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _log.info("waiting for another process, which is fetching the same")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def key_of(about: str) -> str:
+    """Return a name for a file about an address."""
+    return hashlib.sha256(about.encode()).hexdigest()[:40]
+
+
+def _note(kind: str, about: str) -> Path:
+    return cache_folder(kind) / f"{key_of(about)}.json"
+
+
+def _root() -> Path:
+    if named := os.environ.get(CACHE_VARIABLE):
+        if not Path(named).is_absolute():
+            raise UsageError(f"the variable {CACHE_VARIABLE} is {named!r}. Give it an absolute path.")
+        return Path(named)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("skyport-wf", appauthor=False)
