@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+_HEREDOC = re.compile(rb"^\s*(RUN|COPY|ADD)\b.*<<-?[\"']?\w", re.IGNORECASE | re.MULTILINE)
+_UNKNOWN = "unknown instruction"
+"""What a builder that knows no heredocs says of the line below one."""
+
+
 def build_image(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     """Build `image` with the builder that it asks for, tag it with its name, and return the engine's id of it.
 
@@ -24,9 +30,23 @@ def build_image(client: APIClient, image: ImageSpec, context: BuildContext, outp
     Raises BuildError, with the failing instruction and the last lines it printed, if it fails; UsageError if the
     image needs BuildKit and there is none.
     """
+    try:
+        return _build(client, image, context, output)
+    except BuildError as error:
+        if _UNKNOWN in str(error).lower() and _HEREDOC.search(context.dockerfile.read_bytes()):
+            raise BuildError(
+                f"{error}\nThe Dockerfile has a heredoc (<<). That needs BuildKit; on an engine before Docker 23, also "
+                "the first line `# syntax=docker/dockerfile:1`."
+            ) from error
+        raise
+
+
+def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
     from skyport_wf.engine.classic_build import build_classically
+    from skyport_wf.engine.podman import check_build
 
+    check_build(client, image)
     command = None if image.builder == "classic" else find_buildkit(client)
     if command:
         _log.debug("building %s with BuildKit, through %s", image.name, command.path)

@@ -11,27 +11,33 @@ import re
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.engine.connection import default_network, engine_errors
-from skyport_wf.errors import BuildError, UsageError
+from skyport_wf.engine.build_arguments import build_arguments
+from skyport_wf.engine.build_secrets import secret_mask, secret_options
+from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.network import default_network
+from skyport_wf.engine.podman import podman_version
+from skyport_wf.errors import BuildError
 
 if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.image.context import BuildContext
-    from skyport_wf.spec import BuildSecret, ImageSpec
+    from skyport_wf.spec import ImageSpec
 
 _STEP_LINE = re.compile(r"#(?P<step>\d+) (?:(?P<second>\d+\.\d+) )?(?P<text>.*)")
 _STAGE = re.compile(r"\[[^]]*\] ")
 _LAST_LINES = 20
 _QUESTION_SECONDS = 20
 _FIRST_API = (1, 39)
-"""The API version of Docker 18.09; podman, which answers with later ones, has another builder."""
+"""The API version of Docker 18.09."""
+_COMMANDS_OWN = ("DOCKER_", "BUILDKIT_", "BUILDX_")
+"""How variables begin that the docker command reads."""
 _WITHOUT_BUILDX = 23
 """The first version of the docker command that needs the buildx plugin for BuildKit."""
 
@@ -63,12 +69,12 @@ def build_with_buildkit(
     with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
         id_file = Path(folder) / "id"
         arguments = _arguments(image, context, id_file, image.network or default_network(client))
-        progress = _Progress()
+        progress, mask = _Progress(), secret_mask(image.secrets)
         with subprocess.Popen(
             [command.path, "build", *arguments, str(context.root)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=_environment(image), text=True, errors="replace",
         ) as process:  # fmt: skip
-            for line in _lines_of(process):
+            for line in map(mask, _lines_of(process)):
                 progress.follow(line)
                 output(line)
         if process.returncode:
@@ -108,42 +114,31 @@ class _Progress:
 
 def _environment(image: ImageSpec) -> dict[str, str]:
     """Return the command's variables, with the build arguments: a process's arguments are for all to read."""
-    return {**os.environ, **image.build_args, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+    given = {name: value for name, value in image.build_args.items() if not _is_for_the_command(name)}
+    return {**os.environ, **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+
+
+def _is_for_the_command(name: str) -> bool:
+    """Return whether the docker command would take this variable for its own: PATH, DOCKER_HOST, ..."""
+    return name in os.environ or name.startswith(_COMMANDS_OWN)
 
 
 def _arguments(image: ImageSpec, context: BuildContext, id_file: Path, network: str | None) -> Iterator[str]:
     yield from ("--tag", image.name, "--file", str(context.dockerfile), "--iidfile", str(id_file))
-    for name in _build_arguments(image.build_args):
-        yield from ("--build-arg", name)
+    for name, text in build_arguments(image).items():
+        yield from ("--build-arg", f"{name}={text}" if _is_for_the_command(name) else name)
     for label, text in image.labels.items():
         yield from ("--label", f"{label}={text}")
     for option, value in {"--target": image.target, "--platform": image.platform, "--network": network}.items():
         if value:
             yield from (option, value)
-    for name, secret in image.secrets.items():
-        yield from ("--secret", f"id={name},{_place(name, secret)}")
+    yield from secret_options(image.secrets)
     for agent in image.ssh:
         yield from ("--ssh", agent)
     if image.pull:
         yield "--pull"
     if image.no_cache:
         yield "--no-cache"
-
-
-def _build_arguments(given: Mapping[str, str]) -> Iterable[str]:
-    """Return the names of the build arguments; SOURCE_DATE_EPOCH, if set here, is one, as BuildKit has it."""
-    return dict.fromkeys([*given, *(name for name in ("SOURCE_DATE_EPOCH",) if name in os.environ)])
-
-
-def _place(name: str, secret: BuildSecret) -> str:
-    if secret.env:
-        if secret.env not in os.environ:
-            raise UsageError(f"the variable {secret.env} of the build secret {name!r} is not set")
-        return f"env={secret.env}"
-    path = Path(secret.file or "")
-    if not path.is_file():
-        raise UsageError(f"there is no file {path} for the build secret {name!r}")
-    return f"src={path}"
 
 
 def _lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
@@ -156,11 +151,13 @@ def _lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
 
 
 def _engine_has_buildkit(client: APIClient) -> bool:
+    if podman_version(client):
+        # It answers with an API version that has BuildKit, and has another builder.
+        return False
     with engine_errors("telling whether it has BuildKit"):
         # The header Builder-Version tells only which builder the engine prefers, and 20.10 prefers the classic one.
         headers = client.get(f"{client.base_url}/_ping", timeout=_QUESTION_SECONDS).headers
-    version = tuple(map(int, headers.get("API-Version", "0.0").split(".")))
-    return version >= _FIRST_API and "Libpod-API-Version" not in headers
+    return tuple(map(int, headers.get("API-Version", "0.0").split("."))) >= _FIRST_API
 
 
 def _command_has_buildkit(path: str) -> bool:

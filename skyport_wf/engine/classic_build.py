@@ -1,13 +1,18 @@
-"""Building an image with the classic builder, over the Docker Engine API."""
+"""Building an image with the engine's own builder, over the Docker Engine API: Docker's classic one, or podman's."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from skyport_wf.engine.connection import default_network, engine_errors
+from skyport_wf.engine.build_arguments import build_arguments
+from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.images import tag_image
+from skyport_wf.engine.network import default_network
+from skyport_wf.engine.podman import build_network, build_options, own_name
 from skyport_wf.errors import BuildError
 from skyport_wf.image.context import BuildContext, write_context
 
@@ -16,10 +21,15 @@ if TYPE_CHECKING:
 
     from skyport_wf.spec import ImageSpec
 
-_STEP = re.compile(r"Step \d+/\d+ : (?P<instruction>.*)", re.DOTALL)
+_STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step \d+/\d+ :|STEP \d+/\d+:) (?P<instruction>.*)", re.DOTALL)
+"""`Step 2/3 : RUN make` of Docker, `[1/2] STEP 2/3: RUN make` of podman."""
 _BUILT = re.compile(r"sha256:[0-9a-f]{64}")
-_ENGINE_CHATTER = re.compile(r"\s*---> |Removing intermediate container ")
-"""What the engine says between the lines that a RUN instruction prints."""
+_ENGINE_CHATTER = re.compile(r"\s*---> |Removing intermediate container |time=\"")
+"""What the engine says between the lines that a RUN instruction prints; podman's own log begins with the time."""
+_SAID_ALREADY = re.compile(
+    r"building at STEP \".*?\": (?:Build error: |while running runtime: )?| &imagebuilder\.Step\{.*", re.DOTALL
+)
+"""What podman's errors repeat of the instruction."""
 _LAST_LINES = 20
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -32,16 +42,25 @@ def build_classically(client: APIClient, image: ImageSpec, context: BuildContext
     """
     import tempfile
 
-    with tempfile.TemporaryFile() as tar, engine_errors(f"building {image.name}"):
+    network = build_network(client, image.network or default_network(client))
+    with (
+        tempfile.TemporaryFile() as tar,
+        engine_errors(f"building {image.name}"),
+        build_options(client, build_arguments(image)),
+    ):
         write_context(context, tar)
         tar.seek(0)
         events = client.build(
-            fileobj=tar, custom_context=True, tag=image.name, dockerfile=context.dockerfile_name,
-            buildargs=dict(image.build_args), labels=dict(image.labels) or None, target=image.target,
-            platform=image.platform, network_mode=image.network or default_network(client),
+            fileobj=tar, custom_context=True, tag=own_name(client, image.name), dockerfile=context.dockerfile_name,
+            buildargs=build_arguments(image), labels=dict(image.labels) or None, target=image.target,
+            platform=image.platform, network_mode=network,
             pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
         )  # fmt: skip
-        return _follow(events, image.name, output)
+        # The engine goes on with a build until nobody listens any more.
+        with closing(events):
+            image_id = _follow(events, image.name, output)
+    tag_image(client, image_id, image.reference)
+    return image_id
 
 
 def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str], None]) -> str:
@@ -69,4 +88,5 @@ def _failure(name: str, instruction: str, last: Iterable[str], error: str) -> Bu
     lines = [line for line in last if line.strip() and not _ENGINE_CHATTER.match(line)]
     shown = "".join(f"\n  | {line}" for line in lines)
     at = f" at\n  {instruction}\n" if instruction else ": "
-    return BuildError(f"building {name} failed{at}{error.strip()}{shown and '. The last it printed:'}{shown}")
+    what = _SAID_ALREADY.sub("", error).strip()
+    return BuildError(f"building {name} failed{at}{what}{shown and '. The last it printed:'}{shown}")

@@ -89,20 +89,13 @@ def engine_errors(doing: str) -> Iterator[None]:
 
 
 def read_version(client: APIClient) -> EngineVersion:
-    """Return what the engine says of itself, in the words that `docker_version` of the attributes has."""
-    with engine_errors("telling its version"):
-        return msgspec.convert(client.version(), EngineVersion, strict=False)
+    """Return what the engine says of itself, in the words that `docker_version` of the attributes has.
 
-
-def default_network(client: APIClient) -> str | None:
-    """Return the network for what runs while an image is made, None for the engine's own choice.
-
-    An engine without a bridge has no network to give but the host's; `apt-get install` needs one.
+    The version of podman is `podman 4.3.1`: as `4.3.1` it would be taken for one of Docker.
     """
-    return None if has_bridge(client) else "host"
-
-
-def has_bridge(client: APIClient) -> bool:
-    """Return whether the engine can give containers a network of their own."""
-    with engine_errors("listing its networks"):
-        return any(network["Driver"] == "bridge" for network in client.networks())
+    with engine_errors("telling its version"):
+        told = client.version()
+    version = msgspec.convert(told, EngineVersion, strict=False)
+    if any(part.get("Name") == "Podman Engine" for part in told.get("Components") or ()):
+        return msgspec.structs.replace(version, version=f"podman {version.version}")
+    return version

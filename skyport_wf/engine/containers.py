@@ -1,20 +1,17 @@
-"""Containers that become images: running a script in one, looking at one, committing it."""
+"""Containers that become images: looking at one, committing it."""
 
 from __future__ import annotations
 
-import io
 import json
-import secrets
-import tarfile
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.engine.connection import default_network, engine_errors
-from skyport_wf.errors import BuildError
+from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.images import remove_image, tag_image
+from skyport_wf.engine.podman import env_value, plain_name
+from skyport_wf.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -22,11 +19,6 @@ if TYPE_CHECKING:
     from skyport_wf.reference import ImageReference
     from skyport_wf.spec import CommitSettings
 
-_NAME = "skyport-wf-snapshot-"
-"""How the containers are called that snapshots are made in: a crash may leave one behind."""
-_SCRIPT = ".skyport-wf-script"
-_RUN_SCRIPT = f"/{_SCRIPT} && rm -f /{_SCRIPT}"
-_LAST_LINES = 20
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
 
 
@@ -34,6 +26,8 @@ class ContainerConfig(msgspec.Struct, frozen=True, rename="pascal"):
     """What a container, or an image's containers, start with."""
 
     image: str = ""
+    user: str = ""
+    """`USER` or `USER:GROUP`, as names or numbers; empty for root."""
     entrypoint: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
 
@@ -46,6 +40,12 @@ class ContainerState(msgspec.Struct, frozen=True, rename="pascal"):
     finished_at: str
 
 
+class Mount(msgspec.Struct, frozen=True, rename="pascal"):
+    """What a container sees at a path although it lies elsewhere: a volume, or a folder of the host."""
+
+    destination: str
+
+
 class Container(msgspec.Struct, frozen=True, rename="pascal"):
     """What `docker inspect` says of a container."""
 
@@ -54,6 +54,7 @@ class Container(msgspec.Struct, frozen=True, rename="pascal"):
     """The engine's id of the image that it was made from."""
     config: ContainerConfig
     state: ContainerState
+    mounts: tuple[Mount, ...] = ()
 
 
 def find_container(client: APIClient, name: str) -> Container | None:
@@ -62,9 +63,11 @@ def find_container(client: APIClient, name: str) -> Container | None:
 
     with engine_errors(f"looking for the container {name}"):
         try:
-            return msgspec.convert(client.inspect_container(name), Container)
+            found = msgspec.convert(client.inspect_container(name), Container)
         except NotFound:
             return None
+    config = msgspec.structs.replace(found.config, image=plain_name(found.config.image))
+    return msgspec.structs.replace(found, config=config)
 
 
 def changed_paths(client: APIClient, container: str) -> list[str]:
@@ -81,87 +84,50 @@ def commit_container(
 
     changes: Dockerfile instructions for the image's config, before those that the settings ask for.
     """
-    with engine_errors(f"committing the container {container}"):
-        answer = client.commit(
-            container, reference.repository, reference.tag, message=settings.message, author=settings.author,
-            pause=True, changes=[*changes, *_instructions(settings)],
-        )  # fmt: skip
-        return str(answer["Id"])
-
-
-@contextmanager
-def run_script(
-    client: APIClient, base: str, script: bytes, name: str, output: Callable[[str], None]
-) -> Iterator[tuple[str, list[str]]]:
-    """Run a script in a fresh container of `base`; the container is removed when the block ends.
-
-    name: a file-safe name for the container and messages.
-    output: called with what the script prints.
-    Yields the container's id, and the instructions that give its image the base's command back.
-    Raises BuildError, with the last lines it printed, if the script fails.
-    """
-    _remove_left_behind(client, name)
-    with engine_errors(f"making a container of {base}"):
-        original = msgspec.convert(client.inspect_image(base)["Config"] or {}, ContainerConfig)
-        # A commit can give an entry point back, but not take one away: where there is none, none is used here either.
-        shell = ["/bin/sh", "-c"]
-        container = client.create_container(
-            base, name=f"{_NAME}{name}-{secrets.token_hex(4)}", entrypoint=shell if original.entrypoint else None,
-            command=[_RUN_SCRIPT] if original.entrypoint else [*shell, _RUN_SCRIPT],
-            host_config=client.create_host_config(network_mode=default_network(client)),
-        )["Id"]  # fmt: skip
+    image_id = _commit(client, container, settings, [*changes, *_instructions(client, settings)])
     try:
-        with engine_errors(f"running the script of {name}"):
-            client.put_archive(container, "/", _script_tar(script))
-            client.start(container)
-            _follow(client, container, name, output)
-        yield container, _command_of(original)
-    finally:
-        with engine_errors(f"removing the container of {name}"):
-            client.remove_container(container, force=True, v=True)
+        _check_environment(client, image_id, settings.env)
+    except BaseException:
+        remove_image(client, image_id)
+        raise
+    tag_image(client, image_id, reference)
+    return image_id
 
 
-def _remove_left_behind(client: APIClient, name: str) -> None:
-    """Remove the containers that killed commands left, once their scripts have ended."""
-    with engine_errors(f"looking for containers of {name}"):
-        for left in client.containers(all=True, filters={"name": f"{_NAME}{name}-", "status": "exited"}):
-            client.remove_container(left["Id"], force=True, v=True)
+def _commit(client: APIClient, container: str, settings: CommitSettings, changes: list[str]) -> str:
+    try:
+        with engine_errors(f"committing the container {container}"):
+            answer = client.commit(
+                container, message=settings.message, author=settings.author, pause=True, changes=changes
+            )
+    except EngineError as error:
+        if "pausing container" in str(error):
+            # A rootless podman on a system with version 1 of control groups cannot pause.
+            raise EngineError(f"{error}. Stop the container, and run this again.") from error
+        raise
+    # Podman gives the bare digits.
+    return f"sha256:{answer['Id'].removeprefix('sha256:')}"
 
 
-def _follow(client: APIClient, container: str, name: str, output: Callable[[str], None]) -> None:
-    last: deque[str] = deque(maxlen=_LAST_LINES)
-    for piece in client.logs(container, stream=True, follow=True):
-        text = piece.decode(errors="replace")
-        output(text)
-        last.extend(text.splitlines())
-    code = client.wait(container)["StatusCode"]
-    if code:
-        shown = "".join(f"\n  | {line}" for line in last if line.strip())
-        raise BuildError(f"the script of {name} ended with exit code {code}{shown and '. The last it printed:'}{shown}")
+def _check_environment(client: APIClient, image_id: str, expected: Mapping[str, str]) -> None:
+    """Raise EngineError unless the image has the variables: engines differ in how they read what is quoted."""
+    with engine_errors(f"looking at the image {image_id}"):
+        found = client.inspect_image(image_id)["Config"].get("Env") or []
+    for name, value in expected.items():
+        if f"{name}={value}" not in found:
+            raise EngineError(
+                f"the engine did not set the variable {name} to {value!r} at the commit. Set it in another way."
+            )
 
 
-def _script_tar(script: bytes) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        member = tarfile.TarInfo(_SCRIPT)
-        member.size, member.mode = len(script), 0o755
-        tar.addfile(member, io.BytesIO(script))
-    return content.getvalue()
-
-
-def _command_of(config: ContainerConfig) -> list[str]:
-    """Return the instructions for this entry point and command; a commit would keep the container's own.
-
-    Of an image that has neither, the shell becomes the command: a commit cannot take a command away.
-    """
-    if config.entrypoint:
-        return [f"ENTRYPOINT {json.dumps(config.entrypoint)}", f"CMD {json.dumps(config.cmd or [])}"]
-    return [f"CMD {json.dumps(config.cmd or ['/bin/sh'])}"]
-
-
-def _instructions(settings: CommitSettings) -> Iterator[str]:
+def _instructions(client: APIClient, settings: CommitSettings) -> Iterator[str]:
     for name, value in settings.env.items():
-        yield f"ENV {name}={json.dumps(value).replace('$', chr(92) + '$')}"
+        if "\n" in value:
+            raise UsageError(
+                f"the variable {name} has a line break, which no engine can set at a commit. Leave it out."
+            )
+        quoted = json.dumps(value, ensure_ascii=False).replace("$", "\\$")
+        yield f"ENV {name}={env_value(client, value, quoted)}"
     if settings.workdir:
         yield f"WORKDIR {settings.workdir}"
     if settings.entrypoint is not None:

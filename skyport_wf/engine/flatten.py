@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from skyport_wf.engine.connection import engine_errors
-from skyport_wf.engine.images import find_image, load_image, tag_image
+from skyport_wf.engine.images import export_image, find_image, load_image, tag_image
+from skyport_wf.engine.podman import podman_version
 from skyport_wf.errors import EngineError
 from skyport_wf.image.archive.canonical_layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document
+from skyport_wf.image.archive.reader import ArchiveReader
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from skyport_wf.reference import ImageReference
 
 _PIECE = 1 << 20
-_CONTAINERS_OWN = frozenset({"/.dockerenv"})
-"""Files that a container has and its image has not."""
+_CONTAINERS_OWN = frozenset({"/.dockerenv", "/run/.containerenv"})
+"""Files that a container has and its image has not, of Docker and of podman."""
 _TOUCHED_BY_CONTAINER = frozenset(
     {
         "/", "/dev", "/dev/console", "/dev/pts", "/dev/shm",  # noqa: S108 - inside of images
@@ -89,9 +91,11 @@ def _digest(layer: IO[bytes]) -> str:
 
 def _config(client: APIClient, image: str, diff_id: str) -> bytes:
     """Return the config JSON: the image's own, with one layer."""
-    with engine_errors(f"looking at {image}"):
-        told: dict[str, Any] = client.inspect_image(image)
+    told = _inspect(client, image)
+    # Only what an image may lack: others keep the id that they always had.
+    rare = {key: told.get(key.title()) for key in ("comment", "variant")}
     config = {
+        **{key: value for key, value in rare.items() if value},
         "architecture": told["Architecture"],
         "author": told.get("Author") or "",
         "config": told["Config"],
@@ -101,6 +105,25 @@ def _config(client: APIClient, image: str, diff_id: str) -> bytes:
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
     }
     return json.dumps(config, sort_keys=True).encode()
+
+
+def _inspect(client: APIClient, image: str) -> dict[str, Any]:
+    """Return what `docker inspect` says of the image, with its whole config."""
+    with engine_errors(f"looking at {image}"):
+        told: dict[str, Any] = client.inspect_image(image)
+    if podman_version(client):
+        # What podman says lacks HEALTHCHECK, ONBUILD and SHELL.
+        told.update({key.title(): value for key, value in _read_config(client, image).items()})
+    return told
+
+
+def _read_config(client: APIClient, image: str) -> dict[str, Any]:
+    with export_image(client, image) as stream:
+        archive = ArchiveReader(stream)
+        for _ in archive.layers():
+            pass
+        config: dict[str, Any] = json.loads(archive.image().config)
+    return config
 
 
 def _archive(config: bytes, layer: IO[bytes], name: str) -> Iterator[bytes]:

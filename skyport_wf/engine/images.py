@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.podman import hub_name, names_to_find, own_name, podman_version
 from skyport_wf.errors import EngineError
 from skyport_wf.image.archive.tar_reader import ByteStream
 
@@ -19,16 +20,35 @@ if TYPE_CHECKING:
     from skyport_wf.reference import ImageReference
 
 
+_CONFLICT = 409
+_PIECE = 1 << 20
+
+
+class RootFilesystem(msgspec.Struct, frozen=True, rename="pascal"):
+    """What an image's files are made of."""
+
+    layers: tuple[str, ...] = ()
+    """The diff ids of the layers, the lowest first."""
+
+
 class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
     """What `docker inspect` says of an image."""
 
     id: str
     """The config digest on a classic image store, a manifest digest on containerd's."""
     repo_tags: tuple[str, ...] | None = None
+    root_fs: RootFilesystem = msgspec.field(name="RootFS", default=RootFilesystem())
+    repo_digests: tuple[str, ...] | None = None
+    """Names by which registries know it."""
 
 
 def find_image(client: APIClient, name: str) -> EngineImage | None:
     """Return the image that the engine has under a name or an id, None if it has none."""
+    found = (_inspect(client, spelling) for spelling in names_to_find(client, name))
+    return next((image for image in found if image), None)
+
+
+def _inspect(client: APIClient, name: str) -> EngineImage | None:
     from docker.errors import ImageNotFound
 
     with engine_errors(f"looking for the image {name}"):
@@ -42,18 +62,65 @@ def require_image(client: APIClient, name: str, *, wanted_by: str = "") -> Engin
     """Return the image that the engine has under a name or an id.
 
     wanted_by: the image that needs it, for the message.
-    Raises EngineError if it has none.
+    Raises EngineError if it has none, or, in podman, one of Docker Hub and another one of its own.
     """
-    if found := find_image(client, name):
-        return found
+    found = [image for spelling in names_to_find(client, name) if (image := _inspect(client, spelling))]
+    images = list({image.id: image for image in found}.values())
+    if len(images) == 1:
+        return images[0]
     whose = f"image {wanted_by}: " if wanted_by else ""
+    if images:
+        names = ", ".join(name for image in images for name in image.repo_tags or (image.id,))
+        raise EngineError(f"{whose}podman has several images {name}: {names}. Say which one is meant, or untag one.")
     raise EngineError(f"{whose}the engine has no image {name}. `docker image ls` shows what it has.")
 
 
+def name_in_engine(client: APIClient, name: str) -> str:
+    """Return what the engine calls the image that is asked for by `name`; `name` if it has none."""
+    return next((spelling for spelling in names_to_find(client, name) if _inspect(client, spelling)), name)
+
+
 def tag_image(client: APIClient, image_id: str, reference: ImageReference) -> None:
-    """Give the image another name."""
+    """Give the image another name. Other images lose it, under whatever registry podman has it."""
     with engine_errors(f"tagging {image_id} as {reference}"):
-        client.tag(image_id, reference.repository, reference.tag)
+        client.tag(image_id, own_name(client, reference.repository), reference.tag)
+        hub = hub_name(client, reference.repository)
+        if hub and (other := _inspect(client, f"{hub}:{reference.tag}")) and other.id != image_id:
+            client.tag(image_id, hub, reference.tag)
+
+
+def list_image_ids(client: APIClient) -> frozenset[str]:
+    """Return the ids of all images that the engine has, with those that only others are built on."""
+    with engine_errors("listing its images"):
+        return frozenset(client.images(quiet=True, all=True))
+
+
+def remove_image(client: APIClient, name: str) -> bool:
+    """Take a name off an image, or remove a nameless one by its id, and return whether that is done.
+
+    It is not while a container is using the image. An image goes with its last name; what it is built on stays.
+    """
+    from docker.errors import APIError, NotFound
+
+    with engine_errors(f"removing the image {name}"):
+        try:
+            client.remove_image(name, noprune=True)
+        except NotFound:
+            return True
+        except APIError as error:
+            if error.status_code == _CONFLICT:
+                return False
+            raise
+    return True
+
+
+def takes_thin_archives(client: APIClient) -> bool:
+    """Return whether the engine may load an archive that lacks layers it has.
+
+    Podman says "Some layer tarfiles are missing in the tarball". Docker with containerd's image store says that a layer
+    is not found, but cannot be asked before.
+    """
+    return podman_version(client) is None
 
 
 @contextmanager
@@ -95,10 +162,38 @@ def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> None:
 
     Raises EngineError with the engine's words if it is refused.
     """
+    if podman_version(client):
+        # The podman of Debian 12 says "invalid tar header" of a gzipped one.
+        archive = _unpacked(archive, name)
     with engine_errors(f"loading {name}"):
         for line in client.load_image(archive, quiet=True):
             if "error" in line:
                 raise EngineError(f"the engine failed at loading {name}: {line['error']}")
+
+
+def _unpacked(archive: Iterator[bytes], name: str) -> Iterator[bytes]:
+    from skyport_wf.image.archive.archive_stream import ArchiveStream
+
+    stream = ArchiveStream(_Pieces(archive), name=name)
+    while piece := stream.read(_PIECE):
+        yield piece
+
+
+class _Pieces:
+    """Reads what comes piece by piece."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = piece
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken
 
 
 def _message(response: Any) -> str:

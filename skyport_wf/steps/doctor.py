@@ -47,12 +47,17 @@ def _check(what: str, check: Callable[[], str]) -> Finding:
 
 
 def _engine() -> str:
-    from skyport_wf.engine.connection import connect, engine_address, has_bridge, read_version
+    from skyport_wf.engine.connection import connect, engine_address, read_version
+    from skyport_wf.engine.network import has_bridge
+    from skyport_wf.engine.podman import LIMITS, podman_version
 
     engine = connect()
     version = read_version(engine)
+    where = f"API {version.api_version}, at {engine_address()}"
+    if podman_version(engine):
+        return f"{version.version}, {where}; {LIMITS}"
     network = "" if has_bridge(engine) else "; it has no bridge network, builds use the host's"
-    return f"version {version.version}, API {version.api_version}, at {engine_address()}{network}"
+    return f"version {version.version}, {where}{network}"
 
 
 def _shock(settings: ShockSettings) -> str:
