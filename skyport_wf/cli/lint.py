@@ -1,25 +1,125 @@
-"""`skyport-wf lint --cwl FILE...`."""
+"""`skyport-wf lint [NAME...]`, `--dockerfile FILE...`, `--cwl FILE...`."""
+
+from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from skyport_wf.cli.arguments import add_image_list
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
+
+if TYPE_CHECKING:
+    from skyport_wf.lint.findings import Finding, Threshold
+    from skyport_wf.steps.hadolint import Hadolint
+    from skyport_wf.steps.lint import LintedFile
+
+_THRESHOLDS = ("error", "warning", "info", "style", "none")
+"""Those of lint.findings, which is imported too late for --help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="images of the list; all of them if none is named")
+    add_image_list(parser)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--dockerfile", type=Path, nargs="+", metavar="FILE", help="Dockerfiles, without an image list")
+    what.add_argument("--cwl", type=Path, nargs="+", metavar="FILE", help="CWL documents that AWE is to run")
     parser.add_argument(
-        "--cwl", type=Path, nargs="+", required=True, metavar="FILE", help="CWL documents that AWE is to run"
+        "--level", choices=_THRESHOLDS, metavar="LEVEL",
+        help="end with exit code 3 for findings from this level on: %(choices)s (default: what hadolint's settings "
+        "have as failure-threshold, or else warning)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="CODE", help="do not apply this rule, such as SKY002"
     )
     parser.add_argument(
-        "--packed", action="store_true", help="they are what will be submitted: each has to have a $graph"
+        "--engine", action="store_true", help="look also whether the engine's images of these names have /bin/bash"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what --json prints into FILE, too")
+    parser.add_argument(
+        "--packed", action="store_true", help="the CWL documents are what will be submitted: each has to have a $graph"
     )
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Say what AWE would reject, lose or misread in the documents."""
-    from skyport_wf.cwl_lint import lint_cwl
+    """Say what is wrong with Dockerfiles, scripts or CWL documents, by line."""
+    if args.names and (args.cwl or args.dockerfile):
+        raise UsageError("name either images of the list, or files with --dockerfile or --cwl")
+    if args.engine and (args.cwl or args.dockerfile):
+        raise UsageError("--engine looks into images: name images of the list")
+    if args.cwl and (args.level or args.ignore):
+        raise UsageError("--level and --ignore are for Dockerfiles: what AWE does not take in CWL always counts")
+    if args.packed and not args.cwl:
+        raise UsageError("--packed is for CWL documents: name them with --cwl")
+    outcome = _lint_cwl(args) if args.cwl else _lint_images(args)
+    if args.report:
+        _write_report(args.report, outcome.value)
+    return outcome
+
+
+def _lint_images(args: argparse.Namespace) -> Outcome:
+    from skyport_wf.lint.findings import DEFAULT_THRESHOLD, fails
+    from skyport_wf.steps.hadolint import find_hadolint
+    from skyport_wf.steps.lint import Sieve, find_bash_in_engine, lint_file, lint_images
+
+    hadolint = find_hadolint()
+    sieve = Sieve(hadolint, frozenset(args.ignore))
+    if args.dockerfile:
+        files = [lint_file(path, sieve) for path in args.dockerfile]
+    elif args.engine:
+        files = lint_images(args.images, args.names, sieve, has_bash=find_bash_in_engine)
+    else:
+        files = lint_images(args.images, args.names, sieve)
+    level: Threshold = args.level or hadolint.settings.failure_threshold or DEFAULT_THRESHOLD
+    failed = any(fails(finding, level) for file in files for finding in file.findings)
+    text = "\n".join(_lines(files, level, only_failing=bool(args.quiet)))
+    return Outcome(_document(files, level, hadolint), text, EXIT_DIFFERENCE if failed else EXIT_DONE)
+
+
+def _document(files: Sequence[LintedFile], level: Threshold, hadolint: Hadolint) -> dict[str, object]:
+    return {
+        "level": level,
+        "hadolint": hadolint.program is not None,
+        "files": [{"file": file.file, "images": file.images} for file in files],
+        "findings": [_record(file, finding) for file in files for finding in file.findings],
+    }
+
+
+def _record(file: LintedFile, finding: Finding) -> dict[str, object]:
+    return {
+        "file": file.file,
+        "line": finding.line,
+        "code": finding.code,
+        "level": finding.level,
+        "message": finding.message,
+        "instead": finding.instead,
+        "source": finding.source,
+    }
+
+
+def _lines(files: Sequence[LintedFile], level: Threshold, *, only_failing: bool) -> Iterator[str]:
+    from skyport_wf.lint.findings import fails
+    from skyport_wf.wording import count, printable
+
+    told = [(file, finding) for file in files for finding in file.findings]
+    for file, finding in told:
+        if only_failing and not fails(finding, level):
+            continue
+        where = f"{file.file}:{finding.line}"
+        yield printable(f"{where}: {finding.level} {finding.code}: {' '.join(finding.message.split())}")
+        if finding.instead:
+            yield printable(f"    instead: {finding.instead}")
+    if not only_failing:
+        failing = sum(fails(finding, level) for _, finding in told)
+        at_level = f", {failing} of them at `{level}` or worse" if told and level != "none" else ""
+        yield f"{count(len(files), 'file')}: {count(len(told), 'finding')}{at_level}"
+
+
+def _lint_cwl(args: argparse.Namespace) -> Outcome:
+    from skyport_wf.lint.cwl import lint_cwl
     from skyport_wf.yaml_document import parse_yaml
 
     found = [
@@ -37,3 +137,13 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _write_report(path: Path, value: object) -> None:
+    from skyport_wf.output_file import replace_file
+    from skyport_wf.records import encode_json
+    from skyport_wf.steps.save import make_folder
+
+    make_folder(path.parent)
+    with replace_file(path) as file:
+        file.write(encode_json(value))

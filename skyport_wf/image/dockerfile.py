@@ -1,19 +1,19 @@
-"""What a Dockerfile says it is made from.
+"""What a Dockerfile says it is made from: its stages, and the images that they name.
 
-`dockerfile-parse` reads the instructions; the engine alone decides what they do.
+The engine alone decides what the instructions do.
 """
 
 import hashlib
+import itertools
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from io import BytesIO
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from skyport_wf.image.instructions import Instruction, read_instructions
+
 _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::?(?P<how>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
-_HEREDOC = re.compile(r"(?<!\S)\d*<<-?(?P<quote>[\"']?)(?P<end>\w+)(?P=quote)(?!\S)")
-"""A word of its own, so that `$((1<<3))` and bash's `<<<word` are none."""
 _FROM = re.compile(r"(?:--\S+\s+)*(?P<image>\S+)(?:\s+[Aa][Ss]\s+(?P<stage>\S+))?\s*$")
 _OTHER_IMAGE = re.compile(r"(?:--|[,=])from=([^\s,]+)")
 SCRATCH = "scratch"
@@ -36,6 +36,29 @@ class Dockerfile(msgspec.Struct, frozen=True):
         return "sha256:" + hashlib.sha256(self.content).hexdigest()
 
 
+class ImageUse(msgspec.Struct, frozen=True):
+    """A place that names an image, none of the file's own stages."""
+
+    image: str
+    """With the values of its variables."""
+    written: str
+    """As it stands there."""
+    line: int
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A `FROM` and what follows it."""
+
+    base: ImageUse
+    built_on: int | None
+    """The index of the stage that it starts from, None if that is an image."""
+    names: frozenset[str]
+    """What it is called, in lower case: its number, and what stands behind `AS`."""
+    instructions: tuple[Instruction, ...]
+    uses: tuple[ImageUse, ...]
+    """The images that its instructions take files from."""
+
+
 def parse_dockerfile(
     content: bytes, *, build_args: Mapping[str, str] | None = None, target: str | None = None
 ) -> Dockerfile:
@@ -44,69 +67,110 @@ def parse_dockerfile(
     build_args: win over the defaults of `ARG` before the first `FROM`.
     target: the stage that is built; the last if None.
     """
-    arguments: dict[str, str] = {}
-    stages: dict[str, str] = {}
-    images: list[str] = []
-    base = SCRATCH
-    target_reached = False
-    number = 0
-    for name, value in _instructions(content):
-        if name == "ARG" and number == 0:
-            arguments |= _defaults(value, arguments, build_args or {})
-        elif name == "FROM" and (match := _FROM.match(value)):
-            image = _expand(match["image"], arguments)
-            if image.lower() not in stages:
-                images.append(image)
-            stage = {str(number), (match["stage"] or str(number)).lower()}
-            stages |= dict.fromkeys(stage, stages.get(image.lower(), image))
-            if not target_reached:
-                base = stages[str(number)]
-            target_reached = target_reached or (target is not None and target.lower() in stage)
-            number += 1
-        elif name in ("COPY", "ADD", "RUN"):
-            others = [_expand(found, arguments) for found in _OTHER_IMAGE.findall(value)]
-            images += [image for image in others if image.lower() not in stages]
-    return Dockerfile(content, base, tuple(image for image in dict.fromkeys(images) if image != SCRATCH))
+    stages = read_stages(read_instructions(content), build_args=build_args)
+    chain = built_stages(stages, target=target)
+    used = (
+        use.image
+        for stage in stages
+        for use in ((stage.base, *stage.uses) if stage.built_on is None else stage.uses)
+        if use.image != SCRATCH
+    )
+    return Dockerfile(content, chain[-1].base.image if chain else SCRATCH, tuple(dict.fromkeys(used)))
 
 
-def _instructions(content: bytes) -> Iterator[tuple[str, str]]:
-    """Yield each instruction's name, in capitals, and the rest of it; what stands in a heredoc is passed over."""
-    from dockerfile_parse import DockerfileParser
+def read_stages(instructions: Sequence[Instruction], *, build_args: Mapping[str, str] | None = None) -> list[Stage]:
+    """Return the stages in the order of the file.
 
-    heredocs: list[str] = []
-    text = content.decode("utf-8-sig", errors="replace")
-    for entry in DockerfileParser(fileobj=BytesIO(text.encode())).structure:
-        if heredocs:
-            if entry["content"].strip() == heredocs[0]:
-                heredocs.pop(0)
-            continue
-        yield entry["instruction"], entry["value"]
-        if entry["instruction"] in ("RUN", "COPY", "ADD"):
-            heredocs = [match["end"] for match in _HEREDOC.finditer(entry["value"])]
+    build_args: win over the defaults of `ARG` before the first `FROM`.
+    """
+    starts = [index for index, found in enumerate(instructions) if found.name == "FROM" and _FROM.match(found.value)]
+    arguments = global_arguments(instructions[: starts[0]] if starts else instructions, build_args or {})
+    known: dict[str, int] = {}
+    stages: list[Stage] = []
+    for number, (start, end) in enumerate(itertools.pairwise([*starts, None])):
+        stage = _read_stage(number, instructions[start:end], arguments, known)
+        known |= dict.fromkeys(stage.names, number)
+        stages.append(stage)
+    return stages
 
 
-def _defaults(value: str, arguments: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of the arguments that one `ARG` declares."""
-    try:
-        words = shlex.split(value)
-    except ValueError:
-        words = value.split()
+def built_stages(stages: Sequence[Stage], *, target: str | None = None) -> list[Stage]:
+    """Return the stage that is built, the one that it starts from, and so on down to one that starts from an image.
+
+    target: the name of the stage that is built; the last if None, or if there is none of that name.
+    """
+    if not stages:
+        return []
+    named = (stage for stage in stages if target is not None and target.lower() in stage.names)
+    chain = [next(named, stages[-1])]
+    while (below := chain[-1].built_on) is not None:
+        chain.append(stages[below])
+    return chain
+
+
+def global_arguments(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of what `ARG` declares in these instructions, `build_args` before defaults."""
     values: dict[str, str] = {}
-    for word in words:
-        name, _, default = word.partition("=")
-        values[name] = given.get(name, _expand(default, {**arguments, **values}))
+    for instruction in instructions:
+        if instruction.name == "ARG":
+            values |= argument_values(instruction.value, values, build_args)
     return values
 
 
-def _expand(text: str, arguments: Mapping[str, str]) -> str:
-    """Put the values of `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` in their places."""
+def argument_values(value: str, known: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the arguments that one `ARG` declares; that of one without a default is empty."""
+    values: dict[str, str] = {}
+    for word in split_words(value):
+        name, _, default = word.partition("=")
+        values[name] = given.get(name, expand(default, {**known, **values}))
+    return values
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of an instruction such as `ARG` or `COPY`, without their quotes."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def expand(text: str, values: Mapping[str, str], *, unknown: bool = False) -> str:
+    """Put the values of `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` in their places.
+
+    unknown: whether variables without a value stay as they are; otherwise nothing takes their place.
+    """
 
     def value_of(match: re.Match[str]) -> str:
-        value = arguments.get(match["name"] or match["plain"], "")
+        name = match["name"] or match["plain"]
+        value = values.get(name, "")
         if match["how"] == "-":
             return value or match["word"]
         if match["how"] == "+":
             return match["word"] if value else ""
-        return value
+        return match[0] if unknown and name not in values else value
 
     return _VARIABLE.sub(value_of, text)
+
+
+def _read_stage(
+    number: int, instructions: Sequence[Instruction], arguments: Mapping[str, str], known: Mapping[str, int]
+) -> Stage:
+    start, *rest = instructions
+    match = _FROM.match(start.value)
+    assert match  # noqa: S101 - read_stages looked
+    base = ImageUse(expand(match["image"], arguments), match["image"], start.line)
+    names = {str(number), (match["stage"] or str(number)).lower()}
+    # A stage may take files from itself only by mistake; such a name is no image either.
+    uses = tuple(
+        use
+        for found in rest
+        for use in _uses(found, arguments)
+        if not (use.image.lower() in known or use.image.lower() in names)
+    )
+    return Stage(base, known.get(base.image.lower()), frozenset(names), tuple(rest), uses)
+
+
+def _uses(instruction: Instruction, arguments: Mapping[str, str]) -> Iterator[ImageUse]:
+    if instruction.name in ("COPY", "ADD", "RUN"):
+        for match in _OTHER_IMAGE.finditer(instruction.value):
+            yield ImageUse(expand(match[1], arguments), match[1], instruction.line_at(match.start()))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from skyport_wf.cwl_lint import lint_cwl
+from skyport_wf.lint.cwl import lint_cwl
 from skyport_wf.yaml_document import parse_yaml
 
 TOOL = """\
@@ -248,4 +248,4 @@ def test_the_command_with_a_file_it_cannot_read(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert message in done.stderr
         assert name in done.stderr
-    assert skyport_lint().returncode == 2
+    assert skyport_lint("--cwl").returncode == 2

@@ -36,7 +36,7 @@ _REFERENCE = re.compile(r"\$\((?:inputs|self)(?:\.\w+|\[(?:\d+|'[^']*'|\"[^\"]*\
 _EXPRESSION = re.compile(r"\$[({]")
 
 
-class Finding(msgspec.Struct, frozen=True, order=True):
+class CwlFinding(msgspec.Struct, frozen=True, order=True):
     """Something in a document that AWE will not take as it is meant."""
 
     line: int
@@ -45,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True, order=True):
     message: str
 
 
-def lint_cwl(document: YamlDocument, *, packed: bool = False) -> list[Finding]:
+def lint_cwl(document: YamlDocument, *, packed: bool = False) -> list[CwlFinding]:
     """Return what AWE would reject, lose or misread, in the order of the lines.
 
     packed: whether the document is what will be submitted, and so has to have everything in one `$graph`.
@@ -60,10 +60,10 @@ class _Lint:
 
     def __init__(self, document: YamlDocument) -> None:
         self.document = document
-        self.findings: list[Finding] = []
+        self.findings: list[CwlFinding] = []
 
     def add(self, path: str, message: str) -> None:
-        self.findings.append(Finding(self.document.line_of(path), path.removeprefix("$.") or "$", message))
+        self.findings.append(CwlFinding(self.document.line_of(path), path.removeprefix("$.") or "$", message))
 
     def check_document(self, *, packed: bool) -> None:
         value = self.document.value

@@ -1,0 +1,1 @@
+"""What is found wrong in Dockerfiles, scripts and CWL documents, before an engine or AWE sees them."""

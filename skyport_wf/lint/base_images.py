@@ -1,0 +1,53 @@
+"""Images that a Dockerfile starts from or copies from, and whether it is said which one exactly."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage
+from skyport_wf.lint.findings import Finding
+from skyport_wf.lint.rules import BASE_BY_TAG, BASE_UNPINNED
+
+_TAG = re.compile(r":(?P<tag>[\w.-]*)$")
+"""Behind the last `/`, as a registry's port looks the same."""
+_DIGEST = "sha256:DIGEST"
+HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
+
+
+def split_image(name: str) -> tuple[str, str, str]:
+    """Return repository, tag and digest of an image's name; what it does not say is empty."""
+    named, _, digest = name.partition("@")
+    match = _TAG.search(named, named.rfind("/") + 1)
+    return (named[: match.start()], match["tag"], digest) if match else (named, "", digest)
+
+
+def check_base_images(stages: Iterable[Stage], listed: Collection[str]) -> Iterator[Finding]:
+    """Yield what is found of the images that the stages name.
+
+    listed: images of the image list, which are pinned by their own tags.
+    """
+    for stage in stages:
+        for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
+            if use.image.lower() != SCRATCH and use.image not in listed:
+                yield from check_base_image(use)
+
+
+def check_base_image(use: ImageUse) -> Iterator[Finding]:
+    """Yield what is found of one image's name."""
+    repository, tag, digest = split_image(use.image)
+    if digest:
+        return
+    pinned = f"{repository or 'IMAGE'}:{tag if tag not in ('', 'latest') else 'TAG'}@{_DIGEST}"
+    if not repository or (not tag and "$" in use.written):
+        yield BASE_UNPINNED.at(
+            use.line, f"which image `{use.written}` is, only who builds it says: an ARG has no default",
+            "give the ARG a default with a tag, better with a digest, or the image list a `build_args`",
+        )  # fmt: skip
+    elif tag in ("", "latest"):
+        what = f"`{repository}` has no tag" if not tag else f"`{repository}:latest`"
+        why = "each build takes whatever is newest on that day"
+        yield BASE_UNPINNED.at(use.line, f"{what}: {why}", f"`{pinned}`; {HOW_TO_FIND % repository}")
+    else:
+        why = "a tag moves when its image is updated, a digest never does"
+        yield BASE_BY_TAG.at(
+            use.line, f"`{use.image}` is named by a tag only: {why}", f"`{pinned}`; {HOW_TO_FIND % use.image}"
+        )

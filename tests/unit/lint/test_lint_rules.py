@@ -1,0 +1,494 @@
+"""Each of our rules: what it finds, on which line, and what it leaves alone."""
+
+import pytest
+
+from skyport_wf.image.instructions import read_instructions
+from skyport_wf.lint.dockerfile import lint_dockerfile, lint_script
+from skyport_wf.lint.findings import Finding
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+DIGEST = f"sha256:{COMMIT}{COMMIT[:24]}"
+PINNED = f"FROM debian:bookworm@{DIGEST}\n"
+
+
+def lint(text: str, **given: object) -> list[Finding]:
+    return list(lint_dockerfile(read_instructions(text.encode()), **given))  # type: ignore[arg-type]
+
+
+def told(text: str, **given: object) -> list[str]:
+    """Return line and code of each finding, but for what a pinned Debian has none of."""
+    return sorted(f"{found.line} {found.code}" for found in lint(text, **given))
+
+
+def told_of_run(command: str) -> set[str]:
+    """Return the codes of what is found in one RUN, and in the same command as a script."""
+    in_dockerfile = {found.code for found in lint(f"{PINNED}RUN {command}\n")}
+    in_script = {found.code for found in lint_script(f"#!/bin/sh\nset -e\n{command}\n")}
+    assert in_script == in_dockerfile
+    return in_dockerfile
+
+
+# The base image
+
+FROM = {
+    "no tag": ("FROM debian\n", ["1 SKY001"]),
+    "latest": ("FROM debian:latest\n", ["1 SKY001"]),
+    "no tag behind a port": ("FROM localhost:5000/debian\n", ["1 SKY001"]),
+    "tag behind a port": ("FROM localhost:5000/debian:12\n", ["1 SKY002"]),
+    "tag": ("FROM debian:bookworm\n", ["1 SKY002"]),
+    "digest": (f"FROM debian@{DIGEST}\n", []),
+    "tag and digest": (f"FROM debian:latest@{DIGEST}\n", []),
+    "platform": ("FROM --platform=linux/amd64 debian AS x\n", ["1 SKY001"]),
+    "stages": (f"{PINNED[:-1]} AS one\nFROM one AS two\nFROM TWO\n", []),
+    "another stage": (f"FROM debian AS one\n{PINNED}COPY --from=one /a /a\n", ["1 SKY001"]),
+    "not a stage yet": (f"FROM builder\n{PINNED[:-1]} AS builder\n", ["1 SKY001"]),
+    "copied from": (f"{PINNED}COPY --from=debian /a /b\nCOPY --from=a:1 /a /b\n", ["2 SKY001", "3 SKY002"]),
+    "mounted from": (f"{PINNED}RUN --mount=type=bind,from=debian,target=/x true\n", ["2 SKY001"]),
+    "mounted on the next line": (f"{PINNED}RUN \\\n --mount=from=debian,target=/x true\n", ["3 SKY001"]),
+    "ARG with a tag": ("ARG TAG=12\nFROM debian:${TAG}\n", ["2 SKY002"]),
+    "ARG that is latest": ("ARG TAG=latest\nFROM debian:$TAG\n", ["2 SKY001"]),
+    "ARG with a digest": (f"ARG BASE=debian@{DIGEST}\nFROM $BASE\n", []),
+    "ARG without a value": ("ARG TAG\nFROM debian:${TAG}\n", ["2 SKY001"]),
+    "nothing but an ARG": ("ARG BASE\nFROM ${BASE}\n", ["2 SKY001"]),
+    "ARG with a fallback": ("ARG TAG\nFROM debian:${TAG:-12}\n", ["2 SKY002"]),
+    "continued": ("FROM \\\n  # which?\n  debian\n", ["1 SKY001"]),
+    "another escape": ("# escape=`\nFROM `\n  debian\n", ["2 SKY001"]),
+    "nothing": ("", []),
+    "no image": ("FROM\n", []),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), FROM.values(), ids=FROM.keys())
+def test_base_images(text, expected):
+    assert told(text) == expected
+
+
+def test_build_args_count_for_the_base():
+    assert told("ARG TAG\nFROM debian:$TAG\n", build_args={"TAG": "12"}) == ["2 SKY002"]
+    assert told("ARG TAG=12\nFROM debian:$TAG\n", build_args={"TAG": "latest"}) == ["2 SKY001"]
+
+
+def test_images_of_the_list_are_pinned_by_their_own_tags():
+    text = "FROM lab/base:1\nCOPY --from=lab/tool:2 /a /b\nCOPY --from=lab/tool:3 /a /b\n"
+    assert told(text, listed={"lab/base:1", "lab/tool:2"}) == ["3 SKY002"]
+
+
+def test_the_base_is_told_with_what_to_write():
+    (untagged,) = lint("FROM debian\n")
+    assert untagged.message == "`debian` has no tag: each build takes whatever is newest on that day"
+    assert untagged.instead and untagged.instead.startswith("`debian:TAG@sha256:DIGEST`")
+    (latest,) = lint("FROM debian:latest\n")
+    assert latest.message == "`debian:latest`: each build takes whatever is newest on that day"
+    (tagged,) = lint("FROM debian:12\n")
+    assert "a tag moves when its image is updated" in tagged.message
+    assert tagged.instead and tagged.instead.startswith("`debian:12@sha256:DIGEST`")
+    (unset,) = lint("ARG V\nFROM debian:$V\n")
+    assert unset.message == "which image `debian:$V` is, only who builds it says: an ARG has no default"
+
+
+# Packages
+
+UNPINNED_APT = [
+    "apt-get update && apt-get install -y samtools",
+    "apt-get install samtools=1.16 velvet",
+    "apt-get -qq -o Dpkg::Use-Pty=0 install samtools",
+    "apt-get install --no-install-recommends -t bookworm-backports samtools",
+    "apt-get install samtools/bookworm-backports",
+    "apt install samtools",
+    "DEBIAN_FRONTEND=noninteractive apt-get install samtools",
+    "sudo -E apt-get install samtools",
+    "sudo -u root env A=b apt-get install samtools",
+    "if true; then apt-get install samtools; fi",
+    "(apt-get install samtools)",
+    "{ apt-get install samtools; }",
+    "true || apt-get install 'samtools'",
+    "sh -c 'apt-get update; apt-get install samtools'",
+    'bash -euxc "apt-get install samtools"',
+    'X="$(apt-get install samtools)"',
+    "for tool in a b; do apt-get install samtools; done",
+    "apt-get install samtools >/dev/null 2>&1",
+    "xargs apt-get install samtools <more.txt",
+    "apt-get build-dep samtools",
+    "apt-get -y upgrade",
+    "apt-get dist-upgrade",
+]
+PINNED_APT = [
+    "apt-get update",
+    "apt-get install samtools=1.16.1-1 'velvet=1.2.10*'",
+    "apt-get install -y samtools=${VERSION}",
+    "apt-get install ./samtools.deb /tmp/other.deb",
+    "apt-get install -o Dir::Etc=x -t bookworm a=1",
+    "apt-get remove samtools",
+    "apt-get purge -y samtools && apt-get clean",
+    "echo apt-get install samtools",
+    "echo 'x && apt-get install samtools'",
+    "true # apt-get install samtools",
+    "xargs -a packages.txt apt-get install",
+    "cat <<EOF >/x\napt-get install samtools\nEOF",
+    "apt-get install --snapshot 20240101T000000Z samtools",
+    "apt-get install -S 20240101T000000Z samtools",
+    "apt-cache policy samtools",
+]
+
+
+@pytest.mark.parametrize("command", UNPINNED_APT)
+def test_apt_without_versions(command):
+    assert told_of_run(command) == {"SKY011"}
+
+
+@pytest.mark.parametrize("command", [command for command in PINNED_APT if "<<EOF" not in command])
+def test_apt_with_versions(command):
+    assert told_of_run(command) == set()
+
+
+def test_what_a_script_only_writes_is_not_run():
+    assert list(lint_script("cat <<EOF >/x\napt-get install samtools\nEOF\n")) == []
+    assert told(f"{PINNED}RUN cat <<EOF >/x\napt-get install samtools\nEOF\n") == []
+    assert told(f"{PINNED}COPY <<EOF /x\napt-get install samtools\nEOF\n") == []
+
+
+@pytest.mark.parametrize("packages", ["$PACKAGES", "$(cat packages.txt)", '"${PACKAGES}"', "`cat x`", "a=1 $(cat x)"])
+def test_packages_that_lint_cannot_see(packages):
+    assert told_of_run(f"apt-get install -y {packages}") == {"SKY012"}
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ("ENV PACKAGES='a b=1'", ["3 SKY011"]),
+        ("ENV PACKAGES a", ["3 SKY011"]),
+        ("ENV PACKAGES='a=2 b=1'", []),
+        ("ARG PACKAGES='a=2 b=1'", []),
+        ("ARG PACKAGES=a", ["3 SKY011"]),
+        ("ARG PACKAGES", ["3 SKY012"]),
+    ],
+)
+def test_packages_in_variables_of_the_dockerfile(declared, expected):
+    assert told(f"{PINNED}{declared}\nRUN apt-get install -y $PACKAGES\n") == expected
+
+
+def test_variables_of_the_stage_below_and_from_before_the_first_stage():
+    assert told(f"{PINNED[:-1]} AS one\nENV P=a\nFROM one\nRUN apt-get install $P\n") == ["4 SKY011"]
+    assert told(f"ARG P=a\n{PINNED}ARG P\nRUN apt-get install $P\n") == ["4 SKY011"]
+    assert told(f"ARG P=a\n{PINNED}RUN apt-get install $P\n") == ["3 SKY012"]
+    assert told(f"{PINNED}ARG P=a=1\nRUN apt-get install $P\n", build_args={"P": "a"}) == ["3 SKY011"]
+
+
+DATE = "20240101T000000Z"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PINNED}RUN echo 'deb http://snapshot.test/debian/{DATE} bookworm main' >/etc/apt/sources.list"
+        " && apt-get update && apt-get install -y samtools\n",
+        f"{PINNED}COPY <<EOF /etc/apt/sources.list\ndeb http://snapshot.test/{DATE} bookworm main\nEOF\n"
+        "RUN apt-get install samtools\n",
+        f"{PINNED}ARG WHEN={DATE}\nRUN apt-get install samtools\n",
+        f"{PINNED[:-1]} AS one\nENV WHEN={DATE}\nFROM one\nRUN apt-get install samtools\n",
+        f"FROM debian/snapshot:bookworm-20240101@{DIGEST}\nRUN apt-get install samtools\n",
+    ],
+)
+def test_a_dated_archive_pins_packages(text):
+    assert told(text) == []
+
+
+def test_a_date_in_another_stage_or_a_comment_does_not():
+    assert told(f"{PINNED[:-1]} AS one\nENV WHEN={DATE}\n{PINNED}RUN apt-get install a\n") == ["4 SKY011"]
+    assert told(f"{PINNED}# {DATE}\nRUN apt-get install a\n") == ["3 SKY011"]
+    assert told(f"{PINNED}ENV N=1{DATE}\nRUN apt-get install a\n") == ["3 SKY011"]
+
+
+def test_a_snapshot_of_a_dated_image_or_with_a_date_of_its_own():
+    assert list(lint_script("apt-get install a\n", base="debian/snapshot:bookworm-20240101")) == []
+    assert list(lint_script(f"# {DATE}\napt-get install a\n", base="debian:12")) == []
+    assert [found.line for found in lint_script("\napt-get install a\n", base="debian:12")] == [2]
+
+
+def test_apt_is_told_with_what_to_write():
+    (found,) = lint(f"{PINNED}RUN apt-get install -y a b=1 c d e\n")
+    assert (
+        found.message == "`a`, `c`, `d` and 1 more without a version: each build takes what the archive has on that day"
+    )
+    assert found.instead and found.instead.startswith("`a=VERSION` (`apt-cache policy a` in the base image tells it)")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "conda install -y -c bioconda samtools", "mamba create -n x python=3.11 samtools",
+        "micromamba install 'samtools>=1.16'", "conda install samtools!=1.16", "conda install bioconda::samtools",
+    ],
+)  # fmt: skip
+def test_conda_without_versions(command):
+    assert told_of_run(command) == {"SKY013"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "conda install -y -c bioconda samtools=1.16", "conda create --name x python==3.11.2 'samtools=1.16=h1'",
+        "conda env create -f environment.yml", "mamba install --file requirements.txt", "conda clean --all",
+        "conda install bioconda::samtools=1.16", "conda install $PACKAGES",
+    ],
+)  # fmt: skip
+def test_conda_with_versions(command):
+    assert told_of_run(command) == set()
+
+
+# Repositories
+
+CLONE = "git clone https://example.org/velvet.git"
+
+
+@pytest.mark.parametrize(
+    ("command", "codes"),
+    [
+        (CLONE, {"SKY021"}),
+        (f"{CLONE} && cd velvet && make", {"SKY021"}),
+        ("git -c http.sslVerify=true clone --depth 1 https://example.org/velvet", {"SKY021"}),
+        (f"git clone --recursive {CLONE[10:]} /src", {"SKY021"}),
+        (f"git checkout {COMMIT} ; {CLONE}", {"SKY021"}),
+        (f"{CLONE} && git checkout {COMMIT}", set()),
+        (f"{CLONE} && cd velvet && git checkout -q {COMMIT} && make", set()),
+        (f"{CLONE} /src && git -C /src reset --hard {COMMIT}", set()),
+        (f"{CLONE} && (cd velvet; git switch --detach {COMMIT})", set()),
+        (f"git clone --revision={COMMIT} {CLONE[10:]}", set()),
+        (f"git clone --revision {COMMIT} {CLONE[10:]}", set()),
+        (f"git init && git fetch --depth 1 origin {COMMIT} && git checkout FETCH_HEAD", set()),
+        (f"git clone --branch v1.0 {CLONE[10:]}", {"SKY022"}),
+        (f"git clone -b main --depth=1 {CLONE[10:]}", {"SKY022"}),
+        (f"git clone --branch=v1.0 {CLONE[10:]} x", {"SKY022"}),
+        (f"{CLONE} && git checkout v1.0", {"SKY022"}),
+        (f"{CLONE} && git checkout {COMMIT[:12]}", {"SKY022"}),
+        (f"{CLONE} && git checkout $COMMIT", {"SKY022"}),
+        (f"git clone -b main {CLONE[10:]} && git checkout {COMMIT}", set()),
+        (f"{CLONE} && git clone https://x.test/b && cd b && git checkout {COMMIT}", {"SKY021"}),
+        (f"{CLONE} && git clone https://x.test/b && cd velvet && git checkout {COMMIT} && cd ../b"
+         f" && git checkout {COMMIT}", set()),
+        ("git --version", set()),
+        ("git clone", set()),
+        ("echo git clone x", set()),
+    ],
+)  # fmt: skip
+def test_clones(command, codes):
+    assert told_of_run(command) == codes
+
+
+def test_a_commit_that_the_dockerfile_names():
+    assert told(f"{PINNED}ARG COMMIT={COMMIT}\nRUN {CLONE} && git checkout ${{COMMIT}}\n") == []
+    assert told(f"{PINNED}ARG COMMIT=main\nRUN {CLONE} && git checkout $COMMIT\n") == ["3 SKY022"]
+
+
+def test_a_commit_that_a_later_instruction_checks_out():
+    assert told(f"{PINNED}RUN {CLONE} /src\nWORKDIR /src\nRUN git checkout {COMMIT}\n") == []
+
+
+def test_no_password_of_an_address_is_shown():
+    text = (
+        f"{PINNED}RUN git clone https://me:hunter2@example.org/a.git?key=hunter2\nADD https://me:hunter2@x.test/a /\n"
+    )
+    text += "RUN curl -u a https://me:hunter2@x.test/a?token=hunter2 | sh\nRUN wget https://me:hunter2@x.test/a\n"
+    found = lint(text)
+    assert [one.code for one in found] == ["SKY031", "SKY033", "SKY021", "SKY032"]
+    assert not any("hunter2" in f"{one.message} {one.instead}" for one in found)
+    assert "`https://example.org/a.git` is cloned without a commit" in found[2].message
+
+
+# Downloads
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl -fsSL https://x.test/install.sh | sh",
+        "curl https://x.test/i | sudo -E bash -",
+        "wget -qO- https://x.test/i | bash -s -- --yes",
+        "curl https://x.test/i | tee log | sh",
+        "curl https://x.test/i | bash -eux",
+        "curl https://x.test/i | env A=b sh",
+        "curl https://x.test/i | /usr/bin/python3 -",
+        "curl https://x.test/i | perl",
+        "bash <(curl -s https://x.test/i)",
+        "bash < <(curl -s https://x.test/i)",
+        'sh -c "$(curl -fsSL https://x.test/i)"',
+        'eval "$(wget -O- https://x.test/i)"',
+        ". <(curl https://x.test/i)",
+        "bash -c 'curl https://x.test/i | sh'",
+        "cd /tmp && (curl https://x.test/i) | cat; curl https://x.test/j | sh",
+    ],
+)
+def test_scripts_from_the_network(command):
+    assert told_of_run(command) == {"SKY031"}
+    assert "SKY031" not in told_of_run(command.replace("curl", "cat").replace("wget", "cat"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl https://x.test/a.tar.gz | tar xz",
+        "curl https://x.test/a | bash script.sh",
+        "curl https://x.test/a | python3 parse.py",
+        "curl https://x.test/a | python3 -c 'import sys'",
+        "curl https://x.test/a | perl -ne print",
+        "curl https://x.test/a || sh other.sh",
+        "curl https://x.test/a >x; sh",
+        "echo 'curl https://x.test/a | sh'",
+        "curl https://x.test/a | sh -c cat",
+        "sh -c ls",
+    ],
+)
+def test_what_is_downloaded_but_not_run(command):
+    assert "SKY031" not in told_of_run(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "codes"),
+    [
+        ("wget https://x.test/a.tar.gz", {"SKY033"}),
+        ("curl -O https://x.test/a.tar.gz && tar xf a.tar.gz", {"SKY033"}),
+        ("wget https://x.test/a && echo '12  a' | sha256sum --check -", set()),
+        ("curl -O https://x.test/a && gpg --verify a.sig a", set()),
+        ("curl -O https://x.test/a && test \"$(sha256sum <a)\" = x", set()),
+        ("curl --version", set()),
+    ],
+)  # fmt: skip
+def test_downloads_that_nothing_checks(command, codes):
+    assert told_of_run(command) == codes
+
+
+@pytest.mark.parametrize(
+    ("add", "codes"),
+    [
+        ("ADD https://x.test/a.tar.gz /a/", ["2 SKY032"]),
+        ('ADD ["https://x.test/a.tar.gz", "/a/"]', ["2 SKY032"]),
+        ("ADD --chown=1:1 https://x.test/a https://x.test/b /a/", ["2 SKY032", "2 SKY032"]),
+        (f"ADD --checksum={DIGEST} https://x.test/a /a/", []),
+        ("ADD a.tar.gz b /a/", []),
+        ("COPY a https://x.test/ /", []),
+        ("ONBUILD ADD https://x.test/a /a/", ["2 SKY032"]),
+        ("ADD https://x.test/a.git /a", ["2 SKY021"]),
+        ("ADD git@x.test:a/b.git /a", ["2 SKY021"]),
+        ("ADD https://x.test/a.git#main:sub /a", ["2 SKY022"]),
+        (f"ADD https://x.test/a.git#{COMMIT} /a", []),
+        (f"ADD https://x.test/a.git#{COMMIT}:sub /a", []),
+        (f"ADD https://x.test/a.git?ref=v1&commit={COMMIT} /a", []),
+        (f"ADD --checksum={COMMIT} https://x.test/a.git#v1 /a", []),
+        ("ADD", []),
+        ("ADD [broken", []),
+    ],
+)
+def test_add(add, codes):
+    assert told(f"{PINNED}{add}\n") == codes
+
+
+def test_add_of_a_variable_address():
+    assert told(f"{PINNED}ARG V=1\nADD https://x.test/$V/a /a\n") == ["3 SKY032"]
+    (found,) = lint(f"{PINNED}ARG V=1\nADD https://x.test/$V/a /a\n")
+    assert found.instead == "`ADD --checksum=sha256:DIGEST https://x.test/1/a ...`, which needs BuildKit"
+
+
+# bash
+
+AT = f"@{DIGEST}"
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("FROM scratch\n", ["1 SKY042"]),
+        ("FROM scratch\nENV A=b\n", ["1 SKY042"]),
+        ("FROM scratch\nCOPY tool /tool\n", ["1 SKY041"]),
+        ("FROM scratch\nCOPY tool /bin/\n", ["1 SKY041"]),
+        ("FROM scratch\nCOPY bash /bin/\n", []),
+        ("FROM scratch\nCOPY bash-static /bin/bash\n", []),
+        ('FROM scratch\nCOPY ["bash-static", "/bin/bash"]\n', []),
+        ("FROM scratch\nADD rootfs.tar.xz /\n", []),
+        ("FROM scratch\nCOPY rootfs/ /\n", []),
+        ("FROM scratch\nCOPY . /\n", []),
+        (f"FROM debian:12{AT} AS one\nFROM scratch\nCOPY --from=one / /\n", []),
+        (f"FROM alpine:3.20{AT}\n", ["1 SKY041"]),
+        (f"FROM docker.io/library/busybox:1{AT}\n", ["1 SKY041"]),
+        (f"FROM python:3.12-alpine{AT}\n", ["1 SKY041"]),
+        (f"FROM python:3.12-alpine3.20{AT}\n", ["1 SKY041"]),
+        (f"FROM node:alpine{AT}\n", ["1 SKY041"]),
+        (f"FROM bash:5.2{AT}\n", ["1 SKY041"]),
+        (f"FROM gcr.io/distroless/static-debian12:nonroot{AT}\n", ["1 SKY041"]),
+        (f"FROM lab/alpine-tools:1{AT}\n", []),
+        (f"FROM debian:12{AT}\n", []),
+        (f"FROM alpine:3.20{AT}\nRUN apk add --no-cache samtools=1\n", ["1 SKY041"]),
+        (f"FROM alpine:3.20{AT}\nRUN apk add --no-cache bash=5.2.26-r0 samtools=1\n", []),
+        (f"FROM alpine:3.20{AT}\nRUN apk add samtools \\\n bash\n", []),
+        (f'FROM alpine:3.20{AT}\nSHELL ["/bin/bash", "-c"]\n', []),
+        (f'FROM alpine:3.20{AT}\nSHELL ["/bin/ash", "-c"]\n', ["1 SKY041"]),
+        (f"FROM alpine:3.20{AT}\nRUN ln -s /usr/local/bin/bash /bin/bash\n", []),
+        (f"FROM alpine:3.20{AT} AS one\nRUN apk add bash\nFROM one\n", []),
+        (f"FROM alpine:3.20{AT} AS one\nFROM debian:12{AT}\nCOPY --from=one /x /x\n", []),
+        (f"FROM debian:12{AT} AS one\nFROM alpine:3.20{AT}\nCOPY --from=one /x /x\n", ["2 SKY041"]),
+    ],
+)
+def test_bash(text, codes):
+    assert told(text) == codes
+
+
+def test_bash_of_the_stage_that_is_built():
+    text = f"FROM debian:12{AT} AS one\nFROM alpine:3.20{AT} AS two\n"
+    assert told(text) == ["2 SKY041"]
+    assert told(text, target="one") == []
+
+
+def test_bash_is_told_with_why_and_what_to_write():
+    (found,) = lint(f"FROM alpine:3{AT}\n")
+    assert "an AWE task cannot start without /bin/bash" in found.message
+    assert found.instead and "apk add --no-cache bash=VERSION" in found.instead
+
+
+# Lines and shells
+
+LONG = """\
+FROM debian:12@sha256:1
+# first
+RUN --mount=type=cache,target=/x \\
+    set -e; \\
+    # in between
+
+    apt-get install \\
+      samtools && \\
+    git clone https://x.test/a
+RUN <<EOF
+set -e
+apt-get install velvet
+
+curl https://x.test/i | sh
+EOF
+RUN bash -e <<'EOF'
+git clone https://x.test/b
+EOF
+RUN python3 <<EOF
+apt-get install velvet
+EOF
+RUN <<EOF
+#!/usr/bin/env python3
+apt-get install velvet
+EOF
+RUN ["apt-get", "install", "bowtie2"]
+ONBUILD RUN apt-get install bowtie2
+RUN <<-one cat && <<two apt-get install z
+\tFROM x
+\tone
+FROM y
+two
+"""
+
+
+def test_every_finding_has_the_line_that_it_is_on():
+    expected = [
+        "12 SKY011", "14 SKY031", "17 SKY021", "26 SKY011", "27 SKY011", "28 SKY011", "7 SKY011", "9 SKY021",
+    ]  # fmt: skip
+    assert told(LONG) == expected
+
+
+def test_a_script_that_no_shell_runs_is_left_alone():
+    assert list(lint_script("#!/usr/bin/env python3\napt-get install a\n")) == []
+    assert [found.line for found in lint_script("#!/usr/bin/env -S bash -e\napt-get install a\n")] == [2]
+    assert [found.line for found in lint_script("#!/bin/sh\n\ncurl x \\\n | \\\n sh\n")] == [3]
