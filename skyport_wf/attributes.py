@@ -11,7 +11,7 @@ import msgspec
 
 from skyport_wf.awe import IMAGE_TYPE
 from skyport_wf.image.contents import ArchiveDigests, Layer, SavedArchive
-from skyport_wf.records import BaseImage, BuildRecord, ContainerOrigin, EngineVersion
+from skyport_wf.records import BaseImage, BuildRecord, ContainerOrigin, EngineVersion, GitOrigin, ThinBase
 from skyport_wf.spec import SourceKind
 
 UPLOAD_TYPE = "dockerimage-upload"
@@ -52,6 +52,12 @@ class Publication(msgspec.Struct, frozen=True):
     script: str | None = None
     """Of a snapshot, the script that made it."""
     container: ContainerOrigin | None = None
+    dockerfile_url: str | None = None
+    """Where the Dockerfile was fetched, if from a web server."""
+    git: GitOrigin | None = None
+    """Of a build context that is a git repository's."""
+    thin_on: ThinBase | None = None
+    """The image whose layers the archive lacks; None if it lacks none."""
 
 
 class NodeAttributes(msgspec.Struct, frozen=True):
@@ -67,11 +73,20 @@ class NodeAttributes(msgspec.Struct, frozen=True):
     base_image_id: str = ""
     """Of a thin archive, the image whose layers it lacks."""
     base_image_tag: str = ""
+    """Its name, REPO:TAG."""
     dockerfile: str = ""
     """In base64."""
     docker_version: EngineVersion = EngineVersion()
     skyport_wf: Publication | None = None
     """None on a node that another tool made."""
+
+    @property
+    def thin_on(self) -> ThinBase | None:
+        """The image whose layers the archive lacks, as far as the node tells; None if it lacks none."""
+        if self.skyport_wf and self.skyport_wf.thin_on:
+            return self.skyport_wf.thin_on
+        thin = self.base_image_tag or self.base_image_id
+        return ThinBase(self.base_image_tag, self.base_image_id or None) if thin else None
 
 
 def describe_upload(build: BuildRecord) -> dict[str, str]:
@@ -100,6 +115,9 @@ def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) 
         registered=registered,
         script=build.source.script,
         container=build.source.container,
+        dockerfile_url=build.source.dockerfile_url,
+        git=build.source.git,
+        thin_on=build.thin_on,
     )
     return NodeAttributes(
         type=IMAGE_TYPE,
@@ -107,6 +125,8 @@ def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) 
         repository=build.reference.repository,
         tag=build.reference.tag,
         id=contents.image_id,
+        base_image_id=(build.thin_on and build.thin_on.image_id) or "",
+        base_image_tag=build.thin_on_name,
         dockerfile=build.source.dockerfile,
         docker_version=build.engine,
         skyport_wf=publication,

@@ -26,13 +26,21 @@ def make_receipt(
         size=size,
         md5=md5,
         engine=attributes.docker_version,
+        thin_on=attributes.thin_on,
         readable_by="everyone" if public else "listed users",
         use=ReceiptUse(
-            cwl={"DockerRequirement": DockerRequirement(download_url, attributes.id)},
+            cwl={"DockerRequirement": _cwl_requirement(attributes, download_url)},
             awe={"Dockerimage": attributes.name},
         ),
         **_known_facts(attributes.skyport_wf),
     )
+
+
+def _cwl_requirement(attributes: NodeAttributes, download_url: str) -> DockerRequirement:
+    """Return what a CWL tool says of the image. A runner loads no thin archive: its engine has to have the image."""
+    if attributes.thin_on:
+        return DockerRequirement(attributes.id)
+    return DockerRequirement(attributes.id, download_url)
 
 
 def _known_facts(known: Publication | None) -> dict[str, Any]:
@@ -50,6 +58,8 @@ def _known_facts(known: Publication | None) -> dict[str, Any]:
         "context_digest": known.context_digest,
         "script": known.script,
         "container": known.container,
+        "dockerfile_url": known.dockerfile_url,
+        "git": known.git,
         "engine_image_id": known.engine_image_id,
         "registered": known.registered,
     }

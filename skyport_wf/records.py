@@ -33,6 +33,19 @@ class ContainerOrigin(msgspec.Struct, frozen=True):
     """`added`, `changed` or `removed` and the path, as `docker diff` has them."""
 
 
+class GitOrigin(msgspec.Struct, frozen=True):
+    """Where in a git repository a build context was."""
+
+    repository: str
+    """The URL."""
+    ref: str | None
+    """Commit, branch or tag, as the image list names it; None for the branch that the repository prefers."""
+    commit: str
+    """What `ref` meant when the image was made."""
+    folder: str
+    """Seen from the top of the repository; empty for the top."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """What an image is made from."""
 
@@ -47,6 +60,10 @@ class Source(msgspec.Struct, frozen=True):
     """Of a snapshot, the script that made it."""
     container: ContainerOrigin | None = None
     """Of an image of a container, what is known of that."""
+    dockerfile_url: str | None = None
+    """Where the Dockerfile was fetched, if from a web server."""
+    git: GitOrigin | None = None
+    """Of a build context that is a git repository's."""
 
 
 class BaseImage(msgspec.Struct, frozen=True):
@@ -55,6 +72,17 @@ class BaseImage(msgspec.Struct, frozen=True):
     name: str
     image_id: str | None
     """The engine's id of it; None if the engine does not have it under its name."""
+
+
+class ThinBase(msgspec.Struct, frozen=True):
+    """The published image whose layers the archive of another one leaves out."""
+
+    name: str
+    """REPO:TAG."""
+    image_id: str | None = None
+    """Its config digest; in a build record what the engine calls it, None as long as nothing is made."""
+    layers: tuple[str, ...] | None = None
+    """The diff ids of the layers left out, the lowest first; None if unknown."""
 
 
 class BuildRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf build 1"):
@@ -70,6 +98,8 @@ class BuildRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-
     image: str | None = None
     """The engine's id of the image; None if it comes from an archive or is published already."""
     base: BaseImage | None = None
+    thin_on: ThinBase | None = None
+    """The published image whose layers are left out; None for a whole archive."""
     archive: str | None = None
     """The path of the archive that it comes from."""
     published: str | None = None
@@ -79,6 +109,11 @@ class BuildRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-
     def reference(self) -> ImageReference:
         """The parsed name."""
         return parse_reference(self.name)
+
+    @property
+    def thin_on_name(self) -> str:
+        """The name of the image whose layers are left out, empty for a whole archive."""
+        return self.thin_on.name if self.thin_on else ""
 
 
 class SaveRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf save 1"):
@@ -105,8 +140,9 @@ class UploadRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport
 class DockerRequirement(msgspec.Struct, frozen=True):
     """What a CWL tool needs to run in the image."""
 
-    docker_load: str = msgspec.field(name="dockerLoad")
     docker_image_id: str = msgspec.field(name="dockerImageId")
+    docker_load: str | msgspec.UnsetType = msgspec.field(name="dockerLoad", default=msgspec.UNSET)
+    """Where the archive is; not there for a thin one, which a runner could load only after its base."""
 
 
 class ReceiptUse(msgspec.Struct, frozen=True):
@@ -136,6 +172,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag
     base: BaseImage | None = None
     layers: tuple[Layer, ...] | None = None
     """The lowest first."""
+    thin_on: ThinBase | None = None
+    """The image whose layers the archive lacks; None if it lacks none."""
     source: SourceKind | None = None
     source_digest: str | None = None
     dockerfile_digest: str | None = None
@@ -143,6 +181,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag
     script: str | None = None
     """Of a snapshot, the script that made it."""
     container: ContainerOrigin | None = None
+    dockerfile_url: str | None = None
+    """Where the Dockerfile was fetched, if from a web server."""
+    git: GitOrigin | None = None
+    """Of a build context that is a git repository's."""
     engine: EngineVersion
     engine_image_id: str | None = None
     """The engine's own id of the image, where it is not the config digest."""

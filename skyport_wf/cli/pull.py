@@ -23,4 +23,6 @@ def run(args: argparse.Namespace) -> Outcome:
     how = (
         f"{human_size(pulled.downloaded)} loaded from node {pulled.node}" if pulled.downloaded else "the engine had it"
     )
+    if pulled.bases:
+        how = f"{human_size(pulled.downloaded)} loaded, with {', '.join(pulled.bases)}, which it is thin on"
     return Outcome(pulled, f"{pulled.name} is image {short_id(pulled.image_id)} ({how})")

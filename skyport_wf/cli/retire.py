@@ -9,6 +9,7 @@ from skyport_wf.cli.outcome import Outcome
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", metavar="NAME", help="REPO:TAG")
+    parser.add_argument("--force", action="store_true", help="even if other published images are thin on it")
     add_image_list(parser)
 
 
@@ -19,5 +20,5 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.steps.retire import retire
 
     name = str(parse_reference(args.name))
-    nodes = retire(open_shock(read_settings(args)), name)
+    nodes = retire(open_shock(read_settings(args)), name, force=args.force)
     return Outcome({"name": name, "retired": nodes}, f"{name} is retired (node {', '.join(nodes)})")

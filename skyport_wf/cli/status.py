@@ -1,11 +1,18 @@
 """`skyport-wf status`."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import add_image_list
 from skyport_wf.cli.outcome import Outcome, short_id, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
 from skyport_wf.wording import human_size
+
+if TYPE_CHECKING:
+    from skyport_wf.steps.status import ImageStatus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,4 +42,13 @@ def run(args: argparse.Namespace) -> Outcome:
     text = f"Shock: {url}\n\n" + table(("IMAGE", "STATE", "IMAGE ID", "SIZE", "NODE"), rows)
     todo = [f"{status.name}: publishing it would {status.next}" for status in statuses if status.state != "published"]
     code = EXIT_DIFFERENCE if todo else EXIT_DONE
-    return Outcome({"shock": url, "images": statuses}, "\n".join((text, *(["", *todo] if todo else []))), code)
+    paragraphs = (text, "\n".join(todo), "\n".join(_warnings(statuses)))
+    return Outcome({"shock": url, "images": statuses}, "\n\n".join(filter(None, paragraphs)), code)
+
+
+def _warnings(statuses: Sequence[ImageStatus]) -> Iterator[str]:
+    """Yield what has to be known of thin images, those on one base together."""
+    for base in sorted({status.thin_on for status in statuses if status.thin_on}):
+        thin = [status.name for status in statuses if status.thin_on == base]
+        yield f"thin on {base}: {', '.join(thin)}"
+        yield f"  AWE workers fetch no base by themselves, each needs it loaded beforehand (skyport-wf pull {base})"

@@ -46,6 +46,6 @@ def _remove_receipts(results: Path, name: str) -> str:
     from skyport_wf.reference import parse_reference
 
     folder = results / parse_reference(name).key
-    for record in ("build.json", "save.json", "upload.json", "receipt.json"):
+    for record in ("build.json", "save.json", "upload.json", "receipt.json", "packages.cdx.json"):
         (folder / record).unlink(missing_ok=True)
     return str(folder)

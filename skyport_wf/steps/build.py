@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import UsageError
-from skyport_wf.records import BuildRecord, Source
+from skyport_wf.records import BuildRecord, Source, ThinBase
 from skyport_wf.spec import ImageList, ImageSpec
 from skyport_wf.steps.connect import open_shock, settle
-from skyport_wf.steps.plan import needed_images, source_digests
+from skyport_wf.steps.plan import needed_images, source_digests, with_needs
 from skyport_wf.steps.sources import archive, container, dockerfile, engine_image, snapshot
 from skyport_wf.steps.sources.listed import ListedImage, MadeImage
 from skyport_wf.steps.standing import PublishedNode, check_ownership, find_published, judge
+from skyport_wf.steps.thin import leave_out, require_published
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -52,6 +53,7 @@ def describe(image: ImageSpec, images: ImageList, folder: Path) -> BuildRecord:
         shock=settle(images.shock, public=image.public),
         replace=image.replace,
         description=image.description,
+        thin_on=ThinBase(image.base) if image.base else None,
         archive=str(archive.find_archive(listed)) if image.archive else None,
     )
 
@@ -71,8 +73,10 @@ def _describe_source(image: ListedImage) -> Source:
 
 
 def _digests_of_needs(image: ListedImage) -> dict[str, str]:
-    digests = source_digests(image.images, image.folder)
-    return {name: digests[name] for name in needed_images(image)}
+    if not (needs := needed_images(image)):
+        return {}
+    digests = source_digests(with_needs(image.images, image.folder, [image.spec.name]), image.folder)
+    return {name: digests[name] for name in needs}
 
 
 def _find_same(shock: ShockClient, record: BuildRecord) -> PublishedNode | None:
@@ -80,7 +84,9 @@ def _find_same(shock: ShockClient, record: BuildRecord) -> PublishedNode | None:
     found = find_published(shock, record.name)
     digest = record.source.digest
     # Of an archive and an engine's image the digest is the image id.
-    standing = judge(record.name, found, source_digest=digest, image_id=digest, replace=record.replace)
+    standing = judge(
+        record.name, found, source_digest=digest, image_id=digest, replace=record.replace, thin_on=record.thin_on_name
+    )
     for other in standing.others:
         check_ownership(shock, other.id, record.name)
     return standing.same
@@ -89,15 +95,23 @@ def _find_same(shock: ShockClient, record: BuildRecord) -> PublishedNode | None:
 def _make(record: BuildRecord, image: ListedImage, output: Callable[[str], None]) -> BuildRecord:
     from skyport_wf.engine.connection import read_version
 
+    needs = needed_images(image)
+    base = record.thin_on
+    if base and base.name not in needs:
+        # Before anything is built: it is not in the list, so nothing here can publish it.
+        require_published(record, base.name)
     engine = _connect()
-    _provide(engine, record, needed_images(image))
-    made = _make_from_source(engine, image, output)
+    provide(engine, record, needs)
+    made = make_from_source(engine, image, output)
     if image.spec.flatten:
-        made = _flatten(engine, image, made)
-    return msgspec.structs.replace(record, image=made.id, engine=read_version(engine), base=made.base)
+        made = flatten(engine, image, made)
+    if base:
+        base = leave_out(engine, record, base.name, made.id, listed=base.name in needs)
+    return msgspec.structs.replace(record, image=made.id, engine=read_version(engine), base=made.base, thin_on=base)
 
 
-def _make_from_source(engine: APIClient, image: ListedImage, output: Callable[[str], None]) -> MadeImage:
+def make_from_source(engine: APIClient, image: ListedImage, output: Callable[[str], None]) -> MadeImage:
+    """Make the image, not flattened yet, under its name."""
     _log.info("making %s from its %s", image.spec.name, image.spec.source)
     match image.spec.source:
         case "image":
@@ -112,20 +126,21 @@ def _make_from_source(engine: APIClient, image: ListedImage, output: Callable[[s
             raise UsageError(f"image {image.spec.name} comes from an archive, there is nothing to make")
 
 
-def _flatten(engine: APIClient, image: ListedImage, made: MadeImage) -> MadeImage:
+def flatten(engine: APIClient, image: ListedImage, made: MadeImage) -> MadeImage:
+    """Make one layer of the image that was made; it takes over the name."""
     from skyport_wf.engine.flatten import flatten_image
 
     _log.info("making one layer of %s", image.spec.name)
     return MadeImage(flatten_image(engine, made.id, image.spec.reference), made.base)
 
 
-def _provide(engine: APIClient, record: BuildRecord, needs: Sequence[str]) -> None:
-    """See that the engine has the images that this one is built on, as they are published."""
+def provide(engine: APIClient, record: BuildRecord, needs: Sequence[str]) -> None:
+    """See that the engine has the images that this one is built on, as they are published; that it is thin on, too."""
     from skyport_wf.engine.images import find_image
     from skyport_wf.steps.pull import fetch
 
     shock = open_shock(record.shock)
-    for name in needs:
+    for name in dict.fromkeys((*needs, *filter(None, [record.thin_on_name]))):
         published = find_published(shock, name)
         if published and find_image(engine, published[-1].attributes.id) is None:
             _log.info("%s is built on %s, fetching it from Shock", record.name, name)

@@ -1,6 +1,7 @@
 """What there is to build, and in which order: from the image list and the files it names, without an engine."""
 
 import graphlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -24,17 +25,20 @@ class PlannedImage(msgspec.Struct, frozen=True):
     """Changes with everything that the files and the image list say of it."""
     needs: tuple[str, ...]
     """Names of the images of the list that it is built on."""
+    base: str | None
+    """The one of them without whose layers it is published, so that it has to be published first."""
     archive: str | None
     """The file that it comes from, if it comes from one."""
 
 
-def order_images(images: ImageList, folder: Path) -> list[ImageSpec]:
+def order_images(images: ImageList, folder: Path, *, last_copies: bool = False) -> list[ImageSpec]:
     """Return the images, each after those that it is built on.
 
     folder: what the paths of the image list start from.
+    last_copies: whether those will do of what an address names that cannot be reached.
     Raises UsageError if some are built on each other in a circle.
     """
-    needs = {image.name: needed_images(ListedImage(image, images, folder)) for image in images.images}
+    needs = {image.name: needed_images(ListedImage(image, images, folder, last_copies)) for image in images.images}
     try:
         order = tuple(graphlib.TopologicalSorter(needs).static_order())
     except graphlib.CycleError as error:
@@ -43,8 +47,28 @@ def order_images(images: ImageList, folder: Path) -> list[ImageSpec]:
     return [images.find(name) for name in order]
 
 
+def with_needs(images: ImageList, folder: Path, names: Iterable[str]) -> ImageList:
+    """Return the list with only the named images and those that they are built on: addresses of others are not asked.
+
+    folder: what the paths of the image list start from.
+    """
+    wanted: set[str] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in wanted:
+            wanted.add(name)
+            todo += needed_images(ListedImage(images.find(name), images, folder))
+    return msgspec.structs.replace(images, images=tuple(image for image in images.images if image.name in wanted))
+
+
 def needed_images(image: ListedImage) -> tuple[str, ...]:
     """Return the names of the images of the list that the image is built on."""
+    base = image.listed((image.spec.base,)) if image.spec.base else ()
+    return tuple(dict.fromkeys((*_built_on(image), *base)))
+
+
+def _built_on(image: ListedImage) -> tuple[str, ...]:
     match image.spec.source:
         case "dockerfile":
             return dockerfile.needed(image)
@@ -54,26 +78,28 @@ def needed_images(image: ListedImage) -> tuple[str, ...]:
             return ()
 
 
-def source_digests(images: ImageList, folder: Path) -> dict[str, str]:
+def source_digests(images: ImageList, folder: Path, *, last_copies: bool = False) -> dict[str, str]:
     """Return the source digest of each image by name, in building order; empty where only an engine could tell.
 
     folder: what the paths of the image list start from.
+    last_copies: whether those will do of what an address names that cannot be reached.
     Raises UsageError for a missing Dockerfile, context or script, or a circle.
     """
     digests: dict[str, str] = {}
-    for spec in order_images(images, folder):
-        digests[spec.name] = _source_digest(ListedImage(spec, images, folder), digests)
+    for spec in order_images(images, folder, last_copies=last_copies):
+        digests[spec.name] = _source_digest(ListedImage(spec, images, folder, last_copies), digests)
     return digests
 
 
 def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
     """Return what there is to build, each image after those that it is built on.
 
+    Of what an address names that cannot be reached, the last copy will do, so that a dry run works offline.
     folder: what the paths of the image list start from.
     Raises UsageError for a missing Dockerfile, context or script, or a circle.
     """
-    digests = source_digests(images, folder)
-    return [_plan(ListedImage(images.find(name), images, folder), digest) for name, digest in digests.items()]
+    digests = source_digests(images, folder, last_copies=True)
+    return [_plan(ListedImage(images.find(name), images, folder, True), digest) for name, digest in digests.items()]
 
 
 def _source_digest(image: ListedImage, digests: dict[str, str]) -> str:
@@ -96,5 +122,6 @@ def _plan(image: ListedImage, source_digest: str) -> PlannedImage:
         source=spec.source,
         digest=digest_of(encode_json([spec, settings.url, settings.public, source_digest])),
         needs=needed_images(image),
+        base=next(iter(image.listed((spec.base,))), None) if spec.base else None,
         archive=spec.archive and str(image.folder / spec.archive),
     )

@@ -1,9 +1,11 @@
-"""All four steps as one stream: from the engine to Shock without a file in between."""
+"""All four steps as one stream: from the engine to Shock without a file in between, but for thin images."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+import os
+import tempfile
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +18,19 @@ from skyport_wf.records import BuildRecord, LockFile, Receipt, UploadRecord
 from skyport_wf.spec import ImageList, ImageSpec
 from skyport_wf.steps.build import build
 from skyport_wf.steps.connect import open_shock, shock_url
+from skyport_wf.steps.destination import open_destination
 from skyport_wf.steps.register import register
-from skyport_wf.steps.save import open_image
+from skyport_wf.steps.save import left_out, open_image
+from skyport_wf.steps.thin import check_base
 from skyport_wf.steps.upload import check_arrival, check_published, send
 
 if TYPE_CHECKING:
     from skyport_wf.image.archive.normalise import NormalisedStream
+    from skyport_wf.output_file import OutputFile
+    from skyport_wf.shock.client import ShockClient
 
 _log = logging.getLogger(__name__)
+_PIECE = 1 << 20
 
 
 def publish(
@@ -41,6 +48,8 @@ def publish(
     Raises what the four steps raise.
     """
     record = build(image, images, folder, output=output)
+    if record.thin_on and not record.published:
+        check_base(open_destination(record.shock), record.name, record.thin_on)
     return register(_upload(record, progress))
 
 
@@ -49,11 +58,37 @@ def _upload(record: BuildRecord, progress: Callable[[int], None]) -> UploadRecor
     if record.published:
         return UploadRecord(build=record, saved=None, node=check_published(record), url=url)
     shock = open_shock(record.shock)
+    if record.thin_on:
+        return _upload_thin(shock, record, progress, url)
     with _Export(record, progress) as export:
         node = send(shock, record, export.open, size=None)
         saved = export.stream.result
         check_arrival(shock, node, saved.digests, record.name)
     return UploadRecord(build=record, saved=saved, node=node.id, url=url)
+
+
+def _upload_thin(shock: ShockClient, record: BuildRecord, progress: Callable[[int], None], url: str) -> UploadRecord:
+    """Send the archive by way of a file, as only at the end of the engine's export is known which layers belong in it.
+
+    The file has no name, so nothing of it is left, whatever happens.
+    """
+    from skyport_wf.image.archive.canonical import canonical_file
+
+    folder = Path(tempfile.gettempdir())
+    with ExitStack() as opened:
+        with open_image(record) as stream:
+            written = canonical_file(stream, record.reference, folder, base=left_out(record))
+            file, saved = opened.enter_context(written)
+        node = send(shock, record, lambda: _read(file, progress), size=saved.digests.size)
+        check_arrival(shock, node, saved.digests, record.name)
+    return UploadRecord(build=record, saved=saved, node=node.id, url=url)
+
+
+def _read(file: OutputFile, progress: Callable[[int], None]) -> Iterator[bytes]:
+    for start in range(0, file.size, _PIECE):
+        piece = os.pread(file.descriptor, _PIECE, start)
+        yield piece
+        progress(len(piece))
 
 
 class _Export:

@@ -16,7 +16,8 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     """Write the image to the file `archive`, whole or not at all.
 
     record_folder: where the record will lie; it names the archive as seen from there.
-    An image that is published already is not saved again: the file is empty then.
+    Of a thin image, the layers of its base are left out. An image that is published already is not saved again: the
+    file is empty then.
     Raises EngineError if the engine no longer has the image, SkyportError for a full disk.
     """
     from skyport_wf.image.archive.canonical import save_canonical
@@ -27,8 +28,22 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         archive.write_bytes(b"")
         return SaveRecord(build=build, archive=path, saved=None)
     with open_image(build) as stream:
-        saved = save_canonical(stream, build.reference, archive)
+        saved = save_canonical(stream, build.reference, archive, base=left_out(build))
     return SaveRecord(build=build, archive=path, saved=saved)
+
+
+def left_out(build: BuildRecord) -> tuple[str, ...]:
+    """Return the diff ids of the layers that the archive leaves out, the lowest first; none of a whole archive.
+
+    Raises SkyportError if the record does not tell, which a build of a thin image does.
+    """
+    if build.thin_on is None:
+        return ()
+    if build.thin_on.layers is None:
+        raise SkyportError(
+            f"{build.name}: the build record lacks the layers of its base. Run `skyport-wf build` again."
+        )
+    return build.thin_on.layers
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from skyport_wf.awe import IMAGE_TYPE
 from skyport_wf.errors import AlreadyPublishedError, ShockError
 
 _NOT_AUTHORIZED = 401
+OTHERWISE = "give this image a new tag, or set `replace: true` for it in the image list."
+"""What there is to do if another image has the name."""
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -25,10 +27,15 @@ class PublishedNode(msgspec.Struct, frozen=True):
     created_on: str
     attributes: NodeAttributes
 
-    def holds(self, *, source_digest: str, image_id: str | None) -> bool:
-        """Return whether it is the image of this source, or of this id."""
-        known = self.attributes.skyport_wf
-        return (known is not None and known.source_digest == source_digest) or self.attributes.id == image_id
+    def holds(self, *, source_digest: str, image_id: str | None, thin_on: str = "") -> bool:
+        """Return whether it is the image of this source; or of this id, and as whole or thin as is wanted.
+
+        thin_on: the name of the image whose layers are to be left out, empty for a whole archive.
+        """
+        known, base = self.attributes.skyport_wf, self.attributes.thin_on
+        if known is not None and known.source_digest == source_digest:
+            return True
+        return self.attributes.id == image_id and (base.name if base else "") == thin_on
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -46,18 +53,27 @@ def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
 
 
 def judge(
-    name: str, found: Sequence[PublishedNode], *, source_digest: str, image_id: str | None, replace: bool
+    name: str,
+    found: Sequence[PublishedNode],
+    *,
+    source_digest: str,
+    image_id: str | None,
+    replace: bool,
+    thin_on: str = "",
+    otherwise: str = OTHERWISE,
 ) -> Standing:
     """Return how the image stands.
 
     found: the nodes that have the name.
     source_digest, image_id: of the image that is to have it; the id only if it is known yet.
+    thin_on: the name of the image whose layers its archive leaves out, empty for a whole archive.
+    otherwise: what a message says can be done if another image has the name.
     Raises AlreadyPublishedError if another image has the name and may not be replaced.
     """
-    same = [node for node in found if node.holds(source_digest=source_digest, image_id=image_id)]
+    same = [node for node in found if node.holds(source_digest=source_digest, image_id=image_id, thin_on=thin_on)]
     others = [node for node in found if node not in same]
     if others and not replace:
-        raise AlreadyPublishedError(_taken(name, others))
+        raise AlreadyPublishedError(f"{_taken(name, others, thin_on)}: {otherwise}")
     return Standing(same[0] if same else None, (*others, *same[1:]))
 
 
@@ -94,11 +110,14 @@ def _age(node: PublishedNode) -> tuple[str, str]:
     return node.created_on, node.id
 
 
-def _taken(name: str, others: Sequence[PublishedNode]) -> str:
-    nodes = ", ".join(f"node {node.id} with image {node.attributes.id}" for node in others)
+def _taken(name: str, others: Sequence[PublishedNode], thin_on: str) -> str:
+    nodes = ", ".join(f"node {node.id} with image {node.attributes.id}{_thinness(node, thin_on)}" for node in others)
     known = others[0].attributes.skyport_wf
     when = f", registered {known.registered}" if known else ""
-    return (
-        f"{name} is published already, as another image ({nodes}{when}). A published name stays what it is: "
-        "give this image a new tag, or set `replace: true` for it in the image list."
-    )
+    return f"{name} is published already, as another image ({nodes}{when}). A published name stays what it is"
+
+
+def _thinness(node: PublishedNode, wanted: str) -> str:
+    """Return what else tells two publications of one image apart."""
+    base = node.attributes.thin_on
+    return f", thin on {base.name}" if base else ", whole" if wanted else ""

@@ -51,7 +51,7 @@ def upload(
     image_id = record.saved.contents.image_id
     standing = judge(
         build.name, find_published(shock, build.name),
-        source_digest=build.source.digest, image_id=image_id, replace=build.replace,
+        source_digest=build.source.digest, image_id=image_id, replace=build.replace, thin_on=build.thin_on_name,
     )  # fmt: skip
     if standing.same:
         _log.info("%s is published already (node %s), nothing to send", build.name, standing.same.id)

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.attributes import read_attributes
 from skyport_wf.awe import AweLookupError
 from skyport_wf.steps.resolve import resolve
+from skyport_wf.steps.standing import find_published
+from skyport_wf.steps.thin import has_id
 
 if TYPE_CHECKING:
     from skyport_wf.records import LockedImage, LockFile
     from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -42,7 +46,20 @@ def _differences(name: str, image: LockedImage, shock: ShockClient, url: str) ->
     except AweLookupError as error:
         yield str(error)
         return
+    yield from _base_differences(node, shock)
     held = {"node": node.id, "image id": (node.attributes or {}).get("id"), "MD5": node.file.checksum.md5}
     for what, locked in {"node": image.node, "image id": image.image_id, "MD5": image.md5}.items():
         if held[what] != locked:
             yield f"the {what} is {held[what]}, the lock file says {locked}"
+
+
+def _base_differences(node: Node, shock: ShockClient) -> Iterator[str]:
+    """Yield that a thin image has lost its base, if it has."""
+    attributes = read_attributes(node.attributes)
+    base = attributes.thin_on if attributes else None
+    if base is None:
+        return
+    found = find_published(shock, base.name)
+    if not any(has_id(other, base.image_id) for other in found):
+        now = f"that is image {found[-1].attributes.id} now" if found else "which is not published any more"
+        yield f"it is thin on {base.name} with image {base.image_id}, {now}"

@@ -11,6 +11,7 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.formats import recognise_format
 from skyport_wf.image.archive.gzip_file import GZIP_ERRORS
 from skyport_wf.image.archive.tar_reader import BLOCK
+from skyport_wf.image.archive.unpacking import check_expansion
 
 _READ_AHEAD = 1 << 18
 
@@ -37,10 +38,21 @@ class ArchiveFile:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.name = str(path)
         self._file = file
+        self._unpacked = 0
         self._tar = self._uncompressed()
 
     def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, and none only at the end. Raises ArchiveError if the file is damaged."""
+        """Return at most `size` bytes, and none only at the end.
+
+        Raises ArchiveError if the file is damaged, or decompresses to so much that it cannot be an archive.
+        """
+        piece = self._read(size)
+        self._unpacked += len(piece)
+        # The thread that decompresses has read further already, but not by much.
+        check_expansion(self.name, stored=self._file.tell(), unpacked=self._unpacked)
+        return piece
+
+    def _read(self, size: int) -> bytes:
         try:
             return self._tar.read(size)
         except EOFError as error:

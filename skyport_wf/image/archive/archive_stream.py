@@ -10,6 +10,7 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.formats import recognise_format
 from skyport_wf.image.archive.gzip_file import GZIP_ERRORS
 from skyport_wf.image.archive.tar_reader import BLOCK, ByteStream
+from skyport_wf.image.archive.unpacking import check_expansion
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -27,7 +28,9 @@ class ArchiveStream:
         Raises ArchiveError if it is compressed with something else than gzip.
         """
         self.name = name
-        stored = io.BufferedReader(_RawStream(stream), _READ_AHEAD)
+        self._raw = _RawStream(stream)
+        self._unpacked = 0
+        stored = io.BufferedReader(self._raw, _READ_AHEAD)
         head = stored.peek(BLOCK)[:BLOCK]
         kind = recognise_format(head)
         if kind not in ("gzip", "tar", "json", ""):
@@ -35,7 +38,16 @@ class ArchiveStream:
         self._archive: io.BufferedIOBase = igzip.IGzipFile(fileobj=stored, mode="rb") if kind == "gzip" else stored
 
     def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, and none only at the end. Raises ArchiveError if the stream is damaged."""
+        """Return at most `size` bytes, and none only at the end.
+
+        Raises ArchiveError if the stream is damaged, or decompresses to so much that it cannot be an archive.
+        """
+        piece = self._read(size)
+        self._unpacked += len(piece)
+        check_expansion(self.name, stored=self._raw.taken, unpacked=self._unpacked)
+        return piece
+
+    def _read(self, size: int) -> bytes:
         try:
             return self._archive.read(size)
         except EOFError as error:
@@ -64,6 +76,8 @@ class _RawStream(io.RawIOBase):
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
+        self.taken = 0
+        """Bytes that were read."""
 
     def readable(self) -> bool:
         return True
@@ -72,4 +86,5 @@ class _RawStream(io.RawIOBase):
         with memoryview(buffer) as view:
             piece = self._stream.read(len(view))
             view[: len(piece)] = piece
+        self.taken += len(piece)
         return len(piece)

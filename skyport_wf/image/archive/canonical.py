@@ -7,7 +7,8 @@ what reads archives copes with it: docker, podman, skopeo, containerd, an AWE wo
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,25 +44,58 @@ class _SpooledLayer(msgspec.Struct, frozen=True):
     end: int
 
 
-def save_canonical(source: ByteStream, reference: ImageReference, target: Path) -> SavedArchive:
+class _SpooledImage(msgspec.Struct, frozen=True):
+    """An image whose layers are in the scratch file."""
+
+    image: ArchivedImage
+    layers: dict[str, _SpooledLayer]
+    """By diff id."""
+    scratch: OutputFile
+
+
+def save_canonical(
+    source: ByteStream, reference: ImageReference, target: Path, *, base: Sequence[str] = ()
+) -> SavedArchive:
     """Write the canonical, gzipped archive of the image in `source` to `target`, and return what was written.
 
     source: an uncompressed docker archive of one image, any layout; need not seek.
     reference: the one name that the image gets.
     target: replaced when all is written and on the disk; its folder takes twice the compressed size meanwhile.
-    Raises ArchiveError if the archive is not one of exactly one image, complete and undamaged; SkyportError if the
-    folder is full or not writable. What `source` raises passes through. Nothing is left behind then.
+    base: the diff ids of the layers that the archive is to leave out, the lowest first; the manifest lists them.
+    Raises ArchiveError if the archive is not one of exactly one image, complete and undamaged, or if that does not
+    begin with the layers of `base`; SkyportError if the folder is full or not writable. What `source` raises passes
+    through. Nothing is left behind then.
     """
     with scratch_file(target.parent) as scratch:
-        archive = ArchiveReader(source)
-        spooled: dict[str, _SpooledLayer] = {}
-        for layer in archive.layers():
-            member = _spool(layer, scratch)
-            spooled.setdefault(layer.diff_id, member)
-        image = archive.image()
+        spooled = _spool_image(source, scratch, base)
         with replace_file(target) as file:
-            hasher = _write(_members(image, reference, spooled, scratch), file)
-    return SavedArchive(image.contents, hasher.digests(canonical=True))
+            return _write_image(spooled, reference, base, file)
+
+
+@contextmanager
+def canonical_file(
+    source: ByteStream, reference: ImageReference, folder: Path, *, base: Sequence[str] = ()
+) -> Iterator[tuple[OutputFile, SavedArchive]]:
+    """Write what `save_canonical` writes to a file without a name, which is gone after the `with` statement.
+
+    folder: whose disk the file takes.
+    """
+    with scratch_file(folder) as file:
+        with scratch_file(folder) as scratch:
+            saved = _write_image(_spool_image(source, scratch, base), reference, base, file)
+        yield file, saved
+
+
+def _spool_image(source: ByteStream, scratch: OutputFile, base: Sequence[str]) -> _SpooledImage:
+    archive = ArchiveReader(source)
+    spooled: dict[str, _SpooledLayer] = {}
+    for layer in archive.layers():
+        member = _spool(layer, scratch)
+        spooled.setdefault(layer.diff_id, member)
+    image = archive.image()
+    if tuple(layer.diff_id for layer in image.contents.layers[: len(base)]) != tuple(base):
+        raise archive.error("holds an image that is not built on its base image", "Build it again.")
+    return _SpooledImage(image, spooled, scratch)
 
 
 def _spool(layer: LayerFile, scratch: OutputFile) -> _SpooledLayer:
@@ -74,17 +108,24 @@ def _spool(layer: LayerFile, scratch: OutputFile) -> _SpooledLayer:
     return _SpooledLayer(start, scratch.size)
 
 
-def _members(
-    image: ArchivedImage, reference: ImageReference, spooled: dict[str, _SpooledLayer], scratch: OutputFile
-) -> Iterator[bytes]:
+def _write_image(
+    spooled: _SpooledImage, reference: ImageReference, base: Sequence[str], file: OutputFile
+) -> SavedArchive:
+    hasher = _write(_members(spooled, reference, base), file)
+    return SavedArchive(spooled.image.contents, hasher.digests(canonical=True))
+
+
+def _members(spooled: _SpooledImage, reference: ImageReference, base: Sequence[str]) -> Iterator[bytes]:
     """Yield the gzip file: what stands between two layers is a small member of its own."""
-    contents = image.contents
+    contents = spooled.image.contents
     config, layers = config_name(contents.image_id), canonical_layer_names(contents)
     manifest = manifest_document(config=config, name=str(reference), layers=layers)
-    between = tar_file(MANIFEST, manifest) + tar_file(config, image.config)
-    for layer in {layer.diff_id: layer for layer in contents.layers}.values():
+    between = tar_file(MANIFEST, manifest) + tar_file(config, spooled.image.config)
+    # A layer of the base that comes again further up is not found there by who loads the archive: it stays in.
+    kept = {layer.diff_id for layer in contents.layers[len(base) :]}
+    for layer in {layer.diff_id: layer for layer in contents.layers if layer.diff_id in kept}.values():
         yield gzip_member(between + tar_header(layer_name(layer.diff_id), layer.size))
-        yield from _read(spooled[layer.diff_id], scratch)
+        yield from _read(spooled.layers[layer.diff_id], spooled.scratch)
         between = b""
     yield gzip_member(between + END)
 

@@ -1,8 +1,9 @@
 """The one form that an image's archive takes, whatever engine it came from.
 
 `manifest.json`, the config as `DIGEST.json`, then each distinct layer once as `DIGEST.tar`, in order of first use:
-the names that skopeo writes too. Loads on Docker 1.10 and later, podman, skopeo and `ctr`. Every byte is fixed by the
-image and its name: changing anything here changes the digests of everything that is published again.
+the names that skopeo writes too. Loads on Docker 1.10 and later, podman, skopeo and `ctr`. A thin archive is the same
+without the files of the layers that only its base has; of those engines, only Docker's loads one. Every byte is fixed
+by the image and its name: changing anything here changes the digests of everything that is published again.
 """
 
 import tarfile

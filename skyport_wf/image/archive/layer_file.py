@@ -10,6 +10,7 @@ from isal import igzip
 
 from skyport_wf.image.archive.gzip_file import GZIP_ERRORS
 from skyport_wf.image.archive.tar_reader import PIECE, Member, TarReader
+from skyport_wf.image.archive.unpacking import UnpackingLimit, check_expansion
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class LayerFile:
     """A file of the archive that may be a layer of the image. It can be read once, and only when it comes by."""
 
-    def __init__(self, tar: TarReader, member: Member, *, compressed: bool) -> None:
+    def __init__(self, tar: TarReader, member: Member, limit: UnpackingLimit, *, compressed: bool) -> None:
         self.name = member.name
         self.stored_size = member.size
         """Bytes in the archive."""
@@ -27,6 +28,7 @@ class LayerFile:
         self.size = 0
         """Bytes of what has been read of the uncompressed layer."""
         self._tar = tar
+        self._limit = limit
         self._digest = hashlib.sha256()
 
     @property
@@ -56,10 +58,12 @@ class LayerFile:
             self.size += len(piece)
             yield piece
 
-    def _decompress(self, stored: io.RawIOBase) -> Iterator[bytes]:
+    def _decompress(self, stored: "_StoredBytes") -> Iterator[bytes]:
         try:
             with igzip.IGzipFile(fileobj=stored, mode="rb") as file:
                 while piece := file.read(PIECE):
+                    self._limit.take(len(piece))
+                    check_expansion(f"{self._tar.name}: {self.name}", stored=stored.taken, unpacked=self.size)
                     yield piece
         except GZIP_ERRORS as error:
             raise self._tar.error(f"is damaged: {self.name} cannot be decompressed ({error})") from error
@@ -71,6 +75,8 @@ class _StoredBytes(io.RawIOBase):
     def __init__(self, tar: TarReader, seen: deque[bytes] | None = None) -> None:
         self._tar = tar
         self._seen = seen
+        self.taken = 0
+        """Bytes that were read."""
 
     def readable(self) -> bool:
         return True
@@ -79,6 +85,7 @@ class _StoredBytes(io.RawIOBase):
         with memoryview(buffer) as view:
             piece = self._tar.read(min(len(view), PIECE))
             view[: len(piece)] = piece
+        self.taken += len(piece)
         if self._seen is not None:
             self._seen.append(piece)
         return len(piece)

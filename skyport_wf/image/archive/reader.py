@@ -4,7 +4,7 @@ Layouts seen: `ID/layer.tar` with duplicates as links (Docker up to 24), an OCI 
 (Docker 25 and later), the same with compressed layers (containerd), `DIGEST.tar` (podman, skopeo, this package).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -14,8 +14,10 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.formats import recognise_format
 from skyport_wf.image.archive.layer_file import LayerFile
 from skyport_wf.image.archive.manifest import ImageConfig, ManifestEntry, parse_config, parse_manifest, read_contents
-from skyport_wf.image.archive.tar_reader import ByteStream, Member, TarReader
-from skyport_wf.image.contents import ImageContents
+from skyport_wf.image.archive.tar_reader import ByteStream, Member, TarReader, stream_name
+from skyport_wf.image.archive.unpacking import LimitedStream, UnpackingLimit
+from skyport_wf.image.contents import ImageContents, Layer
+from skyport_wf.wording import count
 
 MANIFEST: Final = "manifest.json"
 MAX_DOCUMENT = 4 << 20
@@ -33,7 +35,7 @@ class ArchivedImage(msgspec.Struct, frozen=True):
     config: bytes
     """The config JSON, byte for byte."""
     layers: tuple[str, ...]
-    """Path in the archive of each layer's file, links resolved, bottom first."""
+    """Path in the archive of each layer's file, links resolved, bottom first; empty for one that only its base has."""
 
 
 def inspect_archive(stream: ByteStream) -> ImageContents:
@@ -55,8 +57,14 @@ class ArchiveReader:
     are handed out, JSON documents of a bearable size are kept, and everything else is passed over.
     """
 
-    def __init__(self, stream: ByteStream) -> None:
-        self._tar = TarReader(stream)
+    def __init__(self, stream: ByteStream, *, max_unpacked: int | None = None) -> None:
+        """Read the archive in `stream`.
+
+        max_unpacked: bytes that it and its compressed layers may unpack to; MAX_UNPACKED if None.
+        """
+        name = stream_name(stream)
+        self._limit = UnpackingLimit(name, max_unpacked)
+        self._tar = TarReader(LimitedStream(stream, self._limit, name=name))
         self._names: set[str] = set()
         self._links: dict[str, str] = {}
         self._layers: dict[str, tuple[str, int]] = {}
@@ -73,15 +81,23 @@ class ArchiveReader:
             elif member.kind == "file":
                 yield from self._file(member)
 
-    def image(self) -> ArchivedImage:
+    def image(self, *, base: Sequence[Layer] = ()) -> ArchivedImage:
         """Return the image, after all `layers`.
 
+        base: of a thin archive, the layers of the image that it is on; it may lack their files.
         Raises ArchiveError if the archive does not have exactly one image, complete and undamaged.
         """
         entry = self._manifest()
-        paths = tuple(self._find(path, self._layers, "layer") for path in entry.layers or ())
+        listed = entry.layers or ()
+        lacking = self._lacking(listed)
+        if lacking > len(base):
+            self._refuse_thin(listed)
+        lacking = min(lacking, len(base))
+        paths = ("",) * lacking + tuple(self._find(path, self._layers, "layer") for path in listed[lacking:])
         config = self._documents[self._find(entry.config, self._documents, "image config")]
-        layers = tuple(self._layers[path] for path in paths)
+        below = tuple((layer.diff_id, layer.size) for layer in base[:lacking])
+        self._check_base(config, tuple(diff_id for diff_id, _ in below))
+        layers = below + tuple(self._layers[path] for path in paths[lacking:])
         with self._name_in_errors():
             return ArchivedImage(read_contents(entry, config, layers), config, paths)
 
@@ -110,7 +126,7 @@ class ArchiveReader:
         """Hand out, keep or pass over a file, by how it begins."""
         kind = recognise_format(self._tar.peek())
         if kind in ("tar", "gzip") or not member.size:
-            layer = LayerFile(self._tar, member, compressed=kind == "gzip")
+            layer = LayerFile(self._tar, member, self._limit, compressed=kind == "gzip")
             yield layer
             for _ in layer.pieces():
                 pass
@@ -149,9 +165,33 @@ class ArchiveReader:
             return self.error("is an OCI archive without manifest.json", "Save the image as `docker-archive`.")
         return self.error("is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`.")
 
+    def _lacking(self, listed: Sequence[str]) -> int:
+        """Return how many of the lowest layers have to come from a base: all up to the last that has no file.
+
+        One of them may have a file all the same, if the image has it again further up.
+        """
+        return max((number for number, path in enumerate(listed, 1) if _plain(path) not in self._names), default=0)
+
+    def _refuse_thin(self, listed: Sequence[str]) -> None:
+        """Raise the error that says what a thin archive is, if it is one that came without its base."""
+        there = [_plain(path) in self._names for path in listed]
+        if there[-1] or not any(there):
+            which = f"{there.count(False)} of its {count(len(there), 'layer')}"
+            raise self.error(
+                f"is incomplete: it lacks {which}, as a thin archive does, which needs its base image",
+                "Save the image whole; of a published one, `skyport-wf show NAME` and `pull NAME` fetch the base too.",
+            )
+
+    def _check_base(self, config: bytes, lacking: tuple[str, ...]) -> None:
+        """Check that the layers that the archive lacks are those that its base has in their place."""
+        with self._name_in_errors():
+            wanted = (parse_config(config).rootfs.diff_ids or ())[: len(lacking)]
+        if wanted != lacking:
+            raise self.error("is thin on another image: what should be its base has other layers", "Publish it again.")
+
     def _find(self, path: str, files: dict[str, bytes] | dict[str, tuple[str, int]], what: str) -> str:
         """Return the name of the file that `path` means, links followed."""
-        name = path.removeprefix("./")
+        name = _plain(path)
         for _ in range(_MAX_LINKS):
             if name in files:
                 return name
@@ -162,3 +202,8 @@ class ArchiveReader:
         if why or name in self._names:
             raise self.error(f"is not a docker archive: {path}, its {what}, {why or 'is something else'}")
         raise self.error(f"is incomplete: {path}, its {what}, is missing")
+
+
+def _plain(path: str) -> str:
+    """Return a path of the manifest as the tar's names are."""
+    return path.removeprefix("./")

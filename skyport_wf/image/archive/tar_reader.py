@@ -56,7 +56,7 @@ class TarReader:
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
-        self.name = _stream_name(stream)
+        self.name = stream_name(stream)
         self._headers = 0
         self._left = 0
         self._padding = 0
@@ -215,6 +215,7 @@ class TarReader:
                 raise self.error("goes on after its end")
 
 
-def _stream_name(stream: ByteStream) -> str:
+def stream_name(stream: ByteStream) -> str:
+    """Return what messages call the archive in a stream."""
     name = getattr(stream, "name", None)
     return name if isinstance(name, str) and name else "the archive"

@@ -1,0 +1,69 @@
+"""A thin archive read as a whole one: its own layers, and those that only its base image's archive has.
+
+The layers come in the order of the archives, the lowest image's first, each under a name made for it here; the config
+and a manifest that names them come last, byte for byte and by digest those of the thin archive's image.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from skyport_wf.image.archive.canonical_layout import END, config_name, padding, tar_file, tar_header
+from skyport_wf.image.archive.manifest import manifest_document
+from skyport_wf.image.archive.reader import MANIFEST, ArchivedImage, ArchiveReader
+from skyport_wf.image.archive.tar_reader import ByteStream
+
+
+class CompletedArchive:
+    """An uncompressed docker archive to read, made of several."""
+
+    def __init__(self, archives: Iterable[ByteStream], *, reference: str, name: str = "") -> None:
+        """Make one archive of the image in the last of `archives`.
+
+        archives: uncompressed; the lowest image's first, each taken when the one before has been read to its end.
+        reference: the name that the image gets.
+        name: what messages call the archive.
+        """
+        self.name = name
+        self.places: tuple[int, ...] = ()
+        """Once it is read: for each layer of the image, the lowest first, which of the archives has it."""
+        self._archives = archives
+        self._reference = reference
+        self._pieces = self._all()
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, and none only at the end.
+
+        Raises ArchiveError if one of the archives does not hold exactly one image, complete but for the layers of the
+        one below it, and undamaged; what the archives themselves raise passes through.
+        """
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = piece
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+    def _all(self) -> Iterator[bytes]:
+        image: ArchivedImage | None = None
+        places: list[tuple[int, str]] = []
+        for number, stream in enumerate(self._archives):
+            archive = ArchiveReader(stream)
+            names: dict[str, str] = {}
+            for layer in archive.layers():
+                names[layer.name] = f"{number}-{len(names)}.tar"
+                yield tar_header(names[layer.name], layer.stored_size)
+                yield from layer.stored_pieces()
+                yield padding(layer.stored_size)
+            image = archive.image(base=image.contents.layers if image else ())
+            own = [(number, names[path]) for path in image.layers if path]
+            places = [*places[: len(image.layers) - len(own)], *own]  # those that it lacks are the lowest
+        if image is not None:
+            self.places = tuple(number for number, _ in places)
+            yield self._head(image, [name for _, name in places])
+        yield END
+
+    def _head(self, image: ArchivedImage, layers: Sequence[str]) -> bytes:
+        config = config_name(image.contents.image_id)
+        manifest = manifest_document(config=config, name=self._reference, layers=tuple(layers))
+        return tar_file(config, image.config) + tar_file(MANIFEST, manifest)

@@ -1,0 +1,83 @@
+"""A node's file as it comes from Shock: it has to come whole, and with the MD5 that the server announced."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from skyport_wf.errors import ShockError, TemporaryError, root_cause
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+_PIECE = 1 << 20
+
+
+@contextmanager
+def open_download(shock: ShockClient, node: Node, name: str, progress: Callable[[int], None]) -> Iterator[Download]:
+    """Open the node's file.
+
+    name: the image's, for messages.
+    progress: called with the bytes of each piece that arrives.
+    """
+    with shock.download(node.id) as stream:
+        yield Download(stream, node, name, progress)
+
+
+class Download:
+    """Reads a node's file; the end of it only if all of it was right."""
+
+    def __init__(self, stream: BinaryIO, node: Node, name: str, progress: Callable[[int], None]) -> None:
+        self.name = name
+        self._stream = stream
+        self._file = node.file
+        self._progress = progress
+        self._received = 0
+        self._digest = hashlib.md5(usedforsecurity=False)
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, and none only at the end.
+
+        Raises TemporaryError if the connection breaks off, ShockError at the end of a file with another MD5.
+        """
+        with self._broken_connection():
+            piece = self._stream.read(size)
+        self._received += len(piece)
+        self._digest.update(piece)
+        self._progress(len(piece))
+        if not piece:
+            self._check()
+        return piece
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the file, its last piece only when all of it has been checked."""
+        held = b""
+        while piece := self.read(_PIECE):
+            if held:
+                yield held
+            held = piece
+        yield held
+
+    def _check(self) -> None:
+        if self._received < self._file.size:
+            raise self._broke_off("the connection ended")
+        if (found := self._digest.hexdigest()) != self._file.checksum.md5:
+            raise ShockError(f"the file of {self.name} is damaged: it has MD5 {found}, not {self._file.checksum.md5}")
+
+    @contextmanager
+    def _broken_connection(self) -> Iterator[None]:
+        import urllib3
+
+        try:
+            yield
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._broke_off(root_cause(error)) from error
+
+    def _broke_off(self, reason: str) -> TemporaryError:
+        return TemporaryError(
+            f"the download of {self.name} broke off after {self._received} of {self._file.size} bytes: {reason}. "
+            "Try again."
+        )
