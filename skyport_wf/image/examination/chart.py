@@ -20,6 +20,7 @@ _INK, _FAINT, _TRACK = "#1f2933", "#616e7c", "#eef1f4"
 _WIDTH, _MARGIN, _ROW, _BAR = 960, 28, 40, 12
 _BARS_FROM, _BARS_TO = 64, 716
 _SIZE_TO, _SHARE_TO = 796, 846
+_LEAST_SHARE = 0.005
 _HEAD, _LABEL_CHARACTERS, _NAME_CHARACTERS = 128, 92, 76
 
 
@@ -126,10 +127,14 @@ def _draw_row(row: _Row, top: int, longest: int) -> Iterator[str]:
     if row.wasted:
         yield _bar(_BARS_FROM + full - wasted, top + 17, max(wasted, 1.0), _WASTED)
     yield _at(_SIZE_TO, top + 27, human_size(row.size), size=12, anchor="end")
-    yield _at(_SHARE_TO, top + 27, f"{row.share:.0%}", size=12, fill=_FAINT, anchor="end")
+    yield _at(_SHARE_TO, top + 27, _percent(row.share), size=12, fill=_FAINT, anchor="end")
     if row.wasted:
         yield _at(_WIDTH - _MARGIN, top + 27, human_size(row.wasted), size=12, fill=_WASTED, anchor="end")
     yield "</g>"
+
+
+def _percent(share: float) -> str:
+    return "<1%" if 0 < share < _LEAST_SHARE else f"{share:.0%}"
 
 
 def _bar(left: float, top: float, width: float, colour: str, *, height: float = _BAR) -> str:

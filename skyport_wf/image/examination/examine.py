@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 import msgspec
 
-from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.layer_file import LayerFile
 from skyport_wf.image.archive.reader import ArchiveReader
-from skyport_wf.image.archive.tar_reader import ByteStream
+from skyport_wf.image.archive.tar_reader import ByteStream, stream_name
+from skyport_wf.image.archive.unpacking import MAX_UNPACKED
 from skyport_wf.image.contents import ImageContents
 from skyport_wf.image.examination.file_index import MAX_PATHS, FileIndex, TooManyFilesError
-from skyport_wf.image.examination.layer_files import read_changes
+from skyport_wf.image.examination.layer_files import Change, read_changes
 from skyport_wf.image.examination.layer_tar import LayerTar
 from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import Waste, find_waste
 
-MAX_UNPACKED: Final = 200 * 10**9
-"""Bytes of an archive, and of its layers, uncompressed: what more there is, is a bomb, and would take hours to read."""
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
 
@@ -31,6 +29,8 @@ class ImageFindings(msgspec.Struct, frozen=True):
 
     contents: ImageContents
     """The image."""
+    config: bytes
+    """The config JSON, byte for byte."""
     files: tuple[int, ...]
     """How many files each layer holds, the lowest first; links, folders and devices are not counted."""
     waste: Waste | None
@@ -41,36 +41,52 @@ class ImageFindings(msgspec.Struct, frozen=True):
     """None if the image does not say."""
     notes: tuple[str, ...]
     """What could not be told, and why, in sentences."""
+    from_bases: tuple[str, ...] = ()
+    """Of a thin archive, for each layer that it lacks, the lowest first, the image whose archive has it."""
+
+
+class ChangeObserver(Protocol):
+    """Someone else who is told what the layers do."""
+
+    def add(self, layer: int, change: Change, tar: LayerTar) -> None:
+        """Take note of a change, the last that came of `tar`. Raises TooManyFilesError to end the telling."""
+
+    def stack(self, layers: Sequence[int]) -> None:
+        """Take note of the numbers of the layers that make the image, the lowest first, when all have come."""
 
 
 def examine_archive(
-    stream: ByteStream, *, max_unpacked: int = MAX_UNPACKED, max_paths: int = MAX_PATHS
+    stream: ByteStream,
+    *,
+    observer: ChangeObserver | None = None,
+    max_unpacked: int = MAX_UNPACKED,
+    max_paths: int = MAX_PATHS,
 ) -> ImageFindings:
     """Read a docker archive to its end and return all that it tells.
 
     stream: an uncompressed docker archive; its `name`, if it has one, goes into messages.
+    observer: is told of all changes, unless the findings have no waste.
     max_paths: how many paths its layers may hold for waste and packages to be told.
     Raises ArchiveError if it is not a whole archive of exactly one image, or unpacks to more than `max_unpacked` bytes.
     """
     with FileIndex(max_paths=max_paths) as index:
-        name = getattr(stream, "name", "") or "the archive"
-        return _Examination(name, index, _Budget(name, max_unpacked)).run(stream)
+        examination = _Examination(stream_name(stream), index, observer)
+        return examination.run(ArchiveReader(stream, max_unpacked=max_unpacked))
 
 
 class _Examination:
     """The state of one pass."""
 
-    def __init__(self, name: str, index: FileIndex, budget: _Budget) -> None:
+    def __init__(self, name: str, index: FileIndex, observer: ChangeObserver | None) -> None:
         self._name = name
         self._index = index
-        self._budget = budget
+        self._observer = observer
         self._catalogue = PackageCatalogue()
         self._numbers: dict[str, int] = {}
         self._files: list[int] = []
         self._given_up = ""
 
-    def run(self, stream: ByteStream) -> ImageFindings:
-        archive = ArchiveReader(_BudgetedStream(stream, self._budget))
+    def run(self, archive: ArchiveReader) -> ImageFindings:
         for layer in archive.layers():
             self._numbers[layer.name] = len(self._files)
             self._files.append(0)
@@ -78,10 +94,13 @@ class _Examination:
         image = archive.image()
         numbers = [self._numbers[path] for path in image.layers]
         waste = self._waste(numbers)
+        if self._observer:
+            self._observer.stack(numbers)
         shown = waste.documents if waste else ()
         notes = self._catalogue.notes if waste else (f"waste and packages are not told: {self._given_up}",)
         return ImageFindings(
             contents=image.contents,
+            config=image.config,
             files=tuple(self._files[number] for number in numbers),
             waste=waste,
             packages=self._catalogue.packages(shown),
@@ -90,7 +109,7 @@ class _Examination:
         )
 
     def _read(self, layer: LayerFile) -> None:
-        pieces = self._budget.count(layer.pieces()) if layer.compressed else layer.pieces()
+        pieces = layer.pieces()
         if not self._given_up:
             try:
                 self._index_changes(LayerTar(pieces, name=f"{self._name}: the layer {layer.name!r}"))
@@ -106,6 +125,8 @@ class _Examination:
                 self._files[-1] += 1
                 document = self._catalogue.read(change.path, change.size, tar.content)
             self._index.add(len(self._files) - 1, change, document)
+            if self._observer:
+                self._observer.add(len(self._files) - 1, change, tar)
 
     def _waste(self, numbers: list[int]) -> Waste | None:
         if len(numbers) > MAX_LAYERS:
@@ -121,37 +142,3 @@ class _Examination:
     def _give_up(self, error: TooManyFilesError) -> None:
         self._given_up = str(error)
         self._index.close()
-
-
-class _Budget:
-    """How many bytes may still come out of decompressors."""
-
-    def __init__(self, name: str, size: int) -> None:
-        self._name = name
-        self._size = self._left = size
-
-    def take(self, size: int) -> None:
-        self._left -= size
-        if self._left < 0:
-            raise ArchiveError(
-                f"{self._name} unpacks to more than {self._size / 1e9:.0f} GB. It is no image that anyone could load."
-            )
-
-    def count(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self.take(len(piece))
-            yield piece
-
-
-class _BudgetedStream:
-    """A stream that counts what is read of it."""
-
-    def __init__(self, stream: ByteStream, budget: _Budget) -> None:
-        self._stream = stream
-        self._budget = budget
-        self.name = getattr(stream, "name", "")
-
-    def read(self, size: int, /) -> bytes:
-        piece = self._stream.read(size)
-        self._budget.take(len(piece))
-        return piece

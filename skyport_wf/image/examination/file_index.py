@@ -106,7 +106,7 @@ class FileIndex:
         """
         self._check(sum(self._paths[layer] for layer in layers), sum(self._bytes[layer] for layer in layers))
         self._flush()
-        with _disk_errors():
+        with disk_errors():
             self._database.executemany("INSERT INTO places VALUES (?, ?)", zip(layers, range(len(layers)), strict=True))
             rows = self._database.execute(
                 "SELECT path, place, kind, size, target, document FROM changes JOIN places USING (layer) "
@@ -118,29 +118,29 @@ class FileIndex:
 
     def hide(self, files: Iterable[HiddenFile]) -> None:
         """Note files that do not show under this name."""
-        with _disk_errors():
+        with disk_errors():
             rows = ((file.place, file.path, file.size, file.by, file.how) for file in files)
             self._database.executemany("INSERT INTO hidden VALUES (?, ?, ?, ?, ?)", rows)
 
     def keep(self, place: int, path: bytes) -> None:
         """Note that the file shows under another name, a hard link of the same layer."""
-        with _disk_errors():
+        with disk_errors():
             self._database.execute("INSERT OR IGNORE INTO kept VALUES (?, ?)", (place, path))
 
     def forget_kept(self) -> None:
         """Take off the hidden files those that were kept."""
-        with _disk_errors():
+        with disk_errors():
             self._database.execute("DELETE FROM hidden WHERE (place, path) IN (SELECT place, path FROM kept)")
 
     def hidden_bytes(self) -> dict[int, int]:
         """Return the bytes of hidden files by layer."""
-        with _disk_errors():
+        with disk_errors():
             return dict(self._database.execute("SELECT place, SUM(size) FROM hidden GROUP BY place"))
 
     def largest_hidden(self, limit: int) -> tuple[HiddenFile, ...]:
         """Return the largest hidden files, the largest first."""
         query = "SELECT place, path, size, by, how FROM hidden ORDER BY size DESC, path, place LIMIT ?"
-        with _disk_errors():
+        with disk_errors():
             return tuple(HiddenFile(*row) for row in self._database.execute(query, (limit,)))
 
     def close(self) -> None:
@@ -162,7 +162,7 @@ class FileIndex:
             raise TooManyFilesError(f"the paths in its layers have more than {self._max_path_bytes:,} bytes")
 
     def _flush(self) -> None:
-        with _disk_errors():
+        with disk_errors():
             self._database.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)", self._batch)
         self._batch.clear()
 
@@ -178,7 +178,8 @@ def path_of(key: bytes) -> str:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
+    """Turn what SQLite raises into an error that says what to do."""
     try:
         yield
     except sqlite3.Error as error:

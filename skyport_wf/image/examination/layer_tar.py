@@ -11,7 +11,8 @@ from typing import Final, Literal
 import msgspec
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.tar_reader import BLOCK, MAX_EXTENSION
+from skyport_wf.image.archive.tar_reader import BLOCK, MAX_EXTENSION, PIECE
+from skyport_wf.image.examination.file_attributes import PAX_KEYS, XATTR, FileAttributes, parse_attributes
 from skyport_wf.image.examination.pieced_bytes import PiecedBytes
 from skyport_wf.image.examination.tar_header import TarHeader, parse_header
 
@@ -46,7 +47,7 @@ class LayerMember(msgspec.Struct, frozen=True):
 
 
 class LayerTar:
-    """Iterates over the members of a layer; `content` gives the data of the member that came last."""
+    """Iterates over the members of a layer; of the member that came last, the other methods tell more."""
 
     def __init__(self, pieces: Iterable[bytes], *, name: str) -> None:
         """Read the layer whose bytes `pieces` yields.
@@ -57,6 +58,9 @@ class LayerTar:
         self._name = name
         self._left = 0
         self._block = b""
+        self._type = b""
+        self._extended: dict[bytes, bytes] = {}
+        self._content = b""
 
     def __iter__(self) -> Iterator[LayerMember]:
         """Yield each member, passing over what was not read of the one before, and read to the end of the bytes.
@@ -73,9 +77,26 @@ class LayerTar:
         """Return the member's data, or None, and nothing is read, if it has more than `limit` bytes."""
         if self._left > limit:
             return None
-        data = self._take(self._left)
+        self._content = self._take(self._left)
         self._left = 0
-        return data
+        return self._content
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the member's data, once, in pieces of at most 1 MiB; or all of it together if `content` returned it."""
+        if self._content:
+            yield self._content
+        while self._left:
+            piece = self._take(min(self._left, PIECE))
+            self._left -= len(piece)
+            yield piece
+
+    def attributes(self) -> FileAttributes:
+        """Return what the member's headers say of it. Raises ArchiveError if they cannot be read."""
+        target = self._extended.get(b"linkpath", self._block[157:257].partition(b"\0")[0])
+        try:
+            return parse_attributes(self._block, self._type, target, self._extended)
+        except ValueError as error:
+            raise self._error("has a member with a number in its header that is none") from error
 
     def _next_member(self) -> LayerMember | None:
         """Return the next member, its extension headers applied, or None at the end."""
@@ -121,10 +142,13 @@ class LayerTar:
                 raise self._error("has a pax header that cannot be read")
             if key in _PAX_KEYS:
                 records[_PAX_KEYS[key]] = value
+            elif key in PAX_KEYS or key.startswith(XATTR):
+                records[key] = value
             start += length
         return records
 
     def _member(self, header: TarHeader, extended: dict[bytes, bytes]) -> LayerMember:
+        self._type, self._extended, self._content = header.type, extended, b""
         path = self._inside(extended.get(b"path", header.name))
         self._left = 0 if header.type in _WITHOUT_DATA else self._size(header, extended)
         if header.type == tarfile.DIRTYPE:

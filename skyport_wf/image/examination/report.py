@@ -1,14 +1,22 @@
 """What there is to say of an image: how its bytes are spread over its layers, which are wasted, which are shared."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from skyport_wf.image.contents import Layer
 from skyport_wf.image.examination.examine import ImageFindings
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
-from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.packages.package import Package, PackageKind
 from skyport_wf.image.examination.waste import WastedFile
+
+KINDS: Final[Mapping[PackageKind, str]] = {
+    "deb": "Debian", "apk": "Alpine", "rpm": "RPM", "pypi": "Python", "cran": "R", "bioconductor": "Bioconductor",
+    "conda": "conda",
+}  # fmt: skip
+"""What people call each kind of package."""
 
 
 class LayerReport(msgspec.Struct, frozen=True):
@@ -29,6 +37,8 @@ class LayerReport(msgspec.Struct, frozen=True):
     """The command that made it; empty if the history does not tell."""
     shared_with: tuple[str, ...]
     """Other images that have it too."""
+    from_base: str = ""
+    """Of a thin image, the image below it whose archive has the layer; empty if its own archive has it."""
 
 
 class SharedBytes(msgspec.Struct, frozen=True):
@@ -59,6 +69,12 @@ class ImageReport(msgspec.Struct, frozen=True):
     packages: tuple[Package, ...]
     notes: tuple[str, ...]
     """What could not be told, and why."""
+
+
+def count_packages(packages: Iterable[Package]) -> str:
+    """Return how many packages of each kind there are, such as `108 Debian, 3 Python`."""
+    kinds = Counter(KINDS[package.kind] for package in packages)
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "none found"
 
 
 def make_report(
@@ -97,6 +113,7 @@ def _layer(found: ImageFindings, at: int, size: int, having: Mapping[str, set[st
         wasted=found.waste.by_layer[at] if found.waste else None,
         created_by=layer.created_by,
         shared_with=tuple(sorted(other for other, digests in having.items() if layer.diff_id in digests)),
+        from_base=found.from_bases[at] if at < len(found.from_bases) else "",
     )
 
 

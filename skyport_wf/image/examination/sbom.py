@@ -31,6 +31,8 @@ def make_sbom(name: str, found: ImageFindings) -> bytes:
     """Return the CycloneDX 1.6 JSON document that names the packages found in an image.
 
     name: the image's, REPO:TAG; one without a tag is there with its id as version.
+    What could not be read stands in the metadata's properties `skyport-wf:note`: a reader must not take the list for
+    complete.
     """
     from cyclonedx.output.json import JsonV1Dot6
 
@@ -44,6 +46,7 @@ def make_sbom(name: str, found: ImageFindings) -> bytes:
 
 
 def _bom(name: str, found: ImageFindings) -> Bom:
+    from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.tool import ToolRepository
@@ -52,8 +55,9 @@ def _bom(name: str, found: ImageFindings) -> Bom:
     repository, _, tag = name.partition(":")
     image = Component(type=ComponentType.CONTAINER, name=repository, version=tag or image_id, bom_ref=image_id)
     tool = Component(type=ComponentType.APPLICATION, name="skyport-wf", version=__version__)
+    notes = [Property(name="skyport-wf:note", value=note) for note in found.notes]
     bom = Bom(
-        metadata=BomMetaData(component=image, tools=ToolRepository(components=[tool])),
+        metadata=BomMetaData(component=image, tools=ToolRepository(components=[tool]), properties=notes),
         components=_components(found),
         serial_number=uuid5(NAMESPACE_URL, f"skyport-wf {__version__} {name} {image_id}"),
     )

@@ -27,7 +27,7 @@ def parse_header(block: bytes) -> TarHeader | None:
     """
     if block == _EMPTY:
         return None
-    if len(block) != tarfile.BLOCKSIZE or _number(block[148:156]) not in _checksums(block):
+    if len(block) != tarfile.BLOCKSIZE or parse_number(block[148:156]) not in _checksums(block):
         raise ValueError("not a tar header")
     name = block[:100].partition(b"\0")[0]
     kind = block[156:157]
@@ -36,7 +36,7 @@ def parse_header(block: bytes) -> TarHeader | None:
         name = block[345:500].partition(b"\0")[0] + b"/" + name
     if kind == tarfile.AREGTYPE:
         kind = tarfile.DIRTYPE if name.endswith(b"/") else tarfile.REGTYPE
-    return TarHeader(name, kind, _number(block[124:136]), block[157:257].partition(b"\0")[0])
+    return TarHeader(name, kind, parse_number(block[124:136]), block[157:257].partition(b"\0")[0])
 
 
 def _checksums(block: bytes) -> tuple[int, ...]:
@@ -45,8 +45,8 @@ def _checksums(block: bytes) -> tuple[int, ...]:
     return total, total - 256 * sum(byte > 127 for byte in block[:148] + block[156:]) if not block.isascii() else total
 
 
-def _number(field: bytes) -> int:
-    """Return a number in octal digits or, if the first bit is set, in base 256."""
+def parse_number(field: bytes) -> int:
+    """Return a number in octal digits or, if the first bit is set, in base 256. Raises ValueError if it is neither."""
     if field[0] & 0x80:
         number = int.from_bytes(field, signed=True)
         # Positive ones have only the first bit of the first byte as a mark.
