@@ -22,6 +22,8 @@ def _skyport_plan():
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
         raise WorkflowError(run.stderr.strip())
+    # Such as that an address does not answer, and what it had at an earlier time is used.
+    sys.stderr.write(run.stderr)
     return {image["key"]: image for image in json.loads(run.stdout)["images"]}
 
 

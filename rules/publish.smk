@@ -1,7 +1,8 @@
 """Publish the images of an image list to Shock: build -> save -> upload -> register.
 
 Inputs:   the image list (`images.yaml`) and what it names
-Outputs:  <results>/skyport/KEY/{build,save,upload,receipt}.json, and images.lock.json beside the list
+Outputs:  <results>/skyport/KEY/{build,save,upload,receipt}.json, packages.cdx.json beside each receipt,
+          and images.lock.json beside the list
 
 KEY is an image's name with every character outside A-Za-z0-9.- made `_`.
 
@@ -21,9 +22,13 @@ wildcard_constraints:
 
 
 rule publish_all:
-    """Every image of the list, published."""
+    """Every image of the list, published, with the packages that are in it."""
     input:
-        expand("<results>/skyport/{skyport_key}/receipt.json", skyport_key=_skyport_images),
+        expand(
+            "<results>/skyport/{skyport_key}/{file}",
+            skyport_key=_skyport_images,
+            file=["receipt.json", "packages.cdx.json"],
+        ),
         _skyport_lock,
 
 
@@ -116,9 +121,13 @@ rule upload_image:
 
 
 rule register_image:
-    """Publish the upload under its name."""
+    """Publish the upload under its name; a thin image after the one whose layers it lacks."""
     input:
         upload="<results>/skyport/{skyport_key}/upload.json",
+        base=lambda wildcards: expand(
+            "<results>/skyport/{key}/receipt.json",
+            key=[_skyport_keys[name] for name in [_skyport_images[wildcards.skyport_key]["base"]] if name],
+        ),
     output:
         receipt="<results>/skyport/{skyport_key}/receipt.json",
     log:
@@ -135,6 +144,34 @@ rule register_image:
         r"""
         skyport-wf register {input.upload:q} \
             --record {output.receipt:q} \
+            --log {log:q}
+        """
+
+
+rule list_packages:
+    """List the packages in the published image, as CycloneDX: the receipt's side file.
+
+    After the receipt, which stays and counts whatever becomes of this.
+    """
+    input:
+        receipt="<results>/skyport/{skyport_key}/receipt.json",
+    output:
+        packages="<results>/skyport/{skyport_key}/packages.cdx.json",
+    log:
+        "<logs>/skyport/{skyport_key}/packages.log",
+    benchmark:
+        "<benchmarks>/skyport/{skyport_key}/packages.tsv"
+    conda:
+        "../workflows/envs/skyport-wf.yaml"
+    resources:
+        shock=1,
+    params:
+        images=_skyport_list,
+    shell:
+        r"""
+        skyport-wf sbom {input.receipt:q} \
+            --images {params.images:q} \
+            --record {output.packages:q} \
             --log {log:q}
         """
 

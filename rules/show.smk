@@ -2,9 +2,8 @@
 
 To use in the place of publish.smk. Beside what that one makes, for each image:
 
-    <results>/skyport/KEY/show.json          layers, wasted and shared bytes, packages
-    <results>/skyport/KEY/layers.svg         the layers as a picture, which goes into the report
-    <results>/skyport/KEY/packages.cdx.json  the packages as CycloneDX
+    <results>/skyport/KEY/show.json   layers, wasted and shared bytes, packages
+    <results>/skyport/KEY/layers.svg  the layers as a picture, which goes into the report
 
 `snakemake show_all`, and then `snakemake show_all --report report.html` for the pictures.
 """
@@ -41,9 +40,8 @@ rule show_image:
         chart=report(
             "<results>/skyport/{skyport_key}/layers.svg",
             category="Images",
-            labels={"image": "{skyport_key}"},
+            labels=lambda wildcards: {"image": _skyport_images[wildcards.skyport_key]["name"]},
         ),
-        packages="<results>/skyport/{skyport_key}/packages.cdx.json",
     log:
         "<logs>/skyport/{skyport_key}/show.log",
     benchmark:
@@ -60,7 +58,6 @@ rule show_image:
         skyport-wf show {params.name:q} --json \
             --images {params.images:q} \
             --chart {output.chart:q} \
-            --sbom {output.packages:q} \
             --log {log:q} \
             >{output.json:q}
         """

@@ -22,11 +22,15 @@ def read_record(path: Path, kind: type[RecordT]) -> RecordT:
 
 
 def write_record(path: Path, record: object) -> None:
-    """Write the record to the file `path`, whole or not at all, and make its folder if need be.
+    """Write the record to the file `path`, as `write_document` does."""
+    write_document(path, encode_json(record))
 
-    A file that holds the same bytes already is left as it is.
+
+def write_document(path: Path, content: bytes) -> None:
+    """Write the bytes to the file `path`, whole or not at all, and make its folder if need be.
+
+    A file that holds the same bytes already is left as it is, but for its time.
     """
-    content = encode_json(record)
     try:
         if path.is_file() and path.read_bytes() == content:
             os.utime(path)

@@ -28,11 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--record", type=Path, metavar="FILE",
         help=f"write the receipt to FILE, and a lock file only where --lock says; {KEY_HELP}",
     )  # fmt: skip
+    parser.add_argument(
+        "--sbom", type=Path, metavar="FILE", help=f"write the packages in the image as CycloneDX JSON; {KEY_HELP}"
+    )
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Publish the images, each after those that it is built on, and write receipts and lock file as it goes."""
+    """Publish the images, each after those that it is built on, and write what is said of them as it goes."""
     from skyport_wf.images_yaml import read_image_list
     from skyport_wf.steps.publish import private
 
@@ -44,14 +47,16 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _choose(args: argparse.Namespace, images: ImageList) -> list[ImageSpec]:
     """Return the images that are asked for, in building order."""
-    from skyport_wf.steps.plan import order_images
+    from skyport_wf.steps.plan import order_images, with_needs
 
     if args.all == bool(args.names):
         raise UsageError("name the images to publish, or give --all")
     names = {images.find(name).name for name in args.names}
-    chosen = [image for image in order_images(images, args.images.parent) if args.all or image.name in names]
-    if args.record and len({fill_key(args.record, image.reference) for image in chosen}) < len(chosen):
-        raise UsageError(f"--record {args.record}: each image needs a file of its own. Put {{key}} into the name.")
+    listed = images if args.all else with_needs(images, args.images.parent, names)
+    chosen = [image for image in order_images(listed, args.images.parent) if args.all or image.name in names]
+    for option, path in {"--record": args.record, "--sbom": args.sbom}.items():
+        if path and len({fill_key(path, image.reference) for image in chosen}) < len(chosen):
+            raise UsageError(f"{option} {path}: each image needs a file of its own. Put {{key}} into the name.")
     return chosen
 
 
@@ -63,6 +68,8 @@ def _publish(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespac
         with progress_bar(args, f"publish {image.name}") as progress:
             receipt = publish(image, images, args.images.parent, output=build_output(args), progress=progress)
         _record(receipt, image, args)
+        if args.sbom:
+            _list_packages(receipt, images, args)
         receipts.append(receipt)
     rows = [(receipt.name, human_size(receipt.size), receipt.download_url) for receipt in receipts]
     return Outcome({"published": receipts}, table(("IMAGE", "SIZE", "DOWNLOAD"), rows))
@@ -83,6 +90,16 @@ def _record(receipt: Receipt, image: ImageSpec, args: argparse.Namespace) -> Non
     lock = args.lock or (None if args.record else args.images.parent / "images.lock.json")
     if lock:
         update_lock(receipt, lock)
+
+
+def _list_packages(receipt: Receipt, images: ImageList, args: argparse.Namespace) -> None:
+    from skyport_wf.record_files import write_document
+    from skyport_wf.reference import parse_reference
+    from skyport_wf.steps.sbom import list_packages
+
+    with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
+        listed = list_packages(receipt, images.shock, progress=progress)
+    write_document(fill_key(args.sbom, parse_reference(receipt.name)), listed.document)
 
 
 def _rehearse(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,8 @@ from skyport_wf.errors import UsageError
 if TYPE_CHECKING:
     from skyport_wf.image.contents import Layer
     from skyport_wf.image.examination.examine import ImageFindings
-    from skyport_wf.image.examination.report import ImageReport
+    from skyport_wf.image.examination.report import ImageReport, LayerReport
 
-_KINDS = {
-    "deb": "Debian", "apk": "Alpine", "rpm": "RPM", "pypi": "Python", "cran": "R", "bioconductor": "Bioconductor",
-    "conda": "conda",
-}  # fmt: skip
 _COMMAND = 100
 """Characters of a layer's command."""
 
@@ -89,23 +84,16 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
 
 
 def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageFindings) -> None:
+    from skyport_wf.record_files import write_document
+
     if args.chart:
         from skyport_wf.image.examination.chart import draw_chart
 
-        _write(args.chart, draw_chart(report).encode())
+        write_document(args.chart, draw_chart(report).encode())
     if args.sbom:
         from skyport_wf.image.examination.sbom import make_sbom
 
-        _write(args.sbom, make_sbom(report.name, found))
-
-
-def _write(path: Path, content: bytes) -> None:
-    from skyport_wf.output_file import replace_file
-    from skyport_wf.steps.save import make_folder
-
-    make_folder(path.parent)
-    with replace_file(path) as file:
-        file.write(content)
+        write_document(args.sbom, make_sbom(report.name, found))
 
 
 def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
@@ -122,14 +110,27 @@ def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
 
 
 def _summary(report: ImageReport) -> Iterator[str]:
+    from skyport_wf.image.examination.report import count_packages
     from skyport_wf.wording import summarise_bytes
 
     yield f"{_printable(report.name)}  {report.image_id}"
     yield summarise_bytes(report.size, len(report.layers), report.wasted)
-    kinds = Counter(_KINDS[package.kind] for package in report.packages)
-    found = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none found"
     system = f"{report.operating_system.name}; " if report.operating_system else ""
-    yield f"{system}packages: {found}"
+    yield f"{system}packages: {count_packages(report.packages)}"
+    if bases := [_base_layers(name, list(layers)) for name, layers in _by_base(report) if name]:
+        yield f"thin: {', '.join(bases)}"
+
+
+def _by_base(report: ImageReport) -> Iterator[tuple[str, Iterator[LayerReport]]]:
+    from itertools import groupby
+
+    return groupby(report.layers, lambda layer: layer.from_base)
+
+
+def _base_layers(name: str, layers: Sequence[LayerReport]) -> str:
+    first, last = layers[0].number, layers[-1].number
+    which = f"layer {first} is" if first == last else f"layers {first} to {last} are"
+    return f"{which} in {_printable(name)}"
 
 
 def _layer_table(report: ImageReport) -> str:
@@ -158,7 +159,9 @@ def _wasted_table(report: ImageReport) -> str:
 
 
 def _package_table(report: ImageReport) -> str:
-    rows = ((_KINDS[found.kind], found.name, found.version, _printable(found.found_in)) for found in report.packages)
+    from skyport_wf.image.examination.report import KINDS
+
+    rows = ((KINDS[found.kind], found.name, found.version, _printable(found.found_in)) for found in report.packages)
     return table(("KIND", "PACKAGE", "VERSION", "FOUND IN"), rows)
 
 

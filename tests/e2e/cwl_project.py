@@ -14,10 +14,10 @@ import msgspec
 import pytest
 import yaml
 
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.server import running_server
+from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 
 CHECKOUT = Path(__file__).parents[2]
 WORKFLOWS = CHECKOUT / "workflows"

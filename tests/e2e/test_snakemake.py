@@ -1,5 +1,6 @@
 """`snakemake publish_all` with a real engine: what runs, what does not, and what is published then."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from tests.conftest import docker
 from tests.e2e.project import Project
 
-STEPS = ("build_image", "save_image", "upload_image", "register_image")
+STEPS = ("build_image", "save_image", "upload_image", "register_image", "list_packages")
 INCLUDE = 'import skyport_wf\n\ninclude: skyport_wf.snakefile("publish")\n'
 
 
@@ -37,6 +38,8 @@ def test_publishes_all_images_once(project: Project) -> None:
         assert receipt["canonical"] is True
         assert lock["images"][project.name(image)]["node"] == receipt["node"]
         assert not (project.records(image) / "image.tar.gz").exists()
+        about = json.loads((project.records(image) / "packages.cdx.json").read_text())["metadata"]["component"]
+        assert (f"{about['name']}:{about['version']}", about["bom-ref"]) == (receipt["name"], receipt["image_id"])
     assert project.receipt("derived")["base"] == {
         "name": project.name("tool"),
         "image_id": project.receipt("tool")["image_id"],
@@ -118,6 +121,27 @@ def test_a_build_that_fails_shows_the_instruction_and_what_it_printed(project: P
     assert "RUN echo before the end; exit 7" in failed.stderr
     assert "| before the end" in failed.stderr
     assert project.status() == {"tool": "published", "derived": "published", "other": "not published"}
+
+
+def test_packages_that_cannot_be_listed_hide_no_publication(project: Project) -> None:
+    project.snakemake("publish_all")
+    (project.records("other") / "packages.cdx.json").unlink()
+    receipt = project.receipt("other")
+    files = [path for path in (project.folder / "store/files").rglob("*") if path.is_file()]
+    (stored,) = [path for path in files if hashlib.md5(path.read_bytes()).hexdigest() == receipt["md5"]]
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[: len(whole) // 2])
+    (project.folder / "images.lock.json").unlink()
+
+    failed = project.run("snakemake", "--cores", "1", "--keep-going", "publish_all", check=False)
+    assert failed.returncode == 1
+    assert f"{project.name('other')} is published, but its packages could not be listed" in failed.stderr
+    assert project.receipt("other") == receipt
+    assert project.name("other") in json.loads((project.folder / "images.lock.json").read_text())["images"]
+
+    stored.write_bytes(whole)
+    assert project.snakemake("publish_all") == {"list_packages other", "publish_all"}
+    assert project.snakemake("publish_all") == set()
 
 
 def test_a_wrong_image_list_is_one_message(project: Project) -> None:

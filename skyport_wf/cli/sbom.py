@@ -1,0 +1,33 @@
+"""`skyport-wf sbom receipt.json`."""
+
+import argparse
+from pathlib import Path
+
+from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, progress_bar, read_settings
+from skyport_wf.cli.outcome import Outcome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("receipt", type=Path, metavar="RECEIPT", help="the receipt of a published image")
+    add_record(parser, "the packages as CycloneDX JSON")
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Read the published image once, and write which packages are in it."""
+    import json
+
+    from skyport_wf.image.examination.report import count_packages
+    from skyport_wf.record_files import read_record, write_document
+    from skyport_wf.records import Receipt
+    from skyport_wf.reference import parse_reference
+    from skyport_wf.steps.sbom import list_packages
+
+    receipt = read_record(args.receipt, Receipt)
+    target = fill_key(args.record, parse_reference(receipt.name))
+    with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
+        listed = list_packages(receipt, read_settings(args), progress=progress)
+    write_document(target, listed.document)
+    text = f"packages in {receipt.name}: {count_packages(listed.packages)} ({target})"
+    return Outcome(json.loads(listed.document), text)
