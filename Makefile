@@ -10,9 +10,11 @@ VENV := .venv/.up-to-date
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
-TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl --need openssl
-SCRIPTS := .ci/base-image .ci/make-venv .ci/run .ci/with-engine
+TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need ssh-agent=openssh-client --need podman
+SCRIPTS := .ci/base-image .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve
 CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
+# That of examples/lint/bad is there to be found fault with.
+DOCKERFILES := benchmarks/Dockerfile $(wildcard examples/*/images/*/Dockerfile)
 
 .PHONY: help demo test check clean
 help: ## list the targets
@@ -24,7 +26,7 @@ demo: $(VENV) ## publish three images, fetch one back as an AWE worker would, ru
 test: $(VENV) ## run all the tests, with a real Docker engine (some: make test PYTEST_ARGS="-k receipt")
 	@.ci/with-engine $(TEST_NEEDS) --base-image pytest $(PYTEST_ARGS)
 
-check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, shellcheck, the direction of imports
+check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, lint of Dockerfiles, shellcheck, the direction of imports
 	ruff check
 	ruff format --check
 	mypy
@@ -32,6 +34,8 @@ check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, sh
 	snakemake --lint
 	for document in $(CWL); do cwltool --enable-ext --validate "$$document"; done
 	skyport-wf lint --cwl $(CWL)
+	skyport-wf lint --quiet
+	skyport-wf lint --quiet --dockerfile $(DOCKERFILES)
 	if command -v shellcheck; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: scripts not checked"; fi
 	pytest --quiet tests/unit/test_import_direction.py
 

@@ -54,8 +54,13 @@ def scratch_file(folder: Path) -> Iterator[OutputFile]:
 def replace_file(target: Path) -> Iterator[OutputFile]:
     """Open a file that becomes `target` if the block ends well, and vanishes if not.
 
+    A device or pipe, such as /dev/null, cannot be replaced and is written to as it is.
     Raises SkyportError if the folder does not exist, is full or may not be written to.
     """
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        with _named(target), target.open("wb", buffering=0) as device:
+            yield OutputFile(device.fileno(), target)
+        return
     _remove_abandoned(target)
     partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
     try:

@@ -133,6 +133,44 @@ def test_a_build_secret_is_seen_by_the_build_and_in_no_record(build: Build) -> N
     assert (unset.returncode, "the variable LAB_KEY of the build secret 'key' is not set" in unset.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("build", ["buildkit"], indirect=True)
+def test_a_build_secret_that_a_script_prints_is_masked(build: Build) -> None:
+    lines = [uuid.uuid4().hex for _ in range(2)]
+    (build.folder / "key").write_text("\n".join((*lines, "ab", "")))
+    build.extend("RUN --mount=type=secret,id=key cat /run/secrets/key; exit 3")
+    done = build.run("    secrets: {key: {file: key}}\n", "--verbose", "--log", "build.log")
+    assert done.returncode == 1
+    printed = done.stdout + done.stderr + (build.folder / "build.log").read_text()
+    assert not [line for line in lines if line in printed]
+    assert done.stderr.splitlines()[-3:] == ["  | ***", "  | ***", "  | ab"]
+
+
+@pytest.mark.parametrize("build", ["buildkit"], indirect=True)
+def test_an_ssh_agent_is_seen_by_the_build(build: Build) -> None:
+    build.extend('RUN --mount=type=ssh,required=true test -S "$SSH_AUTH_SOCK"')
+    agent = build.folder / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()  # it says where it listens when it does
+        done = build.run("    ssh: [default]\n", SSH_AUTH_SOCK=str(agent))
+        process.terminate()
+    assert done.returncode == 0, done.stderr
+    assert "agent" not in (build.folder / "build.json").read_text()
+
+
+def test_build_arguments_are_not_taken_for_the_command_s_own(build: Build) -> None:
+    build.extend("ARG PATH", "ARG DOCKER_HOST", "ENV TOLD=$DOCKER_HOST")
+    done = build.run("    build_args: {PATH: /bin, DOCKER_HOST: 'tcp://127.0.0.1:9'}\n")
+    assert done.returncode == 0, done.stderr
+    assert "TOLD=tcp://127.0.0.1:9" in build.inspect("{{.Config.Env}}")
+
+
+def test_source_date_epoch_is_a_build_argument(build: Build) -> None:
+    build.extend("ARG SOURCE_DATE_EPOCH", "RUN echo $SOURCE_DATE_EPOCH >/made")
+    assert build.run("", SOURCE_DATE_EPOCH="1700000000").returncode == 0
+    assert docker("run", "--rm", build.name, "cat", "/made") == "1700000000\n"
+
+
 @pytest.mark.parametrize("build", ["classic"], indirect=True)
 def test_a_build_secret_needs_buildkit(build: Build) -> None:
     done = build.run("    secrets: {key: {env: LAB_KEY}}\n", LAB_KEY="x")

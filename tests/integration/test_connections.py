@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.integration.http_server import Authority, Recording, http_server, make_authority
 from tests.integration.lab import NAME, Lab, incompressible_layer
 

@@ -20,10 +20,10 @@ import pytest
 from skyport_wf.attributes import CLAIM_TYPE, UPLOAD_TYPE
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.resolve import resolve
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.server import running_server
+from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.unit.image.docker_archives import Image, layer_tar, legacy, tar_of
 
 if TYPE_CHECKING:

@@ -104,3 +104,19 @@ def test_flattening_again_gives_the_same_image(lab: Path, namespace: str) -> Non
     again = publish(lab, name)["flat:1"]
     assert again["image_id"] == first["image_id"]
     assert again["node"] != first["node"]
+
+
+def test_the_message_of_a_snapshot_is_kept(lab: Path, namespace: str) -> None:
+    publish(lab, f"{namespace}/layered:1")
+    (lab / "install.sh").write_text("true\n")
+    with (lab / "images.yaml").open("a") as images:
+        images.write(
+            f"  - name: {namespace}/noted:1\n    flatten: true\n    commit: {{author: Anna, message: by a script}}\n"
+            f"    snapshot: {{base: '{namespace}/layered:1', script: install.sh}}\n"
+        )
+    with (lab / "tool/Dockerfile").open("a") as dockerfile:
+        dockerfile.write("USER 0\n")
+    docker("build", "--quiet", "--tag", f"{namespace}/layered:1", str(lab / "tool"))
+    publish(lab, f"{namespace}/noted:1")
+    image = inspect(f"{namespace}/noted:1")
+    assert (image["Author"], image["Comment"]) == ("Anna", "by a script")

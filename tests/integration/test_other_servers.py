@@ -11,9 +11,9 @@ import pytest
 from skyport_wf.attributes import CLAIM_TYPE, UPLOAD_TYPE
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.resolve import resolve
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.integration.http_server import Recording, http_server
 from tests.integration.lab import NAME, Lab, incompressible_layer
 

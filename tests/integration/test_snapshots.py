@@ -29,6 +29,13 @@ class Lab:
             dockerfile.write('ENV FROM_BASE=yes\nWORKDIR /data\nENTRYPOINT ["/bin/busybox"]\nCMD ["env"]\n')
         docker("build", "--quiet", "--tag", self.base, str(folder / "base"))
 
+    def extend_base(self, *lines: str) -> None:
+        """Build the base image with more lines in its Dockerfile."""
+        dockerfile = self.folder / "base/Dockerfile"
+        first, _, rest = dockerfile.read_text().partition("ENV ")
+        dockerfile.write_text(first + "\n".join(lines) + f"\nENV {rest}")
+        docker("build", "--quiet", "--tag", self.base, str(self.folder / "base"))
+
     def write(self, source: str, *, fields: str = "", script: str = "") -> None:
         (self.folder / "install.sh").write_text(script)
         (self.folder / "images.yaml").write_text(f"images:\n  - name: {self.name}\n    {source}\n{fields}")
@@ -131,6 +138,43 @@ def test_a_script_that_fails_shows_its_last_lines_and_leaves_no_container(lab: L
     assert not (lab.folder / "build.json").exists()
 
 
+@pytest.mark.parametrize("user", ["anna", "1000:1000"])
+def test_the_script_of_a_user_who_is_not_root_leaves_nothing_of_itself(lab: Lab, user: str) -> None:
+    lab.extend_base(
+        'RUN ["/bin/busybox", "mkdir", "-p", "-m", "1777", "/tmp", "/etc", "/home"]',
+        "RUN echo anna:x:1000:1000::/home:/bin/sh >>/etc/passwd",
+        f"USER {user}",
+    )
+    lab.write(f"snapshot: {{base: '{lab.base}', script: install.sh}}", script="busybox id -u >/home/installed_by\n")
+    code, stderr = lab.run("build", lab.name, "--record", "build.json")
+    assert code == 0, stderr
+    assert docker("run", "--rm", lab.name, "cat", "/home/installed_by") == "1000\n"
+    assert docker("run", "--rm", lab.name, "find", "/", "-xdev", "-name", ".skyport*") == ""
+    assert inspect(lab.name)["Config"]["User"] == user
+
+
+def test_a_user_without_a_folder_for_the_script(lab: Lab) -> None:
+    lab.extend_base('RUN ["/bin/busybox", "rm", "-rf", "/tmp"]', "USER 1000")
+    lab.write(f"snapshot: {{base: '{lab.base}', script: install.sh}}", script="true\n")
+    code, stderr = lab.run("build", lab.name, "--record", "build.json")
+    assert (code, f"putting the script of {lab.name} into the container's /tmp" in stderr) == (1, True), stderr
+    assert lab.containers() == []
+
+
+@pytest.mark.parametrize(
+    ("script", "advice"),
+    [
+        ("#!/usr/bin/python3\nprint(1)\n", "Does the base image have /usr/bin/python3, which the script's first line"),
+        ("#!/bin/bash\r\ntrue\r\n", "The lines of the script end as on Windows (CR LF)."),
+    ],
+)
+def test_a_script_that_no_program_can_run(lab: Lab, script: str, advice: str) -> None:
+    lab.write(f"snapshot: {{base: '{lab.base}', script: install.sh}}")
+    (lab.folder / "install.sh").write_bytes(script.encode())
+    code, stderr = lab.run("build", lab.name, "--record", "build.json")
+    assert (code, f"the script of {lab.name} ended with exit code 127" in stderr, advice in stderr) == (1, True, True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_script_that_is_interrupted_leaves_no_container(lab: Lab, number: signal.Signals) -> None:
     lab.write(f"snapshot: {{base: '{lab.base}', script: install.sh}}", script="echo ready; sleep 600\n")
@@ -187,6 +231,17 @@ def test_a_container_that_someone_prepared(lab: Lab, container: str) -> None:
     docker("exec", container, "/bin/busybox", "touch", "/more")
     code, stderr = lab.run("publish", "--all", "--record", "receipt.json")
     assert (code, "as another image" in stderr) == (1, True)
+
+
+def test_what_a_container_has_in_volumes_is_said_not_to_be_in_the_image(lab: Lab) -> None:
+    container = docker("create", "--volume", "/results", lab.base).strip()
+    try:
+        lab.write(f"container: {container[:12]}")
+        code, stderr = lab.run("build", lab.name, "--record", "build.json")
+    finally:
+        docker("rm", "--force", "--volumes", container)
+    told = f"not in {lab.name}: what the container has in volumes or on its host, at /results"
+    assert (code, told in stderr) == (0, True), stderr
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from skyport_wf.steps.process_mark import _running_since, is_dead, mark_process
 from skyport_wf.steps.register import register
 from skyport_wf.steps.resolve import resolve
 from skyport_wf.steps.upload import upload
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.server import running_server
+from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.integration.lab import Lab, incompressible_layer
 
 if TYPE_CHECKING:

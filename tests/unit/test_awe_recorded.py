@@ -11,11 +11,11 @@ import requests
 from skyport_wf.awe import AweLookupError
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.resolve import resolve
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.server import running_server
-from skyport_wf.store.transport import EMBEDDED_URL, WSGITransport
+from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("awe_cases.json").read_text())
 IMAGE_ID = "sha256:" + "0" * 64

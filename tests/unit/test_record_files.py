@@ -163,3 +163,13 @@ if os.geteuid() == 0:
                 write_record(path, LARGE)
             assert read_record(path, BuildRecord) == build_record()
             assert names_in(disk) == ["build.json"]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    write_record(pipe, build_record())
+    assert reader.communicate(timeout=30)[0] == encode_json(build_record())
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert names_in(tmp_path) == ["pipe"]

@@ -11,10 +11,10 @@ from skyport_wf.errors import ShockError
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.server import running_server
+from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 
 TOKEN = "the-token-of-alice"
 

@@ -19,7 +19,7 @@ def test_the_rules_are_found():
 def test_rules_that_are_not_there(name):
     with pytest.raises(ValueError) as caught:
         skyport_wf.snakefile(name)
-    assert str(caught.value).startswith(f"skyport-wf has no rules called {name!r}, it has: plan, publish")
+    assert str(caught.value).startswith(f"skyport-wf has no rules called {name!r}, it has: lint, plan, publish")
 
 
 def test_the_receipt_of_an_image():

@@ -9,10 +9,10 @@ from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.spec import ShockSettings
 from skyport_wf.steps.connect import open_shock
 from skyport_wf.steps.standing import PublishedNode, Standing, check_ownership, find_published, judge
-from skyport_wf.store.app import ShockApp
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.server import running_server
+from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 
 OURS = describe_image(build_record(), saved_archive(), registered="2024-02-03T04:05:06Z")
 OTHER_ID = "sha256:" + "e" * 64
