@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.reference import parse_reference
     from skyport_wf.spec import check_shock_url
     from skyport_wf.steps.copy import copy
-    from skyport_wf.steps.destination import Target
+    from skyport_wf.steps.naming.destination import Target
 
     target = Target(check_shock_url(args.to, where="--to"), args.to_token_env, args.to_auth)
     with progress_bar(args, f"copy {args.name}") as progress:

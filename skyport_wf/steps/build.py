@@ -13,10 +13,10 @@ from skyport_wf.errors import UsageError
 from skyport_wf.records import BuildRecord, Source, ThinBase
 from skyport_wf.spec import ImageList, ImageSpec
 from skyport_wf.steps.connect import open_shock, settle
+from skyport_wf.steps.naming.standing import PublishedNode, check_ownership, find_published, judge
 from skyport_wf.steps.plan import needed_images, source_digests, with_needs
 from skyport_wf.steps.sources import archive, container, dockerfile, engine_image, snapshot
 from skyport_wf.steps.sources.listed import ListedImage, MadeImage
-from skyport_wf.steps.standing import PublishedNode, check_ownership, find_published, judge
 from skyport_wf.steps.thin import leave_out, require_published
 
 if TYPE_CHECKING:

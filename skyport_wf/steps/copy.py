@@ -15,12 +15,12 @@ from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.records import BuildRecord, Receipt, Source
 from skyport_wf.spec import EMBEDDED, ShockSettings
 from skyport_wf.steps.connect import open_shock, read_token_variable, shock_url, token_source
-from skyport_wf.steps.destination import Destination, Target, open_target
 from skyport_wf.steps.download import open_download
-from skyport_wf.steps.naming import Candidate, give_name, receipt_of
+from skyport_wf.steps.naming.destination import Destination, Target, open_target
+from skyport_wf.steps.naming.give_name import Candidate, give_name, receipt_of
+from skyport_wf.steps.naming.standing import Standing, check_ownership, find_published, judge
 from skyport_wf.steps.resolve import resolve
-from skyport_wf.steps.reuse import copy_on_server
-from skyport_wf.steps.standing import Standing, check_ownership, find_published, judge
+from skyport_wf.steps.sending.reuse import copy_on_server
 from skyport_wf.steps.thin import base_problem
 from skyport_wf.steps.upload import EXPIRATION, check_arrival, send
 

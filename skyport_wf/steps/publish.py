@@ -18,7 +18,7 @@ from skyport_wf.records import BuildRecord, LockFile, Receipt, UploadRecord
 from skyport_wf.spec import ImageList, ImageSpec
 from skyport_wf.steps.build import build
 from skyport_wf.steps.connect import open_shock, shock_url
-from skyport_wf.steps.destination import open_destination
+from skyport_wf.steps.naming.destination import open_destination
 from skyport_wf.steps.register import register
 from skyport_wf.steps.save import left_out, open_image
 from skyport_wf.steps.thin import check_base

@@ -6,9 +6,9 @@ from skyport_wf.attributes import describe_image, describe_upload, to_json_value
 from skyport_wf.errors import SkyportError
 from skyport_wf.records import Receipt, UploadRecord
 from skyport_wf.steps.connect import shock_url
-from skyport_wf.steps.destination import open_destination
-from skyport_wf.steps.naming import Candidate, give_name
-from skyport_wf.steps.standing import OTHERWISE
+from skyport_wf.steps.naming.destination import open_destination
+from skyport_wf.steps.naming.give_name import Candidate, give_name
+from skyport_wf.steps.naming.standing import OTHERWISE
 
 _ANEW = "Run `skyport-wf upload` again (with Snakemake: remove its upload.json)."
 

@@ -17,12 +17,12 @@ from skyport_wf.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.steps.build import describe, provide
 from skyport_wf.steps.changed_inputs import changed_inputs
 from skyport_wf.steps.connect import open_shock
+from skyport_wf.steps.naming.standing import find_published
 from skyport_wf.steps.plan import needed_images
 from skyport_wf.steps.rebuild import rebuilt_image
 from skyport_wf.steps.resolve import resolve
 from skyport_wf.steps.show import examine_in_engine, examine_node
 from skyport_wf.steps.sources.listed import ListedImage
-from skyport_wf.steps.standing import find_published
 
 if TYPE_CHECKING:
     from docker import APIClient

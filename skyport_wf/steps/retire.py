@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.attributes import RETIRED_TYPE, to_json_values
 from skyport_wf.errors import SkyportError
-from skyport_wf.steps.standing import PublishedNode, check_ownership, find_published
+from skyport_wf.steps.naming.standing import PublishedNode, check_ownership, find_published
 from skyport_wf.steps.thin import find_thin_on
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from skyport_wf.records import BuildRecord
 from skyport_wf.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.steps.build import describe
 from skyport_wf.steps.connect import open_shock
-from skyport_wf.steps.destination import open_destination
-from skyport_wf.steps.standing import PublishedNode, Standing, find_published, judge
+from skyport_wf.steps.naming.destination import open_destination
+from skyport_wf.steps.naming.standing import PublishedNode, Standing, find_published, judge
 from skyport_wf.steps.thin import base_problem, workers_need
 
 State = Literal[

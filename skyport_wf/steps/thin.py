@@ -12,13 +12,13 @@ from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.records import BuildRecord, ThinBase
 from skyport_wf.steps.chain import same_image
 from skyport_wf.steps.connect import open_shock
-from skyport_wf.steps.standing import PublishedNode, find_published
+from skyport_wf.steps.naming.standing import PublishedNode, find_published
 
 if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.shock.client import ShockClient
-    from skyport_wf.steps.destination import Destination
+    from skyport_wf.steps.naming.destination import Destination
 
 
 def require_published(record: BuildRecord, base: str) -> PublishedNode:

@@ -13,11 +13,11 @@ from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.spec import EMBEDDED
 from skyport_wf.steps.connect import open_shock, shock_url
-from skyport_wf.steps.parts import goes_in_parts
-from skyport_wf.steps.parts_upload import PartsUpload
-from skyport_wf.steps.reuse import copy_on_server
-from skyport_wf.steps.standing import find_published, judge
-from skyport_wf.steps.unfinished import ProgressFile
+from skyport_wf.steps.naming.standing import find_published, judge
+from skyport_wf.steps.sending.parts import goes_in_parts
+from skyport_wf.steps.sending.parts_upload import PartsUpload
+from skyport_wf.steps.sending.reuse import copy_on_server
+from skyport_wf.steps.sending.unfinished import ProgressFile
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient

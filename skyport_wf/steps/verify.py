@@ -9,8 +9,8 @@ import msgspec
 
 from skyport_wf.attributes import read_attributes
 from skyport_wf.awe import AweLookupError
+from skyport_wf.steps.naming.standing import find_published
 from skyport_wf.steps.resolve import resolve
-from skyport_wf.steps.standing import find_published
 from skyport_wf.steps.thin import has_id
 
 if TYPE_CHECKING:

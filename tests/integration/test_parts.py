@@ -14,9 +14,9 @@ from skyport_wf.records import SaveRecord
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.spec import ShockSettings
-from skyport_wf.steps.parts import plan_parts
-from skyport_wf.steps.parts_upload import PartsUpload
-from skyport_wf.steps.unfinished import ProgressFile
+from skyport_wf.steps.sending.parts import plan_parts
+from skyport_wf.steps.sending.parts_upload import PartsUpload
+from skyport_wf.steps.sending.unfinished import ProgressFile
 from skyport_wf.steps.upload import upload
 from tests.integration.fault_proxy import Fault, FaultProxy
 from tests.integration.lab import MIB, Lab, ServedShock, incompressible_layer, served, the_published_node

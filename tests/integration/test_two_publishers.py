@@ -20,8 +20,8 @@ from skyport_wf.errors import AlreadyPublishedError, SkyportError
 from skyport_wf.record_files import read_record
 from skyport_wf.records import SaveRecord
 from skyport_wf.shock.client import ShockClient
-from skyport_wf.steps import claim
-from skyport_wf.steps.process_mark import _running_since, is_dead, mark_process
+from skyport_wf.steps.naming import claim
+from skyport_wf.steps.naming.process_mark import _running_since, is_dead, mark_process
 from skyport_wf.steps.register import register
 from skyport_wf.steps.resolve import resolve
 from skyport_wf.steps.upload import upload

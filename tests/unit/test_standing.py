@@ -8,7 +8,7 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.spec import ShockSettings
 from skyport_wf.steps.connect import open_shock
-from skyport_wf.steps.standing import PublishedNode, Standing, check_ownership, find_published, judge
+from skyport_wf.steps.naming.standing import PublishedNode, Standing, check_ownership, find_published, judge
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user

@@ -17,13 +17,13 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.spec import ImageList, ImageSpec, ShockSettings
 from skyport_wf.steps.chain import MAX_CHAIN, read_chain
-from skyport_wf.steps.destination import open_destination
+from skyport_wf.steps.naming.destination import open_destination
+from skyport_wf.steps.naming.standing import find_published, judge
 from skyport_wf.steps.plan import order_images, plan_images
 from skyport_wf.steps.register import register
 from skyport_wf.steps.retire import retire
 from skyport_wf.steps.save import left_out
 from skyport_wf.steps.sources.listed import ListedImage
-from skyport_wf.steps.standing import find_published, judge
 from skyport_wf.steps.status import read_status
 from skyport_wf.steps.thin import check_base, find_thin_on
 from skyport_wf.steps.upload import upload

@@ -16,9 +16,9 @@ from skyport_wf.errors import ShockError, SkyportError, TemporaryError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.records import BuildRecord
 from skyport_wf.steps.connect import shock_url
-from skyport_wf.steps.parts import Part, md5_of_part, plan_parts, read_part
-from skyport_wf.steps.several import several_at_once
-from skyport_wf.steps.unfinished import ProgressFile, begin
+from skyport_wf.steps.sending.parts import Part, md5_of_part, plan_parts, read_part
+from skyport_wf.steps.sending.several import several_at_once
+from skyport_wf.steps.sending.unfinished import ProgressFile, begin
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient

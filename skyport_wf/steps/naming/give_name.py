@@ -18,11 +18,11 @@ from skyport_wf.awe import AweLookupError
 from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.receipts import make_receipt
 from skyport_wf.records import Receipt, Source, ThinBase
-from skyport_wf.steps.claim import Claim, claim_name
-from skyport_wf.steps.destination import Destination
+from skyport_wf.steps.naming.claim import Claim, claim_name
+from skyport_wf.steps.naming.destination import Destination
+from skyport_wf.steps.naming.standing import PublishedNode, check_ownership, find_published, judge
 from skyport_wf.steps.resolve import resolve
 from skyport_wf.steps.retire import retire_node
-from skyport_wf.steps.standing import PublishedNode, check_ownership, find_published, judge
 from skyport_wf.steps.thin import check_base, find_thin_on, with_base_id, workers_need
 
 if TYPE_CHECKING:

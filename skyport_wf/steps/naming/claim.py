@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from skyport_wf.attributes import CLAIM_TYPE
 from skyport_wf.errors import ShockError, TemporaryError
-from skyport_wf.steps.process_mark import is_dead, mark_process
+from skyport_wf.steps.naming.process_mark import is_dead, mark_process
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
