@@ -119,6 +119,8 @@ def _summary(report: ImageReport) -> Iterator[str]:
     yield f"{system}packages: {count_packages(report.packages)}"
     if bases := [_base_layers(name, list(layers)) for name, layers in _by_base(report) if name]:
         yield f"thin: {', '.join(bases)}"
+    if not report.has_bash:
+        yield "no AWE task can start in it: it has no /bin/bash"
 
 
 def _by_base(report: ImageReport) -> Iterator[tuple[str, Iterator[LayerReport]]]:

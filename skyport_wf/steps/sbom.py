@@ -48,4 +48,6 @@ def list_packages(
     found = examine_receipt(open_shock(settings), receipt, progress=progress)
     for note in found.notes:
         _log.warning("packages of %s: %s", receipt.name, note)
+    if not found.has_bash:
+        _log.warning("%s has no /bin/bash, so no AWE task can start in it", receipt.name)
     return PackageList(found.packages, make_sbom(receipt.name, found))

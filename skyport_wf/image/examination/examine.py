@@ -22,6 +22,8 @@ from skyport_wf.image.examination.waste import Waste, find_waste
 
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
+_BASH: Final = frozenset({b"bin/bash", b"usr/bin/bash"})
+"""Where it is; in the second where /bin is a link to /usr/bin."""
 
 
 class ImageFindings(msgspec.Struct, frozen=True):
@@ -39,6 +41,8 @@ class ImageFindings(msgspec.Struct, frozen=True):
     """In order of kind and name."""
     operating_system: OperatingSystem | None
     """None if the image does not say."""
+    has_bash: bool
+    """False if no layer brings a /bin/bash, so that no AWE task can start: a worker starts each with a script for it."""
     notes: tuple[str, ...]
     """What could not be told, and why, in sentences."""
     from_bases: tuple[str, ...] = ()
@@ -85,6 +89,7 @@ class _Examination:
         self._numbers: dict[str, int] = {}
         self._files: list[int] = []
         self._given_up = ""
+        self._has_bash = False
 
     def run(self, archive: ArchiveReader) -> ImageFindings:
         for layer in archive.layers():
@@ -105,6 +110,7 @@ class _Examination:
             waste=waste,
             packages=self._catalogue.packages(shown),
             operating_system=self._catalogue.operating_system(shown),
+            has_bash=self._has_bash or bool(self._given_up),
             notes=notes,
         )
 
@@ -124,6 +130,7 @@ class _Examination:
             if change.kind == "file":
                 self._files[-1] += 1
                 document = self._catalogue.read(change.path, change.size, tar.content)
+            self._has_bash |= change.path in _BASH and change.kind in ("file", "hard link", "other")
             self._index.add(len(self._files) - 1, change, document)
             if self._observer:
                 self._observer.add(len(self._files) - 1, change, tar)

@@ -69,6 +69,8 @@ class ImageReport(msgspec.Struct, frozen=True):
     packages: tuple[Package, ...]
     notes: tuple[str, ...]
     """What could not be told, and why."""
+    has_bash: bool = True
+    """False if no AWE task can start in it, for want of a /bin/bash."""
 
 
 def count_packages(packages: Iterable[Package]) -> str:
@@ -99,6 +101,7 @@ def make_report(
         operating_system=found.operating_system,
         packages=found.packages,
         notes=(*found.notes, *notes),
+        has_bash=found.has_bash,
     )
 
 

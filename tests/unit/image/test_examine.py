@@ -44,6 +44,27 @@ def test_every_layout(layout: str) -> None:
     assert found.waste.by_layer == (256 * 5000 + 4, 0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("layer", "has_bash"),
+    [
+        ({"bin/bash": b"#!"}, True),
+        ({"./usr/bin/bash": b"#!"}, True),
+        ({"bin/sh": b"#!", "opt/bash": b"#!", "bin/bash-static": b"#!"}, False),
+        ({"bin/.wh.bash": b""}, False),
+    ],
+)
+def test_whether_there_is_a_bash(layer: dict[str, bytes], has_bash: bool) -> None:
+    assert examine(Image((layer_tar({"etc/passwd": b""}), layer_tar(layer)))).has_bash is has_bash
+
+
+def test_a_link_counts_as_bash() -> None:
+    assert examine(Image((tar_of([member("bin/bash", tarfile.SYMTYPE, target="busybox")]),))).has_bash
+
+
+def test_nothing_is_said_of_bash_where_files_are_not_told() -> None:
+    assert examine(Image((layer_tar({"a": b"", "b": b""}),)), max_paths=1).has_bash
+
+
 def test_too_many_files_are_said_and_the_rest_is_told() -> None:
     layers = layer_tar({"var/lib/dpkg/status": b"Package: a\nVersion: 1\n"} | {f"{n}": b"1" for n in range(20)})
     found = examine(Image((layers, layer_tar({"x": b""}))), max_paths=10)
