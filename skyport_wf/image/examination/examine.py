@@ -42,7 +42,7 @@ class ImageFindings(msgspec.Struct, frozen=True):
     operating_system: OperatingSystem | None
     """None if the image does not say."""
     has_bash: bool
-    """False if no layer brings a /bin/bash, so that no AWE task can start: a worker starts each with a script for it."""
+    """False if no layer brings a /bin/bash: no AWE task can start then, as a worker gives it a script for that."""
     notes: tuple[str, ...]
     """What could not be told, and why, in sentences."""
     from_bases: tuple[str, ...] = ()
