@@ -173,27 +173,11 @@ def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> None:
 
 def _unpacked(archive: Iterator[bytes], name: str) -> Iterator[bytes]:
     from skyport_wf.image.archive.archive_stream import ArchiveStream
+    from skyport_wf.image.pieced_bytes import PiecedBytes
 
-    stream = ArchiveStream(_Pieces(archive), name=name)
+    stream = ArchiveStream(PiecedBytes(archive), name=name)
     while piece := stream.read(_PIECE):
         yield piece
-
-
-class _Pieces:
-    """Reads what comes piece by piece."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
 
 
 def _message(response: Any) -> str:

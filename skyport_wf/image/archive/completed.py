@@ -10,6 +10,7 @@ from skyport_wf.image.archive.canonical_layout import END, config_name, padding,
 from skyport_wf.image.archive.manifest import manifest_document
 from skyport_wf.image.archive.reader import MANIFEST, ArchivedImage, ArchiveReader
 from skyport_wf.image.archive.tar_reader import ByteStream
+from skyport_wf.image.pieced_bytes import PiecedBytes
 
 
 class CompletedArchive:
@@ -27,8 +28,7 @@ class CompletedArchive:
         """Once it is read: for each layer of the image, the lowest first, which of the archives has it."""
         self._archives = archives
         self._reference = reference
-        self._pieces = self._all()
-        self._rest = b""
+        self._bytes = PiecedBytes(self._all())
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, and none only at the end.
@@ -36,13 +36,7 @@ class CompletedArchive:
         Raises ArchiveError if one of the archives does not hold exactly one image, complete but for the layers of the
         one below it, and undamaged; what the archives themselves raise passes through.
         """
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
+        return self._bytes.read(size)
 
     def _all(self) -> Iterator[bytes]:
         image: ArchivedImage | None = None

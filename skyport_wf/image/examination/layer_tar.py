@@ -13,8 +13,8 @@ import msgspec
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.tar_reader import BLOCK, MAX_EXTENSION, PIECE
 from skyport_wf.image.examination.file_attributes import PAX_KEYS, XATTR, FileAttributes, parse_attributes
-from skyport_wf.image.examination.pieced_bytes import PiecedBytes
 from skyport_wf.image.examination.tar_header import TarHeader, parse_header
+from skyport_wf.image.pieced_bytes import PiecedBytes
 
 MAX_PATH: Final = 4096
 """Bytes of a path: no Linux system call takes more."""
@@ -116,7 +116,7 @@ class LayerTar:
         raise self._error("has a member with too many extension headers")
 
     def _one_header(self) -> TarHeader | None:
-        self._block = block = self._bytes.take(BLOCK)
+        self._block = block = self._bytes.read(BLOCK)
         if not block:
             # Docker's Go reader, too, takes a layer without the two empty blocks for a whole one.
             return None
@@ -190,7 +190,7 @@ class LayerTar:
         return b"/".join(parts)
 
     def _take(self, size: int) -> bytes:
-        data = self._bytes.take(size)
+        data = self._bytes.read(size)
         if len(data) < size:
             raise self._error("breaks off before its end")
         return data

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 
 class PiecedBytes:
-    """Takes from pieces of bytes as if they were one; no more than a piece, and what is asked for, is in memory."""
+    """Reads pieces of bytes as if they were one; no more than a piece, and what is asked for, is in memory."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._piece = b""
         self._at = 0
 
-    def take(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """Return `size` bytes, fewer only at the end."""
         end = self._at + size
         if end <= len(self._piece):
@@ -44,5 +44,5 @@ class PiecedBytes:
             pass
 
     def _next(self) -> bool:
-        self._piece, self._at = next(self._pieces, b""), 0
+        self._piece, self._at = next(filter(None, self._pieces), b""), 0
         return bool(self._piece)
