@@ -74,9 +74,13 @@ def build_with_buildkit(
             [command.path, "build", *arguments, str(context.root)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, env=_environment(image), text=True, errors="replace",
         ) as process:  # fmt: skip
-            for line in map(mask, _lines_of(process)):
-                progress.follow(line)
-                output(line)
+            try:
+                for line in map(mask, process.stdout or ()):
+                    progress.follow(line)
+                    output(line)
+            except BaseException:
+                process.terminate()
+                raise
         if process.returncode:
             raise progress.failure(image.name)
         return id_file.read_text().strip()
@@ -139,15 +143,6 @@ def _arguments(image: ImageSpec, context: BuildContext, id_file: Path, network: 
         yield "--pull"
     if image.no_cache:
         yield "--no-cache"
-
-
-def _lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
-    """Yield what the command prints; it is ended when nobody wants more of it."""
-    try:
-        yield from process.stdout or ()
-    except BaseException:
-        process.terminate()
-        raise
 
 
 def _engine_has_buildkit(client: APIClient) -> bool:

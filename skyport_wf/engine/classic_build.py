@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from skyport_wf.engine.build_arguments import build_arguments
-from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.connection import answers_closed, engine_errors
 from skyport_wf.engine.images import tag_image
 from skyport_wf.engine.network import default_network
 from skyport_wf.engine.podman import build_network, build_options, own_name
@@ -47,6 +46,7 @@ def build_classically(client: APIClient, image: ImageSpec, context: BuildContext
         tempfile.TemporaryFile() as tar,
         engine_errors(f"building {image.name}"),
         build_options(client, build_arguments(image)),
+        answers_closed(client),
     ):
         write_context(context, tar)
         tar.seek(0)
@@ -56,9 +56,7 @@ def build_classically(client: APIClient, image: ImageSpec, context: BuildContext
             platform=image.platform, network_mode=network,
             pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
         )  # fmt: skip
-        # The engine goes on with a build until nobody listens any more.
-        with closing(events):
-            image_id = _follow(events, image.name, output)
+        image_id = _follow(events, image.name, output)
     tag_image(client, image_id, image.reference)
     return image_id
 

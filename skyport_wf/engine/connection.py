@@ -15,6 +15,7 @@ from skyport_wf.records import EngineVersion
 
 if TYPE_CHECKING:
     from docker import APIClient
+    from requests import Response
 
 _log = logging.getLogger(__name__)
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -86,6 +87,27 @@ def engine_errors(doing: str) -> Iterator[None]:
         ) from error
     except (DockerException, requests.RequestException) as error:
         raise EngineError(f"the engine failed at {doing}: {error}") from error
+
+
+@contextmanager
+def answers_closed(client: APIClient) -> Iterator[None]:
+    """Close at the end of the block what the engine answered in it, read to its end or not.
+
+    The engine goes on with a build until nobody listens any more. The package `docker` hands out generators, and
+    an interruption inside one leaves the connection open for as long as the traceback is there.
+    """
+    answers: list[Response] = []
+
+    def keep(response: Response, **_: object) -> None:
+        answers.append(response)
+
+    client.hooks["response"].append(keep)
+    try:
+        yield
+    finally:
+        client.hooks["response"].remove(keep)
+        for answer in answers:
+            answer.close()
 
 
 def read_version(client: APIClient) -> EngineVersion:

@@ -12,6 +12,7 @@ import tarfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -506,6 +507,26 @@ def test_an_interruption_while_output_is_shown(project: Project, builder: str) -
     def show(text: str) -> None:
         if "it begins" in text:
             raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), rebuilt_image(connect(), image, show):
+        pass
+    assert project.left() == set()
+
+
+def test_an_interruption_between_two_reads(project: Project) -> None:
+    """In the code of the package `docker`: its frames, which the traceback keeps, keep the connection."""
+    project.write("COPY Dockerfile /x", f'RUN ["/bin/busybox", "sh", "-c", "{WAIT}"]', fields="builder: classic")
+    images = read_image_list(project.folder / "images.yaml")
+    image = ListedImage(images.find(project.name), images, project.folder)
+
+    def interrupt(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "_stream_helper":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    def show(text: str) -> None:
+        if "it begins" in text:
+            sys.setprofile(interrupt)
 
     with pytest.raises(KeyboardInterrupt), rebuilt_image(connect(), image, show):
         pass
