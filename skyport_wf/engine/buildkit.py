@@ -23,6 +23,7 @@ from skyport_wf.engine.connection import engine_errors
 from skyport_wf.engine.network import default_network
 from skyport_wf.engine.podman import podman_version
 from skyport_wf.errors import BuildError
+from skyport_wf.image.context import ignore_patterns
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -68,7 +69,8 @@ def build_with_buildkit(
     """
     with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
         id_file = Path(folder) / "id"
-        arguments = _arguments(image, context, id_file, image.network or default_network(client))
+        dockerfile = _lay_out(context, Path(folder))
+        arguments = _arguments(image, dockerfile, id_file, image.network or default_network(client))
         progress, mask = _Progress(), secret_mask(image.secrets)
         with subprocess.Popen(
             [command.path, "build", *arguments, str(context.root)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -127,8 +129,20 @@ def _is_for_the_command(name: str) -> bool:
     return name in os.environ or name.startswith(_COMMANDS_OWN)
 
 
-def _arguments(image: ImageSpec, context: BuildContext, id_file: Path, network: str | None) -> Iterator[str]:
-    yield from ("--tag", image.name, "--file", str(context.dockerfile), "--iidfile", str(id_file))
+def _lay_out(context: BuildContext, folder: Path) -> Path:
+    """Return the Dockerfile to build: a copy if the context is without more than it says itself.
+
+    The command has no option for that. It looks for NAME.dockerignore beside a Dockerfile called NAME.
+    """
+    if not context.without:
+        return context.dockerfile
+    (folder / "Dockerfile").write_bytes(context.dockerfile.read_bytes())
+    (folder / "Dockerfile.dockerignore").write_text("\n".join((*ignore_patterns(context), "")), encoding="utf-8")
+    return folder / "Dockerfile"
+
+
+def _arguments(image: ImageSpec, dockerfile: Path, id_file: Path, network: str | None) -> Iterator[str]:
+    yield from ("--tag", image.name, "--file", str(dockerfile), "--iidfile", str(id_file))
     for name, text in build_arguments(image).items():
         yield from ("--build-arg", f"{name}={text}" if _is_for_the_command(name) else name)
     for label, text in image.labels.items():

@@ -5,6 +5,7 @@
 
 import hashlib
 import os
+import re
 import stat
 import tarfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ import msgspec
 from skyport_wf.errors import SkyportError
 
 _PIECE = 1 << 20
+_SPECIAL = re.compile(r"[\\*?\[!#]")
+"""What means more than itself in .dockerignore. The package `docker` has no way to quote it: a `?` stands for it."""
 _OUTSIDE_NAME = ".skyport-wf.Dockerfile"
 """What a Dockerfile that is not in its context is called inside the tar; hidden from `COPY` by .dockerignore."""
 
@@ -25,6 +28,8 @@ class BuildContext(msgspec.Struct, frozen=True):
 
     root: Path
     dockerfile: Path
+    without: tuple[str, ...] = ()
+    """Paths below the root, with `/`, that are no part of it, whatever .dockerignore says."""
 
     @property
     def dockerfile_inside(self) -> str | None:
@@ -47,9 +52,8 @@ def list_context(context: BuildContext) -> list[str]:
     """
     if not context.root.is_dir():
         raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
-    patterns = _ignore_patterns(context)
     try:
-        paths = _walk_all(context.root) if not patterns else _walk_some(context, patterns)
+        paths = _walk_some(context) if _read_patterns(context) else _walk_all(context)
         return sorted(path for path in paths if not stat.S_ISSOCK((context.root / path).lstat().st_mode))
     except OSError as error:
         raise SkyportError(f"cannot read the build context: {error}") from error
@@ -59,11 +63,15 @@ def digest_context(context: BuildContext) -> str:
     """Return `sha256:` and a SHA-256 over names, modes and contents of the build context.
 
     Times and owners are left out: the engine does not look at them when it decides whether a cached
-    layer still holds, so touching a file changes nothing.
+    layer still holds, so touching a file changes nothing. So are the folders around what is no part of the
+    context: they may have been made for that.
     Raises SkyportError, naming the file, for one that cannot be read or sent.
     """
     whole = hashlib.sha256()
+    around = {str(folder) for path in context.without for folder in Path(path).parents}
     for path in list_context(context):
+        if path in around:
+            continue
         entry = context.root / path
         mode = entry.lstat().st_mode
         fields = (stat.filemode(mode)[0], f"{stat.S_IMODE(mode):o}", path, _content_digest(entry, mode))
@@ -88,26 +96,36 @@ def write_context(context: BuildContext, target: IO[bytes]) -> None:
             added = (
                 [context.dockerfile_name] if ".dockerignore" in paths else [context.dockerfile_name, ".dockerignore"]
             )
-            _add_text(tar, ".dockerignore", "\n".join((*_ignore_patterns(context), *added, "")))
+            _add_text(tar, ".dockerignore", "\n".join((*ignore_patterns(context), *added, "")))
 
 
-def _walk_all(root: Path) -> Iterator[str]:
+def _walk_all(context: BuildContext) -> Iterator[str]:
+    """Yield what there is without a .dockerignore; the package `docker` takes long to import."""
+
     def stop(error: OSError) -> None:
         raise error
 
-    for folder, folders, files in os.walk(root, onerror=stop):
-        for name in (*folders, *files):
-            yield os.path.relpath(Path(folder) / name, root)
+    for folder, folders, files in os.walk(context.root, onerror=stop):
+        paths = {name: os.path.relpath(Path(folder) / name, context.root) for name in (*folders, *files)}
+        folders[:] = (name for name in folders if paths[name] not in context.without)
+        yield from (path for path in paths.values() if path not in context.without)
 
 
-def _walk_some(context: BuildContext, patterns: list[str]) -> set[str]:
+def _walk_some(context: BuildContext) -> set[str]:
     from docker.utils.build import PatternMatcher
 
-    return set(PatternMatcher(patterns).walk(str(context.root)))
+    return set(PatternMatcher(ignore_patterns(context)).walk(str(context.root)))
 
 
-def _ignore_patterns(context: BuildContext) -> list[str]:
-    """Return the lines of the Dockerfile's own `.dockerignore`, or else the context's."""
+def ignore_patterns(context: BuildContext) -> list[str]:
+    """Return, as .dockerignore has them, the patterns of what is no part of the context.
+
+    Those of the Dockerfile's own `.dockerignore`, or else of the context's. Raises SkyportError if it cannot be read.
+    """
+    return [*_read_patterns(context), *(_SPECIAL.sub("?", path) for path in context.without)]
+
+
+def _read_patterns(context: BuildContext) -> list[str]:
     own = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
     for path in (own, context.root / ".dockerignore"):
         try:

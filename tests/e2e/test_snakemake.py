@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker
+from tests.conftest import docker, write_image_context
 from tests.e2e.project import Project
 
 STEPS = ("build_image", "save_image", "upload_image", "register_image", "list_packages")
@@ -158,3 +158,26 @@ def test_what_publish_published_does_not_hide_later_edits(project: Project) -> N
     (project.folder / "images/other/data/deep/file").write_text("edited")
     project.snakemake("publish_all")
     assert project.status() == {"tool": "published", "derived": "published", "other": "published"}
+
+
+@pytest.mark.parametrize("builder", ["classic", "buildkit"])
+def test_a_dockerfile_beside_the_image_list(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, builder: str
+) -> None:
+    """What publishing writes there is in its folder, and neither a change nor in the image."""
+    write_image_context(project.folder, base="scratch", data="x")
+    with (project.folder / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write("COPY . /all\n")
+    (project.folder / "images.yaml").write_text(
+        f"images: [{{name: '{project.name('tool')}', dockerfile: Dockerfile, builder: {builder}}}]\n"
+    )
+    project.environment["SKYPORT_DATA"] = str(tmp_path_factory.mktemp("store"))
+    assert project.snakemake("publish_all") == steps_of("tool")
+    assert project.snakemake("publish_all") == set()
+    assert project.snakemake("publish_all", "--forceall") == steps_of("tool")
+    docker("image", "rm", "--force", project.name("tool"))
+    elsewhere = str(tmp_path_factory.mktemp("elsewhere"))
+    project.skyport("build", project.name("tool"), "--record", f"{elsewhere}/build.json", SKYPORT_DATA=elsewhere)
+    inside = docker("run", "--rm", project.name("tool"), "/bin/busybox", "find", "/all").split()
+    assert "/all/images.yaml" in inside
+    assert not [path for path in inside if "skyport" in path or ".snakemake" in path or "lock" in path]

@@ -1,9 +1,11 @@
 import io
 import os
+import shutil
 import socket
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from skyport_wf.errors import SkyportError
@@ -151,6 +153,22 @@ def test_a_name_that_is_not_utf8(tmp_path):
     assert "\udcff" in tar_of(context)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).write_text("y")
     assert digest_context(context) != before
+
+
+@pytest.mark.parametrize("files", [{}, {"DOTdockerignore": "nothing\n"}])
+def test_what_is_no_part_of_it(tmp_path, files):
+    context = make(tmp_path, one="1", **files)
+    before = digest_context(context)
+    for name in ("a[b*/out/deep", "a[b*/kept", "ab/out/deep"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    context = msgspec.structs.replace(context, without=("a[b*/out",))
+    assert not {"a[b*/out", "a[b*/out/deep"} & {*list_context(context), *tar_of(context)}
+    assert {"a[b*/kept", "ab/out/deep"} < {*list_context(context)}
+    assert digest_context(context) != before
+    shutil.rmtree(tmp_path / "ab")
+    (tmp_path / "a[b*/kept").unlink()
+    assert digest_context(context) == before
 
 
 def test_a_socket_is_passed_over_as_docker_does(tmp_path):

@@ -45,6 +45,32 @@ def test_what_is_known_of_the_source(project):
     assert source.context_digest not in (None, source.digest)
 
 
+def test_what_publishing_writes_beside_the_list_changes_nothing(project, monkeypatch):
+    """Of a Dockerfile that lies there, and wherever the command is called."""
+    (project / "Dockerfile").write_text("FROM base/x:1\nCOPY . /\n")
+    before = digest(project, dockerfile="Dockerfile")
+    for name in (
+        "images.lock.json",
+        ".snakemake/log/a",
+        "results/skyport/a_tool_1/receipt.json",
+        "logs/skyport/a_tool_1/build.log",
+        "benchmarks/skyport/lock.tsv",
+    ):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("x")
+    assert digest(project, dockerfile="Dockerfile") == before
+    monkeypatch.chdir(project)
+    assert digest(Path(), dockerfile="Dockerfile") == before
+    (project / "results/counts.tsv").write_text("x")
+    assert digest(project, dockerfile="Dockerfile") != before
+
+
+def test_what_is_called_so_elsewhere_counts(project):
+    before = digest(project)
+    (project / "images/tool/images.lock.json").write_text("{}")
+    assert digest(project) != before
+
+
 @pytest.mark.parametrize(
     "change",
     [

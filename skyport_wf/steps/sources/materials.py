@@ -13,6 +13,9 @@ from skyport_wf.records import GitOrigin
 from skyport_wf.steps.sources.fetched import FetchedFolder, fetch_file, fetch_folder
 from skyport_wf.steps.sources.listed import ListedImage
 
+_WRITTEN = ("images.lock.json", ".snakemake", "results/skyport", "logs/skyport", "benchmarks/skyport")
+"""What publishing writes, seen from the image list, as commands and rules name it if they are not told otherwise."""
+
 
 class Materials(msgspec.Struct, frozen=True):
     """What a build takes, on this machine, and where it was fetched."""
@@ -52,7 +55,18 @@ def _find_here(image: ListedImage) -> BuildContext:
         raise UsageError(
             f"image {spec.name}: there is no Dockerfile {dockerfile}. Mend `dockerfile` in the image list."
         )
-    return BuildContext(_folder_here(image) if spec.context else dockerfile.parent, dockerfile)
+    return _context_here(image, _folder_here(image) if spec.context else dockerfile.parent, dockerfile)
+
+
+def _context_here(image: ListedImage, root: Path, dockerfile: Path) -> BuildContext:
+    """Return a folder of this machine as a context, without what publishing writes beside the image list.
+
+    A Dockerfile that lies there would make another image each time that it is published, and its build would read files
+    that Snakemake is writing.
+    """
+    list_folder, inside = image.folder.resolve(), root.resolve()
+    written = [list_folder / name for name in _WRITTEN if list_folder.is_relative_to(inside)]
+    return BuildContext(root, dockerfile, tuple(path.relative_to(inside).as_posix() for path in written))
 
 
 def _folder_here(image: ListedImage) -> Path:
@@ -79,7 +93,7 @@ def _in_repository(address: GitAddress, dockerfile: str, image: ListedImage) -> 
 def _with_fetched_dockerfile(address: FileAddress, context: GitAddress | None, image: ListedImage) -> Materials:
     path = fetch_file(address, last_copy=image.last_copies)
     if context is None:
-        return Materials(BuildContext(_local_root(image), path), address.url)
+        return Materials(_context_here(image, _local_root(image), path), address.url)
     folder = fetch_folder(context, last_copy=image.last_copies)
     _check_files(BuildContext(folder.path, path), folder)
     return Materials(BuildContext(folder.path, path), address.url, folder.origin)
