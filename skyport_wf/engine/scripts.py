@@ -9,16 +9,17 @@ import tarfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
-from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.connection import answers_closed, engine_errors
 from skyport_wf.engine.containers import ContainerConfig
 from skyport_wf.engine.images import name_in_engine
 from skyport_wf.engine.network import default_network
 from skyport_wf.engine.podman import container_options
 from skyport_wf.errors import BuildError
+from skyport_wf.image.pieced_bytes import PiecedBytes
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -86,10 +87,12 @@ def _user_number(client: APIClient, container: str, user: str) -> int:
     """Return the number of the user, whom the container's own /etc/passwd may name."""
     if user in _ROOT or user.isdigit():
         return int(user) if user.isdigit() else 0
-    pieces, _ = client.get_archive(container, "/etc/passwd")
-    with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
-        file = tar.extractfile(tar.next() or "passwd")
-        lines = (file.read(_MOST_USERS) if file else b"").decode(errors="replace").splitlines()
+    with answers_closed(client):
+        # The image may be anybody's: no more is read of the file than is looked at.
+        pieces, _ = client.get_archive(container, "/etc/passwd")
+        with tarfile.open(fileobj=cast(BinaryIO, PiecedBytes(pieces)), mode="r|") as tar:
+            file = tar.extractfile(tar.next() or "passwd")
+            lines = (file.read(_MOST_USERS) if file else b"").decode(errors="replace").splitlines()
     known = {fields[0]: fields[2] for fields in (line.split(":") for line in lines) if len(fields) > 2}
     if not known.get(user, "").isdigit():
         raise BuildError(f"the base image runs as {user!r}, whom its /etc/passwd does not name")

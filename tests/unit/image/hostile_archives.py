@@ -20,23 +20,6 @@ MIB = 1 << 20
 NOTHING = "nothing is wrong"
 
 
-class Stream:
-    """A stream of any length."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
-
-
 def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytes:
     info = tarfile.TarInfo(name)
     info.type, info.size = kind, size
@@ -159,9 +142,11 @@ def do(step: str, kind: str, folder: Path) -> None:
     from skyport_wf.image.archive.canonical import canonical_file, save_canonical
     from skyport_wf.image.archive.normalise import normalise_stream
     from skyport_wf.image.archive.reader import inspect_archive
+    from skyport_wf.image.pieced_bytes import PiecedBytes
     from skyport_wf.reference import parse_reference
 
-    stream, reference = ArchiveStream(Stream(KINDS[kind][0]()), name="the archive"), parse_reference("skyport/tool:1.0")
+    stream = ArchiveStream(PiecedBytes(KINDS[kind][0]()), name="the archive")
+    reference = parse_reference("skyport/tool:1.0")
     if step == "describe":
         inspect_archive(stream)
     elif step == "save":

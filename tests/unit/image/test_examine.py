@@ -5,7 +5,7 @@ import itertools
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,29 +14,13 @@ from examined_images import examine
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.examination.examine import examine_archive
-
-
-class Stream:
-    """A stream of any length."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
+from skyport_wf.image.pieced_bytes import PiecedBytes
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout(layout: str) -> None:
     image = example_image()
-    found = examine_archive(Stream([LAYOUTS[layout](image)]))
+    found = examine_archive(PiecedBytes([LAYOUTS[layout](image)]))
     assert found.contents.image_id == image.image_id
     assert found.files == (1, 2, 1, 0)
     assert found.waste is not None
@@ -85,13 +69,13 @@ def test_a_compression_bomb_in_a_layer(max_paths: int) -> None:
     archive = tar_of(oci(Image((layer_tar({"a": b""}), bomb)), compress=lambda data: gzip.compress(data, 9, mtime=0)))
     assert len(archive) < 100_000
     with pytest.raises(ArchiveError, match=r"unpacks to more than 0\.02 GB\. It is no image that anyone could load"):
-        examine_archive(Stream([archive]), max_unpacked=20_000_000, max_paths=max_paths)
+        examine_archive(PiecedBytes([archive]), max_unpacked=20_000_000, max_paths=max_paths)
 
 
 def test_an_archive_without_end() -> None:
     endless = itertools.chain([header("x/layer.tar", size=1 << 40), header("zeros", size=1 << 40)], zeros())
     with pytest.raises(ArchiveError, match="unpacks to more than 1 GB"):
-        examine_archive(Stream(endless), max_unpacked=1_000_000_000)
+        examine_archive(PiecedBytes(endless), max_unpacked=1_000_000_000)
 
 
 def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytes:
@@ -144,6 +128,7 @@ import hashlib, json, resource, sys, tarfile
 sys.path.insert(0, sys.argv[1])
 from docker_archives import file_member, manifest_of, sha256, tar_of
 from skyport_wf.image.examination.examine import examine_archive
+from skyport_wf.image.pieced_bytes import PiecedBytes
 
 FILES = int(sys.argv[2])
 DATA = b"12345" + bytes(507)
@@ -171,17 +156,8 @@ def archive():
     manifest = manifest_of(name, ["a/layer.tar", "empty/layer.tar"])
     yield tar_of([file_member(name, config), file_member("manifest.json", manifest)])
 
-class Stream:
-    def __init__(self, pieces):
-        self.pieces, self.rest = pieces, b""
-    def read(self, size):
-        if not self.rest:
-            self.rest = next(self.pieces, b"")
-        piece, self.rest = self.rest[:size], self.rest[size:]
-        return piece
-
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = examine_archive(Stream(archive()))
+found = examine_archive(PiecedBytes(archive()))
 assert found.files == (FILES, 0), found.files
 assert found.waste is not None and found.waste.by_layer == (5 * FILES // 1000, 0)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -199,6 +175,6 @@ def test_the_layers_of_an_engine_up_to_24_come_in_another_order() -> None:
     image = Image((layer_tar({"a": b"1234"}), layer_tar({".wh.a": b""}), layer_tar({"b": b""})))
     for author in "abcdefgh":
         turned = Image(image.layers, author=author)
-        found = examine_archive(Stream([tar_of(legacy(turned))]))
+        found = examine_archive(PiecedBytes([tar_of(legacy(turned))]))
         assert found.waste is not None
         assert found.waste.by_layer == (4, 0, 0)
