@@ -29,6 +29,6 @@ def receipt(image: str, *, results: str = "results") -> str:
     results: the pathvar `results` of the workflow.
     Raises UsageError for a name that cannot be published.
     """
-    from skyport_wf.reference import parse_reference
+    from skyport_wf.image_list.reference import parse_reference
 
     return f"{results}/skyport/{parse_reference(image).key}/receipt.json"

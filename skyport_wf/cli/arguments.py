@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skyport_wf.reference import ImageReference
-    from skyport_wf.spec import ShockSettings
+    from skyport_wf.image_list.reference import ImageReference
+    from skyport_wf.image_list.spec import ShockSettings
 
 DEFAULT_LIST = Path("images.yaml")
 DEFAULT_RESULTS = Path("results/skyport")
@@ -56,8 +56,8 @@ def read_settings(args: argparse.Namespace) -> ShockSettings:
 
     The variable SHOCK_URL wins over both when the Shock is opened.
     """
-    from skyport_wf.images_yaml import read_image_list
-    from skyport_wf.spec import ShockSettings
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.image_list.spec import ShockSettings
 
     if args.images == DEFAULT_LIST and not args.images.exists():
         return ShockSettings()

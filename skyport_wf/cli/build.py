@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Build the image, or find that it is published, and write the build record."""
-    from skyport_wf.images_yaml import read_image_list
-    from skyport_wf.record_files import write_record
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.records.files import write_record
     from skyport_wf.steps.build import build
 
     images = read_image_list(args.images)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progress_bar, read_settings
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.wording import human_size
+from skyport_wf.formatting import human_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the image that an AWE worker would get on another Shock too."""
-    from skyport_wf.record_files import write_record
-    from skyport_wf.reference import parse_reference
-    from skyport_wf.spec import check_shock_url
-    from skyport_wf.steps.copy import copy
-    from skyport_wf.steps.naming.destination import Target
+    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.image_list.spec import check_shock_url
+    from skyport_wf.publication.destination import Target
+    from skyport_wf.records.files import write_record
+    from skyport_wf.transfer.copy import copy
 
     target = Target(check_shock_url(args.to, where="--to"), args.to_token_env, args.to_auth)
     with progress_bar(args, f"copy {args.name}") as progress:

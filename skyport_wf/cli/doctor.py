@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Check everything that publishing needs, and say what to do about what is wrong."""
-    from skyport_wf.steps.doctor import examine
+    from skyport_wf.inspection.doctor import examine
 
     findings = list(examine(read_settings(args), DEFAULT_RESULTS))
     text = "\n".join(f"{'ok' if finding.ok else 'WRONG':5}  {finding.what}: {finding.detail}" for finding in findings)

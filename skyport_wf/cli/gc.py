@@ -5,7 +5,7 @@ from pathlib import Path
 
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
-from skyport_wf.wording import count, human_size
+from skyport_wf.formatting import count, human_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

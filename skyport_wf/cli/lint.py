@@ -13,8 +13,8 @@ from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
     from skyport_wf.lint.findings import Finding, Threshold
-    from skyport_wf.steps.hadolint import Hadolint
-    from skyport_wf.steps.lint import LintedFile
+    from skyport_wf.lint.hadolint import Hadolint
+    from skyport_wf.lint.lint_images import LintedFile
 
 _THRESHOLDS = ("error", "warning", "info", "style", "none")
 """Those of lint.findings, which is imported too late for --help."""
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _lint_images(args: argparse.Namespace) -> Outcome:
     from skyport_wf.lint.findings import DEFAULT_THRESHOLD, fails
-    from skyport_wf.steps.hadolint import find_hadolint
-    from skyport_wf.steps.lint import Sieve, find_bash_in_engine, lint_file, lint_images
+    from skyport_wf.lint.hadolint import find_hadolint
+    from skyport_wf.lint.lint_images import Sieve, find_bash_in_engine, lint_file, lint_images
 
     hadolint = find_hadolint()
     sieve = Sieve(hadolint, frozenset(args.ignore))
@@ -101,8 +101,8 @@ def _record(file: LintedFile, finding: Finding) -> dict[str, object]:
 
 
 def _lines(files: Sequence[LintedFile], level: Threshold, *, only_failing: bool) -> Iterator[str]:
+    from skyport_wf.formatting import count, printable
     from skyport_wf.lint.findings import fails
-    from skyport_wf.wording import count, printable
 
     told = [(file, finding) for file in files for finding in file.findings]
     for file, finding in told:
@@ -119,8 +119,8 @@ def _lines(files: Sequence[LintedFile], level: Threshold, *, only_failing: bool)
 
 
 def _lint_cwl(args: argparse.Namespace) -> Outcome:
+    from skyport_wf.image_list.yaml_document import parse_yaml
     from skyport_wf.lint.cwl import lint_cwl
-    from skyport_wf.yaml_document import parse_yaml
 
     found = [
         {"file": str(path), "line": finding.line, "where": finding.where, "message": finding.message}
@@ -141,7 +141,7 @@ def _read(path: Path) -> str:
 
 def _write_report(path: Path, value: object) -> None:
     from skyport_wf.output_file import replace_file
-    from skyport_wf.records import encode_json
+    from skyport_wf.records.records import encode_json
     from skyport_wf.steps.save import make_folder
 
     make_folder(path.parent)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.wording import count
+from skyport_wf.formatting import count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write a lock file with the entries of these receipts, and no others."""
-    from skyport_wf.receipts import merge_into_lock
-    from skyport_wf.record_files import read_record, write_record
-    from skyport_wf.records import Receipt
+    from skyport_wf.publication.receipts import merge_into_lock
+    from skyport_wf.records.files import read_record, write_record
+    from skyport_wf.records.records import Receipt
 
     lock = merge_into_lock(None, [read_record(path, Receipt) for path in args.receipts])
     write_record(args.lock, lock)

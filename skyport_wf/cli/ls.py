@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import add_image_list, read_settings
 from skyport_wf.cli.outcome import Outcome, short_id, table
-from skyport_wf.wording import human_size
+from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """List the images that the Shock has, newest first."""
-    from skyport_wf.awe import IMAGE_TYPE
-    from skyport_wf.steps.connect import open_shock
+    from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+    from skyport_wf.publication.connect import open_shock
 
     query = {"type": IMAGE_TYPE} | ({"repository": args.repository} if args.repository else {})
     nodes = open_shock(read_settings(args)).query(query)

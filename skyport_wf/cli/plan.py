@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say what there is to build, from the files alone: neither the engine nor Shock is asked."""
-    from skyport_wf.images_yaml import read_image_list
-    from skyport_wf.steps.plan import plan_images
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.inspection.plan import plan_images
 
     planned = plan_images(read_image_list(args.images), args.images.parent)
     rows = [(image.name, image.source, ", ".join(image.needs) or "-", image.digest[7:19]) for image in planned]

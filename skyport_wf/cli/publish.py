@@ -10,11 +10,11 @@ from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progres
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
-from skyport_wf.wording import human_size
+from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
-    from skyport_wf.records import Receipt
-    from skyport_wf.spec import ImageList, ImageSpec
+    from skyport_wf.image_list.spec import ImageList, ImageSpec
+    from skyport_wf.records.records import Receipt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the images, each after those that it is built on, and write what is said of them as it goes."""
-    from skyport_wf.images_yaml import read_image_list
+    from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.steps.publish import private
 
     images = read_image_list(args.images)
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _choose(args: argparse.Namespace, images: ImageList) -> list[ImageSpec]:
     """Return the images that are asked for, in building order."""
-    from skyport_wf.steps.plan import order_images, with_needs
+    from skyport_wf.sources.order import order_images, with_needs
 
     if args.all == bool(args.names):
         raise UsageError("name the images to publish, or give --all")
@@ -81,7 +81,7 @@ def _record(receipt: Receipt, image: ImageSpec, args: argparse.Namespace) -> Non
     No receipt goes to Snakemake's folders by itself: it would lack what Snakemake notes of its own files, and later
     edits would go unseen.
     """
-    from skyport_wf.record_files import write_record
+    from skyport_wf.records.files import write_record
     from skyport_wf.steps.publish import update_lock
 
     if args.record:
@@ -93,9 +93,9 @@ def _record(receipt: Receipt, image: ImageSpec, args: argparse.Namespace) -> Non
 
 
 def _list_packages(receipt: Receipt, images: ImageList, args: argparse.Namespace) -> None:
-    from skyport_wf.record_files import write_document
-    from skyport_wf.reference import parse_reference
-    from skyport_wf.steps.sbom import list_packages
+    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.inspection.packages import list_packages
+    from skyport_wf.records.files import write_document
 
     with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
         listed = list_packages(receipt, images.shock, progress=progress)
@@ -103,7 +103,7 @@ def _list_packages(receipt: Receipt, images: ImageList, args: argparse.Namespace
 
 
 def _rehearse(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:
-    from skyport_wf.steps.status import FAILING, read_status
+    from skyport_wf.inspection.status import FAILING, read_status
 
     rows = [read_status(image, images, args.images.parent) for image in chosen]
     code = EXIT_FAILED if any(row.state in FAILING for row in rows) else EXIT_DONE

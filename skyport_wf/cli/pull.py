@@ -4,7 +4,7 @@ import argparse
 
 from skyport_wf.cli.arguments import add_image_list, progress_bar, read_settings
 from skyport_wf.cli.outcome import Outcome, short_id
-from skyport_wf.wording import human_size
+from skyport_wf.formatting import human_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Load the image that an AWE worker would get into the engine, and tag it."""
-    from skyport_wf.steps.connect import open_shock
-    from skyport_wf.steps.pull import pull
+    from skyport_wf.publication.connect import open_shock
+    from skyport_wf.transfer.pull import pull
 
     with progress_bar(args, f"pull {args.name}") as progress:
         pulled = pull(open_shock(read_settings(args)), args.name, progress=progress)

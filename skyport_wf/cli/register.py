@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the upload and write its receipt."""
-    from skyport_wf.record_files import read_record, write_record
-    from skyport_wf.records import UploadRecord
+    from skyport_wf.records.files import read_record, write_record
+    from skyport_wf.records.records import UploadRecord
     from skyport_wf.steps.register import register
 
     record = read_record(args.upload, UploadRecord)

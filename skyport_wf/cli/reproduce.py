@@ -14,7 +14,7 @@ from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
     from skyport_wf.image.comparison.file_changes import FileChange, FileChanges
-    from skyport_wf.steps.reproduce import Reproduction
+    from skyport_wf.inspection.reproduce import Reproduction
 
 _PATHS = 20
 _VALUE = 60
@@ -42,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Build the image again, and say what differs from the published one."""
-    from skyport_wf.images_yaml import read_image_list
-    from skyport_wf.record_files import write_record
-    from skyport_wf.steps.reproduce import Leniency, reproduce
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.inspection.reproduce import Leniency, reproduce
+    from skyport_wf.records.files import write_record
 
     images = read_image_list(args.images)
     image = images.find(args.name)
@@ -95,7 +95,7 @@ def _summary(found: Reproduction) -> Iterator[str]:
 
 
 def _verdict(found: Reproduction) -> str:
-    from skyport_wf.wording import count
+    from skyport_wf.formatting import count
 
     if found.verdict == "identical":
         return f"{found.name} was built again bit by bit"
@@ -156,7 +156,7 @@ def _details(change: FileChange) -> str:
 
 
 def _remarks(found: Reproduction) -> Iterator[str]:
-    from skyport_wf.wording import count
+    from skyport_wf.formatting import count
 
     if found.touched:
         yield f"Not counted: {count(found.touched, 'path')} of which only the time of the last change differs."
@@ -171,6 +171,6 @@ def _value(text: str | None) -> str:
 
 
 def _printable(words: str) -> str:
-    from skyport_wf.wording import printable
+    from skyport_wf.formatting import printable
 
     return printable(words)

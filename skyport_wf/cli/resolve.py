@@ -4,7 +4,7 @@ import argparse
 
 from skyport_wf.cli.arguments import add_image_list, read_settings
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.wording import human_size
+from skyport_wf.formatting import human_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say which node an AWE worker would get, or why it would get none."""
-    from skyport_wf.steps.connect import download_base, open_shock
-    from skyport_wf.steps.resolve import resolve
+    from skyport_wf.publication.connect import download_base, open_shock
+    from skyport_wf.publication.resolve import resolve
 
     settings = read_settings(args)
     node = resolve(open_shock(settings, anonymous=args.anonymous), args.name)

@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Take the name off a published image; its node stays, for those who know its id."""
-    from skyport_wf.reference import parse_reference
-    from skyport_wf.steps.connect import open_shock
-    from skyport_wf.steps.retire import retire
+    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.publication.connect import open_shock
+    from skyport_wf.publication.retire import retire
 
     name = str(parse_reference(args.name))
     nodes = retire(open_shock(read_settings(args)), name, force=args.force)

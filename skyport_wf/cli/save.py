@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import KEY_HELP, add_record, fill_key, image_list
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.wording import human_size
+from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
-    from skyport_wf.records import BuildRecord
+    from skyport_wf.records.records import BuildRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write the archive and the save record."""
-    from skyport_wf.record_files import read_record, write_record
-    from skyport_wf.records import BuildRecord
+    from skyport_wf.records.files import read_record, write_record
+    from skyport_wf.records.records import BuildRecord
     from skyport_wf.steps.save import save
 
     build = _find_archive(read_record(args.build, BuildRecord), args)
@@ -53,7 +53,7 @@ def _find_archive(build: BuildRecord, args: argparse.Namespace) -> BuildRecord:
         return build
     import msgspec
 
-    from skyport_wf.images_yaml import read_image_list
+    from skyport_wf.image_list.images_yaml import read_image_list
 
     listed = read_image_list(args.images).find(build.name)
     if not listed.archive:

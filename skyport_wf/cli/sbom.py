@@ -19,10 +19,10 @@ def run(args: argparse.Namespace) -> Outcome:
     import json
 
     from skyport_wf.image.examination.report import count_packages
-    from skyport_wf.record_files import read_record, write_document
-    from skyport_wf.records import Receipt
-    from skyport_wf.reference import parse_reference
-    from skyport_wf.steps.sbom import list_packages
+    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.inspection.packages import list_packages
+    from skyport_wf.records.files import read_record, write_document
+    from skyport_wf.records.records import Receipt
 
     receipt = read_record(args.receipt, Receipt)
     target = fill_key(args.record, parse_reference(receipt.name))

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Serve the embedded Shock until it is told to stop."""
+    from skyport_wf.serving.server import serve
     from skyport_wf.store.opening import default_data, open_store
-    from skyport_wf.store.serving.server import serve
     from skyport_wf.store.wsgi.app import ShockApp
 
     data = args.data or default_data()

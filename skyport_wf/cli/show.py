@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _examine(args: argparse.Namespace) -> tuple[str, ImageFindings, Sequence[str]]:
     """Return the image's name, what was found in it, and what is wrong with where it was found."""
-    from skyport_wf.steps.connect import open_shock
-    from skyport_wf.steps.show import examine_file, examine_in_engine, examine_published
+    from skyport_wf.inspection.show import examine_file, examine_in_engine, examine_published
+    from skyport_wf.publication.connect import open_shock
 
     if not (args.name or args.archive):
         raise UsageError("name the image to look into, or give --archive FILE")
@@ -67,9 +67,9 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
     Those of the image list if there is one; for a published image, otherwise, all that its Shock has.
     """
     from skyport_wf.errors import SkyportError
-    from skyport_wf.images_yaml import read_image_list
-    from skyport_wf.steps.connect import open_shock
-    from skyport_wf.steps.show import read_published_layers
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.inspection.show import read_published_layers
+    from skyport_wf.publication.connect import open_shock
 
     listed = args.images != DEFAULT_LIST or args.images.exists()
     if not listed and (args.archive or args.engine):
@@ -84,7 +84,7 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
 
 
 def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageFindings) -> None:
-    from skyport_wf.record_files import write_document
+    from skyport_wf.records.files import write_document
 
     if args.chart:
         from skyport_wf.image.examination.chart import draw_chart
@@ -110,8 +110,8 @@ def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
 
 
 def _summary(report: ImageReport) -> Iterator[str]:
+    from skyport_wf.formatting import summarise_bytes
     from skyport_wf.image.examination.report import count_packages
-    from skyport_wf.wording import summarise_bytes
 
     yield f"{_printable(report.name)}  {report.image_id}"
     yield summarise_bytes(report.size, len(report.layers), report.wasted)
@@ -136,7 +136,7 @@ def _base_layers(name: str, layers: Sequence[LayerReport]) -> str:
 
 
 def _layer_table(report: ImageReport) -> str:
-    from skyport_wf.wording import short_command
+    from skyport_wf.formatting import short_command
 
     rows = (
         (
@@ -168,12 +168,12 @@ def _package_table(report: ImageReport) -> str:
 
 
 def _size(size: int | None) -> str:
-    from skyport_wf.wording import human_size
+    from skyport_wf.formatting import human_size
 
     return "?" if size is None else human_size(size) if size else "-"
 
 
 def _printable(words: str) -> str:
-    from skyport_wf.wording import printable
+    from skyport_wf.formatting import printable
 
     return printable(words)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from skyport_wf.cli.arguments import add_image_list
 from skyport_wf.cli.outcome import Outcome, short_id, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
-from skyport_wf.wording import human_size
+from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
-    from skyport_wf.steps.status import ImageStatus
+    from skyport_wf.inspection.status import ImageStatus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say what is published of the list, and what publishing the rest would do."""
-    from skyport_wf.images_yaml import read_image_list
-    from skyport_wf.steps.connect import shock_url
-    from skyport_wf.steps.status import read_status
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.inspection.status import read_status
+    from skyport_wf.publication.connect import shock_url
 
     images = read_image_list(args.images)
     url = shock_url(images.shock)

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Send the archive, and write the upload record."""
-    from skyport_wf.record_files import read_record, write_record
-    from skyport_wf.records import SaveRecord
+    from skyport_wf.records.files import read_record, write_record
+    from skyport_wf.records.records import SaveRecord
     from skyport_wf.steps.upload import upload
 
     save = read_record(args.save, SaveRecord)

@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Compare what Shock holds with the lock file."""
-    from skyport_wf.record_files import read_record
-    from skyport_wf.records import LockFile
-    from skyport_wf.steps.connect import open_shock, shock_url
-    from skyport_wf.steps.verify import verify
+    from skyport_wf.inspection.verify import verify
+    from skyport_wf.publication.connect import open_shock, shock_url
+    from skyport_wf.records.files import read_record
+    from skyport_wf.records.records import LockFile
 
     settings = read_settings(args)
     lock = read_record(args.lock or args.images.parent / "images.lock.json", LockFile)
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _remove_receipts(results: Path, name: str) -> str:
     """Remove all records of the image: any of them would make a workflow engine think that its step is done."""
-    from skyport_wf.reference import parse_reference
+    from skyport_wf.image_list.reference import parse_reference
 
     folder = results / parse_reference(name).key
     for record in ("build.json", "save.json", "upload.json", "receipt.json", "packages.cdx.json"):

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from skyport_wf.spec import ImageSpec
+    from skyport_wf.image_list.spec import ImageSpec
 
 EPOCH: Final = "SOURCE_DATE_EPOCH"
 """Names the time that builds take for now, in seconds since 1970. Source: reproducible-builds.org."""

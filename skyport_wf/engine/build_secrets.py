@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from skyport_wf.errors import UsageError
 
 if TYPE_CHECKING:
-    from skyport_wf.spec import BuildSecret
+    from skyport_wf.image_list.spec import BuildSecret
 
 MASK: Final = "***"
 _SHORTEST: Final = 4

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.image.context import BuildContext
-    from skyport_wf.spec import ImageSpec
+    from skyport_wf.image_list.spec import ImageSpec
 
 _log = logging.getLogger(__name__)
 

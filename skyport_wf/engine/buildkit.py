@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.image.context import BuildContext
-    from skyport_wf.spec import ImageSpec
+    from skyport_wf.image_list.spec import ImageSpec
 
 _STEP_LINE = re.compile(r"#(?P<step>\d+) (?:(?P<second>\d+\.\d+) )?(?P<text>.*)")
 _STAGE = re.compile(r"\[[^]]*\] ")

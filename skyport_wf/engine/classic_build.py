@@ -18,7 +18,7 @@ from skyport_wf.image.context import BuildContext, write_context
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.spec import ImageSpec
+    from skyport_wf.image_list.spec import ImageSpec
 
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step \d+/\d+ :|STEP \d+/\d+:) (?P<instruction>.*)", re.DOTALL)
 """`Step 2/3 : RUN make` of Docker, `[1/2] STEP 2/3: RUN make` of podman."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
-from skyport_wf.records import EngineVersion
+from skyport_wf.records.records import EngineVersion
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -16,8 +16,8 @@ from skyport_wf.errors import EngineError, UsageError
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.reference import ImageReference
-    from skyport_wf.spec import CommitSettings
+    from skyport_wf.image_list.reference import ImageReference
+    from skyport_wf.image_list.spec import CommitSettings
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
 

@@ -21,7 +21,7 @@ from skyport_wf.image.archive.reader import ArchiveReader
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.reference import ImageReference
+    from skyport_wf.image_list.reference import ImageReference
 
 _PIECE = 1 << 20
 _CONTAINERS_OWN = frozenset({"/.dockerenv", "/run/.containerenv"})

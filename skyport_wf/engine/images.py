@@ -17,7 +17,7 @@ from skyport_wf.image.archive.tar_reader import ByteStream
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.reference import ImageReference
+    from skyport_wf.image_list.reference import ImageReference
 
 
 _CONFLICT = 409

@@ -18,7 +18,7 @@ from skyport_wf.errors import UsageError
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.spec import ImageSpec
+    from skyport_wf.image_list.spec import ImageSpec
 
 LIMITS: Final = "no BuildKit, so no build secrets and SSH agents; builds have the host's network or none"
 """What podman cannot do that Docker can, in short."""

@@ -24,7 +24,7 @@ from skyport_wf.image.pieced_bytes import PiecedBytes
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.reference import ImageReference
+    from skyport_wf.image_list.reference import ImageReference
 
 _NAME = "skyport-wf-snapshot-"
 """How the containers are called that snapshots are made in: a crash may leave one behind."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from skyport_wf.yaml_document import YamlDocument
+from skyport_wf.image_list.yaml_document import YamlDocument
 
 VERSION = "v1.0"
 KNOWN_REQUIREMENTS = frozenset(

@@ -3,9 +3,9 @@
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.lint.findings import Finding, Level, Threshold
 from skyport_wf.lint.pragmas import is_named
-from skyport_wf.yaml_document import parse_yaml
 
 
 class Override(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from skyport_wf.address import FileAddress, GitAddress
+from skyport_wf.image_list.addresses import FileAddress, GitAddress
 from skyport_wf.lint.findings import Finding
 from skyport_wf.lint.rules import SOURCE_BY_NAME, SOURCE_PLAIN_HTTP
 

@@ -12,11 +12,11 @@ import msgspec
 import requests
 
 from skyport_wf.errors import ShockError
+from skyport_wf.retries import retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node
-from skyport_wf.shock.retries import retrying
 
 _PAGE = 100
 _ATTEMPTS_TO_SEND = 5

@@ -10,9 +10,9 @@ import msgspec
 import requests
 
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
+from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.multipart import StreamingForm
-from skyport_wf.shock.retries import TEMPORARY_STATUSES, retrying
 
 _CONNECT_SECONDS, _STALL_SECONDS, _SILENCE_SECONDS = 10, 60, 300
 """How long a server may take to accept a connection, to take the next piece of a body, and to answer."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import UsageError
-from skyport_wf.records import BuildRecord, Source, ThinBase
-from skyport_wf.spec import ImageList, ImageSpec
-from skyport_wf.steps.connect import open_shock, settle
-from skyport_wf.steps.naming.standing import PublishedNode, check_ownership, find_published, judge
-from skyport_wf.steps.plan import needed_images, source_digests, with_needs
-from skyport_wf.steps.sources import archive, container, dockerfile, engine_image, snapshot
-from skyport_wf.steps.sources.listed import ListedImage, MadeImage
-from skyport_wf.steps.thin import leave_out, require_published
+from skyport_wf.image_list.spec import ImageList, ImageSpec
+from skyport_wf.publication.connect import open_shock, settle
+from skyport_wf.publication.name_state import PublishedNode, check_ownership, find_published, judge
+from skyport_wf.publication.thin import leave_out, require_published
+from skyport_wf.records.records import BuildRecord, Source, ThinBase
+from skyport_wf.sources import archive, container, dockerfile, engine_image, snapshot
+from skyport_wf.sources.listed import ListedImage, MadeImage
+from skyport_wf.sources.order import needed_images, source_digests, with_needs
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -137,7 +137,7 @@ def flatten(engine: APIClient, image: ListedImage, made: MadeImage) -> MadeImage
 def provide(engine: APIClient, record: BuildRecord, needs: Sequence[str]) -> None:
     """See that the engine has the images that this one is built on, as they are published; that it is thin on, too."""
     from skyport_wf.engine.images import find_image
-    from skyport_wf.steps.pull import fetch
+    from skyport_wf.transfer.pull import fetch
 
     shock = open_shock(record.shock)
     for name in dict.fromkeys((*needs, *filter(None, [record.thin_on_name]))):

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.receipts import merge_into_lock
-from skyport_wf.record_files import read_record, write_record
-from skyport_wf.records import BuildRecord, LockFile, Receipt, UploadRecord
-from skyport_wf.spec import ImageList, ImageSpec
+from skyport_wf.image_list.spec import ImageList, ImageSpec
+from skyport_wf.publication.connect import open_shock, shock_url
+from skyport_wf.publication.destination import open_destination
+from skyport_wf.publication.receipts import merge_into_lock
+from skyport_wf.publication.thin import check_base
+from skyport_wf.records.files import read_record, write_record
+from skyport_wf.records.records import BuildRecord, LockFile, Receipt, UploadRecord
 from skyport_wf.steps.build import build
-from skyport_wf.steps.connect import open_shock, shock_url
-from skyport_wf.steps.naming.destination import open_destination
 from skyport_wf.steps.register import register
 from skyport_wf.steps.save import left_out, open_image
-from skyport_wf.steps.thin import check_base
-from skyport_wf.steps.upload import check_arrival, check_published, send
+from skyport_wf.steps.upload import check_published
+from skyport_wf.transfer.send import check_arrival, send
 
 if TYPE_CHECKING:
     from skyport_wf.image.archive.normalise import NormalisedStream

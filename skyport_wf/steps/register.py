@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from skyport_wf.attributes import describe_image, describe_upload, to_json_values
 from skyport_wf.errors import SkyportError
-from skyport_wf.records import Receipt, UploadRecord
-from skyport_wf.steps.connect import shock_url
-from skyport_wf.steps.naming.destination import open_destination
-from skyport_wf.steps.naming.give_name import Candidate, give_name
-from skyport_wf.steps.naming.standing import OTHERWISE
+from skyport_wf.publication.attributes import describe_image, describe_upload, to_json_values
+from skyport_wf.publication.connect import shock_url
+from skyport_wf.publication.destination import open_destination
+from skyport_wf.publication.name_state import OTHERWISE
+from skyport_wf.publication.take_name import Candidate, give_name
+from skyport_wf.records.records import Receipt, UploadRecord
 
 _ANEW = "Run `skyport-wf upload` again (with Snakemake: remove its upload.json)."
 

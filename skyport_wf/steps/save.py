@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.archive.tar_reader import ByteStream
-from skyport_wf.records import BuildRecord, SaveRecord
+from skyport_wf.records.records import BuildRecord, SaveRecord
 
 
 def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecord:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.attributes import describe_upload
-from skyport_wf.errors import SkyportError, TemporaryError, UsageError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
-from skyport_wf.records import BuildRecord, SaveRecord, UploadRecord
-from skyport_wf.spec import EMBEDDED
-from skyport_wf.steps.connect import open_shock, shock_url
-from skyport_wf.steps.naming.standing import find_published, judge
-from skyport_wf.steps.sending.parts import goes_in_parts
-from skyport_wf.steps.sending.parts_upload import PartsUpload
-from skyport_wf.steps.sending.reuse import copy_on_server
-from skyport_wf.steps.sending.unfinished import ProgressFile
+from skyport_wf.image_list.spec import EMBEDDED
+from skyport_wf.publication.connect import open_shock, shock_url
+from skyport_wf.publication.name_state import find_published, judge
+from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
+from skyport_wf.transfer.parts import goes_in_parts
+from skyport_wf.transfer.parts_upload import PartsUpload
+from skyport_wf.transfer.send import EXPIRATION, check_arrival, file_name, send
+from skyport_wf.transfer.server_copy import copy_on_server
+from skyport_wf.transfer.unfinished import ProgressFile
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
-EXPIRATION = "2D"
-"""How long an upload waits to be registered before the server deletes it: days, to live through a weekend's crash."""
 _PIECE = 1 << 20
 
 
@@ -75,7 +73,7 @@ def _bring(
 ) -> Node:
     """Return a hidden, expiring node with the archive: copied on the server, sent in parts, or in one piece."""
     _check_size(archive, digests)
-    name = _file_name(build)
+    name = file_name(build)
     # The embedded Shock is a folder here: parts would be written twice, and there is no connection to lose.
     in_parts = shock_url(build.shock) != EMBEDDED and goes_in_parts(digests.size, build.shock)
     parts = PartsUpload(shock, build, archive, digests, progress_file=remembered) if in_parts else None
@@ -97,41 +95,6 @@ def check_published(build: BuildRecord) -> str:
         f"{build.name}: the build step found it published on node {build.published}, but {shock.name} does not have it "
         "now. Run `skyport-wf build` again (with Snakemake: remove its build.json)."
     )
-
-
-def send(
-    shock: ShockClient, build: BuildRecord, open_content: Callable[[], Iterable[bytes]], *, size: int | None
-) -> Node:
-    """Make the hidden, expiring node with the archive on it.
-
-    open_content: gives the archive's pieces, once for each attempt.
-    size: its bytes, None if not known yet.
-    """
-    _log.info("sending %s to %s", build.name, shock.name)
-    return shock.create(
-        open_content,
-        file_name=_file_name(build),
-        attributes=describe_upload(build),
-        expiration=EXPIRATION,
-        size=size,
-    )
-
-
-def check_arrival(shock: ShockClient, node: Node, digests: ArchiveDigests, name: str) -> None:
-    """Raise TemporaryError, and delete the node, if the server stored something else than was sent."""
-    stored = (node.file.size, node.file.checksum.md5)
-    if stored == (digests.size, digests.md5):
-        return
-    shock.delete(node.id)
-    raise TemporaryError(
-        f"{name} arrived damaged: {shock.name} stored {stored[0]} bytes with MD5 {stored[1]}, "
-        f"sent were {digests.size} with {digests.md5}. Run the command again."
-    )
-
-
-def _file_name(build: BuildRecord) -> str:
-    """Return what a download of the archive is called."""
-    return f"{build.reference.key}.tar.gz"
 
 
 def _check_size(archive: Path, digests: ArchiveDigests) -> None:

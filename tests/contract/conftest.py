@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 import requests
 
+from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 import yaml
 
+from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.unit.image.docker_archives import Image, file_member, layer_tar, legacy, tar_of
 

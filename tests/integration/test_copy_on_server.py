@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from skyport_wf.attributes import UPLOAD_TYPE
+from skyport_wf.publication.attributes import UPLOAD_TYPE
+from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.integration.fault_proxy import FaultProxy

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from skyport_wf.attributes import CLAIM_TYPE, UPLOAD_TYPE
+from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
+from skyport_wf.publication.resolve import resolve
+from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
-from skyport_wf.steps.resolve import resolve
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.unit.image.docker_archives import Image, layer_tar, legacy, tar_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.attributes import CLAIM_TYPE, UPLOAD_TYPE
-from skyport_wf.record_files import read_record
-from skyport_wf.records import SaveRecord
+from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
+from skyport_wf.records.files import read_record
+from skyport_wf.records.records import SaveRecord
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.register import register
 from skyport_wf.steps.upload import upload

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.attributes import CLAIM_TYPE, UPLOAD_TYPE
+from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
+from skyport_wf.publication.resolve import resolve
 from skyport_wf.shock.client import ShockClient
-from skyport_wf.steps.resolve import resolve
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.attributes import UPLOAD_TYPE
-from skyport_wf.record_files import read_record
-from skyport_wf.records import SaveRecord
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.attributes import UPLOAD_TYPE
+from skyport_wf.records.files import read_record
+from skyport_wf.records.records import SaveRecord
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
-from skyport_wf.spec import ShockSettings
-from skyport_wf.steps.sending.parts import plan_parts
-from skyport_wf.steps.sending.parts_upload import PartsUpload
-from skyport_wf.steps.sending.unfinished import ProgressFile
 from skyport_wf.steps.upload import upload
+from skyport_wf.transfer.parts import plan_parts
+from skyport_wf.transfer.parts_upload import PartsUpload
+from skyport_wf.transfer.unfinished import ProgressFile
 from tests.integration.fault_proxy import Fault, FaultProxy
 from tests.integration.lab import MIB, Lab, ServedShock, incompressible_layer, served, the_published_node
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from skyport_wf.image_list.spec import ImageList, ImageSpec
 from skyport_wf.shock.client import ShockClient
-from skyport_wf.spec import ImageList, ImageSpec
-from skyport_wf.steps.sources.dockerfile import moving_reference, read_dockerfile
-from skyport_wf.steps.sources.listed import ListedImage
+from skyport_wf.sources.dockerfile import moving_reference, read_dockerfile
+from skyport_wf.sources.listed import ListedImage
 from tests.conftest import docker, write_image_context
 from tests.integration.lab import SKYPORT, ServedShock
 from tests.remote_site import Repository, Site, git, remote_site

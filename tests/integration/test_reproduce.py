@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from skyport_wf.engine.connection import connect
-from skyport_wf.images_yaml import read_image_list
-from skyport_wf.steps.rebuild import rebuilt_image
-from skyport_wf.steps.sources.listed import ListedImage
+from skyport_wf.image_list.images_yaml import read_image_list
+from skyport_wf.inspection.rebuild import rebuilt_image
+from skyport_wf.sources.listed import ListedImage
 from tests.conftest import PROGRAMS, docker, write_image_context
 from tests.integration.http_server import http_server
 

@@ -207,8 +207,8 @@ def test_an_image_that_is_not_the_one_that_its_node_names(home: Path, wasteful: 
     docker("save", "--output", "image.tar", wasteful)
     write_list(home, **{wasteful: wasteful})
     assert run("publish", "--all").returncode == 0
-    from skyport_wf.spec import ShockSettings
-    from skyport_wf.steps.connect import open_shock
+    from skyport_wf.image_list.spec import ShockSettings
+    from skyport_wf.publication.connect import open_shock
 
     shock = open_shock(ShockSettings())
     (node,) = shock.query({"name": wasteful})

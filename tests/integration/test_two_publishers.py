@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
-
-from skyport_wf.attributes import CLAIM_TYPE, RETIRED_TYPE
-from skyport_wf.errors import AlreadyPublishedError, SkyportError
-from skyport_wf.record_files import read_record
-from skyport_wf.records import SaveRecord
-from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.naming import claim
-from skyport_wf.steps.naming.process_mark import _running_since, is_dead, mark_process
+
+from skyport_wf.errors import AlreadyPublishedError, SkyportError
+from skyport_wf.publication.attributes import CLAIM_TYPE, RETIRED_TYPE
+from skyport_wf.publication.process_identity import _running_since, is_dead, mark_process
+from skyport_wf.publication.resolve import resolve
+from skyport_wf.records.files import read_record
+from skyport_wf.records.records import SaveRecord
+from skyport_wf.serving.server import running_server
+from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.register import register
-from skyport_wf.steps.resolve import resolve
 from skyport_wf.steps.upload import upload
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.integration.lab import Lab, incompressible_layer

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from failing_server import FailingServer
 
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.connect import open_shock
 from skyport_wf.shock.client import ShockClient
-from skyport_wf.spec import ShockSettings
-from skyport_wf.steps.connect import open_shock
+from tests.support.failing_server import FailingServer
 
 NOBODY = 65534
 

@@ -1,7 +1,7 @@
 import pytest
 
 from skyport_wf import errors
-from skyport_wf.awe import AweLookupError
+from skyport_wf.publication.awe_lookup import AweLookupError
 from skyport_wf.shock.connection import ShockRefusalError
 
 

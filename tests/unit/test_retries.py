@@ -5,7 +5,7 @@ import time
 import pytest
 
 from skyport_wf.errors import ShockError, TemporaryError, UsageError
-from skyport_wf.shock.retries import TEMPORARY_STATUSES, retrying
+from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 
 
 class Failing:
@@ -31,7 +31,7 @@ def test_what_does_well_is_called_once():
 def test_what_is_temporary_is_tried_again_and_logged_each_time(monkeypatch, caplog):
     monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "30")
     call = Failing(2)
-    with caplog.at_level(logging.WARNING, "skyport_wf.shock.retries"):
+    with caplog.at_level(logging.WARNING, "skyport_wf.retries"):
         assert retrying(call) == "well"
     assert call.calls == 3
     assert [re.sub(r"\d\.\d s", "N s", line) for line in caplog.messages] == [

@@ -30,8 +30,8 @@ from skyport_wf.image.archive.manifest import manifest_document
 from skyport_wf.image.archive.reader import MANIFEST, ArchivedImage, ArchiveReader
 from skyport_wf.image.archive.tar_reader import PIECE, ByteStream
 from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.output_file import OutputFile, replace_file, scratch_file
-from skyport_wf.reference import ImageReference
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

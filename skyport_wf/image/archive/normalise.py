@@ -23,7 +23,7 @@ from skyport_wf.image.archive.manifest import image_id, manifest_document
 from skyport_wf.image.archive.reader import MANIFEST, ArchiveReader
 from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.image.contents import ImageContents, SavedArchive
-from skyport_wf.reference import ImageReference
+from skyport_wf.image_list.reference import ImageReference
 
 
 def normalise_stream(source: ByteStream, reference: ImageReference) -> "NormalisedStream":

@@ -11,13 +11,13 @@ from typing import Final
 import msgspec
 
 from skyport_wf.errors import ArchiveError
+from skyport_wf.formatting import count
 from skyport_wf.image.archive.formats import recognise_format
 from skyport_wf.image.archive.layer_file import LayerFile
 from skyport_wf.image.archive.manifest import ImageConfig, ManifestEntry, parse_config, parse_manifest, read_contents
 from skyport_wf.image.archive.tar_reader import ByteStream, Member, TarReader, stream_name
 from skyport_wf.image.archive.unpacking import LimitedStream, UnpackingLimit
 from skyport_wf.image.contents import ImageContents, Layer
-from skyport_wf.wording import count
 
 MANIFEST: Final = "manifest.json"
 MAX_DOCUMENT = 4 << 20

@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
+from skyport_wf.formatting import human_size, printable, short_command, summarise_bytes
 from skyport_wf.image.examination.report import ImageReport, LayerReport
-from skyport_wf.wording import human_size, printable, short_command, summarise_bytes
 
 MAX_ROWS: Final = 30
 """Layers with a row of their own; the smallest share one if there are more."""

@@ -143,7 +143,7 @@ def do(step: str, kind: str, folder: Path) -> None:
     from skyport_wf.image.archive.normalise import normalise_stream
     from skyport_wf.image.archive.reader import inspect_archive
     from skyport_wf.image.pieced_bytes import PiecedBytes
-    from skyport_wf.reference import parse_reference
+    from skyport_wf.image_list.reference import parse_reference
 
     stream = ArchiveStream(PiecedBytes(KINDS[kind][0]()), name="the archive")
     reference = parse_reference("skyport/tool:1.0")

@@ -15,7 +15,7 @@ from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.normalise import normalise_stream
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.reference import ImageReference
+from skyport_wf.image_list.reference import ImageReference
 
 FILES = st.dictionaries(st.from_regex(r"\A[a-z{\[]{1,9}\Z"), st.binary(max_size=2000), max_size=3)
 LAYERS = st.one_of(st.builds(layer_tar, FILES), st.sampled_from([bytes(1024), bytes(10240)]))

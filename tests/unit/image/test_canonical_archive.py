@@ -31,8 +31,8 @@ from skyport_wf.image.archive.archive_file import open_archive
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.canonical_layout import tar_header
 from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.output_file import OutputFile, replace_file
-from skyport_wf.reference import parse_reference
 
 REFERENCE = parse_reference("skyport/tool:1.0")
 
@@ -242,7 +242,7 @@ from pathlib import Path
 from big_archive import BigArchive
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.normalise import normalise_stream
-from skyport_wf.reference import parse_reference
+from skyport_wf.image_list.reference import parse_reference
 reference = parse_reference("skyport/tool:1.0")
 source = BigArchive(layer_size=int(sys.argv[3]), layers=int(sys.argv[4]))
 if sys.argv[2] == "save":

@@ -10,10 +10,10 @@ from examined_images import examine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skyport_wf.formatting import human_size, short_command
 from skyport_wf.image.contents import Layer
 from skyport_wf.image.examination.chart import MAX_ROWS, draw_chart
 from skyport_wf.image.examination.report import ImageReport, LayerReport, SharedBytes, make_report
-from skyport_wf.wording import human_size, short_command
 
 SVG = "{http://www.w3.org/2000/svg}"
 OWN, SHARED, WASTED, UNKNOWN, TRACK = "#4477aa", "#88c4e6", "#e0633a", "#b8bdc4", "#eef1f4"

@@ -28,7 +28,7 @@ from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.normalise import normalise_stream
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.reference import parse_reference
+from skyport_wf.image_list.reference import parse_reference
 
 REFERENCE = parse_reference("skyport/tool:1.0")
 

@@ -29,7 +29,7 @@ from skyport_wf.image.archive.canonical import canonical_file, save_canonical
 from skyport_wf.image.archive.completed import CompletedArchive
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.examination.examine import examine_archive
-from skyport_wf.reference import parse_reference
+from skyport_wf.image_list.reference import parse_reference
 
 REFERENCE = parse_reference(REPO_TAG)
 IMAGE = example_image()

@@ -9,9 +9,9 @@ import pytest
 
 from skyport_wf.image.instructions import read_instructions
 from skyport_wf.lint.dockerfile import lint_dockerfile
+from skyport_wf.lint.hadolint import Hadolint, find_hadolint, run_hadolint
 from skyport_wf.lint.rules import RULES
 from skyport_wf.lint.settings import LintSettings
-from skyport_wf.steps.hadolint import Hadolint, find_hadolint, run_hadolint
 from tests.unit.lint.conftest import SKYPORT, LintFolder
 
 BAD = """\

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.serving.server import serve
 from skyport_wf.store.changes import Change, Upload
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.serving.server import serve
 from skyport_wf.store.values import User
 from skyport_wf.store.wsgi.app import ShockApp
 

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from skyport_wf.wording import printable
+from skyport_wf.formatting import printable
 
 PackageKind = Literal["deb", "apk", "rpm", "pypi", "cran", "bioconductor", "conda"]
 """As package URLs name them: Debian, Alpine, RPM, Python, R, R from Bioconductor, conda."""

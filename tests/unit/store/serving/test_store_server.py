@@ -15,9 +15,9 @@ import requests
 from store_processes import start
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.serving import gateway
+from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.serving import gateway
-from skyport_wf.store.serving.server import Server, running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 

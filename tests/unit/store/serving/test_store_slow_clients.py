@@ -9,8 +9,8 @@ import time
 import pytest
 import requests
 
-from skyport_wf.store.serving import gateway
-from skyport_wf.store.serving.server import Server, running_server
+from skyport_wf.serving import gateway
+from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 from store_people import Person
 
-from skyport_wf.store.serving.server import running_server
+from skyport_wf.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 

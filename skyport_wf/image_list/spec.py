@@ -1,0 +1,178 @@
+"""What to publish, from what, to which Shock: the values that `images.yaml` spells."""
+
+import difflib
+import re
+from typing import Annotated, Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.reference import ImageReference, parse_reference
+
+EMBEDDED = "embedded"
+"""The `shock.url` that means the store on this machine's own disk."""
+DEFAULT_TOKEN_VARIABLE = "KB_AUTH_TOKEN"  # noqa: S105 - the name of a variable
+SourceKind = Literal["dockerfile", "snapshot", "container", "image", "archive"]
+Builder = Literal["auto", "classic", "buildkit"]
+SOURCES: tuple[SourceKind, ...] = get_args(SourceKind)
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class ShockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which Shock to publish to, and how."""
+
+    url: _Text = EMBEDDED
+    """`embedded`, or where a Shock server answers."""
+    token_env: Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")] = DEFAULT_TOKEN_VARIABLE
+    """The name of the variable that holds the token; never the token."""
+    public: bool = True
+    """Readable by everyone once registered."""
+    public_url: _Text | None = None
+    """Where others reach this Shock, if not at `url`: what download links begin with."""
+    auth: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_.-]{0,39}$")] = "OAuth"
+    """The word before the token: `OAuth`, `Bearer` or another that the server wants; `basic` for USER:PASSWORD."""
+    ca_bundle: _Text | None = None
+    """File (PEM) of the certificate authorities to trust instead of the usual ones; seen from the image list."""
+    parts_above: Annotated[int, msgspec.Meta(ge=0)] = 64
+    """MiB above which an archive goes up in parts, of which an interruption loses only those under way."""
+    part_size: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4
+    """MiB of a part; parts of very large archives are larger, so that there are at most a thousand."""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=64)] = 4
+    """How many parts are sent at once."""
+
+
+class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A container of `base` after `script` ran in it."""
+
+    base: _Text
+    script: _Text
+
+
+class CommitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an image that is committed from a container says of itself."""
+
+    author: str = ""
+    message: str = ""
+    entrypoint: tuple[str, ...] | None = None
+    """The container's own, or of a snapshot the base image's, if None."""
+    cmd: tuple[str, ...] | None = None
+    env: dict[str, str] = {}
+    workdir: _Text | None = None
+
+
+class BuildSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Where a secret is that a build may see, and no record or image may."""
+
+    env: _Text | None = None
+    """The variable that holds it."""
+    file: _Text | None = None
+    """The file that holds it; `~` is the home folder."""
+
+
+class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One image of the list, as the user wrote it. Exactly one of the sources is set."""
+
+    name: _Text
+    """REPO:TAG."""
+    dockerfile: _Text | None = None
+    """Path of a Dockerfile; its folder is the build context unless `context` says otherwise."""
+    snapshot: Snapshot | None = None
+    container: _Text | None = None
+    """A container that someone prepared."""
+    image: _Text | None = None
+    """An image that the engine already has."""
+    archive: _Text | None = None
+    """A file that `docker save` wrote, gzipped or not."""
+    context: _Text | None = None
+    """The folder that the build may copy from."""
+    build_args: dict[str, str] = {}
+    target: _Text | None = None
+    """The stage of the Dockerfile to stop at."""
+    platform: _Text | None = None
+    """Such as `linux/amd64`."""
+    network: _Text | None = None
+    """The network that RUN instructions see; the engine's default if unset."""
+    builder: Builder = "auto"
+    """BuildKit where it works, unless one of the two is asked for."""
+    secrets: dict[str, BuildSecret] = {}
+    """Build secrets by the id that `RUN --mount=type=secret` has; needs BuildKit."""
+    ssh: tuple[_Text, ...] = ()
+    """SSH agents or keys for `RUN --mount=type=ssh`, such as `default`; needs BuildKit."""
+    pull: bool = False
+    """Ask the registry for a newer base image."""
+    no_cache: bool = False
+    labels: dict[str, str] = {}
+    commit: CommitSettings = CommitSettings()
+    """Of a `snapshot` or `container`: author, message and config of the image."""
+    flatten: bool = False
+    """Make one layer of it, as if its files had been put into an empty image; its config stays."""
+    base: _Text | None = None
+    """REPO:TAG of a published image that it is built on, and whose layers its archive leaves out."""
+    public: bool | None = None
+    """Wins over `shock.public`."""
+    replace: bool = False
+    """Whether another image that is published under this name may be replaced."""
+    description: str = ""
+
+    @property
+    def reference(self) -> ImageReference:
+        """The parsed name."""
+        return parse_reference(self.name)
+
+    @property
+    def source(self) -> SourceKind:
+        """Which of the sources is set."""
+        return self.sources[0]
+
+    @property
+    def sources(self) -> tuple[SourceKind, ...]:
+        """The sources that are set: one, in a list that was checked."""
+        return tuple(source for source in SOURCES if getattr(self, source) is not None)
+
+
+class ImageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole `images.yaml`."""
+
+    images: Annotated[tuple[ImageSpec, ...], msgspec.Meta(min_length=1)]
+    shock: ShockSettings = ShockSettings()
+
+    def find(self, name: str) -> ImageSpec:
+        """Return the image called `name`; UsageError, with the nearest names, if there is none."""
+        for image in self.images:
+            if image.name == name:
+                return image
+        names = [image.name for image in self.images]
+        near = difflib.get_close_matches(name, names, n=3) or names[:10]
+        raise UsageError(f"image {name!r} is not in the image list. It has: {', '.join(near)}.")
+
+
+def check_shock_url(url: str, *, where: str) -> str:
+    """Return `url` without a trailing slash, if Shock can be asked at it.
+
+    where: what the message begins with.
+    Raises UsageError otherwise; the message does not show the URL, as there may be a secret in it.
+    """
+    if url == EMBEDDED:
+        return url
+    if "@" in url:
+        raise UsageError(
+            f"{where}: a user or password in the URL would end up in records. Put the token in a variable."
+        )
+    if not _is_server_url(url):
+        raise UsageError(
+            f"{where}: not the URL of a Shock server. Write `embedded`, or http:// or https:// and a host, without "
+            "parameters."
+        )
+    return url.rstrip("/")
+
+
+def _is_server_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    plain = url.isprintable() and not re.search(r"[\s?#\\]", url)
+    return usable and plain and parts.scheme in ("http", "https")

@@ -1,0 +1,1 @@
+"""Looking, without changing what is published: show, packages, status, verify, reproduce, doctor."""

@@ -1,0 +1,96 @@
+"""Is everything there that publishing needs? Each check stands alone: one that fails hides none of the others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
+from skyport_wf.publication.attributes import UPLOAD_TYPE
+from skyport_wf.publication.connect import open_shock, read_token, shock_url, token_source
+
+_LITTLE_SPACE = 2_000_000_000
+"""Bytes below which an image of the usual size may not fit."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one check found."""
+
+    what: str
+    ok: bool
+    detail: str
+    """What was found; if it is not ok, with what to do."""
+
+
+def examine(settings: ShockSettings, folder: Path) -> Iterator[Finding]:
+    """Yield what each check finds.
+
+    folder: where results will lie.
+    """
+    yield _check("engine", _engine)
+    yield _check("Shock", lambda: _shock(settings))
+    yield _check("token", lambda: _token(settings))
+    for what, path in _disks(settings, folder):
+        yield _check(what, lambda path=path: _space(path))  # type: ignore[misc]
+
+
+def _check(what: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, check())
+    except SkyportError as error:
+        return Finding(what, False, str(error))
+
+
+def _engine() -> str:
+    from skyport_wf.engine.connection import connect, engine_address, read_version
+    from skyport_wf.engine.network import has_bridge
+    from skyport_wf.engine.podman import LIMITS, podman_version
+
+    engine = connect()
+    version = read_version(engine)
+    where = f"API {version.api_version}, at {engine_address()}"
+    if podman_version(engine):
+        return f"{version.version}, {where}; {LIMITS}"
+    network = "" if has_bridge(engine) else "; it has no bridge network, builds use the host's"
+    return f"version {version.version}, {where}{network}"
+
+
+def _shock(settings: ShockSettings) -> str:
+    # As nobody: whether the token is good is another check.
+    open_shock(settings, anonymous=True).read_server()
+    return f"{shock_url(settings)} answers"
+
+
+def _token(settings: ShockSettings) -> str:
+    if shock_url(settings) == EMBEDDED:
+        return "none needed: whoever may write the store's files may publish"
+    if read_token(settings) is None:
+        raise SkyportError(
+            f"{settings.token_env} is not set. Ask the server's administrator for a token; without one, images are "
+            "nobody's, where the server takes them at all."
+        )
+    open_shock(settings).query({"type": UPLOAD_TYPE}, limit=1)
+    return f"the token in {token_source(settings)} is accepted"
+
+
+def _disks(settings: ShockSettings, folder: Path) -> Iterator[tuple[str, Path]]:
+    yield "disk of results", folder
+    if shock_url(settings) == EMBEDDED:
+        from skyport_wf.store.opening import default_data
+
+        yield "disk of the embedded Shock", default_data()
+
+
+def _space(path: Path) -> str:
+    existing = next(parent for parent in (path.resolve(), *path.resolve().parents) if parent.exists())
+    if not os.access(existing, os.W_OK):
+        raise SkyportError(f"{existing} cannot be written. Change its mode, or work elsewhere.")
+    free = shutil.disk_usage(existing).free
+    if free < _LITTLE_SPACE:
+        raise SkyportError(f"{free / 1e9:.1f} GB are free at {existing}. Make room: an image may take several GB.")
+    return f"{free / 1e9:.1f} GB free at {existing}"

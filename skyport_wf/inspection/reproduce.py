@@ -1,0 +1,139 @@
+"""Building a published image again, to see whether the same comes out. What is published is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image.comparison.comparison import ExaminedImage, ImageComparison, compare_images
+from skyport_wf.image.comparison.file_system import FileSystem
+from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
+from skyport_wf.inspection.changed_inputs import changed_inputs
+from skyport_wf.inspection.rebuild import rebuilt_image
+from skyport_wf.inspection.show import examine_in_engine, examine_node
+from skyport_wf.publication.attributes import read_attributes
+from skyport_wf.publication.connect import open_shock
+from skyport_wf.publication.name_state import find_published
+from skyport_wf.publication.resolve import resolve
+from skyport_wf.sources.listed import ListedImage
+from skyport_wf.sources.order import needed_images
+from skyport_wf.steps.build import describe, provide
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+    from skyport_wf.shock.client import ShockClient
+
+_FOUND: Final[dict[SourceKind, str]] = {
+    "container": "a container that someone prepared by hand",
+    "image": "an image that the engine had",
+    "archive": "an archive",
+}
+"""Sources that say what an image is, not how to make it."""
+
+
+class Reproduction(ImageComparison, frozen=True, kw_only=True):
+    """A published image beside the one that was built again."""
+
+    name: str
+    node: str
+    """The node of the published one."""
+    changed_inputs: tuple[str, ...]
+    """What else it was built from, or on: phrases such as `another Dockerfile`."""
+    kept_as: str | None
+    """The name under which the engine keeps the image that was built again; None if it was removed."""
+
+
+class Leniency(msgspec.Struct, frozen=True):
+    """Differences in files that are no reason to call an image drifted."""
+
+    patterns: tuple[str, ...] = ()
+    """Paths, as `fnmatch` matches them; they begin with `/`, and `*` matches `/`, too."""
+    traces: bool = False
+    """Logs, caches and times."""
+
+    def ignores(self, path: str) -> bool:
+        """Return whether what is at the path does not count."""
+        return any(fnmatchcase(path, pattern) for pattern in self.patterns)
+
+
+def reproduce(
+    image: ImageSpec,
+    images: ImageList,
+    folder: Path,
+    *,
+    output: Callable[[str], None],
+    progress: Callable[[int], None] = lambda size: None,
+    pull: bool = False,
+    keep: bool = False,
+    leniency: Leniency = Leniency(),  # noqa: B008 - a frozen value
+) -> Reproduction:
+    """Build the image again without cache, and return in what it differs from the published one.
+
+    folder: what the paths of the image list start from.
+    output: called with each piece of text that the build prints.
+    progress: called with the bytes of each piece of an archive that is read.
+    pull: ask the registry for a newer base image.
+    keep: leave the image that is built in the engine, under a name of its own.
+    Raises UsageError if the image's source cannot be built again; AweLookupError if it is not published; BuildError.
+    """
+    from skyport_wf.engine.connection import connect, read_version
+
+    listed = ListedImage(image, images, folder)
+    _check(listed, pull=pull)
+    shock = open_shock(images.shock)
+    node = resolve(shock, image.name)
+    record = describe(image, images, folder)
+    with FileSystem() as before, FileSystem() as after:
+        published = ExaminedImage(examine_node(shock, node, image.name, progress, observer=before), before)
+        engine = connect()
+        provide(engine, record, needed_images(listed))
+        with rebuilt_image(engine, listed, output, pull=pull, keep=keep) as rebuilt:
+            inputs = (
+                *changed_inputs(
+                    read_attributes(node.attributes), record.source, base=rebuilt.made.base, engine=read_version(engine)
+                ),
+                *_other_needs(engine, shock, needed_images(listed)),
+            )
+            again = ExaminedImage(examine_in_engine(rebuilt.made.id, progress=progress, observer=after), after)
+        found = compare_images(published, again, ignored=leniency.ignores, ignore_traces=leniency.traces)
+    return Reproduction(
+        **msgspec.structs.asdict(found),
+        name=image.name,
+        node=node.id,
+        changed_inputs=inputs,
+        kept_as=rebuilt.name if keep else None,
+    )
+
+
+def _check(image: ListedImage, *, pull: bool) -> None:
+    spec = image.spec
+    if what := _FOUND.get(spec.source):
+        raise UsageError(
+            f"image {spec.name} comes from {what}, which cannot be made again: only a `dockerfile` and a `snapshot` "
+            "say how. `skyport-wf verify` checks that the published image is still the same."
+        )
+    if pull and spec.source != "dockerfile":
+        raise UsageError(f"image {spec.name} comes from a {spec.source}: --pull is for images that have a Dockerfile")
+    if pull and (needs := needed_images(image)):
+        raise UsageError(
+            f"image {spec.name} is built on {', '.join(needs)} of the image list, which no registry has: leave out "
+            "--pull"
+        )
+
+
+def _other_needs(engine: APIClient, shock: ShockClient, needs: Sequence[str]) -> Iterator[str]:
+    """Yield the images of the list that it is built on, and that the engine has in another state than Shock."""
+    from skyport_wf.engine.images import find_image
+
+    for name in needs:
+        published, present = find_published(shock, name), find_image(engine, name)
+        if not published:
+            yield f"{name} is not published, the engine's own was taken"
+        elif present and present.id != published[-1].attributes.id:
+            yield f"the engine's own {name} was taken, which is not the published one"

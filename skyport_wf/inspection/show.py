@@ -1,0 +1,148 @@
+"""What is in an image: its layers, the bytes that are wasted or shared, its packages. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.errors import ArchiveError, ShockError, TemporaryError
+from skyport_wf.image.archive.tar_reader import ByteStream
+from skyport_wf.image.contents import Layer
+from skyport_wf.publication.attributes import read_attributes
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.resolve import resolve
+from skyport_wf.publication.thin import name_of
+from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
+
+if TYPE_CHECKING:
+    from skyport_wf.image.examination.examine import ChangeObserver, ImageFindings
+    from skyport_wf.records.records import Receipt
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+
+def examine_published(
+    shock: ShockClient, asked: str, *, progress: Callable[[int], None] = lambda size: None
+) -> tuple[str, ImageFindings, tuple[str, ...]]:
+    """Return the name, the findings and what is wrong with the node of the image that an AWE worker would get.
+
+    asked: REPO or REPO:TAG. The node's file is read as it comes; it is neither stored nor loaded. Before a thin one,
+    those of the images that it is on are read, so the findings are of the whole image.
+    Raises AweLookupError if a worker would get none, ArchiveError if a file is no image, ShockError if a thin image's
+    base is not there, TemporaryError if a download breaks off.
+    """
+    node = resolve(shock, asked)
+    name = name_of(node)
+    found = examine_node(shock, node, name, progress)
+    return name, found, _differences(node, found)
+
+
+def examine_receipt(
+    shock: ShockClient, receipt: Receipt, *, progress: Callable[[int], None] = lambda size: None
+) -> ImageFindings:
+    """Return the findings of the image that a receipt is of, read from the very node that the receipt names.
+
+    shock: the Shock of the receipt.
+    Raises ShockError if the node is gone or has another image. If its file cannot be read to its end, the error says
+    that the image is published all the same.
+    """
+    node = shock.find(receipt.node)
+    if node is None:
+        raise ShockError(
+            f"node {receipt.node} of {receipt.name} vanished from {shock.name}. `skyport-wf verify` tells more."
+        )
+    try:
+        found = examine_node(shock, node, receipt.name, progress)
+    except (ArchiveError, ShockError, TemporaryError) as error:
+        kind = TemporaryError if isinstance(error, TemporaryError) else ShockError
+        raise kind(f"{receipt.name} is published, but its packages could not be listed: {error}") from error
+    if found.contents.image_id != receipt.image_id:
+        raise ShockError(
+            f"node {node.id} of {receipt.name} has image {found.contents.image_id}, its receipt says "
+            f"{receipt.image_id}. `skyport-wf verify` tells more."
+        )
+    return found
+
+
+def examine_file(path: Path, *, progress: Callable[[int], None] = lambda size: None) -> ImageFindings:
+    """Return what the archive in a file tells, gzipped or not. Raises ArchiveError if it is none."""
+    from skyport_wf.image.archive.archive_file import open_archive
+
+    with open_archive(path) as stream:
+        return _examine(stream, progress)
+
+
+def examine_in_engine(
+    name: str, *, progress: Callable[[int], None] = lambda size: None, observer: ChangeObserver | None = None
+) -> ImageFindings:
+    """Return what the engine's export of the image tells. Raises EngineError if it has none of this name or id.
+
+    observer: is told what the layers do, unless the findings have no waste.
+    """
+    from skyport_wf.engine.connection import connect
+    from skyport_wf.engine.images import export_image
+
+    with export_image(connect(), name) as stream:
+        return _examine(stream, progress, name=f"the engine's export of {name}", observer=observer)
+
+
+def read_published_layers(
+    shock: ShockClient, *, but: str, names: Sequence[str] | None
+) -> Mapping[str, Sequence[Layer]]:
+    """Return the layers of the published images, by name, as their nodes tell them; no file is downloaded.
+
+    but: the name of the image that is to be compared with them.
+    names: the images that count; all of this Shock if None.
+    """
+    found = filter(None, (read_attributes(node.attributes) for node in shock.query({"type": IMAGE_TYPE})))
+    return {
+        attributes.name: attributes.skyport_wf.layers
+        for attributes in found
+        if attributes.skyport_wf and attributes.name != but and (names is None or attributes.name in names)
+    }
+
+
+def examine_node(
+    shock: ShockClient,
+    node: Node,
+    name: str,
+    progress: Callable[[int], None],
+    *,
+    observer: ChangeObserver | None = None,
+) -> ImageFindings:
+    """Return the findings of the image of this name that is on the node, and of what it is thin on.
+
+    observer: is told what the layers do, unless the findings have no waste.
+    Raises ArchiveError if a file is no image, ShockError if a thin image's base is not there, TemporaryError if a
+    download breaks off.
+    """
+    from skyport_wf.image.examination.examine import examine_archive
+
+    chain = read_chain(shock, node)
+    if len(chain) == 1:
+        with open_archive(shock, node, progress) as whole:
+            return examine_archive(whole, observer=observer)
+    with open_whole(shock, chain, progress) as archive:
+        found = examine_archive(archive, observer=observer)
+    held_by = (name_of(chain[place]) for place in archive.places if place < len(chain) - 1)
+    return msgspec.structs.replace(found, from_bases=tuple(held_by))
+
+
+def _examine(
+    stream: ByteStream, progress: Callable[[int], None], *, name: str = "", observer: ChangeObserver | None = None
+) -> ImageFindings:
+    from skyport_wf.image.archive.archive_stream import CountedStream
+    from skyport_wf.image.examination.examine import examine_archive
+
+    return examine_archive(CountedStream(stream, progress, name=name), observer=observer)
+
+
+def _differences(node: Node, found: ImageFindings) -> tuple[str, ...]:
+    """Return what the node says of its image that is not so: an AWE worker would refuse to run it."""
+    said = str((node.attributes or {}).get("id"))
+    if said == found.contents.image_id:
+        return ()
+    return (f"its node says that it is image {said}, so no AWE worker runs it. Publish it again",)

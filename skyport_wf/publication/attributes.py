@@ -1,0 +1,153 @@
+"""The attributes of a Shock node: those that AWE workers read, and beside them what a receipt is made from.
+
+Keys have no `.` and do not start with `$`, which MongoDB behind Shock would not take; so labels, whose
+names are free, are a list.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from skyport_wf.image.contents import ArchiveDigests, Layer, SavedArchive
+from skyport_wf.image_list.spec import SourceKind
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.records.records import BaseImage, BuildRecord, ContainerOrigin, EngineVersion, GitOrigin, ThinBase
+
+UPLOAD_TYPE = "dockerimage-upload"
+"""The attribute `type` of a node that holds an image but is not registered: no AWE query finds it."""
+RETIRED_TYPE = "dockerimage-retired"
+"""The attribute `type` of a node whose name another node has taken over."""
+CLAIM_TYPE = "dockerimage-claim"
+"""The attribute `type` of a node that says who is registering a name at this moment; it has no file."""
+OWN_KEY = "skyport_wf"
+"""The attribute that holds what AWE does not ask for."""
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A label of an image."""
+
+    name: str
+    value: str
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """What is known of a published image beyond what AWE reads: with it a receipt can be made from the node alone."""
+
+    source: SourceKind
+    source_digest: str
+    dockerfile_digest: str | None
+    context_digest: str | None
+    base: BaseImage | None
+    archive: ArchiveDigests
+    layers: tuple[Layer, ...]
+    platform: str
+    """Such as `linux/amd64`."""
+    labels: tuple[Label, ...]
+    engine_image_id: str | None
+    """The engine's own id of the image, where it is not the config digest."""
+    description: str
+    registered: str
+    """When, in UTC."""
+    script: str | None = None
+    """Of a snapshot, the script that made it."""
+    container: ContainerOrigin | None = None
+    dockerfile_url: str | None = None
+    """Where the Dockerfile was fetched, if from a web server."""
+    git: GitOrigin | None = None
+    """Of a build context that is a git repository's."""
+    thin_on: ThinBase | None = None
+    """The image whose layers the archive lacks; None if it lacks none."""
+
+
+class NodeAttributes(msgspec.Struct, frozen=True):
+    """The attributes of a node that holds an image."""
+
+    type: str
+    name: str
+    """REPO:TAG."""
+    repository: str
+    tag: str
+    id: str
+    """The config digest: what an AWE worker's engine calls the image, byte for byte."""
+    base_image_id: str = ""
+    """Of a thin archive, the image whose layers it lacks."""
+    base_image_tag: str = ""
+    """Its name, REPO:TAG."""
+    dockerfile: str = ""
+    """In base64."""
+    docker_version: EngineVersion = EngineVersion()
+    skyport_wf: Publication | None = None
+    """None on a node that another tool made."""
+
+    @property
+    def thin_on(self) -> ThinBase | None:
+        """The image whose layers the archive lacks, as far as the node tells; None if it lacks none."""
+        if self.skyport_wf and self.skyport_wf.thin_on:
+            return self.skyport_wf.thin_on
+        thin = self.base_image_tag or self.base_image_id
+        return ThinBase(self.base_image_tag, self.base_image_id or None) if thin else None
+
+
+def describe_upload(build: BuildRecord) -> dict[str, str]:
+    """Return the attributes of a node that will hold the image: enough to know it by, and no AWE query finds it."""
+    return {"type": UPLOAD_TYPE, "name": build.name, "source_digest": build.source.digest}
+
+
+def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) -> NodeAttributes:
+    """Return the attributes that publish the image on the node that holds `saved`.
+
+    registered: when, in UTC.
+    """
+    contents = saved.contents
+    publication = Publication(
+        source=build.source.kind,
+        source_digest=build.source.digest,
+        dockerfile_digest=build.source.dockerfile_digest,
+        context_digest=build.source.context_digest,
+        base=build.base,
+        archive=saved.digests,
+        layers=contents.layers,
+        platform=f"{contents.os}/{contents.architecture}",
+        labels=tuple(Label(name, value) for name, value in contents.labels),
+        engine_image_id=None if build.image == contents.image_id else build.image,
+        description=build.description,
+        registered=registered,
+        script=build.source.script,
+        container=build.source.container,
+        dockerfile_url=build.source.dockerfile_url,
+        git=build.source.git,
+        thin_on=build.thin_on,
+    )
+    return NodeAttributes(
+        type=IMAGE_TYPE,
+        name=build.name,
+        repository=build.reference.repository,
+        tag=build.reference.tag,
+        id=contents.image_id,
+        base_image_id=(build.thin_on and build.thin_on.image_id) or "",
+        base_image_tag=build.thin_on_name,
+        dockerfile=build.source.dockerfile,
+        docker_version=build.engine,
+        skyport_wf=publication,
+    )
+
+
+def read_attributes(attributes: Mapping[str, Any] | None) -> NodeAttributes | None:
+    """Return a node's attributes, None if they are not those of an image.
+
+    A node that another tool made may lack all but `type`, `name` and `id`.
+    """
+    known = {key: value for key, value in (attributes or {}).items() if value is not None}
+    for lenient in (known, {**known, "docker_version": {}, OWN_KEY: None}):
+        try:
+            return msgspec.convert({"repository": "", "tag": "", "id": "", **lenient}, NodeAttributes)
+        except msgspec.ValidationError:
+            continue
+    return None
+
+
+def to_json_values(attributes: NodeAttributes) -> dict[str, Any]:
+    """Return the attributes as plain values, to send."""
+    values: dict[str, Any] = msgspec.to_builtins(attributes)
+    return values

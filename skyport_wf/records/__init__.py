@@ -1,0 +1,1 @@
+"""What each step leaves for the next one, the receipt and the lock file: values, and the same on disk."""

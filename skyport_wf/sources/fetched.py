@@ -1,0 +1,125 @@
+"""What image lists name by address, as files of this machine.
+
+Each address is asked once in a process: an image is built from the very bytes that its digest was made of.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from skyport_wf.errors import SkyportError, TemporaryError
+from skyport_wf.image_list.addresses import FileAddress, GitAddress
+from skyport_wf.records.records import GitOrigin
+
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
+
+_PATIENCE = 10.0
+"""Seconds for a question to which the last answer is at hand."""
+_answers: dict[str, Any] = {}
+"""What was fetched by this process."""
+_last_copies: dict[str, Any] = {}
+"""What was not to be had, so that its last copy is used."""
+_silent: dict[str, TemporaryError] = {}
+"""Servers that failed after all retries."""
+
+
+class FetchedFolder(msgspec.Struct, frozen=True):
+    """A folder of a git repository, on this machine."""
+
+    path: Path
+    origin: GitOrigin
+    submodules: tuple[str, ...]
+    """Paths below the folder that are empty, since they belong to other repositories."""
+
+
+def fetch_file(address: FileAddress, *, last_copy: bool) -> Path:
+    """Return a file with the Dockerfile that is at the address now.
+
+    last_copy: whether the copy of an earlier time will do if the server cannot be reached.
+    Raises TemporaryError if it cannot be had, SkyportError if it is not there or no Dockerfile.
+    """
+    from skyport_wf.sources.remote.cache import read_note, store_content, write_note
+    from skyport_wf.sources.remote.http_dockerfile import MOST_SECONDS, RemoteDockerfile, fetch_dockerfile
+
+    known = read_note("files", address.url, RemoteDockerfile)
+
+    def ask(*, hurry: bool) -> RemoteDockerfile:
+        found = fetch_dockerfile(address.url, known=known, seconds=_PATIENCE if hurry else MOST_SECONDS)
+        write_note("files", address.url, found)
+        return found
+
+    found = _ask_once(address.url, ask, known if last_copy else None)
+    return store_content(found.content, "Dockerfile")
+
+
+def fetch_folder(address: GitAddress, *, last_copy: bool) -> FetchedFolder:
+    """Return the folder as it is at the address now; a commit that is in the cache is not asked for.
+
+    last_copy: whether the commit that a branch or tag meant before will do if the server cannot be reached.
+    Raises TemporaryError if it cannot be had, SkyportError if there is no such repository, commit, name or folder.
+    """
+    from skyport_wf.sources.remote.cache import read_note, write_note
+    from skyport_wf.sources.remote.checkouts import Checkout, check_out, find_checkout, find_inside
+    from skyport_wf.sources.remote.git_refs import MOST_SECONDS, resolve_ref
+
+    named = f"{address.repository}#{address.ref}" if address.ref else address.repository
+
+    def ask(*, hurry: bool) -> tuple[str, Checkout]:
+        commit = resolve_ref(address, seconds=_PATIENCE if hurry else MOST_SECONDS)
+        checkout = check_out(address, commit)
+        write_note("refs", named, commit)
+        return commit, checkout
+
+    known = address.commit or read_note("refs", named, str)
+    there = find_checkout(address.repository, known) if known else None
+    last = (known, there) if known and there else None
+    if address.commit and last:
+        commit, checkout = last
+    else:
+        commit, checkout = _ask_once(named, ask, last if last_copy else None)
+    path = find_inside(checkout, address.folder)
+    if path is None:
+        raise SkyportError(f"{address.repository} has no folder {address.folder} in commit {commit}. Mend the address.")
+    below = f"{address.folder}/" if address.folder else ""
+    inside = tuple(name.removeprefix(below) for name in checkout.submodules if name.startswith(below))
+    return FetchedFolder(path, GitOrigin(address.repository, address.ref, commit, address.folder), inside)
+
+
+def _ask_once(address: str, ask: Callable[..., _Answer], last: _Answer | None) -> _Answer:
+    """Return the answer that this process has, gets, or had at an earlier time.
+
+    ask: called with `hurry`, whether to give up soon.
+    last: the answer of an earlier time, if that will do.
+    """
+    if address in _answers:
+        return _answers[address]  # type: ignore[no-any-return]
+    if last is not None and address in _last_copies:
+        return _last_copies[address]  # type: ignore[no-any-return]
+    try:
+        answer = _answers[address] = _ask(address, ask, hurry=last is not None)
+    except TemporaryError as error:
+        if last is None:
+            raise
+        _log.warning("%s The copy of an earlier time is used.", error)
+        _last_copies[address] = answer = last
+    return answer
+
+
+def _ask(address: str, ask: Callable[..., _Answer], *, hurry: bool) -> _Answer:
+    from skyport_wf.retries import retrying
+
+    server = urlsplit(address).netloc
+    if server in _silent:
+        raise TemporaryError(f"{address} was not asked for, as its server failed just now.") from _silent[server]
+    try:
+        return ask(hurry=True) if hurry else retrying(lambda: ask(hurry=False))
+    except TemporaryError as error:
+        _silent[server] = error
+        raise

@@ -1,0 +1,1 @@
+"""Moving archives: to a Shock, from it, and from one to another."""

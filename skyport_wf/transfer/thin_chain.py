@@ -1,0 +1,101 @@
+"""Thin images in a Shock, and the images that they are on, which may be thin themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from skyport_wf.errors import ShockError
+from skyport_wf.publication.attributes import RETIRED_TYPE
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
+from skyport_wf.transfer.download import open_download
+
+if TYPE_CHECKING:
+    from skyport_wf.image.archive.completed import CompletedArchive
+    from skyport_wf.image.archive.tar_reader import ByteStream
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+MAX_CHAIN: Final = 127
+"""Images on one another: no engine takes more layers than that."""
+
+
+def read_chain(shock: ShockClient, node: Node, *, present: Callable[[str], bool] = lambda image: False) -> list[Node]:
+    """Return the nodes of the image and of all that it is thin on, the lowest first.
+
+    present: whether an image of this id is there already, so that its node and those below it are not needed.
+    Raises ShockError if one of them is not there, or if they are thin on one another in a circle.
+    """
+    chain = [node]
+    while any(base := base_of(chain[-1])) and not (base[1] and present(base[1])):
+        found = find_base(shock, *base)
+        if found is None:
+            raise ShockError(_missing(shock, chain[-1]))
+        if any(found.id == known.id for known in chain):
+            circle = " -> ".join(map(name_of, [*chain, found]))
+            raise ShockError(f"images of {shock.name} are thin on one another in a circle: {circle}")
+        chain.append(found)
+        if len(chain) > MAX_CHAIN:
+            raise ShockError(f"{name_of(node)} is thin on more than {MAX_CHAIN} images, which no engine can load")
+    return chain[::-1]
+
+
+def find_base(shock: ShockClient, name: str, image_id: str) -> Node | None:
+    """Return the node of a thin image's base, None if there is none.
+
+    A base that lost its name is as good as before: what counts is its id.
+    """
+    for kind in (IMAGE_TYPE, RETIRED_TYPE):
+        asked = {"type": kind, "name": name} if name else {"type": kind, "id": image_id}
+        for node in shock.query(asked):
+            if node.file.complete and same_image(id_of(node), image_id):
+                return node
+    return None
+
+
+@contextmanager
+def open_whole(
+    shock: ShockClient, chain: Sequence[Node], progress: Callable[[int], None]
+) -> Iterator[CompletedArchive]:
+    """Open the image in the last node of a chain as one whole archive, read from all of them.
+
+    progress: called with the bytes of each piece that arrives.
+    """
+    from skyport_wf.image.archive.completed import CompletedArchive
+
+    node = chain[-1]
+    with ExitStack() as opened:
+        archives = _open_each(shock, chain, progress, opened)
+        yield CompletedArchive(archives, reference=name_of(node), name=_file_of(node))
+
+
+@contextmanager
+def open_archive(shock: ShockClient, node: Node, progress: Callable[[int], None]) -> Iterator[ByteStream]:
+    """Open the archive on a node, uncompressed."""
+    from skyport_wf.image.archive.archive_stream import ArchiveStream
+
+    with open_download(shock, node, name_of(node), progress) as download:
+        yield ArchiveStream(download, name=_file_of(node))
+
+
+def _open_each(
+    shock: ShockClient, chain: Sequence[Node], progress: Callable[[int], None], opened: ExitStack
+) -> Iterator[ByteStream]:
+    for node in chain:
+        opened.close()
+        yield opened.enter_context(open_archive(shock, node, progress))
+
+
+def _file_of(node: Node) -> str:
+    return f"the file of {name_of(node)} (node {node.id})"
+
+
+def _missing(shock: ShockClient, node: Node) -> str:
+    name, image_id = base_of(node)
+    which = f"{name} (image {image_id})" if name and image_id else name or f"image {image_id}"
+    return (
+        f"{name_of(node)} is thin on {which}, and {shock.name} has no such image that you may read. Publish that image "
+        f"again, or {name_of(node)} whole."
+    )

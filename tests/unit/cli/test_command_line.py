@@ -1,0 +1,356 @@
+"""The command in processes of its own: exit codes, what is on stdout, what on stderr."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import skyport_wf
+from skyport_wf.cli.main import VERBS
+from skyport_wf.publication.receipts import merge_into_lock
+from skyport_wf.records.files import write_record
+from tests.support.failing_server import SILENCE, Answer, FailingServer, refusal
+from tests.support.sample_records import receipt
+
+SECRET = "s3cr3t-t0ken"
+LIST = "images:\n- name: a/b:1\n  dockerfile: tool/Dockerfile\n  description: Zünftig\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian:bookworm\n")
+    (tmp_path / "images.yaml").write_text(LIST)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(*arguments: str | bytes) -> list[str | bytes]:
+    return [sys.executable, "-m", "skyport_wf", *arguments]
+
+
+def run(*arguments: str | bytes, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, **options, check=False)
+
+
+def only_document(text: str) -> Any:
+    """Return the JSON document that is all of the text."""
+    assert text.endswith("\n")
+    return json.loads(text)
+
+
+def test_version():
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"skyport-wf {skyport_wf.__version__}\n", "")
+
+
+def test_help_names_every_verb_and_each_explains_itself():
+    done = run("--help")
+    assert done.returncode == 0
+    assert all(f"\n    {verb} " in done.stdout for verb in VERBS)
+
+
+def test_0_done(project):
+    done = run("plan")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].split() == ["IMAGE", "SOURCE", "NEEDS", "DIGEST"]
+
+
+def test_0_with_json(project):
+    done = run("plan", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    (image,) = only_document(done.stdout)["images"]
+    assert (image["name"], image["key"], image["needs"]) == ("a/b:1", "a_b_1", [])
+
+
+def test_1_failed_with_a_message_and_no_traceback(project):
+    done = run("retire", "a/b:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("skyport-wf: the embedded Shock has no image a/b:1. `skyport-wf ls` shows what it has.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ([], "the following arguments are required: VERB"),
+        (["pblish"], "argument VERB: invalid choice: 'pblish'"),
+        (["build"], "the following arguments are required: NAME, --record"),
+        (["plan", "--imges", "x"], "unrecognized arguments: --imges x"),
+        (["plan", "--images", "none.yaml"], "there is no none.yaml. `skyport-wf init` writes one"),
+        (["publish"], "name the images to publish, or give --all"),
+        (["publish", "a/b:1", "--all"], "name the images to publish, or give --all"),
+        (["publish", "a/b:2"], "image 'a/b:2' is not in the image list. It has: a/b:1."),
+        (["retire", "a/b:latest"], "image name 'a/b:latest': the tag `latest` cannot be published"),
+        (
+            ["save", "none.json", "--archive", "x", "--record", "y"],
+            "there is no none.json. Run the step that writes it",
+        ),
+        (["serve", "--anonymous", "read,fly"], "--anonymous: unknown right fly. Give some of read,write,delete."),
+        (["plan", "--log", "/proc/none/x"], "cannot write the log file /proc/none/x: "),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+def test_2_the_command_line_or_the_list_is_wrong(project, arguments, problem, as_json):
+    done = run(*arguments, *(["--json"] if as_json else []))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"skyport-wf: {problem}")
+    assert "Traceback" not in done.stderr
+    if as_json:
+        document = only_document(done.stdout)
+        assert document["exit_code"] == 2
+        assert document["error"].startswith(problem)
+    else:
+        assert done.stdout == ""
+
+
+def test_2_a_wrong_list_names_line_and_field(project):
+    (project / "images.yaml").write_text(LIST + "  dockfile: x\n")
+    done = run("status")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "skyport-wf: images.yaml, line 5, field dockfile: unknown; did you mean `dockerfile`?"
+    )
+
+
+def test_3_status_finds_what_is_not_published(project):
+    done = run("status")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.endswith("\n\na/b:1: publishing it would build and publish it\n")
+    (image,) = only_document(run("status", "--json").stdout)["images"]
+    assert (image["state"], image["next"]) == ("not published", "build and publish it")
+
+
+def test_3_verify_finds_what_is_not_there_and_removes_its_records_when_asked(project):
+    write_record(project / "images.lock.json", merge_into_lock(None, [receipt()]))
+    stale = project / "results/skyport/skyport_velvet_1.2.10"
+    write_record(stale / "receipt.json", receipt())
+    done = run("verify")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert "skyport/velvet:1.2.10  DIFFERS" in done.stdout
+    assert stale.joinpath("receipt.json").exists()
+    assert run("verify", "--remove-stale").returncode == 3
+    assert not stale.joinpath("receipt.json").exists()
+
+
+def test_75_a_shock_that_cannot_be_reached(project):
+    url = "http://127.0.0.1:1"
+    done = run("ls", "--json", env={**os.environ, "SHOCK_URL": url})
+    assert done.returncode == 75
+    message = f"Shock at {url} cannot be reached: Connection refused. `skyport-wf doctor` checks it."
+    assert done.stderr == f"skyport-wf: {message}\n"
+    assert only_document(done.stdout) == {"error": message, "exit_code": 75}
+
+
+def test_75_an_engine_that_cannot_be_reached(project):
+    done = run("build", "a/b:1", "--record", "build.json")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "no Docker engine answers at unix://" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / "build.json").exists()
+
+
+def test_doctor_goes_on_where_one_thing_is_wrong(project):
+    done = run("doctor", "--json")
+    assert done.returncode == 1
+    findings = {finding["what"]: finding for finding in only_document(done.stdout)["findings"]}
+    assert not findings["engine"]["ok"]
+    assert findings["Shock"]["ok"]
+    assert findings["engine"]["detail"].startswith("no Docker engine answers at unix://")
+
+
+@pytest.fixture
+def silent_server(failing_server: FailingServer, monkeypatch: pytest.MonkeyPatch) -> FailingServer:
+    failing_server.answers = [SILENCE]
+    monkeypatch.setenv("SHOCK_URL", failing_server.url)
+    return failing_server
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "skyport-wf: interrupted\n"), (signal.SIGTERM, 143, "")]
+)
+def test_130_interrupted_while_it_waits_for_a_server(project, silent_server, number, code, said):
+    with subprocess.Popen(command("ls"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert silent_server.got_request.wait(30)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (code, "", said)
+
+
+def test_130_with_json(project, silent_server):
+    with subprocess.Popen(
+        command("ls", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert silent_server.got_request.wait(30)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert only_document(out) == {"error": "interrupted", "exit_code": 130}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serving_ends_well_when_it_is_told_to_and_prints_one_document(project, number):
+    arguments = command("serve", "--port", "0", "--json")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = list(iter(process.stdout.readline, "}\n"))
+        process.send_signal(number)
+        rest, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert json.loads("".join(lines) + "}")["url"].startswith("http://127.0.0.1:")
+    assert rest == ""
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--json", "plan"],
+        ["plan", "--json"],
+        ["--log", "publish", "plan", "--json"],
+        ["--json", "--log", "x.log", "--verbose", "plan", "--no-progress"],
+    ],
+)
+def test_what_every_verb_has_may_stand_before_it_or_behind(project, arguments):
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert only_document(done.stdout)["images"]
+
+
+def test_what_every_verb_has_may_stand_at_the_very_end(project):
+    done = run("user", "add", "alice", "--json")
+    assert done.returncode == 0, done.stderr
+    assert only_document(done.stdout)["name"] == "alice"
+    assert only_document(run("user", "ls", "--json").stdout) == {"users": [{"admin": False, "name": "alice"}]}
+
+
+def test_a_new_token_takes_the_place_of_the_old(project):
+    first = only_document(run("user", "add", "alice", "--json").stdout)["token"]
+    second = only_document(run("user", "token", "alice", "--json").stdout)["token"]
+    assert second != first
+    given = run("user", "token", "alice", "--token", "-", input=f"{SECRET}\n")
+    assert (given.returncode, given.stdout) == (0, "alice has a new token\n")
+    nobody = run("user", "token", "bob", "--json")
+    assert (nobody.returncode, "there is no user 'bob'" in nobody.stderr) == (1, True)
+
+
+class TestMessages:
+    """Where they go: warnings of retries are the messages."""
+
+    @pytest.fixture(autouse=True)
+    def failing(self, project, failing_server, monkeypatch) -> Iterator[None]:
+        failing_server.answers = [Answer(503), refusal(400, "no")]
+        monkeypatch.setenv("SHOCK_URL", failing_server.url)
+        monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "30")
+        monkeypatch.setenv("KB_AUTH_TOKEN", SECRET)
+        self.error = f"skyport-wf: Shock at {failing_server.url} refuses GET /node: no\n"
+        yield
+
+    def test_on_stderr(self):
+        done = run("ls")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert " Trying again in " in done.stderr
+        assert done.stderr.endswith(self.error)
+        assert SECRET not in done.stderr
+
+    def test_quiet_leaves_only_the_error(self):
+        done = run("ls", "--quiet")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", self.error)
+
+    def test_in_the_log_file_and_the_error_in_both(self, project):
+        done = run("ls", "--log", "logs/deep/ls.log")
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", self.error)
+        log = (project / "logs/deep/ls.log").read_text()
+        assert " Trying again in " in log
+        assert log.endswith(self.error)
+        assert SECRET not in log
+
+    def test_verbose_shows_no_token_either(self, project):
+        done = run("ls", "--verbose", "--json")
+        assert SECRET not in done.stdout + done.stderr
+        assert only_document(done.stdout)["exit_code"] == 1
+
+
+def test_a_bug_is_reported_as_one(project):
+    # What no one foresaw: a package that the verb needs is broken.
+    (project / "yaml.py").write_text("raise RuntimeError('broken on purpose')\n")
+    done = run("plan", "--json", env={**os.environ, "PYTHONPATH": str(project)})
+    assert done.returncode == 70
+    assert "RuntimeError: broken on purpose\nThis is a bug of skyport-wf. Please report it" in done.stderr
+    assert only_document(done.stdout)["exit_code"] == 70
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["plan", "--json"], ["plan", "--images", "none", "--json"]])
+def test_a_reader_that_has_seen_enough(project, arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        command(*arguments), stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    os.close(writer)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_in_a_pipe_with_head(project):
+    line = f"{sys.executable} -m skyport_wf plan --json | head -1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["plan", "--json"]])
+def test_stdout_on_a_full_disk_is_no_bug(project, arguments):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "skyport-wf: cannot write to stdout: No space left on device\n")
+
+
+def test_json_on_a_terminal_that_is_not_utf8(project):
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command("plan", "--json"), capture_output=True, env=environ, timeout=60, check=False)
+    assert done.returncode == 0
+    assert json.loads(done.stdout.decode("utf-8"))["images"]
+
+
+def test_a_name_of_a_file_that_is_not_utf8(project):
+    done = run("plan", "--images", b"\xff.yaml", "--json", "--log", "plan.log")
+    assert done.returncode == 2
+    assert only_document(done.stdout)["error"].startswith(r"there is no \udcff.yaml. ")
+    assert done.stderr.startswith(r"skyport-wf: there is no \udcff.yaml. ")
+    assert (project / "plan.log").read_text() == done.stderr
+
+
+def test_init_writes_a_project_that_can_be_planned_and_never_over_another(tmp_path):
+    new = tmp_path / "new"
+    done = run("init", str(new))
+    assert done.returncode == 0
+    assert done.stdout.endswith("next: snakemake publish_all --cores 2\n")
+    assert run("plan", "--images", str(new / "images.yaml")).returncode == 0
+    (new / "images.yaml").write_text("mine")
+    again = run("init", str(new), "--json")
+    assert again.returncode == 1
+    assert "nothing was written" in only_document(again.stdout)["error"]
+    assert (new / "images.yaml").read_text() == "mine"
+
+
+def test_a_token_on_stdin_is_never_printed(project):
+    done = run("user", "add", "alice", "--token", "-", input=f"{SECRET}\n")
+    assert (done.returncode, done.stdout) == (0, "added alice\n")
+    data = Path(os.environ["SKYPORT_DATA"])
+    assert not [path for path in data.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+
+
+def test_the_installed_command_is_the_same():
+    script = Path(sys.executable).with_name("skyport-wf")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == f"skyport-wf {skyport_wf.__version__}\n"

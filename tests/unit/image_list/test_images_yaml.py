@@ -1,0 +1,374 @@
+import msgspec
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.images_yaml import parse_image_list, read_image_list
+from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
+
+ONE = "images:\n- name: a/b:1\n  dockerfile: D\n"
+FIELDS = ", ".join(ImageSpec.__struct_fields__)
+SHOCK_FIELDS = ", ".join(ShockSettings.__struct_fields__)
+SOURCES = "dockerfile, snapshot, container, image, archive"
+SECRET = "s3cr3t-PASSWORD.of/mine"
+
+
+def problem(text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse_image_list(text)
+    return str(caught.value)
+
+
+def test_everything_at_once():
+    images = parse_image_list(
+        """\
+shock:
+  url: https://shock.example.org/api/
+  token_env: MY_TOKEN
+  public: false
+  public_url: https://elsewhere.example.org
+images:
+  - name: skyport/velvet:1.2.10
+    dockerfile: images/velvet/Dockerfile
+    context: .
+    build_args: {VERSION: "1.10", EMPTY: ""}
+    target: final
+    platform: linux/amd64
+    network: host
+    pull: true
+    no_cache: true
+    labels: {org.example.tool: velvet}
+    public: true
+    replace: true
+    description: Velvet
+  - {name: skyport/muscle:3.8, image: "muscle:local"}
+  - {name: skyport/old:1, archive: old.tar.gz}
+"""
+    )
+    assert images.shock == ShockSettings(
+        "https://shock.example.org/api/", "MY_TOKEN", public=False, public_url="https://elsewhere.example.org"
+    )
+    velvet = images.images[0]
+    assert velvet.build_args == {"VERSION": "1.10", "EMPTY": ""}
+    assert velvet.labels == {"org.example.tool": "velvet"}
+    assert [image.source for image in images.images] == ["dockerfile", "image", "archive"]
+    assert [image.reference.key for image in images.images] == [
+        "skyport_velvet_1.2.10",
+        "skyport_muscle_3.8",
+        "skyport_old_1",
+    ]
+
+
+def test_what_is_not_said_has_the_documented_defaults():
+    images = parse_image_list(ONE)
+    assert images.shock == ShockSettings("embedded", "KB_AUTH_TOKEN", public=True, public_url=None)
+    assert images.images == (ImageSpec("a/b:1", dockerfile="D"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hello", "line 1, field the file: expected a mapping, got text"),
+        ("- a", "line 1, field the file: expected a mapping, got a list"),
+        ("---\n", "line 2, field the file: expected a mapping, got nothing"),
+        ("shock: {}\n", "line 1, field the file: the required field is missing: `images`"),
+        ("images: 5\n", "line 1, field images: expected a list, got a whole number"),
+        ("images: []\n", "line 1, field images: expected a list of length >= 1"),
+        ("images:\n- velvet\n", "line 2, field images[0]: expected a mapping, got text"),
+        ("images:\n\n- dockerfile: D\n", "line 3, field images[0]: the required field is missing: `name`"),
+        ("images:\n- name: ''\n  dockerfile: D\n", "line 2, field name: expected text of length >= 1"),
+        (ONE + "  pull: 'true'\n", "line 4, field pull: expected true or false, got text"),
+        (ONE + "  replace: 1\n", "line 4, field replace: expected true or false, got a whole number"),
+        (ONE + "  context: ''\n", "line 4, field context: expected text of length >= 1"),
+        (ONE + "  context:\n    a: 1\n", "line 4, field context: expected text, got a mapping"),
+        (ONE + "  labels: [a]\n", "line 4, field labels: expected a mapping, got a list"),
+        (ONE + "  build_args:\n    A:\n", "line 5, field A: expected text, got nothing"),
+        (ONE + "  build_args:\n    1: x\n", "line 4, field build_args: expected text, got a whole number"),
+        (ONE + "shock: embedded\n", "line 4, field shock: expected a mapping, got text"),
+        (ONE + "shock: {url: ''}\n", "line 4, field url: expected text of length >= 1"),
+    ],
+)
+def test_wrong_types_and_missing_fields(text, message):
+    assert problem(text) == f"images.yaml, {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "images:\n- name: 1.10\n  dockerfile: D\n",
+            'line 2, field name: expected text, got a number. Quote it: "1.10"',
+        ),
+        (ONE + "  build_args:\n    V: 1.10\n", 'line 5, field V: expected text, got a number. Quote it: "1.10"'),
+        (ONE + "  build_args: {V: 010}\n", 'line 4, field V: expected text, got a whole number. Quote it: "010"'),
+        (ONE + "  build_args: {V: yes}\n", 'line 4, field V: expected text, got true or false. Quote it: "yes"'),
+        (
+            ONE + "  build_args: {V.x: 1e3, W.x: .nan}\n",
+            'line 4, field x: expected text, got a number. Quote it: ".nan"',
+        ),
+        (ONE + "  labels: {day: 2024-02-03}\n", 'line 4, field day: expected text, got `date`. Quote it: "2024-02-03"'),
+        (ONE + "  description: 5\n", 'line 4, field description: expected text, got a whole number. Quote it: "5"'),
+    ],
+)
+def test_a_number_where_text_is_needed_says_how_to_quote_it(text, message):
+    assert problem(text) == f"images.yaml, {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            ONE + "  dockefile: x\n",
+            f"line 4, field dockefile: unknown; did you mean `dockerfile`? Allowed here: {FIELDS}.",
+        ),
+        (ONE + "  zzz: x\n", f"line 4, field zzz: unknown. Allowed here: {FIELDS}."),
+        (ONE + "imagse: []\n", "line 4, field imagse: unknown; did you mean `images`? Allowed here: images, shock."),
+        (
+            ONE + "shock:\n  token: x\n",
+            f"line 5, field token: unknown; did you mean `token_env`? Allowed here: {SHOCK_FIELDS}.",
+        ),
+        (
+            "images:\n- name: a/b:1\n  snapshot: {base: x, scrpt: y}\n",
+            "line 3, field scrpt: unknown; did you mean `script`? Allowed here: base, script.",
+        ),
+    ],
+)
+def test_unknown_fields_come_with_a_suggestion_and_what_is_allowed(text, message):
+    assert problem(text) == f"images.yaml, {message}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("", f"line 2, image a/b:1: says nothing of where it comes from. Give exactly one of {SOURCES}."),
+        ("  context: .\n", f"line 2, image a/b:1: says nothing of where it comes from. Give exactly one of {SOURCES}."),
+        (
+            "  archive: x\n  dockerfile: D\n",
+            f"line 2, image a/b:1: has dockerfile and archive. Give exactly one of {SOURCES}.",
+        ),
+        (
+            "  image: x\n  container: D\n  archive: y\n",
+            f"line 2, image a/b:1: has container and image and archive. Give exactly one of {SOURCES}.",
+        ),
+        (
+            "  image: x\n  target: y\n",
+            "line 4, field target: only an image with a `dockerfile` is built, a/b:1 has `image`. Remove the field.",
+        ),
+        (
+            "  archive: x\n  build_args: {A: b}\n",
+            "line 4, field build_args: only an image with a `dockerfile` is built, a/b:1 has `archive`. "
+            "Remove the field.",
+        ),
+        (
+            "  dockerfile: D\n  commit: {author: A}\n",
+            "line 4, field commit: only a container is committed, a/b:1 has `dockerfile`. Remove the field.",
+        ),
+        (
+            "  snapshot: {base: x, script: y}\n  pull: true\n",
+            "line 4, field pull: only an image with a `dockerfile` is built, a/b:1 has `snapshot`. Remove the field.",
+        ),
+        ("  dockerfile: D\n  secrets: {a: {}}\n", "line 4, field secrets.a: give either `env`, a variable, or `file`"),
+        (
+            "  dockerfile: D\n  secrets: {a: {enf: X}}\n",
+            "line 4, field enf: unknown; did you mean `env`? Allowed here: env, file.",
+        ),
+        (
+            "  archive: x\n  flatten: true\n",
+            "line 4, field flatten: an archive is published as it is, and a/b:1 comes from one. Remove the field.",
+        ),
+        (
+            "  dockerfile: D\n  base: x\n",
+            "line 4, field base: image name 'x': the tag is missing. Write it as REPO:TAG, such as "
+            "skyport/velvet:1.2.10.",
+        ),
+        ("  dockerfile: D\n  base: [x]\n", "line 4, field base: expected text, got a list"),
+        (
+            "  dockerfile: D\n  base: b/b:1\n  flatten: true\n",
+            "line 4, field base: with `flatten`, a/b:1 has one layer, and none of its base's. Remove one of the two "
+            "fields.",
+        ),
+        (
+            "  archive: x\n  base: b/b:1\n",
+            "line 4, field base: an archive is published as it is, and a/b:1 comes from one. Remove the field.",
+        ),
+        (
+            "  dockerfile: ftp://example.org/Dockerfile\n",
+            "line 3, field dockerfile: this kind of address is not supported. Write http:// or https://, or the path "
+            "of a file.",
+        ),
+    ],
+)
+def test_sources_and_the_fields_that_go_with_them(fields, message):
+    assert problem(f"images:\n- name: a/b:1\n{fields}") == f"images.yaml, {message}"
+
+
+@pytest.mark.parametrize(
+    "field", ["context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels"]
+)
+def test_what_says_how_to_build_is_refused_where_nothing_is_built(field):
+    value = {"build_args": "{A: b}", "labels": "{A: b}", "pull": "true", "no_cache": "true"}.get(field, "x")
+    message = problem(f"images:\n- name: a/b:1\n  image: x\n  {field}: {value}\n")
+    assert message.startswith(f"images.yaml, line 4, field {field}: only an image with a `dockerfile` is built")
+
+
+def test_an_unusable_name_is_refused_with_its_line():
+    assert problem(ONE + "- dockerfile: D\n  name: Rec/x:1\n") == (
+        "images.yaml, line 5, field name: image name 'Rec/x:1': the repository has upper case letters, which Docker "
+        "does not allow. Write it as REPO:TAG, such as skyport/velvet:1.2.10."
+    )
+
+
+def test_two_images_of_one_name():
+    assert problem(ONE + "- name: a/b:1\n  archive: x\n") == (
+        "images.yaml, line 4, field name: 'a/b:1' stands on line 2 already"
+    )
+
+
+def test_two_names_that_make_one_file_name():
+    assert problem(ONE + "- name: a_b:1\n  archive: x\n") == (
+        "images.yaml, line 4, field name: 'a_b:1' makes the same file name 'a_b_1' as 'a/b:1', "
+        "which stands on line 2 already"
+    )
+
+
+def test_names_that_only_an_anchor_repeats_are_found_too():
+    text = "images:\n- &i\n  name: a/b:1\n  dockerfile: D\n- *i\n"
+    assert "'a/b:1' stands on line 3 already" in problem(text)
+
+
+IN_URL = "a user or password in the URL would end up in records. Put the token in a variable."
+NO_URL = "not the URL of a Shock server. Write `embedded`, or http:// or https:// and a host, without parameters."
+
+
+@pytest.mark.parametrize("field", ["url", "public_url"])
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        (f"https://me:{SECRET}@shock.example.org", IN_URL),
+        (f"https://{SECRET}@shock.example.org/", IN_URL),
+        (f"me:{SECRET}@shock.example.org", IN_URL),
+        (f"https:/me:{SECRET}@shock.example.org", IN_URL),
+        (f"//me:{SECRET}@shock.example.org", IN_URL),
+        (f"https://shock.example.org/?auth={SECRET}", NO_URL),
+        (f"https://shock.example.org/#{SECRET}", NO_URL),
+        (f"https://shock.example.org:{SECRET}", NO_URL),
+        (SECRET, NO_URL),
+        ("ftp://shock.example.org", NO_URL),
+        ("http://", NO_URL),
+        ("http:///node", NO_URL),
+        ("http://:7445", NO_URL),
+        ("http://shock.example.org:0", NO_URL),
+        ("http://shock.example.org:99999", NO_URL),
+        ("http://[::1", NO_URL),
+        ("http://shock example.org", NO_URL),
+        (r"http://shock.example.org\node", NO_URL),
+        ("/var/lib/shock", NO_URL),
+        ("Embedded", NO_URL),
+    ],
+)
+def test_a_wrong_url_is_refused_and_never_echoed(field, url, why):
+    message = problem(ONE + f"shock:\n  {field}: '{url}'\n")
+    assert message == f"images.yaml, line 5, field {field}: {why}"
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:7445", "https://shock.example.org/api/v1/", "HTTP://[::1]:7445", "http://münchen.example"]
+)
+def test_urls_that_can_be_asked(url):
+    assert parse_image_list(ONE + f"shock: {{url: '{url}'}}\n").shock.url == url
+
+
+@pytest.mark.parametrize("token", [SECRET, "ghp-x", "123456789", "4f1c29d0", "a b", "", "[a]", "1.5"])
+def test_a_token_pasted_into_token_env_is_never_echoed(token):
+    message = problem(ONE + f"shock:\n  token_env: {token}\n")
+    assert message == (
+        "images.yaml, line 5, field token_env: expected the name of the variable that holds the token, such as "
+        "KB_AUTH_TOKEN; never the token"
+    )
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        read_image_list(tmp_path / "images.yaml")
+    assert str(caught.value) == (
+        f"there is no {tmp_path}/images.yaml. `skyport-wf init` writes one, or name another with --images."
+    )
+
+
+def test_a_folder_and_a_file_of_bytes_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=f"cannot read {tmp_path}: .*Is a directory"):
+        read_image_list(tmp_path)
+    (tmp_path / "images.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"cannot read .*images\.yaml: 'utf-8' codec can't decode byte 0xff"):
+        read_image_list(tmp_path / "images.yaml")
+
+
+def test_a_file_that_may_not_be_read(folder_of_nobody):
+    path = folder_of_nobody / "images.yaml"
+    path.write_text(ONE)
+    path.chmod(0)
+    with pytest.raises(UsageError, match=r"cannot read .*images\.yaml: .*Permission denied"):
+        read_image_list(path)
+
+
+def test_a_file_is_called_by_its_path(tmp_path):
+    (tmp_path / "my.yaml").write_text("images: []\n")
+    with pytest.raises(UsageError) as caught:
+        read_image_list(tmp_path / "my.yaml")
+    assert str(caught.value).startswith(f"{tmp_path}/my.yaml, line 1, field images: ")
+
+
+def test_an_image_that_is_not_in_the_list():
+    images = parse_image_list("images:\n" + "".join(f"- {{name: 'a/b:{n}', image: x}}\n" for n in range(12)))
+    with pytest.raises(UsageError) as caught:
+        images.find("zz/yy:9")
+    names = ", ".join(f"a/b:{n}" for n in range(10))
+    assert str(caught.value) == f"image 'zz/yy:9' is not in the image list. It has: {names}."
+    with pytest.raises(UsageError, match=r"It has: a/b:11, a/b:1, a/b:10\."):
+        images.find("a/b:111")
+
+
+NAMES = st.from_regex(r"[a-z]{1,8}/[a-z]{1,8}:[0-9a-z]{1,6}", fullmatch=True).filter(
+    lambda n: not n.endswith(":latest")
+)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
+SPECS = st.builds(
+    ImageSpec,
+    name=NAMES,
+    dockerfile=TEXTS.filter(lambda text: "://" not in text),
+    build_args=st.dictionaries(TEXTS, TEXTS, max_size=3),
+    labels=st.dictionaries(TEXTS, TEXTS, max_size=3),
+    target=st.none() | TEXTS,
+    pull=st.booleans(),
+    public=st.none() | st.booleans(),
+    description=TEXTS,
+)
+
+
+@given(st.lists(SPECS, min_size=1, max_size=4, unique_by=lambda image: image.name.replace("/", "_")))
+def test_every_list_that_can_be_written_is_read_back(specs):
+    images = ImageList(tuple(specs))
+    assert parse_image_list(yaml.safe_dump(msgspec.to_builtins(images), allow_unicode=True)) == images
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.dates()
+ANYTHING = st.recursive(
+    PLAIN,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10) | st.integers(), inner, max_size=3)
+    ),
+)
+FIELD_NAMES = st.sampled_from([*ImageSpec.__struct_fields__, *ShockSettings.__struct_fields__, "images", "shock", "x"])
+
+
+@given(
+    st.dictionaries(FIELD_NAMES, ANYTHING | st.lists(st.dictionaries(FIELD_NAMES, ANYTHING), max_size=3), max_size=4)
+)
+def test_any_wrong_values_end_in_a_usage_error_with_a_line(values):
+    try:
+        parse_image_list(yaml.safe_dump(values), name="f")
+    except UsageError as error:
+        assert str(error).startswith("f")

@@ -1,0 +1,174 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from skyport_wf.errors import AlreadyPublishedError, SkyportError, TemporaryError, UsageError
+from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
+from skyport_wf.inspection.status import read_status
+from skyport_wf.records.records import SaveRecord, UploadRecord
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.steps.build import describe
+from skyport_wf.steps.register import register
+from skyport_wf.steps.upload import upload
+from tests.support.sample_records import ARCHIVE, saved_archive
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> ImageList:
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian:bookworm\n")
+    return ImageList((ImageSpec("a/b:1", dockerfile="tool/Dockerfile"),))
+
+
+IMAGE_ID = "sha256:" + "1" * 64
+
+
+def uploaded(images: ImageList, folder: Path, *, image_id: str = IMAGE_ID) -> UploadRecord:
+    """Upload the first image of the list as if it had been built."""
+    archive = folder / "image.tar.gz"
+    archive.write_bytes(ARCHIVE)
+    build = msgspec.structs.replace(describe(images.images[0], images, folder), image=image_id)
+    return upload(SaveRecord(build=build, archive=archive.name, saved=saved_archive(image_id=image_id)), archive)
+
+
+def publish(images: ImageList, folder: Path, *, image_id: str = IMAGE_ID) -> str:
+    """Publish the first image of the list as if it had been built, and return its node."""
+    return register(uploaded(images, folder, image_id=image_id)).node
+
+
+def changed(images: ImageList, **changes: object) -> ImageList:
+    return ImageList((msgspec.structs.replace(images.images[0], **changes),), images.shock)
+
+
+def status(images: ImageList, folder: Path):
+    return read_status(images.images[0], images, folder)
+
+
+def test_not_published(images, tmp_path):
+    found = status(images, tmp_path)
+    assert (found.name, found.state, found.next) == ("a/b:1", "not published", "build and publish it")
+    assert found.image_id is found.node is found.size is None
+
+
+def test_published(images, tmp_path):
+    node = publish(images, tmp_path)
+    found = status(images, tmp_path)
+    assert (found.state, found.next, found.node) == ("published", "do nothing", node)
+    assert (found.image_id, found.size) == (IMAGE_ID, len(ARCHIVE))
+
+
+def test_touching_changes_nothing_and_editing_does(images, tmp_path):
+    node = publish(images, tmp_path)
+    (tmp_path / "tool/Dockerfile").touch()
+    assert status(images, tmp_path).state == "published"
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian:trixie\n")
+    found = status(images, tmp_path)
+    assert (found.state, found.node) == ("name taken", node)
+    assert found.next.startswith(f"fail: a/b:1 is published already, as another image (node {node} with image ")
+
+
+def test_with_leave_to_replace(images, tmp_path):
+    node = publish(images, tmp_path)
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian:trixie\n")
+    found = status(changed(images, replace=True), tmp_path)
+    assert (found.state, found.next) == ("to be replaced", f"build and publish it, and retire node {node}")
+
+
+@pytest.mark.parametrize("damage", ["expiring", "private"])
+def test_a_registration_that_was_not_finished(images, tmp_path, shock: ShockClient, damage):
+    node = publish(images, tmp_path)
+    if damage == "private":
+        shock.set_public(node, False)
+    else:
+        shock._ask("PUT", f"/node/{node}", files={"expiration": (None, "1D")})
+    found = status(images, tmp_path)
+    expected = {
+        "private": ("other readers", "open it to everyone"),
+        "expiring": ("unfinished", "finish its registration"),
+    }
+    assert (found.state, found.next) == expected[damage]
+
+
+def test_an_engine_that_does_not_answer_is_unknown_not_absent(tmp_path):
+    images = ImageList((ImageSpec("a/b:1", image="x:local"),))
+    found = status(images, tmp_path)
+    assert found.state == "unknown"
+    assert found.next.startswith("fail: no Docker engine answers at unix://")
+
+
+def test_a_shock_that_does_not_answer_is_an_error_not_absence(images, tmp_path, failing_server):
+    failing_server.answers = [failing_server.answers[0]._replace(status=500)]
+    images = ImageList(images.images, ShockSettings(url=failing_server.url))
+    with pytest.raises(TemporaryError, match=r"answers GET /node with HTTP 500\.$"):
+        status(images, tmp_path)
+
+
+def test_a_missing_archive(tmp_path):
+    images = ImageList((ImageSpec("a/b:1", archive="none.tar.gz"),))
+    with pytest.raises(UsageError) as caught:
+        status(images, tmp_path)
+    assert str(caught.value) == (
+        f"image a/b:1: there is no archive {tmp_path}/none.tar.gz. Mend `archive` in the image list."
+    )
+
+
+class TestTheStepsThatStatusForesees:
+    def test_publishing_again_changes_nothing(self, images, tmp_path, shock):
+        first = publish(images, tmp_path)
+        assert publish(images, tmp_path) == first
+        assert len(shock.query({"name": "a/b:1"})) == 1
+
+    def test_another_image_is_refused_before_it_is_sent(self, images, tmp_path, shock):
+        publish(images, tmp_path)
+        (tmp_path / "tool/Dockerfile").write_text("FROM debian:trixie\n")
+        with pytest.raises(AlreadyPublishedError, match=r"^a/b:1 is published already, as another image"):
+            publish(images, tmp_path, image_id="sha256:2")
+        assert len(shock.query({"name": "a/b:1"})) == 1
+
+    def test_a_replaced_image_keeps_its_node_but_not_its_name(self, images, tmp_path, shock):
+        first = publish(images, tmp_path)
+        (tmp_path / "tool/Dockerfile").write_text("FROM debian:trixie\n")
+        second = publish(changed(images, replace=True), tmp_path, image_id="sha256:" + "2" * 64)
+        assert [node.id for node in shock.query({"type": "dockerimage", "name": "a/b:1"})] == [second]
+        assert [node.id for node in shock.query({"type": "dockerimage-retired"})] == [first]
+
+    def test_the_same_image_from_another_source_is_not_sent_again(self, images, tmp_path, shock):
+        first = publish(images, tmp_path)
+        (tmp_path / "tool/Dockerfile").write_text("FROM debian:bookworm\n# the same image comes out\n")
+        assert publish(images, tmp_path) == first
+        assert len(shock.query({"name": "a/b:1"})) == 1
+        assert status(images, tmp_path).state == "published"
+
+    def test_the_upload_that_turns_out_superfluous_is_deleted(self, images, tmp_path, shock):
+        first, second = (uploaded(images, tmp_path) for _ in range(2))
+        assert first.node != second.node
+        assert register(first) == register(second)
+        assert shock.find(second.node) is None
+        assert status(images, tmp_path).node == first.node
+
+    def test_a_private_image_is_for_its_owner(self, images, tmp_path, shock):
+        node = publish(changed(images, public=False), tmp_path)
+        assert shock.read_access(node).public.read is False
+
+    def test_an_archive_that_changed_since_it_was_saved_is_not_sent(self, images, tmp_path, shock):
+        build = describe(images.images[0], images, tmp_path)
+        (tmp_path / "image.tar.gz").write_bytes(ARCHIVE + b"more")
+        save = SaveRecord(build=build, archive="image.tar.gz", saved=saved_archive())
+        with pytest.raises(SkyportError) as caught:
+            upload(save, tmp_path / "image.tar.gz")
+        size = len(ARCHIVE)
+        assert str(caught.value) == (
+            f"{tmp_path}/image.tar.gz has {size + 4} bytes, its record says {size}. Run `skyport-wf save` again."
+        )
+        assert shock.query({"name": "a/b:1"}) == []
+
+    def test_an_archive_of_the_right_size_but_other_bytes_is_taken_away_again(self, images, tmp_path, shock):
+        build = describe(images.images[0], images, tmp_path)
+        (tmp_path / "image.tar.gz").write_bytes(ARCHIVE[::-1])
+        save = SaveRecord(build=build, archive="image.tar.gz", saved=saved_archive())
+        with pytest.raises(
+            TemporaryError, match=r"^a/b:1 arrived damaged: the embedded Shock stored \d+ bytes with MD5"
+        ):
+            upload(save, tmp_path / "image.tar.gz")
+        assert shock.query({"name": "a/b:1"}) == []

@@ -1,0 +1,175 @@
+import os
+import resource
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.records.files import read_record, write_record
+from skyport_wf.records.records import BuildRecord, Receipt, encode_json
+from tests.support.sample_records import build_record, receipt
+
+LARGE = build_record(description="x" * 200_000)
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_record_is_read_back(tmp_path):
+    write_record(tmp_path / "build.json", build_record())
+    assert read_record(tmp_path / "build.json", BuildRecord) == build_record()
+
+
+def test_folders_are_made(tmp_path):
+    write_record(tmp_path / "a/b/c/build.json", build_record())
+    assert names_in(tmp_path / "a/b/c") == ["build.json"]
+
+
+def test_an_older_record_is_replaced_and_nothing_stays_beside_it(tmp_path):
+    write_record(tmp_path / "build.json", LARGE)
+    write_record(tmp_path / "build.json", build_record())
+    assert (tmp_path / "build.json").read_bytes() == encode_json(build_record())
+    assert names_in(tmp_path) == ["build.json"]
+
+
+def test_a_record_can_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_record(tmp_path / "build.json", build_record())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "build.json").stat().st_mode) == 0o640
+    assert os.umask(before) == before
+
+
+def test_the_same_record_again_leaves_the_file_but_makes_it_new(tmp_path):
+    # A workflow engine has to see that the step ran, and a committed lock file that nothing changed.
+    path = tmp_path / "build.json"
+    write_record(path, build_record())
+    os.utime(path, (1, 1))
+    inode = path.stat().st_ino
+    write_record(path, build_record())
+    assert path.stat().st_ino == inode
+    assert path.stat().st_mtime > 1_000_000_000
+
+
+def test_a_link_is_replaced_not_what_it_points_to(tmp_path):
+    (tmp_path / "elsewhere").write_text("precious")
+    (tmp_path / "build.json").symlink_to("elsewhere")
+    write_record(tmp_path / "build.json", build_record())
+    assert (tmp_path / "elsewhere").read_text() == "precious"
+    assert read_record(tmp_path / "build.json", BuildRecord) == build_record()
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError) as caught:
+        read_record(tmp_path / "build.json", BuildRecord)
+    assert str(caught.value) == f"there is no {tmp_path}/build.json. Run the step that writes it first."
+
+
+def test_a_folder_instead_of_a_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError) as caught:
+        read_record(tmp_path / "folder", BuildRecord)
+    assert str(caught.value) == f"cannot read {tmp_path}/folder: Is a directory"
+    with pytest.raises(SkyportError, match=f"^cannot write {tmp_path}/folder: Is a directory$"):
+        write_record(tmp_path / "folder", build_record())
+    assert names_in(tmp_path) == ["folder"]
+
+
+def test_a_file_where_a_folder_should_be(tmp_path):
+    (tmp_path / "results").write_text("")
+    with pytest.raises(SkyportError, match=f"^cannot write {tmp_path}/results/build.json: "):
+        write_record(tmp_path / "results/build.json", build_record())
+
+
+def test_the_wrong_record_is_called_by_its_path(tmp_path):
+    write_record(tmp_path / "build.json", build_record())
+    with pytest.raises(SkyportError, match=f"^{tmp_path}/build.json is not a `skyport-wf receipt 1` record: "):
+        read_record(tmp_path / "build.json", Receipt)
+
+
+def test_an_unwritable_folder_leaves_the_old_record(folder_of_nobody):
+    path = folder_of_nobody / "build.json"
+    write_record(path, build_record())
+    folder_of_nobody.chmod(0o555)
+    try:
+        with pytest.raises(SkyportError) as caught:
+            write_record(path, receipt())
+        assert str(caught.value) == f"cannot write {path}: Permission denied"
+        assert read_record(path, BuildRecord) == build_record()
+        assert names_in(folder_of_nobody) == ["build.json"]
+    finally:
+        folder_of_nobody.chmod(0o755)
+
+
+def test_a_record_that_may_not_be_read(folder_of_nobody):
+    path = folder_of_nobody / "build.json"
+    write_record(path, build_record())
+    path.chmod(0)
+    with pytest.raises(UsageError, match=f"^cannot read {path}: Permission denied$"):
+        read_record(path, BuildRecord)
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size`: what is written then fails as on a full disk, whoever runs the test."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_write_that_fails_in_the_middle_leaves_the_old_record(tmp_path):
+    path = tmp_path / "build.json"
+    write_record(path, build_record())
+    with largest_file(50_000), pytest.raises(SkyportError, match=f"^cannot write {path}: File too large. Make room"):
+        write_record(path, LARGE)
+    assert read_record(path, BuildRecord) == build_record()
+    assert names_in(tmp_path) == ["build.json"]
+
+
+@contextmanager
+def tiny_disk(folder: Path) -> Iterator[Path]:
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "skyport-wf-test", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+# Others have the test above: only root can make a disk.
+if os.geteuid() == 0:
+
+    def test_a_full_disk_leaves_the_old_record(tmp_path):
+        with tiny_disk(tmp_path) as disk:
+            path = disk / "build.json"
+            write_record(path, build_record())
+            with pytest.raises(SkyportError, match=f"^cannot write {path}: No space left on device. Make room"):
+                write_record(path, LARGE)
+            assert read_record(path, BuildRecord) == build_record()
+            assert names_in(disk) == ["build.json"]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    write_record(pipe, build_record())
+    assert reader.communicate(timeout=30)[0] == encode_json(build_record())
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert names_in(tmp_path) == ["pipe"]

@@ -1,0 +1,305 @@
+"""The client against a real HTTP server that fails in every way there is."""
+
+import logging
+import socket
+import traceback
+
+import pytest
+
+from skyport_wf.errors import ShockError, TemporaryError
+from skyport_wf.shock import connection
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.shock.connection import ShockRefusalError
+from tests.support.failing_server import NODE, RESET, SILENCE, Answer, FailingServer, envelope, refusal
+
+TOKEN = "s3cr3t-t0ken"
+HTML = Answer(200, b"<html>Welcome to nginx!</html>", {"Content-Type": "text/html"})
+N = NODE["id"]
+
+
+@pytest.fixture
+def client(failing_server: FailingServer) -> ShockClient:
+    return ShockClient(failing_server.url, token=TOKEN, token_from="KB_AUTH_TOKEN")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "30")
+
+
+@pytest.fixture(autouse=True)
+def no_token_in_the_log(caplog: pytest.LogCaptureFixture):
+    """Whatever happens, the token is in no message of any library."""
+    with caplog.at_level(logging.DEBUG):
+        yield
+    assert TOKEN not in caplog.text
+
+
+def create(client: ShockClient, size: int | None = None):
+    return client.create(lambda: [b"x" * 1000], file_name="x", attributes={}, expiration="2D", size=size)
+
+
+def message_of(caught: pytest.ExceptionInfo[BaseException]) -> str:
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507])
+def test_a_server_that_fails_is_temporary_and_never_absence(client, failing_server, status):
+    failing_server.answers = [Answer(status, b"<html>")]
+    for ask in (lambda: client.find(N), lambda: client.query({}), lambda: create(client)):
+        with pytest.raises(TemporaryError) as caught:
+            ask()
+        assert message_of(caught).startswith(f"Shock at {client.url} answers ")
+        assert message_of(caught).endswith(f" with HTTP {status}.")
+
+
+@pytest.mark.parametrize(
+    "failures", [[Answer(500), Answer(503)], [Answer(429), RESET], [RESET, HTML._replace(status=502)]]
+)
+def test_a_server_that_recovers_is_asked_again_with_a_line_for_each_time(
+    client, failing_server, patient, caplog, failures
+):
+    failing_server.answers = [*failures, envelope(NODE)]
+    node = client.find(N)
+    assert node is not None
+    assert node.id == N
+    assert len(failing_server.seen) == 3
+    lines = [record.getMessage() for record in caplog.records if record.name == "skyport_wf.retries"]
+    assert len(lines) == 2
+    assert all(line.startswith(f"Shock at {client.url} ") and "Trying again in " in line for line in lines)
+
+
+@pytest.mark.parametrize("size", [None, 1000])
+def test_an_upload_is_sent_whole_each_time(client, failing_server, patient, size):
+    none_made = envelope([], total_count=0)
+    failing_server.answers = [Answer(503), none_made, RESET, none_made, envelope(NODE)]
+    assert create(client, size).id == N
+    # Before it is sent again, Shock is asked whether only the answer was lost.
+    assert [request.method for request in failing_server.seen] == ["POST", "GET", "POST", "GET", "POST"]
+    uploads = failing_server.seen[::2]
+    assert len({request.size for request in uploads}) == 1
+    assert uploads[0].size > 1000
+    chunked = [request.headers.get("Transfer-Encoding") for request in uploads]
+    assert chunked == ([None] * 3 if size else ["chunked"] * 3)
+
+
+def test_an_upload_whose_answer_was_lost_is_not_sent_again(client, failing_server, patient):
+    failing_server.answers = [RESET, envelope([NODE], total_count=1)]
+    assert create(client).id == N
+    assert [request.method for request in failing_server.seen] == ["POST", "GET"]
+    assert "attempt=" in failing_server.seen[1].path
+
+
+def test_a_download_is_asked_for_again(client, failing_server, patient):
+    failing_server.answers = [Answer(503), Answer(200, b"content")]
+    with client.download(N) as stream:
+        assert stream.read() == b"content"
+    assert [request.path for request in failing_server.seen] == [f"/node/{N}?download="] * 2
+
+
+def test_a_reset_connection(client, failing_server):
+    failing_server.answers = [RESET]
+    with pytest.raises(TemporaryError) as caught:
+        client.find(N)
+    assert message_of(caught) == (
+        f"Shock at {client.url} cannot be reached: Connection reset by peer. `skyport-wf doctor` checks it."
+    )
+
+
+def test_an_answer_that_is_cut_off(client, failing_server):
+    failing_server.answers = [envelope(NODE)._replace(cut_off=True)]
+    with pytest.raises(TemporaryError, match="cannot be reached: "):
+        client.find(N)
+
+
+def test_nobody_listens():
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(TemporaryError) as caught:
+            ShockClient(url, token=TOKEN).find(N)
+    assert message_of(caught) == (
+        f"Shock at {url} cannot be reached: Connection refused. `skyport-wf doctor` checks it."
+    )
+
+
+def test_a_host_that_does_not_exist():
+    with pytest.raises(TemporaryError, match=r"^Shock at http://shock\.invalid cannot be reached: ") as caught:
+        ShockClient("http://shock.invalid", token=TOKEN).find(N)
+    assert "object at 0x" not in message_of(caught)
+
+
+def test_a_server_that_says_nothing(client, failing_server, monkeypatch):
+    monkeypatch.setattr(connection, "_SILENCE_SECONDS", 0.2)
+    failing_server.answers = [SILENCE]
+    with pytest.raises(TemporaryError) as caught:
+        client.find(N)
+    assert message_of(caught) == f"Shock at {client.url} cannot be reached: timed out. `skyport-wf doctor` checks it."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HTML,
+        Answer(200, b""),
+        Answer(200, b"null"),
+        Answer(200, b"[]"),
+        Answer(200, b"{}"),
+        Answer(200, b"\xff"),
+        envelope(None),
+        envelope({"id": 5}),
+        envelope("text"),
+        Answer(204),
+    ],
+)
+def test_something_else_than_shock(client, failing_server, answer):
+    failing_server.answers = [answer]
+    for ask in (lambda: client.find(N), lambda: create(client), lambda: client.read_access(N)):
+        with pytest.raises(ShockError, match=f"^{client.url} answers .*with something else than Shock does") as caught:
+            ask()
+        assert not isinstance(caught.value, ShockRefusalError)
+
+
+@pytest.mark.parametrize("answer", [HTML, envelope("text"), envelope([{"id": 5}]), envelope({"id": N})])
+def test_something_else_than_a_list_of_nodes(client, failing_server, answer):
+    failing_server.answers = [answer]
+    with pytest.raises(ShockError, match="with something else than Shock does"):
+        client.query({})
+
+
+def test_something_else_that_speaks_json(client, failing_server):
+    failing_server.answers = [Answer(200, b'{"id": "Something"}')]
+    with pytest.raises(ShockError, match=f"^{client.url} answers, but it is not a Shock server$"):
+        client.read_server()
+    failing_server.answers = [HTML]
+    with pytest.raises(ShockError, match="answers GET / with something else than Shock does"):
+        client.read_server()
+
+
+@pytest.mark.parametrize("total", [{}, {"total_count": None}, {"total_count": 0}])
+def test_a_list_without_a_count_ends_with_its_page(client, failing_server, total):
+    failing_server.answers = [envelope([NODE], **total)]
+    assert [node.id for node in client.query({})] == [N]
+
+
+def test_no_nodes_at_all(client, failing_server):
+    failing_server.answers = [envelope(None, total_count=0)]
+    assert client.query({}) == []
+
+
+def test_a_count_that_is_too_high_does_not_go_on_forever(client, failing_server):
+    failing_server.answers = [envelope([NODE], total_count=10), envelope([], total_count=10)]
+    assert len(client.query({})) == 1
+
+
+def test_what_is_asked_of_a_query(client, failing_server):
+    failing_server.answers = [envelope([])]
+    client.query({"type": "a b", "name": "x/y:1*"}, limit=25)
+    assert failing_server.seen[0].path == "/node?query=&type=a+b&name=x%2Fy%3A1%2A&limit=25&offset=0"
+
+
+def test_only_a_404_is_absence(client, failing_server):
+    for answer in (refusal(404, "Node not found"), Answer(404, b"<html>")):
+        failing_server.answers = [answer]
+        assert client.find(N) is None
+    for status in (400, 401, 403, 405, 410):
+        failing_server.answers = [refusal(status, "no")]
+        with pytest.raises(ShockRefusalError) as caught:
+            client.find(N)
+        assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (refusal(400, "Invalid id"), "Invalid id"),
+        (Answer(400, b'{"error": ["one", "two"]}'), "one; two"),
+        (Answer(400, b'{"error": null}'), "HTTP 400"),
+        (Answer(400, b"[]"), "HTTP 400"),
+        (Answer(403, b"<html>no</html>"), "HTTP 403"),
+        (refusal(501, "not implemented"), "not implemented"),
+        (refusal(401, "No Authorization"), "No Authorization. The token in KB_AUTH_TOKEN is not one that may do this."),
+        (
+            refusal(400, "Invalid authorization header or content"),
+            "Invalid authorization header or content. The token in KB_AUTH_TOKEN is not one that may do this.",
+        ),
+        (Answer(401, b"<html>"), "HTTP 401. The token in KB_AUTH_TOKEN is not one that may do this."),
+    ],
+)
+def test_a_refusal_is_not_repeated_and_says_what_the_server_said(client, failing_server, patient, answer, said):
+    failing_server.answers = [answer]
+    with pytest.raises(ShockRefusalError) as caught:
+        create(client)
+    assert message_of(caught) == f"Shock at {client.url} refuses POST /node: {said}"
+    assert len(failing_server.seen) == 1
+
+
+def test_a_server_that_echoes_the_token_into_its_refusal(client, failing_server):
+    failing_server.answers = [refusal(401, f"unknown token {TOKEN}")]
+    with pytest.raises(ShockRefusalError) as caught:
+        create(client)
+    assert message_of(caught).startswith(f"Shock at {client.url} refuses POST /node: unknown token (the token). ")
+
+
+@pytest.fixture
+def elsewhere():
+    with FailingServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_what_changes_something_is_not_sent_elsewhere(client, failing_server, elsewhere, status):
+    failing_server.answers = [Answer(status, b"", {"Location": f"{elsewhere.url}/node"})]
+    for request, ask in {
+        "POST /node": lambda: create(client),
+        f"PUT /node/{N}": lambda: client.replace_attributes(N, {}),
+        f"DELETE /node/{N}": lambda: client.delete(N),
+    }.items():
+        with pytest.raises(ShockError) as caught:
+            ask()
+        assert message_of(caught) == (f"{client.url} sends {request} elsewhere. Give the URL that it redirects to.")
+    assert not elsewhere.seen
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_question_follows_to_another_server_but_the_token_does_not(client, failing_server, elsewhere, host):
+    failing_server.answers = [Answer(302, b"", {"Location": f"http://{host}:{elsewhere.port}/node/{N}"})]
+    assert client.find(N) is not None
+    assert [request.headers.get("Authorization") for request in failing_server.seen] == [f"OAuth {TOKEN}"]
+    assert [request.headers.get("Authorization") for request in elsewhere.seen] == [None]
+
+
+def test_a_download_follows_to_another_server_but_the_token_does_not(client, failing_server, elsewhere):
+    failing_server.answers = [Answer(307, b"", {"Location": f"http://localhost:{elsewhere.port}/file"})]
+    elsewhere.answers = [Answer(200, b"content")]
+    with client.download(N) as stream:
+        assert stream.read() == b"content"
+    assert "Authorization" not in elsewhere.seen[0].headers
+
+
+def test_a_server_that_redirects_in_a_circle(client, failing_server):
+    failing_server.answers = [Answer(302, b"", {"Location": f"{failing_server.url}/node/{N}"})]
+    with pytest.raises(ShockError, match=r"cannot be asked: Exceeded 30 redirects\.$") as caught:
+        client.find(N)
+    message_of(caught)
+
+
+def test_a_download_that_is_refused(client, failing_server):
+    failing_server.answers = [refusal(401, "No Authorization")]
+    with (
+        pytest.raises(ShockRefusalError, match=rf"refuses GET /node/{N}\?download: No Authorization\. "),
+        client.download(N),
+    ):
+        pass
+
+
+def test_the_time_to_try_is_honoured(client, failing_server, monkeypatch):
+    failing_server.answers = [Answer(503)]
+    with pytest.raises(TemporaryError):
+        client.find(N)
+    assert len(failing_server.seen) == 1
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "0.5")
+    with pytest.raises(TemporaryError):
+        client.find(N)
+    assert len(failing_server.seen) > 2

@@ -1,0 +1,164 @@
+"""Addresses are asked once in a process, again while they fail for a moment, and not at all for what is here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.errors import SkyportError, TemporaryError, UsageError
+from skyport_wf.image_list.addresses import FileAddress, GitAddress
+from skyport_wf.image_list.spec import ImageList, ImageSpec
+from skyport_wf.sources import fetched
+from skyport_wf.sources.dockerfile import describe, find_context, read_dockerfile
+from skyport_wf.sources.fetched import fetch_file, fetch_folder
+from skyport_wf.sources.listed import ListedImage
+from tests.remote_site import DOCKERFILE, Repository, Site, git, remote_site
+
+PATH = "/Dockerfile"
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("SKYPORT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with remote_site(tmp_path / "repositories") as served:
+        served.files[PATH] = DOCKERFILE
+        yield served
+
+
+@pytest.fixture
+def tools(site: Site) -> Repository:
+    repository = Repository(site.repositories, "tools")
+    for name in ("a", "b"):
+        repository.commit({f"{name}/Dockerfile": f"FROM {name}\n"})
+    return repository
+
+
+def another_process() -> None:
+    """Forget what this process was told; what the cache has stays."""
+    for known in (fetched._answers, fetched._last_copies, fetched._silent):
+        known.clear()  # type: ignore[attr-defined]
+
+
+def listed(folder: Path, *, last_copies: bool = False, **fields: str) -> ListedImage:
+    spec = ImageSpec("lab/a:1", **fields)  # type: ignore[arg-type]
+    return ListedImage(spec, ImageList((spec,)), folder, last_copies)
+
+
+def test_a_build_gets_the_bytes_that_were_digested_whatever_happens_meanwhile(site: Site, tmp_path: Path) -> None:
+    image = listed(tmp_path, dockerfile=site.url + PATH)
+    source = describe(image, {})
+    site.files[PATH] = b"FROM another\n"
+    assert read_dockerfile(image).digest == source.dockerfile_digest
+    assert find_context(image).dockerfile.read_bytes() == DOCKERFILE
+    assert len(site.requests) == 1
+    another_process()
+    assert describe(image, {}).digest != source.digest
+
+
+def test_the_context_of_a_fetched_dockerfile_is_empty_and_stays_so(site: Site, tmp_path: Path) -> None:
+    root = find_context(listed(tmp_path, dockerfile=site.url + PATH)).root
+    assert list(root.iterdir()) == []
+    (root / "left").write_text("")
+    with pytest.raises(SkyportError, match=r"empty has to be empty: .* Empty it\.$"):
+        find_context(listed(tmp_path, dockerfile=site.url + PATH))
+
+
+def test_a_context_beside_a_fetched_dockerfile_that_is_not_there(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_context(listed(tmp_path, dockerfile=site.url + PATH, context="nope"))
+    assert str(caught.value) == (
+        f"image lab/a:1: there is no folder {tmp_path}/nope. Mend `context` in the image list."
+    )
+
+
+def test_many_folders_of_a_branch_take_one_question_and_are_of_one_commit(site: Site, tools: Repository) -> None:
+    repository = f"{site.url}/git/tools.git"
+    first = fetch_folder(GitAddress(repository, "main", "a"), last_copy=False)
+    asked = len(site.requests)
+    tools.commit({"b/Dockerfile": "FROM c\n"})
+    second = fetch_folder(GitAddress(repository, "main", "b"), last_copy=False)
+    assert second.origin.commit == first.origin.commit
+    assert len(site.requests) == asked
+    another_process()
+    assert fetch_folder(GitAddress(repository, "main", "b"), last_copy=False).origin.commit != first.origin.commit
+
+
+def test_a_server_that_is_back_in_a_moment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "30")
+    site.answers[PATH] = ("503 no", {})
+    asked = site.requests.append
+
+    class Counting(list[tuple[str, str, int]]):
+        def append(self, request: tuple[str, str, int]) -> None:
+            asked(request)
+            if request[2] == 503:
+                site.answers.clear()
+
+    before, site.requests = site.requests, Counting()
+    assert fetch_file(FileAddress(site.url + PATH), last_copy=False).read_bytes() == DOCKERFILE
+    assert [status for _, _, status in before] == [503, 200]
+
+
+def test_with_a_last_copy_nobody_waits_for_a_server_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "3600")
+    address = FileAddress(site.url + PATH)
+    fetch_file(address, last_copy=False)
+    another_process()
+    site.answers[PATH] = ("503 no", {})
+    assert fetch_file(address, last_copy=True).read_bytes() == DOCKERFILE
+    assert fetch_file(address, last_copy=True).read_bytes() == DOCKERFILE
+    assert [status for _, _, status in site.requests] == [200, 503]
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden"])
+def test_a_last_copy_is_not_for_what_a_server_says_is_not_there(site: Site, status: str) -> None:
+    address = FileAddress(site.url + PATH)
+    fetch_file(address, last_copy=False)
+    another_process()
+    site.answers[PATH] = (status, {})
+    with pytest.raises(SkyportError) as caught:
+        fetch_file(address, last_copy=True)
+    assert not isinstance(caught.value, TemporaryError)
+
+
+def test_what_publishes_takes_no_last_copy(site: Site) -> None:
+    address = FileAddress(site.url + PATH)
+    fetch_file(address, last_copy=True)
+    another_process()
+    site.answers[PATH] = ("503 no", {})
+    assert fetch_file(address, last_copy=True)
+    with pytest.raises(TemporaryError):
+        fetch_file(address, last_copy=False)
+
+
+def test_a_commit_that_is_here_is_not_asked_for(site: Site, tools: Repository) -> None:
+    commit = git(tools.work, "rev-parse", "HEAD")
+    address = GitAddress(f"{site.url}/git/tools.git", commit, "a")
+    fetch_folder(address, last_copy=False)
+    another_process()
+    asked = len(site.requests)
+    assert fetch_folder(address, last_copy=False).origin.commit == commit
+    assert len(site.requests) == asked
+
+
+def test_the_last_commit_of_a_branch_is_of_use_only_if_its_files_are_here(site: Site, tools: Repository) -> None:
+    address = GitAddress(f"{site.url}/git/tools.git", "main", "a")
+    folder = fetch_folder(address, last_copy=True)
+    another_process()
+    site.answers["/git/tools.git/info/refs"] = ("503 no", {})
+    assert fetch_folder(address, last_copy=True) == folder
+    another_process()
+    (folder.path.parents[1] / "submodules.json").unlink()
+    with pytest.raises(TemporaryError):
+        fetch_folder(address, last_copy=True)
+
+
+def test_notes_that_were_damaged_count_for_nothing(site: Site, tmp_path: Path) -> None:
+    address = FileAddress(site.url + PATH)
+    fetch_file(address, last_copy=False)
+    another_process()
+    (note,) = (tmp_path / "cache/files").iterdir()
+    note.write_bytes(b'{"content": 7')
+    assert fetch_file(address, last_copy=False).read_bytes() == DOCKERFILE
+    assert [status for _, _, status in site.requests] == [200, 200]

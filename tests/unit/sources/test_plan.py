@@ -1,0 +1,179 @@
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
+from skyport_wf.inspection.plan import plan_images
+from skyport_wf.sources.listed import ListedImage
+from skyport_wf.sources.order import needed_images, order_images, source_digests
+
+
+def write(folder: Path, **dockerfiles: str) -> ImageList:
+    """Write a Dockerfile for each name, and return a list of images `lab/NAME:1` in this order."""
+    for name, text in dockerfiles.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / "Dockerfile").write_text(text)
+    return ImageList(tuple(ImageSpec(f"lab/{name}:1", dockerfile=f"{name}/Dockerfile") for name in dockerfiles))
+
+
+def names(images: list[ImageSpec]) -> list[str]:
+    return [image.name for image in images]
+
+
+def test_images_come_after_those_they_are_built_on(tmp_path):
+    images = write(
+        tmp_path,
+        top="FROM lab/middle:1\nCOPY --from=lab/other:1 /a /b\n",
+        middle="FROM lab/base:1\n",
+        other="FROM debian:bookworm\n",
+        base="FROM debian:bookworm\n",
+    )
+    order = names(order_images(images, tmp_path))
+    assert sorted(order) == ["lab/base:1", "lab/middle:1", "lab/other:1", "lab/top:1"]
+    assert order.index("lab/base:1") < order.index("lab/middle:1") < order.index("lab/top:1")
+    assert order.index("lab/other:1") < order.index("lab/top:1")
+    assert needed_images(ListedImage(images.images[0], images, tmp_path)) == ("lab/middle:1", "lab/other:1")
+    assert needed_images(ListedImage(images.images[3], images, tmp_path)) == ()
+
+
+def test_images_that_do_not_need_each_other_keep_their_order(tmp_path):
+    images = write(tmp_path, c="FROM x:1\n", a="FROM x:1\n", b="FROM x:1\n")
+    assert names(order_images(images, tmp_path)) == ["lab/c:1", "lab/a:1", "lab/b:1"]
+
+
+def test_only_the_very_name_counts(tmp_path):
+    images = write(tmp_path, a="FROM x:1\n", b="FROM lab/a:2\nFROM lab/a\nFROM docker.io/lab/a:1\n")
+    assert needed_images(ListedImage(images.images[1], images, tmp_path)) == ()
+
+
+def test_build_args_decide_what_is_needed(tmp_path):
+    images = write(tmp_path, a="FROM x:1\n", b="ARG BASE=x:1\nFROM $BASE\n")
+    assert needed_images(ListedImage(images.images[1], images, tmp_path)) == ()
+    told = ImageSpec("lab/b:1", dockerfile="b/Dockerfile", build_args={"BASE": "lab/a:1"})
+    assert needed_images(ListedImage(told, images, tmp_path)) == ("lab/a:1",)
+
+
+@pytest.mark.parametrize(
+    ("dockerfiles", "circle"),
+    [
+        ({"a": "FROM lab/a:1\n"}, ["lab/a:1 -> lab/a:1"]),
+        (
+            {"a": "FROM lab/b:1\n", "b": "FROM lab/a:1\n"},
+            ["lab/a:1 -> lab/b:1 -> lab/a:1", "lab/b:1 -> lab/a:1 -> lab/b:1"],
+        ),
+        (
+            {"z": "FROM lab/a:1\n", "a": "FROM lab/b:1\n", "b": "FROM lab/c:1\n", "c": "FROM lab/a:1\n"},
+            [
+                "lab/a:1 -> lab/b:1 -> lab/c:1 -> lab/a:1",
+                "lab/b:1 -> lab/c:1 -> lab/a:1 -> lab/b:1",
+                "lab/c:1 -> lab/a:1 -> lab/b:1 -> lab/c:1",
+            ],
+        ),
+    ],
+)
+def test_a_circle_is_shown_as_each_image_and_what_it_is_built_on(tmp_path, dockerfiles, circle):
+    images = write(tmp_path, **dockerfiles)
+    with pytest.raises(UsageError) as caught:
+        plan_images(images, tmp_path)
+    message, _, shown = str(caught.value).partition(": ")
+    assert message == "images are built on each other in a circle"
+    assert shown in circle
+
+
+def test_what_a_workflow_engine_gets_to_know(tmp_path):
+    images = write(tmp_path, base="FROM x:1\n", top="FROM lab/base:1\n")
+    images = ImageList((*images.images, ImageSpec("lab/old:1", archive="old.tar.gz"), ImageSpec("lab/i:1", image="i")))
+    planned = {image.name: image for image in plan_images(images, tmp_path)}
+    assert {image.key: image.source for image in planned.values()} == {
+        "lab_base_1": "dockerfile",
+        "lab_top_1": "dockerfile",
+        "lab_old_1": "archive",
+        "lab_i_1": "image",
+    }
+    assert planned["lab/top:1"].needs == ("lab/base:1",)
+    assert planned["lab/base:1"].archive is None
+    assert planned["lab/old:1"].archive == str(tmp_path / "old.tar.gz")
+    assert len({image.digest for image in planned.values()}) == 4
+
+
+def test_an_absolute_archive_stays_what_it_is(tmp_path):
+    images = ImageList((ImageSpec("lab/old:1", archive="/srv/old.tar.gz"),))
+    assert plan_images(images, tmp_path)[0].archive == "/srv/old.tar.gz"
+
+
+def digests(images: ImageList, folder: Path) -> dict[str, str]:
+    return {image.name: image.digest for image in plan_images(images, folder)}
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+def test_a_change_reaches_what_is_built_on_it_and_nothing_else(tmp_path):
+    images = write(
+        tmp_path, base="FROM x:1\n", middle="FROM lab/base:1\n", top="FROM lab/middle:1\n", other="FROM x:1\n"
+    )
+    before = digests(images, tmp_path)
+    (tmp_path / "middle/new").write_text("")
+    assert changed(before, digests(images, tmp_path)) == {"lab/middle:1", "lab/top:1"}
+
+
+def test_another_image_in_the_list_changes_nothing_for_the_others(tmp_path):
+    images = write(tmp_path, a="FROM x:1\n", b="FROM x:1\n")
+    fewer = ImageList(images.images[:1])
+    assert changed(digests(images, tmp_path), digests(fewer, tmp_path)) == {"lab/b:1"}
+
+
+def test_how_one_gets_there_changes_nothing(tmp_path):
+    images = write(tmp_path, a="FROM x:1\n")
+    assert digests(images, tmp_path) == digests(ImageList(images.images, ShockSettings(token_env="T")), tmp_path)
+
+
+@pytest.mark.parametrize("settings", [ShockSettings(url="http://x"), ShockSettings(public=False)])
+def test_where_it_goes_changes_the_plan_but_not_the_source(tmp_path, settings):
+    images = write(tmp_path, a="FROM x:1\n")
+    moved = ImageList(images.images, settings)
+    assert digests(images, tmp_path) != digests(moved, tmp_path)
+    assert source_digests(images, tmp_path) == source_digests(moved, tmp_path)
+
+
+def test_the_variable_that_wins_over_the_list_changes_the_plan(tmp_path, monkeypatch):
+    images = write(tmp_path, a="FROM x:1\n")
+    before = digests(images, tmp_path)
+    monkeypatch.setenv("SHOCK_URL", "http://shock.example.org")
+    assert digests(images, tmp_path) != before
+
+
+def test_the_same_digest_wherever_the_project_lies(tmp_path):
+    images = write(tmp_path / "one", a="FROM x:1\n")
+    write(tmp_path / "two", a="FROM x:1\n")
+    assert digests(images, tmp_path / "one") == digests(images, tmp_path / "two")
+
+
+def test_an_image_that_is_not_built_has_no_source_digest(tmp_path):
+    images = ImageList((ImageSpec("lab/old:1", archive="none.tar.gz"),))
+    assert source_digests(images, tmp_path) == {"lab/old:1": ""}
+
+
+def test_a_missing_dockerfile_is_named(tmp_path):
+    images = ImageList((ImageSpec("lab/a:1", dockerfile="a/Dockerfile"),))
+    with pytest.raises(UsageError, match=r"^image lab/a:1: there is no Dockerfile .*a/Dockerfile\. Mend"):
+        plan_images(images, tmp_path)
+
+
+@given(st.data())
+def test_any_images_without_a_circle_have_an_order(tmp_path_factory, data):
+    count = data.draw(st.integers(1, 6))
+    below = [data.draw(st.lists(st.integers(0, n - 1), max_size=3)) if n else [] for n in range(count)]
+    texts = {f"i{n}": "FROM x:1\n" + "".join(f"FROM lab/i{m}:1\n" for m in below[n]) for n in range(count)}
+    shuffled = list(texts.items())
+    random.Random(data.draw(st.integers(0, 99))).shuffle(shuffled)
+    folder = tmp_path_factory.mktemp("plan")
+    order = names(order_images(write(folder, **dict(shuffled)), folder))
+    assert len(order) == count
+    for n, needed in enumerate(below):
+        assert all(order.index(f"lab/i{m}:1") < order.index(f"lab/i{n}:1") for m in needed)

@@ -1,0 +1,220 @@
+import base64
+import os
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.spec import ImageList, ImageSpec
+from skyport_wf.sources.dockerfile import describe, find_context, read_dockerfile
+from skyport_wf.sources.listed import ListedImage, digest_of
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {
+        "images/tool/Dockerfile": "FROM base/x:1\nCOPY . /\n",
+        "images/tool/a/b/c/deep.txt": "1",
+        "images/tool/.dockerignore": "notes.md\n",
+        "images/tool/notes.md": "n",
+        "elsewhere/file": "2",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def image(**changes: object) -> ImageSpec:
+    return ImageSpec("a/tool:1", **({"dockerfile": "images/tool/Dockerfile"} | changes))
+
+
+def listed(spec: ImageSpec, folder: Path) -> ListedImage:
+    return ListedImage(spec, ImageList((spec,)), folder)
+
+
+def digest(project: Path, needs: dict[str, str] | None = None, **changes: object) -> str:
+    return describe(listed(image(**changes), project), needs or {}).digest
+
+
+def test_what_is_known_of_the_source(project):
+    source = describe(listed(image(), project), {})
+    assert source.kind == "dockerfile"
+    assert base64.b64decode(source.dockerfile) == b"FROM base/x:1\nCOPY . /\n"
+    assert source.dockerfile_digest == digest_of(b"FROM base/x:1\nCOPY . /\n")
+    assert source.digest.startswith("sha256:")
+    assert source.context_digest not in (None, source.digest)
+
+
+def test_what_publishing_writes_beside_the_list_changes_nothing(project, monkeypatch):
+    """Of a Dockerfile that lies there, and wherever the command is called."""
+    (project / "Dockerfile").write_text("FROM base/x:1\nCOPY . /\n")
+    before = digest(project, dockerfile="Dockerfile")
+    for name in (
+        "images.lock.json",
+        ".snakemake/log/a",
+        "results/skyport/a_tool_1/receipt.json",
+        "logs/skyport/a_tool_1/build.log",
+        "benchmarks/skyport/lock.tsv",
+    ):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("x")
+    assert digest(project, dockerfile="Dockerfile") == before
+    monkeypatch.chdir(project)
+    assert digest(Path(), dockerfile="Dockerfile") == before
+    (project / "results/counts.tsv").write_text("x")
+    assert digest(project, dockerfile="Dockerfile") != before
+
+
+def test_what_is_called_so_elsewhere_counts(project):
+    before = digest(project)
+    (project / "images/tool/images.lock.json").write_text("{}")
+    assert digest(project) != before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "Dockerfile").write_text("FROM base/x:2\nCOPY . /\n"),
+        lambda root: (root / "Dockerfile").write_text("FROM base/x:1\nCOPY . /\n#\n"),
+        lambda root: (root / "a/b/c/deep.txt").write_text("2"),
+        lambda root: (root / "a/b/c/deep.txt").chmod(0o755),
+        lambda root: (root / "a/b/c/new.txt").write_text(""),
+    ],
+)
+def test_it_changes_with_every_file(project, change):
+    before = digest(project)
+    change(project / "images/tool")
+    assert digest(project) != before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"build_args": {"V": "1"}},
+        {"build_args": {"V": "2"}},
+        {"build_args": {"W": "1"}},
+        {"labels": {"V": "1"}},
+        {"target": "x"},
+        {"platform": "linux/arm64"},
+        {"context": "elsewhere"},
+    ],
+)
+def test_it_changes_with_what_the_list_says_of_the_build(project, changes):
+    assert digest(project, **changes) != digest(project)
+
+
+def test_no_two_of_these_are_the_same(project):
+    digests = [
+        digest(project, **changes)
+        for changes in (
+            {},
+            {"build_args": {"V": "1"}},
+            {"build_args": {"V": "2"}},
+            {"build_args": {"V": ""}},
+            {"labels": {"V": "1"}},
+            {"target": "V"},
+            {"platform": "V"},
+        )
+    ]
+    assert len(set(digests)) == len(digests)
+
+
+def test_it_changes_with_the_image_that_it_is_built_on(project):
+    assert digest(project, {"base/x:1": "sha256:1"}) != digest(project, {"base/x:1": "sha256:2"}) != digest(project)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: os.utime(root / "a/b/c/deep.txt", (1, 1)),
+        lambda root: os.utime(root / "Dockerfile", (1, 1)),
+        lambda root: (root / "notes.md").write_text("other"),
+    ],
+)
+def test_it_stays_on_touch_and_for_what_is_ignored(project, change):
+    before = digest(project)
+    change(project / "images/tool")
+    assert digest(project) == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"description": "x"},
+        {"public": False},
+        {"replace": True},
+        {"pull": True},
+        {"no_cache": True},
+        {"network": "host"},
+        {"context": "images/tool"},
+    ],
+)
+def test_it_stays_for_what_does_not_decide_what_comes_out(project, changes):
+    assert digest(project, **changes) == digest(project)
+
+
+def test_it_stays_for_another_order(project):
+    assert digest(project, build_args={"A": "1", "B": "2"}) == digest(project, build_args={"B": "2", "A": "1"})
+    assert digest(project, {"a/a:1": "1", "b/b:1": "2"}) == digest(project, {"b/b:1": "2", "a/a:1": "1"})
+
+
+def test_it_stays_in_another_folder(project, tmp_path_factory):
+    moved = tmp_path_factory.mktemp("moved") / "here"
+    before = digest(project)
+    project.rename(moved)
+    assert digest(moved) == before
+
+
+def test_a_dockerfile_that_is_ignored_counts_all_the_same(project):
+    (project / "images/tool/.dockerignore").write_text("Dockerfile\n")
+    before = digest(project)
+    (project / "images/tool/Dockerfile").write_text("FROM other:1\n")
+    assert digest(project) != before
+
+
+def test_a_dockerfile_outside_its_context_counts(project):
+    before = digest(project, context="elsewhere")
+    (project / "images/tool/Dockerfile").write_text("FROM other:1\n")
+    assert digest(project, context="elsewhere") != before
+
+
+def test_the_context_is_the_dockerfiles_folder_unless_it_is_named(project):
+    assert find_context(listed(image(), project)).root == project / "images/tool"
+    assert find_context(listed(image(context="."), project)).root == project
+
+
+def test_build_args_and_target_decide_what_is_read(project):
+    (project / "images/tool/Dockerfile").write_text("ARG V=1\nFROM a/a:$V AS one\nFROM b/b:1\n")
+    dockerfile = read_dockerfile(listed(image(build_args={"V": "2"}, target="one"), project))
+    assert (dockerfile.base, dockerfile.images) == ("a/a:2", ("a/a:2", "b/b:1"))
+
+
+def test_a_missing_dockerfile(project):
+    with pytest.raises(UsageError) as caught:
+        digest(project, dockerfile="images/none/Dockerfile")
+    assert str(caught.value) == (
+        f"image a/tool:1: there is no Dockerfile {project}/images/none/Dockerfile. Mend `dockerfile` in the image list."
+    )
+
+
+def test_a_folder_for_a_dockerfile(project):
+    with pytest.raises(UsageError, match="there is no Dockerfile"):
+        digest(project, dockerfile="images/tool")
+
+
+@pytest.mark.parametrize("context", ["none", "elsewhere/file"])
+def test_a_missing_context(project, context):
+    with pytest.raises(UsageError) as caught:
+        digest(project, context=context)
+    assert str(caught.value) == (
+        f"image a/tool:1: there is no folder {project}/{context}. Mend `context` in the image list."
+    )
+
+
+def test_a_dockerfile_that_may_not_be_read(folder_of_nobody):
+    path = folder_of_nobody / "Dockerfile"
+    path.write_text("FROM a:1\n")
+    path.chmod(0)
+    with pytest.raises(UsageError) as caught:
+        digest(folder_of_nobody, dockerfile="Dockerfile")
+    assert str(caught.value) == f"image a/tool:1: cannot read {path}: Permission denied"
