@@ -4,6 +4,7 @@ Lines are what make a message about a wrong `images.yaml` useful, so they are ke
 under the same paths that msgspec reports: `$.images[0].name`.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -66,7 +67,8 @@ def _check_depth(text: str, name: str) -> None:
     except yaml.MarkedYAMLError:
         # Some versions of libyaml have a limit of their own, which they reach before we see the events of our fortieth
         # level. PyYAML's parser has none, and is too slow to be asked first.
-        _count_depth(text, name, yaml.SafeLoader)
+        with suppress(yaml.YAMLError):
+            _count_depth(text, name, yaml.SafeLoader)
         raise
 
 

@@ -123,8 +123,6 @@ def test_imports_go_one_way():
         ("records/records.py", "from skyport_wf.shock.node import Node"),
         ("shock/client.py", "def f():\n    from skyport_wf.store.wsgi.app import ShockApp"),
         ("store/wsgi/app.py", "from skyport_wf.engine import build"),
-        ("store/nodes.py", "from skyport_wf.store.wsgi.documents import node_document"),
-        ("store/opening.py", "def f():\n    from skyport_wf.serving import server"),
         ("store/wsgi/app.py", "from skyport_wf.serving.server import serve"),
         ("engine/build.py", "if TYPE_CHECKING:\n    from skyport_wf.shock.client import ShockClient"),
         ("image/context.py", "try:\n    import skyport_wf.engine.images as x\nexcept ImportError: pass"),
