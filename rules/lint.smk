@@ -1,14 +1,14 @@
-"""Check what the images are made from before anything is built: Dockerfiles, scripts, the image list.
+"""Check Dockerfiles, scripts and the image list before anything is built.
 
 To use beside publish.smk, or alone. For each image:
 
-    <results>/skyport/KEY/lint.json   what was found; only written where that is not bad enough to fail
+    <results>/skyport/KEY/lint.json   the findings; only written if none is bad enough to fail
 
 `snakemake lint_all`. An image with findings at or above the level fails its job; its log has all of them.
 
 Settings besides those of publish.smk:
 
-    lint_level:   error, warning, info, style, or none to fail never   (warning)
+    lint_level:   error, warning, info, style, or none to never fail   (warning)
 """
 
 

@@ -12,12 +12,12 @@ from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
-    from skyport_wf.lint.findings import Finding, Threshold
-    from skyport_wf.lint.hadolint import Hadolint
-    from skyport_wf.lint.lint_images import LintedFile
+    from skyport_wf.lint.findings import Threshold
+    from skyport_wf.lint.hadolint.run import Hadolint
+    from skyport_wf.lint.images import LintedFile
 
 _THRESHOLDS = ("error", "warning", "info", "style", "none")
-"""Those of lint.findings, which is imported too late for --help."""
+"""The levels of lint.findings, which is imported too late for --help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Say what is wrong with Dockerfiles, scripts or CWL documents, by line."""
+    """Report mistakes in Dockerfiles, scripts or CWL documents, by line."""
     if args.names and (args.cwl or args.dockerfile):
         raise UsageError("name either images of the list, or files with --dockerfile or --cwl")
     if args.engine and (args.cwl or args.dockerfile):
@@ -56,23 +56,30 @@ def run(args: argparse.Namespace) -> Outcome:
         raise UsageError("--packed is for CWL documents: name them with --cwl")
     outcome = _lint_cwl(args) if args.cwl else _lint_images(args)
     if args.report:
-        _write_report(args.report, outcome.value)
+        from skyport_wf.output_file import replace_file
+        from skyport_wf.records.records import encode_json
+        from skyport_wf.steps.save import make_folder
+
+        make_folder(args.report.parent)
+        with replace_file(args.report) as file:
+            file.write(encode_json(outcome.value))
     return outcome
 
 
 def _lint_images(args: argparse.Namespace) -> Outcome:
+    from skyport_wf.lint.filtering import FindingFilter
     from skyport_wf.lint.findings import DEFAULT_THRESHOLD, fails
-    from skyport_wf.lint.hadolint import find_hadolint
-    from skyport_wf.lint.lint_images import Sieve, find_bash_in_engine, lint_file, lint_images
+    from skyport_wf.lint.hadolint.run import find_hadolint
+    from skyport_wf.lint.images import find_bash_in_engine, lint_file, lint_images
 
     hadolint = find_hadolint()
-    sieve = Sieve(hadolint, frozenset(args.ignore))
+    reported = FindingFilter(hadolint.settings, frozenset(args.ignore))
     if args.dockerfile:
-        files = [lint_file(path, sieve) for path in args.dockerfile]
+        files = [lint_file(path, hadolint, reported) for path in args.dockerfile]
     elif args.engine:
-        files = lint_images(args.images, args.names, sieve, has_bash=find_bash_in_engine)
+        files = lint_images(args.images, args.names, hadolint, reported, has_bash=find_bash_in_engine)
     else:
-        files = lint_images(args.images, args.names, sieve)
+        files = lint_images(args.images, args.names, hadolint, reported)
     level: Threshold = args.level or hadolint.settings.failure_threshold or DEFAULT_THRESHOLD
     failed = any(fails(finding, level) for file in files for finding in file.findings)
     text = "\n".join(_lines(files, level, only_failing=bool(args.quiet)))
@@ -80,23 +87,16 @@ def _lint_images(args: argparse.Namespace) -> Outcome:
 
 
 def _document(files: Sequence[LintedFile], level: Threshold, hadolint: Hadolint) -> dict[str, object]:
+    fields = ("line", "code", "level", "message", "instead", "source")
     return {
         "level": level,
         "hadolint": hadolint.program is not None,
         "files": [{"file": file.file, "images": file.images} for file in files],
-        "findings": [_record(file, finding) for file in files for finding in file.findings],
-    }
-
-
-def _record(file: LintedFile, finding: Finding) -> dict[str, object]:
-    return {
-        "file": file.file,
-        "line": finding.line,
-        "code": finding.code,
-        "level": finding.level,
-        "message": finding.message,
-        "instead": finding.instead,
-        "source": finding.source,
+        "findings": [
+            {"file": file.file, **{field: getattr(finding, field) for field in fields}}
+            for file in files
+            for finding in file.findings
+        ],
     }
 
 
@@ -122,28 +122,16 @@ def _lint_cwl(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image_list.yaml_document import parse_yaml
     from skyport_wf.lint.cwl import lint_cwl
 
-    found = [
-        {"file": str(path), "line": finding.line, "where": finding.where, "message": finding.message}
-        for path in args.cwl
-        for finding in lint_cwl(parse_yaml(_read(path), name=str(path)), packed=args.packed)
-    ]
+    found = []
+    for path in args.cwl:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read {path}: {error}") from error
+        found += [
+            {"file": str(path), "line": one.line, "where": one.where, "message": one.message}
+            for one in lint_cwl(parse_yaml(text, name=str(path)), packed=args.packed)
+        ]
     lines = [f"{one['file']}:{one['line']}: {one['where']}: {one['message']}" for one in found]
     text = "\n".join(lines) or f"{len(args.cwl)} documents: nothing that AWE would reject or lose"
     return Outcome({"findings": found}, text, EXIT_DIFFERENCE if found else EXIT_DONE)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-
-
-def _write_report(path: Path, value: object) -> None:
-    from skyport_wf.output_file import replace_file
-    from skyport_wf.records.records import encode_json
-    from skyport_wf.steps.save import make_folder
-
-    make_folder(path.parent)
-    with replace_file(path) as file:
-        file.write(encode_json(value))

@@ -9,6 +9,7 @@ import re
 import stat
 import tarfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -18,9 +19,9 @@ from skyport_wf.errors import SkyportError
 
 _PIECE = 1 << 20
 _SPECIAL = re.compile(r"[\\*?\[!#]")
-"""What means more than itself in .dockerignore. The package `docker` has no way to quote it: a `?` stands for it."""
+"""Characters that .dockerignore gives a meaning. The package `docker` cannot quote them: a `?` stands for each."""
 _OUTSIDE_NAME = ".skyport-wf.Dockerfile"
-"""What a Dockerfile that is not in its context is called inside the tar; hidden from `COPY` by .dockerignore."""
+"""The name inside the tar of a Dockerfile that is not in its context; .dockerignore hides it from `COPY`."""
 
 
 class BuildContext(msgspec.Struct, frozen=True):
@@ -41,7 +42,7 @@ class BuildContext(msgspec.Struct, frozen=True):
 
     @property
     def dockerfile_name(self) -> str:
-        """What the engine is told to build."""
+        """The path that the engine builds."""
         return self.dockerfile_inside or _OUTSIDE_NAME
 
 
@@ -53,7 +54,13 @@ def list_context(context: BuildContext) -> list[str]:
     if not context.root.is_dir():
         raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
     try:
-        paths = _walk_some(context) if _read_patterns(context) else _walk_all(context)
+        if _read_patterns(context):
+            from docker.utils.build import PatternMatcher
+
+            paths = set(PatternMatcher(ignore_patterns(context)).walk(str(context.root)))
+        else:
+            # The package `docker` takes long to import.
+            paths = set(_walk(context))
         return sorted(path for path in paths if not stat.S_ISSOCK((context.root / path).lstat().st_mode))
     except OSError as error:
         raise SkyportError(f"cannot read the build context: {error}") from error
@@ -74,7 +81,8 @@ def digest_context(context: BuildContext) -> str:
             continue
         entry = context.root / path
         mode = entry.lstat().st_mode
-        fields = (stat.filemode(mode)[0], f"{stat.S_IMODE(mode):o}", path, _content_digest(entry, mode))
+        content = "" if stat.S_ISDIR(mode) else _content(entry)
+        fields = (stat.filemode(mode)[0], f"{stat.S_IMODE(mode):o}", path, content)
         whole.update(b"".join(len(text).to_bytes(4) + text for text in map(os.fsencode, fields)))
     return "sha256:" + whole.hexdigest()
 
@@ -96,11 +104,14 @@ def write_context(context: BuildContext, target: IO[bytes]) -> None:
             added = (
                 [context.dockerfile_name] if ".dockerignore" in paths else [context.dockerfile_name, ".dockerignore"]
             )
-            _add_text(tar, ".dockerignore", "\n".join((*ignore_patterns(context), *added, "")))
+            content = "\n".join((*ignore_patterns(context), *added, "")).encode()
+            info = tarfile.TarInfo(".dockerignore")
+            info.size = len(content)
+            tar.addfile(info, BytesIO(content))
 
 
-def _walk_all(context: BuildContext) -> Iterator[str]:
-    """Yield what there is without a .dockerignore; the package `docker` takes long to import."""
+def _walk(context: BuildContext) -> Iterator[str]:
+    """Yield what there is without a .dockerignore."""
 
     def stop(error: OSError) -> None:
         raise error
@@ -109,12 +120,6 @@ def _walk_all(context: BuildContext) -> Iterator[str]:
         paths = {name: os.path.relpath(Path(folder) / name, context.root) for name in (*folders, *files)}
         folders[:] = (name for name in folders if paths[name] not in context.without)
         yield from (path for path in paths.values() if path not in context.without)
-
-
-def _walk_some(context: BuildContext) -> set[str]:
-    from docker.utils.build import PatternMatcher
-
-    return set(PatternMatcher(ignore_patterns(context)).walk(str(context.root)))
 
 
 def ignore_patterns(context: BuildContext) -> list[str]:
@@ -138,14 +143,15 @@ def _read_patterns(context: BuildContext) -> list[str]:
     return []
 
 
-def _content_digest(entry: Path, mode: int) -> str:
-    if stat.S_ISLNK(mode):
-        return os.readlink(entry)  # noqa: PTH115 - as it is written, not tidied up
-    if stat.S_ISDIR(mode):
-        return ""
-    if not stat.S_ISREG(mode):
-        raise SkyportError(f"the build context holds {entry}, a device or pipe. Remove it or name it in .dockerignore.")
+def _content(entry: Path) -> str:
+    """Return a link's target, or a digest of a file's content."""
     try:
+        if entry.is_symlink():
+            return os.readlink(entry)  # noqa: PTH115 - as it is written, not tidied up
+        if not entry.is_file():
+            raise SkyportError(
+                f"the build context holds {entry}, a device or pipe. Remove it or name it in .dockerignore."
+            )
         with entry.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
@@ -165,12 +171,3 @@ def _add(tar: tarfile.TarFile, entry: Path, name: str) -> None:
             tar.addfile(info, file)
     except OSError as error:
         raise SkyportError(f"cannot read {entry} of the build context: {error}") from error
-
-
-def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
-    from io import BytesIO
-
-    content = text.encode()
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    tar.addfile(info, BytesIO(content))

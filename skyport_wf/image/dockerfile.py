@@ -1,4 +1,4 @@
-"""What a Dockerfile says it is made from: its stages, and the images that they name.
+"""The stages of a Dockerfile, and the images that they name.
 
 The engine alone decides what the instructions do.
 """
@@ -7,11 +7,11 @@ import hashlib
 import itertools
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction, read_instructions
+from skyport_wf.image.instructions import Instruction, json_words, options_end, read_instructions
 
 _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::?(?P<how>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
 _FROM = re.compile(r"(?:--\S+\s+)*(?P<image>\S+)(?:\s+[Aa][Ss]\s+(?P<stage>\S+))?\s*$")
@@ -53,7 +53,7 @@ class Stage(msgspec.Struct, frozen=True):
     built_on: int | None
     """The index of the stage that it starts from, None if that is an image."""
     names: frozenset[str]
-    """What it is called, in lower case: its number, and what stands behind `AS`."""
+    """In lower case: its number, and what stands behind `AS`."""
     instructions: tuple[Instruction, ...]
     uses: tuple[ImageUse, ...]
     """The images that its instructions take files from."""
@@ -87,10 +87,22 @@ def read_stages(instructions: Sequence[Instruction], *, build_args: Mapping[str,
     arguments = global_arguments(instructions[: starts[0]] if starts else instructions, build_args or {})
     known: dict[str, int] = {}
     stages: list[Stage] = []
-    for number, (start, end) in enumerate(itertools.pairwise([*starts, None])):
-        stage = _read_stage(number, instructions[start:end], arguments, known)
-        known |= dict.fromkeys(stage.names, number)
-        stages.append(stage)
+    for number, (at, end) in enumerate(itertools.pairwise([*starts, None])):
+        start, *rest = instructions[at:end]
+        match = _FROM.match(start.value)
+        assert match  # noqa: S101 - only such are starts
+        base = ImageUse(expand(match["image"], arguments), match["image"], start.line)
+        names = frozenset({str(number), (match["stage"] or str(number)).lower()})
+        uses = (
+            ImageUse(expand(found[1], arguments), found[1], instruction.line_at(found.start()))
+            for instruction in rest
+            if instruction.name in ("COPY", "ADD", "RUN")
+            for found in _OTHER_IMAGE.finditer(instruction.value)
+        )
+        # A stage may take files from itself only by mistake; such a name is no image either.
+        images = tuple(use for use in uses if not (use.image.lower() in known or use.image.lower() in names))
+        stages.append(Stage(base, known.get(base.image.lower()), names, tuple(rest), images))
+        known |= dict.fromkeys(names, number)
     return stages
 
 
@@ -134,6 +146,13 @@ def split_words(text: str) -> list[str]:
         return text.split()
 
 
+def copy_arguments(value: str) -> tuple[list[str], list[str]]:
+    """Return the options and the paths of a `COPY` or `ADD`, the target last."""
+    end = options_end(value)
+    words = json_words(value[end:])
+    return value[:end].split(), split_words(value[end:]) if words is None else words
+
+
 def expand(text: str, values: Mapping[str, str], *, unknown: bool = False) -> str:
     """Put the values of `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` in their places.
 
@@ -150,27 +169,3 @@ def expand(text: str, values: Mapping[str, str], *, unknown: bool = False) -> st
         return match[0] if unknown and name not in values else value
 
     return _VARIABLE.sub(value_of, text)
-
-
-def _read_stage(
-    number: int, instructions: Sequence[Instruction], arguments: Mapping[str, str], known: Mapping[str, int]
-) -> Stage:
-    start, *rest = instructions
-    match = _FROM.match(start.value)
-    assert match  # noqa: S101 - read_stages looked
-    base = ImageUse(expand(match["image"], arguments), match["image"], start.line)
-    names = {str(number), (match["stage"] or str(number)).lower()}
-    # A stage may take files from itself only by mistake; such a name is no image either.
-    uses = tuple(
-        use
-        for found in rest
-        for use in _uses(found, arguments)
-        if not (use.image.lower() in known or use.image.lower() in names)
-    )
-    return Stage(base, known.get(base.image.lower()), frozenset(names), tuple(rest), uses)
-
-
-def _uses(instruction: Instruction, arguments: Mapping[str, str]) -> Iterator[ImageUse]:
-    if instruction.name in ("COPY", "ADD", "RUN"):
-        for match in _OTHER_IMAGE.finditer(instruction.value):
-            yield ImageUse(expand(match[1], arguments), match[1], instruction.line_at(match.start()))

@@ -5,6 +5,8 @@ continued lines and comments have to be told apart in one pass. What the instruc
 """
 
 import bisect
+import itertools
+import json
 import re
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +16,8 @@ _DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>\S.
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""", re.DOTALL)
 _HEREDOC = re.compile(r"""\d*<<(?P<tabs>-?)(?P<name>(?:\w|['"])[^\s<>|;&()]*)$""")
 """A word of its own, so that `$((1<<3))` and bash's `<<<word` are none."""
-_MAY_HAVE_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
+_WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
+_OPTIONS = re.compile(r"(?:--[a-z]+(?:=\S*)?\s+)*")
 
 
 class Heredoc(msgspec.Struct, frozen=True):
@@ -32,13 +35,13 @@ class Instruction(msgspec.Struct, frozen=True):
     name: str
     """In capitals."""
     value: str
-    """What stands behind the name, as the builder sees it: without comments and the ends of continued lines."""
+    """The text behind the name, as the builder sees it: without comments and the ends of continued lines."""
     line: int
     """The line that it begins on, counted from 1."""
     last_line: int
     """The line that it ends on, with its heredocs."""
     pieces: tuple[tuple[int, int], ...] = ()
-    """Where in the value each of its lines begins: offset and line."""
+    """For each of its lines, the offset in the value at which it begins, and its number."""
     heredocs: tuple[Heredoc, ...] = ()
 
     def line_at(self, offset: int) -> int:
@@ -57,29 +60,51 @@ def read_instructions(content: bytes) -> list[Instruction]:
     return list(_Reader(decode_lines(content)).instructions())
 
 
+def options_end(value: str) -> int:
+    """Return where the options at the start of an instruction's value end: `--mount=...`, `--from=...`."""
+    match = _OPTIONS.match(value)
+    return match.end() if match else 0
+
+
+def json_words(text: str) -> list[str] | None:
+    """Return the words of the form `["a", "b"]`, None if the text is something else: a builder reads plain words."""
+    if not text.startswith("["):
+        return None
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return words if isinstance(words, list) and all(isinstance(word, str) for word in words) else None
+
+
 class _Reader:
     """Goes through the lines once."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._lines = lines
         self._at = 0
-        escape = re.escape(_escape_of(lines))
+        escape = "\\"
+        # Directives stand at the very top; any other line, a blank one included, ends them.
+        for directive in itertools.takewhile(bool, (_DIRECTIVE.match(line.strip()) for line in lines)):
+            if directive and directive["name"].lower() == "escape" and directive["value"] in ("`", "\\"):
+                escape = directive["value"]
+        escape = re.escape(escape)
         self._continued = re.compile(rf"(?<!{escape}){escape}[ \t]*$")
 
     def instructions(self) -> Iterator[Instruction]:
         while self._at < len(self._lines):
-            if _is_content(self._lines[self._at]):
-                yield self._instruction()
-            else:
+            if not _is_content(self._lines[self._at]):
                 self._at += 1
-
-    def _instruction(self) -> Instruction:
-        line = self._at + 1
-        text, pieces = self._join_lines()
-        name, value, start = _split(text)
-        heredocs = tuple(self._heredocs(value)) if _takes_heredocs(name, value) else ()
-        shifted = tuple((max(offset - start, 0), number) for offset, number in pieces)
-        return Instruction(name, value, line, self._at, shifted, heredocs)
+                continue
+            line = self._at + 1
+            text, pieces = self._join_lines()
+            name, value, *_ = [*text.split(None, 1), "", ""]
+            start = len(text) - len(value)
+            triggered = value.split(None, 1)[:1] if name.upper() == "ONBUILD" else [name]
+            may_have_heredocs = bool(_WITH_HEREDOCS.intersection(map(str.upper, triggered)))
+            heredocs = tuple(self._heredocs(value)) if may_have_heredocs and "<<" in value else ()
+            shifted = tuple((max(offset - start, 0), number) for offset, number in pieces)
+            yield Instruction(name.upper(), value.rstrip(), line, self._at, shifted, heredocs)
 
     def _join_lines(self) -> tuple[str, list[tuple[int, int]]]:
         """Return the text of the instruction that begins here, and where each of its lines begins in it."""
@@ -91,6 +116,7 @@ class _Reader:
             line = self._lines[self._at]
             self._at += 1
             if parts and not _is_content(line):
+                # Comments and blank lines inside an instruction are passed over, and do not end it.
                 continue
             end = self._continued.search(line)
             continued = end is not None
@@ -101,49 +127,22 @@ class _Reader:
         return "".join(parts), pieces
 
     def _heredocs(self, value: str) -> Iterator[Heredoc]:
-        if "<<" not in value:
-            return
         for word in _WORD.finditer(value):
-            if match := _HEREDOC.match(word[0]):
-                yield self._heredoc(re.sub(r"""['"\\]""", "", match["name"]), tabs=bool(match["tabs"]))
-
-    def _heredoc(self, name: str, *, tabs: bool) -> Heredoc:
-        first = self._at
-        body: list[str] = []
-        while self._at < len(self._lines):
-            line = self._lines[self._at].lstrip("\t") if tabs else self._lines[self._at]
-            self._at += 1
-            if line == name:
-                break
-            body.append(line)
-        return Heredoc(name, "\n".join(body), first + 1)
-
-
-def _escape_of(lines: Sequence[str]) -> str:
-    """Return the character that continues lines; a directive at the very top may change it."""
-    for line in lines:
-        directive = _DIRECTIVE.match(line.strip())
-        if not directive:
-            break
-        if directive["name"].lower() == "escape" and directive["value"] in ("`", "\\"):
-            return directive["value"]
-    return "\\"
+            match = _HEREDOC.match(word[0])
+            if not match:
+                continue
+            name = re.sub(r"""['"\\]""", "", match["name"])
+            first = self._at
+            body: list[str] = []
+            while self._at < len(self._lines):
+                line = self._lines[self._at].lstrip("\t") if match["tabs"] else self._lines[self._at]
+                self._at += 1
+                if line == name:
+                    break
+                body.append(line)
+            yield Heredoc(name, "\n".join(body), first + 1)
 
 
 def _is_content(line: str) -> bool:
     stripped = line.lstrip()
     return bool(stripped) and not stripped.startswith("#")
-
-
-def _split(text: str) -> tuple[str, str, int]:
-    """Return the instruction's name in capitals, the rest, and where the rest begins."""
-    words = text.split(None, 1)
-    if len(words) < 2:
-        return "".join(words).upper(), "", len(text)
-    return words[0].upper(), words[1].rstrip(), len(text) - len(words[1])
-
-
-def _takes_heredocs(name: str, value: str) -> bool:
-    if name == "ONBUILD":
-        name = (value.split(None, 1) or [""])[0].upper()
-    return name in _MAY_HAVE_HEREDOC

@@ -1,1 +1,1 @@
-"""What is found wrong in Dockerfiles, scripts and CWL documents, before an engine or AWE sees them."""
+"""Checks of Dockerfiles, scripts, image lists and CWL documents, before an engine or AWE sees them."""

@@ -1,4 +1,4 @@
-"""Which parts of a CWL document AWE rejects, or drops without a word.
+"""Parts of a CWL document that AWE rejects, or drops without a word.
 
 AWE was last changed in 2019, and its workers run a cwltool of that year. What it does with each of these was
 tried with its own code, or read from it; runners of today accept all of them, so nothing else would tell.

@@ -1,4 +1,4 @@
-"""Our rules on a Dockerfile, and on a script that makes a snapshot."""
+"""Our rules, applied to a Dockerfile or to a script that makes a snapshot."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -13,13 +13,13 @@ from skyport_wf.image.dockerfile import (
     split_words,
 )
 from skyport_wf.image.instructions import Instruction
-from skyport_wf.lint.base_images import check_base_images, split_image
-from skyport_wf.lint.bash import check_bash
-from skyport_wf.lint.downloads import check_add, check_fetched
 from skyport_wf.lint.findings import Finding
-from skyport_wf.lint.git_clones import check_clones
-from skyport_wf.lint.invocations import invocations, run_pipelines, script_pipelines
-from skyport_wf.lint.packages import check_apt, check_conda, has_snapshot_date
+from skyport_wf.lint.rules.base_images import check_base_images, split_image
+from skyport_wf.lint.rules.bash import check_bash
+from skyport_wf.lint.rules.downloads import check_add, check_fetched
+from skyport_wf.lint.rules.git_clones import check_clones
+from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
+from skyport_wf.lint.shell.invocations import Invocation, invocations, run_pipelines, script_pipelines
 
 _DATED_IMAGES = frozenset({"debian/snapshot"})
 """Images whose package archive is the one of the day in their tag."""
@@ -65,35 +65,12 @@ def lint_script(text: str, *, base: str = "") -> Iterator[Finding]:
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What is known at the end of a stage."""
+    """Facts that hold at the end of a stage."""
 
     dated: bool
-    """Whether packages come from an archive as it was at some moment."""
+    """True if packages come from an archive as it was at some moment."""
     values: dict[str, str]
     """Of the variables that have one."""
-
-
-def _check_stage(stage: Stage, known: _Known) -> Iterator[Finding]:
-    instructions = [_triggered(found) for found in stage.instructions]
-    runs = [run_pipelines(found) for found in instructions if found.name == "RUN"]
-    for pipelines in runs:
-        calls = tuple(invocations(pipelines))
-        yield from () if known.dated else check_apt(calls, known.values)
-        yield from check_conda(calls, known.values)
-        yield from check_fetched(pipelines)
-    # A commit may be checked out by a later instruction than the one that clones.
-    yield from check_clones([call for pipelines in runs for call in invocations(pipelines)], known.values)
-    for found in instructions:
-        if found.name == "ADD":
-            yield from check_add(found, known.values)
-
-
-def _triggered(instruction: Instruction) -> Instruction:
-    """Return what an `ONBUILD` makes others do: there it counts as it does here."""
-    if instruction.name != "ONBUILD":
-        return instruction
-    name, *rest = instruction.value.split(None, 1)
-    return msgspec.structs.replace(instruction, name=name.upper(), value="".join(rest), pieces=())
 
 
 def _learn(stage: Stage, below: _Known, outside: Mapping[str, str], given: Mapping[str, str]) -> _Known:
@@ -103,27 +80,42 @@ def _learn(stage: Stage, below: _Known, outside: Mapping[str, str], given: Mappi
     outside: the arguments from before the first stage, which an `ARG` without a default brings in.
     """
     values = dict(below.values)
+    texts: list[str] = []
     for instruction in stage.instructions:
+        texts += [instruction.value, *(heredoc.text for heredoc in instruction.heredocs)]
         if instruction.name == "ARG":
+            # As in a build: `ARG NAME` alone brings in the value from before the first FROM.
             declared = argument_values(instruction.value, values, given)
             values |= {name: value or outside.get(name, "") for name, value in declared.items()}
         elif instruction.name == "ENV":
-            values |= _variables(instruction.value)
-    dated = below.dated or has_snapshot_date(_texts(stage))
-    return _Known(dated, {name: value for name, value in values.items() if value})
+            name, _, rest = instruction.value.partition(" ")
+            if "=" in name:
+                values |= {word.partition("=")[0]: word.partition("=")[2] for word in split_words(instruction.value)}
+            else:  # the old form: ENV NAME VALUE
+                values[name] = rest.strip()
+    return _Known(below.dated or has_snapshot_date(texts), {name: value for name, value in values.items() if value})
 
 
-def _variables(value: str) -> dict[str, str]:
-    name, _, rest = value.partition(" ")
-    if "=" not in name:  # the old form: ENV NAME VALUE
-        return {name: rest.strip()}
-    return {word.partition("=")[0]: word.partition("=")[2] for word in split_words(value)}
-
-
-def _texts(stage: Stage) -> Iterator[str]:
-    for instruction in stage.instructions:
-        yield instruction.value
-        yield from (heredoc.text for heredoc in instruction.heredocs)
+def _check_stage(stage: Stage, known: _Known) -> Iterator[Finding]:
+    calls_of_stage: list[Invocation] = []
+    for written in stage.instructions:
+        found = written
+        if written.name == "ONBUILD":
+            # What it makes others do counts there as it does here.
+            name, value, *_ = [*written.value.split(None, 1), "", ""]
+            found = msgspec.structs.replace(written, name=name.upper(), value=value, pieces=())
+        if found.name == "ADD":
+            yield from check_add(found, known.values)
+        elif found.name == "RUN":
+            pipelines = run_pipelines(found)
+            calls = tuple(invocations(pipelines))
+            calls_of_stage += calls
+            if not known.dated:
+                yield from check_apt(calls, known.values)
+            yield from check_conda(calls, known.values)
+            yield from check_fetched(pipelines)
+    # A commit may be checked out by a later instruction than the one that clones.
+    yield from check_clones(calls_of_stage, known.values)
 
 
 def _is_dated(image: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a check of a Dockerfile or a script finds."""
+"""Rules, and the findings that they report."""
 
 from collections.abc import Iterable
 from typing import Literal, get_args
@@ -6,14 +6,13 @@ from typing import Literal, get_args
 import msgspec
 
 Level = Literal["error", "warning", "info", "style"]
-"""How bad it is, in hadolint's words."""
+"""Severity, in hadolint's words."""
 LEVELS: tuple[Level, ...] = get_args(Level)
 """Worst first."""
 Threshold = Literal["error", "warning", "info", "style", "none"]
-"""From which level on a check fails; never if `none`."""
+"""The mildest level at which a check fails; with `none` it never does."""
 THRESHOLDS: tuple[Threshold, ...] = get_args(Threshold)
 DEFAULT_THRESHOLD: Threshold = "warning"
-OURS = "skyport-wf"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -25,13 +24,30 @@ class Finding(msgspec.Struct, frozen=True):
     """The rule: `SKY` and three digits for ours; hadolint's `DL`, and ShellCheck's `SC`."""
     level: Level
     message: str
-    """What is there, and why it hurts."""
+    """Says what is there, and why it hurts."""
     instead: str | None = None
-    """What to write; None where the message says it."""
-    source: str = OURS
+    """Better text to write; None where the message says it."""
+    source: str = "skyport-wf"
     """Whose rule it is: `skyport-wf` or `hadolint`."""
-    stands_for: tuple[str, ...] = ()
-    """Rules of hadolint's that this one is told in place of: who ignores those, ignores this."""
+    replaces: tuple[str, ...] = ()
+    """hadolint rules that this finding replaces: ignoring one of them ignores this finding."""
+
+    def is_named_in(self, codes: Iterable[str]) -> bool:
+        """Tell whether these codes name the finding's rule, or one that it replaces."""
+        return not {self.code, *self.replaces}.isdisjoint(codes)
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A rule of ours. Why it matters, and what to write instead, stands where it is checked."""
+
+    code: str
+    level: Level
+    replaces: tuple[str, ...] = ()
+    """hadolint rules that find the same but know less of it; their findings are dropped."""
+
+    def at(self, line: int, message: str, instead: str) -> Finding:
+        """Return a finding of this rule."""
+        return Finding(line, self.code, self.level, message, instead, replaces=self.replaces)
 
 
 def fails(finding: Finding, threshold: Threshold) -> bool:

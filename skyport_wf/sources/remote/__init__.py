@@ -1,1 +1,1 @@
-"""What an image list names by its address: Dockerfiles on web servers, folders of git repositories."""
+"""Dockerfiles on web servers and folders of git repositories, named in an image list by their addresses."""

@@ -27,7 +27,14 @@ def cache_folder(*below: str) -> Path:
     below: the folder's path inside the cache.
     Raises UsageError if SKYPORT_CACHE is a relative path, SkyportError if the folder cannot be made.
     """
-    root = _root()
+    if named := os.environ.get(CACHE_VARIABLE):
+        root = Path(named)
+        if not root.is_absolute():
+            raise UsageError(f"the variable {CACHE_VARIABLE} is {named!r}. Give it an absolute path.")
+    else:
+        from platformdirs import user_cache_path
+
+        root = user_cache_path("skyport-wf", appauthor=False)
     folder = root.joinpath(*below)
     try:
         # What comes from a private repository is nobody else's to read.
@@ -51,19 +58,13 @@ def read_note(kind: str, about: str, shape: type[_Note]) -> _Note | None:
 
 def write_note(kind: str, about: str, note: object) -> None:
     """Note something about an address, in the place of what was noted before."""
-    content = msgspec.json.encode(note)
-    path = _note(kind, about)
-    if not path.is_file() or path.read_bytes() != content:
-        with replace_file(path) as file:
-            file.write(content)
+    _write(_note(kind, about), msgspec.json.encode(note))
 
 
 def store_content(content: bytes, name: str) -> Path:
     """Return a file that is called `name` and holds `content`, alone in its folder."""
     path = cache_folder("contents", hashlib.sha256(content).hexdigest()) / name
-    if not path.is_file() or path.read_bytes() != content:
-        with replace_file(path) as file:
-            file.write(content)
+    _write(path, content)
     return path
 
 
@@ -93,15 +94,12 @@ def key_of(about: str) -> str:
     return hashlib.sha256(about.encode()).hexdigest()[:40]
 
 
+def _write(path: Path, content: bytes) -> None:
+    # Most answers are the same as last time: they cost no write, and no wait for the disk.
+    if not path.is_file() or path.read_bytes() != content:
+        with replace_file(path) as file:
+            file.write(content)
+
+
 def _note(kind: str, about: str) -> Path:
     return cache_folder(kind) / f"{key_of(about)}.json"
-
-
-def _root() -> Path:
-    if named := os.environ.get(CACHE_VARIABLE):
-        if not Path(named).is_absolute():
-            raise UsageError(f"the variable {CACHE_VARIABLE} is {named!r}. Give it an absolute path.")
-        return Path(named)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("skyport-wf", appauthor=False)

@@ -1,4 +1,4 @@
-"""The files of commits, fetched from their repositories' servers and kept in the cache."""
+"""Files of commits, fetched from their repositories' servers and kept in the cache."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +30,7 @@ _LATEST = (1 << 33) - 1
 _ONLY_WHOLE = re.compile(
     r"shallow|unadvertised|not our ref|not allow request|remote error|couldn't find", re.IGNORECASE
 )
-"""What servers say that give nothing but whole branches."""
+"""Words of servers that give nothing but whole branches."""
 _SUBMODULE = "160000 "
 """The mode of a submodule's entry in a tree."""
 
@@ -63,17 +62,29 @@ def check_out(address: GitAddress, commit: str) -> Checkout:
     Raises TemporaryError for what asking again may mend, SkyportError if there is no such commit or repository.
     """
     folder = _place(address.repository, commit)
+    # Made under another name, which a killed process may have left.
+    partial = folder.with_name(folder.name + ".part")
     with only_one(folder):
         if found := find_checkout(address.repository, commit):
             return found
         _log.info("fetching commit %s of %s", commit[:12], address.repository)
         try:
-            _make(address, commit, folder)
+            _remove(partial)
+            _fetch(address, commit, partial / "repository")
+            _write_files(partial / "repository", commit, partial / "checkout")
+            _remove(folder)
+            (partial / "checkout").rename(folder)
         except GitError as error:
             raise SkyportError(f"commit {commit} of {address.repository} cannot be written out: {error}") from error
         except OSError as error:
             raise SkyportError(f"cannot write {folder}: {error.strerror or error}") from error
-    _remove_unused(folder.parent)
+        finally:
+            _remove(partial)
+    # A branch that moves would fill the disk: what nobody has asked for in a month goes.
+    for other in folder.parent.iterdir():
+        with suppress(OSError):
+            if other.is_dir() and other.stat().st_mtime < time.time() - _KEPT_DAYS * 86400:
+                _remove(other)
     if found := find_checkout(address.repository, commit):
         return found
     raise SkyportError(f"{folder} vanished while it was written. Run the command again.")
@@ -96,51 +107,33 @@ def _place(repository: str, commit: str) -> Path:
     return cache_folder("git") / key_of(f"{repository} {commit}")
 
 
-def _make(address: GitAddress, commit: str, folder: Path) -> None:
-    """Make the folder under another name, which a killed process may have left, and rename it."""
-    partial = folder.with_name(folder.name + ".part")
-    _remove(partial)
-    try:
-        _fetch(address, commit, partial / "repository")
-        _write_files(partial / "repository", commit, partial / "checkout")
-        _remove(folder)
-        (partial / "checkout").rename(folder)
-    finally:
-        _remove(partial)
-
-
 def _fetch(address: GitAddress, commit: str, repository: Path) -> None:
     """Fetch the commit alone; all branches and tags with their history where a server gives only those."""
     url = address.repository
     hashes = ["--object-format=sha256"] if len(commit) == _SHA256_DIGITS else []
     repository.mkdir(parents=True)
     run_locally(repository, ["init", "--quiet", "--bare", "--template=", *hashes], seconds=_WORK_SECONDS)
+
+    def fetch(*what: str) -> None:
+        command = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *what]
+        ask_server(url, command, repository=repository, seconds=_FETCH_SECONDS)
+
     try:
-        _ask_for(url, repository, "--depth=1", "--", url, commit)
+        try:
+            fetch("--depth=1", "--", url, commit)
+        except GitError as error:
+            if not _ONLY_WHOLE.search(str(error)):
+                raise
+            _log.debug("%s: %s. Fetching all of it.", url, error)
+            fetch("--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
     except GitError as error:
-        if not _ONLY_WHOLE.search(str(error)):
-            raise explain(address, error) from error
-        _log.debug("%s: %s. Fetching all of it.", url, error)
-        _fetch_whole(address, repository)
+        raise explain(address, error) from error
     try:
         kind = run_locally(repository, ["cat-file", "-t", commit], seconds=_WORK_SECONDS).strip()
     except GitError as error:
         raise SkyportError(f"{url} has no commit {commit}, or in none of its branches and tags.") from error
     if kind != "commit":
         raise SkyportError(f"{commit} in {url} is a {kind}, not a commit. Give the commit's digits.")
-
-
-def _fetch_whole(address: GitAddress, repository: Path) -> None:
-    url = address.repository
-    try:
-        _ask_for(url, repository, "--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-    except GitError as error:
-        raise explain(address, error) from error
-
-
-def _ask_for(url: str, repository: Path, *what: str) -> None:
-    fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *what]
-    ask_server(url, fetch, repository=repository, seconds=_FETCH_SECONDS)
 
 
 def _write_files(repository: Path, commit: str, folder: Path) -> None:
@@ -151,33 +144,17 @@ def _write_files(repository: Path, commit: str, folder: Path) -> None:
     def ask(*arguments: str) -> str:
         return run_locally(repository, arguments, seconds=_WORK_SECONDS)
 
+    # Not `git archive`: attributes of the repository would decide what it leaves out.
     ask(f"--work-tree={tree}", "read-tree", "--reset", "-u", commit)
     entries = [entry for entry in ask("ls-tree", "-r", "-z", commit).split("\0") if entry.startswith(_SUBMODULE)]
     submodules = [entry.partition("\t")[2].encode(errors="replace").decode() for entry in entries]
     (folder / "submodules.json").write_bytes(msgspec.json.encode(submodules))
-    _set_times(tree, int(ask("show", "--no-patch", "--format=%ct", commit)))
-
-
-def _set_times(tree: Path, seconds: int) -> None:
-    """Give everything the commit's time: layers hold times, and would be others for each who fetches it."""
-    time_of_all = min(max(seconds, 0), _LATEST)
-    for path in _everything(tree):
-        os.utime(path, (time_of_all, time_of_all), follow_symlinks=False)
-
-
-def _everything(tree: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(tree, topdown=False):
-        yield from (Path(folder) / name for name in (*folders, *files))
-    yield tree
-
-
-def _remove_unused(cache: Path) -> None:
-    """Remove what nobody has asked for in a month, so that a branch that moves does not fill the disk."""
-    before = time.time() - _KEPT_DAYS * 86400
-    for folder in cache.iterdir():
-        with suppress(OSError):
-            if folder.is_dir() and folder.stat().st_mtime < before:
-                _remove(folder)
+    # Layers hold times, and would be others for each who fetches the commit: everything gets the commit's own.
+    seconds = min(max(int(ask("show", "--no-patch", "--format=%ct", commit)), 0), _LATEST)
+    for above, folders, files in os.walk(tree, topdown=False):
+        for name in (*folders, *files):
+            os.utime(Path(above) / name, (seconds, seconds), follow_symlinks=False)
+    os.utime(tree, (seconds, seconds))
 
 
 def _remove(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The git command, on repositories that nobody vouches for: without prompts and hooks, and over the web only."""
+"""The git command, for repositories that nobody vouches for: without prompts and hooks, and over the web only."""
 
 from __future__ import annotations
 
@@ -106,12 +106,9 @@ def _run(arguments: Sequence[str], environment: dict[str, str], seconds: float) 
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode:
-        raise GitError(_words(said) or f"git ended with exit code {process.returncode}")
+        # What a server says itself, and advice, is left out; of the rest, what a terminal would act upon.
+        lines = [line for line in said.splitlines() if line.strip() and not line.startswith(("remote:", "hint:"))]
+        fatal = [_PREFIX.sub("", line) for line in lines if _PREFIX.match(line)] or lines[-1:]
+        words = printable("; ".join(fatal))[:_LONGEST]
+        raise GitError(words or f"git ended with exit code {process.returncode}")
     return output
-
-
-def _words(said: str) -> str:
-    """Return the line in which git says why it failed, without what a terminal would act upon."""
-    lines = [line for line in said.splitlines() if line.strip() and not line.startswith(("remote:", "hint:"))]
-    fatal = [line for line in lines if _PREFIX.match(line)] or lines[-1:]
-    return printable("; ".join(_PREFIX.sub("", line) for line in fatal))[:_LONGEST]

@@ -1,4 +1,4 @@
-"""Which commit the name of a branch or tag means, asked of the repository's server."""
+"""Branches and tags, resolved to commits by asking the repository's server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def resolve_ref(address: GitAddress, *, seconds: float = MOST_SECONDS) -> str:
     """
     if address.commit:
         return address.commit
-    names = _full_names(address.ref or "HEAD")
+    ref = address.ref or "HEAD"
+    # A short name may stand for each of these, in git's order.
+    names = ("HEAD",) if ref == "HEAD" else (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}")
     # Of an annotated tag, the line with ^{} has the commit.
     wanted = [spelling for name in names for spelling in (f"{name}^{{}}", name)]
     try:
@@ -33,7 +35,7 @@ def resolve_ref(address: GitAddress, *, seconds: float = MOST_SECONDS) -> str:
     commit = next((found[name] for name in wanted if name in found), "")
     if not _HEX.fullmatch(commit):
         raise SkyportError(
-            f"{address.repository} has no branch or tag {names[0]!r}. `git ls-remote {address.repository}` lists what "
+            f"{address.repository} has no branch or tag {ref!r}. `git ls-remote {address.repository}` lists what "
             "there is; a commit needs all its digits."
         )
     return commit
@@ -50,8 +52,3 @@ def explain(address: GitAddress, error: GitError) -> SkyportError:
     if _NO_REPOSITORY.search(said):
         return SkyportError(f"there is no git repository {address.repository} ({said}). Mend the image list.")
     return SkyportError(f"git cannot fetch {address.repository}: {said}")
-
-
-def _full_names(ref: str) -> tuple[str, ...]:
-    """Return what a name may stand for, in git's order."""
-    return ("HEAD",) if ref == "HEAD" else (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}")

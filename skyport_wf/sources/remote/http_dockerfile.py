@@ -6,7 +6,6 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import Future
 from urllib.parse import urljoin, urlsplit
 
@@ -30,7 +29,7 @@ class RemoteDockerfile(msgspec.Struct, frozen=True):
 
     content: bytes
     etag: str | None = None
-    """What the server calls this version of it. Its Last-Modified is not used: that has whole seconds, and servers
+    """The server's name for this version of it. Its Last-Modified is not used: that has whole seconds, and servers
     answer "not modified" for a file that was replaced by an older one."""
 
 
@@ -60,82 +59,82 @@ def fetch_dockerfile(
         raise TemporaryError(f"{url} did not arrive whole within {seconds:g} s.") from error
 
 
-def _fetch(url: str, known: RemoteDockerfile | None, deadline: float) -> RemoteDockerfile:
-    headers = {"If-None-Match": known.etag} if known and known.etag else {}
-    with _Session() as session:
-        session.auth = _as_anybody
-        with _follow(session, url, headers) as response:
-            if response.status_code == requests.codes.not_modified and known:
-                return known
-            _check_status(url, response.status_code)
-            content = _read(url, response, deadline)
-    _check_content(url, content)
-    return RemoteDockerfile(content, response.headers.get("ETag"))
-
-
 class _Session(requests.Session):
-    """A session that leaves redirects alone."""
+    """A session that sends no passwords, leaves redirects alone, and fails with our errors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Without an answer from here, requests would look for a password in ~/.netrc.
+        self.auth = lambda request: request
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: for a redirect, requests would read its content to the end, however much that is."""
 
+    def ask(self, url: str, at: str, headers: dict[str, str]) -> requests.Response:
+        """Return the answer of one server.
 
-def _as_anybody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Send no password; without an answer from here, requests would look into ~/.netrc."""
-    return request
+        url: what messages call it.
+        at: where it is now, behind redirects.
+        """
+        waits = (_CONNECT_SECONDS, _SILENCE_SECONDS)
+        try:
+            return self.get(at, headers=headers, stream=True, allow_redirects=False, timeout=waits)
+        except requests.exceptions.SSLError as error:
+            cause: BaseException = error
+            while cause.__context__ is not None:
+                cause = cause.__context__
+            if not isinstance(cause, ssl.SSLCertVerificationError):
+                raise TemporaryError(f"{url} cannot be reached: {cause}.") from error
+            raise SkyportError(
+                f"the server of {url} cannot be trusted: {cause.verify_message}. If it has a certificate of a private "
+                "authority, name the authority's file in REQUESTS_CA_BUNDLE."
+            ) from error
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise TemporaryError(f"{url} cannot be reached: {root_cause(error)}.") from error
+        except requests.RequestException as error:
+            raise SkyportError(f"{url} cannot be asked for: {type(error).__name__}. Mend the address.") from error
 
 
-def _follow(session: requests.Session, url: str, headers: Mapping[str, str]) -> requests.Response:
-    """Return the answer at the end of all redirects."""
+def _fetch(url: str, known: RemoteDockerfile | None, deadline: float) -> RemoteDockerfile:
+    headers = {"If-None-Match": known.etag} if known and known.etag else {}
+    with _Session() as session, _follow(session, url, headers) as response:
+        if response.status_code == requests.codes.not_modified and known:
+            return known
+        _check_status(url, response.status_code)
+        content = _read(url, response, deadline)
+    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"<"):
+        raise SkyportError(
+            f"{url} is a web page, not a Dockerfile. Give the address of the file itself, which many sites call `raw`."
+        )
+    if b"\x00" in start or not _FROM.search(start):
+        raise SkyportError(f"{url} is not a Dockerfile: there is no FROM in it. Mend `dockerfile` in the image list.")
+    return RemoteDockerfile(content, response.headers.get("ETag"))
+
+
+def _follow(session: _Session, url: str, headers: dict[str, str]) -> requests.Response:
+    """Return the answer at the end of all redirects. Raises SkyportError if one leads where it must not."""
     at = url
     for _ in range(_MOST_REDIRECTS + 1):
-        response = _get(session, url, at, headers)
+        response = session.ask(url, at, headers)
         target = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or target is None:
             return response
         response.close()
-        # Servers send UTF-8, which http.client takes for Latin-1.
-        at = _next(url, at, target.encode("latin-1").decode("utf-8", errors="replace"))
+        try:
+            # Servers send UTF-8, which http.client takes for Latin-1.
+            there = urljoin(at, target.encode("latin-1").decode("utf-8", errors="replace"))
+            scheme = urlsplit(there).scheme
+        except ValueError as error:
+            raise SkyportError(f"{url} redirects to something that is no address.") from error
+        if scheme not in ("http", "https"):
+            raise SkyportError(f"{url} redirects to a {scheme}: address. Only http and https are followed.")
+        if scheme == "http" and urlsplit(at).scheme == "https":
+            raise SkyportError(
+                f"{url} redirects from https to http, where anyone could change it. This is not followed."
+            )
+        at = there
     raise SkyportError(f"{url} redirects more than {_MOST_REDIRECTS} times. Give the address where it ends.")
-
-
-def _next(url: str, at: str, target: str) -> str:
-    """Return where a redirect leads to. Raises SkyportError if one is not to go there."""
-    try:
-        there = urljoin(at, target)
-        scheme = urlsplit(there).scheme
-    except ValueError as error:
-        raise SkyportError(f"{url} redirects to something that is no address.") from error
-    if scheme not in ("http", "https"):
-        raise SkyportError(f"{url} redirects to a {scheme}: address. Only http and https are followed.")
-    if scheme == "http" and urlsplit(at).scheme == "https":
-        raise SkyportError(f"{url} redirects from https to http, where anyone could change it. This is not followed.")
-    return there
-
-
-def _get(session: requests.Session, url: str, at: str, headers: Mapping[str, str]) -> requests.Response:
-    try:
-        return session.get(
-            at, headers=dict(headers), stream=True, allow_redirects=False, timeout=(_CONNECT_SECONDS, _SILENCE_SECONDS)
-        )
-    except requests.exceptions.SSLError as error:
-        raise _tls_failure(url, error) from error
-    except (requests.ConnectionError, requests.Timeout) as error:
-        raise TemporaryError(f"{url} cannot be reached: {root_cause(error)}.") from error
-    except requests.RequestException as error:
-        raise SkyportError(f"{url} cannot be asked for: {type(error).__name__}. Mend the address.") from error
-
-
-def _tls_failure(url: str, error: Exception) -> SkyportError:
-    cause: BaseException = error
-    while cause.__context__ is not None:
-        cause = cause.__context__
-    if not isinstance(cause, ssl.SSLCertVerificationError):
-        return TemporaryError(f"{url} cannot be reached: {cause}.")
-    return SkyportError(
-        f"the server of {url} cannot be trusted: {cause.verify_message}. If it has a certificate of a private "
-        "authority, name the authority's file in REQUESTS_CA_BUNDLE."
-    )
 
 
 def _check_status(url: str, status: int) -> None:
@@ -162,13 +161,3 @@ def _read(url: str, response: requests.Response, deadline: float) -> bytes:
     except requests.RequestException as error:
         raise TemporaryError(f"{url} broke off: {root_cause(error)}.") from error
     return bytes(content)
-
-
-def _check_content(url: str, content: bytes) -> None:
-    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith(b"<"):
-        raise SkyportError(
-            f"{url} is a web page, not a Dockerfile. Give the address of the file itself, which many sites call `raw`."
-        )
-    if b"\x00" in start or not _FROM.search(start):
-        raise SkyportError(f"{url} is not a Dockerfile: there is no FROM in it. Mend `dockerfile` in the image list.")

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from skyport_wf.image.instructions import read_instructions
+from skyport_wf.lint.catalogue import RULES
 from skyport_wf.lint.dockerfile import lint_dockerfile
-from skyport_wf.lint.hadolint import Hadolint, find_hadolint, run_hadolint
-from skyport_wf.lint.rules import RULES
-from skyport_wf.lint.settings import LintSettings
+from skyport_wf.lint.hadolint.run import Hadolint, find_hadolint, run_hadolint
+from skyport_wf.lint.hadolint.settings import LintSettings
 from tests.unit.lint.conftest import SKYPORT, LintFolder
 
 BAD = """\
@@ -277,6 +277,7 @@ def test_our_rules_are_done_with_a_megabyte_in_time(content: str) -> None:
         (b"", []),
         (b"\n\n# nothing\n", []),
         (b"FROM debian@sha256:1\nRUN true \\", []),
+        (b"FROM debian@sha256:1\nONBUILD\n", []),
         (b"FROM debian@sha256:1\nRUN true \\\n\n\n", []),
         ("\ufeffFROM debian\r\nRUN true\r\n".encode(), ["1 SKY001"]),
         (b"FROM debian\n# \xe9\n", ["1 SKY001"]),

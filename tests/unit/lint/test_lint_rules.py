@@ -4,7 +4,7 @@ import pytest
 
 from skyport_wf.image.instructions import read_instructions
 from skyport_wf.lint.dockerfile import lint_dockerfile, lint_script
-from skyport_wf.lint.findings import Finding
+from skyport_wf.lint.findings import Finding, in_order
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = f"sha256:{COMMIT}{COMMIT[:24]}"
@@ -289,10 +289,10 @@ def test_no_password_of_an_address_is_shown():
         f"{PINNED}RUN git clone https://me:hunter2@example.org/a.git?key=hunter2\nADD https://me:hunter2@x.test/a /\n"
     )
     text += "RUN curl -u a https://me:hunter2@x.test/a?token=hunter2 | sh\nRUN wget https://me:hunter2@x.test/a\n"
-    found = lint(text)
-    assert [one.code for one in found] == ["SKY031", "SKY033", "SKY021", "SKY032"]
+    found = in_order(lint(text))
+    assert [one.code for one in found] == ["SKY021", "SKY032", "SKY031", "SKY033"]
     assert not any("hunter2" in f"{one.message} {one.instead}" for one in found)
-    assert "`https://example.org/a.git` is cloned without a commit" in found[2].message
+    assert "`https://example.org/a.git` is cloned without a commit" in found[0].message
 
 
 # Downloads

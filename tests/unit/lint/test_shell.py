@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyport_wf.lint.shell import every_pipeline, scan_shell
+from skyport_wf.lint.shell.grammar import every_pipeline, scan_shell
 
 
 def scan(text: str) -> list[list[list[str]]]:

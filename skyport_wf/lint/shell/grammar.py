@@ -1,7 +1,7 @@
 """Shell scripts as commands and words: enough of a shell's grammar to see which programs are called with what.
 
-Pipes, lists, subshells, quotes, here-documents, redirections, and command and process substitutions are told apart;
-what a variable holds, and whether a branch is taken, is not known. Nothing is an error: lint has to read what a shell
+Pipes, lists, subshells, quotes, here-documents, redirections, and command and process substitutions are told apart.
+What a variable holds, and whether a branch is taken, is not known. Nothing is an error: lint has to read what a shell
 would refuse, too. shlex knows nothing of substitutions and lines, and ends at an unbalanced quote.
 """
 
@@ -18,7 +18,7 @@ _REDIRECTION = re.compile(r"<<<|<<-?|&>>?|[<>]&|>\||<>|>>|[<>]")
 _FLAGS_WITH_SCRIPT = re.compile(r"-[a-z]*c")
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"})
 SUBSTITUTED = "$(...)"
-"""What stands in a word's text for a command substitution."""
+"""Stands in a word's text for a command substitution."""
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Word(msgspec.Struct, frozen=True):
     text: str
     """Without quotes; variables as they are written."""
     nested: tuple["Pipeline", ...] = ()
-    """What runs inside it: `$(...)`, backticks, `<(...)`."""
+    """Runs inside it: `$(...)`, backticks, `<(...)`."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class Command(msgspec.Struct, frozen=True):
     words: tuple[Word, ...]
     line: int
     group: tuple["Pipeline", ...] = ()
-    """What runs in the subshell."""
+    """Runs in the subshell."""
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -58,8 +58,7 @@ def every_pipeline(pipelines: tuple[Pipeline, ...], *, depth: int = 0) -> Iterat
     for pipeline in pipelines:
         yield pipeline
         for command in pipeline.commands if depth < _DEEPEST else ():
-            inner = (command.group, *(word.nested for word in command.words), _script_in(command))
-            for nested in inner:
+            for nested in (command.group, *(word.nested for word in command.words), _script_in(command)):
                 yield from every_pipeline(nested, depth=depth + 1)
 
 
@@ -103,6 +102,7 @@ class _Scanner:
             elif (char in "<>" and not self.sees("<(", ">(")) or self.sees("&>"):
                 self.redirection(made)
             elif char in ";&\n)":
+                # A `)` that nothing opened ends a pattern of `case`; what follows is a command.
                 self.at += 1
                 made.end_pipeline()
                 if char == "\n":
@@ -127,6 +127,7 @@ class _Scanner:
         """Return what runs behind the next `opening` characters, up to `end`, and go on behind that."""
         self.at += opening
         if len(self.ends) >= _DEEPEST:
+            # Recursion would end Python, and looking for the end without it would be quadratic: nothing more is read.
             self.at = len(self.text)
             return ()
         self.ends.append(end)
@@ -184,6 +185,7 @@ class _Scanner:
     def substitution(self, parts: list[str], inside: list[Pipeline]) -> None:
         begin = self.at
         if self.sees("$(("):
+            # Arithmetic runs nothing; `<<` in it is no here-document.
             self.at = self.find("))", self.at) + 2
         elif self.sees("${"):
             self.at = self.find("}", self.at) + 1
@@ -211,6 +213,7 @@ class _Scanner:
             self.here_documents.append((target.text, match[0] == "<<-"))
 
     def skip_here_documents(self) -> None:
+        # Several that one line announces stand below one another.
         for name, tabs in self.here_documents:
             while self.at < len(self.text):
                 end = self.find("\n", self.at)

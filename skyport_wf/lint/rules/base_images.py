@@ -1,16 +1,19 @@
-"""Images that a Dockerfile starts from or copies from, and whether it is said which one exactly."""
+"""SKY00x: images that a Dockerfile or a snapshot starts from, or copies from, without saying exactly which."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
 
 from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage
-from skyport_wf.lint.findings import Finding
-from skyport_wf.lint.rules import BASE_BY_TAG, BASE_UNPINNED
+from skyport_wf.lint.findings import Finding, Rule
 
+BASE_UNPINNED = Rule("SKY001", "warning", ("DL3006", "DL3007"))
+BASE_BY_TAG = Rule("SKY002", "info")
+RULES = (BASE_UNPINNED, BASE_BY_TAG)
+
+# Only behind the last `/`: a registry's port looks the same.
 _TAG = re.compile(r":(?P<tag>[\w.-]*)$")
-"""Behind the last `/`, as a registry's port looks the same."""
 _DIGEST = "sha256:DIGEST"
-HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
+_HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
 
 
 def split_image(name: str) -> tuple[str, str, str]:
@@ -21,7 +24,7 @@ def split_image(name: str) -> tuple[str, str, str]:
 
 
 def check_base_images(stages: Iterable[Stage], listed: Collection[str]) -> Iterator[Finding]:
-    """Yield what is found of the images that the stages name.
+    """Yield the findings about the images that the stages name.
 
     listed: images of the image list, which are pinned by their own tags.
     """
@@ -32,7 +35,7 @@ def check_base_images(stages: Iterable[Stage], listed: Collection[str]) -> Itera
 
 
 def check_base_image(use: ImageUse) -> Iterator[Finding]:
-    """Yield what is found of one image's name."""
+    """Yield the findings about one image's name."""
     repository, tag, digest = split_image(use.image)
     if digest:
         return
@@ -45,9 +48,9 @@ def check_base_image(use: ImageUse) -> Iterator[Finding]:
     elif tag in ("", "latest"):
         what = f"`{repository}` has no tag" if not tag else f"`{repository}:latest`"
         why = "each build takes whatever is newest on that day"
-        yield BASE_UNPINNED.at(use.line, f"{what}: {why}", f"`{pinned}`; {HOW_TO_FIND % repository}")
+        yield BASE_UNPINNED.at(use.line, f"{what}: {why}", f"`{pinned}`; {_HOW_TO_FIND % repository}")
     else:
         why = "a tag moves when its image is updated, a digest never does"
         yield BASE_BY_TAG.at(
-            use.line, f"`{use.image}` is named by a tag only: {why}", f"`{pinned}`; {HOW_TO_FIND % use.image}"
+            use.line, f"`{use.image}` is named by a tag only: {why}", f"`{pinned}`; {_HOW_TO_FIND % use.image}"
         )

@@ -1,0 +1,1 @@
+"""hadolint, a linter of Dockerfiles by others: its program and its settings file."""

@@ -1,0 +1,76 @@
+"""hadolint's settings file, which counts for our rules too."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.yaml_document import parse_yaml
+from skyport_wf.lint.findings import Finding, Level, Threshold
+
+
+class Override(msgspec.Struct, frozen=True):
+    """Rules by the level that they are to have."""
+
+    error: tuple[str, ...] = ()
+    warning: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
+    style: tuple[str, ...] = ()
+
+
+class LintSettings(msgspec.Struct, frozen=True, rename="kebab"):
+    """The settings that concern our rules too; hadolint reads the file, and the others, itself."""
+
+    ignored: tuple[str, ...] = ()
+    override: Override = Override()
+    failure_threshold: Threshold | None = None
+    disable_ignore_pragma: bool = False
+
+    def level_of(self, finding: Finding) -> Level:
+        """Return the level that the finding is to have."""
+        levels: tuple[tuple[Level, tuple[str, ...]], ...] = (
+            ("error", self.override.error), ("warning", self.override.warning), ("info", self.override.info),
+            ("style", self.override.style),
+        )  # fmt: skip
+        return next((level for level, codes in levels if finding.is_named_in(codes)), finding.level)
+
+
+def find_settings() -> Path | None:
+    """Return the settings file that hadolint finds from the current folder, None if there is none."""
+    return next(filter(Path.is_file, _places()), None)
+
+
+def _places() -> Iterator[Path]:
+    """Yield where hadolint looks, in its order."""
+    home = Path(os.environ.get("HOME", "~")).expanduser()
+    configured = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    for stem in (
+        Path(".hadolint"), configured / "hadolint", home / ".config/hadolint", home / ".hadolint/hadolint",
+        home / "hadolint/config", home / ".hadolint",
+    ):  # fmt: skip
+        yield from (stem.with_name(stem.name + ending) for ending in (".yaml", ".yml"))
+
+
+def read_settings(path: Path) -> LintSettings:
+    """Return what the settings file says. Raises UsageError if it cannot be read or is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read hadolint's settings {path}: {error}") from error
+    if not text.strip():
+        return LintSettings()
+    document = parse_yaml(text, name=str(path))
+    value = document.value
+    if isinstance(value, dict) and value.get("failure-threshold") == "ignore":
+        # hadolint's other word for it.
+        value = {**value, "failure-threshold": "none"}
+    try:
+        return msgspec.convert(value or {}, LintSettings)
+    except msgspec.ValidationError as error:
+        problem, _, where = str(error).partition(" - at `")
+        line = document.line_of(where.rstrip("`") or "$")
+        raise UsageError(
+            f"{path}, line {line}: {problem[:1].lower()}{problem[1:]}. Mend hadolint's settings."
+        ) from error

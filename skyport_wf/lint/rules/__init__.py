@@ -1,0 +1,1 @@
+"""Our rules, one module for each family: its codes, and the checks that report them."""

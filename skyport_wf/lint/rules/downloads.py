@@ -1,0 +1,84 @@
+"""SKY03x: what a build fetches from elsewhere, and nothing checks."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from skyport_wf.image.dockerfile import copy_arguments, expand
+from skyport_wf.image.instructions import Instruction
+from skyport_wf.lint.findings import Finding, Rule
+from skyport_wf.lint.rules.git_clones import check_added_repository, is_added_repository, without_secrets
+from skyport_wf.lint.shell.grammar import SHELLS, Pipeline, every_pipeline
+from skyport_wf.lint.shell.invocations import Invocation, invocation, invocations, positional
+
+PIPED_TO_SHELL = Rule("SKY031", "warning")
+ADD_UNCHECKED = Rule("SKY032", "warning")
+DOWNLOAD_UNCHECKED = Rule("SKY033", "info")
+RULES = (PIPED_TO_SHELL, ADD_UNCHECKED, DOWNLOAD_UNCHECKED)
+
+_FETCHERS = frozenset({"curl", "wget", "aria2c"})
+_INTERPRETERS = re.compile(r"(?:python[\d.]*|perl|ruby|node|Rscript)$")
+_SCRIPT_GIVEN = re.compile("-[a-z]*c")
+_TAKES_SCRIPT = frozenset({"source", "."})
+_CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?|apt-key|rhash)$")
+_URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
+_SAVE = "save it with a version in its address, check it with `sha256sum --check`, then run it"
+
+
+def check_fetched(pipelines: Sequence[Pipeline]) -> Iterator[Finding]:
+    """Yield the downloads of one instruction, or one script, that nothing there checks.
+
+    pipelines: all that it runs.
+    """
+    # A line is reported once: who mends the pipe has a file, which is then to be checked.
+    piped: set[int] = set()
+    for pipeline in pipelines:
+        calls = [invocation(command) for command in pipeline.commands]
+        fetching = next((at for at, call in enumerate(calls) if call.program in _FETCHERS), len(calls))
+        runs = next((call for call in calls[fetching + 1 :] if _runs_its_input(call)), None)
+        runs = runs or next((call for call in calls if _runs_what_it_fetches(call)), None)
+        if runs:
+            piped.add(line := calls[0].line)
+            why = "what it does can be another thing at each build"
+            what = f"`{runs.program or 'eval'}` runs a script as it comes from the network: {why}"
+            yield PIPED_TO_SHELL.at(line, what, _SAVE)
+    every_call = list(invocations(pipelines))
+    # A check may follow each download, or all of them: which file it is about cannot be seen.
+    if any(_CHECKERS.match(call.program) for call in every_call):
+        return
+    for call in every_call:
+        url = next((match[0] for text in call.texts if (match := _URL.search(text))), None)
+        if call.program in _FETCHERS and url and call.line not in piped:
+            instead = "`echo 'SHA256  FILE' | sha256sum --check -` behind it"
+            yield DOWNLOAD_UNCHECKED.at(call.line, _unchecked(url), instead)
+
+
+def check_add(instruction: Instruction, values: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the addresses of an `ADD` of which a build takes whatever they give on that day."""
+    options, paths = copy_arguments(instruction.value)
+    if any(option.startswith("--checksum=") for option in options):
+        return
+    for source in (expand(path, values, unknown=True) for path in paths[:-1]):
+        if is_added_repository(source):
+            yield from check_added_repository(instruction.line, source)
+        elif _URL.match(source):
+            instead = f"`ADD --checksum=sha256:DIGEST {without_secrets(source)} ...`, which needs BuildKit"
+            yield ADD_UNCHECKED.at(instruction.line, _unchecked(source), instead)
+
+
+def _runs_its_input(call: Invocation) -> bool:
+    """Tell whether the program runs what it reads from its standard input."""
+    if call.program in SHELLS:
+        files = [word.text for word in positional(call.arguments, ("-o", "-O"))]
+        return "-s" in call.texts or (files[:1] in ([], ["-"]) and not any(map(_SCRIPT_GIVEN.fullmatch, call.texts)))
+    return bool(_INTERPRETERS.match(call.program)) and call.texts[:1] in ([], ["-"])
+
+
+def _runs_what_it_fetches(call: Invocation) -> bool:
+    """Tell whether a script is fetched into the command itself: `sh -c "$(curl ...)"`, `. <(curl ...)`, `eval`."""
+    runs = call.program in SHELLS | _TAKES_SCRIPT | {""} or bool(_INTERPRETERS.match(call.program))
+    nested = [pipeline for word in call.arguments for pipeline in every_pipeline(word.nested)]
+    return runs and any(inner.program in _FETCHERS for inner in invocations(nested))
+
+
+def _unchecked(url: str) -> str:
+    return f"nothing checks what `{without_secrets(url)}` gives: it can be another file at each build"

@@ -1,0 +1,91 @@
+"""SKY01x: packages of apt and conda that are installed without saying which version."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from skyport_wf.image.dockerfile import expand
+from skyport_wf.lint.findings import Finding, Rule
+from skyport_wf.lint.shell.invocations import Invocation, positional
+
+APT_UNPINNED = Rule("SKY011", "warning", ("DL3008",))
+APT_UNSEEN = Rule("SKY012", "info", ("DL3008",))
+CONDA_UNPINNED = Rule("SKY013", "warning")
+RULES = (APT_UNPINNED, APT_UNSEEN, CONDA_UNPINNED)
+
+_APT_WITH_VALUE = frozenset(
+    {"-t", "--target-release", "-o", "--option", "-c", "--config-file", "-a", "-S", "--snapshot"}
+)
+_CONDA_WITH_VALUE = frozenset(
+    {"-n", "--name", "-p", "--prefix", "-c", "--channel", "-f", "--file", "-r", "--root-prefix", "--platform"}
+)
+_SNAPSHOT_DATE = re.compile(r"(?<!\d)\d{8}T\d{6}Z(?!\w)")
+"""A moment as the snapshot archives of Debian and Ubuntu, and apt's own `--snapshot`, write it."""
+_EXACT = re.compile(r"[^<>!~=]==?[^=]")
+_CONSTRAINT = re.compile("[<>!~=]")
+_MOST_SHOWN = 3
+
+
+def has_snapshot_date(texts: Iterable[str]) -> bool:
+    """Tell whether packages come from an archive as it was at some moment, by what is written in these texts."""
+    return any(_SNAPSHOT_DATE.search(text) for text in texts)
+
+
+def check_apt(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the calls of apt that take whatever version the archive has on that day.
+
+    values: what is known of the variables.
+    """
+    for call in calls:
+        if call.program not in ("apt-get", "apt", "aptitude"):
+            continue
+        action, packages = _action_and_packages(call, _APT_WITH_VALUE, values)
+        if action in ("upgrade", "dist-upgrade", "full-upgrade", "safe-upgrade"):
+            what = f"`{call.program} {action}` takes the newest version of every package"
+            instead = "start from a newer base image, or install from a dated snapshot of the archive"
+            yield APT_UNPINNED.at(call.line, f"{what}: each build finds others", instead)
+        elif action not in ("install", "build-dep", "reinstall"):
+            continue
+        elif free := [text for text in packages if not (text.startswith("$") or "=" in text)]:
+            first = free[0].partition("/")[0]
+            instead = f"`{first}=VERSION` (`apt-cache policy {first}` in the base image tells it), or install from a"
+            what = f"{_listed(free)} without a version: each build takes what the archive has on that day"
+            yield APT_UNPINNED.at(call.line, what, f"{instead} dated snapshot of the archive")
+        elif any(text.startswith("$") for text in packages):
+            what = "which packages are installed stands elsewhere, so lint cannot tell whether each has a version"
+            yield APT_UNSEEN.at(call.line, what, "`PACKAGE=VERSION` for each, there or here")
+
+
+def check_conda(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the calls of conda and its kind that name packages without an exact version.
+
+    values: what is known of the variables.
+    """
+    for call in calls:
+        if call.program not in ("conda", "mamba", "micromamba"):
+            continue
+        action, packages = _action_and_packages(call, _CONDA_WITH_VALUE, values)
+        free = [text for text in packages if not (text.startswith("$") or _EXACT.search(text))]
+        if action in ("install", "create") and free:
+            instead = f"`{_CONSTRAINT.split(free[0])[0]}=VERSION`, better a lock file that has what they need, too"
+            what = f"{_listed(free)} without an exact version: each build takes what the channel has on that day"
+            yield CONDA_UNPINNED.at(call.line, what, instead)
+
+
+def _action_and_packages(
+    call: Invocation, with_value: frozenset[str], values: Mapping[str, str]
+) -> tuple[str, list[str]]:
+    """Return what a package manager is to do, and with which packages, but for files that are there already.
+
+    with_value: the options that take the next word as their value.
+    A name that still begins with `$` comes from a variable or a program: only the run can tell what it is.
+    """
+    action, *words = [word.text for word in positional(call.arguments, with_value)] or [""]
+    # A variable may hold several packages.
+    names = [name for word in words for name in expand(word, values, unknown=True).split()]
+    return action, [name for name in names if not name.endswith(".deb") and not name.startswith(("./", "/", "../"))]
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:_MOST_SHOWN])
+    more = len(names) - _MOST_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,1 @@
+"""Shell scripts: their commands, and the programs that these run."""
