@@ -5,26 +5,31 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3
 PYTEST_ARGS ?=
+LOCK_ARGS ?= --upgrade
 
 VENV := .venv/.up-to-date
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
 TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need ssh-agent=openssh-client --need podman
-SCRIPTS := .ci/base-image .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve
+SCRIPTS := .ci/base-image .ci/lock .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve
 CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
 # That of examples/lint/bad is there to be found fault with.
 DOCKERFILES := benchmarks/Dockerfile $(wildcard examples/*/images/*/Dockerfile)
 
-.PHONY: help demo test check clean
+.PHONY: help demo test test-newest check lock clean
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 22
 
 demo: $(VENV) ## publish three images, fetch one back as an AWE worker would, run it, show what is published
 	@.ci/with-engine --base-image python examples/demo/run.py
 
 test: $(VENV) ## run all the tests, with a real Docker engine (some: make test PYTEST_ARGS="-k receipt")
 	@.ci/with-engine $(TEST_NEEDS) --base-image pytest $(PYTEST_ARGS)
+
+test-newest: ## run all the tests with the newest libraries that pyproject.toml allows, instead of the locked ones
+	@PYTHON=$(PYTHON) .ci/make-venv --newest .venv-newest
+	@PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .ci/with-engine $(TEST_NEEDS) --base-image pytest $(PYTEST_ARGS)
 
 check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, lint of Dockerfiles, shellcheck, the direction of imports
 	ruff check
@@ -39,11 +44,16 @@ check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, li
 	if command -v shellcheck; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: scripts not checked"; fi
 	pytest --quiet tests/unit/test_import_direction.py
 
+# Not with the rest of .venv: that cannot be made while the locks lack what pyproject.toml asks for.
+lock: ## lock the newest versions that pyproject.toml allows (only what is missing: make lock LOCK_ARGS=)
+	@test -x .venv/bin/uv || PYTHON=$(PYTHON) .ci/make-venv || test -x .venv/bin/uv
+	@.ci/lock $(LOCK_ARGS)
+
 clean: ## remove .venv, the private engine with its images, what the demo published, results and caches
 	.ci/with-engine --stop
-	rm -rf --one-file-system .venv .engine .snakemake results build dist
+	rm -rf --one-file-system .venv .venv-newest .engine .snakemake results build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV): pyproject.toml
+$(VENV): pyproject.toml $(wildcard locks/*.txt)
 	@PYTHON=$(PYTHON) .ci/make-venv
 	@touch $@

@@ -1,7 +1,8 @@
 import copy
 
 import pytest
-from shock_replay import SCENARIOS, Replay
+
+from tests.support.shock_replay import SCENARIOS, Replay
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["scenario"])

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.conftest import docker
-from tests.e2e.project import Project
+from tests.support.engine import docker
+from tests.support.project import Project
 
 WRAPPER = "#!/bin/bash\ncat /data/deep/file\n"
 

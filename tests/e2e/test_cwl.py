@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import docker
-from tests.e2e.cwl_project import (
+from tests.support.cwl_project import (
     CHECKOUT,
     TOKEN,
     WORKFLOWS,
@@ -21,7 +20,8 @@ from tests.e2e.cwl_project import (
     served_shock,
     toil,
 )
-from tests.e2e.project import Project
+from tests.support.engine import docker
+from tests.support.project import Project
 
 GZIP_FORMAT = "http://edamontology.org/format_3989"
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 import skyport_wf
-from tests.e2e.cwl_project import CHECKOUT, COMMANDS, DOCUMENTS
+from tests.support.commands import CHECKOUT, COMMANDS
+from tests.support.cwl_project import DOCUMENTS
 
 OURS = [path for path in DOCUMENTS if path.parts[0] == "workflows"]
 

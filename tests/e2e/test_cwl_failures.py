@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.cwl_project import TOKEN, WORKFLOWS, Run, a_file, cwltool, directory, published, served_shock, toil
-from tests.e2e.project import Project
+from tests.support.cwl_project import TOKEN, WORKFLOWS, Run, a_file, cwltool, directory, published, served_shock, toil
+from tests.support.project import Project
 
 FORMS = ("publish-images.cwl", "publish-image.cwl", "publish-image.tool.cwl")
 

@@ -4,7 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.e2e.cwl_project import CHECKOUT, COMMANDS, find_runner
+from tests.support.commands import CHECKOUT, COMMANDS
+from tests.support.cwl_project import find_runner
 
 
 def test_all_of_the_suite_passes(tmp_path: Path) -> None:

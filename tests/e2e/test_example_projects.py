@@ -4,18 +4,16 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker
-from tests.e2e.transcript import check_transcript
+from tests.support.commands import EXAMPLES, SKYPORT
+from tests.support.engine import docker
+from tests.support.transcript import check_transcript
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 KEY = b"4711-0815-XY"
 """The licence key of examples/buildkit."""
 

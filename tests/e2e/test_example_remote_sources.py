@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker
-from tests.e2e.transcript import check_transcript
+from tests.support.commands import EXAMPLES
+from tests.support.engine import docker
+from tests.support.transcript import check_transcript
 
-EXAMPLE = Path(__file__).parents[2] / "examples/remote-sources"
+EXAMPLE = EXAMPLES / "remote-sources"
 PORT = "8008"
 NAMES = ("example/gc-count:1.0", "example/reverse:1.0", "example/complement:1.0")
 

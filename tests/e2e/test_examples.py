@@ -3,17 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker
-from tests.e2e.project import jobs
-
-CHECKOUT = Path(__file__).parents[2]
-COMMANDS = Path(sys.executable).parent
+from tests.support.commands import CHECKOUT, COMMANDS
+from tests.support.engine import docker
+from tests.support.project import jobs
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker
-from tests.e2e.project import Project
-from tests.e2e.transcript import check_transcript
+from tests.support.commands import EXAMPLES
+from tests.support.engine import docker
+from tests.support.project import Project
+from tests.support.transcript import check_transcript
 
-EXAMPLE = Path(__file__).parents[2] / "examples/lint"
+EXAMPLE = EXAMPLES / "lint"
 
 
 def test_the_example(tmp_path: Path, engine: str) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import Project
+from tests.support.commands import CHECKOUT
+from tests.support.project import Project
 
-CHECKOUT = Path(__file__).parents[2]
 MODULE = """
 import skyport_wf
 

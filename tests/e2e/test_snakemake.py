@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker, write_image_context
-from tests.e2e.project import Project
+from tests.support.engine import docker, write_image_context
+from tests.support.project import Project
 
 STEPS = ("build_image", "save_image", "upload_image", "register_image", "list_packages")
 INCLUDE = 'import skyport_wf\n\ninclude: skyport_wf.snakefile("publish")\n'

@@ -5,7 +5,6 @@ import json
 import lzma
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import pytest
 from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.unit.image.docker_archives import Image, file_member, layer_tar, legacy, tar_of
+from tests.support.commands import SKYPORT
+from tests.support.docker_archives import Image, file_member, layer_tar, legacy, tar_of
 
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 NAME = "lab/tool:1"
 ARCHIVE = tar_of(legacy(Image((layer_tar({"file": os.urandom(200_000)}),))))
 NO_ENGINE = "unix:///nonexistent/docker.sock"

@@ -3,15 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker, write_image_context
-
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
+from tests.support.commands import SKYPORT
+from tests.support.engine import docker, write_image_context
 
 
 class Build:

@@ -10,8 +10,8 @@ import pytest
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.integration.http_server import Authority, Recording, http_server, make_authority
-from tests.integration.lab import NAME, Lab, incompressible_layer
+from tests.support.http_server import Authority, Recording, http_server, make_authority
+from tests.support.lab import NAME, Lab, incompressible_layer
 
 TOKEN = "s3cr3t-t0ken"
 STEPS = (

@@ -20,9 +20,9 @@ from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.integration.fault_proxy import Fault, FaultProxy
-from tests.integration.http_server import Recording
-from tests.integration.lab import MIB, NAME, SKYPORT, Lab, incompressible_layer
+from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.http_server import Recording
+from tests.support.lab import MIB, NAME, SKYPORT, Lab, incompressible_layer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

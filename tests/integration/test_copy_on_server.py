@@ -12,8 +12,8 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.integration.fault_proxy import FaultProxy
-from tests.integration.lab import MIB, NAME, Lab, incompressible_layer, the_published_node
+from tests.support.fault_proxy import FaultProxy
+from tests.support.lab import MIB, NAME, Lab, incompressible_layer, the_published_node
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

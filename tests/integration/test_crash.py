@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,13 +23,13 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.unit.image.docker_archives import Image, layer_tar, legacy, tar_of
+from tests.support.commands import SKYPORT
+from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 NAME = "lab/tool:1.0"
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 STEPS = {
     "publish": [["publish", NAME, "--record", "receipt.json"]],
     "steps": [

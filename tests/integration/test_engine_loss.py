@@ -6,7 +6,6 @@ import signal
 import socket
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import docker, write_image_context
+from tests.support.commands import SKYPORT
+from tests.support.engine import docker, write_image_context
 
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 SIZE = 12_000_000
 
 

@@ -12,8 +12,8 @@ from skyport_wf.records.records import SaveRecord
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.register import register
 from skyport_wf.steps.upload import upload
-from tests.integration.fault_proxy import Fault, FaultProxy, Kind
-from tests.integration.lab import MIB, Lab, big_layer, incompressible_layer, served, the_published_node
+from tests.support.fault_proxy import Fault, FaultProxy, Kind
+from tests.support.lab import MIB, Lab, big_layer, incompressible_layer, served, the_published_node
 
 KINDS: tuple[Kind, ...] = ("drop", "reset", "truncate", "lose answer", "cut answer", "delay", "throttle", "error")
 HARMLESS = {"delay", "throttle"}

@@ -3,15 +3,14 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import docker, write_image_context
+from tests.support.commands import SKYPORT
+from tests.support.engine import docker, write_image_context
 
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 WASTE = 3_000_000
 CONFIG = """
 RUN rm /data/waste && echo kept >/data/kept && ln -s kept /data/link && chmod 4755 /data/kept && chown 12:34 /data/kept

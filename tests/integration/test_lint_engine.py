@@ -3,7 +3,6 @@
 import io
 import json
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -12,10 +11,9 @@ import pytest
 from skyport_wf.engine.connection import connect
 from skyport_wf.engine.programs import has_program
 from skyport_wf.errors import EngineError
-from tests.conftest import docker
-from tests.integration.podman_service import PodmanService
-
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
+from tests.support.commands import SKYPORT
+from tests.support.engine import docker
+from tests.support.podman_service import PodmanService
 
 
 def member(name: str, *, mode: int = 0o755, link: str = "", folder: bool = False) -> tarfile.TarInfo:

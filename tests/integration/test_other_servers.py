@@ -14,8 +14,8 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.integration.http_server import Recording, http_server
-from tests.integration.lab import NAME, Lab, incompressible_layer
+from tests.support.http_server import Recording, http_server
+from tests.support.lab import NAME, Lab, incompressible_layer
 
 BLOBSTORE = {
     "servername": "blobstore",

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.conftest import docker, write_image_context
-from tests.integration.podman_service import PodmanService
+from tests.support.commands import CHECKOUT, SKYPORT
+from tests.support.engine import docker, write_image_context
+from tests.support.podman_service import PodmanService
 
-CHECKOUT = Path(__file__).parents[2]
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 PROGRAMS = "localhost/programs:1"
 """An image with bash and busybox, which the tests' images are built on."""
 RICH = """

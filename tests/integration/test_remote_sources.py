@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,12 +16,13 @@ from skyport_wf.image_list.spec import ImageList, ImageSpec
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.sources.dockerfile import moving_reference, read_dockerfile
 from skyport_wf.sources.listed import ListedImage
-from tests.conftest import docker, write_image_context
-from tests.integration.lab import SKYPORT, ServedShock
-from tests.remote_site import Repository, Site, git, remote_site
+from tests.support.commands import COMMANDS
+from tests.support.engine import docker, write_image_context
+from tests.support.lab import SKYPORT, ServedShock
+from tests.support.remote_site import Repository, Site, git, remote_site
 
 PATH = "/tool/Dockerfile"
-SNAKEMAKE = str(Path(sys.executable).parent / "snakemake")
+SNAKEMAKE = str(COMMANDS / "snakemake")
 
 
 class Lab:

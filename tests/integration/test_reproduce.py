@@ -21,14 +21,13 @@ from skyport_wf.engine.connection import connect
 from skyport_wf.image_list.images_yaml import read_image_list
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.sources.listed import ListedImage
-from tests.conftest import PROGRAMS, docker, write_image_context
-from tests.integration.http_server import http_server
+from tests.support.commands import EXAMPLES, SKYPORT
+from tests.support.engine import PROGRAMS, docker, write_image_context
+from tests.support.http_server import http_server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 BUILDERS = ["classic", "buildkit"]
 WAIT = "echo it be''gins; sleep 3600"
 """What tells that it runs, and is not to be taken for its own command where a builder shows that."""

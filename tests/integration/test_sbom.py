@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.lab import NAME, Lab, ServedShock, served
-from tests.unit.image.docker_archives import layer_tar
+from tests.support.docker_archives import layer_tar
+from tests.support.lab import NAME, Lab, ServedShock, served
 
 DPKG = b"Package: samtools\nVersion: 1.16.1-1\nArchitecture: amd64\n"
 LAYER = layer_tar({"var/lib/dpkg/status": DPKG, "etc/os-release": b"ID=debian\nVERSION_ID=12\n"})

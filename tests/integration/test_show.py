@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import docker, write_image_context
+from tests.support.engine import docker, write_image_context
 
 LIST = "shock: {{url: embedded}}\nimages:\n{images}"
 

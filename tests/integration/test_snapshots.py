@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import docker, write_image_context
-
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
+from tests.support.commands import SKYPORT
+from tests.support.engine import docker, write_image_context
 
 
 class Lab:

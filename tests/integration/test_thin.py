@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Any
 import pytest
 
 from skyport_wf.shock.client import ShockClient
-from tests.conftest import docker, write_image_context
-from tests.e2e.project import jobs
-from tests.integration.lab import Done, ServedShock, make_user
-from tests.integration.podman_service import PodmanService
+from tests.support.commands import CHECKOUT, COMMANDS
+from tests.support.engine import docker, write_image_context
+from tests.support.lab import Done, ServedShock, make_user
+from tests.support.podman_service import PodmanService
+from tests.support.project import jobs
 
-CHECKOUT = Path(__file__).parents[2]
-COMMANDS = Path(sys.executable).parent
 EXAMPLE = ("example/fasta-base:12", "example/fasta-gc:1.0", "example/fasta-lengths:1.0")
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import pytest
-from skyport_wf.steps.naming import claim
 
 from skyport_wf.errors import AlreadyPublishedError, SkyportError
+from skyport_wf.publication import claim
 from skyport_wf.publication.attributes import CLAIM_TYPE, RETIRED_TYPE
 from skyport_wf.publication.process_identity import _running_since, is_dead, mark_process
 from skyport_wf.publication.resolve import resolve
@@ -29,7 +29,7 @@ from skyport_wf.steps.upload import upload
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.integration.lab import Lab, incompressible_layer
+from tests.support.lab import Lab, incompressible_layer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -5,7 +5,12 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from docker_archives import (
+
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.archive_file import open_archive
+from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.contents import ImageContents, Layer
+from tests.support.docker_archives import (
     LAYOUTS,
     Image,
     example_image,
@@ -17,11 +22,6 @@ from docker_archives import (
     sha256,
     tar_of,
 )
-
-from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.archive_file import open_archive
-from skyport_wf.image.archive.reader import inspect_archive
-from skyport_wf.image.contents import ImageContents, Layer
 
 
 def inspect(archive: bytes) -> ImageContents:

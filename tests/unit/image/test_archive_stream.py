@@ -3,11 +3,11 @@ import gzip
 import io
 
 import pytest
-from docker_archives import example_image, legacy, tar_of
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.archive_stream import ArchiveStream, CountedStream
 from skyport_wf.image.archive.reader import inspect_archive
+from tests.support.docker_archives import example_image, legacy, tar_of
 
 ARCHIVE = tar_of(legacy(example_image()))
 

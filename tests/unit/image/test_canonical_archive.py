@@ -13,7 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from docker_archives import (
+
+from skyport_wf.errors import ArchiveError, SkyportError
+from skyport_wf.image.archive.archive_file import open_archive
+from skyport_wf.image.archive.canonical import save_canonical
+from skyport_wf.image.archive.canonical_layout import tar_header
+from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image_list.reference import parse_reference
+from skyport_wf.output_file import OutputFile, replace_file
+from tests.support.commands import CHECKOUT
+from tests.support.docker_archives import (
     LAYOUTS,
     Image,
     canonical,
@@ -25,14 +34,6 @@ from docker_archives import (
     sha256,
     tar_of,
 )
-
-from skyport_wf.errors import ArchiveError, SkyportError
-from skyport_wf.image.archive.archive_file import open_archive
-from skyport_wf.image.archive.canonical import save_canonical
-from skyport_wf.image.archive.canonical_layout import tar_header
-from skyport_wf.image.archive.reader import inspect_archive
-from skyport_wf.image_list.reference import parse_reference
-from skyport_wf.output_file import OutputFile, replace_file
 
 REFERENCE = parse_reference("skyport/tool:1.0")
 
@@ -239,7 +240,7 @@ import re, sys
 sys.path.insert(0, sys.argv[1])
 import docker, requests
 from pathlib import Path
-from big_archive import BigArchive
+from tests.support.big_archive import BigArchive
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.normalise import normalise_stream
 from skyport_wf.image_list.reference import parse_reference
@@ -261,8 +262,16 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text(
 @pytest.mark.parametrize(("layer_size", "layers"), [(400 << 20, 1), (10_240, 2_000)])
 @pytest.mark.parametrize("step", ["save", "publish"])
 def test_memory_is_flat(step: str, layer_size: int, layers: int, tmp_path: Path) -> None:
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", PEAK, here, step, str(layer_size), str(layers), str(tmp_path / "image.tar.gz")]
+    command = [
+        sys.executable,
+        "-c",
+        PEAK,
+        str(CHECKOUT),
+        step,
+        str(layer_size),
+        str(layers),
+        str(tmp_path / "image.tar.gz"),
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) < 80

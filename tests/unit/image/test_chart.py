@@ -5,8 +5,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from docker_archives import Image, file_member, layer_tar, tar_of
-from examined_images import examine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +12,8 @@ from skyport_wf.formatting import human_size, short_command
 from skyport_wf.image.contents import Layer
 from skyport_wf.image.examination.chart import MAX_ROWS, draw_chart
 from skyport_wf.image.examination.report import ImageReport, LayerReport, SharedBytes, make_report
+from tests.support.docker_archives import Image, file_member, layer_tar, tar_of
+from tests.support.examined_images import examine
 
 SVG = "{http://www.w3.org/2000/svg}"
 OWN, SHARED, WASTED, UNKNOWN, TRACK = "#4477aa", "#88c4e6", "#e0633a", "#b8bdc4", "#eef1f4"

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from docker_archives import File, Image, file_member, legacy, member, tar_of
 
 from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.image.comparison.comparison import ExaminedImage, ImageComparison, compare_images
@@ -23,6 +22,7 @@ from skyport_wf.image.comparison.traces import is_trace
 from skyport_wf.image.examination.examine import examine_archive
 from skyport_wf.image.examination.file_index import sort_key
 from skyport_wf.image.examination.packages.package import Package
+from tests.support.docker_archives import File, Image, file_member, legacy, member, tar_of
 
 
 def compare(published: Image, rebuilt: Image, *, max_paths: int = 1000, **options: Any) -> ImageComparison:

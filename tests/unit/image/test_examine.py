@@ -9,12 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker_archives import LAYOUTS, Image, example_image, file_member, layer_tar, legacy, member, oci, tar_of
-from examined_images import examine
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.examination.examine import examine_archive
 from skyport_wf.image.pieced_bytes import PiecedBytes
+from tests.support.commands import CHECKOUT
+from tests.support.docker_archives import (
+    LAYOUTS,
+    Image,
+    example_image,
+    file_member,
+    layer_tar,
+    legacy,
+    member,
+    oci,
+    tar_of,
+)
+from tests.support.examined_images import examine
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -126,7 +137,7 @@ def test_links_and_devices_are_only_names(tmp_path: Path) -> None:
 MILLION = """
 import hashlib, json, resource, sys, tarfile
 sys.path.insert(0, sys.argv[1])
-from docker_archives import file_member, manifest_of, sha256, tar_of
+from tests.support.docker_archives import file_member, manifest_of, sha256, tar_of
 from skyport_wf.image.examination.examine import examine_archive
 from skyport_wf.image.pieced_bytes import PiecedBytes
 
@@ -165,7 +176,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 def test_hundreds_of_thousands_of_files_take_little_memory() -> None:
-    command = [sys.executable, "-c", MILLION, str(Path(__file__).parent), "100000"]
+    command = [sys.executable, "-c", MILLION, str(CHECKOUT), "100000"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) < 50, "MB more than before"

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from docker_archives import File, file_member, member, tar_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from skyport_wf.image.comparison.file_system import FileSystem, ShownFile
 from skyport_wf.image.examination.file_index import TooManyFilesError, path_of
 from skyport_wf.image.examination.layer_files import read_changes
 from skyport_wf.image.examination.layer_tar import LayerTar
+from tests.support.docker_archives import File, file_member, member, tar_of
 
 
 def fill(system: FileSystem, layers: Iterable[bytes], order: Iterable[int] | None = None) -> None:

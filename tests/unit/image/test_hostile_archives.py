@@ -7,13 +7,13 @@ import tracemalloc
 from collections.abc import Iterable, Iterator
 
 import pytest
-from docker_archives import example_image, file_member, legacy, manifest_of, member, tar_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.tar_reader import MAX_HEADERS
+from tests.support.docker_archives import example_image, file_member, legacy, manifest_of, member, tar_of
 
 GIB = 1 << 30
 

@@ -8,10 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import hostile_archives
 import pytest
-from docker_archives import Image, file_member, layer_tar, oci, tar_of
-from hostile_archives import KINDS, NOTHING, header
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive import unpacking
@@ -19,6 +16,10 @@ from skyport_wf.image.archive.archive_file import open_archive
 from skyport_wf.image.archive.completed import CompletedArchive
 from skyport_wf.image.archive.reader import ArchiveReader, inspect_archive
 from skyport_wf.image.archive.unpacking import UnpackingLimit, check_expansion
+from tests.support import hostile_archives
+from tests.support.commands import CHECKOUT
+from tests.support.docker_archives import Image, file_member, layer_tar, oci, tar_of
+from tests.support.hostile_archives import KINDS, NOTHING, header
 
 STEPS = ["describe", "save", "publish", "publish thin"]
 
@@ -27,8 +28,8 @@ STEPS = ["describe", "save", "publish", "publish thin"]
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return how the step ended on each kind of archive, and the peak of its memory, all in a process of their own."""
     folder = tmp_path_factory.mktemp("hostile")
-    command = [sys.executable, hostile_archives.__file__, request.param, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    command = [sys.executable, "-m", hostile_archives.__name__, request.param, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, cwd=CHECKOUT)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return {"step": request.param} | result

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from docker_archives import File, file_member, member, tar_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from skyport_wf.image.archive.tar_reader import MAX_EXTENSION
 from skyport_wf.image.examination.layer_files import Change, read_changes
 from skyport_wf.image.examination.layer_tar import MAX_PATH, LayerTar
 from skyport_wf.image.examination.tar_header import parse_header
+from tests.support.docker_archives import File, file_member, member, tar_of
 
 
 def changes(*pieces: bytes) -> list[Change]:

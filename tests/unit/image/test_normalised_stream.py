@@ -7,7 +7,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from docker_archives import (
+
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.canonical import save_canonical
+from skyport_wf.image.archive.normalise import normalise_stream
+from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image_list.reference import parse_reference
+from tests.support.docker_archives import (
     LAYOUTS,
     Image,
     canonical,
@@ -22,13 +29,6 @@ from docker_archives import (
     sha256,
     tar_of,
 )
-
-from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.canonical import save_canonical
-from skyport_wf.image.archive.normalise import normalise_stream
-from skyport_wf.image.archive.reader import inspect_archive
-from skyport_wf.image.contents import SavedArchive
-from skyport_wf.image_list.reference import parse_reference
 
 REFERENCE = parse_reference("skyport/tool:1.0")
 

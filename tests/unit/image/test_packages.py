@@ -10,8 +10,6 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from docker_archives import Image, layer_tar, legacy, member, tar_of
-from examined_images import examine
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,6 +17,8 @@ from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.packages.rpm import read_packages
+from tests.support.docker_archives import Image, layer_tar, legacy, member, tar_of
+from tests.support.examined_images import examine
 
 DATA = Path(__file__).parent / "data/rpm"
 DEBIAN = b"""\

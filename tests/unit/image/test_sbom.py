@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from docker_archives import Image, layer_tar
-from examined_images import examine
 from packageurl import PackageURL
 
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package, PackageKind
 from skyport_wf.image.examination.sbom import make_sbom, package_url
+from tests.support.docker_archives import Image, layer_tar
+from tests.support.examined_images import examine
 
 DEBIAN_12 = OperatingSystem("debian", "12", "Debian GNU/Linux 12 (bookworm)")
 IMAGE = Image(

@@ -6,7 +6,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from docker_archives import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skyport_wf.errors import ArchiveError, SkyportError
+from skyport_wf.image.archive.canonical import canonical_file, save_canonical
+from skyport_wf.image.archive.completed import CompletedArchive
+from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.examination.examine import examine_archive
+from skyport_wf.image_list.reference import parse_reference
+from tests.support.docker_archives import (
     LAYOUTS,
     REPO_TAG,
     File,
@@ -21,15 +30,6 @@ from docker_archives import (
     sha256,
     tar_of,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from skyport_wf.errors import ArchiveError, SkyportError
-from skyport_wf.image.archive.canonical import canonical_file, save_canonical
-from skyport_wf.image.archive.completed import CompletedArchive
-from skyport_wf.image.archive.reader import inspect_archive
-from skyport_wf.image.examination.examine import examine_archive
-from skyport_wf.image_list.reference import parse_reference
 
 REFERENCE = parse_reference(REPO_TAG)
 IMAGE = example_image()

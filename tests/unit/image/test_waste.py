@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from docker_archives import File, file_member, member, tar_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from skyport_wf.image.examination.file_index import FileIndex, TooManyFilesError
 from skyport_wf.image.examination.layer_files import Change, read_changes
 from skyport_wf.image.examination.layer_tar import LayerTar
 from skyport_wf.image.examination.waste import Waste, WastedFile, find_waste
+from tests.support.docker_archives import File, file_member, member, tar_of
 
 
 def waste_of(*layers: bytes, order: Sequence[int] | None = None, largest: int = 20) -> Waste:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 
 from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.lint.cwl import lint_cwl
+from tests.support.commands import SKYPORT
 
 TOOL = """\
 cwlVersion: v1.0
@@ -216,7 +216,7 @@ def test_odd_shapes_are_no_crash() -> None:
 
 
 def skyport_lint(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "skyport-wf"), "lint", *arguments]
+    command = [SKYPORT, "lint", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

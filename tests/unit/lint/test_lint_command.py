@@ -12,7 +12,8 @@ from skyport_wf.lint.catalogue import RULES
 from skyport_wf.lint.dockerfile import lint_dockerfile
 from skyport_wf.lint.hadolint.run import Hadolint, find_hadolint, run_hadolint
 from skyport_wf.lint.hadolint.settings import LintSettings
-from tests.unit.lint.conftest import SKYPORT, LintFolder
+from tests.support.commands import SKYPORT
+from tests.support.lint_folder import LintFolder
 
 BAD = """\
 FROM debian:12

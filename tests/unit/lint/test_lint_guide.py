@@ -1,12 +1,12 @@
 """The guide has every rule, with its level."""
 
 import re
-from pathlib import Path
 
 from skyport_wf.lint.catalogue import REPLACED, RULES
 from skyport_wf.lint.findings import THRESHOLDS
+from tests.support.commands import CHECKOUT
 
-GUIDE = (Path(__file__).parents[3] / "docs/guide/linting.md").read_text()
+GUIDE = (CHECKOUT / "docs/guide/linting.md").read_text()
 
 
 def test_the_guide_has_every_rule_with_its_level():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.remote_site import Repository, Site, remote_site
-from tests.unit.lint.conftest import LintFolder
+from tests.support.lint_folder import LintFolder
+from tests.support.remote_site import Repository, Site, remote_site
 
 
 @pytest.fixture

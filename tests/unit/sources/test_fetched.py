@@ -12,7 +12,7 @@ from skyport_wf.sources import fetched
 from skyport_wf.sources.dockerfile import describe, find_context, read_dockerfile
 from skyport_wf.sources.fetched import fetch_file, fetch_folder
 from skyport_wf.sources.listed import ListedImage
-from tests.remote_site import DOCKERFILE, Repository, Site, git, remote_site
+from tests.support.remote_site import DOCKERFILE, Repository, Site, git, remote_site
 
 PATH = "/Dockerfile"
 

@@ -12,8 +12,8 @@ import pytest
 
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.sources.remote.http_dockerfile import MOST_BYTES, RemoteDockerfile, fetch_dockerfile
-from tests.integration.http_server import make_authority
-from tests.remote_site import DOCKERFILE, Site, dripping, remote_site
+from tests.support.http_server import make_authority
+from tests.support.remote_site import DOCKERFILE, Site, dripping, remote_site
 
 PATH = "/tool/Dockerfile"
 

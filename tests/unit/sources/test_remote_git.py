@@ -17,8 +17,8 @@ from skyport_wf.image_list.addresses import GitAddress, parse_address
 from skyport_wf.sources.remote.checkouts import Checkout, check_out, find_checkout, find_inside
 from skyport_wf.sources.remote.git_command import ask_server
 from skyport_wf.sources.remote.git_refs import resolve_ref
-from tests.integration.http_server import make_authority
-from tests.remote_site import COMMIT_TIME, Repository, Site, git, remote_site
+from tests.support.http_server import make_authority
+from tests.support.remote_site import COMMIT_TIME, Repository, Site, git, remote_site
 
 SECRET = "s3cr3t"
 

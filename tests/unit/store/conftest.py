@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_people import Person
 
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.store_people import Person
 
 
 @pytest.fixture

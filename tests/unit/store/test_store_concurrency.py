@@ -1,13 +1,12 @@
 import threading
 import time
 
-from store_processes import WRITER, start
-
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.query import Query
 from skyport_wf.store.users import find_or_create, list_users
 from skyport_wf.store.values import OURSELVES
+from tests.support.store_processes import WRITER, start
 
 
 def test_many_processes_write_at_once(store):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from store_processes import start, write_node
 
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.query import Query
 from skyport_wf.store.users import add_user
 from skyport_wf.store.values import OURSELVES
+from tests.support.store_processes import start, write_node
 
 
 def _all_nodes(store):

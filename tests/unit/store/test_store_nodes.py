@@ -162,9 +162,8 @@ def test_any_word_before_the_token_will_do(alice, app):
 
 
 def test_the_description_says_what_and_where(nobody, store):
-    from store_people import Person
-
     from skyport_wf.store.wsgi.app import ShockApp
+    from tests.support.store_people import Person
 
     described = nobody.get("/").json()
     assert (described["id"], described["type"], described["resources"]) == ("Shock", "Shock", ["node"])

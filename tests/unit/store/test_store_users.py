@@ -1,12 +1,12 @@
 import hashlib
 
 import pytest
-from store_people import Person
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.store.users import add_user, find_by_name, find_by_token, find_or_create, list_users, renew_token
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+from tests.support.store_people import Person
 
 
 def test_a_token_is_stored_as_its_hash_only(store):

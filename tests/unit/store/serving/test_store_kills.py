@@ -10,14 +10,14 @@ import signal
 import time
 
 import pytest
-from store_customers import COUNT, Customer
-from store_processes import start
 
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.query import Query
 from skyport_wf.store.users import add_user
 from skyport_wf.store.values import OURSELVES, PUBLIC
+from tests.support.store_customers import COUNT, Customer
+from tests.support.store_processes import start
 
 KILLS = 50
 TOKEN = "customers-token"

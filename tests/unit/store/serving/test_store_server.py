@@ -12,7 +12,6 @@ import time
 
 import pytest
 import requests
-from store_processes import start
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.serving import gateway
@@ -20,6 +19,7 @@ from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.store_processes import start
 
 TOKEN = "alices-own-token"
 START = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n'

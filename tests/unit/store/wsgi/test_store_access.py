@@ -1,10 +1,10 @@
 """Every route for every kind of user: who is let through, and with which status others are sent away."""
 
 import pytest
-from store_people import Person
 
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import _MAP, ShockApp
+from tests.support.store_people import Person
 
 PEOPLE = ("owner", "admin", "reader", "writer", "deleter", "stranger", "anonymous")
 

@@ -8,11 +8,11 @@ import socket
 
 import pytest
 import requests
-from store_people import Person
 
 from skyport_wf.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.store_people import Person
 
 TOKEN = "alices-own-token"
 FORM = (

@@ -11,12 +11,12 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
-from store_people import Person
 
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user, find_by_name
 from skyport_wf.store.values import PUBLIC
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.store_people import Person
 
 USERS = ("alice", "bob", "admin", PUBLIC)
 RIGHTS = ("read", "write", "delete")

@@ -4,10 +4,10 @@ import tracemalloc
 
 import pytest
 import requests
-from store_people import Person
 
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+from tests.support.store_people import Person
 
 PIECE = bytes(range(256)) * 4096
 START = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n'

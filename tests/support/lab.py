@@ -6,7 +6,6 @@ import os
 import random
 import socket
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
-from tests.unit.image.docker_archives import Image, file_member, legacy, tar_of
+from tests.support.commands import SKYPORT
+from tests.support.docker_archives import Image, file_member, legacy, tar_of
 
 NAME = "lab/tool:1.0"
-SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 MIB = 1 << 20
 
 

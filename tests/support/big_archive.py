@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 
-from docker_archives import file_member, manifest_of, sha256, tar_of
+from tests.support.docker_archives import file_member, manifest_of, sha256, tar_of
 
 PIECE = 1 << 20
 

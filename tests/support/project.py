@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import write_image_context
+from tests.support.commands import COMMANDS
+from tests.support.engine import write_image_context
 
 TOKEN_VARIABLES = ("KB_AUTH_TOKEN", "SHOCK_URL")
 
@@ -21,7 +21,7 @@ class Project:
         self.environment = {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}
         self.environment["SKYPORT_DATA"] = str(folder / "store")
         # Commands are called by their path, as from an environment that is not activated.
-        self.commands = Path(sys.executable).parent
+        self.commands = COMMANDS
         for name, base in {"tool": "scratch", "derived": self.name("tool"), "other": "scratch"}.items():
             write_image_context(folder / "images" / name, base=base, data=name)
         self.write_list()

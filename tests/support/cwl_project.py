@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,13 +17,12 @@ from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.commands import CHECKOUT, COMMANDS
 
-CHECKOUT = Path(__file__).parents[2]
 WORKFLOWS = CHECKOUT / "workflows"
 DOCUMENTS = sorted(
     path.relative_to(CHECKOUT) for path in (*WORKFLOWS.rglob("*.cwl"), *CHECKOUT.glob("examples/*/*.cwl"))
 )
-COMMANDS = Path(sys.executable).parent
 TOKEN = "s3cret-T0ken-of-the-lab"
 JSON_FORMAT = "http://edamontology.org/format_3464"
 

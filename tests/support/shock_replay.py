@@ -9,12 +9,13 @@ import json
 import re
 import time
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import requests
 
-DATA = Path(__file__).parent / "data"
+from tests.support.commands import CHECKOUT
+
+DATA = CHECKOUT / "tests/contract/data"
 SCENARIOS = json.loads((DATA / "transcripts.json").read_text())
 TOKENS = {"user1": "token-user1", "user2": "token-user2", "admin": "token-admin", "bad": "no-such-token"}
 

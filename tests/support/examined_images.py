@@ -2,9 +2,8 @@
 
 import io
 
-from docker_archives import Image, legacy, tar_of
-
 from skyport_wf.image.examination.examine import ImageFindings, examine_archive
+from tests.support.docker_archives import Image, legacy, tar_of
 
 
 def examine(image: Image, **limits: int) -> ImageFindings:

@@ -3,12 +3,12 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-COMMANDS = Path(sys.executable).parent
+from tests.support.commands import COMMANDS
+
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _MARK = "@@ the next command @@"
 _OMITTED = "..."

@@ -1,7 +1,7 @@
 """Archives that were made to do harm, many of them endless; run by itself, this does to each what a step does.
 
-`python hostile_archives.py STEP FOLDER` prints what was said of each, after how many seconds and with what left in the
-folder, and the peak of this process's memory in MB.
+`python -m tests.support.hostile_archives STEP FOLDER` prints what was said of each, after how many seconds and with what
+left in the folder, and the peak of this process's memory in MB.
 """
 
 import gzip
@@ -14,7 +14,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from docker_archives import Image, file_member, layer_tar, legacy, manifest_of, member, oci, sha256, tar_of
+from tests.support.docker_archives import (
+    Image,
+    file_member,
+    layer_tar,
+    legacy,
+    manifest_of,
+    member,
+    oci,
+    sha256,
+    tar_of,
+)
 
 MIB = 1 << 20
 NOTHING = "nothing is wrong"
