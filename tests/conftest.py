@@ -1,6 +1,7 @@
-"""What tests of several kinds need: an engine that answers, and names in it that nobody else uses."""
+"""What tests of several kinds need: signals that arrive, an engine that answers, and names in it that nobody else uses."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -9,6 +10,25 @@ import pytest
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError
 from tests.support.engine import docker
+
+SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
+
+
+def pytest_configure() -> None:
+    """See that what the tests start can be interrupted.
+
+    A process inherits which signals are ignored, and a script's background jobs, `nohup` and some runners of
+    continuous integration have SIGINT or SIGHUP ignored.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: what is gzipped has the time of day in it, and each process must find the same names."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 10 else None
 
 
 @pytest.fixture(scope="session")
