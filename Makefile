@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
 TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need ssh-agent=openssh-client --need podman
-SCRIPTS := .ci/base-image .ci/lock .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve
+SCRIPTS := .ci/base-image .ci/debian-root .ci/engine-root .ci/lock .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve
 CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
 # That of examples/lint/bad is there to be found fault with.
 DOCKERFILES := benchmarks/Dockerfile $(wildcard examples/*/images/*/Dockerfile)

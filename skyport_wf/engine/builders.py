@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from skyport_wf.engine.podman import check_build
 from skyport_wf.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import ImageSpec
 
 _log = logging.getLogger(__name__)
-
-
 _HEREDOC = re.compile(rb"^\s*(RUN|COPY|ADD)\b.*<<-?[\"']?\w", re.IGNORECASE | re.MULTILINE)
-_UNKNOWN = "unknown instruction"
-"""What a builder that knows no heredocs says of the line below one."""
 
 
 def build_image(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
@@ -30,30 +27,26 @@ def build_image(client: APIClient, image: ImageSpec, context: BuildContext, outp
     Raises BuildError, with the failing instruction and the last lines it printed, if it fails; UsageError if the
     image needs BuildKit and there is none.
     """
+    from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
+    from skyport_wf.engine.classic_build import build_classically
+
+    check_build(client, image)
+    command = None if image.builder == "classic" else find_buildkit(client)
+    if not command and (image.builder == "buildkit" or image.secrets or image.ssh):
+        raise UsageError(
+            f"image {image.name} is to be built with BuildKit, which needs an engine with it and a docker command of "
+            "18.09 to 22, or a later one with the buildx plugin. Install one, or set `builder: classic`."
+        )
     try:
-        return _build(client, image, context, output)
+        if command:
+            _log.debug("building %s with BuildKit, through %s", image.name, command.path)
+            return build_with_buildkit(client, command, image, context, output)
+        return build_classically(client, image, context, output)
     except BuildError as error:
-        if _UNKNOWN in str(error).lower() and _HEREDOC.search(context.dockerfile.read_bytes()):
+        # A builder that knows no heredocs takes the lines below one for instructions.
+        if "unknown instruction" in str(error).lower() and _HEREDOC.search(context.dockerfile.read_bytes()):
             raise BuildError(
                 f"{error}\nThe Dockerfile has a heredoc (<<). That needs BuildKit; on an engine before Docker 23, also "
                 "the first line `# syntax=docker/dockerfile:1`."
             ) from error
         raise
-
-
-def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
-    from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
-    from skyport_wf.engine.classic_build import build_classically
-    from skyport_wf.engine.podman import check_build
-
-    check_build(client, image)
-    command = None if image.builder == "classic" else find_buildkit(client)
-    if command:
-        _log.debug("building %s with BuildKit, through %s", image.name, command.path)
-        return build_with_buildkit(client, command, image, context, output)
-    if image.builder == "buildkit" or image.secrets or image.ssh:
-        raise UsageError(
-            f"image {image.name} is to be built with BuildKit, which needs an engine with it and a docker command of "
-            "18.09 to 22, or a later one with the buildx plugin. Install one, or set `builder: classic`."
-        )
-    return build_classically(client, image, context, output)

@@ -1,4 +1,4 @@
-"""Reaching the engine that `DOCKER_HOST` names, and putting its failures into words."""
+"""Reach the engine that `DOCKER_HOST` names, and put its failures into words."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
-from skyport_wf.records.records import EngineVersion
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -67,7 +64,7 @@ def _connect_once() -> APIClient:
 
 @contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
-    """Turn what the package `docker` raises into errors of ours.
+    """Turn exceptions of the package `docker` into errors of ours.
 
     doing: what was asked of the engine, such as `saving debian:bookworm`.
     Raises EngineError if the engine refused, TemporaryError if it went away.
@@ -91,7 +88,7 @@ def engine_errors(doing: str) -> Iterator[None]:
 
 @contextmanager
 def answers_closed(client: APIClient) -> Iterator[None]:
-    """Close at the end of the block what the engine answered in it, read to its end or not.
+    """Close at the end of the block all answers that the engine gave in it, read to their end or not.
 
     The engine goes on with a build until nobody listens any more. The package `docker` hands out generators, and
     an interruption inside one leaves the connection open for as long as the traceback is there.
@@ -108,16 +105,3 @@ def answers_closed(client: APIClient) -> Iterator[None]:
         client.hooks["response"].remove(keep)
         for answer in answers:
             answer.close()
-
-
-def read_version(client: APIClient) -> EngineVersion:
-    """Return what the engine says of itself, in the words that `docker_version` of the attributes has.
-
-    The version of podman is `podman 4.3.1`: as `4.3.1` it would be taken for one of Docker.
-    """
-    with engine_errors("telling its version"):
-        told = client.version()
-    version = msgspec.convert(told, EngineVersion, strict=False)
-    if any(part.get("Name") == "Podman Engine" for part in told.get("Components") or ()):
-        return msgspec.structs.replace(version, version=f"podman {version.version}")
-    return version

@@ -1,15 +1,17 @@
-"""Containers that become images: looking at one, committing it."""
+"""Containers: looking at one and into one, committing it."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from skyport_wf.engine.connection import engine_errors
-from skyport_wf.engine.images import remove_image, tag_image
+from skyport_wf.engine.images import name_in_engine, remove_image, tag_image
 from skyport_wf.engine.podman import env_value, plain_name
 from skyport_wf.errors import EngineError, UsageError
 
@@ -20,10 +22,15 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import CommitSettings
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
+_NOT_FOUND = 404
+_MOST_LINKS = 20
+"""More than any system lets a path go through."""
+_FOLDER = 1 << 31
+"""In the engine's modes, which are those of Go."""
 
 
 class ContainerConfig(msgspec.Struct, frozen=True, rename="pascal"):
-    """What a container, or an image's containers, start with."""
+    """The settings that a container, or the containers of an image, start with."""
 
     image: str = ""
     user: str = ""
@@ -41,13 +48,13 @@ class ContainerState(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class Mount(msgspec.Struct, frozen=True, rename="pascal"):
-    """What a container sees at a path although it lies elsewhere: a volume, or a folder of the host."""
+    """A volume, or a folder of the host, that a container sees at a path of its own."""
 
     destination: str
 
 
 class Container(msgspec.Struct, frozen=True, rename="pascal"):
-    """What `docker inspect` says of a container."""
+    """A container as `docker inspect` describes it."""
 
     id: str
     image: str
@@ -71,7 +78,7 @@ def find_container(client: APIClient, name: str) -> Container | None:
 
 
 def changed_paths(client: APIClient, container: str) -> list[str]:
-    """Return what `docker diff` says: `added`, `changed` or `removed` and the path, by path."""
+    """Return the lines of `docker diff`, by path: `added`, `changed` or `removed` and the path."""
     with engine_errors(f"comparing the container {container} with its image"):
         changes = client.diff(container) or []
     return [f"{_KINDS[change['Kind']]} {change['Path']}" for change in sorted(changes, key=lambda it: it["Path"])]
@@ -84,40 +91,33 @@ def commit_container(
 
     changes: Dockerfile instructions for the image's config, before those that the settings ask for.
     """
-    image_id = _commit(client, container, settings, [*changes, *_instructions(client, settings)])
-    try:
-        _check_environment(client, image_id, settings.env)
-    except BaseException:
-        remove_image(client, image_id)
-        raise
-    tag_image(client, image_id, reference)
-    return image_id
-
-
-def _commit(client: APIClient, container: str, settings: CommitSettings, changes: list[str]) -> str:
     try:
         with engine_errors(f"committing the container {container}"):
             answer = client.commit(
-                container, message=settings.message, author=settings.author, pause=True, changes=changes
-            )
+                container, message=settings.message, author=settings.author, pause=True,
+                changes=[*changes, *_instructions(client, settings)],
+            )  # fmt: skip
     except EngineError as error:
         if "pausing container" in str(error):
             # A rootless podman on a system with version 1 of control groups cannot pause.
             raise EngineError(f"{error}. Stop the container, and run this again.") from error
         raise
     # Podman gives the bare digits.
-    return f"sha256:{answer['Id'].removeprefix('sha256:')}"
-
-
-def _check_environment(client: APIClient, image_id: str, expected: Mapping[str, str]) -> None:
-    """Raise EngineError unless the image has the variables: engines differ in how they read what is quoted."""
-    with engine_errors(f"looking at the image {image_id}"):
-        found = client.inspect_image(image_id)["Config"].get("Env") or []
-    for name, value in expected.items():
-        if f"{name}={value}" not in found:
-            raise EngineError(
-                f"the engine did not set the variable {name} to {value!r} at the commit. Set it in another way."
-            )
+    image_id = f"sha256:{answer['Id'].removeprefix('sha256:')}"
+    try:
+        with engine_errors(f"looking at the image {image_id}"):
+            found = client.inspect_image(image_id)["Config"].get("Env") or []
+        # Engines differ in how they read a quoted value.
+        for name, value in settings.env.items():
+            if f"{name}={value}" not in found:
+                raise EngineError(
+                    f"the engine did not set the variable {name} to {value!r} at the commit. Set it in another way."
+                )
+    except BaseException:
+        remove_image(client, image_id)
+        raise
+    tag_image(client, image_id, reference)
+    return image_id
 
 
 def _instructions(client: APIClient, settings: CommitSettings) -> Iterator[str]:
@@ -134,3 +134,47 @@ def _instructions(client: APIClient, settings: CommitSettings) -> Iterator[str]:
         yield f"ENTRYPOINT {json.dumps(settings.entrypoint)}"
     if settings.cmd is not None:
         yield f"CMD {json.dumps(settings.cmd)}"
+
+
+class _PathStat(msgspec.Struct, frozen=True, rename="camel"):
+    """A path in a container, as the engine describes it."""
+
+    mode: int
+    link_target: str = ""
+    """Where a symbolic link leads, seen from the container's root."""
+
+
+def has_program(client: APIClient, image: str, path: str) -> bool:
+    """Return whether the image has a file at `path`, or a link there to one, that can be run.
+
+    image: a name or an id that the engine has.
+    path: absolute.
+    """
+    name = name_in_engine(client, image)
+    with engine_errors(f"looking into {image}"):
+        container = client.create_container(name, command=[path])["Id"]
+        try:
+            for _ in range(_MOST_LINKS):
+                found = _stat(client, container, path)
+                if found is None:
+                    return False
+                if not found.link_target or found.link_target == path:
+                    return bool(found.mode & 0o111) and not found.mode & _FOLDER
+                path = found.link_target
+            return False
+        finally:
+            client.remove_container(container, force=True, v=True)
+
+
+def _stat(client: APIClient, container: str, path: str) -> _PathStat | None:
+    """Return the state of a path, None if there is none."""
+    # `get_archive` of the package `docker` would fetch the file, too.
+    url = f"{client.base_url}/v{client.api_version}/containers/{container}/archive"
+    response = client.head(url, params={"path": path}, timeout=60)
+    if response.status_code == _NOT_FOUND:
+        return None
+    try:
+        told = base64.b64decode(response.headers["X-Docker-Container-Path-Stat"])
+        return msgspec.json.decode(told, type=_PathStat)
+    except (KeyError, binascii.Error, msgspec.DecodeError) as error:
+        raise EngineError(f"the engine did not say whether there is a {path}: HTTP {response.status_code}") from error

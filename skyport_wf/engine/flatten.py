@@ -1,18 +1,17 @@
-"""Making one layer of an image: what lower layers hold but the image no longer shows is gone then."""
+"""Make one layer of an image, without the files that lower layers hold but the image no longer shows."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.engine.images import export_image, find_image, load_image, tag_image
-from skyport_wf.engine.podman import podman_version
 from skyport_wf.errors import EngineError
 from skyport_wf.image.archive.canonical_layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document
@@ -32,7 +31,7 @@ _TOUCHED_BY_CONTAINER = frozenset(
         "/etc", "/etc/hostname", "/etc/hosts", "/etc/mtab", "/etc/resolv.conf", "/proc", "/sys",
     }
 )  # fmt: skip
-"""What making a container makes or touches: without its time, the same image gives the same layer."""
+"""Files that making a container makes or touches: without their time, the same image gives the same layer."""
 
 
 def flatten_image(client: APIClient, image: str, reference: ImageReference) -> str:
@@ -42,7 +41,8 @@ def flatten_image(client: APIClient, image: str, reference: ImageReference) -> s
     """
     with tempfile.TemporaryFile() as layer:
         _export_files(client, image, layer)
-        config = _config(client, image, _digest(layer))
+        layer.seek(0)
+        config = _config(client, image, f"sha256:{hashlib.file_digest(layer, 'sha256').hexdigest()}")
         load_image(client, _archive(config, layer, str(reference)), str(reference))
     made = image_id(config)
     found = find_image(client, made) or find_image(client, str(reference))
@@ -62,36 +62,36 @@ def _export_files(client: APIClient, image: str, target: IO[bytes]) -> None:
             url = f"{client.base_url}/v{client.api_version}/containers/{container}/export"
             response = client.get(url, stream=True, timeout=(10, None))
             response.raise_for_status()
-            _copy(cast(IO[bytes], response.raw), target)
+            with (
+                tarfile.open(fileobj=cast(IO[bytes], response.raw), mode="r|", bufsize=_PIECE) as exported,
+                tarfile.open(fileobj=target, mode="w|", bufsize=_PIECE, format=tarfile.PAX_FORMAT) as layer,
+            ):
+                for member in exported:
+                    name = "/" + member.name.removeprefix("./").rstrip("/.")
+                    if name in _CONTAINERS_OWN:
+                        continue
+                    if name in _TOUCHED_BY_CONTAINER:
+                        member.mtime = 0
+                        member.pax_headers = {key: text for key, text in member.pax_headers.items() if key != "mtime"}
+                    layer.addfile(member, exported.extractfile(member) if member.isreg() else None)
+                    # Or the list of all files stays in memory.
+                    exported.members = []  # type: ignore[attr-defined]
     finally:
         with engine_errors(f"removing the container of {image}"):
             client.remove_container(container, force=True, v=True)
 
 
-def _copy(source: IO[bytes], target: IO[bytes]) -> None:
-    with (
-        tarfile.open(fileobj=source, mode="r|", bufsize=_PIECE) as exported,
-        tarfile.open(fileobj=target, mode="w|", bufsize=_PIECE, format=tarfile.PAX_FORMAT) as layer,
-    ):
-        for member in exported:
-            name = "/" + member.name.removeprefix("./").rstrip("/.")
-            if name in _CONTAINERS_OWN:
-                continue
-            if name in _TOUCHED_BY_CONTAINER:
-                member.mtime = 0
-                member.pax_headers = {key: value for key, value in member.pax_headers.items() if key != "mtime"}
-            layer.addfile(member, exported.extractfile(member) if member.isreg() else None)
-            exported.members = []  # type: ignore[attr-defined]  # or the list of all files stays in memory
-
-
-def _digest(layer: IO[bytes]) -> str:
-    layer.seek(0)
-    return f"sha256:{hashlib.file_digest(cast(io.BufferedReader, layer), 'sha256').hexdigest()}"
-
-
 def _config(client: APIClient, image: str, diff_id: str) -> bytes:
     """Return the config JSON: the image's own, with one layer."""
-    told = _inspect(client, image)
+    with engine_errors(f"looking at {image}"):
+        told: dict[str, Any] = client.inspect_image(image)
+    if podman_version(client):
+        # Its `inspect` lacks HEALTHCHECK, ONBUILD and SHELL; the archive has the whole config.
+        with export_image(client, image) as stream:
+            archive = ArchiveReader(stream)
+            for _ in archive.layers():
+                pass
+            told.update({key.title(): value for key, value in json.loads(archive.image().config).items()})
     # Only what an image may lack: others keep the id that they always had.
     rare = {key: told.get(key.title()) for key in ("comment", "variant")}
     config = {
@@ -105,25 +105,6 @@ def _config(client: APIClient, image: str, diff_id: str) -> bytes:
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
     }
     return json.dumps(config, sort_keys=True).encode()
-
-
-def _inspect(client: APIClient, image: str) -> dict[str, Any]:
-    """Return what `docker inspect` says of the image, with its whole config."""
-    with engine_errors(f"looking at {image}"):
-        told: dict[str, Any] = client.inspect_image(image)
-    if podman_version(client):
-        # What podman says lacks HEALTHCHECK, ONBUILD and SHELL.
-        told.update({key.title(): value for key, value in _read_config(client, image).items()})
-    return told
-
-
-def _read_config(client: APIClient, image: str) -> dict[str, Any]:
-    with export_image(client, image) as stream:
-        archive = ArchiveReader(stream)
-        for _ in archive.layers():
-            pass
-        config: dict[str, Any] = json.loads(archive.image().config)
-    return config
 
 
 def _archive(config: bytes, layer: IO[bytes], name: str) -> Iterator[bytes]:

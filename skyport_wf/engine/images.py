@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import quote
 
 import msgspec
 
+from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import engine_errors
-from skyport_wf.engine.podman import hub_name, names_to_find, own_name, podman_version
+from skyport_wf.engine.podman import hub_name, names_to_find, own_name
 from skyport_wf.errors import EngineError
 from skyport_wf.image.archive.tar_reader import ByteStream
 
@@ -25,14 +26,14 @@ _PIECE = 1 << 20
 
 
 class RootFilesystem(msgspec.Struct, frozen=True, rename="pascal"):
-    """What an image's files are made of."""
+    """The layers of an image."""
 
     layers: tuple[str, ...] = ()
     """The diff ids of the layers, the lowest first."""
 
 
 class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
-    """What `docker inspect` says of an image."""
+    """An image as `docker inspect` describes it."""
 
     id: str
     """The config digest on a classic image store, a manifest digest on containerd's."""
@@ -76,7 +77,7 @@ def require_image(client: APIClient, name: str, *, wanted_by: str = "") -> Engin
 
 
 def name_in_engine(client: APIClient, name: str) -> str:
-    """Return what the engine calls the image that is asked for by `name`; `name` if it has none."""
+    """Return the engine's own name of the image that is asked for by `name`; `name` itself if it has none."""
     return next((spelling for spelling in names_to_find(client, name) if _inspect(client, spelling)), name)
 
 
@@ -114,28 +115,23 @@ def remove_image(client: APIClient, name: str) -> bool:
     return True
 
 
-def takes_thin_archives(client: APIClient) -> bool:
-    """Return whether the engine may load an archive that lacks layers it has.
-
-    Podman says "Some layer tarfiles are missing in the tarball". Docker with containerd's image store says that a layer
-    is not found, but cannot be asked before.
-    """
-    return podman_version(client) is None
-
-
 @contextmanager
 def export_image(client: APIClient, name: str) -> Iterator[ByteStream]:
-    """Open what `docker save NAME` would write, as a stream that comes straight from the engine.
+    """Open the archive that `docker save NAME` would write, as a stream that comes straight from the engine.
 
-    The package's own `get_image` hands out pieces of 32 KiB; reading the response runs three times as fast.
     Raises EngineError if there is no such image, TemporaryError if the engine dies on the way.
     """
     with engine_errors(f"saving {name}"):
         url = f"{client.base_url}/v{client.api_version}/images/{quote(name, safe='')}/get"
+        # The package's own `get_image` hands out pieces of 32 KiB; reading the response runs three times as fast.
         response = client.get(url, stream=True, timeout=(10, None))
         try:
             if not response.ok:
-                raise EngineError(f"the engine failed at saving {name}: {_message(response)}")
+                try:
+                    reason = str(response.json()["message"])
+                except (ValueError, KeyError, TypeError):
+                    reason = f"HTTP {response.status_code}"
+                raise EngineError(f"the engine failed at saving {name}: {reason}")
             yield _ExportStream(cast(BinaryIO, response.raw), name)
         finally:
             response.close()
@@ -162,26 +158,14 @@ def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> None:
 
     Raises EngineError with the engine's words if it is refused.
     """
+    from skyport_wf.image.archive.archive_stream import ArchiveStream
+    from skyport_wf.image.pieced_bytes import PiecedBytes
+
     if podman_version(client):
         # The podman of Debian 12 says "invalid tar header" of a gzipped one.
-        archive = _unpacked(archive, name)
+        stream = ArchiveStream(PiecedBytes(archive), name=name)
+        archive = iter(lambda: stream.read(_PIECE), b"")
     with engine_errors(f"loading {name}"):
         for line in client.load_image(archive, quiet=True):
             if "error" in line:
                 raise EngineError(f"the engine failed at loading {name}: {line['error']}")
-
-
-def _unpacked(archive: Iterator[bytes], name: str) -> Iterator[bytes]:
-    from skyport_wf.image.archive.archive_stream import ArchiveStream
-    from skyport_wf.image.pieced_bytes import PiecedBytes
-
-    stream = ArchiveStream(PiecedBytes(archive), name=name)
-    while piece := stream.read(_PIECE):
-        yield piece
-
-
-def _message(response: Any) -> str:
-    try:
-        return str(response.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}"

@@ -1,4 +1,4 @@
-"""What podman's Docker-compatible API has otherwise than Docker's.
+"""Where podman's Docker-compatible API differs.
 
 Source: podman 4.3, pkg/api/handlers/compat; tried with it.
 """
@@ -6,13 +6,12 @@ Source: podman 4.3, pkg/api/handlers/compat; tried with it.
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from skyport_wf.engine.build_arguments import EPOCH
-from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.build_inputs import EPOCH
+from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,29 +20,14 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import ImageSpec
 
 LIMITS: Final = "no BuildKit, so no build secrets and SSH agents; builds have the host's network or none"
-"""What podman cannot do that Docker can, in short."""
-_QUESTION_SECONDS = 20
+"""In short, what podman cannot do that Docker can."""
 _LOCAL = "localhost/"
-"""What podman puts before the names of images that come from no registry."""
+"""Podman puts this before the names of images that come from no registry."""
 _HUB, _HUB_LIBRARY = "docker.io/", "docker.io/library/"
 _NETWORKS = {None: None, "host": None, "none": "NetworkDisabled"}
-"""What podman's builds understand for `network`. They have the host's if they are not told otherwise, and take no heed
-of what they do not understand."""
-_SET_BY_PODMAN = ["TERM", "container"]
-"""Variables that podman gives to each container, and a commit to the image."""
-_READS_QUOTES = (4, 8)
-"""The first version whose commit reads instructions as a Dockerfile's."""
+"""The values of `network` that podman's builds understand. By default they have the host's network, and they ignore
+values that they do not understand."""
 _ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
-_versions: weakref.WeakKeyDictionary[APIClient, str | None] = weakref.WeakKeyDictionary()
-
-
-def podman_version(client: APIClient) -> str | None:
-    """Return podman's version, such as `4.3.1`; None if the engine is none."""
-    if client not in _versions:
-        with engine_errors("telling what it is"):
-            headers = client.get(f"{client.base_url}/_ping", timeout=_QUESTION_SECONDS).headers
-        _versions[client] = headers.get("Libpod-API-Version")
-    return _versions[client]
 
 
 def own_name(client: APIClient, name: str) -> str:
@@ -56,7 +40,7 @@ def own_name(client: APIClient, name: str) -> str:
 
 
 def names_to_find(client: APIClient, name: str) -> tuple[str, ...]:
-    """Return what an image that is asked for by `name` may be called in the engine, in a `FROM`'s order.
+    """Return the names that an image called `name` may have in the engine, in the order in which a `FROM` tries them.
 
     Podman's builds take a name without a registry for one of Docker Hub first, while its API's other requests prefer
     `localhost/...`: of two images, the one that is looked at would not be the one that is built on.
@@ -97,13 +81,13 @@ def check_build(client: APIClient, image: ImageSpec) -> None:
 
 
 def build_network(client: APIClient, network: str | None) -> str | None:
-    """Return what the engine understands for the network of a build."""
+    """Return the network of a build in the engine's own words."""
     return _NETWORKS[network] if podman_version(client) else network
 
 
 @contextmanager
 def build_options(client: APIClient, arguments: Mapping[str, str]) -> Iterator[None]:
-    """Send what only podman's builds take, which the package `docker` has no words for.
+    """Send parameters that only podman's builds take, and the package `docker` does not know.
 
     arguments: the build arguments.
     Without `identitylabel`, the image would get the label `io.buildah.version`. `timestamp` is SOURCE_DATE_EPOCH: the
@@ -120,23 +104,16 @@ def build_options(client: APIClient, arguments: Mapping[str, str]) -> Iterator[N
         client.params = before
 
 
-def container_options(client: APIClient) -> dict[str, object]:
-    """Return what the description of a container needs besides, for an image of it to be like Docker's."""
-    return {"UnsetEnv": _SET_BY_PODMAN} if podman_version(client) else {}
-
-
 def env_value(client: APIClient, value: str, quoted: str) -> str:
-    """Return what the instruction `ENV NAME=...` of a commit has for a value.
+    """Return a value as the instruction `ENV NAME=...` of a commit has to spell it.
 
-    quoted: the value as a Dockerfile has it. An older podman takes off the outer quotes, and leaves the rest as it is.
-    Source: podman 4.3, pkg/util, GetImageConfig; podman 6, where the builder reads the instructions.
+    quoted: the value as a Dockerfile has it.
     """
     version = podman_version(client)
-    return quoted if version is None or _numbers(version) >= _READS_QUOTES else f'"{value}"'
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", version)[:2]))
+    # Up to 4.7, podman takes off the outer quotes and leaves the rest as it is (pkg/util, GetImageConfig). Later, its
+    # builder reads the instructions.
+    plain = version is not None and tuple(map(int, re.findall(r"\d+", version)[:2])) < (4, 8)
+    return f'"{value}"' if plain else quoted
 
 
 def _spellings(name: str) -> tuple[str, str]:

@@ -47,9 +47,9 @@ def _check(what: str, check: Callable[[], str]) -> Finding:
 
 
 def _engine() -> str:
-    from skyport_wf.engine.connection import connect, engine_address, read_version
-    from skyport_wf.engine.network import has_bridge
-    from skyport_wf.engine.podman import LIMITS, podman_version
+    from skyport_wf.engine.capabilities import has_bridge, podman_version, read_version
+    from skyport_wf.engine.connection import connect, engine_address
+    from skyport_wf.engine.podman import LIMITS
 
     engine = connect()
     version = read_version(engine)

@@ -82,7 +82,8 @@ def reproduce(
     keep: leave the image that is built in the engine, under a name of its own.
     Raises UsageError if the image's source cannot be built again; AweLookupError if it is not published; BuildError.
     """
-    from skyport_wf.engine.connection import connect, read_version
+    from skyport_wf.engine.capabilities import read_version
+    from skyport_wf.engine.connection import connect
 
     listed = ListedImage(image, images, folder)
     _check(listed, pull=pull)

@@ -89,8 +89,8 @@ def lint_images(
 def find_bash_in_engine(name: str) -> bool | None:
     """Return whether the engine's image of this name has a bash that can be run, None if there is no such image."""
     from skyport_wf.engine.connection import connect
+    from skyport_wf.engine.containers import has_program
     from skyport_wf.engine.images import find_image
-    from skyport_wf.engine.programs import has_program
 
     engine = connect()
     if find_image(engine, name):

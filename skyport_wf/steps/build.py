@@ -93,7 +93,7 @@ def _find_same(shock: ShockClient, record: BuildRecord) -> PublishedNode | None:
 
 
 def _make(record: BuildRecord, image: ListedImage, output: Callable[[str], None]) -> BuildRecord:
-    from skyport_wf.engine.connection import read_version
+    from skyport_wf.engine.capabilities import read_version
 
     needs = needed_images(image)
     base = record.thin_on

@@ -62,7 +62,7 @@ def fetch(shock: ShockClient, engine: APIClient, node_id: str, name: str) -> Pul
 
 
 def _provide(shock: ShockClient, engine: APIClient, node: Node, progress: Progress) -> PulledImage:
-    from skyport_wf.engine.images import takes_thin_archives
+    from skyport_wf.engine.capabilities import takes_thin_archives
 
     chain: list[Node] = []
     downloaded = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.engine.connection import connect
-from skyport_wf.engine.programs import has_program
+from skyport_wf.engine.containers import has_program
 from skyport_wf.errors import EngineError
 from tests.support.commands import SKYPORT
 from tests.support.engine import docker

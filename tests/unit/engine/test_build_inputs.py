@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.engine.build_secrets import secret_mask, secret_options
+from skyport_wf.engine.build_inputs import secret_mask, secret_options
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import BuildSecret
 

@@ -1,0 +1,65 @@
+"""Build arguments and build secrets: the values that a build gets beside its context."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from skyport_wf.errors import UsageError
+
+if TYPE_CHECKING:
+    from skyport_wf.image_list.spec import BuildSecret, ImageSpec
+
+EPOCH: Final = "SOURCE_DATE_EPOCH"
+"""Names the time that builds take for now, in seconds since 1970. Source: reproducible-builds.org."""
+MASK: Final = "***"
+_SHORTEST: Final = 4
+"""Characters of a line of a secret that is masked: shorter ones are in every text."""
+
+
+def build_arguments(image: ImageSpec) -> dict[str, str]:
+    """Return the values of `ARG` by name: those of the image list, and SOURCE_DATE_EPOCH if it is set here.
+
+    A `RUN` sees it if the Dockerfile declares it; later versions of BuildKit also write it into the image.
+    """
+    given = {EPOCH: os.environ[EPOCH]} if os.environ.get(EPOCH) else {}
+    return {**given, **image.build_args}
+
+
+def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:
+    """Yield the docker command's options for the secrets: they name where each is, never what it is.
+
+    Raises UsageError if one is not there.
+    """
+    for name, secret in secrets.items():
+        if secret.env and secret.env not in os.environ:
+            raise UsageError(f"the variable {secret.env} of the build secret {name!r} is not set")
+        path = Path(secret.file or "")
+        if not secret.env and not path.is_file():
+            raise UsageError(f"there is no file {path} for the build secret {name!r}")
+        yield from ("--secret", f"id={name}," + (f"env={secret.env}" if secret.env else f"src={path}"))
+
+
+def secret_mask(secrets: Mapping[str, BuildSecret]) -> Callable[[str], str]:
+    """Return a function that replaces the secrets in a text by `***`.
+
+    A script that prints a secret by mistake (`set -x`, a wrong URL) would leave it in a log for good. A secret of
+    several lines is masked line by line, as a build prints it.
+    """
+    lines: set[str] = set()
+    for secret in secrets.values():
+        try:
+            text = os.environ.get(secret.env, "") if secret.env else Path(secret.file or "").read_text(errors="replace")
+        except OSError:
+            # Nothing to mask: the build will say that the file cannot be read.
+            continue
+        lines.update(line.strip() for line in text.splitlines())
+    # The longest first, or a line that is part of another one would leave the rest of that in the text.
+    words = sorted((line for line in lines if len(line) >= _SHORTEST), key=len, reverse=True)
+    if not words:
+        return lambda text: text
+    pattern = re.compile("|".join(map(re.escape, words)))
+    return lambda text: pattern.sub(MASK, text)
