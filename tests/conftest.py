@@ -1,4 +1,4 @@
-"""What tests of several kinds need: signals that arrive, an engine that answers, and names in it that nobody else uses."""
+"""What tests of several kinds need: signals that arrive, an engine that answers, names that nobody else uses."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def pytest_configure() -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name bytes by their number: what is gzipped has the time of day in it, and each process must find the same names."""
+    """Name bytes by their number: gzipped, they have the time of day in them, and all processes need the same names."""
     return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 10 else None
 
 

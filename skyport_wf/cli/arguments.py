@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
     from skyport_wf.image_list.spec import ShockSettings
+    from skyport_wf.publication.connection import Shock
 
 DEFAULT_LIST = Path("images.yaml")
 DEFAULT_RESULTS = Path("results/skyport")
@@ -62,6 +63,15 @@ def read_settings(args: argparse.Namespace) -> ShockSettings:
     if args.images == DEFAULT_LIST and not args.images.exists():
         return ShockSettings()
     return read_image_list(args.images).shock
+
+
+@contextmanager
+def opened_shock(args: argparse.Namespace) -> Iterator[Shock]:
+    """Open the Shock that a verb means which needs no image list, for as long as the block takes."""
+    from skyport_wf.publication.connection import open_shock
+
+    with open_shock(read_settings(args)) as shock:
+        yield shock
 
 
 def add_record(parser: argparse.ArgumentParser, what: str) -> None:

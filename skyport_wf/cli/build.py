@@ -17,11 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Build the image, or find that it is published, and write the build record."""
     from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.publication.connection import open_shock
     from skyport_wf.records.files import write_record
+    from skyport_wf.sources.resolution import resolve_images
     from skyport_wf.steps.build import build
 
     images = read_image_list(args.images)
-    record = build(images.find(args.name), images, args.images.parent, output=build_output(args))
+    image = resolve_images(images, args.images.parent, [args.name])[args.name]
+    with open_shock(images.shock) as shock:
+        record = build(image, images.shock, shock, output=build_output(args))
     write_record(fill_key(args.record, record.reference), record)
     if record.published:
         return Outcome(record, f"{record.name} is published already, on node {record.published}")

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> Outcome:
     """Publish the image that an AWE worker would get on another Shock too."""
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.image_list.spec import check_shock_url
-    from skyport_wf.publication.destination import Target
+    from skyport_wf.publication.connection import Target
     from skyport_wf.records.files import write_record
     from skyport_wf.transfer.copy import copy
 

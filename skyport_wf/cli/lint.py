@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> Outcome:
     outcome = _lint_cwl(args) if args.cwl else _lint_images(args)
     if args.report:
         from skyport_wf.output_file import replace_file
-        from skyport_wf.records.records import encode_json
+        from skyport_wf.records.encoding import encode_json
         from skyport_wf.steps.save import make_folder
 
         make_folder(args.report.parent)

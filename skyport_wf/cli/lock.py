@@ -15,9 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write a lock file with the entries of these receipts, and no others."""
-    from skyport_wf.publication.receipts import merge_into_lock
     from skyport_wf.records.files import read_record, write_record
-    from skyport_wf.records.records import Receipt
+    from skyport_wf.records.receipt import Receipt, merge_into_lock
 
     lock = merge_into_lock(None, [read_record(path, Receipt) for path in args.receipts])
     write_record(args.lock, lock)

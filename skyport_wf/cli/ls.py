@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list, read_settings
+from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, short_id, table
 from skyport_wf.formatting import human_size
 
@@ -22,10 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """List the images that the Shock has, newest first."""
     from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-    from skyport_wf.publication.connect import open_shock
 
     query = {"type": IMAGE_TYPE} | ({"repository": args.repository} if args.repository else {})
-    nodes = open_shock(read_settings(args)).query(query)
+    with opened_shock(args) as shock:
+        nodes = shock.user.query(query)
     images = [_describe(node) for node in nodes]
     rows = [
         (image["name"], short_id(str(image["image_id"])), human_size(node.file.size), node.created_on[:19], node.id)

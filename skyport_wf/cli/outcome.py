@@ -37,7 +37,7 @@ class Outcome:
 
     def _print(self, as_json: bool) -> None:
         if as_json and self.value is not None:
-            from skyport_wf.records.records import encode_json
+            from skyport_wf.records.encoding import encode_json
 
             # JSON is UTF-8 whatever the locale says.
             sys.stdout.buffer.write(encode_json(self.value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
-    from skyport_wf.image_list.spec import ImageList, ImageSpec
-    from skyport_wf.records.records import Receipt
+    from skyport_wf.image_list.reference import ImageReference
+    from skyport_wf.image_list.spec import ShockSettings
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.records.receipt import Receipt
+    from skyport_wf.sources.resolution import ResolvedImage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,74 +41,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the images, each after those that it is built on, and write what is said of them as it goes."""
     from skyport_wf.image_list.images_yaml import read_image_list
-    from skyport_wf.steps.publish import private
-
-    images = read_image_list(args.images)
-    chosen = _choose(args, private(images) if args.private else images)
-    images = private(images) if args.private else images
-    return _rehearse(chosen, images, args) if args.dry_run else _publish(chosen, images, args)
-
-
-def _choose(args: argparse.Namespace, images: ImageList) -> list[ImageSpec]:
-    """Return the images that are asked for, in building order."""
-    from skyport_wf.sources.order import order_images, with_needs
+    from skyport_wf.image_list.spec import make_private
+    from skyport_wf.publication.connection import open_shock
+    from skyport_wf.sources.resolution import resolve_images
 
     if args.all == bool(args.names):
         raise UsageError("name the images to publish, or give --all")
-    names = {images.find(name).name for name in args.names}
-    listed = images if args.all else with_needs(images, args.images.parent, names)
-    chosen = [image for image in order_images(listed, args.images.parent) if args.all or image.name in names]
+    images = read_image_list(args.images)
+    images = make_private(images) if args.private else images
+    names = [images.find(name).name for name in args.names] or [image.name for image in images.images]
+    _check_files(args, [images.find(name).reference for name in set(names)])
+    resolved = resolve_images(images, args.images.parent, names)
+    chosen = [image for name, image in resolved.items() if name in names]
+    with open_shock(images.shock) as shock:
+        return (_rehearse if args.dry_run else _publish)(chosen, images.shock, shock, args)
+
+
+def _check_files(args: argparse.Namespace, chosen: Sequence[ImageReference]) -> None:
+    """Raise UsageError if several images would be written to one file."""
     for option, path in {"--record": args.record, "--sbom": args.sbom}.items():
-        if path and len({fill_key(path, image.reference) for image in chosen}) < len(chosen):
+        if path and len({fill_key(path, reference) for reference in chosen}) < len(chosen):
             raise UsageError(f"{option} {path}: each image needs a file of its own. Put {{key}} into the name.")
-    return chosen
 
 
-def _publish(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:
+def _publish(
+    chosen: Sequence[ResolvedImage], settings: ShockSettings, shock: Shock, args: argparse.Namespace
+) -> Outcome:
     from skyport_wf.steps.publish import publish
 
     receipts = []
     for image in chosen:
-        with progress_bar(args, f"publish {image.name}") as progress:
-            receipt = publish(image, images, args.images.parent, output=build_output(args), progress=progress)
-        _record(receipt, image, args)
-        if args.sbom:
-            _list_packages(receipt, images, args)
+        with progress_bar(args, f"publish {image.spec.name}") as progress:
+            receipt = publish(image, settings, shock, output=build_output(args), progress=progress)
+        _write_files(receipt, image.spec.reference, shock, args)
         receipts.append(receipt)
     rows = [(receipt.name, human_size(receipt.size), receipt.download_url) for receipt in receipts]
     return Outcome({"published": receipts}, table(("IMAGE", "SIZE", "DOWNLOAD"), rows))
 
 
-def _record(receipt: Receipt, image: ImageSpec, args: argparse.Namespace) -> None:
-    """Write the receipt and the lock file where the command line wants them.
+def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args: argparse.Namespace) -> None:
+    """Write receipt, lock file and packages where the command line wants them.
 
     No receipt goes to Snakemake's folders by itself: it would lack what Snakemake notes of its own files, and later
     edits would go unseen.
     """
-    from skyport_wf.records.files import write_record
-    from skyport_wf.steps.publish import update_lock
+    from skyport_wf.records.files import update_lock, write_document, write_record
 
     if args.record:
-        write_record(fill_key(args.record, image.reference), receipt)
+        write_record(fill_key(args.record, reference), receipt)
     # A workflow engine's job must not write beside the image list, which is its input.
     lock = args.lock or (None if args.record else args.images.parent / "images.lock.json")
     if lock:
-        update_lock(receipt, lock)
+        update_lock(lock, [receipt])
+    if args.sbom:
+        from skyport_wf.inspection.packages import list_packages
+
+        with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
+            listed = list_packages(receipt, shock, progress=progress)
+        write_document(fill_key(args.sbom, reference), listed.document)
 
 
-def _list_packages(receipt: Receipt, images: ImageList, args: argparse.Namespace) -> None:
-    from skyport_wf.image_list.reference import parse_reference
-    from skyport_wf.inspection.packages import list_packages
-    from skyport_wf.records.files import write_document
+def _rehearse(
+    chosen: Sequence[ResolvedImage], settings: ShockSettings, shock: Shock, args: argparse.Namespace
+) -> Outcome:
+    from skyport_wf.inspection.status import read_status
 
-    with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
-        listed = list_packages(receipt, images.shock, progress=progress)
-    write_document(fill_key(args.sbom, parse_reference(receipt.name)), listed.document)
-
-
-def _rehearse(chosen: list[ImageSpec], images: ImageList, args: argparse.Namespace) -> Outcome:
-    from skyport_wf.inspection.status import FAILING, read_status
-
-    rows = [read_status(image, images, args.images.parent) for image in chosen]
-    code = EXIT_FAILED if any(row.state in FAILING for row in rows) else EXIT_DONE
+    rows = [read_status(image, settings, shock) for image in chosen]
+    code = EXIT_FAILED if any(row.would_fail for row in rows) else EXIT_DONE
     return Outcome({"dry_run": rows}, table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows]), code)

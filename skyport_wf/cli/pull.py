@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, progress_bar, read_settings
+from skyport_wf.cli.arguments import add_image_list, opened_shock, progress_bar
 from skyport_wf.cli.outcome import Outcome, short_id
 from skyport_wf.formatting import human_size
 
@@ -15,11 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Load the image that an AWE worker would get into the engine, and tag it."""
-    from skyport_wf.publication.connect import open_shock
     from skyport_wf.transfer.pull import pull
 
-    with progress_bar(args, f"pull {args.name}") as progress:
-        pulled = pull(open_shock(read_settings(args)), args.name, progress=progress)
+    with opened_shock(args) as shock, progress_bar(args, f"pull {args.name}") as progress:
+        pulled = pull(shock, args.name, progress=progress)
     how = (
         f"{human_size(pulled.downloaded)} loaded from node {pulled.node}" if pulled.downloaded else "the engine had it"
     )

@@ -15,11 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the upload and write its receipt."""
+    from skyport_wf.publication.connection import open_shock
     from skyport_wf.records.files import read_record, write_record
     from skyport_wf.records.records import UploadRecord
     from skyport_wf.steps.register import register
 
     record = read_record(args.upload, UploadRecord)
-    receipt = register(record)
+    with open_shock(record.build.shock) as shock:
+        receipt = register(record, shock)
     write_record(fill_key(args.record, record.build.reference), receipt)
     return Outcome(receipt, f"{receipt.name} is published, readable by {receipt.readable_by}: {receipt.download_url}")

@@ -44,18 +44,21 @@ def run(args: argparse.Namespace) -> Outcome:
     """Build the image again, and say what differs from the published one."""
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.inspection.reproduce import Leniency, reproduce
+    from skyport_wf.publication.connection import open_shock
     from skyport_wf.records.files import write_record
+    from skyport_wf.sources.resolution import resolve_images
 
     images = read_image_list(args.images)
-    image = images.find(args.name)
+    spec = images.find(args.name)
+    image = resolve_images(images, args.images.parent, [spec.name])[spec.name]
     leniency = Leniency(tuple(map(_pattern, args.ignore)), traces=args.ignore_traces)
-    with progress_bar(args, f"read {image.name}") as progress:
+    with open_shock(images.shock) as shock, progress_bar(args, f"read {spec.name}") as progress:
         found = reproduce(
-            image, images, args.images.parent, output=build_output(args), progress=progress, pull=args.pull,
-            keep=args.keep, leniency=leniency,
+            image, shock, output=build_output(args), progress=progress, pull=args.pull, keep=args.keep,
+            leniency=leniency,
         )  # fmt: skip
     if args.record:
-        write_record(fill_key(args.record, image.reference), found)
+        write_record(fill_key(args.record, spec.reference), found)
     code = EXIT_DIFFERENCE if found.verdict == "drifted" else EXIT_DONE
     return Outcome(found, "\n\n".join(filter(None, _sections(found, args))), code)
 

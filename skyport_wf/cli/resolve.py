@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, read_settings
+from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import human_size
 
@@ -16,18 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say which node an AWE worker would get, or why it would get none."""
-    from skyport_wf.publication.connect import download_base, open_shock
-    from skyport_wf.publication.resolve import resolve
+    from skyport_wf.publication.resolve import find_for_worker
 
-    settings = read_settings(args)
-    node = resolve(open_shock(settings, anonymous=args.anonymous), args.name)
+    with opened_shock(args) as shock:
+        node = find_for_worker(shock, args.name, anonymous=args.anonymous)
     attributes = node.attributes or {}
     found = {
         "asked": args.name,
         "name": attributes.get("name"),
         "image_id": attributes["id"],
         "node": node.id,
-        "download_url": f"{download_base(settings)}/node/{node.id}?download",
+        "download_url": f"{shock.download_base}/node/{node.id}?download",
         "size": node.file.size,
         "md5": node.file.checksum.md5,
     }

@@ -2,23 +2,32 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, read_settings
+from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", metavar="NAME", help="REPO:TAG")
+    parser.add_argument("--node", metavar="ID", help="the node that loses the name, if several have it")
+    parser.add_argument("--undo", action="store_true", help="give the name back to a node that was retired")
+    parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument("--force", action="store_true", help="even if other published images are thin on it")
     add_image_list(parser)
 
 
 def run(args: argparse.Namespace) -> Outcome:
     """Take the name off a published image; its node stays, for those who know its id."""
-    from skyport_wf.image_list.reference import parse_reference
-    from skyport_wf.publication.connect import open_shock
-    from skyport_wf.publication.retire import retire
+    from skyport_wf.publication.retire import restore, retire
 
-    name = str(parse_reference(args.name))
-    nodes = retire(open_shock(read_settings(args)), name, force=args.force)
-    return Outcome({"name": name, "retired": nodes}, f"{name} is retired (node {', '.join(nodes)})")
+    # Any name may be retired, also one that could not be published today.
+    name = args.name
+    with opened_shock(args) as shock:
+        if args.undo:
+            nodes = restore(shock, name, node_id=args.node, dry_run=args.dry_run)
+        else:
+            nodes = retire(shock, name, node_id=args.node, force=args.force, dry_run=args.dry_run)
+    done = f"{name} would be" if args.dry_run else f"{name} is"
+    what = "published again" if args.undo else "retired"
+    value = {"name": name, "restored" if args.undo else "retired": nodes, "dry_run": args.dry_run}
+    return Outcome(value, f"{done} {what} (node {', '.join(nodes)})")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, progress_bar, read_settings
+from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, opened_shock, progress_bar
 from skyport_wf.cli.outcome import Outcome
 
 
@@ -22,12 +22,12 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.inspection.packages import list_packages
     from skyport_wf.records.files import read_record, write_document
-    from skyport_wf.records.records import Receipt
+    from skyport_wf.records.receipt import Receipt
 
     receipt = read_record(args.receipt, Receipt)
     target = fill_key(args.record, parse_reference(receipt.name))
-    with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
-        listed = list_packages(receipt, read_settings(args), progress=progress)
+    with opened_shock(args) as shock, progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
+        listed = list_packages(receipt, shock, progress=progress)
     write_document(target, listed.document)
     text = f"packages in {receipt.name}: {count_packages(listed.packages)} ({target})"
     return Outcome(json.loads(listed.document), text)

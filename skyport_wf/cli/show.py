@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, progress_bar, read_settings
+from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, opened_shock, progress_bar
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import UsageError
 
@@ -48,7 +48,6 @@ def run(args: argparse.Namespace) -> Outcome:
 def _examine(args: argparse.Namespace) -> tuple[str, ImageFindings, Sequence[str]]:
     """Return the image's name, what was found in it, and what is wrong with where it was found."""
     from skyport_wf.inspection.show import examine_file, examine_in_engine, examine_published
-    from skyport_wf.publication.connect import open_shock
 
     if not (args.name or args.archive):
         raise UsageError("name the image to look into, or give --archive FILE")
@@ -58,7 +57,8 @@ def _examine(args: argparse.Namespace) -> tuple[str, ImageFindings, Sequence[str
             return args.name or next(iter(found.contents.repo_tags), str(args.archive)), found, ()
         if args.engine:
             return args.name, examine_in_engine(args.name, progress=progress), ()
-        return examine_published(open_shock(read_settings(args)), args.name, progress=progress)
+        with opened_shock(args) as shock:
+            return examine_published(shock, args.name, progress=progress)
 
 
 def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[Layer]], Sequence[str]]:
@@ -69,14 +69,14 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
     from skyport_wf.errors import SkyportError
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.inspection.show import read_published_layers
-    from skyport_wf.publication.connect import open_shock
 
     listed = args.images != DEFAULT_LIST or args.images.exists()
     if not listed and (args.archive or args.engine):
         return {}, ()
     names = [image.name for image in read_image_list(args.images).images] if listed else None
     try:
-        return read_published_layers(open_shock(read_settings(args)), but=name, names=names), ()
+        with opened_shock(args) as shock:
+            return read_published_layers(shock.user, but=name, names=names), ()
     except UsageError:
         raise
     except SkyportError as error:

@@ -24,11 +24,14 @@ def run(args: argparse.Namespace) -> Outcome:
     """Say what is published of the list, and what publishing the rest would do."""
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.inspection.status import read_status
-    from skyport_wf.publication.connect import shock_url
+    from skyport_wf.publication.connection import open_shock
+    from skyport_wf.sources.resolution import resolve_images
 
     images = read_image_list(args.images)
-    url = shock_url(images.shock)
-    statuses = [read_status(image, images, args.images.parent) for image in images.images]
+    resolved = resolve_images(images, args.images.parent)
+    with open_shock(images.shock) as shock:
+        url = shock.url
+        statuses = [read_status(resolved[image.name], images.shock, shock) for image in images.images]
     rows = [
         (
             status.name,

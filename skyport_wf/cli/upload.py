@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Send the archive, and write the upload record."""
+    from skyport_wf.publication.connection import open_shock
     from skyport_wf.records.files import read_record, write_record
     from skyport_wf.records.records import SaveRecord
     from skyport_wf.steps.upload import upload
@@ -25,9 +26,9 @@ def run(args: argparse.Namespace) -> Outcome:
     save = read_record(args.save, SaveRecord)
     size = save.saved.digests.size if save.saved else None
     target = fill_key(args.record, save.build.reference)
-    with progress_bar(args, f"upload {save.build.name}", size) as progress:
+    with open_shock(save.build.shock) as shock, progress_bar(args, f"upload {save.build.name}", size) as progress:
         record = upload(
-            save, args.archive or args.save.parent / save.archive,
+            save, args.archive or args.save.parent / save.archive, shock,
             progress_file=target.with_name(f"{target.name}.progress"), progress=progress,
         )  # fmt: skip
     write_record(target, record)

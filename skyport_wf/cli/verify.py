@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, read_settings
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
 
@@ -25,13 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Compare what Shock holds with the lock file."""
     from skyport_wf.inspection.verify import verify
-    from skyport_wf.publication.connect import open_shock, shock_url
     from skyport_wf.records.files import read_record
-    from skyport_wf.records.records import LockFile
+    from skyport_wf.records.receipt import LockFile
 
-    settings = read_settings(args)
     lock = read_record(args.lock or args.images.parent / "images.lock.json", LockFile)
-    found = list(verify(lock, open_shock(settings), shock_url(settings)))
+    with opened_shock(args) as shock:
+        found = list(verify(lock, shock))
     removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
     rows = [(image.name, "ok" if image.ok else "DIFFERS", image.detail) for image in found]
     code = EXIT_DONE if all(image.ok for image in found) else EXIT_DIFFERENCE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from skyport_wf.engine.connection import engine_errors
-from skyport_wf.records.records import EngineVersion
+from skyport_wf.records.source import EngineVersion
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -2,13 +2,13 @@
 
 import re
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.urls import split_url
 
-_SCHEMES = ("http", "https")
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _NO_REF = re.compile(r"^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|/\.|^\.|@\{|\.lock(/|$)|[/.]$|^@$")
 """What git allows in no name, and a `-` at the beginning, with which it would be taken for an option."""
@@ -51,11 +51,16 @@ def parse_address(text: str) -> FileAddress | GitAddress | None:
     if "://" not in text:
         return None
     url, _, fragment = text.partition("#")
-    parts = _split(url)
+    parts = split_url(url, instead=f"{_INSTEAD}, a host and a path; or the path of a file")
+    if not parts.path.strip("/"):
+        raise UsageError(f"not an address. {_INSTEAD}, a host and a path; or the path of a file")
     if parts.path.endswith(".git"):
         if parts.query:
             raise UsageError("parameters in the address of a git repository are not supported. Write URL#REF:FOLDER")
-        return _git_address(url, fragment)
+        ref, _, folder = fragment.partition(":")
+        if _NO_REF.search(ref) or not ref.isprintable():
+            raise UsageError(f"{ref!r} cannot be the name of a commit, branch or tag")
+        return GitAddress(url, ref or None, parse_inner_path(folder))
     if "#" in text:
         raise UsageError("a `#` belongs behind the address of a git repository, which ends in .git")
     if any(_SECRET_PARAMETER.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
@@ -92,26 +97,3 @@ def parse_inner_path(text: str) -> str:
     if ".." in path.parts or not text.isprintable():
         raise UsageError(f"{text!r} is no path inside the repository")
     return "" if path == PurePosixPath() else path.as_posix()
-
-
-def _git_address(url: str, fragment: str) -> GitAddress:
-    ref, _, folder = fragment.partition(":")
-    if _NO_REF.search(ref) or not ref.isprintable():
-        raise UsageError(f"{ref!r} cannot be the name of a commit, branch or tag")
-    return GitAddress(url, ref or None, parse_inner_path(folder))
-
-
-def _split(url: str) -> SplitResult:
-    """Return the parts of a URL that can be asked, without a secret in it."""
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError as error:
-        raise UsageError(f"not an address. {_INSTEAD}, a host and a path") from error
-    if parts.scheme not in _SCHEMES:
-        raise UsageError(f"this kind of address is not supported. {_INSTEAD}, or the path of a file")
-    if "@" in parts.netloc:
-        raise UsageError("a user or password in the address would end up in records. Give an address that needs none")
-    if not usable or not parts.path.strip("/") or not url.isprintable() or re.search(r"[\s\\]", url):
-        raise UsageError(f"not an address. {_INSTEAD}, a host and a path")
-    return parts

@@ -23,10 +23,13 @@ from skyport_wf.image_list.spec import (
     check_shock_url,
 )
 from skyport_wf.image_list.yaml_document import YamlDocument, parse_yaml
+from skyport_wf.output_file import read_bounded
 
 _ONLY_OF_A_BUILD = (
     "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
+_LARGEST = 2 << 20
+"""Bytes of an image list that are read: that of ten thousand images has less."""
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
 _ANY_KEY = "[...]"
 """How msgspec names a value of a free mapping, such as one of the build arguments."""
@@ -38,11 +41,14 @@ def read_image_list(path: Path) -> ImageList:
     Raises UsageError, with the line and the field, if it cannot be read or is wrong.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, _LARGEST).decode()
     except FileNotFoundError as error:
         raise UsageError(f"there is no {path}. `skyport-wf init` writes one, or name another with --images.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UsageError(f"{path}, line {line}: not UTF-8. Save it as UTF-8 text.") from error
     images = parse_image_list(text, name=str(path))
     if images.shock.ca_bundle is None:
         return images

@@ -1,14 +1,13 @@
 """What to publish, from what, to which Shock: the values that `images.yaml` spells."""
 
 import difflib
-import re
 from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.image_list.urls import split_url
 
 EMBEDDED = "embedded"
 """The `shock.url` that means the store on this machine's own disk."""
@@ -148,6 +147,12 @@ class ImageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         raise UsageError(f"image {name!r} is not in the image list. It has: {', '.join(near)}.")
 
 
+def make_private(images: ImageList) -> ImageList:
+    """Return the image list with every image readable by its owner alone."""
+    closed = tuple(msgspec.structs.replace(image, public=False) for image in images.images)
+    return msgspec.structs.replace(images, images=closed)
+
+
 def check_shock_url(url: str, *, where: str) -> str:
     """Return `url` without a trailing slash, if Shock can be asked at it.
 
@@ -160,19 +165,11 @@ def check_shock_url(url: str, *, where: str) -> str:
         raise UsageError(
             f"{where}: a user or password in the URL would end up in records. Put the token in a variable."
         )
-    if not _is_server_url(url):
-        raise UsageError(
-            f"{where}: not the URL of a Shock server. Write `embedded`, or http:// or https:// and a host, without "
-            "parameters."
-        )
-    return url.rstrip("/")
-
-
-def _is_server_url(url: str) -> bool:
+    instead = "Write `embedded`, or http:// or https:// and a host, without parameters."
     try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False
-    plain = url.isprintable() and not re.search(r"[\s?#\\]", url)
-    return usable and plain and parts.scheme in ("http", "https")
+        split_url(url, instead=instead)
+    except UsageError as error:
+        raise UsageError(f"{where}: not the URL of a Shock server. {instead}") from error
+    if "?" in url or "#" in url:
+        raise UsageError(f"{where}: not the URL of a Shock server. {instead}")
+    return url.rstrip("/")

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from skyport_wf.publication.attributes import NodeAttributes, Publication
-from skyport_wf.records.records import BaseImage, EngineVersion, Source
+from skyport_wf.publication.attributes import NodeAttributes
+from skyport_wf.records.source import BaseImage, EngineVersion, Source
 
 _UNKNOWN = "what the published image was made from is unknown: another tool published it"
 _REST = (
@@ -25,8 +25,8 @@ def changed_inputs(
         yield _UNKNOWN
         return
     known = published.skyport_wf
-    if known.source_digest != source.digest:
-        yield from _changed_source(known, source)
+    if known.source.digest != source.digest:
+        yield from _changed_source(known.source, source)
     if known.base and base and known.base.image_id and base.image_id and known.base != base:
         yield f"another base image: {_with_id(known.base)} then, {_with_id(base)} now"
     then = published.docker_version.version
@@ -34,9 +34,9 @@ def changed_inputs(
         yield f"another engine: version {then or 'unknown'} then, {engine.version or 'unknown'} now"
 
 
-def _changed_source(known: Publication, source: Source) -> Iterator[str]:
-    if known.source != source.kind:
-        yield f"another source: it was published from `{known.source}`, the image list has `{source.kind}`"
+def _changed_source(known: Source, source: Source) -> Iterator[str]:
+    if known.kind != source.kind:
+        yield f"another source: it was published from `{known.kind}`, the image list has `{source.kind}`"
         return
     differs = {
         "another Dockerfile": known.dockerfile_digest != source.dockerfile_digest,

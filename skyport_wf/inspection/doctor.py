@@ -12,13 +12,14 @@ import msgspec
 from skyport_wf.errors import SkyportError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.publication.attributes import UPLOAD_TYPE
-from skyport_wf.publication.connect import open_shock, read_token, shock_url, token_source
+from skyport_wf.publication.connection import open_shock
+from skyport_wf.publication.settings import read_token, shock_url, token_source
 
 _LITTLE_SPACE = 2_000_000_000
 """Bytes below which an image of the usual size may not fit."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True):
     """What one check found."""
 
     what: str
@@ -27,7 +28,7 @@ class Finding(msgspec.Struct, frozen=True):
     """What was found; if it is not ok, with what to do."""
 
 
-def examine(settings: ShockSettings, folder: Path) -> Iterator[Finding]:
+def examine(settings: ShockSettings, folder: Path) -> Iterator[Check]:
     """Yield what each check finds.
 
     folder: where results will lie.
@@ -39,11 +40,11 @@ def examine(settings: ShockSettings, folder: Path) -> Iterator[Finding]:
         yield _check(what, lambda path=path: _space(path))  # type: ignore[misc]
 
 
-def _check(what: str, check: Callable[[], str]) -> Finding:
+def _check(what: str, check: Callable[[], str]) -> Check:
     try:
-        return Finding(what, True, check())
+        return Check(what, True, check())
     except SkyportError as error:
-        return Finding(what, False, str(error))
+        return Check(what, False, str(error))
 
 
 def _engine() -> str:
@@ -61,20 +62,28 @@ def _engine() -> str:
 
 
 def _shock(settings: ShockSettings) -> str:
-    # As nobody: whether the token is good is another check.
-    open_shock(settings, anonymous=True).read_server()
-    return f"{shock_url(settings)} answers"
+    with open_shock(settings) as shock:
+        # As nobody: whether the token is good is another check.
+        shock.anybody.read_server()
+        if "read" not in shock.anonymous_rights:
+            return f"{shock.url} answers; without a token nobody may read there, so only jobs that have one find images"
+        return f"{shock.url} answers"
 
 
 def _token(settings: ShockSettings) -> str:
     if shock_url(settings) == EMBEDDED:
         return "none needed: whoever may write the store's files may publish"
     if read_token(settings) is None:
-        raise SkyportError(
-            f"{settings.token_env} is not set. Ask the server's administrator for a token; without one, images are "
-            "nobody's, where the server takes them at all."
+        with open_shock(settings) as shock:
+            takes = "write" in shock.anonymous_rights
+        without = (
+            "without one, images are nobody's, and readable by everyone at once"
+            if takes
+            else "without one, this server takes no images"
         )
-    open_shock(settings).query({"type": UPLOAD_TYPE}, limit=1)
+        raise SkyportError(f"{settings.token_env} is not set. Ask the server's administrator for a token; {without}.")
+    with open_shock(settings) as shock:
+        shock.user.query({"type": UPLOAD_TYPE}, limit=1)
     return f"the token in {token_source(settings)} is accepted"
 
 

@@ -10,12 +10,11 @@ import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.inspection.show import examine_receipt
-from skyport_wf.publication.connect import open_shock, shock_url
 
 if TYPE_CHECKING:
     from skyport_wf.image.examination.packages.package import Package
-    from skyport_wf.image_list.spec import ShockSettings
-    from skyport_wf.records.records import Receipt
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.records.receipt import Receipt
 
 _log = logging.getLogger(__name__)
 
@@ -29,23 +28,21 @@ class PackageList(msgspec.Struct, frozen=True):
 
 
 def list_packages(
-    receipt: Receipt, settings: ShockSettings, *, progress: Callable[[int], None] = lambda size: None
+    receipt: Receipt, shock: Shock, *, progress: Callable[[int], None] = lambda size: None
 ) -> PackageList:
     """Return the packages in the image that a receipt is of, read off the node that it names.
 
-    settings: of the receipt's Shock, for which the token is meant.
     progress: called with the bytes of each piece read.
     Raises UsageError if the receipt is of another Shock, and what `examine_receipt` raises.
     """
     from skyport_wf.image.examination.sbom import make_sbom
 
-    url = shock_url(settings)
-    if url != receipt.shock:
+    if shock.url != receipt.shock:
         raise UsageError(
-            f"the receipt of {receipt.name} is of {receipt.shock}, and the Shock that is meant is {url}. "
+            f"the receipt of {receipt.name} is of {receipt.shock}, and the Shock that is meant is {shock.url}. "
             "Name the receipt's in SHOCK_URL."
         )
-    found = examine_receipt(open_shock(settings), receipt, progress=progress)
+    found = examine_receipt(shock.user, receipt, progress=progress)
     for note in found.notes:
         _log.warning("packages of %s: %s", receipt.name, note)
     if not found.has_bash:

@@ -1,14 +1,13 @@
-"""What there is to build, and in which order: from the image list and the files it names, without an engine."""
+"""What there is to build, and in which order, as workflow engines need to know it: without an engine or a Shock."""
 
 from pathlib import Path
 
 import msgspec
 
 from skyport_wf.image_list.spec import ImageList, SourceKind
-from skyport_wf.publication.connect import settle
-from skyport_wf.records.records import encode_json
-from skyport_wf.sources.listed import ListedImage, digest_of
-from skyport_wf.sources.order import needed_images, source_digests
+from skyport_wf.publication.settings import effective_settings
+from skyport_wf.records.encoding import digest_of, encode_json
+from skyport_wf.sources.resolution import resolve_images
 
 
 class PlannedImage(msgspec.Struct, frozen=True):
@@ -35,19 +34,20 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
     folder: what the paths of the image list start from.
     Raises UsageError for a missing Dockerfile, context or script, or a circle.
     """
-    digests = source_digests(images, folder, last_copies=True)
-    return [_plan(ListedImage(images.find(name), images, folder, True), digest) for name, digest in digests.items()]
-
-
-def _plan(image: ListedImage, source_digest: str) -> PlannedImage:
-    spec = image.spec
-    settings = settle(image.images.shock, public=spec.public)
-    return PlannedImage(
-        name=spec.name,
-        key=spec.reference.key,
-        source=spec.source,
-        digest=digest_of(encode_json([spec, settings.url, settings.public, source_digest])),
-        needs=needed_images(image),
-        base=next(iter(image.listed((spec.base,))), None) if spec.base else None,
-        archive=spec.archive and str(image.folder / spec.archive),
-    )
+    planned = []
+    for name, image in resolve_images(images, folder, last_copies=True).items():
+        spec = image.spec
+        settings = effective_settings(images.shock, public=spec.public)
+        source_digest = image.facts.digest if image.facts else ""
+        planned.append(
+            PlannedImage(
+                name=name,
+                key=spec.reference.key,
+                source=spec.source,
+                digest=digest_of(encode_json([spec, settings.url, settings.public, source_digest])),
+                needs=image.needs,
+                base=spec.base if spec.base in image.needs else None,
+                archive=spec.archive and str(folder / spec.archive),
+            )
+        )
+    return planned

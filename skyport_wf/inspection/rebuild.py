@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.sources.listed import ListedImage, MadeImage
-from skyport_wf.steps.build import flatten, make_from_source
+from skyport_wf.sources.resolution import ResolvedImage
+from skyport_wf.sources.source import MadeImage, Output
+from skyport_wf.steps.build import make_image
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -40,7 +41,7 @@ class RebuiltImage(msgspec.Struct, frozen=True):
 
 @contextmanager
 def rebuilt_image(
-    engine: APIClient, image: ListedImage, output: Callable[[str], None], *, pull: bool = False, keep: bool = False
+    engine: APIClient, image: ResolvedImage, output: Output, *, pull: bool = False, keep: bool = False
 ) -> Iterator[RebuiltImage]:
     """Make the image without cache and under a name of its own, for as long as the block takes.
 
@@ -55,7 +56,9 @@ def rebuilt_image(
     leftovers = _Leftovers(engine, name)
     late = 0
     try:
-        made = _make(engine, msgspec.structs.replace(image, spec=spec), output, leftovers)
+        made = make_image(
+            engine, msgspec.structs.replace(image, spec=spec), leftovers.listen(output), note=leftovers.note
+        )
         if keep:
             _log.info("the image that was built again is kept as %s", name)
             leftovers.keep()
@@ -65,15 +68,6 @@ def rebuilt_image(
         raise
     finally:
         leftovers.remove(late)
-
-
-def _make(engine: APIClient, image: ListedImage, output: Callable[[str], None], leftovers: _Leftovers) -> MadeImage:
-    made = make_from_source(engine, image, leftovers.listen(output))
-    leftovers.note(made.id)
-    if image.spec.flatten:
-        made = flatten(engine, image, made)
-        leftovers.note(made.id)
-    return made
 
 
 class _Leftovers:

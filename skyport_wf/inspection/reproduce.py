@@ -4,37 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image.comparison.comparison import ExaminedImage, ImageComparison, compare_images
 from skyport_wf.image.comparison.file_system import FileSystem
-from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.inspection.changed_inputs import changed_inputs
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.inspection.show import examine_in_engine, examine_node
 from skyport_wf.publication.attributes import read_attributes
-from skyport_wf.publication.connect import open_shock
-from skyport_wf.publication.name_state import find_published
-from skyport_wf.publication.resolve import resolve
-from skyport_wf.sources.listed import ListedImage
-from skyport_wf.sources.order import needed_images
-from skyport_wf.steps.build import describe, provide
+from skyport_wf.publication.published import find_published
+from skyport_wf.publication.resolve import find_for_worker
+from skyport_wf.sources.resolution import ResolvedImage
+from skyport_wf.sources.source import Output
+from skyport_wf.steps.build import connect, load_bases
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.shock.client import ShockClient
-
-_FOUND: Final[dict[SourceKind, str]] = {
-    "container": "a container that someone prepared by hand",
-    "image": "an image that the engine had",
-    "archive": "an archive",
-}
-"""Sources that say what an image is, not how to make it."""
+    from skyport_wf.publication.connection import Shock
 
 
 class Reproduction(ImageComparison, frozen=True, kw_only=True):
@@ -63,11 +53,10 @@ class Leniency(msgspec.Struct, frozen=True):
 
 
 def reproduce(
-    image: ImageSpec,
-    images: ImageList,
-    folder: Path,
+    image: ResolvedImage,
+    shock: Shock,
     *,
-    output: Callable[[str], None],
+    output: Output,
     progress: Callable[[int], None] = lambda size: None,
     pull: bool = False,
     keep: bool = False,
@@ -75,7 +64,6 @@ def reproduce(
 ) -> Reproduction:
     """Build the image again without cache, and return in what it differs from the published one.
 
-    folder: what the paths of the image list start from.
     output: called with each piece of text that the build prints.
     progress: called with the bytes of each piece of an archive that is read.
     pull: ask the registry for a newer base image.
@@ -83,57 +71,58 @@ def reproduce(
     Raises UsageError if the image's source cannot be built again; AweLookupError if it is not published; BuildError.
     """
     from skyport_wf.engine.capabilities import read_version
-    from skyport_wf.engine.connection import connect
 
-    listed = ListedImage(image, images, folder)
-    _check(listed, pull=pull)
-    shock = open_shock(images.shock)
-    node = resolve(shock, image.name)
-    record = describe(image, images, folder)
+    _check(image, pull=pull)
+    name = image.spec.name
+    node = find_for_worker(shock, name)
     with FileSystem() as before, FileSystem() as after:
-        published = ExaminedImage(examine_node(shock, node, image.name, progress, observer=before), before)
+        published = ExaminedImage(examine_node(shock.user, node, name, progress, observer=before), before)
         engine = connect()
-        provide(engine, record, needed_images(listed))
-        with rebuilt_image(engine, listed, output, pull=pull, keep=keep) as rebuilt:
+        load_bases(engine, shock, image)
+        with rebuilt_image(engine, image, output, pull=pull, keep=keep) as rebuilt:
             inputs = (
                 *changed_inputs(
-                    read_attributes(node.attributes), record.source, base=rebuilt.made.base, engine=read_version(engine)
+                    read_attributes(node.attributes),
+                    image.describe(connect),
+                    base=rebuilt.made.base,
+                    engine=read_version(engine),
                 ),
-                *_other_needs(engine, shock, needed_images(listed)),
+                *_other_needs(engine, shock, image.needs),
             )
             again = ExaminedImage(examine_in_engine(rebuilt.made.id, progress=progress, observer=after), after)
         found = compare_images(published, again, ignored=leniency.ignores, ignore_traces=leniency.traces)
     return Reproduction(
         **msgspec.structs.asdict(found),
-        name=image.name,
+        name=name,
         node=node.id,
         changed_inputs=inputs,
         kept_as=rebuilt.name if keep else None,
     )
 
 
-def _check(image: ListedImage, *, pull: bool) -> None:
+def _check(image: ResolvedImage, *, pull: bool) -> None:
     spec = image.spec
-    if what := _FOUND.get(spec.source):
+    if what := image.source.cannot_be_rebuilt:
         raise UsageError(
             f"image {spec.name} comes from {what}, which cannot be made again: only a `dockerfile` and a `snapshot` "
             "say how. `skyport-wf verify` checks that the published image is still the same."
         )
     if pull and spec.source != "dockerfile":
         raise UsageError(f"image {spec.name} comes from a {spec.source}: --pull is for images that have a Dockerfile")
-    if pull and (needs := needed_images(image)):
+    if pull and image.needs:
         raise UsageError(
-            f"image {spec.name} is built on {', '.join(needs)} of the image list, which no registry has: leave out "
+            f"image {spec.name} is built on {', '.join(image.needs)} of the image list, which no registry has: leave "
+            "out "
             "--pull"
         )
 
 
-def _other_needs(engine: APIClient, shock: ShockClient, needs: Sequence[str]) -> Iterator[str]:
+def _other_needs(engine: APIClient, shock: Shock, needs: Sequence[str]) -> Iterator[str]:
     """Yield the images of the list that it is built on, and that the engine has in another state than Shock."""
     from skyport_wf.engine.images import find_image
 
     for name in needs:
-        published, present = find_published(shock, name), find_image(engine, name)
+        published, present = find_published(shock.user, name), find_image(engine, name)
         if not published:
             yield f"{name} is not published, the engine's own was taken"
         elif present and present.id != published[-1].attributes.id:

@@ -13,19 +13,20 @@ from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.image.contents import Layer
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.resolve import resolve
+from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import name_of
 from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
 
 if TYPE_CHECKING:
     from skyport_wf.image.examination.examine import ChangeObserver, ImageFindings
-    from skyport_wf.records.records import Receipt
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.records.receipt import Receipt
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
 
 def examine_published(
-    shock: ShockClient, asked: str, *, progress: Callable[[int], None] = lambda size: None
+    shock: Shock, asked: str, *, progress: Callable[[int], None] = lambda size: None
 ) -> tuple[str, ImageFindings, tuple[str, ...]]:
     """Return the name, the findings and what is wrong with the node of the image that an AWE worker would get.
 
@@ -34,10 +35,13 @@ def examine_published(
     Raises AweLookupError if a worker would get none, ArchiveError if a file is no image, ShockError if a thin image's
     base is not there, TemporaryError if a download breaks off.
     """
-    node = resolve(shock, asked)
+    node = find_for_worker(shock, asked)
     name = name_of(node)
-    found = examine_node(shock, node, name, progress)
-    return name, found, _differences(node, found)
+    found = examine_node(shock.user, node, name, progress)
+    said = str((node.attributes or {}).get("id"))
+    if said == found.contents.image_id:
+        return name, found, ()
+    return name, found, (f"its node says that it is image {said}, so no AWE worker runs it. Publish it again",)
 
 
 def examine_receipt(
@@ -138,11 +142,3 @@ def _examine(
     from skyport_wf.image.examination.examine import examine_archive
 
     return examine_archive(CountedStream(stream, progress, name=name), observer=observer)
-
-
-def _differences(node: Node, found: ImageFindings) -> tuple[str, ...]:
-    """Return what the node says of its image that is not so: an AWE worker would refuse to run it."""
-    said = str((node.attributes or {}).get("id"))
-    if said == found.contents.image_id:
-        return ()
-    return (f"its node says that it is image {said}, so no AWE worker runs it. Publish it again",)

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import structs
 
-from skyport_wf.errors import AlreadyPublishedError, EngineError, TemporaryError
-from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
-from skyport_wf.publication.connect import open_shock
-from skyport_wf.publication.destination import open_destination
-from skyport_wf.publication.name_state import PublishedNode, Standing, find_published, judge
-from skyport_wf.publication.thin import base_problem, workers_need
-from skyport_wf.records.records import BuildRecord
-from skyport_wf.steps.build import describe
+from skyport_wf.errors import EngineError, TemporaryError
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
+from skyport_wf.publication.replacement import finish_replacement
+from skyport_wf.publication.thin import workers_need
+from skyport_wf.sources.resolution import ResolvedImage
+from skyport_wf.steps.build import begin_record, connect
 
-State = Literal[
-    "published", "not published", "unfinished", "other readers", "to be replaced", "name taken", "base missing",
-    "unknown",
-]  # fmt: skip
-_WORK: dict[SourceKind, str] = {
-    "dockerfile": "build and ", "snapshot": "make and ", "container": "commit and ", "image": "save and ",
-    "archive": "",
-}  # fmt: skip
-FAILING = frozenset({"name taken", "base missing", "unknown"})
-"""States in which publishing would fail."""
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
 
 
 class ImageStatus(msgspec.Struct, frozen=True):
@@ -36,6 +25,8 @@ class ImageStatus(msgspec.Struct, frozen=True):
     state: State
     next: str
     """What publishing it would do."""
+    would_fail: bool = False
+    """Whether publishing it would fail."""
     image_id: str | None = None
     """Of the image that has the name."""
     node: str | None = None
@@ -47,68 +38,45 @@ class ImageStatus(msgspec.Struct, frozen=True):
     """What has to be known of the image where it is used."""
 
 
-def read_status(image: ImageSpec, images: ImageList, folder: Path) -> ImageStatus:
+def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> ImageStatus:
     """Return how the image stands.
 
-    folder: what the paths of the image list start from.
-    Raises TemporaryError if Shock cannot be reached; an engine is asked only for an `image`.
+    settings: the image list's.
+    Raises TemporaryError if Shock cannot be reached; an engine is asked only for an `image` or a `container`.
     """
-    status = _read(image, images, folder)
-    if not image.base:
-        return status
-    return structs.replace(status, thin_on=image.base, warning=workers_need(image.name, image.base))
-
-
-def _read(image: ImageSpec, images: ImageList, folder: Path) -> ImageStatus:
+    spec = image.spec
+    base = spec.base or ""
+    warning = workers_need(spec.name, base) if base else ""
     try:
-        record = describe(image, images, folder)
+        record = begin_record(image, settings, connect)
     except (EngineError, TemporaryError) as error:
-        return ImageStatus(image.name, "unknown", f"fail: {error}")
-    found = find_published(open_shock(record.shock), image.name)
-    try:
-        standing = judge(
-            image.name, found, source_digest=record.source.digest, image_id=record.source.digest, replace=image.replace,
-            thin_on=record.thin_on_name,
-        )  # fmt: skip
-    except AlreadyPublishedError as error:
-        return _of_node(image.name, found[0], record, "name taken", f"fail: {error}")
-    return _without_base(image, images, standing, record) or _judged(image, standing, record)
+        return ImageStatus(spec.name, "unknown", f"fail: {error}", True, thin_on=base, warning=warning)
+    finish_replacement(shock, spec.name)
+    decision = decide(shock, wanted_image(record), base_comes=base in image.needs)
+    has_it = decision.names.same or next(iter(decision.names.others), None)
+    return ImageStatus(
+        name=spec.name,
+        state=decision.state,
+        next=f"fail: {decision.refusal}" if decision.refusal else _next(decision, image, public=record.shock.public),
+        would_fail=decision.refusal is not None,
+        image_id=has_it.attributes.id if has_it else None,
+        node=has_it.id if has_it else None,
+        size=has_it.node.file.size if has_it else None,
+        thin_on=base,
+        warning=warning,
+    )
 
 
-def _without_base(image: ImageSpec, images: ImageList, standing: Standing, record: BuildRecord) -> ImageStatus | None:
-    """Return how an image stands that is, or would be, thin on what is not published; None if it is not so."""
-    base = standing.same.attributes.thin_on if standing.same else record.thin_on
-    listed = base and any(base.name == other.name for other in images.images)
-    if base is None or (listed and not standing.same):
-        return None
-    problem = base_problem(open_destination(record.shock), image.name, base)
-    if not problem:
-        return None
-    if standing.same is None:
-        return ImageStatus(image.name, "base missing", f"fail: {problem}")
-    return _of_node(image.name, standing.same, record, "base missing", f"fail: {problem}")
-
-
-def _judged(image: ImageSpec, standing: Standing, record: BuildRecord) -> ImageStatus:
-    verb = f"{_WORK[image.source]}publish it"
-    if standing.others:
-        nodes = ", ".join(node.id for node in standing.others)
-        return _of_node(image.name, standing.others[0], record, "to be replaced", f"{verb}, and retire node {nodes}")
-    if standing.same is None:
-        return ImageStatus(image.name, "not published", verb)
-    return _of_node(image.name, standing.same, record, "published", "do nothing")
-
-
-def _of_node(name: str, published: PublishedNode, record: BuildRecord, state: State, then: str) -> ImageStatus:
-    shock = open_shock(record.shock)
-    node = shock.find(published.id)
-    if node and state == "published":
-        if node.expires:
-            state, then = "unfinished", "finish its registration"
-        elif shock.read_access(node.id).public.read != record.shock.public:
-            state, then = (
-                "other readers",
-                "open it to everyone" if record.shock.public else "close it to all but its readers",
-            )
-    size = node.file.size if node else None
-    return ImageStatus(name, state, then, published.attributes.id, published.id, size)
+def _next(decision: Decision, image: ResolvedImage, *, public: bool) -> str:
+    """Return what publishing the image would do, in words that follow `would`."""
+    work = f"{image.source.work} and publish it" if image.source.work else "publish it"
+    match decision.state:
+        case "published":
+            return "do nothing"
+        case "unfinished":
+            return "finish its registration"
+        case "other readers":
+            return "open it to everyone" if public else "close it to all but its readers"
+        case "to be replaced":
+            return f"{work}, and retire node {', '.join(node.id for node in decision.names.others)}"
+    return work

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,8 +22,9 @@ from skyport_wf.lint.hadolint.run import Hadolint, run_hadolint
 from skyport_wf.lint.rules import bash
 from skyport_wf.lint.rules.addresses import check_address
 from skyport_wf.lint.rules.base_images import check_base_image
-from skyport_wf.sources.dockerfile import find_context, moving_reference
-from skyport_wf.sources.listed import ListedImage
+from skyport_wf.sources.dockerfile import DockerfileSource
+from skyport_wf.sources.resolution import ResolvedImage, resolve_images
+from skyport_wf.sources.snapshot import SnapshotSource
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,10 @@ def lint_images(
     text = _read(path)
     document = parse_yaml(text.decode(), name=str(path))
     chosen = [images.find(name) for name in names] or list(images.images)
+    listed = {image.name for image in images.images}
+    resolved = resolve_images(
+        images, path.parent, [spec.name for spec in chosen], last_copies=True, digests=False
+    )  # fmt: skip
     of_list: list[Finding] = []
     files: dict[str, LintedFile] = {}
     for spec in chosen:
@@ -70,14 +75,14 @@ def lint_images(
         def line_of(field: str, place: str = place) -> int:
             return document.line_of(f"{place}.{field}")
 
-        image = ListedImage(spec, images, path.parent, last_copies=True)
-        of_list += _lint_entry(image, line_of)
+        image = resolved[spec.name]
+        of_list += _lint_entry(image, listed, line_of)
         found_bash = has_bash(spec.image or spec.name)
         if found_bash is False:
             of_list.append(bash.no_bash(line_of("name"), spec.image or spec.name))
         # What was seen in the image itself is surer than what its Dockerfile lets expect.
         surer = frozenset() if found_bash is None else frozenset(rule.code for rule in bash.RULES)
-        for one in _lint_source(image, hadolint, reported, without=surer):
+        for one in _lint_source(image, path.parent, listed, hadolint, reported, without=surer):
             # Several images may be made from one file, with other arguments.
             other = files.get(one.file, LintedFile(one.file, ()))
             both = tuple(in_order([*other.findings, *one.findings]))
@@ -99,45 +104,48 @@ def find_bash_in_engine(name: str) -> bool | None:
     return None
 
 
-def _lint_entry(image: ListedImage, line_of: Callable[[str], int]) -> Iterator[Finding]:
+def _lint_entry(image: ResolvedImage, listed: Collection[str], line_of: Callable[[str], int]) -> Iterator[Finding]:
     """Yield the findings about what the image list itself says of an image.
 
+    listed: the names of all images of the list.
     line_of: gives the line of one of the image's fields.
     """
     spec = image.spec
-    if spec.snapshot and not image.listed((spec.snapshot.base,)):
+    if spec.snapshot and spec.snapshot.base not in listed:
         base = spec.snapshot.base
         yield from check_base_image(ImageUse(base, base, line_of("snapshot.base")))
     for field, text in {"dockerfile": spec.dockerfile, "context": spec.context}.items():
         if address := parse_address(text or ""):
-            moving = moving_reference(image) if isinstance(address, GitAddress) else None
-            yield from check_address(address, line_of(field), commit=moving.commit if moving else "")
+            moves = isinstance(address, GitAddress) and not address.commit
+            git = image.source.materials.git if moves and isinstance(image.source, DockerfileSource) else None
+            yield from check_address(address, line_of(field), commit=git.commit if git else "")
 
 
 def _lint_source(
-    image: ListedImage, hadolint: Hadolint, reported: FindingFilter, *, without: frozenset[str]
-) -> Iterator[LintedFile]:
+    image: ResolvedImage, folder: Path, listed: Collection[str], hadolint: Hadolint, reported: FindingFilter, *,
+    without: frozenset[str],
+) -> Iterator[LintedFile]:  # fmt: skip
     """Yield the Dockerfile or script of an image with its findings; nothing of an image that has neither.
 
+    folder: what the paths of the image list start from.
+    listed: the names of all images of the list.
     without: our rules that are not applied.
     """
     spec = image.spec
-    if spec.snapshot:
-        path = image.folder / spec.snapshot.script
-        lines = decode_lines(_read(path, of=spec))
+    if spec.snapshot and isinstance(image.source, SnapshotSource):
+        lines = decode_lines(image.source.script)
         found = list(lint_script("\n".join(lines), base=spec.snapshot.base))
-        yield LintedFile(str(path), reported.apply(found, read_script_pragmas(lines)), (spec.name,))
-    elif spec.dockerfile or spec.context:
-        content = _read(find_context(image).dockerfile, of=spec)
+        yield LintedFile(str(image.source.script_path), reported.apply(found, read_script_pragmas(lines)), (spec.name,))
+    elif isinstance(image.source, DockerfileSource):
+        content = image.source.dockerfile
         instructions = read_instructions(content)
-        listed = {other.name for other in image.images.images}
         ours = lint_dockerfile(instructions, build_args=spec.build_args, target=spec.target, listed=listed)
         found = [one for one in ours if one.code not in without]
         found += run_hadolint(hadolint, content, instructions)
         told = reported.apply(found, read_dockerfile_pragmas(content, instructions))
         # People are shown a path as they would type it, or an address, not a file of the cache.
         addresses = [text for text in (spec.dockerfile, spec.context) if text and parse_address(text)]
-        name = addresses[0] if addresses else str(image.folder / (spec.dockerfile or "Dockerfile"))
+        name = addresses[0] if addresses else str(folder / (spec.dockerfile or "Dockerfile"))
         yield LintedFile(name, told, (spec.name,))
 
 

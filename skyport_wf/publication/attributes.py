@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from skyport_wf.image.contents import ArchiveDigests, Layer, SavedArchive
-from skyport_wf.image_list.spec import SourceKind
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.records.records import BaseImage, BuildRecord, ContainerOrigin, EngineVersion, GitOrigin, ThinBase
+from skyport_wf.records.records import BuildRecord
+from skyport_wf.records.source import BaseImage, EngineVersion, Source, ThinBase
+from skyport_wf.records.version_1 import nest_source
 
 UPLOAD_TYPE = "dockerimage-upload"
 """The attribute `type` of a node that holds an image but is not registered: no AWE query finds it."""
@@ -31,13 +32,10 @@ class Label(msgspec.Struct, frozen=True):
     value: str
 
 
-class Publication(msgspec.Struct, frozen=True):
+class PublishedFacts(msgspec.Struct, frozen=True):
     """What is known of a published image beyond what AWE reads: with it a receipt can be made from the node alone."""
 
-    source: SourceKind
-    source_digest: str
-    dockerfile_digest: str | None
-    context_digest: str | None
+    source: Source
     base: BaseImage | None
     archive: ArchiveDigests
     layers: tuple[Layer, ...]
@@ -49,15 +47,11 @@ class Publication(msgspec.Struct, frozen=True):
     description: str
     registered: str
     """When, in UTC."""
-    script: str | None = None
-    """Of a snapshot, the script that made it."""
-    container: ContainerOrigin | None = None
-    dockerfile_url: str | None = None
-    """Where the Dockerfile was fetched, if from a web server."""
-    git: GitOrigin | None = None
-    """Of a build context that is a git repository's."""
     thin_on: ThinBase | None = None
     """The image whose layers the archive lacks; None if it lacks none."""
+    replaces: tuple[str, ...] = ()
+    """Ids of the nodes that have to give up the name to this one; a publisher who was interrupted may not have made
+    them do so."""
 
 
 class NodeAttributes(msgspec.Struct, frozen=True):
@@ -77,7 +71,7 @@ class NodeAttributes(msgspec.Struct, frozen=True):
     dockerfile: str = ""
     """In base64."""
     docker_version: EngineVersion = EngineVersion()
-    skyport_wf: Publication | None = None
+    skyport_wf: PublishedFacts | None = None
     """None on a node that another tool made."""
 
     @property
@@ -100,11 +94,8 @@ def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) 
     registered: when, in UTC.
     """
     contents = saved.contents
-    publication = Publication(
-        source=build.source.kind,
-        source_digest=build.source.digest,
-        dockerfile_digest=build.source.dockerfile_digest,
-        context_digest=build.source.context_digest,
+    facts = PublishedFacts(
+        source=build.source,
         base=build.base,
         archive=saved.digests,
         layers=contents.layers,
@@ -113,10 +104,6 @@ def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) 
         engine_image_id=None if build.image == contents.image_id else build.image,
         description=build.description,
         registered=registered,
-        script=build.source.script,
-        container=build.source.container,
-        dockerfile_url=build.source.dockerfile_url,
-        git=build.source.git,
         thin_on=build.thin_on,
     )
     return NodeAttributes(
@@ -127,9 +114,9 @@ def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) 
         id=contents.image_id,
         base_image_id=(build.thin_on and build.thin_on.image_id) or "",
         base_image_tag=build.thin_on_name,
-        dockerfile=build.source.dockerfile,
+        dockerfile=build.dockerfile,
         docker_version=build.engine,
-        skyport_wf=publication,
+        skyport_wf=facts,
     )
 
 
@@ -139,6 +126,8 @@ def read_attributes(attributes: Mapping[str, Any] | None) -> NodeAttributes | No
     A node that another tool made may lack all but `type`, `name` and `id`.
     """
     known = {key: value for key, value in (attributes or {}).items() if value is not None}
+    if isinstance(own := known.get(OWN_KEY), Mapping):
+        known[OWN_KEY] = nest_source(own)
     for lenient in (known, {**known, "docker_version": {}, OWN_KEY: None}):
         try:
             return msgspec.convert({"repository": "", "tag": "", "id": "", **lenient}, NodeAttributes)

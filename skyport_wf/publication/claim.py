@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from skyport_wf.errors import ShockError, TemporaryError
@@ -33,6 +33,8 @@ _LEASE_SECONDS = 60.0
 """How long a claim counts that is not renewed."""
 _RENEWAL_SECONDS = 20.0
 _PATIENCE_SECONDS = 300.0
+_LONGEST_RENEWALS = 100
+"""Characters of how often a claim says it was renewed that count."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
@@ -57,6 +59,11 @@ def claim_name(shock: ShockClient, name: str, *, public: bool) -> Iterator[Claim
         claim.withdraw()
 
 
+def is_claimed(shock: ShockClient, name: str) -> bool:
+    """Return whether a publisher who is not known to have ended holds the name."""
+    return any(not is_dead(node.attributes or {}) for node in shock.query({"type": CLAIM_TYPE, "name": name}))
+
+
 class Claim:
     """One publisher's claim of a name."""
 
@@ -69,7 +76,7 @@ class Claim:
         """Ours; more than one if the answer to making one was lost, and it was made again."""
         self._renewed = 0.0
         self._renewals = 0
-        self._first_seen: dict[tuple[str, Any], float] = {}
+        self._first_seen: dict[tuple[str, str], float] = {}
 
     def wait_for_turn(self) -> None:
         """Return when the name is claimed by nobody else."""
@@ -135,14 +142,11 @@ class Claim:
 
     def _others(self) -> list[str]:
         """Return the ids of the claims of others that count, and take note of our own."""
-        found = self._find()
+        found = self._shock.query({"type": CLAIM_TYPE, "name": self._name})
         if self._nodes:
             self._nodes = [node.id for node in found if self._is_ours(node)] or self._nodes
         others = [node for node in found if not self._is_ours(node)]
         return [node.id for node in others if not self._is_abandoned(node)]
-
-    def _find(self) -> list[Node]:
-        return self._shock.query({"type": CLAIM_TYPE, "name": self._name})
 
     def _is_ours(self, node: Node) -> bool:
         return (node.attributes or {}).get("by") == self._mark["by"]
@@ -153,7 +157,9 @@ class Claim:
     def _is_abandoned(self, node: Node) -> bool:
         """Return whether the publisher who made the claim is gone; if so, remove it if we may."""
         mark = node.attributes or {}
-        seen = self._first_seen.setdefault((node.id, mark.get("renewals")), time.monotonic())
+        # Of any shape: others may have written it.
+        renewals = repr(mark.get("renewals"))[:_LONGEST_RENEWALS]
+        seen = self._first_seen.setdefault((node.id, renewals), time.monotonic())
         if not is_dead(mark) and time.monotonic() - seen < _LEASE_SECONDS:
             return False
         _log.info("whoever claimed %s with node %s is gone", self._name, node.id)

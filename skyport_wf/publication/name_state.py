@@ -1,123 +1,192 @@
-"""How an image stands with a Shock: not there, there already, or its name taken by another image."""
+"""How a name stands on a Shock: free, with the wanted image, or with others; and what publishing it would do.
+
+`status`, dry runs and publishing itself all take their answer from `decide`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from skyport_wf.errors import AlreadyPublishedError, ShockError
-from skyport_wf.publication.attributes import NodeAttributes, read_attributes
-from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError
+from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner
+from skyport_wf.publication.thin import base_problem
+from skyport_wf.records.records import BuildRecord
+from skyport_wf.records.source import ThinBase
 
-_NOT_AUTHORIZED = 401
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
+
+State = Literal[
+    "published", "not published", "unfinished", "other readers", "to be replaced", "name taken", "not allowed",
+    "damaged", "base missing", "unknown",
+]  # fmt: skip
 OTHERWISE = "give this image a new tag, or set `replace: true` for it in the image list."
 """What there is to do if another image has the name."""
 
-if TYPE_CHECKING:
-    from skyport_wf.shock.client import ShockClient
-    from skyport_wf.shock.node import Node
+
+class WantedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that is to have its name."""
+
+    name: str
+    """REPO:TAG."""
+    source_digest: str
+    """Tells the image; empty if nothing but the id does."""
+    image_id: str | None
+    """Tells the image, too; None if it is not known yet."""
+    thin_on: ThinBase | None
+    """The image whose layers its archive leaves out; None for a whole archive."""
+    public: bool
+    """Whether everyone is to read it."""
+    replace: bool
+    """Whether another image may lose the name to it."""
+    otherwise: str = OTHERWISE
+    """What a message says can be done if another image has the name."""
 
 
-class PublishedNode(msgspec.Struct, frozen=True):
-    """A node that an AWE query for a name finds."""
-
-    id: str
-    created_on: str
-    attributes: NodeAttributes
-
-    def holds(self, *, source_digest: str, image_id: str | None, thin_on: str = "") -> bool:
-        """Return whether it is the image of this source; or of this id, and as whole or thin as is wanted.
-
-        thin_on: the name of the image whose layers are to be left out, empty for a whole archive.
-        """
-        known, base = self.attributes.skyport_wf, self.attributes.thin_on
-        if known is not None and known.source_digest == source_digest:
-            return True
-        return self.attributes.id == image_id and (base.name if base else "") == thin_on
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """What a Shock has under an image's name."""
+class NameState(msgspec.Struct, frozen=True):
+    """The nodes that have a name."""
 
     same: PublishedNode | None
-    """The node that holds this very image."""
+    """The one that holds the wanted image; the oldest if there are several."""
     others: tuple[PublishedNode, ...]
-    """Nodes that have to give up the name to it."""
+    """Those that have to give up the name to it, the oldest first."""
+    may_take: bool
+    """Whether all others hold the wanted image too, or may be replaced."""
 
 
-def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
-    """Return the nodes that have the name, oldest first, as far as the client may see them."""
-    return sorted(filter(None, map(_published, shock.query({"type": IMAGE_TYPE, "name": name}))), key=_age)
+class Decision(msgspec.Struct, frozen=True):
+    """What publishing an image would do."""
+
+    state: State
+    names: NameState
+    refusal: SkyportError | None = None
+    """Why it would fail; None if it would not."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to do."""
+        return self.state == "published"
+
+    def require(self) -> Decision:
+        """Return the decision. Raises its refusal if it has one."""
+        if self.refusal:
+            raise self.refusal
+        return self
 
 
-def judge(
-    name: str,
-    found: Sequence[PublishedNode],
-    *,
-    source_digest: str,
-    image_id: str | None,
-    replace: bool,
-    thin_on: str = "",
-    otherwise: str = OTHERWISE,
-) -> Standing:
-    """Return how the image stands.
+def wanted_image(build: BuildRecord, *, image_id: str | None = None) -> WantedImage:
+    """Return what a build record says of the image that is to have its name.
 
-    found: the nodes that have the name.
-    source_digest, image_id: of the image that is to have it; the id only if it is known yet.
-    thin_on: the name of the image whose layers its archive leaves out, empty for a whole archive.
-    otherwise: what a message says can be done if another image has the name.
-    Raises AlreadyPublishedError if another image has the name and may not be replaced.
+    image_id: its config digest, if it is known; of an archive and an engine's image the source's digest is that.
     """
-    same = [node for node in found if node.holds(source_digest=source_digest, image_id=image_id, thin_on=thin_on)]
+    return WantedImage(
+        name=build.name,
+        source_digest=build.source.digest,
+        image_id=image_id or build.source.digest,
+        thin_on=build.thin_on,
+        public=build.shock.public,
+        replace=build.replace,
+    )
+
+
+def find_name_state(shock: Shock, wanted: WantedImage) -> NameState:
+    """Return how the image's name stands."""
+    found = find_published(shock.user, wanted.name)
+    same = [node for node in found if _holds(node, wanted)]
     others = [node for node in found if node not in same]
-    if others and not replace:
-        raise AlreadyPublishedError(f"{_taken(name, others, thin_on)}: {otherwise}")
-    return Standing(same[0] if same else None, (*others, *same[1:]))
+    return NameState(same[0] if same else None, (*others, *same[1:]), wanted.replace or not others)
 
 
-def check_ownership(shock: ShockClient, node_id: str, name: str) -> None:
-    """Raise AlreadyPublishedError if the node is another user's.
+def _holds(node: PublishedNode, wanted: WantedImage) -> bool:
+    """Return whether a node has the image of this source; or of this id, and as whole or thin as is wanted."""
+    known, base = node.attributes.skyport_wf, node.attributes.thin_on
+    if known is not None and known.source.digest == wanted.source_digest:
+        return True
+    as_thin = (base.name if base else "") == (wanted.thin_on.name if wanted.thin_on else "")
+    return node.attributes.id == wanted.image_id and as_thin
 
-    Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
+
+def decide(shock: Shock, wanted: WantedImage, *, base_comes: bool = False) -> Decision:
+    """Return what publishing the image would do. Nothing is changed.
+
+    base_comes: whether the image that this one is to be thin on is published before it.
     """
-    from skyport_wf.shock.connection import ShockRefusalError
-
-    access = shock.read_access(node_id)
-    try:
-        if access.owner != "public":
-            shock.set_public(node_id, access.public.read)
-    except ShockRefusalError as error:
-        if error.status == _NOT_AUTHORIZED:
-            raise  # a token is missing or wrong, and nobody can tell whose the node is
-        raise AlreadyPublishedError(
-            f"{name} is published by another user (node {node_id}). Publish under another name, or ask the owner."
-        ) from error
-
-
-def _published(node: Node) -> PublishedNode | None:
-    attributes = read_attributes(node.attributes)
-    if attributes is None:
-        raise ShockError(
-            f"node {node.id} says it is a Docker image, but its attributes are damaged, and AWE workers fail on its "
-            "name. Delete it."
+    names = find_name_state(shock, wanted)
+    same = names.same
+    if not names.may_take:
+        return Decision("name taken", names, _name_taken(shock, wanted, names.others))
+    for other in names.others:
+        if not shock.may_change(other.id):
+            return Decision("name taken", names, not_the_owner(wanted.name, other.id))
+    if same and not same.node.file.complete:
+        problem = (
+            f"{wanted.name} is published on node {same.id}, whose file is not there. Retire it (skyport-wf retire "
+            f"{wanted.name}) and publish it again."
         )
-    return PublishedNode(node.id, node.created_on, attributes)
+        return Decision("damaged", names, ShockError(problem))
+    base = same.attributes.thin_on if same else wanted.thin_on
+    if base and (same or not base_comes) and (problem := base_problem(shock, wanted.name, base, public=wanted.public)):
+        return Decision("base missing", names, ShockError(problem))
+    state = _state(shock, wanted, names)
+    refusal = None if state == "published" else _why_not_allowed(shock, wanted, same)
+    return Decision("not allowed" if refusal else state, names, refusal)
 
 
-def _age(node: PublishedNode) -> tuple[str, str]:
-    return node.created_on, node.id
+def _state(shock: Shock, wanted: WantedImage, names: NameState) -> State:
+    if names.others:
+        return "to be replaced"
+    if names.same is None:
+        return "not published"
+    if names.same.node.expires:
+        return "unfinished"
+    # Who may not change the readers takes the image as it is: he may read it, as he has found it.
+    differs = shock.everyone_reads(names.same.id) != wanted.public
+    return "other readers" if differs and shock.may_change(names.same.id) else "published"
 
 
-def _taken(name: str, others: Sequence[PublishedNode], thin_on: str) -> str:
-    nodes = ", ".join(f"node {node.id} with image {node.attributes.id}{_thinness(node, thin_on)}" for node in others)
+def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | None) -> SkyportError | None:
+    """Return why what has to be written could not be; None if nothing is known against it."""
+    name = wanted.name
+    if same and not shock.may_change(same.id):
+        return TemporaryError(
+            f"{name} is being published by another user (node {same.id}), or was left unfinished and expires. Run the "
+            "command again later."
+        )
+    if shock.is_known_user:
+        return None
+    if not wanted.public:
+        return SkyportError(
+            f"{name} cannot be private without a token: nobody would own it, and everyone could read it. Put a token "
+            "into "
+            f"{shock.token_from}."
+        )
+    if "write" not in shock.anonymous_rights:
+        return ShockError(
+            f"{name} cannot be published: {shock.name} takes nothing from users without a token. Put a token into "
+            f"{shock.token_from}."
+        )
+    return None
+
+
+def _name_taken(shock: Shock, wanted: WantedImage, others: Sequence[PublishedNode]) -> AlreadyPublishedError:
+    wanted_base = wanted.thin_on.name if wanted.thin_on else ""
+    nodes = []
+    for node in others:
+        base = node.attributes.thin_on
+        # What else tells two publications of one image apart.
+        thinness = f", thin on {base.name}" if base else ", whole" if wanted_base else ""
+        nodes.append(f"node {node.id} with image {node.attributes.id}{thinness}")
     known = others[0].attributes.skyport_wf
     when = f", registered {known.registered}" if known else ""
-    return f"{name} is published already, as another image ({nodes}{when}). A published name stays what it is"
-
-
-def _thinness(node: PublishedNode, wanted: str) -> str:
-    """Return what else tells two publications of one image apart."""
-    base = node.attributes.thin_on
-    return f", thin on {base.name}" if base else ", whole" if wanted else ""
+    otherwise = wanted.otherwise
+    if not all(shock.may_change(node.id) for node in others):
+        # It is no use to advise what would be refused.
+        otherwise = "another user has published it: give this image a new tag, or ask the owner."
+    return AlreadyPublishedError(
+        f"{wanted.name} is published already, as another image ({', '.join(nodes)}{when}). A published name stays "
+        "what it "
+        f"is: {otherwise}"
+    )

@@ -3,38 +3,37 @@
 On Linux; elsewhere a mark says nothing, and nobody is taken for dead.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
-_ENDED = frozenset("ZX")
-"""States of a process that has ended, but whose parent has not asked for its exit code yet."""
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_SECONDS = re.compile(r"[0-9]{1,12}\.[0-9]{2}", re.ASCII)
+_CLOCK_SECONDS = 5.0
 
 
 def mark_process() -> dict[str, str]:
-    """Return the mark of this process: where it runs (a digest that names no host), its number, and since when."""
-    number = str(os.getpid())
-    return {"machine": _machine(), "process": number, "since": _running_since(number) or ""}
+    """Return the mark of this process: where it runs (a digest that names no host), its number, when it started."""
+    number = os.getpid()
+    return {"machine": _machine(), "process": str(number), "started": f"{_started(number) or 0:.2f}"}
 
 
 def is_dead(mark: Mapping[str, object]) -> bool:
-    """Return whether the process of a mark is known to have ended: it was on this machine, and is no more."""
-    here, number = _machine(), str(mark.get("process"))
-    if not here or mark.get("machine") != here or not number.isdigit():
+    """Return whether the process of a mark is known to have ended: it was on this machine, and is no more.
+
+    mark: as a node has it, which anyone may have written.
+    """
+    here, number, started = _machine(), mark.get("process"), mark.get("started")
+    if not here or mark.get("machine") != here or not isinstance(number, str) or not _NUMBER.fullmatch(number):
         return False
-    try:
-        # Signal 0 only asks whether it is there; /proc may hide the processes of other users.
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        pass
-    # Numbers are given out again, but not with the same time of starting.
-    since = _running_since(number)
-    return since is not None and since != mark.get("since")
+    if not isinstance(started, str) or not _SECONDS.fullmatch(started):
+        return False
+    now = _started(int(number))
+    # Numbers are given out again, but not to a process that started at the same time. The kernel tells that time in
+    # ticks since it booted, and when that was changes a little as clocks are set.
+    return now == 0 or (now is not None and abs(now - float(started)) > _CLOCK_SECONDS)
 
 
 def _machine() -> str:
@@ -46,12 +45,16 @@ def _machine() -> str:
         return ""
 
 
-def _running_since(number: str) -> str | None:
-    """Return when a process started, in ticks since the machine did; empty if it has ended, None if hidden."""
+def _started(number: int) -> float | None:
+    """Return when a process started, in seconds since 1970; 0 if it has ended, None if that is hidden."""
+    import psutil
+
     try:
-        stat = Path(f"/proc/{number}/stat").read_text()
-    except OSError:
+        process = psutil.Process(number)
+        # One that has ended stays in the list until its parent has asked for its exit code.
+        ended = process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return 0.0 if ended else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return 0.0
+    except psutil.Error:
         return None
-    # proc(5): the second field is the program's name in brackets, and may hold anything.
-    state, *fields = stat.rpartition(")")[2].split()
-    return "" if state in _ENDED else fields[18]

@@ -1,4 +1,4 @@
-"""Taking the name off a published image."""
+"""Taking the name off a published image, and giving it back."""
 
 from __future__ import annotations
 
@@ -6,43 +6,78 @@ import logging
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.publication.attributes import RETIRED_TYPE, to_json_values
-from skyport_wf.publication.name_state import PublishedNode, check_ownership, find_published
+from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
+from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner
+from skyport_wf.publication.replacement import restore_node, retire_node
 from skyport_wf.publication.thin import find_thin_on
 
 if TYPE_CHECKING:
-    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.publication.connection import Shock
 
 _log = logging.getLogger(__name__)
 
 
-def retire_node(shock: ShockClient, node: PublishedNode, name: str) -> None:
-    """Take the name off a node: no AWE query finds it any more; whoever knows its id can still read it.
+def retire(
+    shock: Shock, name: str, *, node_id: str | None = None, force: bool = False, dry_run: bool = False
+) -> list[str]:
+    """Take the name off its node, and return the ids of the nodes that lose it.
 
-    Raises AlreadyPublishedError if it is another user's.
-    """
-    check_ownership(shock, node.id, name)
-    _log.info("retiring node %s, which was %s", node.id, name)
-    shock.replace_attributes(node.id, {**to_json_values(node.attributes), "type": RETIRED_TYPE})
-
-
-def retire(shock: ShockClient, name: str, *, force: bool = False) -> list[str]:
-    """Take the name off every node that has it, and return their ids.
-
+    node_id: the node that loses it; needed if several have the name.
     force: even if other published images are thin on it.
-    Raises SkyportError if there is none, or if others are thin on it.
+    dry_run: only say which.
+    Raises SkyportError if there is none, or several and none is named, or if others are thin on it;
+    AlreadyPublishedError if it is another user's.
     """
-    found = find_published(shock, name)
-    if not found:
+    published = find_published(shock.user, name)
+    if not published:
         raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
-    thin = sorted({other for node in found for other in find_thin_on(shock, node)})
+    found = _choose(published, name, node_id)
+    if not shock.may_change(found.id):
+        raise not_the_owner(name, found.id)
+    thin = sorted(find_thin_on(shock.user, found))
     if thin and not force:
         raise SkyportError(
             f"{', '.join(thin)} {'are' if len(thin) > 1 else 'is'} thin on {name}, and would lack its layers. Publish "
-            "whole under another tag and retire what is thin first, or give --force."
+            "whole under another tag and retire the thin one first, or give --force."
         )
-    for other in thin:
-        _log.warning("%s loses its base with %s", other, name)
+    if not dry_run:
+        for other in thin:
+            _log.warning("%s loses its base with %s", other, name)
+        retire_node(shock, found)
+    return [found.id]
+
+
+def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: bool = False) -> list[str]:
+    """Give a node that was retired its name back, and return its id.
+
+    node_id: the node; needed if several had the name.
+    Raises SkyportError if there is none, if several had the name and none is named, or if another node has it now.
+    """
+    if taken := find_published(shock.user, name):
+        raise SkyportError(f"node {taken[0].id} has the name {name} now. Retire that first, or leave it.")
+    retired = [
+        PublishedNode(node, attributes)
+        for node in shock.user.query({"type": RETIRED_TYPE, "name": name})
+        if (attributes := read_attributes(node.attributes)) and attributes.name == name
+    ]
+    if not retired:
+        raise SkyportError(f"{shock.name} has no retired image {name}. `skyport-wf ls --all` shows what was retired.")
+    found = _choose(retired, name, node_id)
+    if not shock.may_change(found.id):
+        raise not_the_owner(name, found.id)
+    if not dry_run:
+        restore_node(shock, found)
+    return [found.id]
+
+
+def _choose(found: list[PublishedNode], name: str, node_id: str | None) -> PublishedNode:
+    """Return the node that is meant, of those that have the name, or had it."""
+    if node_id is None and len(found) == 1:
+        return found[0]
+    nodes = ", ".join(f"{node.id} (image {node.attributes.id}, made {node.node.created_on[:19]})" for node in found)
+    if node_id is None:
+        raise SkyportError(f"several nodes have the name {name}: {nodes}. Name one with --node.")
     for node in found:
-        retire_node(shock, node, name)
-    return [node.id for node in found]
+        if node.id == node_id:
+            return node
+    raise SkyportError(f"node {node_id} does not have the name {name}, that has: {nodes}.")

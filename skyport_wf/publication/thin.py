@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.publication.attributes import OWN_KEY
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.connect import open_shock
-from skyport_wf.publication.name_state import PublishedNode, find_published
-from skyport_wf.records.records import BuildRecord, ThinBase
+from skyport_wf.publication.published import PublishedNode, find_published
+from skyport_wf.records.source import ThinBase
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.publication.destination import Destination
+    from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
@@ -44,51 +43,54 @@ def same_image(one: str, other: str) -> bool:
     return not other or one.removeprefix("sha256:") == other.removeprefix("sha256:")
 
 
-def require_published(record: BuildRecord, base: str) -> PublishedNode:
-    """Return the node of an image that another one is to be thin on. Raises ShockError if there is none."""
-    shock = open_shock(record.shock)
-    found = find_published(shock, base)
+def require_published(shock: Shock, name: str, base: str) -> PublishedNode:
+    """Return the node of the image that the one called `name` is to be thin on. Raises ShockError if there is none."""
+    found = find_published(shock.user, base)
     if not found:
         raise ShockError(
-            f"{record.name} is to be thin on {base}, which {shock.name} does not have. Publish {base} first, or remove "
-            "`base`."
+            f"{name} is to be thin on {base}, which {shock.name} does not have. Publish {base} first, or remove `base`."
         )
     return found[-1]
 
 
-def leave_out(engine: APIClient, record: BuildRecord, base: str, image_id: str, *, listed: bool) -> ThinBase:
-    """Return the base with its id, and with the layers that the image need not have in its archive.
+def find_thin_base(engine: APIClient, shock: Shock, name: str, base: str, image_id: str, *, listed: bool) -> ThinBase:
+    """Return the base with its id, and with the layers that the image called `name` need not have in its archive.
 
-    base: the base's name.
     image_id: the engine's id of the image.
     listed: whether the base is an image of the list, which need not be published yet.
     Raises SkyportError if the image is not built on the base.
     """
     from skyport_wf.engine.images import require_image
 
-    found = require_image(
-        engine, base if listed else require_published(record, base).attributes.id, wanted_by=record.name
-    )
-    own = require_image(engine, image_id, wanted_by=record.name)
-    _compare_layers(record.name, base, own.root_fs.layers, found.root_fs.layers)
+    published = base if listed else require_published(shock, name, base).attributes.id
+    found = require_image(engine, published, wanted_by=name)
+    own = require_image(engine, image_id, wanted_by=name).root_fs.layers
+    for number, (layer, wanted) in enumerate(zip_longest(own[: len(found.root_fs.layers)], found.root_fs.layers), 1):
+        if layer != wanted:
+            raise SkyportError(
+                f"{name} cannot be thin on {base}, because it is not built on it: layer {number} of "
+                f"{len(found.root_fs.layers)} in {base} is {wanted}, in {name} it is {layer or 'missing'}. Build it "
+                "FROM "
+                f"{base} as that is published (skyport-wf pull {base}), or remove `base`."
+            )
     return ThinBase(base, found.id, found.root_fs.layers)
 
 
-def check_base(there: Destination, name: str, base: ThinBase) -> PublishedNode:
+def check_base(shock: Shock, name: str, base: ThinBase, *, public: bool) -> PublishedNode:
     """Return the published image that another one is thin on.
 
-    name: the thin image's.
+    name, public: the thin image's, and whether everyone is to read it.
     Raises ShockError if the base is not published, not for all who may read the thin image, or is another image now.
     """
-    node, problem = _look_for(there, name, base)
+    node, problem = _look_for(shock, name, base, public=public)
     if node is None:
         raise ShockError(problem)
     return node
 
 
-def base_problem(there: Destination, name: str, base: ThinBase) -> str:
+def base_problem(shock: Shock, name: str, base: ThinBase, *, public: bool) -> str:
     """Return why `check_base` would fail, an empty text if it would not."""
-    return _look_for(there, name, base)[1]
+    return _look_for(shock, name, base, public=public)[1]
 
 
 def has_id(node: PublishedNode, image_id: str | None) -> bool:
@@ -123,9 +125,9 @@ def workers_need(name: str, base: str) -> str:
     )
 
 
-def _look_for(there: Destination, name: str, base: ThinBase) -> tuple[PublishedNode | None, str]:
+def _look_for(shock: Shock, name: str, base: ThinBase, *, public: bool) -> tuple[PublishedNode | None, str]:
     """Return the base's node, or why it is not there for the thin image."""
-    found = find_published(there.worker, base.name)
+    found = find_published(shock.as_worker(public=public), base.name)
     if same := [node for node in found if has_id(node, base.image_id)]:
         return same[-1], ""
     if found:
@@ -134,26 +136,15 @@ def _look_for(there: Destination, name: str, base: ThinBase) -> tuple[PublishedN
             f"{found[-1].attributes.id} now (node {found[-1].id}). Build {name} on that (skyport-wf pull {base.name} "
             "gets it); if it is published already, under a new tag."
         )
-    if there.public and find_published(there.shock, base.name):
+    if public and find_published(shock.user, base.name):
         return None, (
             f"{name} is public and thin on {base.name}, which is private, so that others could not load it. Make both "
             "public, or both private."
         )
     return None, (
-        f"{name} is thin on {base.name}, which {there.shock.name} does not have, so nobody could load it. Publish "
+        f"{name} is thin on {base.name}, which {shock.name} does not have, so nobody could load it. Publish "
         f"{base.name} first, or {name} without `base`."
     )
-
-
-def _compare_layers(name: str, base: str, own: tuple[str, ...], below: tuple[str, ...]) -> None:
-    """Raise SkyportError unless an image begins with the layers of its base."""
-    for number, (found, wanted) in enumerate(zip_longest(own[: len(below)], below), 1):
-        if found != wanted:
-            raise SkyportError(
-                f"{name} cannot be thin on {base}, because it is not built on it: layer {number} of {len(below)} in "
-                f"{base} is {wanted}, in {name} it is {found or 'missing'}. Build it FROM {base} as that is published "
-                f"(skyport-wf pull {base}), or remove `base`."
-            )
 
 
 def _text(node: Node, key: str) -> str:

@@ -1,11 +1,18 @@
 """Records on disk: read whole, written to a temporary name and renamed."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.output_file import replace_file
-from skyport_wf.records.records import RecordT, decode_record, encode_json
+from skyport_wf.output_file import read_bounded, replace_file
+from skyport_wf.records.encoding import RecordT, decode_record, encode_json, read_kind
+from skyport_wf.records.receipt import LockFile, Receipt, merge_into_lock
+
+_LARGEST = 64 << 20
+"""Bytes of a record that are read: a container's has its changed paths, an image's its layers and labels."""
 
 
 def read_record(path: Path, kind: type[RecordT]) -> RecordT:
@@ -14,7 +21,7 @@ def read_record(path: Path, kind: type[RecordT]) -> RecordT:
     Raises UsageError if there is no such file, SkyportError if it is not a record of this kind.
     """
     try:
-        return decode_record(path.read_bytes(), kind, name=str(path))
+        return decode_record(read_bounded(path, _LARGEST), kind, name=str(path))
     except FileNotFoundError as error:
         raise UsageError(f"there is no {path}. Run the step that writes it first.") from error
     except OSError as error:
@@ -22,8 +29,22 @@ def read_record(path: Path, kind: type[RecordT]) -> RecordT:
 
 
 def write_record(path: Path, record: object) -> None:
-    """Write the record to the file `path`, as `write_document` does."""
-    write_document(path, encode_json(record))
+    """Write the record to the file `path`, as `write_document` does.
+
+    Raises UsageError if there is a file that is no record of this kind: someone has mistaken its name.
+    """
+    content = encode_json(record)
+    try:
+        # A link is replaced, not the file that it leads to.
+        there = read_bounded(path, _LARGEST) if path.is_file() and not path.is_symlink() else b""
+    except OSError as error:
+        raise SkyportError(f"cannot write {path}: {error.strerror}") from error
+    if there.strip() and read_kind(there) != read_kind(content):
+        raise UsageError(
+            f"{path} is there, and is no `{read_kind(content)}` record: it stays as it is. Name another file, or "
+            "remove it."
+        )
+    write_document(path, content)
 
 
 def write_document(path: Path, content: bytes) -> None:
@@ -32,7 +53,7 @@ def write_document(path: Path, content: bytes) -> None:
     A file that holds the same bytes already is left as it is, but for its time.
     """
     try:
-        if path.is_file() and path.read_bytes() == content:
+        if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
             os.utime(path)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,3 +61,32 @@ def write_document(path: Path, content: bytes) -> None:
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
     with replace_file(path) as file:
         file.write(content)
+
+
+def update_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
+    """Put the receipts' entries into the lock file, leave the others as they are, and return the whole.
+
+    Commands that do this at the same moment wait for each other, so none loses the entry of another.
+    """
+    with _turn_in(lock.parent):
+        old = read_record(lock, LockFile) if lock.exists() else None
+        new = merge_into_lock(old, receipts)
+        write_record(lock, new)
+    return new
+
+
+@contextmanager
+def _turn_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's own lock, so that no file of a lock is left behind."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise SkyportError(f"cannot write to {folder}: {error.strerror}") from error
+    try:
+        # Some network file systems lock no folders. There, publishing one image list twice at once is a risk as before.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

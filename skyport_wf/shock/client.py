@@ -173,9 +173,22 @@ class ShockClient:
         """Take the expiration off the node, and return it."""
         return self._node(self._ask("PUT", f"/node/{node_id}", files={"remove_expiration": (None, "1")}))
 
+    def expire(self, node_id: str, expiration: str) -> Node:
+        """Let the server delete the node after a time, such as `2D`, and return it."""
+        return self._node(self._ask("PUT", f"/node/{node_id}", files={"expiration": (None, expiration)}))
+
     def read_access(self, node_id: str) -> AccessControl:
         """Return who may do what with the node."""
         return self._connection.convert(self._ask("GET", f"/node/{node_id}/acl/"), AccessControl)
+
+    def find_access(self, node_id: str) -> AccessControl | None:
+        """Return who may do what with the node; None if that is not told to this user, who is in none of its lists."""
+        try:
+            return self.read_access(node_id)
+        except ShockRefusalError as error:
+            if error.status in (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden):
+                return None
+            raise
 
     def set_public(self, node_id: str, public: bool) -> AccessControl:
         """Let everyone read the node, or only those in its lists. Only its owner may ask for this."""
@@ -205,6 +218,10 @@ class ShockClient:
             yield cast(BinaryIO, response.raw)
         finally:
             response.close()
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._connection.close()
 
     def _node(self, data: Any) -> Node:
         return self._connection.convert(data, Node)

@@ -142,6 +142,10 @@ class ShockConnection:
         except msgspec.ValidationError as error:
             raise ShockError(f"{self.name} answers with something else than Shock does: {error}") from error
 
+    def close(self) -> None:
+        """Close the connections that are kept for further requests."""
+        self._session.close()
+
     def _no_json(self, response: requests.Response, request: str) -> ShockError | TemporaryError:
         # Where a connection ends within the headers, Python takes the answer for one that has no more of them.
         cut_off = not {"Content-Length", "Transfer-Encoding"} & set(map(str.title, response.headers))

@@ -1,24 +1,50 @@
-"""An image that was saved to a file."""
+"""Source `archive`: an image that was saved to a file."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from skyport_wf.errors import UsageError
-from skyport_wf.records.records import Source
-from skyport_wf.sources.listed import ListedImage
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.records.source import Source
+from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.sources.source import Connect, MadeImage, Output
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 
-def find_archive(image: ListedImage) -> Path:
-    """Return the file's absolute path. Raises UsageError if there is no such file."""
-    path = (image.folder / (image.spec.archive or "")).absolute()
-    if not path.is_file():
-        raise UsageError(f"image {image.spec.name}: there is no archive {path}. Mend `archive` in the image list.")
-    return path
+class ArchiveSource:
+    """An image that is published as a file has it."""
 
+    work: ClassVar[str] = ""
+    cannot_be_rebuilt: ClassVar[str] = "an archive"
+    known_without_engine: ClassVar[bool] = False
+    dockerfile = b""
+    used_images: tuple[str, ...] = ()
 
-def describe(image: ListedImage) -> Source:
-    """Return which image the file holds. Raises ArchiveError if it does not hold exactly one, whole."""
-    from skyport_wf.image.archive.archive_file import open_archive
-    from skyport_wf.image.archive.reader import inspect_archive
+    def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
+        self._name = spec.name
+        # Not looked for yet: in a workflow, a rule may make it before it is published.
+        self.archive: Path | None = (folder / (spec.archive or "")).absolute()
 
-    with open_archive(find_archive(image)) as stream:
-        return Source(kind="archive", digest=inspect_archive(stream).image_id)
+    def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
+        """Return which image the file holds.
+
+        Raises UsageError if there is no such file, ArchiveError if it does not hold exactly one image, whole.
+        """
+        from skyport_wf.image.archive.archive_file import open_archive
+        from skyport_wf.image.archive.reader import inspect_archive
+
+        if self.archive is None or not self.archive.is_file():
+            raise UsageError(
+                f"image {self._name}: there is no archive {self.archive}. Mend `archive` in the image list."
+            )
+        with open_archive(self.archive) as stream:
+            return Source(kind="archive", digest=inspect_archive(stream).image_id)
+
+    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+        """Raise UsageError: there is nothing to make."""
+        raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")

@@ -1,14 +1,18 @@
-"""An image of a container that someone prepared by hand."""
+"""Source `container`: an image of a container that someone prepared by hand."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from skyport_wf.errors import EngineError
-from skyport_wf.records.records import ContainerOrigin, Source, encode_json
-from skyport_wf.sources.base import find_base
-from skyport_wf.sources.listed import ListedImage, MadeImage, digest_of
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.records.encoding import digest_of, encode_json
+from skyport_wf.records.source import ContainerOrigin, Source
+from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.sources.source import Connect, MadeImage, Output, find_base
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -17,46 +21,59 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _MOST_PATHS = 1000
+"""Changed paths that a record lists: a container can have millions."""
 
 
-def describe(engine: APIClient, image: ListedImage) -> Source:
-    """Return what is known of the container: it stands in the place of a Dockerfile.
+class ContainerSource:
+    """A container, committed as it is."""
 
-    Raises EngineError if the engine has no such container.
-    """
-    from skyport_wf.engine.containers import changed_paths
+    work: ClassVar[str] = "commit"
+    cannot_be_rebuilt: ClassVar[str] = "a container that someone prepared by hand"
+    known_without_engine: ClassVar[bool] = False
+    archive: Path | None = None
+    dockerfile = b""
+    used_images: tuple[str, ...] = ()
 
-    container = _find(engine, image)
-    changes = changed_paths(engine, container.id)
-    decides = {"container": container.id, "state": container.state, "changes": changes, "commit": image.spec.commit}
-    more = [f"and {len(changes) - _MOST_PATHS} more"] if len(changes) > _MOST_PATHS else []
-    origin = ContainerOrigin(
-        image=container.config.image,
-        command=(*(container.config.entrypoint or ()), *(container.config.cmd or ())),
-        changes=(*changes[:_MOST_PATHS], *more),
-    )
-    return Source(kind="container", digest=digest_of(encode_json(decides)), container=origin)
+    def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
+        self._name, self._container, self._commit = spec.name, spec.container or "", spec.commit
 
+    def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
+        """Return what is known of the container: it stands in the place of a Dockerfile.
 
-def make(engine: APIClient, image: ListedImage) -> MadeImage:
-    """Commit the container; a program that runs in it is paused meanwhile, and the container stays."""
-    from skyport_wf.engine.containers import commit_container
+        Raises EngineError if the engine has no such container.
+        """
+        from skyport_wf.engine.containers import changed_paths
 
-    container = _find(engine, image)
-    if container.mounts:
-        elsewhere = ", ".join(sorted(mount.destination for mount in container.mounts))
-        _log.warning("not in %s: what the container has in volumes or on its host, at %s", image.spec.name, elsewhere)
-    image_id = commit_container(engine, container.id, image.spec.reference, image.spec.commit, [])
-    return MadeImage(image_id, find_base(engine, container.config.image))
-
-
-def _find(engine: APIClient, image: ListedImage) -> Container:
-    from skyport_wf.engine.containers import find_container
-
-    name = image.spec.container or ""
-    container = find_container(engine, name)
-    if container is None:
-        raise EngineError(
-            f"image {image.spec.name}: the engine has no container {name}. `docker ps --all` shows what it has."
+        engine = connect()
+        container = self._find(engine)
+        changes = changed_paths(engine, container.id)
+        decides = {"container": container.id, "state": container.state, "changes": changes, "commit": self._commit}
+        more = [f"and {len(changes) - _MOST_PATHS} more"] if len(changes) > _MOST_PATHS else []
+        origin = ContainerOrigin(
+            image=container.config.image,
+            command=(*(container.config.entrypoint or ()), *(container.config.cmd or ())),
+            changes=(*changes[:_MOST_PATHS], *more),
         )
-    return container
+        return Source(kind="container", digest=digest_of(encode_json(decides)), container=origin)
+
+    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+        """Commit the container; a program that runs in it is paused meanwhile, and the container stays."""
+        from skyport_wf.engine.containers import commit_container
+
+        container = self._find(engine)
+        if container.mounts:
+            elsewhere = ", ".join(sorted(mount.destination for mount in container.mounts))
+            _log.warning("not in %s: what the container has in volumes or on its host, at %s", spec.name, elsewhere)
+        image_id = commit_container(engine, container.id, spec.reference, self._commit, [])
+        return MadeImage(image_id, find_base(engine, container.config.image))
+
+    def _find(self, engine: APIClient) -> Container:
+        from skyport_wf.engine.containers import find_container
+
+        container = find_container(engine, self._container)
+        if container is None:
+            raise EngineError(
+                f"image {self._name}: the engine has no container {self._container}. `docker ps --all` shows what it "
+                "has."
+            )
+        return container

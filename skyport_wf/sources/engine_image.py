@@ -1,33 +1,43 @@
-"""An image that the engine already has."""
+"""Source `image`: an image that the engine already has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from skyport_wf.records.records import Source
-from skyport_wf.sources.listed import ListedImage, MadeImage
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.records.source import Source
+from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.sources.source import Connect, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.engine.images import EngineImage
 
+class EngineImageSource:
+    """An image that is published as the engine has it."""
 
-def describe(engine: APIClient, image: ListedImage) -> Source:
-    """Return which image it is. Raises EngineError if the engine does not have it."""
-    return Source(kind="image", digest=_find(engine, image).id)
+    work: ClassVar[str] = "save"
+    cannot_be_rebuilt: ClassVar[str] = "an image that the engine had"
+    known_without_engine: ClassVar[bool] = False
+    archive: Path | None = None
+    dockerfile = b""
+    used_images: tuple[str, ...] = ()
 
+    def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
+        self._name, self._image = spec.name, spec.image or ""
 
-def make(engine: APIClient, image: ListedImage) -> MadeImage:
-    """Give the image its name: others of the list may be built on it."""
-    from skyport_wf.engine.images import tag_image
+    def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
+        """Return which image it is. Raises EngineError if the engine does not have it."""
+        from skyport_wf.engine.images import require_image
 
-    found = _find(engine, image)
-    tag_image(engine, found.id, image.spec.reference)
-    return MadeImage(found.id)
+        return Source(kind="image", digest=require_image(connect(), self._image, wanted_by=self._name).id)
 
+    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+        """Give the image its name: others of the list may be built on it."""
+        from skyport_wf.engine.images import require_image, tag_image
 
-def _find(engine: APIClient, image: ListedImage) -> EngineImage:
-    from skyport_wf.engine.images import require_image
-
-    return require_image(engine, image.spec.image or "", wanted_by=image.spec.name)
+        found = require_image(engine, self._image, wanted_by=self._name)
+        tag_image(engine, found.id, spec.reference)
+        return MadeImage(found.id)

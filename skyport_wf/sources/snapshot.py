@@ -1,63 +1,66 @@
-"""An image that a script made: a snapshot of the container that it ran in."""
+"""Source `snapshot`: an image that a script made, in a container of its base."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from skyport_wf.errors import UsageError
-from skyport_wf.records.records import Source, encode_json
-from skyport_wf.sources.base import find_base
-from skyport_wf.sources.listed import ListedImage, MadeImage, digest_of
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.output_file import read_bounded
+from skyport_wf.records.encoding import digest_of, encode_json
+from skyport_wf.records.source import Source
+from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.sources.source import Connect, MadeImage, Output, find_base
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.image_list.spec import Snapshot
+_LARGEST = 1 << 20
+"""Bytes of a script: it goes into records and into the node's attributes."""
 
 
-def needed(image: ListedImage) -> tuple[str, ...]:
-    """Return the base image, if it is one of the list."""
-    return image.listed((_snapshot(image).base,))
+class SnapshotSource:
+    """A base image, and a script to run in a container of it."""
 
+    work: ClassVar[str] = "make"
+    cannot_be_rebuilt: ClassVar[str] = ""
+    known_without_engine: ClassVar[bool] = True
+    archive: Path | None = None
+    dockerfile = b""
 
-def describe(image: ListedImage, needs: Mapping[str, str]) -> Source:
-    """Return what the image is made from. Raises UsageError if the script cannot be read.
+    def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
+        """Read the script. Raises UsageError if it cannot be read."""
+        if spec.snapshot is None:
+            raise UsageError(f"image {spec.name} is not a snapshot")
+        path = folder / spec.snapshot.script
+        try:
+            self.script = read_bounded(path, _LARGEST)
+        except OSError as error:
+            raise UsageError(f"image {spec.name}: cannot read the script {path}: {error.strerror}") from error
+        self.script_path = path
+        self._base, self._commit = spec.snapshot.base, spec.commit
+        self.used_images: tuple[str, ...] = (self._base,)
 
-    needs: the source digests of the images of the list that it is made from, by name.
-    """
-    script = _read_script(image)
-    decides = {
-        "base": _snapshot(image).base,
-        "script": digest_of(script),
-        "commit": image.spec.commit,
-        "needs": dict(needs),
-    }
-    return Source(kind="snapshot", digest=digest_of(encode_json(decides)), script=script.decode(errors="replace"))
+    def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
+        """Return what the image is made from."""
+        decides = {
+            "base": self._base,
+            "script": digest_of(self.script),
+            "commit": self._commit,
+            "needs": dict(needs),
+        }
+        text = self.script.decode(errors="replace")
+        return Source(kind="snapshot", digest=digest_of(encode_json(decides)), script=text)
 
+    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+        """Run the script in a fresh container and commit it; the container is removed whatever happens."""
+        from skyport_wf.engine.containers import commit_container
+        from skyport_wf.engine.images import require_image
+        from skyport_wf.engine.scripts import run_script
 
-def make(engine: APIClient, image: ListedImage, output: Callable[[str], None]) -> MadeImage:
-    """Run the script in a fresh container and commit it; the container is removed whatever happens."""
-    from skyport_wf.engine.containers import commit_container
-    from skyport_wf.engine.images import require_image
-    from skyport_wf.engine.scripts import run_script
-
-    spec, base = image.spec, _snapshot(image).base
-    require_image(engine, base)
-    with run_script(engine, base, _read_script(image), spec.reference, output) as (container, command):
-        image_id = commit_container(engine, container, spec.reference, spec.commit, command)
-    return MadeImage(image_id, find_base(engine, base))
-
-
-def _read_script(image: ListedImage) -> bytes:
-    path = image.folder / _snapshot(image).script
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"image {image.spec.name}: cannot read the script {path}: {error.strerror}") from error
-
-
-def _snapshot(image: ListedImage) -> Snapshot:
-    if image.spec.snapshot is None:
-        raise UsageError(f"image {image.spec.name} is not a snapshot")
-    return image.spec.snapshot
+        require_image(engine, self._base)
+        with run_script(engine, self._base, self.script, spec.reference, output) as (container, command):
+            image_id = commit_container(engine, container, spec.reference, self._commit, command)
+        return MadeImage(image_id, find_base(engine, self._base))

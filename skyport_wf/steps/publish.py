@@ -10,15 +10,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from skyport_wf.image_list.spec import ImageList, ImageSpec
-from skyport_wf.publication.connect import open_shock, shock_url
-from skyport_wf.publication.destination import open_destination
-from skyport_wf.publication.receipts import merge_into_lock
+from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.thin import check_base
-from skyport_wf.records.files import read_record, write_record
-from skyport_wf.records.records import BuildRecord, LockFile, Receipt, UploadRecord
+from skyport_wf.records.receipt import Receipt
+from skyport_wf.records.records import BuildRecord, UploadRecord
+from skyport_wf.sources.resolution import ResolvedImage
+from skyport_wf.sources.source import Output
 from skyport_wf.steps.build import build
 from skyport_wf.steps.register import register
 from skyport_wf.steps.save import left_out, open_image
@@ -27,69 +24,63 @@ from skyport_wf.transfer.send import check_arrival, send
 
 if TYPE_CHECKING:
     from skyport_wf.image.archive.normalise import NormalisedStream
-    from skyport_wf.output_file import OutputFile
-    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.publication.connection import Shock
 
 _log = logging.getLogger(__name__)
 _PIECE = 1 << 20
 
 
 def publish(
-    image: ImageSpec,
-    images: ImageList,
-    folder: Path,
+    image: ResolvedImage,
+    settings: ShockSettings,
+    shock: Shock,
     *,
-    output: Callable[[str], None],
+    output: Output,
     progress: Callable[[int], None] = lambda size: None,
 ) -> Receipt:
     """Build the image, stream it to Shock and register it; return its receipt.
 
-    folder: what the paths of the image list start from.
+    settings: the image list's.
     output, progress: called with what the build prints, and with the bytes of each piece sent.
     Raises what the four steps raise.
     """
-    record = build(image, images, folder, output=output)
-    if record.thin_on and not record.published:
-        check_base(open_destination(record.shock), record.name, record.thin_on)
-    return register(_upload(record, progress))
-
-
-def _upload(record: BuildRecord, progress: Callable[[int], None]) -> UploadRecord:
-    url = shock_url(record.shock)
+    record = build(image, settings, shock, output=output)
     if record.published:
-        return UploadRecord(build=record, saved=None, node=check_published(record), url=url)
-    shock = open_shock(record.shock)
-    if record.thin_on:
-        return _upload_thin(shock, record, progress, url)
-    with _Export(record, progress) as export:
-        node = send(shock, record, export.open, size=None)
-        saved = export.stream.result
-        check_arrival(shock, node, saved.digests, record.name)
-    return UploadRecord(build=record, saved=saved, node=node.id, url=url)
+        uploaded = UploadRecord(build=record, saved=None, node=check_published(record, shock), url=shock.url)
+    elif record.thin_on:
+        check_base(shock, record.name, record.thin_on, public=record.shock.public)
+        uploaded = _upload_thin(record, shock, progress)
+    else:
+        with _Export(record, progress) as export:
+            node = send(shock, record, export.open, size=None)
+            saved = export.stream.result
+            check_arrival(shock, node, saved.digests, record.name)
+        uploaded = UploadRecord(build=record, saved=saved, node=node.id, url=shock.url)
+    return register(uploaded, shock)
 
 
-def _upload_thin(shock: ShockClient, record: BuildRecord, progress: Callable[[int], None], url: str) -> UploadRecord:
+def _upload_thin(record: BuildRecord, shock: Shock, progress: Callable[[int], None]) -> UploadRecord:
     """Send the archive by way of a file, as only at the end of the engine's export is known which layers belong in it.
 
     The file has no name, so nothing of it is left, whatever happens.
     """
     from skyport_wf.image.archive.canonical import canonical_file
 
-    folder = Path(tempfile.gettempdir())
     with ExitStack() as opened:
         with open_image(record) as stream:
+            folder = Path(tempfile.gettempdir())
             written = canonical_file(stream, record.reference, folder, base=left_out(record))
             file, saved = opened.enter_context(written)
-        node = send(shock, record, lambda: _read(file, progress), size=saved.digests.size)
+
+        def read() -> Iterator[bytes]:
+            for start in range(0, file.size, _PIECE):
+                piece = os.pread(file.descriptor, _PIECE, start)
+                yield piece
+                progress(len(piece))
+
+        node = send(shock, record, read, size=saved.digests.size)
         check_arrival(shock, node, saved.digests, record.name)
-    return UploadRecord(build=record, saved=saved, node=node.id, url=url)
-
-
-def _read(file: OutputFile, progress: Callable[[int], None]) -> Iterator[bytes]:
-    for start in range(0, file.size, _PIECE):
-        piece = os.pread(file.descriptor, _PIECE, start)
-        yield piece
-        progress(len(piece))
+    return UploadRecord(build=record, saved=saved, node=node.id, url=shock.url)
 
 
 class _Export:
@@ -117,15 +108,3 @@ class _Export:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
-
-
-def update_lock(receipt: Receipt, lock: Path) -> None:
-    """Put the receipt's entry into the lock file, and leave the others as they are."""
-    old = read_record(lock, LockFile) if lock.exists() else None
-    write_record(lock, merge_into_lock(old, [receipt]))
-
-
-def private(images: ImageList) -> ImageList:
-    """Return the image list with every image readable by its owner alone."""
-    closed = tuple(msgspec.structs.replace(image, public=False) for image in images.images)
-    return msgspec.structs.replace(images, images=closed)

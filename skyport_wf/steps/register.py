@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import describe_image, describe_upload, to_json_values
-from skyport_wf.publication.connect import shock_url
-from skyport_wf.publication.destination import open_destination
-from skyport_wf.publication.name_state import OTHERWISE
-from skyport_wf.publication.take_name import Candidate, give_name
-from skyport_wf.records.records import Receipt, UploadRecord
+from skyport_wf.publication.name_state import wanted_image
+from skyport_wf.publication.take_name import Candidate, take_name
+from skyport_wf.records.receipt import Receipt
+from skyport_wf.records.records import UploadRecord
+
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
 
 _ANEW = "Run `skyport-wf upload` again (with Snakemake: remove its upload.json)."
 
 
-def register(record: UploadRecord) -> Receipt:
+def register(record: UploadRecord, shock: Shock) -> Receipt:
     """Publish the uploaded image and return its receipt, read off the node.
 
     Raises AlreadyPublishedError if another image or another user has the name, ShockError if an AWE
     worker would not get the image.
     """
-    _check_same_shock(record)
-    return give_name(_candidate(record), open_destination(record.build.shock))
-
-
-def _check_same_shock(record: UploadRecord) -> None:
-    url = shock_url(record.build.shock)
-    if url != record.url:
+    build, saved = record.build, record.saved
+    if shock.url != record.url:
         raise SkyportError(
-            f"{record.build.name} was uploaded to {record.url}, but SHOCK_URL or the image list now says {url}. "
+            f"{build.name} was uploaded to {record.url}, but SHOCK_URL or the image list now says {shock.url}. "
             "Upload it there first."
         )
-
-
-def _candidate(record: UploadRecord) -> Candidate:
-    build, saved = record.build, record.saved
-    return Candidate(
-        name=build.name,
+    candidate = Candidate(
+        wanted=wanted_image(build, image_id=saved.contents.image_id if saved else None),
         node=record.node,
-        image_id=saved.contents.image_id if saved else None,
-        source_digest=build.source.digest,
-        thin_on=build.thin_on_name,
         attributes=to_json_values(describe_image(build, saved, registered="")) if saved else None,
         hidden=describe_upload(build),
         source=build.source,
+        dockerfile=build.dockerfile,
         description=build.description,
-        replace=build.replace,
-        otherwise=OTHERWISE,
         anew=_ANEW,
     )
+    return take_name(candidate, shock)

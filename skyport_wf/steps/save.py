@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skyport_wf.errors import SkyportError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.records.records import BuildRecord, SaveRecord
 
@@ -23,9 +23,15 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     from skyport_wf.image.archive.canonical import save_canonical
 
     path = os.path.relpath(archive.resolve(), record_folder.resolve())
+    if archive.is_dir():
+        raise UsageError(f"{archive} is a folder. Name the file to write the archive to.")
     make_folder(archive.parent)
     if build.published:
-        archive.write_bytes(b"")
+        # Workflow engines want the file that a step promises. One that is there already is somebody's.
+        try:
+            archive.touch()
+        except OSError as error:
+            raise SkyportError(f"cannot write {archive}: {error.strerror}") from error
         return SaveRecord(build=build, archive=path, saved=None)
     with open_image(build) as stream:
         saved = save_canonical(stream, build.reference, archive, base=left_out(build))

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.image_list.spec import EMBEDDED
-from skyport_wf.publication.connect import open_shock, shock_url
-from skyport_wf.publication.name_state import find_published, judge
+from skyport_wf.publication.name_state import decide, wanted_image
+from skyport_wf.publication.published import find_published
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.transfer.parts import goes_in_parts
 from skyport_wf.transfer.parts_upload import PartsUpload
-from skyport_wf.transfer.send import EXPIRATION, check_arrival, file_name, send
-from skyport_wf.transfer.server_copy import copy_on_server
+from skyport_wf.transfer.send import check_arrival, copy_on_server, send
 from skyport_wf.transfer.unfinished import ProgressFile
 
 if TYPE_CHECKING:
-    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
@@ -30,6 +29,7 @@ _PIECE = 1 << 20
 def upload(
     record: SaveRecord,
     archive: Path,
+    shock: Shock,
     *,
     progress_file: Path | None = None,
     progress: Callable[[int], None] = lambda size: None,
@@ -42,28 +42,22 @@ def upload(
     Raises TemporaryError if it cannot be sent, or arrives as something else.
     """
     build = record.build
-    url = shock_url(build.shock)
     if build.published or record.saved is None:
-        return UploadRecord(build=build, saved=None, node=check_published(build), url=url)
-    shock = open_shock(build.shock)
-    image_id = record.saved.contents.image_id
-    standing = judge(
-        build.name, find_published(shock, build.name),
-        source_digest=build.source.digest, image_id=image_id, replace=build.replace, thin_on=build.thin_on_name,
-    )  # fmt: skip
-    if standing.same:
-        _log.info("%s is published already (node %s), nothing to send", build.name, standing.same.id)
-        return UploadRecord(build=build, saved=record.saved, node=standing.same.id, url=url)
-    digests = record.saved.digests
+        return UploadRecord(build=build, saved=None, node=check_published(build, shock), url=shock.url)
+    wanted = wanted_image(build, image_id=record.saved.contents.image_id)
+    # The image that it is thin on is asked for when the name is taken: it may be published in between.
+    if same := decide(shock, wanted, base_comes=True).require().names.same:
+        _log.info("%s is published already (node %s), nothing to send", build.name, same.id)
+        return UploadRecord(build=build, saved=record.saved, node=same.id, url=shock.url)
     remembered = ProgressFile(progress_file)
-    node = _bring(shock, build, archive, digests, remembered=remembered, progress=progress)
-    check_arrival(shock, node, digests, build.name)
+    node = _upload_archive(shock, build, archive, record.saved.digests, remembered=remembered, progress=progress)
+    check_arrival(shock, node, record.saved.digests, build.name)
     remembered.remove()
-    return UploadRecord(build=build, saved=record.saved, node=node.id, url=url)
+    return UploadRecord(build=build, saved=record.saved, node=node.id, url=shock.url)
 
 
-def _bring(
-    shock: ShockClient,
+def _upload_archive(
+    shock: Shock,
     build: BuildRecord,
     archive: Path,
     digests: ArchiveDigests,
@@ -73,23 +67,32 @@ def _bring(
 ) -> Node:
     """Return a hidden, expiring node with the archive: copied on the server, sent in parts, or in one piece."""
     _check_size(archive, digests)
-    name = file_name(build)
     # The embedded Shock is a folder here: parts would be written twice, and there is no connection to lose.
-    in_parts = shock_url(build.shock) != EMBEDDED and goes_in_parts(digests.size, build.shock)
+    in_parts = shock.url != EMBEDDED and goes_in_parts(digests.size, build.shock)
     parts = PartsUpload(shock, build, archive, digests, progress_file=remembered) if in_parts else None
-    if parts and (node := parts.find_unfinished()):
-        return parts.finish(node, progress)
-    if copy := copy_on_server(shock, build, digests, file_name=name, expiration=EXPIRATION):
+    if parts and (unfinished := parts.find_unfinished()):
+        return parts.finish(unfinished, progress)
+    if copy := copy_on_server(shock.user, build, digests):
         return copy
     if parts:
-        return parts.finish(parts.begin(file_name=name, expiration=EXPIRATION), progress)
-    return send(shock, build, lambda: _read(archive, digests, progress), size=digests.size)
+        return parts.finish(None, progress)
+
+    def read() -> Iterator[bytes]:
+        _check_size(archive, digests)
+        try:
+            with archive.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    yield piece
+                    progress(len(piece))
+        except OSError as error:
+            raise _unreadable(archive, error) from error
+
+    return send(shock, build, read, size=digests.size)
 
 
-def check_published(build: BuildRecord) -> str:
+def check_published(build: BuildRecord, shock: Shock) -> str:
     """Return the id of the node that the build step found. Raises SkyportError if Shock no longer has it."""
-    shock = open_shock(build.shock)
-    if build.published and any(node.id == build.published for node in find_published(shock, build.name)):
+    if build.published and any(node.id == build.published for node in find_published(shock.user, build.name)):
         return build.published
     raise SkyportError(
         f"{build.name}: the build step found it published on node {build.published}, but {shock.name} does not have it "
@@ -105,17 +108,6 @@ def _check_size(archive: Path, digests: ArchiveDigests) -> None:
         raise _unreadable(archive, error) from error
     if size != digests.size:
         raise SkyportError(f"{archive} has {size} bytes, its record says {digests.size}. Run `skyport-wf save` again.")
-
-
-def _read(archive: Path, digests: ArchiveDigests, progress: Callable[[int], None]) -> Iterator[bytes]:
-    _check_size(archive, digests)
-    try:
-        with archive.open("rb") as file:
-            while piece := file.read(_PIECE):
-                yield piece
-                progress(len(piece))
-    except OSError as error:
-        raise _unreadable(archive, error) from error
 
 
 def _unreadable(archive: Path, error: OSError) -> UsageError:

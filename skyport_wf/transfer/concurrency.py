@@ -1,4 +1,4 @@
-"""Doing the same to many things, several at a time, in threads that nobody has to wait for."""
+"""The same work on many things, several at a time, in threads that nobody has to wait for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def several_at_once(
+def run_concurrently(
     work: Callable[[_Item, threading.Event], _Result], items: Iterable[_Item], *, at_once: int
 ) -> Iterator[_Result]:
     """Yield what `work` returns for each item, as it comes; the first error is raised and ends it all.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import EngineError, ShockError
+from skyport_wf.errors import EngineError
 from skyport_wf.image_list.reference import ImageReference
-from skyport_wf.publication.resolve import resolve
+from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import base_of, id_of, name_of
 from skyport_wf.transfer.download import open_download
 from skyport_wf.transfer.thin_chain import open_whole, read_chain
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.image.archive.tar_reader import ByteStream
+    from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
@@ -41,7 +42,7 @@ class PulledImage(msgspec.Struct, frozen=True):
     """The images that it is thin on and that came with it, the lowest first."""
 
 
-def pull(shock: ShockClient, asked: str, *, progress: Progress = lambda size: None) -> PulledImage:
+def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) -> PulledImage:
     """Load the image that an AWE worker would get for `asked` into the engine, and tag it.
 
     Before a thin image, those that it is on are loaded, as far as the engine lacks them.
@@ -50,18 +51,13 @@ def pull(shock: ShockClient, asked: str, *, progress: Progress = lambda size: No
     """
     from skyport_wf.engine.connection import connect
 
-    return _provide(shock, connect(), resolve(shock, asked), progress)
+    return load_published(shock.user, connect(), find_for_worker(shock, asked), progress=progress)
 
 
-def fetch(shock: ShockClient, engine: APIClient, node_id: str, name: str) -> PulledImage:
-    """Load the image of a node into the engine, with what it is thin on, unless it is there."""
-    node = shock.find(node_id)
-    if node is None:
-        raise ShockError(f"node {node_id} of {name} vanished from {shock.name}")
-    return _provide(shock, engine, node, lambda size: None)
-
-
-def _provide(shock: ShockClient, engine: APIClient, node: Node, progress: Progress) -> PulledImage:
+def load_published(
+    shock: ShockClient, engine: APIClient, node: Node, *, progress: Progress = lambda size: None
+) -> PulledImage:
+    """Load the image of a node into the engine, with what it is thin on, unless it is there; and tag it."""
     from skyport_wf.engine.capabilities import takes_thin_archives
 
     chain: list[Node] = []

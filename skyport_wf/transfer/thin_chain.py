@@ -32,7 +32,12 @@ def read_chain(shock: ShockClient, node: Node, *, present: Callable[[str], bool]
     while any(base := base_of(chain[-1])) and not (base[1] and present(base[1])):
         found = find_base(shock, *base)
         if found is None:
-            raise ShockError(_missing(shock, chain[-1]))
+            upper, (name, image_id) = name_of(chain[-1]), base
+            which = f"{name} (image {image_id})" if name and image_id else name or f"image {image_id}"
+            raise ShockError(
+                f"{upper} is thin on {which}, and {shock.name} has no such image that you may read. Publish that image "
+                f"again, or {upper} whole."
+            )
         if any(found.id == known.id for known in chain):
             circle = " -> ".join(map(name_of, [*chain, found]))
             raise ShockError(f"images of {shock.name} are thin on one another in a circle: {circle}")
@@ -67,8 +72,14 @@ def open_whole(
 
     node = chain[-1]
     with ExitStack() as opened:
-        archives = _open_each(shock, chain, progress, opened)
-        yield CompletedArchive(archives, reference=name_of(node), name=_file_of(node))
+
+        def open_each() -> Iterator[ByteStream]:
+            # One download at a time: each is closed before the next is opened.
+            for below in chain:
+                opened.close()
+                yield opened.enter_context(open_archive(shock, below, progress))
+
+        yield CompletedArchive(open_each(), reference=name_of(node), name=_file_of(node))
 
 
 @contextmanager
@@ -80,22 +91,5 @@ def open_archive(shock: ShockClient, node: Node, progress: Callable[[int], None]
         yield ArchiveStream(download, name=_file_of(node))
 
 
-def _open_each(
-    shock: ShockClient, chain: Sequence[Node], progress: Callable[[int], None], opened: ExitStack
-) -> Iterator[ByteStream]:
-    for node in chain:
-        opened.close()
-        yield opened.enter_context(open_archive(shock, node, progress))
-
-
 def _file_of(node: Node) -> str:
     return f"the file of {name_of(node)} (node {node.id})"
-
-
-def _missing(shock: ShockClient, node: Node) -> str:
-    name, image_id = base_of(node)
-    which = f"{name} (image {image_id})" if name and image_id else name or f"image {image_id}"
-    return (
-        f"{name_of(node)} is thin on {which}, and {shock.name} has no such image that you may read. Publish that image "
-        f"again, or {name_of(node)} whole."
-    )

@@ -41,7 +41,7 @@ class UnfinishedUpload(msgspec.Struct, frozen=True, kw_only=True, tag_field="rec
 
 
 class ProgressFile:
-    """The file that names the node of an unfinished upload, or None's place where there is no such file."""
+    """Remembers the node of an unfinished upload; without a path, nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from skyport_wf.image_list.spec import ImageList, ImageSpec
+from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.shock.client import ShockClient
-from skyport_wf.sources.dockerfile import moving_reference, read_dockerfile
-from skyport_wf.sources.listed import ListedImage
+from skyport_wf.sources.dockerfile import DockerfileSource
+from skyport_wf.sources.remote_files import RemoteFiles
 from tests.support.commands import COMMANDS
 from tests.support.engine import docker, write_image_context
 from tests.support.lab import SKYPORT, ServedShock
@@ -400,18 +400,17 @@ def test_what_an_address_means_now_is_told_if_it_can_change(
     commit = git(tools.work, "rev-parse", "HEAD")
     url = f"{lab.site.url}/git/tools.git"
 
-    def listed(**fields: str) -> ListedImage:
+    def source(**fields: str) -> DockerfileSource:
         spec = ImageSpec(lab.name, **fields)  # type: ignore[arg-type]
-        return ListedImage(spec, ImageList((spec,)), lab.folder)
+        return DockerfileSource(spec, lab.folder, RemoteFiles())
 
-    moving = moving_reference(listed(dockerfile=f"{url}#main:tool"))
-    assert moving
-    assert (moving.ref, moving.commit, moving.folder) == ("main", commit, "tool")
-    moving = moving_reference(listed(context=url, dockerfile="tool/Dockerfile"))
-    assert moving
-    assert (moving.ref, moving.commit) == (None, commit)
-    assert moving_reference(listed(dockerfile=f"{url}#{commit}:tool")) is None
-    assert moving_reference(listed(dockerfile=lab.site.url + PATH)) is None
-    assert moving_reference(listed(dockerfile="Dockerfile")) is None
-    assert read_dockerfile(listed(dockerfile=f"{url}#main:tool")).base == lab.base
-    assert read_dockerfile(listed(dockerfile=lab.site.url + PATH)).content == lab.site.files[PATH]
+    on_branch = source(dockerfile=f"{url}#main:tool")
+    git_of = on_branch.materials.git
+    assert git_of
+    assert (git_of.ref, git_of.commit, git_of.folder) == ("main", commit, "tool")
+    git_of = source(context=url, dockerfile="tool/Dockerfile").materials.git
+    assert git_of
+    assert (git_of.ref, git_of.commit) == (None, commit)
+    assert source(dockerfile=lab.site.url + PATH).materials.git is None
+    assert on_branch.base == lab.base
+    assert source(dockerfile=lab.site.url + PATH).dockerfile == lab.site.files[PATH]

@@ -20,7 +20,7 @@ import pytest
 from skyport_wf.engine.connection import connect
 from skyport_wf.image_list.images_yaml import read_image_list
 from skyport_wf.inspection.rebuild import rebuilt_image
-from skyport_wf.sources.listed import ListedImage
+from skyport_wf.sources.resolution import resolve_images
 from tests.support.commands import EXAMPLES, SKYPORT
 from tests.support.engine import PROGRAMS, docker, write_image_context
 from tests.support.http_server import http_server
@@ -488,7 +488,7 @@ def test_an_interruption(project: Project, builder: str, number: signal.Signals)
 def test_an_end_while_the_images_are_compared(project: Project, ending: type[BaseException]) -> None:
     project.write("COPY Dockerfile /x", fields="builder: classic")
     images = read_image_list(project.folder / "images.yaml")
-    image = ListedImage(images.find(project.name), images, project.folder)
+    image = resolve_images(images, project.folder, [project.name])[project.name]
     with pytest.raises(ending), rebuilt_image(connect(), image, lambda text: None) as rebuilt:
         assert rebuilt.made.id in project.left()
         assert set(project.names()) == {rebuilt.name}
@@ -501,7 +501,7 @@ def test_an_interruption_while_output_is_shown(project: Project, builder: str) -
     """The step that has just said something would go on for an hour, and would use what is to be removed."""
     project.write("COPY Dockerfile /x", f'RUN ["/bin/busybox", "sh", "-c", "{WAIT}"]', fields=f"builder: {builder}")
     images = read_image_list(project.folder / "images.yaml")
-    image = ListedImage(images.find(project.name), images, project.folder)
+    image = resolve_images(images, project.folder, [project.name])[project.name]
 
     def show(text: str) -> None:
         if "it begins" in text:
@@ -516,7 +516,7 @@ def test_an_interruption_between_two_reads(project: Project) -> None:
     """In the code of the package `docker`: its frames, which the traceback keeps, keep the connection."""
     project.write("COPY Dockerfile /x", f'RUN ["/bin/busybox", "sh", "-c", "{WAIT}"]', fields="builder: classic")
     images = read_image_list(project.folder / "images.yaml")
-    image = ListedImage(images.find(project.name), images, project.folder)
+    image = resolve_images(images, project.folder, [project.name])[project.name]
 
     def interrupt(frame: FrameType, event: str, _: object) -> None:
         if event == "call" and frame.f_code.co_name == "_stream_helper":

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.connection import open_shock
 from tests.support.engine import docker, write_image_context
 
 LIST = "shock: {{url: embedded}}\nimages:\n{images}"
@@ -207,10 +209,7 @@ def test_an_image_that_is_not_the_one_that_its_node_names(home: Path, wasteful: 
     docker("save", "--output", "image.tar", wasteful)
     write_list(home, **{wasteful: wasteful})
     assert run("publish", "--all").returncode == 0
-    from skyport_wf.image_list.spec import ShockSettings
-    from skyport_wf.publication.connect import open_shock
-
-    shock = open_shock(ShockSettings())
-    (node,) = shock.query({"name": wasteful})
-    shock.replace_attributes(node.id, (node.attributes or {}) | {"id": "sha256:" + "0" * 64})
+    with open_shock(ShockSettings()) as shock:
+        (node,) = shock.user.query({"name": wasteful})
+        shock.user.replace_attributes(node.id, (node.attributes or {}) | {"id": "sha256:" + "0" * 64})
     assert f"its node says that it is image sha256:{'0' * 64}" in "".join(show(wasteful)["notes"])

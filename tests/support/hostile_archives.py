@@ -1,7 +1,7 @@
 """Archives that were made to do harm, many of them endless; run by itself, this does to each what a step does.
 
-`python -m tests.support.hostile_archives STEP FOLDER` prints what was said of each, after how many seconds and with what
-left in the folder, and the peak of this process's memory in MB.
+`python -m tests.support.hostile_archives STEP FOLDER` prints what was said of each, after how many seconds and with
+what left in the folder, and the peak of this process's memory in MB.
 """
 
 import gzip

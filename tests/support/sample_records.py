@@ -7,7 +7,9 @@ from skyport_wf.image.contents import ArchiveDigests, ImageContents, Layer, Save
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import describe_image
 from skyport_wf.publication.receipts import make_receipt
-from skyport_wf.records.records import BaseImage, BuildRecord, EngineVersion, Receipt, SaveRecord, Source, UploadRecord
+from skyport_wf.records.receipt import Receipt
+from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
+from skyport_wf.records.source import BaseImage, EngineVersion, Source
 
 NAME = "skyport/velvet:1.2.10"
 IMAGE_ID = "sha256:" + "1" * 64
@@ -21,10 +23,10 @@ def build_record(**changes: Any) -> BuildRecord:
         "source": Source(
             kind="dockerfile",
             digest=SOURCE_DIGEST,
-            dockerfile="RlJPTSBkZWJpYW46Ym9va3dvcm0K",
             dockerfile_digest="sha256:" + "6" * 64,
             context_digest="sha256:" + "7" * 64,
         ),
+        "dockerfile": "RlJPTSBkZWJpYW46Ym9va3dvcm0K",
         "shock": ShockSettings(),
         "description": "Velvet, ä genome assembler",
         "engine": EngineVersion(api_version="1.41", arch="amd64", os="linux", version="20.10.24"),

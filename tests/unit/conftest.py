@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.connect import open_shock
+from skyport_wf.publication.connection import Shock, open_shock
 from skyport_wf.shock.client import ShockClient
 from tests.support.failing_server import FailingServer
 
@@ -35,9 +35,16 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture
-def shock() -> ShockClient:
+def opened() -> Iterator[Shock]:
+    """The embedded Shock, as a command has it."""
+    with open_shock(ShockSettings()) as shock:
+        yield shock
+
+
+@pytest.fixture
+def shock(opened: Shock) -> ShockClient:
     """The embedded Shock, as the system's user."""
-    return open_shock(ShockSettings())
+    return opened.user
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ MAY_USE_NETWORK = {
         "engine/connection.py",
         "store/wsgi/transport.py",
         "sources/remote/",
-        "publication/connect.py",
+        "publication/connection.py",
     ),
     "urllib3": ("shock/", "engine/connection.py", "store/wsgi/transport.py", "transfer/download.py"),
     "docker": ("engine/",),

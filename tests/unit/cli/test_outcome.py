@@ -55,7 +55,7 @@ def test_text_for_people(capsys):
 
 def test_json_for_programs(capsys):
     Outcome(receipt(), "done").write(as_json=True)
-    assert json.loads(capsys.readouterr().out)["record"] == "skyport-wf receipt 1"
+    assert json.loads(capsys.readouterr().out)["record"] == "skyport-wf receipt 2"
 
 
 def test_an_end_without_a_value_prints_no_json(capsys):

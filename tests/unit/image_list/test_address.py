@@ -7,7 +7,7 @@ from skyport_wf.image_list.images_yaml import parse_image_list
 GIT = "https://example.org/lab/tools.git"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SECRET = "s3cr3t"
-NO_ADDRESS = "not an address. Write http:// or https://, a host and a path"
+NO_ADDRESS = "not an address. Write http:// or https://, a host and a path; or the path of a file"
 KIND = "this kind of address is not supported"
 SSH = "git over ssh is not supported"
 IN_RECORDS = "in the address would end up in records. Give an address that needs none"
@@ -90,7 +90,7 @@ def test_a_folder_stays_in_the_repository(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ftp://example.org/Dockerfile", f"{KIND}. Write http:// or https://, or the path of"),
+        ("ftp://example.org/Dockerfile", f"{KIND}. Write http:// or https://, a host and"),
         ("file:///etc/passwd", KIND),
         ("git://example.org/tools.git", KIND),
         ("ext::sh://x", KIND),
@@ -101,6 +101,9 @@ def test_a_folder_stays_in_the_repository(folder):
         ("https://example.org/", NO_ADDRESS),
         ("https:///Dockerfile", NO_ADDRESS),
         ("https://example.org:0/x", NO_ADDRESS),
+        ("https://example..org/x", NO_ADDRESS),
+        (f"https://{'a' * 64}.org/x", NO_ADDRESS),
+        (f"https://{'a.' * 127}org/x", NO_ADDRESS),
         ("https://example.org:99999/x", NO_ADDRESS),
         ("https://[::1/x", NO_ADDRESS),
         ("https://example.org/a b", NO_ADDRESS),

@@ -195,8 +195,9 @@ def test_unknown_fields_come_with_a_suggestion_and_what_is_allowed(text, message
         ),
         (
             "  dockerfile: ftp://example.org/Dockerfile\n",
-            "line 3, field dockerfile: this kind of address is not supported. Write http:// or https://, or the path "
-            "of a file.",
+            "line 3, field dockerfile: this kind of address is not supported. Write http:// or https://, a host and a "
+            "path; "
+            "or the path of a file.",
         ),
     ],
 )
@@ -266,6 +267,8 @@ NO_URL = "not the URL of a Shock server. Write `embedded`, or http:// or https:/
         (r"http://shock.example.org\node", NO_URL),
         ("/var/lib/shock", NO_URL),
         ("Embedded", NO_URL),
+        ("http://shock..example.org", NO_URL),
+        (f"http://{'a' * 64}.example.org", NO_URL),
     ],
 )
 def test_a_wrong_url_is_refused_and_never_echoed(field, url, why):
@@ -302,7 +305,7 @@ def test_a_folder_and_a_file_of_bytes_are_refused(tmp_path):
     with pytest.raises(UsageError, match=f"cannot read {tmp_path}: .*Is a directory"):
         read_image_list(tmp_path)
     (tmp_path / "images.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"cannot read .*images\.yaml: 'utf-8' codec can't decode byte 0xff"):
+    with pytest.raises(UsageError, match=r"images\.yaml, line 1: not UTF-8. Save it as UTF-8 text\."):
         read_image_list(tmp_path / "images.yaml")
 
 

@@ -6,21 +6,22 @@ import pytest
 
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.inspection.changed_inputs import changed_inputs
-from skyport_wf.publication.attributes import NodeAttributes, Publication
-from skyport_wf.records.records import BaseImage, EngineVersion, GitOrigin, Source
+from skyport_wf.publication.attributes import NodeAttributes, PublishedFacts
+from skyport_wf.records.source import BaseImage, EngineVersion, GitOrigin, Source
 
 _DIGESTS = ArchiveDigests(1, "", "", 1, "", canonical=True)
 
 
 def published(**fields: Any) -> NodeAttributes:
+    source = {"kind": "dockerfile", "digest": "s1", "dockerfile_digest": "d1", "context_digest": "c1", **fields}
     known: dict[str, Any] = {
-        "source": "dockerfile", "source_digest": "s1", "dockerfile_digest": "d1", "context_digest": "c1",
-        "base": BaseImage("debian:bookworm", "sha256:" + "1" * 64), "archive": _DIGESTS, "layers": (),
+        "source": Source(**source), "base": BaseImage("debian:bookworm", "sha256:" + "1" * 64), "archive": _DIGESTS,
+        "layers": (),
         "platform": "linux/amd64", "labels": (), "engine_image_id": None, "description": "", "registered": "",
     }  # fmt: skip
     return NodeAttributes(
         "dockerimage", "lab/x:1", "lab/x", "1", "sha256:0", docker_version=EngineVersion(version="20.10"),
-        skyport_wf=Publication(**{**known, **fields}),
+        skyport_wf=PublishedFacts(**known),
     )  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def test_what_has_changed(now: dict[str, Any], expected: list[str]) -> None:
 
 
 def test_another_script() -> None:
-    attributes = published(source="snapshot", script="old", dockerfile_digest=None, context_digest=None)
+    attributes = published(kind="snapshot", script="old", dockerfile_digest=None, context_digest=None)
     now = {"kind": "snapshot", "digest": "s2", "dockerfile_digest": None, "context_digest": None}
     assert changed(attributes, **now, script="new") == ["another script"]
 

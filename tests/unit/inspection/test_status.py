@@ -5,10 +5,13 @@ import pytest
 
 from skyport_wf.errors import AlreadyPublishedError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
-from skyport_wf.inspection.status import read_status
-from skyport_wf.records.records import SaveRecord, UploadRecord
+from skyport_wf.inspection.status import ImageStatus, read_status
+from skyport_wf.publication.connection import open_shock
+from skyport_wf.records.receipt import Receipt
+from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.shock.client import ShockClient
-from skyport_wf.steps.build import describe
+from skyport_wf.sources.resolution import resolve_images
+from skyport_wf.steps.build import begin_record, connect
 from skyport_wf.steps.register import register
 from skyport_wf.steps.upload import upload
 from tests.support.sample_records import ARCHIVE, saved_archive
@@ -28,21 +31,35 @@ def uploaded(images: ImageList, folder: Path, *, image_id: str = IMAGE_ID) -> Up
     """Upload the first image of the list as if it had been built."""
     archive = folder / "image.tar.gz"
     archive.write_bytes(ARCHIVE)
-    build = msgspec.structs.replace(describe(images.images[0], images, folder), image=image_id)
-    return upload(SaveRecord(build=build, archive=archive.name, saved=saved_archive(image_id=image_id)), archive)
+    build = msgspec.structs.replace(begun(images, folder), image=image_id)
+    save = SaveRecord(build=build, archive=archive.name, saved=saved_archive(image_id=image_id))
+    with open_shock(build.shock) as opened:
+        return upload(save, archive, opened)
+
+
+def begun(images: ImageList, folder: Path) -> BuildRecord:
+    """Return what is known of the first image of the list before it is built."""
+    return begin_record(resolve_images(images, folder)[images.images[0].name], images.shock, connect)
+
+
+def registered(record: UploadRecord) -> Receipt:
+    with open_shock(record.build.shock) as opened:
+        return register(record, opened)
 
 
 def publish(images: ImageList, folder: Path, *, image_id: str = IMAGE_ID) -> str:
     """Publish the first image of the list as if it had been built, and return its node."""
-    return register(uploaded(images, folder, image_id=image_id)).node
+    return registered(uploaded(images, folder, image_id=image_id)).node
 
 
 def changed(images: ImageList, **changes: object) -> ImageList:
     return ImageList((msgspec.structs.replace(images.images[0], **changes),), images.shock)
 
 
-def status(images: ImageList, folder: Path):
-    return read_status(images.images[0], images, folder)
+def status(images: ImageList, folder: Path) -> ImageStatus:
+    image = resolve_images(images, folder)[images.images[0].name]
+    with open_shock(images.shock) as opened:
+        return read_status(image, images.shock, opened)
 
 
 def test_not_published(images, tmp_path):
@@ -143,7 +160,7 @@ class TestTheStepsThatStatusForesees:
     def test_the_upload_that_turns_out_superfluous_is_deleted(self, images, tmp_path, shock):
         first, second = (uploaded(images, tmp_path) for _ in range(2))
         assert first.node != second.node
-        assert register(first) == register(second)
+        assert registered(first) == registered(second)
         assert shock.find(second.node) is None
         assert status(images, tmp_path).node == first.node
 
@@ -151,24 +168,24 @@ class TestTheStepsThatStatusForesees:
         node = publish(changed(images, public=False), tmp_path)
         assert shock.read_access(node).public.read is False
 
-    def test_an_archive_that_changed_since_it_was_saved_is_not_sent(self, images, tmp_path, shock):
-        build = describe(images.images[0], images, tmp_path)
+    def test_an_archive_that_changed_since_it_was_saved_is_not_sent(self, images, tmp_path, opened, shock):
+        build = begun(images, tmp_path)
         (tmp_path / "image.tar.gz").write_bytes(ARCHIVE + b"more")
         save = SaveRecord(build=build, archive="image.tar.gz", saved=saved_archive())
         with pytest.raises(SkyportError) as caught:
-            upload(save, tmp_path / "image.tar.gz")
+            upload(save, tmp_path / "image.tar.gz", opened)
         size = len(ARCHIVE)
         assert str(caught.value) == (
             f"{tmp_path}/image.tar.gz has {size + 4} bytes, its record says {size}. Run `skyport-wf save` again."
         )
         assert shock.query({"name": "a/b:1"}) == []
 
-    def test_an_archive_of_the_right_size_but_other_bytes_is_taken_away_again(self, images, tmp_path, shock):
-        build = describe(images.images[0], images, tmp_path)
+    def test_an_archive_of_the_right_size_but_other_bytes_is_taken_away_again(self, images, tmp_path, opened, shock):
+        build = begun(images, tmp_path)
         (tmp_path / "image.tar.gz").write_bytes(ARCHIVE[::-1])
         save = SaveRecord(build=build, archive="image.tar.gz", saved=saved_archive())
         with pytest.raises(
             TemporaryError, match=r"^a/b:1 arrived damaged: the embedded Shock stored \d+ bytes with MD5"
         ):
-            upload(save, tmp_path / "image.tar.gz")
+            upload(save, tmp_path / "image.tar.gz", opened)
         assert shock.query({"name": "a/b:1"}) == []

@@ -48,7 +48,7 @@ def test_a_worker_chooses_it_by_name_and_as_latest():
 def test_what_a_receipt_is_made_from():
     known = described().skyport_wf
     assert known is not None
-    assert (known.source, known.source_digest, known.registered) == ("dockerfile", SOURCE_DIGEST, REGISTERED)
+    assert (known.source.kind, known.source.digest, known.registered) == ("dockerfile", SOURCE_DIGEST, REGISTERED)
     assert known.platform == "linux/amd64"
     assert [(label.name, label.value) for label in known.labels] == [("org.example.tool", "velvet")]
     assert known.engine_image_id is None

@@ -1,8 +1,9 @@
 import json
 
 from skyport_wf.publication.attributes import read_attributes
-from skyport_wf.publication.receipts import lock_image, make_receipt, merge_into_lock
-from skyport_wf.records.records import LockFile, Receipt, encode_json
+from skyport_wf.publication.receipts import make_receipt
+from skyport_wf.records.encoding import encode_json
+from skyport_wf.records.receipt import LockFile, Receipt, lock_image, merge_into_lock
 from tests.support.sample_records import ARCHIVE, IMAGE_ID, NAME, SOURCE_DIGEST, receipt
 
 URL = "http://127.0.0.1:7445/node/n1?download"
@@ -23,9 +24,10 @@ def test_what_a_receipt_says():
     assert made.base.name == "debian:bookworm"
     assert made.layers is not None
     assert [layer.created_by for layer in made.layers] == ["/bin/sh -c apt-get install velvet"]
-    assert (made.source, made.source_digest) == ("dockerfile", SOURCE_DIGEST)
-    assert made.dockerfile_digest == "sha256:" + "6" * 64
-    assert made.context_digest == "sha256:" + "7" * 64
+    assert made.source is not None
+    assert (made.source.kind, made.source.digest) == ("dockerfile", SOURCE_DIGEST)
+    assert made.source.dockerfile_digest == "sha256:" + "6" * 64
+    assert made.source.context_digest == "sha256:" + "7" * 64
     assert made.engine.version == "20.10.24"
     assert made.registered == "2024-02-03T04:05:06Z"
     assert made.readable_by == "everyone"

@@ -11,19 +11,23 @@ import pytest
 from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, UsageError
 from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
 from skyport_wf.inspection.plan import plan_images
-from skyport_wf.inspection.status import read_status
+from skyport_wf.inspection.status import ImageStatus, read_status
 from skyport_wf.inspection.verify import verify
 from skyport_wf.publication.attributes import describe_image, read_attributes, to_json_values
-from skyport_wf.publication.destination import open_destination
-from skyport_wf.publication.name_state import find_published, judge
-from skyport_wf.publication.receipts import make_receipt, merge_into_lock
+from skyport_wf.publication.connection import Shock, open_shock
+from skyport_wf.publication.name_state import find_name_state, wanted_image
+from skyport_wf.publication.published import find_published
+from skyport_wf.publication.receipts import make_receipt
 from skyport_wf.publication.retire import retire
 from skyport_wf.publication.thin import check_base, find_thin_on
-from skyport_wf.records.records import Receipt, SaveRecord, Source, ThinBase, UploadRecord, encode_json
+from skyport_wf.records.encoding import encode_json
+from skyport_wf.records.receipt import Receipt, merge_into_lock
+from skyport_wf.records.records import SaveRecord, UploadRecord
+from skyport_wf.records.source import Source, ThinBase
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
-from skyport_wf.sources.listed import ListedImage
-from skyport_wf.sources.order import order_images
+from skyport_wf.sources.resolution import resolve_images
+from skyport_wf.steps.build import begin_record, connect
 from skyport_wf.steps.register import register
 from skyport_wf.steps.save import left_out
 from skyport_wf.steps.upload import upload
@@ -33,7 +37,6 @@ from tests.support.sample_records import build_record, saved_archive
 BASE, TOOL = "lab/base:12", "lab/tool:1"
 BASE_ID, TOOL_ID, OTHER_ID = (f"sha256:{digit * 64}" for digit in "ab9")
 LAYER = "sha256:" + "2" * 64
-PUBLIC = ShockSettings()
 
 
 def on(base: str = BASE, image_id: str | None = BASE_ID) -> ThinBase:
@@ -45,11 +48,15 @@ def uploaded(folder: Path, name: str, image_id: str, **changes: Any) -> UploadRe
     archive.write_bytes(name.encode())
     digest = f"sha256:{hashlib.sha256(f'{name}{image_id}{changes}'.encode()).hexdigest()}"
     build = build_record(name=name, source=Source("image", digest), image=image_id, **changes)
-    return upload(SaveRecord(build, archive.name, saved_archive(name.encode(), image_id=image_id)), archive)
+    save = SaveRecord(build, archive.name, saved_archive(name.encode(), image_id=image_id))
+    with open_shock(build.shock) as shock:
+        return upload(save, archive, shock)
 
 
 def publish(folder: Path, name: str, image_id: str, **changes: Any) -> Receipt:
-    return register(uploaded(folder, name, image_id, **changes))
+    record = uploaded(folder, name, image_id, **changes)
+    with open_shock(record.build.shock) as shock:
+        return register(record, shock)
 
 
 def foreign(shock: ShockClient, name: str, image_id: str, **attributes: str) -> Node:
@@ -145,10 +152,10 @@ def test_a_base_that_the_engine_knows_by_another_id(tmp_path: Path, shock: Shock
     assert published.attributes.base_image_id == OTHER_ID
 
 
-def test_a_base_of_another_tool_has_its_id_without_a_prefix(tmp_path: Path, shock: ShockClient) -> None:
-    base = foreign(shock, BASE, BASE_ID.removeprefix("sha256:"))
-    shock.set_public(base.id, True)
-    assert check_base(open_destination(PUBLIC), TOOL, on()).id == base.id
+def test_a_base_of_another_tool_has_its_id_without_a_prefix(opened: Shock) -> None:
+    base = foreign(opened.user, BASE, BASE_ID.removeprefix("sha256:"))
+    opened.user.set_public(base.id, True)
+    assert check_base(opened, TOOL, on(), public=True).id == base.id
 
 
 def test_thin_and_whole_are_two_publications(tmp_path: Path) -> None:
@@ -163,12 +170,13 @@ def test_thin_and_whole_are_two_publications(tmp_path: Path) -> None:
     assert publish(tmp_path, TOOL, TOOL_ID, thin_on=on()).node == thin.node
 
 
-def test_a_thin_node_of_another_tool_is_not_taken_for_a_whole_one(shock: ShockClient) -> None:
-    foreign(shock, TOOL, TOOL_ID, base_image_id=BASE_ID, base_image_tag=BASE)
-    found = find_published(shock, TOOL)
+def test_a_thin_node_of_another_tool_is_not_taken_for_a_whole_one(opened: Shock) -> None:
+    foreign(opened.user, TOOL, TOOL_ID, base_image_id=BASE_ID, base_image_tag=BASE)
     for thin_on, same in {BASE: True, "": False, "lab/other:1": False}.items():
-        standing = judge(TOOL, found, source_digest="x", image_id=TOOL_ID, replace=True, thin_on=thin_on)
-        assert (standing.same is not None) is same
+        base = ThinBase(thin_on) if thin_on else None
+        build = build_record(name=TOOL, source=Source("image", "x"), replace=True, thin_on=base)
+        names = find_name_state(opened, wanted_image(build, image_id=TOOL_ID))
+        assert (names.same is not None) is same
 
 
 def listed(folder: Path, *specs: ImageSpec) -> ImageList:
@@ -185,7 +193,7 @@ def spec(name: str, *, base: str | None = None, **fields: Any) -> ImageSpec:
 
 def test_the_base_comes_first(tmp_path: Path) -> None:
     images = listed(tmp_path, spec("top", base="lab/middle:1"), spec("middle", base="lab/low:1"), spec("low"))
-    assert [image.name for image in order_images(images, tmp_path)] == ["lab/low:1", "lab/middle:1", "lab/top:1"]
+    assert list(resolve_images(images, tmp_path)) == ["lab/low:1", "lab/middle:1", "lab/top:1"]
     planned = {image.name: (image.needs, image.base) for image in plan_images(images, tmp_path)}
     assert planned["lab/top:1"] == (("lab/middle:1",), "lab/middle:1")
     assert planned["lab/low:1"] == ((), None)
@@ -194,7 +202,7 @@ def test_the_base_comes_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", [{"image": "x"}, {"container": "x"}])
 def test_the_base_of_what_is_not_built_comes_first(tmp_path: Path, source: dict[str, str]) -> None:
     images = listed(tmp_path, ImageSpec("lab/a:1", base="lab/low:1", **source), spec("low"))
-    assert [image.name for image in order_images(images, tmp_path)] == ["lab/low:1", "lab/a:1"]
+    assert list(resolve_images(images, tmp_path)) == ["lab/low:1", "lab/a:1"]
 
 
 def test_a_base_that_somebody_else_published_is_not_in_the_plan(tmp_path: Path) -> None:
@@ -212,25 +220,27 @@ def test_a_base_that_somebody_else_published_is_not_in_the_plan(tmp_path: Path) 
 def test_a_circle(tmp_path: Path, bases: dict[str, str], circle: str) -> None:
     images = listed(tmp_path, *(spec(name, base=f"lab/{base}:1") for name, base in bases.items()))
     with pytest.raises(UsageError) as caught:
-        order_images(images, tmp_path)
+        resolve_images(images, tmp_path)
     assert str(caught.value).startswith("images are built on each other in a circle: ")
     assert set(str(caught.value).partition(": ")[2].split(" -> ")) == set(circle.split(" -> "))
 
 
 def test_the_source_digest_changes_with_base(tmp_path: Path) -> None:
-    images = listed(tmp_path, spec("a"))
-    source = Source("image", TOOL_ID)
-    digests = {
-        ListedImage(spec("a", **fields), images, tmp_path).final(source).digest
-        for fields in ({}, {"base": BASE}, {"base": "lab/base:13"}, {"flatten": True})
-    }
+    digests = set()
+    for fields in ({}, {"base": BASE}, {"base": "lab/base:13"}, {"flatten": True}):
+        (image,) = resolve_images(listed(tmp_path, spec("a", **fields)), tmp_path).values()
+        digests.add(image.describe(connect).digest)
     assert len(digests) == 4
-    assert TOOL_ID in digests
 
 
-def test_status_warns_and_finds_a_base_that_is_gone(tmp_path: Path, shock: ShockClient) -> None:
+def status(images: ImageList, folder: Path) -> ImageStatus:
+    with open_shock(images.shock) as shock:
+        return read_status(resolve_images(images, folder)[images.images[0].name], images.shock, shock)
+
+
+def test_status_warns_and_finds_a_base_that_is_gone(tmp_path: Path, opened: Shock) -> None:
     images = listed(tmp_path, ImageSpec(TOOL, dockerfile="a/Dockerfile", base=BASE))
-    first = read_status(images.images[0], images, tmp_path)
+    first = status(images, tmp_path)
     assert (first.state, first.thin_on) == ("base missing", BASE)
     assert first.next.startswith(f"fail: {TOOL} is thin on {BASE}, which the embedded Shock does not have")
     assert (
@@ -239,35 +249,34 @@ def test_status_warns_and_finds_a_base_that_is_gone(tmp_path: Path, shock: Shock
     )
 
     publish(tmp_path, BASE, BASE_ID)
-    assert read_status(images.images[0], images, tmp_path).state == "not published"
-    from skyport_wf.steps.build import describe
-
-    source = describe(images.images[0], images, tmp_path).source
+    assert status(images, tmp_path).state == "not published"
+    source = begin_record(resolve_images(images, tmp_path)[TOOL], images.shock, connect).source
     archive = tmp_path / "image.tar.gz"
     archive.write_bytes(b"thin")
     build = build_record(name=TOOL, source=source, image=TOOL_ID, thin_on=on())
-    register(upload(SaveRecord(build, archive.name, saved_archive(b"thin", image_id=TOOL_ID)), archive))
-    assert read_status(images.images[0], images, tmp_path).state == "published"
+    save = SaveRecord(build, archive.name, saved_archive(b"thin", image_id=TOOL_ID))
+    register(upload(save, archive, opened), opened)
+    assert status(images, tmp_path).state == "published"
 
-    retire(shock, BASE, force=True)
-    gone = read_status(images.images[0], images, tmp_path)
+    retire(opened, BASE, force=True)
+    gone = status(images, tmp_path)
     assert (gone.state, gone.image_id) == ("base missing", TOOL_ID)
 
 
 def test_status_does_not_ask_for_a_base_that_the_list_will_publish(tmp_path: Path) -> None:
     images = listed(tmp_path, spec("a", base="lab/b:1"), spec("b"))
-    assert read_status(images.images[0], images, tmp_path).state == "not published"
+    assert status(images, tmp_path).state == "not published"
 
 
-def test_verify_finds_a_base_that_is_gone(tmp_path: Path, shock: ShockClient) -> None:
+def test_verify_finds_a_base_that_is_gone(tmp_path: Path, opened: Shock) -> None:
     publish(tmp_path, BASE, BASE_ID)
     lock = merge_into_lock(None, [publish(tmp_path, TOOL, TOOL_ID, thin_on=on())])
-    assert [found.ok for found in verify(lock, shock, "embedded")] == [True]
+    assert [found.ok for found in verify(lock, opened)] == [True]
     publish(tmp_path, BASE, OTHER_ID, replace=True)
-    (found,) = verify(lock, shock, "embedded")
+    (found,) = verify(lock, opened)
     assert found.detail == f"it is thin on {BASE} with image {BASE_ID}, that is image {OTHER_ID} now"
-    retire(shock, BASE, force=True)
-    (found,) = verify(lock, shock, "embedded")
+    retire(opened, BASE, force=True)
+    (found,) = verify(lock, opened)
     assert found.detail == f"it is thin on {BASE} with image {BASE_ID}, which is not published any more"
 
 
@@ -278,25 +287,23 @@ def test_replacing_a_base_says_who_loses_it(tmp_path: Path, caplog: pytest.LogCa
     assert f"thin on node {node}, which was {BASE}: {TOOL}. Publish them again" in caplog.text
 
 
-def test_a_base_is_not_retired_under_others(
-    tmp_path: Path, shock: ShockClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_base_is_not_retired_under_others(tmp_path: Path, opened: Shock, caplog: pytest.LogCaptureFixture) -> None:
     publish(tmp_path, BASE, BASE_ID)
     for name in (TOOL, "lab/another:1"):
         publish(tmp_path, name, TOOL_ID, thin_on=on())
     with pytest.raises(SkyportError) as caught:
-        retire(shock, BASE)
+        retire(opened, BASE)
     assert str(caught.value) == (
         f"lab/another:1, {TOOL} are thin on {BASE}, and would lack its layers. Publish whole under another tag and "
-        "retire what is thin first, or give --force."
+        "retire the thin one first, or give --force."
     )
-    (base,) = find_published(shock, BASE)
-    assert find_thin_on(shock, base) == ["lab/another:1", TOOL]
-    retire(shock, "lab/another:1")
+    (base,) = find_published(opened.user, BASE)
+    assert find_thin_on(opened.user, base) == ["lab/another:1", TOOL]
+    retire(opened, "lab/another:1")
     with pytest.raises(SkyportError, match=f"{TOOL} is thin on {BASE}"):
-        retire(shock, BASE)
-    retire(shock, BASE, force=True)
-    assert find_published(shock, BASE) == []
+        retire(opened, BASE)
+    retire(opened, BASE, force=True)
+    assert find_published(opened.user, BASE) == []
     assert f"{TOOL} loses its base with {BASE}" in caplog.text
 
 

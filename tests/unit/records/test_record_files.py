@@ -2,6 +2,7 @@ import os
 import resource
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.files import read_record, write_record
-from skyport_wf.records.records import BuildRecord, Receipt, encode_json
-from tests.support.sample_records import build_record, receipt
+from skyport_wf.records.receipt import LockFile, Receipt
+from skyport_wf.records.records import BuildRecord
+from tests.support.commands import CHECKOUT
+from tests.support.sample_records import build_record
 
 LARGE = build_record(description="x" * 200_000)
 
@@ -66,6 +70,42 @@ def test_a_link_is_replaced_not_what_it_points_to(tmp_path):
     assert read_record(tmp_path / "build.json", BuildRecord) == build_record()
 
 
+@pytest.mark.parametrize(
+    "content", [b"images:\n- name: a/b:1\n", b'{"record": "skyport-wf lock 1", "images": {}}', b"x"]
+)
+def test_a_file_that_is_no_record_of_this_kind_stays(tmp_path, content):
+    path = tmp_path / "images.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        write_record(path, build_record())
+    assert str(caught.value) == (
+        f"{path} is there, and is no `skyport-wf build` record: it stays as it is. Name another file, or remove it."
+    )
+    assert path.read_bytes() == content
+
+
+def test_an_empty_file_and_a_record_of_an_earlier_version_are_replaced(tmp_path):
+    for content in (b"", b"\n", b'{"record": "skyport-wf build 1"}'):
+        (tmp_path / "build.json").write_bytes(content)
+        write_record(tmp_path / "build.json", build_record())
+        assert read_record(tmp_path / "build.json", BuildRecord) == build_record()
+
+
+def test_many_that_add_to_one_lock_file_lose_nothing(tmp_path):
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from skyport_wf.records.files import update_lock\n"
+        "from tests.support.sample_records import receipt\n"
+        "for n in range(20): update_lock(Path(sys.argv[1]), [receipt(name=f'lab/{sys.argv[2]}:{n}')])"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "images.lock.json")]
+    writers = [subprocess.Popen([*command, name], cwd=CHECKOUT) for name in "abcd"]
+    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
+    lock = read_record(tmp_path / "images.lock.json", LockFile)
+    assert sorted(lock.images) == sorted(f"lab/{name}:{n}" for name in "abcd" for n in range(20))
+    assert names_in(tmp_path) == ["images.lock.json"]
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(UsageError) as caught:
         read_record(tmp_path / "build.json", BuildRecord)
@@ -90,7 +130,7 @@ def test_a_file_where_a_folder_should_be(tmp_path):
 
 def test_the_wrong_record_is_called_by_its_path(tmp_path):
     write_record(tmp_path / "build.json", build_record())
-    with pytest.raises(SkyportError, match=f"^{tmp_path}/build.json is not a `skyport-wf receipt 1` record: "):
+    with pytest.raises(SkyportError, match=f"^{tmp_path}/build.json is not a `skyport-wf receipt 2` record: "):
         read_record(tmp_path / "build.json", Receipt)
 
 
@@ -100,7 +140,7 @@ def test_an_unwritable_folder_leaves_the_old_record(folder_of_nobody):
     folder_of_nobody.chmod(0o555)
     try:
         with pytest.raises(SkyportError) as caught:
-            write_record(path, receipt())
+            write_record(path, build_record(description="another"))
         assert str(caught.value) == f"cannot write {path}: Permission denied"
         assert read_record(path, BuildRecord) == build_record()
         assert names_in(folder_of_nobody) == ["build.json"]

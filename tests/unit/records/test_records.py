@@ -7,25 +7,18 @@ from hypothesis import strategies as st
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.receipts import merge_into_lock
-from skyport_wf.records.records import (
-    BuildRecord,
-    EngineVersion,
-    LockFile,
-    Receipt,
-    SaveRecord,
-    UploadRecord,
-    decode_record,
-    encode_json,
-)
+from skyport_wf.records.encoding import decode_record, encode_json
+from skyport_wf.records.receipt import LockFile, Receipt, merge_into_lock
+from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
+from skyport_wf.records.source import EngineVersion
 from tests.support.sample_records import build_record, receipt, save_record, upload_record
 
 RECORDS = [build_record(), save_record(), upload_record(), receipt(), merge_into_lock(None, [receipt()])]
 TAGS = {
-    BuildRecord: "skyport-wf build 1",
-    SaveRecord: "skyport-wf save 1",
-    UploadRecord: "skyport-wf upload 1",
-    Receipt: "skyport-wf receipt 1",
+    BuildRecord: "skyport-wf build 2",
+    SaveRecord: "skyport-wf save 2",
+    UploadRecord: "skyport-wf upload 2",
+    Receipt: "skyport-wf receipt 2",
     LockFile: "skyport-wf lock 1",
 }
 
@@ -88,13 +81,15 @@ def test_the_wrong_record_is_named(given_record, wanted):
         (b"", "Input data was truncated"),
         (b"{", "Input data was truncated"),
         (b"yaml: 1", "JSON is malformed: invalid character (byte 0)"),
-        (b"[]", "Expected `object`, got `array`"),
-        (b"null", "Expected `object`, got `null`"),
-        (b"{}", "Object missing required field `record`"),
+        (b"[]", "it has no field `record`"),
+        (b"null", "it has no field `record`"),
+        (b"{}", "it has no field `record`"),
+        (b'{"record": "skyport-wf build 2"}', "Object missing required field `name`"),
         (b'{"record": "skyport-wf build 1"}', "Object missing required field `name`"),
-        (b'{"record": "skyport-wf build 2"}', "it is a `skyport-wf build 2` record"),
-        (b'{"record": 5}', "Expected `str`, got `int` - at `$.record`"),
-        (b'{"images": {}}', "Object missing required field `record`"),
+        (b'{"record": "skyport-wf build 3"}', "it is a `skyport-wf build 3` record"),
+        (b'{"record": "skyport-wf save 1", "build": 7}', "it is a `skyport-wf save 2` record"),
+        (b'{"record": 5}', "it has no field `record`"),
+        (b'{"images": {}}', "it has no field `record`"),
         (b"\xff\xfe", "JSON is malformed: invalid character (byte 0)"),
     ],
 )
@@ -102,7 +97,7 @@ def test_what_is_no_record(content, reason):
     with pytest.raises(SkyportError) as caught:
         decode_record(content, BuildRecord, name="build.json")
     assert str(caught.value) == (
-        f"build.json is not a `skyport-wf build 1` record: {reason}. Give the file that the step before this one wrote."
+        f"build.json is not a `skyport-wf build 2` record: {reason}. Give the file that the step before this one wrote."
     )
     assert caught.value.__cause__ is not None
 
@@ -110,7 +105,7 @@ def test_what_is_no_record(content, reason):
 def test_a_file_that_was_cut_off_anywhere_is_no_record():
     content = encode_json(receipt()).rstrip()
     for end in range(len(content)):
-        with pytest.raises(SkyportError, match="is not a `skyport-wf receipt 1` record"):
+        with pytest.raises(SkyportError, match="is not a `skyport-wf receipt 2` record"):
             decode_record(content[:end], Receipt, name="f")
 
 

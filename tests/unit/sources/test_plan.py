@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
 from skyport_wf.inspection.plan import plan_images
-from skyport_wf.sources.listed import ListedImage
-from skyport_wf.sources.order import needed_images, order_images, source_digests
+from skyport_wf.sources.resolution import resolve_images
 
 
 def write(folder: Path, **dockerfiles: str) -> ImageList:
@@ -20,8 +19,17 @@ def write(folder: Path, **dockerfiles: str) -> ImageList:
     return ImageList(tuple(ImageSpec(f"lab/{name}:1", dockerfile=f"{name}/Dockerfile") for name in dockerfiles))
 
 
-def names(images: list[ImageSpec]) -> list[str]:
-    return [image.name for image in images]
+def order(images: ImageList, folder: Path) -> list[str]:
+    return list(resolve_images(images, folder))
+
+
+def needs(images: ImageList, folder: Path, name: str) -> tuple[str, ...]:
+    return resolve_images(images, folder)[f"lab/{name}:1"].needs
+
+
+def source_digests(images: ImageList, folder: Path) -> dict[str, str]:
+    resolved = resolve_images(images, folder)
+    return {name: image.facts.digest if image.facts else "" for name, image in resolved.items()}
 
 
 def test_images_come_after_those_they_are_built_on(tmp_path):
@@ -32,29 +40,29 @@ def test_images_come_after_those_they_are_built_on(tmp_path):
         other="FROM debian:bookworm\n",
         base="FROM debian:bookworm\n",
     )
-    order = names(order_images(images, tmp_path))
-    assert sorted(order) == ["lab/base:1", "lab/middle:1", "lab/other:1", "lab/top:1"]
-    assert order.index("lab/base:1") < order.index("lab/middle:1") < order.index("lab/top:1")
-    assert order.index("lab/other:1") < order.index("lab/top:1")
-    assert needed_images(ListedImage(images.images[0], images, tmp_path)) == ("lab/middle:1", "lab/other:1")
-    assert needed_images(ListedImage(images.images[3], images, tmp_path)) == ()
+    found = order(images, tmp_path)
+    assert sorted(found) == ["lab/base:1", "lab/middle:1", "lab/other:1", "lab/top:1"]
+    assert found.index("lab/base:1") < found.index("lab/middle:1") < found.index("lab/top:1")
+    assert found.index("lab/other:1") < found.index("lab/top:1")
+    assert needs(images, tmp_path, "top") == ("lab/middle:1", "lab/other:1")
+    assert needs(images, tmp_path, "base") == ()
 
 
 def test_images_that_do_not_need_each_other_keep_their_order(tmp_path):
     images = write(tmp_path, c="FROM x:1\n", a="FROM x:1\n", b="FROM x:1\n")
-    assert names(order_images(images, tmp_path)) == ["lab/c:1", "lab/a:1", "lab/b:1"]
+    assert order(images, tmp_path) == ["lab/c:1", "lab/a:1", "lab/b:1"]
 
 
 def test_only_the_very_name_counts(tmp_path):
     images = write(tmp_path, a="FROM x:1\n", b="FROM lab/a:2\nFROM lab/a\nFROM docker.io/lab/a:1\n")
-    assert needed_images(ListedImage(images.images[1], images, tmp_path)) == ()
+    assert needs(images, tmp_path, "b") == ()
 
 
 def test_build_args_decide_what_is_needed(tmp_path):
     images = write(tmp_path, a="FROM x:1\n", b="ARG BASE=x:1\nFROM $BASE\n")
-    assert needed_images(ListedImage(images.images[1], images, tmp_path)) == ()
+    assert needs(images, tmp_path, "b") == ()
     told = ImageSpec("lab/b:1", dockerfile="b/Dockerfile", build_args={"BASE": "lab/a:1"})
-    assert needed_images(ListedImage(told, images, tmp_path)) == ("lab/a:1",)
+    assert needs(ImageList((images.images[0], told)), tmp_path, "b") == ("lab/a:1",)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +181,7 @@ def test_any_images_without_a_circle_have_an_order(tmp_path_factory, data):
     shuffled = list(texts.items())
     random.Random(data.draw(st.integers(0, 99))).shuffle(shuffled)
     folder = tmp_path_factory.mktemp("plan")
-    order = names(order_images(write(folder, **dict(shuffled)), folder))
-    assert len(order) == count
+    found = order(write(folder, **dict(shuffled)), folder)
+    assert len(found) == count
     for n, needed in enumerate(below):
-        assert all(order.index(f"lab/i{m}:1") < order.index(f"lab/i{n}:1") for m in needed)
+        assert all(found.index(f"lab/i{m}:1") < found.index(f"lab/i{n}:1") for m in needed)

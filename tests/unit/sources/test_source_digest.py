@@ -1,13 +1,14 @@
-import base64
 import os
 from pathlib import Path
 
 import pytest
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.spec import ImageList, ImageSpec
-from skyport_wf.sources.dockerfile import describe, find_context, read_dockerfile
-from skyport_wf.sources.listed import ListedImage, digest_of
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.records.encoding import digest_of
+from skyport_wf.sources.dockerfile import DockerfileSource
+from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.steps.build import connect
 
 
 @pytest.fixture
@@ -28,21 +29,21 @@ def image(**changes: object) -> ImageSpec:
     return ImageSpec("a/tool:1", **({"dockerfile": "images/tool/Dockerfile"} | changes))
 
 
-def listed(spec: ImageSpec, folder: Path) -> ListedImage:
-    return ListedImage(spec, ImageList((spec,)), folder)
+def source(project: Path, **changes: object) -> DockerfileSource:
+    return DockerfileSource(image(**changes), project, RemoteFiles())
 
 
 def digest(project: Path, needs: dict[str, str] | None = None, **changes: object) -> str:
-    return describe(listed(image(**changes), project), needs or {}).digest
+    return source(project, **changes).describe(needs or {}, connect).digest
 
 
 def test_what_is_known_of_the_source(project):
-    source = describe(listed(image(), project), {})
-    assert source.kind == "dockerfile"
-    assert base64.b64decode(source.dockerfile) == b"FROM base/x:1\nCOPY . /\n"
-    assert source.dockerfile_digest == digest_of(b"FROM base/x:1\nCOPY . /\n")
-    assert source.digest.startswith("sha256:")
-    assert source.context_digest not in (None, source.digest)
+    facts = source(project).describe({}, connect)
+    assert facts.kind == "dockerfile"
+    assert source(project).dockerfile == b"FROM base/x:1\nCOPY . /\n"
+    assert facts.dockerfile_digest == digest_of(b"FROM base/x:1\nCOPY . /\n")
+    assert facts.digest.startswith("sha256:")
+    assert facts.context_digest not in (None, facts.digest)
 
 
 def test_what_publishing_writes_beside_the_list_changes_nothing(project, monkeypatch):
@@ -179,14 +180,14 @@ def test_a_dockerfile_outside_its_context_counts(project):
 
 
 def test_the_context_is_the_dockerfiles_folder_unless_it_is_named(project):
-    assert find_context(listed(image(), project)).root == project / "images/tool"
-    assert find_context(listed(image(context="."), project)).root == project
+    assert source(project).materials.context.root == project / "images/tool"
+    assert source(project, context=".").materials.context.root == project
 
 
 def test_build_args_and_target_decide_what_is_read(project):
     (project / "images/tool/Dockerfile").write_text("ARG V=1\nFROM a/a:$V AS one\nFROM b/b:1\n")
-    dockerfile = read_dockerfile(listed(image(build_args={"V": "2"}, target="one"), project))
-    assert (dockerfile.base, dockerfile.images) == ("a/a:2", ("a/a:2", "b/b:1"))
+    read = source(project, build_args={"V": "2"}, target="one")
+    assert (read.base, read.used_images) == ("a/a:2", ("a/a:2", "b/b:1"))
 
 
 def test_a_missing_dockerfile(project):

@@ -4,7 +4,8 @@ import pytest
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.connect import download_base, open_shock, read_token, settle, shock_url
+from skyport_wf.publication.connection import open_shock
+from skyport_wf.publication.settings import download_base, effective_settings, read_token, shock_url
 
 SECRET = "s3cr3t-token"
 
@@ -36,10 +37,10 @@ def test_a_wrong_variable_is_refused_and_never_echoed(monkeypatch, url):
 def test_settings_with_what_wins_over_them(monkeypatch):
     monkeypatch.setenv("SHOCK_URL", "http://b/")
     settings = ShockSettings(url="http://a", token_env="T", public=True, public_url="http://c")
-    assert settle(settings) == ShockSettings("http://b", "T", public=True, public_url="http://c")
-    assert settle(settings, public=False).public is False
-    assert settle(ShockSettings(public=False)).public is False
-    assert settle(ShockSettings(public=False), public=True).public is True
+    assert effective_settings(settings) == ShockSettings("http://b", "T", public=True, public_url="http://c")
+    assert effective_settings(settings, public=False).public is False
+    assert effective_settings(ShockSettings(public=False)).public is False
+    assert effective_settings(ShockSettings(public=False), public=True).public is True
 
 
 @pytest.mark.parametrize(
@@ -95,8 +96,8 @@ class TestTokenFile:
 @pytest.mark.parametrize("value", ["", "shock", "./shock", "~/shock"])
 def test_the_embedded_shock_is_not_kept_in_a_folder_that_depends_on_where_one_is(monkeypatch, value):
     monkeypatch.setenv("SKYPORT_DATA", value)
-    with pytest.raises(UsageError) as caught:
-        open_shock(ShockSettings())
+    with pytest.raises(UsageError) as caught, open_shock(ShockSettings()) as shock:
+        shock.user.query({})
     assert str(caught.value) == (
         f"the variable SKYPORT_DATA is {value!r}. Give it an absolute path, where the embedded Shock keeps its data; "
         "or name a served Shock in SHOCK_URL."
@@ -119,17 +120,20 @@ def test_where_downloads_are(settings, base):
 def test_the_token_goes_only_where_it_is_meant_to(monkeypatch, failing_server):
     monkeypatch.setenv("KB_AUTH_TOKEN", SECRET)
     settings = ShockSettings(url=failing_server.url)
-    open_shock(settings).find("n")
-    open_shock(settings, anonymous=True).find("n")
+    with open_shock(settings) as shock:
+        shock.user.find("n")
+        shock.anybody.find("n")
     assert [request.headers.get("Authorization") for request in failing_server.seen] == [f"OAuth {SECRET}", None]
 
 
 def test_a_netrc_takes_no_tokens_place(monkeypatch, failing_server, tmp_path):
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password wrong\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    open_shock(ShockSettings(url=failing_server.url)).find("n")
+    with open_shock(ShockSettings(url=failing_server.url)) as shock:
+        shock.user.find("n")
     monkeypatch.setenv("KB_AUTH_TOKEN", SECRET)
-    open_shock(ShockSettings(url=failing_server.url)).find("n")
+    with open_shock(ShockSettings(url=failing_server.url)) as shock:
+        shock.user.find("n")
     assert [request.headers.get("Authorization") for request in failing_server.seen] == [None, f"OAuth {SECRET}"]
 
 
@@ -139,13 +143,14 @@ def test_the_embedded_shock_is_written_as_the_systems_user(shock, monkeypatch):
     assert shock.name == "the embedded Shock"
     # It is the same user the next time, and not the one whose token lies about.
     monkeypatch.setenv("KB_AUTH_TOKEN", SECRET)
-    assert open_shock(ShockSettings()).find(node.id) is not None
+    with open_shock(ShockSettings()) as again:
+        assert again.user.find(node.id) is not None
     assert getpass.getuser()
 
 
-def test_the_embedded_shock_without_a_token_reads_only_what_is_public(shock):
+def test_the_embedded_shock_without_a_token_reads_only_what_is_public(opened, shock):
     node = shock.create(lambda: [b"x"], file_name="x", attributes={"a": "b"}, expiration="2D")
-    stranger = open_shock(ShockSettings(), anonymous=True)
+    stranger = opened.anybody
     assert stranger.query({"a": "b"}) == []
     shock.set_public(node.id, True)
     assert [found.id for found in stranger.query({"a": "b"})] == [node.id]

@@ -1,4 +1,4 @@
-"""Addresses are asked once in a process, again while they fail for a moment, and not at all for what is here."""
+"""Addresses are asked once for a command, again while they fail for a moment, and not at all for what is here."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +7,11 @@ import pytest
 
 from skyport_wf.errors import SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.addresses import FileAddress, GitAddress
-from skyport_wf.image_list.spec import ImageList, ImageSpec
-from skyport_wf.sources import fetched
-from skyport_wf.sources.dockerfile import describe, find_context, read_dockerfile
-from skyport_wf.sources.fetched import fetch_file, fetch_folder
-from skyport_wf.sources.listed import ListedImage
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.records.encoding import digest_of
+from skyport_wf.sources.dockerfile import DockerfileSource
+from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.steps.build import connect
 from tests.support.remote_site import DOCKERFILE, Repository, Site, git, remote_site
 
 PATH = "/Dockerfile"
@@ -34,39 +34,35 @@ def tools(site: Site) -> Repository:
     return repository
 
 
-def another_process() -> None:
-    """Forget what this process was told; what the cache has stays."""
-    for known in (fetched._answers, fetched._last_copies, fetched._silent):
-        known.clear()  # type: ignore[attr-defined]
-
-
-def listed(folder: Path, *, last_copies: bool = False, **fields: str) -> ListedImage:
+def source(folder: Path, remote: RemoteFiles | None = None, **fields: str) -> DockerfileSource:
     spec = ImageSpec("lab/a:1", **fields)  # type: ignore[arg-type]
-    return ListedImage(spec, ImageList((spec,)), folder, last_copies)
+    return DockerfileSource(spec, folder, remote or RemoteFiles())
 
 
 def test_a_build_gets_the_bytes_that_were_digested_whatever_happens_meanwhile(site: Site, tmp_path: Path) -> None:
-    image = listed(tmp_path, dockerfile=site.url + PATH)
-    source = describe(image, {})
+    remote = RemoteFiles()
+    first = source(tmp_path, remote, dockerfile=site.url + PATH)
+    facts = first.describe({}, connect)
     site.files[PATH] = b"FROM another\n"
-    assert read_dockerfile(image).digest == source.dockerfile_digest
-    assert find_context(image).dockerfile.read_bytes() == DOCKERFILE
+    assert digest_of(first.dockerfile) == facts.dockerfile_digest
+    assert first.materials.context.dockerfile.read_bytes() == DOCKERFILE
+    assert source(tmp_path, remote, dockerfile=site.url + PATH).dockerfile == DOCKERFILE
     assert len(site.requests) == 1
-    another_process()
-    assert describe(image, {}).digest != source.digest
+    again = source(tmp_path, dockerfile=site.url + PATH)
+    assert again.describe({}, connect).digest != facts.digest
 
 
 def test_the_context_of_a_fetched_dockerfile_is_empty_and_stays_so(site: Site, tmp_path: Path) -> None:
-    root = find_context(listed(tmp_path, dockerfile=site.url + PATH)).root
+    root = source(tmp_path, dockerfile=site.url + PATH).materials.context.root
     assert list(root.iterdir()) == []
     (root / "left").write_text("")
     with pytest.raises(SkyportError, match=r"empty has to be empty: .* Empty it\.$"):
-        find_context(listed(tmp_path, dockerfile=site.url + PATH))
+        source(tmp_path, dockerfile=site.url + PATH)
 
 
 def test_a_context_beside_a_fetched_dockerfile_that_is_not_there(site: Site, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        find_context(listed(tmp_path, dockerfile=site.url + PATH, context="nope"))
+        source(tmp_path, dockerfile=site.url + PATH, context="nope")
     assert str(caught.value) == (
         f"image lab/a:1: there is no folder {tmp_path}/nope. Mend `context` in the image list."
     )
@@ -74,14 +70,14 @@ def test_a_context_beside_a_fetched_dockerfile_that_is_not_there(site: Site, tmp
 
 def test_many_folders_of_a_branch_take_one_question_and_are_of_one_commit(site: Site, tools: Repository) -> None:
     repository = f"{site.url}/git/tools.git"
-    first = fetch_folder(GitAddress(repository, "main", "a"), last_copy=False)
+    remote = RemoteFiles()
+    first = remote.fetch_folder(GitAddress(repository, "main", "a"))
     asked = len(site.requests)
     tools.commit({"b/Dockerfile": "FROM c\n"})
-    second = fetch_folder(GitAddress(repository, "main", "b"), last_copy=False)
+    second = remote.fetch_folder(GitAddress(repository, "main", "b"))
     assert second.origin.commit == first.origin.commit
     assert len(site.requests) == asked
-    another_process()
-    assert fetch_folder(GitAddress(repository, "main", "b"), last_copy=False).origin.commit != first.origin.commit
+    assert RemoteFiles().fetch_folder(GitAddress(repository, "main", "b")).origin.commit != first.origin.commit
 
 
 def test_a_server_that_is_back_in_a_moment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,69 +92,63 @@ def test_a_server_that_is_back_in_a_moment(site: Site, monkeypatch: pytest.Monke
                 site.answers.clear()
 
     before, site.requests = site.requests, Counting()
-    assert fetch_file(FileAddress(site.url + PATH), last_copy=False).read_bytes() == DOCKERFILE
+    assert RemoteFiles().fetch_file(FileAddress(site.url + PATH)).read_bytes() == DOCKERFILE
     assert [status for _, _, status in before] == [503, 200]
 
 
 def test_with_a_last_copy_nobody_waits_for_a_server_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "3600")
     address = FileAddress(site.url + PATH)
-    fetch_file(address, last_copy=False)
-    another_process()
+    RemoteFiles().fetch_file(address)
     site.answers[PATH] = ("503 no", {})
-    assert fetch_file(address, last_copy=True).read_bytes() == DOCKERFILE
-    assert fetch_file(address, last_copy=True).read_bytes() == DOCKERFILE
+    remote = RemoteFiles(last_copies=True)
+    assert remote.fetch_file(address).read_bytes() == DOCKERFILE
+    assert remote.fetch_file(address).read_bytes() == DOCKERFILE
     assert [status for _, _, status in site.requests] == [200, 503]
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden"])
 def test_a_last_copy_is_not_for_what_a_server_says_is_not_there(site: Site, status: str) -> None:
     address = FileAddress(site.url + PATH)
-    fetch_file(address, last_copy=False)
-    another_process()
+    RemoteFiles().fetch_file(address)
     site.answers[PATH] = (status, {})
     with pytest.raises(SkyportError) as caught:
-        fetch_file(address, last_copy=True)
+        RemoteFiles(last_copies=True).fetch_file(address)
     assert not isinstance(caught.value, TemporaryError)
 
 
 def test_what_publishes_takes_no_last_copy(site: Site) -> None:
     address = FileAddress(site.url + PATH)
-    fetch_file(address, last_copy=True)
-    another_process()
+    RemoteFiles(last_copies=True).fetch_file(address)
     site.answers[PATH] = ("503 no", {})
-    assert fetch_file(address, last_copy=True)
+    assert RemoteFiles(last_copies=True).fetch_file(address)
     with pytest.raises(TemporaryError):
-        fetch_file(address, last_copy=False)
+        RemoteFiles().fetch_file(address)
 
 
 def test_a_commit_that_is_here_is_not_asked_for(site: Site, tools: Repository) -> None:
     commit = git(tools.work, "rev-parse", "HEAD")
     address = GitAddress(f"{site.url}/git/tools.git", commit, "a")
-    fetch_folder(address, last_copy=False)
-    another_process()
+    RemoteFiles().fetch_folder(address)
     asked = len(site.requests)
-    assert fetch_folder(address, last_copy=False).origin.commit == commit
+    assert RemoteFiles().fetch_folder(address).origin.commit == commit
     assert len(site.requests) == asked
 
 
 def test_the_last_commit_of_a_branch_is_of_use_only_if_its_files_are_here(site: Site, tools: Repository) -> None:
     address = GitAddress(f"{site.url}/git/tools.git", "main", "a")
-    folder = fetch_folder(address, last_copy=True)
-    another_process()
+    folder = RemoteFiles(last_copies=True).fetch_folder(address)
     site.answers["/git/tools.git/info/refs"] = ("503 no", {})
-    assert fetch_folder(address, last_copy=True) == folder
-    another_process()
+    assert RemoteFiles(last_copies=True).fetch_folder(address) == folder
     (folder.path.parents[1] / "submodules.json").unlink()
     with pytest.raises(TemporaryError):
-        fetch_folder(address, last_copy=True)
+        RemoteFiles(last_copies=True).fetch_folder(address)
 
 
 def test_notes_that_were_damaged_count_for_nothing(site: Site, tmp_path: Path) -> None:
     address = FileAddress(site.url + PATH)
-    fetch_file(address, last_copy=False)
-    another_process()
+    RemoteFiles().fetch_file(address)
     (note,) = (tmp_path / "cache/files").iterdir()
     note.write_bytes(b'{"content": 7')
-    assert fetch_file(address, last_copy=False).read_bytes() == DOCKERFILE
+    assert RemoteFiles().fetch_file(address).read_bytes() == DOCKERFILE
     assert [status for _, _, status in site.requests] == [200, 200]

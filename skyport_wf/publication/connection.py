@@ -1,0 +1,238 @@
+"""The Shock of a command: opened once, asked as the user and as somebody without a token, closed at the end."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
+from skyport_wf.publication.settings import (
+    URL_VARIABLE,
+    ca_bundle,
+    download_base,
+    download_base_of,
+    read_token,
+    read_token_variable,
+    shock_url,
+    token_source,
+)
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.store.wsgi.app import ShockApp
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A Shock that the command line names: no variable wins over it."""
+
+    url: str
+    """Or `embedded`."""
+    token_variable: str | None
+    """The variable with the token for it; None to speak to it without one."""
+    auth: str
+    """The word before the token, or `basic`."""
+
+
+class Shock:
+    """One Shock, for as long as a command takes."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        download_base: str,
+        read_token: Callable[[], str | None],
+        token_from: str,
+        auth: str,
+        ca_bundle: Callable[[], str | None],
+    ) -> None:
+        """Speak to the server at `url`, or to the store on this machine if that is `embedded`; nothing is asked yet.
+
+        download_base: what download links begin with.
+        read_token: gives the user's token, None if there is none; called when the user is first to be asked for.
+        token_from: where messages say that a token belongs.
+        auth: the word before the token, or `basic`.
+        ca_bundle: gives a file of certificate authorities to trust in the place of the usual ones, or None.
+        """
+        self.url = url
+        self.download_base = download_base
+        self.token_from = token_from
+        self._read_token = read_token
+        self._auth = auth
+        self._ca_bundle = ca_bundle
+        self._opened = ExitStack()
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return "the embedded Shock" if self.url == EMBEDDED else self.url
+
+    @cached_property
+    def token(self) -> str | None:
+        """The user's token, None without one. Raises UsageError for one that cannot be used."""
+        return None if self.url == EMBEDDED else self._read_token()
+
+    @cached_property
+    def user(self) -> ShockClient:
+        """The server as the user asks it: with the token if there is one."""
+        return self._embedded_as(_system_user()) if self.url == EMBEDDED else self._client(self.token)
+
+    @cached_property
+    def anybody(self) -> ShockClient:
+        """The server as somebody without a token asks it, such as an AWE worker."""
+        return self._embedded_as(None) if self.url == EMBEDDED else self._client(None)
+
+    @cached_property
+    def anonymous_rights(self) -> frozenset[str]:
+        """What the server lets users without a token do, of `read`, `write` and `delete`."""
+        told = self.anybody.read_server().get("anonymous_permissions")
+        if not isinstance(told, dict):
+            # Older servers do not tell. They refuse what they refuse.
+            return frozenset({"read", "write", "delete"})
+        return frozenset(right for right, given in told.items() if given is True)
+
+    @property
+    def is_known_user(self) -> bool:
+        """Whether the server is asked as somebody."""
+        return self.url == EMBEDDED or self.token is not None
+
+    def as_worker(self, *, public: bool) -> ShockClient:
+        """Return the server as an AWE worker asks it for an image.
+
+        public: whether everyone may read the image. Then a worker needs no token, unless the server answers nobody
+            without one.
+        """
+        return self.anybody if public and "read" in self.anonymous_rights else self.user
+
+    def everyone_reads(self, node_id: str) -> bool:
+        """Return whether everyone may read a node that the user has found.
+
+        Shock tells a node's lists to those who are in one. Who is in none, and has found the node, may read it because
+        everyone may.
+        """
+        access = self.user.find_access(node_id)
+        return access is None or access.public.read
+
+    def may_change(self, node_id: str) -> bool:
+        """Return whether the user may change a node that he has found, as far as can be told without changing it.
+
+        Someone in the node's lists who is not its owner is taken for him: Shock does not tell who one is.
+        """
+        access = self.user.find_access(node_id)
+        if access is None:
+            return False
+        if access.owner == "public":
+            return self.is_known_user or "write" in self.anonymous_rights
+        return self.is_known_user
+
+    def close(self) -> None:
+        """Close all connections, and the store. Safe to call twice."""
+        self._opened.close()
+        for opened in ("user", "anybody", "_app"):
+            self.__dict__.pop(opened, None)
+
+    def _client(self, token: str | None) -> ShockClient:
+        from skyport_wf.shock.client import ShockClient
+
+        client = ShockClient(
+            self.url, token=token, token_from=self.token_from, auth=self._auth, ca_bundle=self._ca_bundle()
+        )
+        self._opened.callback(client.close)
+        return client
+
+    @cached_property
+    def _app(self) -> ShockApp:
+        """The store on this machine, opened once for all who ask it."""
+        from skyport_wf.store.opening import open_store
+        from skyport_wf.store.wsgi.app import ShockApp
+
+        return ShockApp(self._opened.enter_context(open_store(_embedded_data())))
+
+    def _embedded_as(self, name: str | None) -> ShockClient:
+        """Return a client that writes straight into the store, as a user of this name, or as nobody.
+
+        Whoever may write the store's files needs no token; it is not sent there either.
+        """
+        import requests
+
+        from skyport_wf.shock.client import ShockClient
+        from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+
+        session = requests.Session()
+        session.mount(EMBEDDED_URL, WSGITransport(self._app, remote_user=name))
+        client = ShockClient(EMBEDDED_URL, name=self.name, session=session)
+        self._opened.callback(client.close)
+        return client
+
+
+@contextmanager
+def open_shock(settings: ShockSettings) -> Iterator[Shock]:
+    """Open the Shock that the settings mean, and the variables that win over them.
+
+    Raises UsageError for a URL that is none. A token or a file of certificate authorities that cannot be used is told
+    when it is first needed.
+    """
+    shock = Shock(
+        shock_url(settings),
+        download_base=download_base(settings),
+        read_token=lambda: read_token(settings),
+        token_from=token_source(settings),
+        auth=settings.auth,
+        ca_bundle=lambda: ca_bundle(settings),
+    )
+    try:
+        yield shock
+    finally:
+        shock.close()
+
+
+@contextmanager
+def open_target(target: Target) -> Iterator[Shock]:
+    """Open the Shock that the command line names."""
+    variable = target.token_variable
+    shock = Shock(
+        target.url,
+        download_base=download_base_of(target.url),
+        read_token=lambda: read_token_variable(variable, target.auth) if variable else None,
+        token_from=variable or "a variable, and name that with --to-token-env",
+        auth=target.auth,
+        # The image list's authorities are those of its own Shock.
+        ca_bundle=lambda: ca_bundle(ShockSettings()),
+    )
+    try:
+        yield shock
+    finally:
+        shock.close()
+
+
+def _system_user() -> str:
+    """Return the name of the system's user; a number will do where no file has a name for it, as in containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}"
+
+
+def _embedded_data() -> Path:
+    """Return the folder of the embedded Shock's data.
+
+    Raises UsageError for a SKYPORT_DATA that means another folder in each job of a workflow, or none: what is
+    published there would go away with the job's own folder.
+    """
+    from skyport_wf.store.opening import DATA_VARIABLE, default_data
+
+    given = os.environ.get(DATA_VARIABLE)
+    if given is not None and not Path(given).is_absolute():
+        raise UsageError(
+            f"the variable {DATA_VARIABLE} is {given!r}. Give it an absolute path, where the embedded Shock keeps its "
+            f"data; or name a served Shock in {URL_VARIABLE}."
+        )
+    return default_data()

@@ -1,0 +1,56 @@
+"""Records as JSON: the same bytes for the same value, and read again whatever version of this program wrote them."""
+
+import hashlib
+from typing import Any, TypeVar
+
+import msgspec
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.records.receipt import LockFile, Receipt
+from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
+from skyport_wf.records.version_1 import upgrade_record
+
+RecordT = TypeVar("RecordT", BuildRecord, SaveRecord, UploadRecord, Receipt, LockFile)
+
+
+def encode_json(value: Any) -> bytes:
+    """Return `value` as JSON to read and compare: keys in order, two spaces, a line's end at the end."""
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def digest_of(content: bytes) -> str:
+    """Return `sha256:` and the SHA-256 of `content`."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def read_kind(content: bytes) -> str:
+    """Return the kind of record that `content` is, such as `skyport-wf build`; an empty text if it is none."""
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    tag = document.get("record") if isinstance(document, dict) else None
+    return tag.rpartition(" ")[0] if isinstance(tag, str) else ""
+
+
+def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
+    """Return the record in `content`, of this version or an earlier one.
+
+    name: what messages call it, usually the file's name.
+    Raises SkyportError if it is another record, or none.
+    """
+    wanted = kind.__struct_config__.tag
+    try:
+        document = msgspec.json.decode(content)
+        # Checked here: msgspec takes a document that does not say what it is, and may name another field of a wrong
+        # one.
+        if not isinstance(document, dict) or not isinstance(document.get("record"), str):
+            raise msgspec.ValidationError("it has no field `record`")
+        document = upgrade_record(document)
+        if document["record"] != wanted:
+            raise msgspec.ValidationError(f"it is a `{document['record']}` record")
+        return msgspec.convert(document, kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SkyportError(
+            f"{name} is not a `{wanted}` record: {error}. Give the file that the step before this one wrote."
+        ) from error

@@ -1,0 +1,124 @@
+"""The images of a list, each resolved once: its files found and read, what it needs, and its digest.
+
+Everything that follows takes these values: planning, building, status, lint, reproducing.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
+from skyport_wf.records.encoding import digest_of
+from skyport_wf.records.source import Source
+from skyport_wf.sources.archive import ArchiveSource
+from skyport_wf.sources.container import ContainerSource
+from skyport_wf.sources.dockerfile import DockerfileSource
+from skyport_wf.sources.engine_image import EngineImageSource
+from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.sources.snapshot import SnapshotSource
+from skyport_wf.sources.source import Connect, ImageSource
+
+_SOURCES: dict[SourceKind, Callable[[ImageSpec, Path, RemoteFiles], ImageSource]] = {
+    "dockerfile": DockerfileSource,
+    "snapshot": SnapshotSource,
+    "container": ContainerSource,
+    "image": EngineImageSource,
+    "archive": ArchiveSource,
+}
+
+
+class ResolvedImage(msgspec.Struct, frozen=True):
+    """An image of the list with all that its files tell."""
+
+    spec: ImageSpec
+    source: ImageSource
+    needs: tuple[str, ...]
+    """Names of the images of the list that it is built on, or whose layers its archive leaves out."""
+    needed_digests: dict[str, str]
+    """Their source digests, by name; empty where only an engine could tell."""
+    facts: Source | None
+    """What it is made from; None where only an engine or an archive tells (see `describe`)."""
+
+    def describe(self, connect: Connect) -> Source:
+        """Return what the image is made from, asking the engine or reading the archive only if that is needed.
+
+        Raises EngineError or ArchiveError if that has no such image.
+        """
+        return self.facts or _describe(self.spec, self.source, self.needed_digests, connect)
+
+
+def resolve_images(
+    images: ImageList,
+    folder: Path,
+    names: Collection[str] | None = None,
+    *,
+    last_copies: bool = False,
+    digests: bool = True,
+) -> dict[str, ResolvedImage]:
+    """Return images of the list by name, each after those that it is built on.
+
+    folder: what the paths of the image list start from.
+    names: only these, and those that they are built on, so that addresses of others are not asked; all if None.
+    last_copies: whether those will do of what an address names that cannot be reached.
+    digests: whether to digest build contexts; without, no `facts` are told.
+    Raises UsageError for a missing Dockerfile, context, script or archive, or if images are built on each other in a
+    circle.
+    """
+    remote = RemoteFiles(last_copies=last_copies)
+    listed = {image.name for image in images.images}
+    # Taken from the end: of several mistakes, the first of the list is the one to tell.
+    todo = [image.name for image in images.images if names is None or image.name in names][::-1]
+    for name in names or ():
+        images.find(name)
+    sources: dict[str, ImageSource] = {}
+    needs: dict[str, tuple[str, ...]] = {}
+    while todo:
+        name = todo.pop()
+        if name in sources:
+            continue
+        spec = images.find(name)
+        sources[name] = _SOURCES[spec.source](spec, folder, remote)
+        used = (*sources[name].used_images, *filter(None, [spec.base]))
+        needs[name] = tuple(dict.fromkeys(one for one in used if one in listed))
+        todo += needs[name]
+    resolved: dict[str, ResolvedImage] = {}
+    for name in _order(needs, images):
+        spec, source = images.find(name), sources[name]
+        below = {need: _digest(resolved[need]) for need in needs[name]}
+        facts = _describe(spec, source, below, _no_engine) if digests and source.known_without_engine else None
+        resolved[name] = ResolvedImage(spec, source, needs[name], below, facts)
+    return resolved
+
+
+def _order(needs: dict[str, tuple[str, ...]], images: ImageList) -> list[str]:
+    """Return the names, each after those that it needs, and otherwise in the order of the list."""
+    in_list = {image.name: needs[image.name] for image in images.images if image.name in needs}
+    try:
+        return list(graphlib.TopologicalSorter(in_list).static_order())
+    except graphlib.CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise UsageError(f"images are built on each other in a circle: {circle}") from error
+
+
+def _digest(image: ResolvedImage) -> str:
+    return image.facts.digest if image.facts else ""
+
+
+def _no_engine() -> Any:
+    raise AssertionError("a source that needs no engine asked for one")
+
+
+def _describe(spec: ImageSpec, source: ImageSource, needed_digests: dict[str, str], connect: Connect) -> Source:
+    found = source.describe(needed_digests, connect)
+    # Flattened or thin, the same files are published as another image.
+    if spec.flatten:
+        return msgspec.structs.replace(found, digest=digest_of(f"flattened {found.digest}".encode()))
+    if spec.base:
+        return msgspec.structs.replace(found, digest=digest_of(f"thin {spec.base} {found.digest}".encode()))
+    return found

@@ -1,0 +1,64 @@
+"""The protocol of sources: an image is made from a Dockerfile, a script, a container, an image or an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import msgspec
+
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.records.source import BaseImage, Source
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+Connect = Callable[[], "APIClient"]
+"""Connects to the engine; called only by sources that cannot tell without it."""
+Output = Callable[[str], None]
+"""Called with each piece of text that a build prints."""
+
+
+class MadeImage(msgspec.Struct, frozen=True):
+    """An image that the engine has now."""
+
+    id: str
+    """The engine's id of it."""
+    base: BaseImage | None = None
+
+
+class ImageSource(Protocol):
+    """What one image of the list is made from. Opened once: its files have been found and read."""
+
+    work: ClassVar[str]
+    """What publishing does first, such as `build`; empty if there is nothing to make."""
+    cannot_be_rebuilt: ClassVar[str]
+    """What the source is, if it says what an image is but not how to make it; otherwise empty."""
+    known_without_engine: ClassVar[bool]
+    """Whether `describe` needs no engine and reads no archive."""
+    archive: Path | None
+    """The file that the image comes from as it is; None if it is made."""
+    dockerfile: bytes
+    """The Dockerfile; empty if there is none."""
+    used_images: tuple[str, ...]
+    """The images that this one is made from, as its source names them, of this list or not."""
+
+    def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
+        """Return what the image is made from.
+
+        needs: the source digests of the images of the list that it is made from, by name.
+        """
+        ...
+
+    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+        """Make the image under the name that `spec` has. Raises BuildError or EngineError if it cannot be made."""
+        ...
+
+
+def find_base(engine: APIClient, name: str) -> BaseImage:
+    """Return the base image as the engine has it."""
+    from skyport_wf.engine.images import find_image
+
+    found = find_image(engine, name)
+    return BaseImage(name, found.id if found else None)

@@ -1,0 +1,202 @@
+import msgspec
+import pytest
+
+from skyport_wf.errors import AlreadyPublishedError, ShockError
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.attributes import describe_image, to_json_values
+from skyport_wf.publication.connection import Shock, open_shock
+from skyport_wf.publication.name_state import Decision, decide, wanted_image
+from skyport_wf.publication.published import find_published, require_owner
+from skyport_wf.serving.server import running_server
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.sample_records import IMAGE_ID, NAME, SOURCE_DIGEST, build_record, saved_archive
+
+OURS = describe_image(build_record(), saved_archive(), registered="2024-02-03T04:05:06Z")
+OTHER_ID = "sha256:" + "e" * 64
+OTHER_DIGEST = "sha256:" + "f" * 64
+
+
+@pytest.fixture
+def there(opened: Shock):
+    """Publish an image under the name, another one unless said otherwise; return its node."""
+
+    def put_there(*, image_id: str = OTHER_ID, source_digest: str | None = OTHER_DIGEST) -> str:
+        """Without a source digest, another tool made it."""
+        assert OURS.skyport_wf is not None
+        source = msgspec.structs.replace(OURS.skyport_wf.source, digest=source_digest or "")
+        own = msgspec.structs.replace(OURS.skyport_wf, source=source) if source_digest else None
+        node = put(opened.user, to_json_values(msgspec.structs.replace(OURS, id=image_id, skyport_wf=own)))
+        opened.user.keep(node)
+        opened.user.set_public(node, True)
+        return node
+
+    return put_there
+
+
+@pytest.fixture
+def decided(opened: Shock):
+    """What publishing the image would do."""
+
+    def decide_now(*, replace: bool = False, image_id: str | None = IMAGE_ID) -> Decision:
+        return decide(opened, wanted_image(build_record(replace=replace), image_id=image_id))
+
+    return decide_now
+
+
+SAME_ID = {"image_id": IMAGE_ID}
+SAME_SOURCE = {"source_digest": SOURCE_DIGEST}
+
+
+def nodes(decision: Decision) -> tuple[str | None, tuple[str, ...]]:
+    same = decision.names.same
+    return same.id if same else None, tuple(node.id for node in decision.names.others)
+
+
+def test_nothing_is_there(decided):
+    assert nodes(decided()) == (None, ())
+    assert (decided().state, decided().refusal) == ("not published", None)
+
+
+@pytest.mark.parametrize("how", [SAME_ID, SAME_SOURCE, {"image_id": IMAGE_ID, "source_digest": None}])
+def test_the_very_image_is_there(there, decided, how):
+    node = there(**how)
+    assert nodes(decided()) == (node, ())
+    assert decided().is_done
+
+
+def test_before_it_is_built_only_the_source_tells(there, decided):
+    node = there(**SAME_SOURCE)
+    assert nodes(decided(image_id=None)) == (node, ())
+
+
+def test_an_id_tells_nothing_before_it_is_known(there, decided):
+    there(**SAME_ID)
+    assert isinstance(decided(image_id=None).refusal, AlreadyPublishedError)
+
+
+@pytest.mark.parametrize("image_id", ["", IMAGE_ID[:-1]])
+def test_an_id_that_is_not_the_same_is_another_image(there, decided, image_id):
+    there(image_id=image_id, source_digest=None)
+    assert decided().state == "name taken"
+    assert isinstance(decided().refusal, AlreadyPublishedError)
+
+
+def test_a_node_without_an_id_is_not_an_image_whose_id_is_not_known_yet(there, decided):
+    there(image_id="", source_digest=None)
+    assert isinstance(decided(image_id=None).refusal, AlreadyPublishedError)
+
+
+def test_another_image_has_the_name(there, decided):
+    node = there()
+    assert str(decided().refusal) == (
+        f"{NAME} is published already, as another image (node {node} with image {OTHER_ID}, registered "
+        "2024-02-03T04:05:06Z). A published name stays what it is: give this image a new tag, or set `replace: true` "
+        "for it in the image list."
+    )
+    with pytest.raises(AlreadyPublishedError):
+        decided().require()
+
+
+def test_several_others_are_all_named(there, decided):
+    first, same, second = there(source_digest=None), there(**SAME_ID), there()
+    message = str(decided().refusal)
+    assert f"(node {first} with image {OTHER_ID}, node {second} with image {OTHER_ID})" in message
+    assert same not in message
+
+
+def test_with_leave_to_replace_the_others_have_to_go(there, decided):
+    other = there()
+    assert nodes(decided(replace=True)) == (None, (other,))
+    assert (decided(replace=True).state, decided(replace=True).refusal) == ("to be replaced", None)
+    same = there(**SAME_ID)
+    assert nodes(decided(replace=True)) == (same, (other,))
+
+
+def test_of_two_nodes_with_the_very_image_the_older_stays(there, decided):
+    first, second = there(**SAME_ID), there(**SAME_SOURCE)
+    assert nodes(decided()) == (first, (second,))
+    assert decided().refusal is None
+    other = there()
+    assert nodes(decided(replace=True)) == (first, (other, second))
+
+
+def test_an_image_whose_file_is_not_there_is_damaged(opened, decided):
+    values = to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID))
+    node = opened.user.create_empty(attributes=values, expiration="2D").id
+    assert decided().state == "damaged"
+    assert f"published on node {node}, whose file is not there" in str(decided().refusal)
+
+
+def put(shock: ShockClient, attributes: dict[str, object]) -> str:
+    return shock.create(lambda: [b"x"], file_name="x.tar.gz", attributes=attributes, expiration="2D").id
+
+
+def test_nodes_of_a_name_are_found_oldest_first(shock):
+    nodes = [put(shock, to_json_values(msgspec.structs.replace(OURS, id=f"sha256:{n}"))) for n in range(3)]
+    put(shock, to_json_values(msgspec.structs.replace(OURS, name="skyport/velvet:1.2.1")))
+    put(shock, {**to_json_values(OURS), "type": "dockerimage-upload"})
+    found = find_published(shock, NAME)
+    assert [node.id for node in found] == nodes
+    assert [node.attributes.id for node in found] == ["sha256:0", "sha256:1", "sha256:2"]
+    assert find_published(shock, "skyport/velvet:9") == []
+
+
+def test_a_node_with_damaged_attributes_is_named(shock):
+    node = put(shock, {"type": "dockerimage", "name": NAME, "id": 5})
+    with pytest.raises(ShockError) as caught:
+        find_published(shock, NAME)
+    assert str(caught.value) == (
+        f"node {node} says it is a Docker image, but its attributes are damaged, and AWE workers fail on its name. "
+        "Delete it."
+    )
+
+
+class TestOwnership:
+    @pytest.fixture
+    def people(self, tmp_path, monkeypatch):
+        """Two users of one server, and one without a token, where everyone may write."""
+        with (
+            open_store(tmp_path / "shock") as store,
+            running_server(ShockApp(store, anonymous=frozenset({"read", "write"}))) as server,
+        ):
+            tokens = {name: add_user(store.database, name) for name in ("alice", "bob")}
+            yield {
+                name: self.client(monkeypatch, server.url, tokens.get(name, "")) for name in ("alice", "bob", "nobody")
+            }
+
+    def client(self, monkeypatch, url, token):
+        monkeypatch.setenv(f"TOKEN_OF_{token[:8] or 'NOBODY'}", token)
+        with open_shock(ShockSettings(url=url, token_env=f"TOKEN_OF_{token[:8] or 'NOBODY'}")) as shock:
+            return shock
+
+    def test_ones_own_node(self, people):
+        alice = people["alice"]
+        node = put(alice.user, to_json_values(OURS))
+        for public in (False, True):
+            alice.user.set_public(node, public)
+            require_owner(alice, node, NAME)
+            assert alice.user.read_access(node).public.read is public
+            assert alice.everyone_reads(node) is public
+            assert alice.may_change(node)
+
+    def test_another_users_node(self, people):
+        node = put(people["alice"].user, to_json_values(OURS))
+        people["alice"].user.set_public(node, True)
+        for name in ("bob", "nobody"):
+            with pytest.raises(AlreadyPublishedError) as caught:
+                require_owner(people[name], node, NAME)
+            assert str(caught.value) == (
+                f"{NAME} is published by another user (node {node}). Publish under another name, or ask the owner."
+            )
+            assert not people[name].may_change(node)
+            assert people[name].everyone_reads(node)
+        assert people["alice"].user.read_access(node).public.read is True
+
+    def test_nobodys_node_is_everyones(self, people):
+        node = put(people["nobody"].user, to_json_values(OURS))
+        for shock in people.values():
+            require_owner(shock, node, NAME)
+            assert shock.may_change(node)
