@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
+from skyport_wf.publication.connection import open_shock
 from skyport_wf.records.files import read_record
 from skyport_wf.records.records import SaveRecord
 from skyport_wf.shock.client import ShockClient
@@ -68,7 +69,9 @@ def test_every_single_request_may_fail_once(
             caplog.clear()
             with FaultProxy(server.url, request_fault=(number, kind)) as proxy:
                 monkeypatch.setenv("SHOCK_URL", proxy.url)
-                receipt = register(upload(save, lab.folder / "image.tar.gz", progress_file=tmp_path / "progress"))
+                with open_shock(save.build.shock) as shock:
+                    record = upload(save, lab.folder / "image.tar.gz", shock, progress_file=tmp_path / "progress")
+                    receipt = register(record, shock)
             assert ("Trying again" in caplog.text) == bool(proxy.struck)
             assert the_published_node(server.url, image, digests).id == receipt.node
             assert left_over(server.url, lab) == []

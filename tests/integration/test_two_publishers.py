@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import psutil
 import pytest
 
 from skyport_wf.errors import AlreadyPublishedError, SkyportError
 from skyport_wf.publication import claim
 from skyport_wf.publication.attributes import CLAIM_TYPE, RETIRED_TYPE
-from skyport_wf.publication.process_identity import _running_since, is_dead, mark_process
+from skyport_wf.publication.connection import open_shock
+from skyport_wf.publication.process_identity import is_dead, mark_process
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.records.files import read_record
 from skyport_wf.records.records import SaveRecord
@@ -74,10 +76,11 @@ def publish_on_demand(folder: Path, variables: dict[str, str], pipe: Connection,
         try:
             if job.together == "upload":
                 barrier.wait(60)
-            record = upload(msgspec.structs.replace(save, build=build), folder / "image.tar.gz")
-            if job.together == "register":
-                barrier.wait(60)
-            outcome = Outcome(register(record).node)
+            with open_shock(build.shock) as shock:
+                record = upload(msgspec.structs.replace(save, build=build), folder / "image.tar.gz", shock)
+                if job.together == "register":
+                    barrier.wait(60)
+                outcome = Outcome(register(record, shock).node)
         except SkyportError as error:
             outcome = Outcome(None, type(error), str(error))
         pipe.send(outcome._replace(ended=time.monotonic()))
@@ -261,11 +264,22 @@ def test_a_claim_whose_process_is_dead_is_not_waited_for(shock: ShockClient) -> 
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("renewals", [{}, [{"a": 1}], "x" * 100_000, None, True])
+def test_a_claim_that_makes_no_sense_is_not_waited_for_for_ever(
+    shock: ShockClient, monkeypatch: pytest.MonkeyPatch, renewals: object
+) -> None:
+    monkeypatch.setattr(claim, "_LEASE_SECONDS", 0.5)
+    attributes = {"type": CLAIM_TYPE, "name": "a/b:1", "renewals": renewals, "process": "²", "machine": ["x"]}
+    left = shock.create_empty(attributes=attributes, expiration="1H").id
+    with claim.claim_name(shock, "a/b:1", public=True):
+        assert left not in claims(shock)
+
+
 def test_a_claim_that_nobody_renews_is_not_waited_for_for_ever(
     shock: ShockClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claim, "_LEASE_SECONDS", 1.0)
-    left = leave_claim(shock, {"machine": "another", "process": "1", "since": "2"})
+    left = leave_claim(shock, {"machine": "another", "process": "1", "started": "2.00"})
     began = time.monotonic()
     with claim.claim_name(shock, "a/b:1", public=True):
         assert time.monotonic() - began > 1
@@ -329,7 +343,7 @@ def test_a_claim_that_someone_removed_counts_no_more(shock: ShockClient, monkeyp
 def test_what_is_known_of_a_process() -> None:
     mine = mark_process()
     assert not is_dead(mine)
-    assert is_dead({**mine, "since": "1"})
+    assert is_dead({**mine, "started": "1.00"})
     assert is_dead({**mine, "process": "999999999"})
     for unknown in (
         {**mine, "machine": "another", "process": "999999999"},
@@ -337,6 +351,13 @@ def test_what_is_known_of_a_process() -> None:
         {**mine, "process": "../1"},
         {**mine, "process": "-1"},
         {**mine, "process": "9" * 30},
+        {**mine, "process": "9" * 5000},
+        {**mine, "process": "²"},
+        {**mine, "process": 999999999},
+        {**mine, "process": ["1"]},
+        {**mine, "process": "999999999", "started": "then"},
+        {**mine, "process": "999999999", "started": None},
+        {**mine, "process": "999999999", "started": "9" * 5000 + ".00"},
         {},
     ):
         assert not is_dead(unknown)
@@ -345,7 +366,7 @@ def test_what_is_known_of_a_process() -> None:
 def test_a_process_that_nobody_has_buried_is_dead() -> None:
     """Killed, and its parent has not asked how it ended."""
     child = subprocess.Popen(["sleep", "60"])
-    mark = {**mark_process(), "process": str(child.pid), "since": _running_since(str(child.pid)) or ""}
+    mark = {**mark_process(), "process": str(child.pid), "started": f"{psutil.Process(child.pid).create_time():.2f}"}
     assert not is_dead(mark)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
