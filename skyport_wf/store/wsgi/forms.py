@@ -9,7 +9,6 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_input_stream
 
-from skyport_wf.byte_streams import PIECE
 from skyport_wf.store.changes import Change, Upload
 from skyport_wf.store.files import FileStore
 from skyport_wf.store.refusals import InvalidRequestError, TooLargeError, UnsupportedError
@@ -26,6 +25,7 @@ _MOST_PARTS = 200
 """Fields and files of one form."""
 _LARGEST_HEADERS = 256 * 1024
 """Headers of one part of a form, and whatever follows its end."""
+_PIECE = 256 * 1024
 
 _KNOWN = frozenset(
     (
@@ -121,7 +121,7 @@ def read_file(request: Request, files: FileStore) -> Iterator[Change]:
     """Read a body that is a file and nothing else; it is removed afterwards if nobody committed it."""
     body = get_input_stream(request.environ)
     with files.stage() as staging:
-        while data := body.read(PIECE):
+        while data := body.read(_PIECE):
             staging.write(data)
         # The name that Shock gives to a file without one.
         yield Change(upload=Upload("filename", staging))
@@ -148,10 +148,10 @@ def _parse(request: Request, files: FileStore, opened: ExitStack) -> _Form:
 def _read(body: Readable, boundary: str, form: _Form) -> None:
     """Pass the bytes of each part to its sink."""
     marker = b"--" + boundary.encode("ascii")
-    decoder = MultipartDecoder(marker[2:], max_form_memory_size=_LARGEST_HEADERS + PIECE, max_parts=_MOST_PARTS)
+    decoder = MultipartDecoder(marker[2:], max_form_memory_size=_LARGEST_HEADERS + _PIECE, max_parts=_MOST_PARTS)
     sink: Sink | None = None
     within = False
-    for data in pieces_between(body, decoder, marker, PIECE):
+    for data in pieces_between(body, decoder, marker, _PIECE):
         if within and sink and not decoder.buffer and is_content(data, marker):
             # What the decoder would say too, after copying it four times.
             sink.write(data)
