@@ -13,7 +13,7 @@ from skyport_wf.errors import UsageError
 
 if TYPE_CHECKING:
     from skyport_wf.image.contents import Layer
-    from skyport_wf.image.examination.examine import ImageFindings
+    from skyport_wf.image.examination.examine import ImageExamination
     from skyport_wf.image.examination.report import ImageReport, LayerReport
 
 _COMMAND = 100
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> Outcome:
     return Outcome(report, "\n\n".join(_sections(report, packages=args.packages)))
 
 
-def _examine(args: argparse.Namespace) -> tuple[str, ImageFindings, Sequence[str]]:
+def _examine(args: argparse.Namespace) -> tuple[str, ImageExamination, Sequence[str]]:
     """Return the image's name, what was found in it, and what is wrong with where it was found."""
     from skyport_wf.inspection.show import examine_file, examine_in_engine, examine_published
 
@@ -83,7 +83,7 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
         return {}, (f"bytes shared with other images are not told: {error}",)
 
 
-def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageFindings) -> None:
+def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageExamination) -> None:
     from skyport_wf.records.files import write_document
 
     if args.chart:

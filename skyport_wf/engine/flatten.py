@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.engine.images import export_image, find_image, load_image, tag_image
 from skyport_wf.errors import EngineError
-from skyport_wf.image.archive.canonical_layout import END, config_name, layer_name, padding, tar_file, tar_header
+from skyport_wf.image.archive.layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document
 from skyport_wf.image.archive.reader import ArchiveReader
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from skyport_wf.image_list.reference import ImageReference
 
-_PIECE = 1 << 20
 _CONTAINERS_OWN = frozenset({"/.dockerenv", "/run/.containerenv"})
 """Files that a container has and its image has not, of Docker and of podman."""
 _TOUCHED_BY_CONTAINER = frozenset(
@@ -63,8 +63,8 @@ def _export_files(client: APIClient, image: str, target: IO[bytes]) -> None:
             response = client.get(url, stream=True, timeout=(10, None))
             response.raise_for_status()
             with (
-                tarfile.open(fileobj=cast(IO[bytes], response.raw), mode="r|", bufsize=_PIECE) as exported,
-                tarfile.open(fileobj=target, mode="w|", bufsize=_PIECE, format=tarfile.PAX_FORMAT) as layer,
+                tarfile.open(fileobj=cast(IO[bytes], response.raw), mode="r|", bufsize=PIECE) as exported,
+                tarfile.open(fileobj=target, mode="w|", bufsize=PIECE, format=tarfile.PAX_FORMAT) as layer,
             ):
                 for member in exported:
                     name = "/" + member.name.removeprefix("./").rstrip("/.")
@@ -115,6 +115,6 @@ def _archive(config: bytes, layer: IO[bytes], name: str) -> Iterator[bytes]:
     layer.seek(0)
     yield tar_file("manifest.json", manifest_document(config=config_path, name=name, layers=(layer_path,)))
     yield tar_file(config_path, config) + tar_header(layer_path, size)
-    while piece := layer.read(_PIECE):
+    while piece := layer.read(PIECE):
         yield piece
     yield padding(size) + END

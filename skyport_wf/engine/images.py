@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from skyport_wf.byte_streams import ByteStream, ChunkReader, pieces_of
 from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.engine.podman import hub_name, names_to_find, own_name
 from skyport_wf.errors import EngineError
-from skyport_wf.image.archive.tar_reader import ByteStream
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 _CONFLICT = 409
-_PIECE = 1 << 20
 
 
 class RootFilesystem(msgspec.Struct, frozen=True, rename="pascal"):
@@ -158,13 +157,11 @@ def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> None:
 
     Raises EngineError with the engine's words if it is refused.
     """
-    from skyport_wf.image.archive.archive_stream import ArchiveStream
-    from skyport_wf.image.pieced_bytes import PiecedBytes
+    from skyport_wf.image.archive.stream import ArchiveStream
 
     if podman_version(client):
         # The podman of Debian 12 says "invalid tar header" of a gzipped one.
-        stream = ArchiveStream(PiecedBytes(archive), name=name)
-        archive = iter(lambda: stream.read(_PIECE), b"")
+        archive = pieces_of(ArchiveStream(ChunkReader(archive), name=name))
     with engine_errors(f"loading {name}"):
         for line in client.load_image(archive, quiet=True):
             if "error" in line:

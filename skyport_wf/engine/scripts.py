@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 
+from skyport_wf.byte_streams import ChunkReader
 from skyport_wf.engine.build_output import LastLines
 from skyport_wf.engine.capabilities import default_network, podman_version
 from skyport_wf.engine.connection import answers_closed, engine_errors
 from skyport_wf.engine.containers import ContainerConfig
 from skyport_wf.engine.images import name_in_engine
 from skyport_wf.errors import BuildError
-from skyport_wf.image.pieced_bytes import PiecedBytes
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -95,7 +95,7 @@ def _put_script(client: APIClient, container: str, folder: str, script: bytes, *
         with answers_closed(client):
             # The image may be anybody's: of the file no more is read than _MOST_USERS.
             pieces, _ = client.get_archive(container, "/etc/passwd")
-            with tarfile.open(fileobj=cast(BinaryIO, PiecedBytes(pieces)), mode="r|") as tar:
+            with tarfile.open(fileobj=cast(BinaryIO, ChunkReader(pieces)), mode="r|") as tar:
                 file = tar.extractfile(tar.next() or "passwd")
                 lines = (file.read(_MOST_USERS) if file else b"").decode(errors="replace").splitlines()
         known = {fields[0]: fields[2] for fields in (line.split(":") for line in lines) if len(fields) > 2}

@@ -1,1 +1,1 @@
-"""What an image is made of: archives, build contexts and Dockerfiles, without an engine."""
+"""Images without an engine: archives and their layers, build contexts and Dockerfiles."""

@@ -1,4 +1,4 @@
-"""What an image and its archive are, in values: layers, configuration, sizes and digests."""
+"""Values that describe an image and its archive: layers, configuration, sizes and digests."""
 
 import msgspec
 
@@ -11,18 +11,18 @@ class Layer(msgspec.Struct, frozen=True):
     size: int
     """Bytes of the uncompressed layer tar."""
     created_by: str
-    """The command that made it, as the image's history has it; empty if the history does not tell."""
+    """The command that made it, as the image's history has it; empty if the history does not say."""
 
 
 class ImageContents(msgspec.Struct, frozen=True):
-    """What is in an image, read from an archive of it."""
+    """The contents of an image, read from an archive of it."""
 
     image_id: str
     """`sha256:` and the SHA-256 of the config JSON: the same on every engine (OCI image-spec, "ImageID")."""
     architecture: str
-    """As Go names it, such as `amd64`; empty if the config does not tell."""
+    """As Go names it, such as `amd64`; empty if the config does not say."""
     os: str
-    """As Go names it, such as `linux`; empty if the config does not tell."""
+    """As Go names it, such as `linux`; empty if the config does not say."""
     created: str | None
     """When the image was made, RFC 3339 as the config has it."""
     repo_tags: tuple[str, ...]
@@ -45,9 +45,9 @@ class ArchiveDigests(msgspec.Struct, frozen=True):
     archive_size: int
     """Bytes of the uncompressed archive."""
     archive_sha256: str
-    """`sha256:` and the SHA-256 of the uncompressed archive: what to compare, as compressors differ."""
+    """`sha256:` and the SHA-256 of the uncompressed archive: the digest to compare, as compressors differ."""
     canonical: bool
-    """Whether the uncompressed archive is what any engine's export of this image under this name becomes."""
+    """Whether any engine's export of this image under this name becomes this very archive, uncompressed."""
 
 
 class SavedArchive(msgspec.Struct, frozen=True):

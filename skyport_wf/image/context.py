@@ -17,7 +17,6 @@ import msgspec
 
 from skyport_wf.errors import SkyportError
 
-_PIECE = 1 << 20
 _SPECIAL = re.compile(r"[\\*?\[!#]")
 """Characters that .dockerignore gives a meaning. The package `docker` cannot quote them: a `?` stands for each."""
 _OUTSIDE_NAME = ".skyport-wf.Dockerfile"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image.comparison.comparison import ExaminedImage, ImageComparison, compare_images
-from skyport_wf.image.comparison.file_system import FileSystem
+from skyport_wf.image.comparison.comparison import ComparedImage, ImageComparison, compare_images
+from skyport_wf.image.layers.file_index import FileIndex
 from skyport_wf.inspection.changed_inputs import changed_inputs
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.inspection.show import examine_in_engine, examine_node
@@ -75,8 +75,8 @@ def reproduce(
     _check(image, pull=pull)
     name = image.spec.name
     node = find_for_worker(shock, name)
-    with FileSystem() as before, FileSystem() as after:
-        published = ExaminedImage(examine_node(shock.user, node, name, progress, observer=before), before)
+    with FileIndex(with_contents=True) as before, FileIndex(with_contents=True) as after:
+        published = ComparedImage(examine_node(shock.user, node, name, progress, index=before), before)
         engine = connect()
         load_bases(engine, shock, image)
         with rebuilt_image(engine, image, output, pull=pull, keep=keep) as rebuilt:
@@ -89,7 +89,7 @@ def reproduce(
                 ),
                 *_other_needs(engine, shock, image.needs),
             )
-            again = ExaminedImage(examine_in_engine(rebuilt.made.id, progress=progress, observer=after), after)
+            again = ComparedImage(examine_in_engine(rebuilt.made.id, progress=progress, index=after), after)
         found = compare_images(published, again, ignored=leniency.ignores, ignore_traces=leniency.traces)
     return Reproduction(
         **msgspec.structs.asdict(found),

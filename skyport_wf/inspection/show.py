@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import ArchiveError, ShockError, TemporaryError
-from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.image.contents import Layer
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
@@ -18,7 +18,8 @@ from skyport_wf.publication.thin import name_of
 from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
 
 if TYPE_CHECKING:
-    from skyport_wf.image.examination.examine import ChangeObserver, ImageFindings
+    from skyport_wf.image.examination.examine import ImageExamination
+    from skyport_wf.image.layers.file_index import FileIndex
     from skyport_wf.publication.connection import Shock
     from skyport_wf.records.receipt import Receipt
     from skyport_wf.shock.client import ShockClient
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def examine_published(
     shock: Shock, asked: str, *, progress: Callable[[int], None] = lambda size: None
-) -> tuple[str, ImageFindings, tuple[str, ...]]:
+) -> tuple[str, ImageExamination, tuple[str, ...]]:
     """Return the name, the findings and what is wrong with the node of the image that an AWE worker would get.
 
     asked: REPO or REPO:TAG. The node's file is read as it comes; it is neither stored nor loaded. Before a thin one,
@@ -46,7 +47,7 @@ def examine_published(
 
 def examine_receipt(
     shock: ShockClient, receipt: Receipt, *, progress: Callable[[int], None] = lambda size: None
-) -> ImageFindings:
+) -> ImageExamination:
     """Return the findings of the image that a receipt is of, read from the very node that the receipt names.
 
     shock: the Shock of the receipt.
@@ -71,26 +72,26 @@ def examine_receipt(
     return found
 
 
-def examine_file(path: Path, *, progress: Callable[[int], None] = lambda size: None) -> ImageFindings:
+def examine_file(path: Path, *, progress: Callable[[int], None] = lambda size: None) -> ImageExamination:
     """Return what the archive in a file tells, gzipped or not. Raises ArchiveError if it is none."""
-    from skyport_wf.image.archive.archive_file import open_archive
+    from skyport_wf.image.archive.stream import open_archive
 
     with open_archive(path) as stream:
         return _examine(stream, progress)
 
 
 def examine_in_engine(
-    name: str, *, progress: Callable[[int], None] = lambda size: None, observer: ChangeObserver | None = None
-) -> ImageFindings:
+    name: str, *, progress: Callable[[int], None] = lambda size: None, index: FileIndex | None = None
+) -> ImageExamination:
     """Return what the engine's export of the image tells. Raises EngineError if it has none of this name or id.
 
-    observer: is told what the layers do, unless the findings have no waste.
+    index: is filled with the files, unless there is no waste in what is returned.
     """
     from skyport_wf.engine.connection import connect
     from skyport_wf.engine.images import export_image
 
     with export_image(connect(), name) as stream:
-        return _examine(stream, progress, name=f"the engine's export of {name}", observer=observer)
+        return _examine(stream, progress, name=f"the engine's export of {name}", index=index)
 
 
 def read_published_layers(
@@ -115,11 +116,11 @@ def examine_node(
     name: str,
     progress: Callable[[int], None],
     *,
-    observer: ChangeObserver | None = None,
-) -> ImageFindings:
+    index: FileIndex | None = None,
+) -> ImageExamination:
     """Return the findings of the image of this name that is on the node, and of what it is thin on.
 
-    observer: is told what the layers do, unless the findings have no waste.
+    index: is filled with the files, unless there is no waste in what is returned.
     Raises ArchiveError if a file is no image, ShockError if a thin image's base is not there, TemporaryError if a
     download breaks off.
     """
@@ -128,17 +129,17 @@ def examine_node(
     chain = read_chain(shock, node)
     if len(chain) == 1:
         with open_archive(shock, node, progress) as whole:
-            return examine_archive(whole, observer=observer)
+            return examine_archive(whole, index=index)
     with open_whole(shock, chain, progress) as archive:
-        found = examine_archive(archive, observer=observer)
+        found = examine_archive(archive, index=index)
     held_by = (name_of(chain[place]) for place in archive.places if place < len(chain) - 1)
     return msgspec.structs.replace(found, from_bases=tuple(held_by))
 
 
 def _examine(
-    stream: ByteStream, progress: Callable[[int], None], *, name: str = "", observer: ChangeObserver | None = None
-) -> ImageFindings:
-    from skyport_wf.image.archive.archive_stream import CountedStream
+    stream: ByteStream, progress: Callable[[int], None], *, name: str = "", index: FileIndex | None = None
+) -> ImageExamination:
+    from skyport_wf.byte_streams import CountedStream
     from skyport_wf.image.examination.examine import examine_archive
 
-    return examine_archive(CountedStream(stream, progress, name=name), observer=observer)
+    return examine_archive(CountedStream(stream, progress, name=name), index=index)

@@ -8,6 +8,7 @@ from cheroot import wsgi
 from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.serving.bodies import Incoming, SizedBody
 from skyport_wf.serving.chunked import ChunkedBody
 from skyport_wf.serving.headers import StrictHeaderReader
@@ -26,7 +27,6 @@ _BACKLOG = 128
 _LARGEST_HEADERS = 64 * 1024
 _LARGEST_UNREAD = 64 * 1024 * 1024
 """How much of a refused body is read so that the client gets to read why; beyond it, it is cut off."""
-_PIECE = 64 * 1024
 
 _REFUSED = {
     "501": ("400 Bad Request", "A body comes with Content-Length, or with the transfer encoding `chunked`."),
@@ -122,7 +122,7 @@ class _Gateway(wsgi.Gateway_10):
     def _is_read_to_end(self) -> bool:
         left = _LARGEST_UNREAD
         try:
-            while data := self.req.rfile.read(_PIECE):
+            while data := self.req.rfile.read(PIECE):
                 left -= len(data)
                 if left < 0:
                     return False

@@ -35,8 +35,8 @@ class ArchiveSource:
 
         Raises UsageError if there is no such file, ArchiveError if it does not hold exactly one image, whole.
         """
-        from skyport_wf.image.archive.archive_file import open_archive
         from skyport_wf.image.archive.reader import inspect_archive
+        from skyport_wf.image.archive.stream import open_archive
 
         if self.archive is None or not self.archive.is_file():
             raise UsageError(

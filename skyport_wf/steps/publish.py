@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.thin import check_base
 from skyport_wf.records.receipt import Receipt
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
 _log = logging.getLogger(__name__)
-_PIECE = 1 << 20
 
 
 def publish(
@@ -73,8 +73,8 @@ def _upload_thin(record: BuildRecord, shock: Shock, progress: Callable[[int], No
             file, saved = opened.enter_context(written)
 
         def read() -> Iterator[bytes]:
-            for start in range(0, file.size, _PIECE):
-                piece = os.pread(file.descriptor, _PIECE, start)
+            for start in range(0, file.size, PIECE):
+                piece = os.pread(file.descriptor, PIECE, start)
                 yield piece
                 progress(len(piece))
 

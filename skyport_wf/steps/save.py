@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.records.records import BuildRecord, SaveRecord
 
 
@@ -56,7 +56,7 @@ def left_out(build: BuildRecord) -> tuple[str, ...]:
 def open_image(build: BuildRecord) -> Iterator[ByteStream]:
     """Open the image as an uncompressed archive, from the engine or from the file that it comes from."""
     if build.archive:
-        from skyport_wf.image.archive.archive_file import open_archive
+        from skyport_wf.image.archive.stream import open_archive
 
         with open_archive(Path(build.archive)) as stream:
             yield stream

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.image_list.spec import EMBEDDED
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
-_PIECE = 1 << 20
 
 
 def upload(
@@ -81,7 +81,7 @@ def _upload_archive(
         _check_size(archive, digests)
         try:
             with archive.open("rb") as file:
-                while piece := file.read(_PIECE):
+                for piece in pieces_of(file):
                     yield piece
                     progress(len(piece))
         except OSError as error:

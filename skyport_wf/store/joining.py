@@ -11,14 +11,13 @@ from contextlib import suppress
 
 import msgspec
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.store.files import Staging
 from skyport_wf.store.nodes import NodeStore
 from skyport_wf.store.refusals import NodeNotFoundError, RefusedError
 from skyport_wf.store.rows import find_node, update_node
 from skyport_wf.store.unpacking import COMPRESSIONS, Unpacker
 from skyport_wf.store.values import OURSELVES, Content, Lock, Node, Parts, timestamp
-
-_PIECE = 1024 * 1024
 
 _log = logging.getLogger("skyport_wf.store")
 
@@ -89,7 +88,7 @@ class Joiner:
         unpacker = next((Unpacker(name) for name in COMPRESSIONS if name == parts.compression), None)
         for part in parts.present:
             with self._nodes.files.open(part.content.id) as file:
-                while data := file.read(_PIECE):
+                while data := file.read(PIECE):
                     for piece in unpacker.feed(data) if unpacker else (data,):
                         staging.write(piece)
         if unpacker:

@@ -5,12 +5,11 @@ import zlib
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.store.refusals import InvalidRequestError
 
 Compression = Literal["gzip", "bzip2"]
 COMPRESSIONS: tuple[Compression, ...] = ("gzip", "bzip2")
-
-_PIECE = 1024 * 1024
 
 
 class Unpacker:
@@ -59,7 +58,7 @@ class _GzipMember:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data and not self._unpacker.eof:
-            yield self._unpacker.decompress(data, _PIECE)
+            yield self._unpacker.decompress(data, PIECE)
             data = self._unpacker.unconsumed_tail
         self.ended = self._unpacker.eof
         self.rest = self._unpacker.unused_data
@@ -72,9 +71,9 @@ class _Bzip2Member:
         self.rest = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        yield self._unpacker.decompress(data, _PIECE)
+        yield self._unpacker.decompress(data, PIECE)
         while not self._unpacker.eof and not self._unpacker.needs_input:
-            yield self._unpacker.decompress(b"", _PIECE)
+            yield self._unpacker.decompress(b"", PIECE)
         self.ended = self._unpacker.eof
         self.rest = self._unpacker.unused_data
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
+from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
-
-_PIECE = 1 << 20
 
 
 @contextmanager
@@ -55,7 +54,7 @@ class Download:
     def pieces(self) -> Iterator[bytes]:
         """Yield the file, its last piece only when all of it has been checked."""
         held = b""
-        while piece := self.read(_PIECE):
+        for piece in pieces_of(self):
             if held:
                 yield held
             held = piece

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import EngineError
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.publication.resolve import find_for_worker
@@ -19,13 +20,11 @@ from skyport_wf.transfer.thin_chain import open_whole, read_chain
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.image.archive.tar_reader import ByteStream
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
-_PIECE = 1 << 20
 
 Progress = Callable[[int], None]
 
@@ -120,7 +119,7 @@ def _load_whole(shock: ShockClient, engine: APIClient, chain: Sequence[Node], pr
     if len(chain) == 1:
         return _load(shock, engine, chain[0], progress)
     with open_whole(shock, chain, progress) as archive:
-        load_image(engine, _pieces(archive), name_of(chain[-1]))
+        load_image(engine, pieces_of(archive), name_of(chain[-1]))
     _check_loaded(engine, chain[-1])
     return sum(node.file.size for node in chain)
 
@@ -131,8 +130,3 @@ def _check_loaded(engine: APIClient, node: Node) -> None:
             f"{name_of(node)} was loaded, but the engine does not have it under the id {id_of(node)} of its "
             "attributes. AWE workers with such an engine cannot run it; publish it again with its config digest as id."
         )
-
-
-def _pieces(archive: ByteStream) -> Iterator[bytes]:
-    while piece := archive.read(_PIECE):
-        yield piece

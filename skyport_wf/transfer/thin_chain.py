@@ -13,8 +13,8 @@ from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
 from skyport_wf.transfer.download import open_download
 
 if TYPE_CHECKING:
+    from skyport_wf.byte_streams import ByteStream
     from skyport_wf.image.archive.completed import CompletedArchive
-    from skyport_wf.image.archive.tar_reader import ByteStream
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
@@ -85,7 +85,7 @@ def open_whole(
 @contextmanager
 def open_archive(shock: ShockClient, node: Node, progress: Callable[[int], None]) -> Iterator[ByteStream]:
     """Open the archive on a node, uncompressed."""
-    from skyport_wf.image.archive.archive_stream import ArchiveStream
+    from skyport_wf.image.archive.stream import ArchiveStream
 
     with open_download(shock, node, name_of(node), progress) as download:
         yield ArchiveStream(download, name=_file_of(node))

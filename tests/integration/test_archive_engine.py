@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.image.archive.archive_file import open_archive
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.normalise import normalise_stream
 from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.archive.stream import open_archive
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import parse_reference
 

@@ -4,13 +4,12 @@ The layers come in the order of the archives, the lowest image's first, each und
 and a manifest that names them come last, byte for byte and by digest those of the thin archive's image.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from skyport_wf.image.archive.canonical_layout import END, config_name, padding, tar_file, tar_header
+from skyport_wf.byte_streams import ByteStream, ChunkReader
+from skyport_wf.image.archive.layout import END, config_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import manifest_document
 from skyport_wf.image.archive.reader import MANIFEST, ArchivedImage, ArchiveReader
-from skyport_wf.image.archive.tar_reader import ByteStream
-from skyport_wf.image.pieced_bytes import PiecedBytes
 
 
 class CompletedArchive:
@@ -28,17 +27,17 @@ class CompletedArchive:
         """Once it is read: for each layer of the image, the lowest first, which of the archives has it."""
         self._archives = archives
         self._reference = reference
-        self._bytes = PiecedBytes(self._all())
+        self._bytes = ChunkReader(self._pieces())
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, and none only at the end.
 
         Raises ArchiveError if one of the archives does not hold exactly one image, complete but for the layers of the
-        one below it, and undamaged; what the archives themselves raise passes through.
+        one below it, and undamaged; exceptions of the archives themselves pass through.
         """
         return self._bytes.read(size)
 
-    def _all(self) -> Iterator[bytes]:
+    def _pieces(self) -> Iterator[bytes]:
         image: ArchivedImage | None = None
         places: list[tuple[int, str]] = []
         for number, stream in enumerate(self._archives):
@@ -51,13 +50,12 @@ class CompletedArchive:
                 yield padding(layer.stored_size)
             image = archive.image(base=image.contents.layers if image else ())
             own = [(number, names[path]) for path in image.layers if path]
-            places = [*places[: len(image.layers) - len(own)], *own]  # those that it lacks are the lowest
+            # The layers that it lacks are the lowest.
+            places = [*places[: len(image.layers) - len(own)], *own]
         if image is not None:
             self.places = tuple(number for number, _ in places)
-            yield self._head(image, [name for _, name in places])
+            config = config_name(image.contents.image_id)
+            layers = tuple(name for _, name in places)
+            yield tar_file(config, image.config)
+            yield tar_file(MANIFEST, manifest_document(config=config, name=self._reference, layers=layers))
         yield END
-
-    def _head(self, image: ArchivedImage, layers: Sequence[str]) -> bytes:
-        config = config_name(image.contents.image_id)
-        manifest = manifest_document(config=config, name=self._reference, layers=tuple(layers))
-        return tar_file(config, image.config) + tar_file(MANIFEST, manifest)

@@ -1,53 +1,56 @@
 """A layer in an archive that streams by: its bytes, plain or compressed, and its digest on the way."""
 
 import hashlib
-import io
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from isal import igzip
 
-from skyport_wf.image.archive.gzip_file import GZIP_ERRORS
-from skyport_wf.image.archive.tar_reader import PIECE, Member, TarReader
-from skyport_wf.image.archive.unpacking import UnpackingLimit, check_expansion
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from skyport_wf.byte_streams import ByteStream, ChunkReader, RawStream, pieces_of
+from skyport_wf.image.archive.compression import GZIP_ERRORS
+from skyport_wf.image.archive.limits import UnpackingLimit, check_expansion
+from skyport_wf.image.tar.reader import TarReader
 
 
 class LayerFile:
     """A file of the archive that may be a layer of the image. It can be read once, and only when it comes by."""
 
-    def __init__(self, tar: TarReader, member: Member, limit: UnpackingLimit, *, compressed: bool) -> None:
-        self.name = member.name
-        self.stored_size = member.size
+    def __init__(self, tar: TarReader, name: str, stored_size: int, limit: UnpackingLimit, *, compressed: bool) -> None:
+        self.name = name
+        self.stored_size = stored_size
         """Bytes in the archive."""
         self.compressed = compressed
         """Whether the archive has it gzipped, as containerd's image store exports layers."""
         self.size = 0
-        """Bytes of what has been read of the uncompressed layer."""
+        """Bytes of the uncompressed layer that have been read."""
         self._tar = tar
         self._limit = limit
         self._digest = hashlib.sha256()
+        self._pieces = self._hash(self._decompress(tar) if compressed else pieces_of(tar))
 
     @property
     def diff_id(self) -> str:
-        """`sha256:` and the SHA-256 of what has been read of the uncompressed layer."""
+        """`sha256:` and the SHA-256 of the uncompressed layer, as far as it has been read."""
         return f"sha256:{self._digest.hexdigest()}"
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the uncompressed layer in pieces of at most 1 MiB."""
-        stored = _StoredBytes(self._tar)
-        return self._hash(self._decompress(stored) if self.compressed else iter(stored))
+        """Yield the rest of the uncompressed layer, in pieces of at most 1 MiB."""
+        return self._pieces
 
     def stored_pieces(self) -> Iterator[bytes]:
         """Yield the layer as the archive has it, in pieces of at most 1 MiB."""
         if not self.compressed:
-            yield from self.pieces()
+            yield from self._pieces
             return
         seen: deque[bytes] = deque()
-        for _ in self._hash(self._decompress(_StoredBytes(self._tar, seen))):
+
+        def stored() -> Iterator[bytes]:
+            for piece in pieces_of(self._tar):
+                seen.append(piece)
+                yield piece
+
+        # Decompressed all the same: it has to have the digest that the image's config says.
+        for _ in self._hash(self._decompress(ChunkReader(stored()))):
             while seen:
                 yield seen.popleft()
         yield from seen
@@ -58,38 +61,13 @@ class LayerFile:
             self.size += len(piece)
             yield piece
 
-    def _decompress(self, stored: "_StoredBytes") -> Iterator[bytes]:
+    def _decompress(self, stored: ByteStream) -> Iterator[bytes]:
+        raw = RawStream(stored)
         try:
-            with igzip.IGzipFile(fileobj=stored, mode="rb") as file:
-                while piece := file.read(PIECE):
+            with igzip.IGzipFile(fileobj=raw, mode="rb") as file:
+                for piece in pieces_of(file):
                     self._limit.take(len(piece))
-                    check_expansion(f"{self._tar.name}: {self.name}", stored=stored.taken, unpacked=self.size)
+                    check_expansion(f"{self._tar.name}: {self.name}", stored=raw.taken, unpacked=self.size)
                     yield piece
         except GZIP_ERRORS as error:
             raise self._tar.error(f"is damaged: {self.name} cannot be decompressed ({error})") from error
-
-
-class _StoredBytes(io.RawIOBase):
-    """The current member of a tar as a file for the decompressor, which copies what it reads to `seen`."""
-
-    def __init__(self, tar: TarReader, seen: deque[bytes] | None = None) -> None:
-        self._tar = tar
-        self._seen = seen
-        self.taken = 0
-        """Bytes that were read."""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        with memoryview(buffer) as view:
-            piece = self._tar.read(min(len(view), PIECE))
-            view[: len(piece)] = piece
-        self.taken += len(piece)
-        if self._seen is not None:
-            self._seen.append(piece)
-        return len(piece)
-
-    def __iter__(self) -> Iterator[bytes]:
-        while piece := self._tar.read(PIECE):
-            yield piece

@@ -24,7 +24,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, rename="pascal"):
     """Paths of the layer tars, bottom first; a path may come twice."""
 
 
-class RootFilesystem(msgspec.Struct, frozen=True):
+class DiffIds(msgspec.Struct, frozen=True):
     """`rootfs` of a config."""
 
     diff_ids: tuple[str, ...] | None = None
@@ -41,16 +41,16 @@ class HistoryEntry(msgspec.Struct, frozen=True):
 
 
 class ContainerSettings(msgspec.Struct, frozen=True):
-    """`config` of a config: what containers of the image start with."""
+    """`config` of a config: the settings that containers of the image start with."""
 
     labels: dict[str, str] | None = msgspec.field(name="Labels", default=None)
     """Labels by name."""
 
 
 class ImageConfig(msgspec.Struct, frozen=True):
-    """What this package needs of the image's config (OCI image-spec, config.md)."""
+    """The parts of an image's config that this package needs (OCI image-spec, config.md)."""
 
-    rootfs: RootFilesystem
+    rootfs: DiffIds
     """The layers."""
     architecture: str = ""
     """As Go names it."""
@@ -78,7 +78,7 @@ def parse_manifest(document: bytes) -> ManifestEntry:
 
 
 def parse_config(document: bytes) -> ImageConfig:
-    """Return the config that the JSON document spells. Raises ArchiveError if it is none."""
+    """Return the config in the JSON document. Raises ArchiveError if it is none."""
     return _decode(document, ImageConfig, "its image config cannot be read")
 
 
@@ -97,18 +97,34 @@ def image_id(config: bytes) -> str:
 
 
 def read_contents(entry: ManifestEntry, config_document: bytes, layers: tuple[tuple[str, int], ...]) -> ImageContents:
-    """Return what the image holds.
+    """Return the contents of an image.
 
     layers: diff id and size in bytes of each layer that was read, in the manifest's order.
     Raises ArchiveError if the layers, or the name of the config, are not what the config says.
     """
-    config = parse_config(config_document)
-    _compare_name(entry.config, image_id(config_document))
-    _compare_layers(config.rootfs.diff_ids or (), tuple(diff_id for diff_id, _ in layers))
-    commands = _layer_commands(config, len(layers))
-    labels = config.config.labels if config.config and config.config.labels else {}
+    config, found_id = parse_config(config_document), image_id(config_document)
+    # The name, where it is a digest: no other digest in the archive covers the config.
+    named = _NAMED_BY_DIGEST.fullmatch(entry.config)
+    if named and f"sha256:{named[1]}" != found_id:
+        raise ArchiveError(f"is damaged: its config {entry.config} has the digest {found_id}. Save the image again.")
+    expected = config.rootfs.diff_ids or ()
+    if len(expected) != len(layers):
+        raise ArchiveError(
+            f"is damaged: its manifest has {len(layers)} layers, its config {len(expected)}. Save the image again."
+        )
+    for number, (wanted, (got, _)) in enumerate(zip(expected, layers, strict=True), 1):
+        if wanted != got:
+            raise ArchiveError(
+                f"is damaged: layer {number} of {len(layers)} has the digest {got}, its config says {wanted}. "
+                "Save the image again."
+            )
+    commands = [step.created_by or "" for step in config.history or () if not step.empty_layer]
+    if len(commands) != len(layers):
+        # Some builders write no history, or a wrong one: better no command than another layer's.
+        commands = [""] * len(layers)
+    labels = (config.config.labels if config.config else None) or {}
     return ImageContents(
-        image_id=image_id(config_document),
+        image_id=found_id,
         architecture=config.architecture,
         os=config.os,
         created=config.created,
@@ -123,29 +139,3 @@ def _decode(document: bytes, kind: type[Document], problem: str) -> Document:
         return msgspec.json.decode(document, type=kind)
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"is not a docker archive: {problem} ({error}). Save the image again.") from error
-
-
-def _compare_name(path: str, found: str) -> None:
-    """Compare the config's digest with its name, where that is one: no other digest in the archive covers it."""
-    named = _NAMED_BY_DIGEST.fullmatch(path)
-    if named and f"sha256:{named[1]}" != found:
-        raise ArchiveError(f"is damaged: its config {path} has the digest {found}. Save the image again.")
-
-
-def _compare_layers(expected: tuple[str, ...], found: tuple[str, ...]) -> None:
-    if len(expected) != len(found):
-        raise ArchiveError(
-            f"is damaged: its manifest has {len(found)} layers, its config {len(expected)}. Save the image again."
-        )
-    for number, (wanted, got) in enumerate(zip(expected, found, strict=True), 1):
-        if wanted != got:
-            raise ArchiveError(
-                f"is damaged: layer {number} of {len(found)} has the digest {got}, its config says {wanted}. "
-                "Save the image again."
-            )
-
-
-def _layer_commands(config: ImageConfig, layers: int) -> tuple[str, ...]:
-    """Return the command of each layer; empty ones if the history tells of another number of layers."""
-    commands = tuple(step.created_by or "" for step in config.history or () if not step.empty_layer)
-    return commands if len(commands) == layers else ("",) * layers

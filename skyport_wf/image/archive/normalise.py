@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from typing import Self
 
-from skyport_wf.image.archive.canonical_layout import (
+from skyport_wf.byte_streams import ByteStream
+from skyport_wf.image.archive.compression import ArchiveHasher, open_gzip_member
+from skyport_wf.image.archive.layout import (
     END,
     canonical_layer_names,
     config_name,
@@ -17,11 +19,8 @@ from skyport_wf.image.archive.canonical_layout import (
     tar_file,
     tar_header,
 )
-from skyport_wf.image.archive.gzip_file import ArchiveHasher, open_gzip_member
-from skyport_wf.image.archive.layer_file import LayerFile
 from skyport_wf.image.archive.manifest import image_id, manifest_document
 from skyport_wf.image.archive.reader import MANIFEST, ArchiveReader
-from skyport_wf.image.archive.tar_reader import ByteStream
 from skyport_wf.image.contents import ImageContents, SavedArchive
 from skyport_wf.image_list.reference import ImageReference
 
@@ -36,10 +35,10 @@ def normalise_stream(source: ByteStream, reference: ImageReference) -> "Normalis
 
 
 class NormalisedStream:
-    """Iterates over pieces of a gzip file, 1 MiB at most; afterwards `result` tells what went by.
+    """Iterates over pieces of a gzip file, 1 MiB at most; afterwards `result` describes it.
 
     Iterating raises ArchiveError if the archive is not one of exactly one image, complete and undamaged, so that the
-    gzip file never ends well; what `source` raises passes through. `close` ends it early.
+    gzip file never ends well; exceptions of `source` pass through. `close` ends it early.
     """
 
     def __init__(self, source: ByteStream, reference: ImageReference) -> None:
@@ -100,11 +99,11 @@ class _NormalisedTar:
         self._any_compressed = False
 
     def contents(self) -> ImageContents:
-        """Return what went by, after the last piece."""
+        """Return the image, after the last piece."""
         return self._archive.image().contents
 
     def is_canonical(self) -> bool:
-        """Return whether what went by is the image's canonical archive, after the last piece."""
+        """Return whether this is the image's canonical archive, after the last piece."""
         contents = self.contents()
         layers = dict.fromkeys(canonical_layer_names(contents))
         canonical = [MANIFEST, config_name(contents.image_id), *layers]
@@ -113,43 +112,27 @@ class _NormalisedTar:
     def pieces(self) -> Iterator[bytes]:
         """Yield the archive in pieces of at most 1 MiB. Raises ArchiveError."""
         for layer in self._archive.layers():
-            if not self._written:
-                yield self._early_head()
-            yield from self._layer(layer)
+            if not self._written and (head := self._archive.head()):
+                entry, config, parsed = head
+                names = tuple(map(layer_name, parsed.rootfs.diff_ids or ()))
+                if (entry.layers, entry.config) == (names, config_name(image_id(config))):
+                    yield self._head(config, names)
+            self._any_compressed |= layer.compressed
+            yield tar_header(self._add(layer.name), layer.stored_size)
+            yield from layer.stored_pieces()
+            yield padding(layer.stored_size)
         image = self._archive.image()
         if MANIFEST not in self._written:
             yield self._head(image.config, image.layers)
-        else:
-            self._check_announced(canonical_layer_names(image.contents))
+        elif missing := set(canonical_layer_names(image.contents)).difference(self._written):
+            # The manifest that went first names them, and a link is not passed on.
+            raise self._archive.error(f"has a link in place of its layer {min(missing)}")
         yield END
-
-    def _check_announced(self, layers: tuple[str, ...]) -> None:
-        """Check that the layers of a manifest that went first came by under their names, and not as links."""
-        for name in layers:
-            if name not in self._written:
-                raise self._archive.error(f"has a link in place of its layer {name}")
-
-    def _early_head(self) -> bytes:
-        """Return manifest and config if they have come by and fit the canonical layout, or nothing."""
-        head = self._archive.head()
-        if head is None:
-            return b""
-        entry, document, config = head
-        layers = tuple(map(layer_name, config.rootfs.diff_ids or ()))
-        if entry.layers != layers or entry.config != config_name(image_id(document)):
-            return b""
-        return self._head(document, layers)
 
     def _head(self, config: bytes, layers: tuple[str, ...]) -> bytes:
         manifest_path, config_path = self._add(MANIFEST), self._add(config_name(image_id(config)))
         manifest = manifest_document(config=config_path, name=self._name, layers=layers)
         return tar_file(manifest_path, manifest) + tar_file(config_path, config)
-
-    def _layer(self, layer: LayerFile) -> Iterator[bytes]:
-        self._any_compressed |= layer.compressed
-        yield tar_header(self._add(layer.name), layer.stored_size)
-        yield from layer.stored_pieces()
-        yield padding(layer.stored_size)
 
     def _add(self, name: str) -> str:
         if name in self._written:

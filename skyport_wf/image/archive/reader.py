@@ -4,20 +4,23 @@ Layouts seen: `ID/layer.tar` with duplicates as links (Docker up to 24), an OCI 
 (Docker 25 and later), the same with compressed layers (containerd), `DIGEST.tar` (podman, skopeo, this package).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 
+from skyport_wf.byte_streams import ByteStream, CountedStream, stream_name
 from skyport_wf.errors import ArchiveError
 from skyport_wf.formatting import count
-from skyport_wf.image.archive.formats import recognise_format
+from skyport_wf.image.archive.compression import recognise_format
 from skyport_wf.image.archive.layer_file import LayerFile
+from skyport_wf.image.archive.limits import UnpackingLimit
 from skyport_wf.image.archive.manifest import ImageConfig, ManifestEntry, parse_config, parse_manifest, read_contents
-from skyport_wf.image.archive.tar_reader import ByteStream, Member, TarReader, stream_name
-from skyport_wf.image.archive.unpacking import LimitedStream, UnpackingLimit
+from skyport_wf.image.archive.members import POLICY, read_members
 from skyport_wf.image.contents import ImageContents, Layer
+from skyport_wf.image.tar.header import BLOCK
+from skyport_wf.image.tar.reader import TarReader
 
 MANIFEST: Final = "manifest.json"
 MAX_DOCUMENT = 4 << 20
@@ -39,7 +42,7 @@ class ArchivedImage(msgspec.Struct, frozen=True):
 
 
 def inspect_archive(stream: ByteStream) -> ImageContents:
-    """Read a docker archive to its end and return what is in it.
+    """Read a docker archive to its end and return its contents.
 
     stream: an uncompressed docker archive; its `name`, if it has one, goes into messages.
     Raises ArchiveError if it is not a whole archive of exactly one image.
@@ -53,7 +56,7 @@ def inspect_archive(stream: ByteStream) -> ImageContents:
 class ArchiveReader:
     """Hands out the layers of an archive as they come by, and the image when all have been read.
 
-    What the files are for is known only at the end, where engines write the manifest. So files that look like layers
+    Only at the end, where engines write the manifest, is known which file is which. So files that look like layers
     are handed out, JSON documents of a bearable size are kept, and everything else is passed over.
     """
 
@@ -62,9 +65,9 @@ class ArchiveReader:
 
         max_unpacked: bytes that it and its compressed layers may unpack to; MAX_UNPACKED if None.
         """
-        name = stream_name(stream)
-        self._limit = UnpackingLimit(name, max_unpacked)
-        self._tar = TarReader(LimitedStream(stream, self._limit, name=name))
+        self.name = stream_name(stream) or "the archive"
+        self._limit = UnpackingLimit(self.name, max_unpacked)
+        self._tar = TarReader(CountedStream(stream, self._limit.take), POLICY, name=self.name)
         self._names: set[str] = set()
         self._links: dict[str, str] = {}
         self._layers: dict[str, tuple[str, int]] = {}
@@ -72,14 +75,33 @@ class ArchiveReader:
         self._passed_over: dict[str, str] = {}
 
     def layers(self) -> Iterator[LayerFile]:
-        """Yield each file that may be a layer; what the caller does not read of it is read through."""
-        for member in self._tar:
-            if member.kind != "folder":
-                self._refuse_second(member.name)
+        """Yield each file that may be a layer; the part of it that the caller does not read is read through."""
+        for member in read_members(self._tar):
+            if member.kind == "folder":
+                continue
+            if member.name in self._names:
+                # Readers differ in which of the two they take.
+                raise self.error(f"holds {member.name} twice")
+            self._names.add(member.name)
             if member.kind == "link":
                 self._links[member.name] = member.target
-            elif member.kind == "file":
-                yield from self._file(member)
+                continue
+            kind = recognise_format(self._tar.peek(BLOCK))
+            # A file without a byte is an empty layer: Docker's own reader of tars takes it for one.
+            if kind in ("tar", "gzip") or not member.size:
+                layer = LayerFile(self._tar, member.name, member.size, self._limit, compressed=kind == "gzip")
+                yield layer
+                for _ in layer.pieces():
+                    pass
+                self._layers[member.name] = layer.diff_id, layer.size
+            elif kind == "json":
+                kept = sum(map(len, self._documents.values()))
+                if member.size > MAX_DOCUMENT or kept + member.size > MAX_DOCUMENTS:
+                    self._passed_over[member.name] = f"has {member.size:,} bytes, more than is believable"
+                else:
+                    self._documents[member.name] = self._tar.peek(member.size)
+            else:
+                self._passed_over[member.name] = f"is compressed with {kind}" if kind else "is neither tar nor JSON"
 
     def image(self, *, base: Sequence[Layer] = ()) -> ArchivedImage:
         """Return the image, after all `layers`.
@@ -89,14 +111,14 @@ class ArchiveReader:
         """
         entry = self._manifest()
         listed = entry.layers or ()
-        lacking = self._lacking(listed)
-        if lacking > len(base):
-            self._refuse_thin(listed)
-        lacking = min(lacking, len(base))
+        lacking = self._lacking(listed, base)
         paths = ("",) * lacking + tuple(self._find(path, self._layers, "layer") for path in listed[lacking:])
         config = self._documents[self._find(entry.config, self._documents, "image config")]
         below = tuple((layer.diff_id, layer.size) for layer in base[:lacking])
-        self._check_base(config, tuple(diff_id for diff_id, _ in below))
+        with self._name_in_errors():
+            wanted = (parse_config(config).rootfs.diff_ids or ())[:lacking]
+        if wanted != tuple(diff_id for diff_id, _ in below):
+            raise self.error("is thin on another image: what should be its base has other layers", "Publish it again.")
         layers = below + tuple(self._layers[path] for path in paths[lacking:])
         with self._name_in_errors():
             return ArchivedImage(read_contents(entry, config, layers), config, paths)
@@ -112,84 +134,44 @@ class ArchiveReader:
         with self._name_in_errors():
             return entry, document, parse_config(document)
 
-    def error(self, problem: str, advice: str = "Save the image again.") -> ArchiveError:
+    def error(self, problem: str, advice: str | None = None) -> ArchiveError:
         """Return the error that says what is wrong with this archive."""
         return self._tar.error(problem, advice)
 
-    def _refuse_second(self, name: str) -> None:
-        """Refuse a name that comes twice: readers differ in which of the two they take."""
-        if name in self._names:
-            raise self.error(f"holds {name} twice")
-        self._names.add(name)
-
-    def _file(self, member: Member) -> Iterator[LayerFile]:
-        """Hand out, keep or pass over a file, by how it begins."""
-        kind = recognise_format(self._tar.peek())
-        if kind in ("tar", "gzip") or not member.size:
-            layer = LayerFile(self._tar, member, self._limit, compressed=kind == "gzip")
-            yield layer
-            for _ in layer.pieces():
-                pass
-            self._layers[member.name] = layer.diff_id, layer.size
-        elif kind == "json":
-            self._keep_document(member)
-        else:
-            self._passed_over[member.name] = f"is compressed with {kind}" if kind else "is neither tar nor JSON"
-
-    def _keep_document(self, member: Member) -> None:
-        kept = sum(map(len, self._documents.values()))
-        if member.size > MAX_DOCUMENT or kept + member.size > MAX_DOCUMENTS:
-            self._passed_over[member.name] = f"has {member.size:,} bytes, more than is believable"
-            return
-        document = b""
-        while piece := self._tar.read(member.size):
-            document += piece
-        self._documents[member.name] = document
-
     def _manifest(self) -> ManifestEntry:
-        if MANIFEST not in self._names:
-            raise self._without_manifest()
-        document = self._documents[self._find(MANIFEST, self._documents, "manifest")]
-        with self._name_in_errors():
-            return parse_manifest(document)
+        if MANIFEST in self._names:
+            document = self._documents[self._find(MANIFEST, self._documents, "manifest")]
+            with self._name_in_errors():
+                return parse_manifest(document)
+        self._check_end()
+        if "oci-layout" in self._names:
+            raise self.error("is an OCI archive without manifest.json", "Save the image as `docker-archive`.")
+        raise self.error("is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`.")
 
     @contextmanager
     def _name_in_errors(self) -> Iterator[None]:
         try:
             yield
         except ArchiveError as error:
-            raise ArchiveError(f"{self._tar.name} {error}") from error
+            raise ArchiveError(f"{self.name} {error}") from error
 
-    def _without_manifest(self) -> ArchiveError:
-        if "oci-layout" in self._names:
-            return self.error("is an OCI archive without manifest.json", "Save the image as `docker-archive`.")
-        return self.error("is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`.")
-
-    def _lacking(self, listed: Sequence[str]) -> int:
-        """Return how many of the lowest layers have to come from a base: all up to the last that has no file.
+    def _lacking(self, listed: Sequence[str], base: Sequence[Layer]) -> int:
+        """Return how many of the lowest layers have to come from the base: all up to the last that has no file.
 
         One of them may have a file all the same, if the image has it again further up.
         """
-        return max((number for number, path in enumerate(listed, 1) if _plain(path) not in self._names), default=0)
-
-    def _refuse_thin(self, listed: Sequence[str]) -> None:
-        """Raise the error that says what a thin archive is, if it is one that came without its base."""
         there = [_plain(path) in self._names for path in listed]
-        if there[-1] or not any(there):
+        lacking = max((number for number, found in enumerate(there, 1) if not found), default=0)
+        if lacking > len(base) and (there[-1] or not any(there)):
+            self._check_end()
             which = f"{there.count(False)} of its {count(len(there), 'layer')}"
             raise self.error(
                 f"is incomplete: it lacks {which}, as a thin archive does, which needs its base image",
                 "Save the image whole; of a published one, `skyport-wf show NAME` and `pull NAME` fetch the base too.",
             )
+        return min(lacking, len(base))
 
-    def _check_base(self, config: bytes, lacking: tuple[str, ...]) -> None:
-        """Check that the layers that the archive lacks are those that its base has in their place."""
-        with self._name_in_errors():
-            wanted = (parse_config(config).rootfs.diff_ids or ())[: len(lacking)]
-        if wanted != lacking:
-            raise self.error("is thin on another image: what should be its base has other layers", "Publish it again.")
-
-    def _find(self, path: str, files: dict[str, bytes] | dict[str, tuple[str, int]], what: str) -> str:
+    def _find(self, path: str, files: Mapping[str, object], role: str) -> str:
         """Return the name of the file that `path` means, links followed."""
         name = _plain(path)
         for _ in range(_MAX_LINKS):
@@ -200,10 +182,16 @@ class ArchiveReader:
             name = self._links[name]
         why = self._passed_over.get(name)
         if why or name in self._names:
-            raise self.error(f"is not a docker archive: {path}, its {what}, {why or 'is something else'}")
-        raise self.error(f"is incomplete: {path}, its {what}, is missing")
+            raise self.error(f"is not a docker archive: {path}, its {role}, {why or 'is something else'}")
+        self._check_end()
+        raise self.error(f"is incomplete: {path}, its {role}, is missing")
+
+    def _check_end(self) -> None:
+        """Raise ArchiveError if something is missing because the end of the archive is."""
+        if not self._tar.ended:
+            raise self.error("breaks off before its end")
 
 
 def _plain(path: str) -> str:
     """Return a path of the manifest as the tar's names are."""
-    return path.removeprefix("./")
+    return path.lstrip("/").removeprefix("./")

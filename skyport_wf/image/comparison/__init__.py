@@ -1,1 +1,1 @@
-"""What two images differ in: packages, files, metadata. From byte streams alone, in bounded memory."""
+"""Comparing two images: packages, files, metadata. From byte streams alone, in bounded memory."""

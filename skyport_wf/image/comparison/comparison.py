@@ -7,10 +7,10 @@ import msgspec
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.comparison.file_changes import FileChanges, FileDifferences, compare_files
-from skyport_wf.image.comparison.file_system import FileSystem
 from skyport_wf.image.comparison.metadata import MetadataChange, compare_metadata
 from skyport_wf.image.comparison.packages import PackageChange, compare_packages
-from skyport_wf.image.examination.examine import ImageFindings
+from skyport_wf.image.examination.examine import ImageExamination
+from skyport_wf.image.layers.file_index import FileIndex
 
 Verdict = Literal["identical", "same contents", "drifted"]
 """One image id; one file system and config, apart from times and ids; anything else."""
@@ -19,7 +19,7 @@ _NO_CHANGES: Final = FileDifferences(FileChanges(), FileChanges(), 0, 0)
 
 
 class ImageComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """In what a published image and one that was built again differ."""
+    """The differences between a published image and one that was built again."""
 
     verdict: Verdict
     published_id: str
@@ -35,33 +35,38 @@ class ImageComparison(msgspec.Struct, frozen=True, kw_only=True):
     touched: int
     """Files and folders that differ in nothing but the time of their last change."""
     notes: tuple[str, ...]
-    """What could not be told, and why, in sentences."""
+    """Reasons why something is unknown, in sentences."""
 
 
-class ExaminedImage(msgspec.Struct, frozen=True):
+class ComparedImage(msgspec.Struct, frozen=True):
     """One of the images."""
 
-    found: ImageFindings
-    files: FileSystem
-    """Filled while `found` was found."""
+    found: ImageExamination
+    files: FileIndex
+    """Filled by the examination, contents too."""
 
 
 def compare_images(
-    published: ExaminedImage,
-    rebuilt: ExaminedImage,
+    published: ComparedImage,
+    rebuilt: ComparedImage,
     *,
     ignored: Callable[[str], bool] = lambda path: False,
     ignore_traces: bool = False,
 ) -> ImageComparison:
-    """Return in what the images differ.
+    """Return the differences between the images.
 
-    ignored: whether to leave out what is at a path, which begins with `/`.
+    ignored: whether to leave out the file at a path, which begins with `/`.
     ignore_traces: let logs, caches and times be no reason to call the image drifted.
     Raises SkyportError if one has too many files to compare.
     """
     before, after = published.found, rebuilt.found
     same_id = before.contents.image_id == after.contents.image_id
-    differences = _NO_CHANGES if same_id else _compare_files(published, rebuilt, ignored)
+    differences = _NO_CHANGES
+    if not same_id:
+        for found, which in ((before, "published"), (after, "rebuilt")):
+            if found.waste is None:
+                raise SkyportError(f"the {which} image cannot be compared: {'; '.join(found.notes)}.")
+        differences = compare_files(published.files.shown(), rebuilt.files.shown(), ignored=ignored)
     packages = compare_packages(before.packages, after.packages)
     metadata = compare_metadata(before.config, after.config)
     counted = differences.files.total + (0 if ignore_traces else differences.traces.total)
@@ -78,10 +83,3 @@ def compare_images(
         touched=differences.touched,
         notes=tuple(dict.fromkeys((*before.notes, *after.notes))),
     )
-
-
-def _compare_files(published: ExaminedImage, rebuilt: ExaminedImage, ignored: Callable[[str], bool]) -> FileDifferences:
-    for image, which in ((published, "published"), (rebuilt, "rebuilt")):
-        if image.found.waste is None:
-            raise SkyportError(f"the {which} image cannot be compared: {'; '.join(image.found.notes)}.")
-    return compare_files(published.files.files(), rebuilt.files.files(), ignored=ignored)

@@ -1,14 +1,13 @@
-"""In which files two images differ: a merge of their listings, which holds two files at a time."""
+"""Files in which two images differ: a merge of their listings, which holds two files at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 
 import msgspec
 
-from skyport_wf.image.comparison.file_system import ShownFile
 from skyport_wf.image.comparison.traces import is_trace
-from skyport_wf.image.examination.file_attributes import FileType
-from skyport_wf.image.examination.file_index import path_of
+from skyport_wf.image.layers.entries import EntryKind
+from skyport_wf.image.layers.stacking import PlacedEntry, path_of
 
 MAX_LISTED: Final = 10_000
 """Files that are listed of each kind of change; all are counted."""
@@ -20,7 +19,7 @@ Aspect = Literal["type", "content", "link", "device", "mode", "owner", "attribut
 class FileState(msgspec.Struct, frozen=True):
     """A file of one of the images."""
 
-    type: FileType
+    type: EntryKind
     size: int
     """Bytes of its content."""
     mode: str
@@ -40,7 +39,7 @@ class FileChange(msgspec.Struct, frozen=True):
     """From the root, with a leading `/`; bytes that are no UTF-8 as escapes."""
     how: How
     what: tuple[Aspect, ...]
-    """Of a changed file, what is another one. `attributes` are extended ones, such as capabilities."""
+    """Of a changed file, the aspects that changed. `attributes` are extended ones, such as capabilities."""
     published: FileState | None
     rebuilt: FileState | None
 
@@ -61,10 +60,10 @@ class FileChanges(msgspec.Struct, frozen=True):
 
 
 class FileDifferences(msgspec.Struct, frozen=True):
-    """In which files two images differ."""
+    """All files in which two images differ."""
 
     files: FileChanges
-    """What counts."""
+    """Those that count."""
     traces: FileChanges
     """Logs, caches, temporary files, and files in which only times differ that their format keeps."""
     ignored: int
@@ -74,29 +73,34 @@ class FileDifferences(msgspec.Struct, frozen=True):
 
 
 def compare_files(
-    published: Iterable[ShownFile],
-    rebuilt: Iterable[ShownFile],
+    published: Iterable[PlacedEntry],
+    rebuilt: Iterable[PlacedEntry],
     *,
     ignored: Callable[[str], bool] = lambda path: False,
     max_listed: int = MAX_LISTED,
 ) -> FileDifferences:
-    """Return in which files the images differ.
+    """Return the files in which the images differ.
 
-    published, rebuilt: what each shows, in order of `key`.
-    ignored: whether to leave out what is at a path, which begins with `/`.
+    published, rebuilt: the files that each shows, in order of `key`.
+    ignored: whether to leave out the file at a path, which begins with `/`.
     """
     counts = _Counts(max_listed)
     ignored_count = touched = 0
-    for before, after in _pairs(published, rebuilt):
+    for key, before, after in _pairs(published, rebuilt):
         aspects = _aspects(before, after) if before and after else ()
         if before and after and not aspects:
             touched += before.mtime != after.mtime
             continue
-        change = _change(before, after, aspects)
+        how: How = "added" if before is None else "removed" if after is None else "changed"
+        path = key[1:].replace(b"\0", b"/")
+        change = FileChange("/" + path_of(key), how, aspects, before and _state(before), after and _state(after))
         if ignored(change.path):
             ignored_count += 1
-        else:
-            counts.add(change, trace=_leaves_trace(before, after, aspects))
+            continue
+        # Any two builds leave their own logs behind; never another mode, owner or type of a file.
+        same_but_times = before and after and before.timeless and before.timeless == after.timeless
+        trace = (is_trace(path) or bool(same_but_times)) if how != "changed" or aspects == ("content",) else False
+        counts.add(change, trace=trace)
     return FileDifferences(counts.changes(trace=False), counts.changes(trace=True), ignored_count, touched)
 
 
@@ -123,59 +127,39 @@ class _Counts:
 
 
 def _pairs(
-    published: Iterable[ShownFile], rebuilt: Iterable[ShownFile]
-) -> Iterator[tuple[ShownFile | None, ShownFile | None]]:
-    """Yield what is at each path in one image and the other."""
+    published: Iterable[PlacedEntry], rebuilt: Iterable[PlacedEntry]
+) -> Iterator[tuple[bytes, PlacedEntry | None, PlacedEntry | None]]:
+    """Yield each key, with the file that it has in one image and in the other."""
     left, right = iter(published), iter(rebuilt)
     before, after = next(left, None), next(right, None)
     while before or after:
-        if after is None or (before is not None and before.key < after.key):
-            yield before, None
+        if before and (after is None or before.key < after.key):
+            yield before.key, before, None
             before = next(left, None)
-        elif before is None or after.key < before.key:
-            yield None, after
+        elif after and (before is None or after.key < before.key):
+            yield after.key, None, after
             after = next(right, None)
-        else:
-            yield before, after
+        elif before and after:
+            yield before.key, before, after
             before, after = next(left, None), next(right, None)
 
 
-def _aspects(before: ShownFile, after: ShownFile) -> tuple[Aspect, ...]:
-    if before.type != after.type:
+def _aspects(before: PlacedEntry, after: PlacedEntry) -> tuple[Aspect, ...]:
+    if before.kind != after.kind:
         return ("type",)
-    link: Aspect = "device" if before.type in ("character device", "block device") else "link"
+    link: Aspect = "device" if before.kind in ("character device", "block device") else "link"
     differs: dict[Aspect, bool] = {
         "content": before.content != after.content,
         link: before.target != after.target,
         # Of a symbolic link the permissions mean nothing, and engines write different ones.
-        "mode": before.mode != after.mode and before.type != "symbolic link",
+        "mode": before.mode != after.mode and before.kind != "symbolic link",
         "owner": (before.uid, before.gid) != (after.uid, after.gid),
         "attributes": before.xattrs != after.xattrs,
     }
     return tuple(aspect for aspect, found in differs.items() if found)
 
 
-def _leaves_trace(before: ShownFile | None, after: ShownFile | None, aspects: tuple[Aspect, ...]) -> bool:
-    """Return whether the difference is one that any two builds have: never another mode, owner or type."""
-    if before is None or after is None:
-        return is_trace(_path(before, after))
-    if aspects != ("content",):
-        return False
-    return is_trace(_path(before, after)) or bool(before.timeless and before.timeless == after.timeless)
-
-
-def _change(before: ShownFile | None, after: ShownFile | None, aspects: tuple[Aspect, ...]) -> FileChange:
-    how: How = "added" if before is None else "removed" if after is None else "changed"
-    path = "/" + _path(before, after).decode(errors="backslashreplace")
-    return FileChange(path, how, aspects, before and _state(before), after and _state(after))
-
-
-def _path(before: ShownFile | None, after: ShownFile | None) -> bytes:
-    file = before or after
-    return file.key[1:].replace(b"\0", b"/") if file else b""
-
-
-def _state(file: ShownFile) -> FileState:
-    target = path_of(file.target) if file.type == "hard link" else file.target.decode(errors="backslashreplace")
+def _state(file: PlacedEntry) -> FileState:
+    target = path_of(file.target) if file.kind == "hard link" else file.target.decode(errors="backslashreplace")
     owner = f"{file.uid}:{file.gid}"
-    return FileState(file.type, file.size, f"{file.mode:04o}", owner, target, file.content.hex())
+    return FileState(file.kind, file.size, f"{file.mode:04o}", owner, target, file.content.hex())

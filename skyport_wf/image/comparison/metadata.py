@@ -1,6 +1,6 @@
-"""What two images say of themselves: config and history, without times and ids, which no two builds have in common.
+"""Config and history of two images compared, without times and ids, which no two builds have in common.
 
-Source: OCI image-spec, config.md; what is not in it is the classic builder's and BuildKit's own.
+Source: OCI image-spec, config.md; other fields are the classic builder's and BuildKit's own.
 """
 
 import re
@@ -20,10 +20,10 @@ _NOT_COMPARED: Final = frozenset(
     }
 )  # fmt: skip
 _NOT_COMPARED_SETTINGS: Final = frozenset({"Hostname", "Image", "ArgsEscaped"})
-"""Of a container that was committed, its id and the id or name of its image; and what means nothing but to Windows."""
+"""Of a container that was committed, its id and the id or name of its image; and a field for Windows alone."""
 _FLATTENED: Final = re.compile(r"flattened sha256:[0-9a-f]{64}")
 _BUILDERS_COMMENT: Final = re.compile(r"buildkit\.dockerfile\.v0|FROM [0-9a-f]{12}")
-"""What BuildKit notes with each step, and podman with one that has another step's image, of this id, below it."""
+"""BuildKit notes the first with each step, podman the second with a step on an image that has this id."""
 
 
 class MetadataChange(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class MetadataChange(msgspec.Struct, frozen=True):
 
 
 def compare_metadata(published: bytes, rebuilt: bytes) -> tuple[MetadataChange, ...]:
-    """Return what the images say differently, by field.
+    """Return the fields in which the images differ, by name.
 
     published, rebuilt: the images' config JSON, byte for byte.
     Raises ArchiveError if one cannot be read.
@@ -59,7 +59,7 @@ def _decode(config: bytes) -> Mapping[str, Any]:
 
 
 def _fields(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield each field that says something, and what it says."""
+    """Yield name and value of each field that says something."""
     for name, value in config.items():
         if name not in _NOT_COMPARED and value:
             yield name, _text(value)
@@ -72,14 +72,14 @@ def _fields(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _settings(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yield what a setting says: variables and labels one by one, as their order means nothing."""
+    """Yield name and value of a setting: variables and labels one by one, as their order means nothing."""
     if name == "Env" and isinstance(value, list):
         for variable, _, text in (str(entry).partition("=") for entry in value):
             yield f"Env {variable}", text
     elif name == "Labels" and isinstance(value, dict):
         for label, text in value.items():
             yield f"Labels {label}", _text(text)
-    # A builder that is told of no working directory writes `/` or nothing, which means the same.
+    # Without a working directory, one builder writes `/` and another nothing, which means the same.
     elif value and (name, value) != ("WorkingDir", "/"):
         yield name, _text(value)
 
@@ -94,14 +94,14 @@ def _steps(config: Mapping[str, Any]) -> list[str]:
 
 
 def _step(entry: Mapping[str, Any]) -> str:
-    """Return what a step of the history says: its command alone, if there is nothing else worth telling."""
-    told = {name: value for name, value in entry.items() if name not in ("created", "empty_layer") and value}
-    if _BUILDERS_COMMENT.fullmatch(str(told.get("comment", ""))):
-        del told["comment"]
-    if "created_by" in told:
-        # The id of what was flattened.
-        told["created_by"] = _FLATTENED.sub("flattened", str(told["created_by"]))
-    return told["created_by"] if told.keys() == {"created_by"} else _text(told)
+    """Return a step of the history as text: its command alone, if it says nothing else that counts."""
+    said = {name: value for name, value in entry.items() if name not in ("created", "empty_layer") and value}
+    if _BUILDERS_COMMENT.fullmatch(str(said.get("comment", ""))):
+        del said["comment"]
+    if "created_by" in said:
+        # Without the id of the image that was flattened.
+        said["created_by"] = _FLATTENED.sub("flattened", str(said["created_by"]))
+    return said["created_by"] if said.keys() == {"created_by"} else _text(said)
 
 
 def _compare_history(published: list[str], rebuilt: list[str]) -> Iterator[MetadataChange]:

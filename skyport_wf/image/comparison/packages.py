@@ -1,4 +1,4 @@
-"""Which packages two images have in other versions, or only one of them has."""
+"""Packages that two images have in other versions, or only one of them has."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,7 +13,7 @@ class PackageChange(msgspec.Struct, frozen=True):
     kind: PackageKind
     name: str
     architecture: str
-    """As the package manager names it; empty if it does not tell."""
+    """As the package manager names it; empty if it does not say."""
     published: str | None
     """The version; versions, with commas, if it is there more than once; None if the image does not have it."""
     rebuilt: str | None

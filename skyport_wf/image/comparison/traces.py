@@ -1,6 +1,6 @@
-"""Files that two builds of the same never have in common: what a build leaves behind of itself, and no program needs.
+"""Files that two builds of the same never have in common: a build leaves them behind, and no program needs them.
 
-They are told apart from the others, not left out: a difference in them is one.
+They are listed apart from the others, not left out: a difference in them is one.
 """
 
 import re
@@ -12,7 +12,7 @@ WHERE: Final = (
 """Folders of logs, caches and temporary files."""
 _FILES: Final = re.compile(
     rb"home/[^/]+/\.cache/.+"
-    rb"|var/lib/dpkg/[^/]+-old|var/cache/debconf/[^/]+-old"  # what dpkg and debconf had before they changed it
+    rb"|var/lib/dpkg/[^/]+-old|var/cache/debconf/[^/]+-old"  # copies that dpkg and debconf keep of the state before
     rb"|etc/(?:passwd|group|shadow|gshadow|subuid|subgid)-"  # the same, of adduser
     rb"|etc/machine-id|var/lib/dbus/machine-id"  # drawn at random
     rb"|var/lib/systemd/catalog/database|var/lib/systemd/random-seed",

@@ -1,1 +1,1 @@
-"""What is in an image: its layers' files, the bytes they waste, the packages, and how that is shown."""
+"""Examining an image: its files, the bytes that its layers waste, its packages; and reports of that."""

@@ -1,4 +1,4 @@
-"""A picture of an image's layers as SVG: how large each is, what of it is wasted, which others have too."""
+"""A picture of an image's layers as SVG: their sizes, their waste, and whether other images have them too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 import msgspec
 
 from skyport_wf.formatting import human_size, printable, short_command, summarise_bytes
-from skyport_wf.image.examination.report import ImageReport, LayerReport
+from skyport_wf.image.examination.report import ImageReport
 
 MAX_ROWS: Final = 30
 """Layers with a row of their own; the smallest share one if there are more."""
@@ -41,54 +41,42 @@ def draw_chart(report: ImageReport) -> str:
     rows = _rows(report)
     height = _HEAD + _ROW * len(rows) + _MARGIN
     longest = max((row.size for row in rows), default=0) or 1
+    summary = summarise_bytes(report.size, len(report.layers), report.wasted)
     return "\n".join(
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" '
             f'height="{height}" font-family="Helvetica, Arial, DejaVu Sans, sans-serif" role="img" '
-            f"aria-label={quoteattr(f'{printable(report.name)}: {_summary(report)}')}>",
+            f"aria-label={quoteattr(f'{printable(report.name)}: {summary}')}>",
             f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
-            *_head(report),
+            _at(_MARGIN, 40, _cut(report.name, _NAME_CHARACTERS), size=20, weight="bold"),
+            _at(_MARGIN, 64, summary, size=13, fill=_FAINT),
             *_legend(report),
-            *_column_heads(report),
-            *(part for number, row in enumerate(rows) for part in _draw_row(row, _HEAD + _ROW * number, longest)),
+            *(line for number, row in enumerate(rows) for line in _draw_row(row, _HEAD + _ROW * number, longest)),
             "</svg>\n",
         )
     )
 
 
 def _rows(report: ImageReport) -> list[_Row]:
-    if len(report.layers) <= MAX_ROWS:
-        return [_layer_row(layer) for layer in report.layers]
     by_size = sorted(report.layers, key=lambda layer: -layer.size)
-    large = {layer.number for layer in by_size[: MAX_ROWS - 1]}
-    rest = [layer for layer in report.layers if layer.number not in large]
-    return [*(_layer_row(layer) for layer in report.layers if layer.number in large), _rest_row(rest)]
-
-
-def _layer_row(layer: LayerReport) -> _Row:
-    tip = f"layer {layer.number}, {layer.diff_id}\n{layer.created_by}"
-    if layer.shared_with:
-        tip += f"\nalso in {', '.join(layer.shared_with)}"
-    command = short_command(layer.created_by) or "(the history does not tell)"
-    return _Row(str(layer.number), command, tip, layer.size, layer.share, layer.wasted, shared=bool(layer.shared_with))
-
-
-def _rest_row(layers: list[LayerReport]) -> _Row:
-    wasted = None if any(layer.wasted is None for layer in layers) else sum(layer.wasted or 0 for layer in layers)
-    size, share = sum(layer.size for layer in layers), sum(layer.share for layer in layers)
-    return _Row("…", f"{len(layers)} smaller layers", "", size, share, wasted, shared=False)
-
-
-def _head(report: ImageReport) -> Iterator[str]:
-    yield _at(_MARGIN, 40, _cut(report.name, _NAME_CHARACTERS), size=20, weight="bold")
-    yield _at(_MARGIN, 64, _summary(report), size=13, fill=_FAINT)
-
-
-def _summary(report: ImageReport) -> str:
-    return summarise_bytes(report.size, len(report.layers), report.wasted)
+    large = by_size if len(by_size) <= MAX_ROWS else by_size[: MAX_ROWS - 1]
+    rows: list[_Row] = []
+    for layer in sorted(large, key=lambda layer: layer.number):
+        tip = f"layer {layer.number}, {layer.diff_id}\n{layer.created_by}"
+        if layer.shared_with:
+            tip += f"\nalso in {', '.join(layer.shared_with)}"
+        command = short_command(layer.created_by) or "(the history does not tell)"
+        shared = bool(layer.shared_with)
+        rows.append(_Row(str(layer.number), command, tip, layer.size, layer.share, layer.wasted, shared))
+    if rest := by_size[len(large) :]:
+        wasted = None if any(layer.wasted is None for layer in rest) else sum(layer.wasted or 0 for layer in rest)
+        size, share = sum(layer.size for layer in rest), sum(layer.share for layer in rest)
+        rows.append(_Row("…", f"{len(rest)} smaller layers", "", size, share, wasted, shared=False))
+    return rows
 
 
 def _legend(report: ImageReport) -> Iterator[str]:
+    """Yield the meaning of the colours, and the heads of the columns in the same line."""
     kinds = [(_OWN, "only in this image")]
     if any(layer.shared_with for layer in report.layers):
         kinds.append((_SHARED, "shared with other images"))
@@ -100,9 +88,6 @@ def _legend(report: ImageReport) -> Iterator[str]:
         yield _bar(left, 86, 12, colour, height=12)
         yield _at(left + 18, 96, words, size=12, fill=_FAINT)
         left += 44 + 6.4 * len(words)
-
-
-def _column_heads(report: ImageReport) -> Iterator[str]:
     heads = [("size", _SIZE_TO), ("share", _SHARE_TO), *([("wasted", _WIDTH - _MARGIN)] if report.wasted else [])]
     for words, right in heads:
         yield _at(right, 96, words, size=12, fill=_FAINT, anchor="end")
@@ -127,14 +112,11 @@ def _draw_row(row: _Row, top: int, longest: int) -> Iterator[str]:
     if row.wasted:
         yield _bar(_BARS_FROM + full - wasted, top + 17, max(wasted, 1.0), _WASTED)
     yield _at(_SIZE_TO, top + 27, human_size(row.size), size=12, anchor="end")
-    yield _at(_SHARE_TO, top + 27, _percent(row.share), size=12, fill=_FAINT, anchor="end")
+    share = "<1%" if 0 < row.share < _LEAST_SHARE else f"{row.share:.0%}"
+    yield _at(_SHARE_TO, top + 27, share, size=12, fill=_FAINT, anchor="end")
     if row.wasted:
         yield _at(_WIDTH - _MARGIN, top + 27, human_size(row.wasted), size=12, fill=_WASTED, anchor="end")
     yield "</g>"
-
-
-def _percent(share: float) -> str:
-    return "<1%" if 0 < share < _LEAST_SHARE else f"{share:.0%}"
 
 
 def _bar(left: float, top: float, width: float, colour: str, *, height: float = _BAR) -> str:

@@ -1,24 +1,23 @@
-"""All that an archive tells of its image, in one pass and in bounded memory: layers, waste, packages."""
+"""Examine the image in an archive, in one pass and in bounded memory: layers, waste, packages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from contextlib import ExitStack
+from typing import Final
 
 import msgspec
 
-from skyport_wf.image.archive.layer_file import LayerFile
+from skyport_wf.byte_streams import ByteStream
+from skyport_wf.image.archive.limits import MAX_UNPACKED
 from skyport_wf.image.archive.reader import ArchiveReader
-from skyport_wf.image.archive.tar_reader import ByteStream, stream_name
-from skyport_wf.image.archive.unpacking import MAX_UNPACKED
 from skyport_wf.image.contents import ImageContents
-from skyport_wf.image.examination.file_index import MAX_PATHS, FileIndex, TooManyFilesError
-from skyport_wf.image.examination.layer_files import Change, read_changes
-from skyport_wf.image.examination.layer_tar import LayerTar
 from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import Waste, find_waste
+from skyport_wf.image.layers.entries import open_layer, read_entries
+from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
+from skyport_wf.image.tar.reader import TarReader
 
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
@@ -26,8 +25,8 @@ _BASH: Final = frozenset({b"bin/bash", b"usr/bin/bash"})
 """Where it is; in the second where /bin is a link to /usr/bin."""
 
 
-class ImageFindings(msgspec.Struct, frozen=True):
-    """What an archive tells of its image."""
+class ImageExamination(msgspec.Struct, frozen=True):
+    """The contents of an image, as its archive has them."""
 
     contents: ImageContents
     """The image."""
@@ -36,7 +35,7 @@ class ImageFindings(msgspec.Struct, frozen=True):
     files: tuple[int, ...]
     """How many files each layer holds, the lowest first; links, folders and devices are not counted."""
     waste: Waste | None
-    """None if there are too many files to tell; then packages are not told either."""
+    """None if there are too many files; then the packages are unknown, too."""
     packages: tuple[Package, ...]
     """In order of kind and name."""
     operating_system: OperatingSystem | None
@@ -44,108 +43,84 @@ class ImageFindings(msgspec.Struct, frozen=True):
     has_bash: bool
     """False if no layer brings a /bin/bash: no AWE task can start then, as a worker gives it a script for that."""
     notes: tuple[str, ...]
-    """What could not be told, and why, in sentences."""
+    """Reasons why something is unknown, in sentences."""
     from_bases: tuple[str, ...] = ()
     """Of a thin archive, for each layer that it lacks, the lowest first, the image whose archive has it."""
 
 
-class ChangeObserver(Protocol):
-    """Someone else who is told what the layers do."""
-
-    def add(self, layer: int, change: Change, tar: LayerTar) -> None:
-        """Take note of a change, the last that came of `tar`. Raises TooManyFilesError to end the telling."""
-
-    def stack(self, layers: Sequence[int]) -> None:
-        """Take note of the numbers of the layers that make the image, the lowest first, when all have come."""
-
-
 def examine_archive(
-    stream: ByteStream,
-    *,
-    observer: ChangeObserver | None = None,
-    max_unpacked: int = MAX_UNPACKED,
-    max_paths: int = MAX_PATHS,
-) -> ImageFindings:
-    """Read a docker archive to its end and return all that it tells.
+    stream: ByteStream, *, index: FileIndex | None = None, max_unpacked: int = MAX_UNPACKED
+) -> ImageExamination:
+    """Read a docker archive to its end and return all that is in it.
 
     stream: an uncompressed docker archive; its `name`, if it has one, goes into messages.
-    observer: is told of all changes, unless the findings have no waste.
-    max_paths: how many paths its layers may hold for waste and packages to be told.
+    index: an empty one, to be filled and stacked; of no use if there are too many files, and so no waste.
     Raises ArchiveError if it is not a whole archive of exactly one image, or unpacks to more than `max_unpacked` bytes.
     """
-    with FileIndex(max_paths=max_paths) as index:
-        examination = _Examination(stream_name(stream), index, observer)
-        return examination.run(ArchiveReader(stream, max_unpacked=max_unpacked))
-
-
-class _Examination:
-    """The state of one pass."""
-
-    def __init__(self, name: str, index: FileIndex, observer: ChangeObserver | None) -> None:
-        self._name = name
-        self._index = index
-        self._observer = observer
-        self._catalogue = PackageCatalogue()
-        self._numbers: dict[str, int] = {}
-        self._files: list[int] = []
-        self._given_up = ""
-        self._has_bash = False
-
-    def run(self, archive: ArchiveReader) -> ImageFindings:
+    archive = ArchiveReader(stream, max_unpacked=max_unpacked)
+    with ExitStack() as opened:
+        survey = _Survey(index or opened.enter_context(FileIndex()))
+        numbers: dict[str, int] = {}
         for layer in archive.layers():
-            self._numbers[layer.name] = len(self._files)
-            self._files.append(0)
-            self._read(layer)
+            numbers[layer.name] = len(numbers)
+            survey.read(open_layer(layer.pieces(), name=f"{archive.name}: the layer {layer.name!r}"))
         image = archive.image()
-        numbers = [self._numbers[path] for path in image.layers]
-        waste = self._waste(numbers)
-        if self._observer:
-            self._observer.stack(numbers)
-        shown = waste.documents if waste else ()
-        notes = self._catalogue.notes if waste else (f"waste and packages are not told: {self._given_up}",)
-        return ImageFindings(
-            contents=image.contents,
-            config=image.config,
-            files=tuple(self._files[number] for number in numbers),
-            waste=waste,
-            packages=self._catalogue.packages(shown),
-            operating_system=self._catalogue.operating_system(shown),
-            has_bash=self._has_bash or bool(self._given_up),
-            notes=notes,
-        )
+        layers = [numbers[path] for path in image.layers]
+        waste = survey.find_waste(layers)
+    shown = waste.documents if waste else ()
+    return ImageExamination(
+        contents=image.contents,
+        config=image.config,
+        files=tuple(survey.files[number] for number in layers),
+        waste=waste,
+        packages=survey.catalogue.packages(shown),
+        operating_system=survey.catalogue.operating_system(shown),
+        has_bash=survey.has_bash or waste is None,
+        notes=survey.catalogue.notes if waste else (f"waste and packages are unknown: {survey.given_up}",),
+    )
 
-    def _read(self, layer: LayerFile) -> None:
-        pieces = layer.pieces()
-        if not self._given_up:
-            try:
-                self._index_changes(LayerTar(pieces, name=f"{self._name}: the layer {layer.name!r}"))
-            except TooManyFilesError as error:
-                self._give_up(error)
-        for _ in pieces:
-            pass
 
-    def _index_changes(self, tar: LayerTar) -> None:
-        for change in read_changes(tar):
-            document = None
-            if change.kind == "file":
-                self._files[-1] += 1
-                document = self._catalogue.read(change.path, change.size, tar.content)
-            self._has_bash |= change.path in _BASH and change.kind in ("file", "hard link", "other")
-            self._index.add(len(self._files) - 1, change, document)
-            if self._observer:
-                self._observer.add(len(self._files) - 1, change, tar)
+class _Survey:
+    """The files of the layers, as they come by."""
 
-    def _waste(self, numbers: list[int]) -> Waste | None:
-        if len(numbers) > MAX_LAYERS:
-            self._given_up = f"it has {len(numbers):,} layers, and no engine loads more than 127"
-        if self._given_up:
+    def __init__(self, index: FileIndex) -> None:
+        self.catalogue = PackageCatalogue()
+        self.files: list[int] = []
+        self.has_bash = False
+        self.given_up = ""
+        """Why not all files are known; empty if they are."""
+        self._index = index
+
+    def read(self, layer: TarReader) -> None:
+        """Take note of all that the next layer does."""
+        self.files.append(0)
+        if self.given_up:
+            return
+        try:
+            for entry in read_entries(layer):
+                document = None
+                if entry.kind == "file":
+                    self.files[-1] += 1
+                    document = self.catalogue.read(entry.path, entry.size, layer.peek)
+                self.has_bash |= entry.path in _BASH and entry.kind not in ("folder", "deleted", "emptied")
+                self._index.add(len(self.files) - 1, entry, layer, document=document)
+        except TooManyFilesError as error:
+            self._give_up(str(error))
+
+    def find_waste(self, layers: list[int]) -> Waste | None:
+        """Return the waste of the layers, the lowest first; None if there are too many files."""
+        if len(layers) > MAX_LAYERS:
+            self._give_up(f"it has {len(layers):,} layers, and no engine loads more than 127")
+        if self.given_up:
             return None
         try:
-            return find_waste(self._index, numbers)
+            self._index.stack(layers)
         except TooManyFilesError as error:
-            self._give_up(error)
+            self._give_up(str(error))
             return None
+        return find_waste(self._index, len(layers))
 
-    def _give_up(self, error: TooManyFilesError) -> None:
-        self._given_up = str(error)
+    def _give_up(self, reason: str) -> None:
+        self.given_up = reason
+        # Its paths may fill the disk, and are of no use now.
         self._index.close()

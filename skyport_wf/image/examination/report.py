@@ -1,4 +1,4 @@
-"""What there is to say of an image: how its bytes are spread over its layers, which are wasted, which are shared."""
+"""A report of an image: how its bytes are spread over its layers, which of them are wasted, which are shared."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from skyport_wf.image.contents import Layer
-from skyport_wf.image.examination.examine import ImageFindings
+from skyport_wf.image.examination.examine import ImageExamination
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package, PackageKind
 from skyport_wf.image.examination.waste import WastedFile
@@ -16,7 +16,7 @@ KINDS: Final[Mapping[PackageKind, str]] = {
     "deb": "Debian", "apk": "Alpine", "rpm": "RPM", "pypi": "Python", "cran": "R", "bioconductor": "Bioconductor",
     "conda": "conda",
 }  # fmt: skip
-"""What people call each kind of package."""
+"""The names that people have for each kind of package."""
 
 
 class LayerReport(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class LayerReport(msgspec.Struct, frozen=True):
     wasted: int | None
     """Bytes of files that it holds and the image does not show; None if unknown."""
     created_by: str
-    """The command that made it; empty if the history does not tell."""
+    """The command that made it; empty if the history does not say."""
     shared_with: tuple[str, ...]
     """Other images that have it too."""
     from_base: str = ""
@@ -42,7 +42,7 @@ class LayerReport(msgspec.Struct, frozen=True):
 
 
 class SharedBytes(msgspec.Struct, frozen=True):
-    """What an image has in common with another one."""
+    """Layers that an image has in common with another one."""
 
     name: str
     """The other image."""
@@ -68,7 +68,7 @@ class ImageReport(msgspec.Struct, frozen=True):
     operating_system: OperatingSystem | None
     packages: tuple[Package, ...]
     notes: tuple[str, ...]
-    """What could not be told, and why."""
+    """Reasons why something is unknown."""
     has_bash: bool = True
     """False if no AWE task can start in it, for want of a /bin/bash."""
 
@@ -80,24 +80,38 @@ def count_packages(packages: Iterable[Package]) -> str:
 
 
 def make_report(
-    name: str, found: ImageFindings, others: Mapping[str, Sequence[Layer]], *, notes: Sequence[str] = ()
+    name: str, found: ImageExamination, others: Mapping[str, Sequence[Layer]], *, notes: Sequence[str] = ()
 ) -> ImageReport:
     """Return the report of an image.
 
-    name: what the image is called.
+    name: of the image.
     others: the layers of the images to compare it with, by name.
-    notes: more that could not be told.
+    notes: more reasons why something is unknown.
     """
-    size = sum(layer.size for layer in found.contents.layers)
-    having = {other: {layer.diff_id for layer in layers} for other, layers in others.items()}
+    layers, waste = found.contents.layers, found.waste
+    size = sum(layer.size for layer in layers)
+    having = {other: {layer.diff_id for layer in theirs} for other, theirs in others.items()}
     return ImageReport(
         name=name,
         image_id=found.contents.image_id,
         size=size,
-        wasted=found.waste.total if found.waste else None,
-        layers=tuple(_layer(found, at, size, having) for at in range(len(found.contents.layers))),
-        largest_wasted=found.waste.largest if found.waste else (),
-        shared=_shared(found, having),
+        wasted=waste.total if waste else None,
+        layers=tuple(
+            LayerReport(
+                number=at + 1,
+                diff_id=layer.diff_id,
+                size=layer.size,
+                share=layer.size / size if size else 0.0,
+                files=found.files[at],
+                wasted=waste.by_layer[at] if waste else None,
+                created_by=layer.created_by,
+                shared_with=tuple(sorted(other for other, digests in having.items() if layer.diff_id in digests)),
+                from_base=found.from_bases[at] if at < len(found.from_bases) else "",
+            )
+            for at, layer in enumerate(layers)
+        ),
+        largest_wasted=waste.largest if waste else (),
+        shared=_shared(layers, having),
         operating_system=found.operating_system,
         packages=found.packages,
         notes=(*found.notes, *notes),
@@ -105,23 +119,8 @@ def make_report(
     )
 
 
-def _layer(found: ImageFindings, at: int, size: int, having: Mapping[str, set[str]]) -> LayerReport:
-    layer = found.contents.layers[at]
-    return LayerReport(
-        number=at + 1,
-        diff_id=layer.diff_id,
-        size=layer.size,
-        share=layer.size / size if size else 0.0,
-        files=found.files[at],
-        wasted=found.waste.by_layer[at] if found.waste else None,
-        created_by=layer.created_by,
-        shared_with=tuple(sorted(other for other, digests in having.items() if layer.diff_id in digests)),
-        from_base=found.from_bases[at] if at < len(found.from_bases) else "",
-    )
-
-
-def _shared(found: ImageFindings, having: Mapping[str, set[str]]) -> tuple[SharedBytes, ...]:
-    sizes = {layer.diff_id: layer.size for layer in found.contents.layers}
+def _shared(layers: Sequence[Layer], having: Mapping[str, set[str]]) -> tuple[SharedBytes, ...]:
+    sizes = {layer.diff_id: layer.size for layer in layers}
     shared = (
         SharedBytes(other, sum(size for diff_id, size in sizes.items() if diff_id in digests))
         for other, digests in having.items()

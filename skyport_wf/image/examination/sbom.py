@@ -1,6 +1,6 @@
 """The packages in an image as a CycloneDX document, which scanners of licences and of known flaws read.
 
-The same image gives the same bytes: no time of writing, and a serial number made from what the document is about.
+The same image gives the same bytes: no time of writing, and a serial number made from the image's name and id.
 Source: CycloneDX 1.6; the package URL types of deb, apk, rpm, pypi, cran, bioconductor and conda.
 """
 
@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from skyport_wf import __version__
-from skyport_wf.image.examination.examine import ImageFindings
+from skyport_wf.image.examination.examine import ImageExamination
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 
@@ -27,12 +27,12 @@ _OF_A_DISTRIBUTION: Final = frozenset({"deb", "apk", "rpm"})
 """Kinds of packages whose URL names the distribution that they are of."""
 
 
-def make_sbom(name: str, found: ImageFindings) -> bytes:
+def make_sbom(name: str, found: ImageExamination) -> bytes:
     """Return the CycloneDX 1.6 JSON document that names the packages found in an image.
 
     name: the image's, REPO:TAG; one without a tag is there with its id as version.
-    What could not be read stands in the metadata's properties `skyport-wf:note`: a reader must not take the list for
-    complete.
+    The metadata's properties `skyport-wf:note` name the files that could not be read: a reader must not take the list
+    for complete.
     """
     from cyclonedx.output.json import JsonV1Dot6
 
@@ -45,7 +45,7 @@ def make_sbom(name: str, found: ImageFindings) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
-def _bom(name: str, found: ImageFindings) -> Bom:
+def _bom(name: str, found: ImageExamination) -> Bom:
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
@@ -65,29 +65,22 @@ def _bom(name: str, found: ImageFindings) -> Bom:
     return bom
 
 
-def _components(found: ImageFindings) -> Iterator[Component]:
-    system = found.operating_system
-    if system is not None:
-        yield _system_component(system)
-    for _, same in groupby(sorted(found.packages), _identity):
-        yield _component(list(same), system)
-
-
-def _identity(package: Package) -> tuple[str, ...]:
-    """Return all but where the package was found: one that is there twice is one component with two occurrences."""
-    return package.kind, package.name, package.version, package.architecture, package.source
-
-
-def _system_component(system: OperatingSystem) -> Component:
+def _components(found: ImageExamination) -> Iterator[Component]:
     from cyclonedx.model.component import Component, ComponentType
 
-    return Component(
-        type=ComponentType.OPERATING_SYSTEM,
-        name=system.id,
-        version=system.version or None,
-        description=system.name,
-        bom_ref=f"os:{system.id}-{system.version}",
-    )
+    system = found.operating_system
+    if system is not None:
+        yield Component(
+            type=ComponentType.OPERATING_SYSTEM,
+            name=system.id,
+            version=system.version or None,
+            description=system.name,
+            bom_ref=f"os:{system.id}-{system.version}",
+        )
+    # A package that is there twice is one component with two occurrences.
+    identity = attrgetter("kind", "name", "version", "architecture", "source")
+    for _, same in groupby(sorted(found.packages), identity):
+        yield _component(list(same), system)
 
 
 def _component(same: list[Package], system: OperatingSystem | None) -> Component:

@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 import requests
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
 
 MOST_BYTES = 1 << 20
@@ -20,7 +21,6 @@ MOST_SECONDS = 30.0
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 15
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PIECE = 1 << 14
 _FROM = re.compile(rb"^[ \t]*FROM[ \t\\]", re.IGNORECASE | re.MULTILINE)
 
 
@@ -152,7 +152,7 @@ def _check_status(url: str, status: int) -> None:
 def _read(url: str, response: requests.Response, deadline: float) -> bytes:
     content = bytearray()
     try:
-        for piece in response.iter_content(_PIECE):
+        for piece in response.iter_content(PIECE):
             content += piece
             if len(content) > MOST_BYTES:
                 raise SkyportError(f"{url} is larger than {MOST_BYTES >> 20} MiB, which no Dockerfile is.")

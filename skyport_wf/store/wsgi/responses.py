@@ -10,7 +10,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.http import dump_options_header
 from werkzeug.wrappers import Response
 
-_PIECE = 256 * 1024
+from skyport_wf.byte_streams import PIECE
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 CORS = {
@@ -56,7 +57,7 @@ class FileRange:
         self._left = length
         file.seek(start)
 
-    def read(self, size: int = _PIECE) -> bytes:
+    def read(self, size: int = PIECE) -> bytes:
         """Return the next bytes, at most `size`; none at the end."""
         data = self.file.read(min(size, self._left) if size >= 0 else self._left)
         self._left -= len(data)

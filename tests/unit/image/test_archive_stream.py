@@ -4,9 +4,10 @@ import io
 
 import pytest
 
+from skyport_wf.byte_streams import CountedStream
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.archive_stream import ArchiveStream, CountedStream
 from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.archive.stream import ArchiveStream
 from tests.support.docker_archives import example_image, legacy, tar_of
 
 ARCHIVE = tar_of(legacy(example_image()))
@@ -37,7 +38,7 @@ def test_archives_as_they_come(stored: bytes) -> None:
     [
         (b"", "the download is empty. Save the image again."),
         (b"text" * 1000, "the download is not a tar, so it is not a docker archive"),
-        (bz2.compress(ARCHIVE), "the download is in bzip2 format, which AWE cannot load. Publish it again."),
+        (bz2.compress(ARCHIVE), "the download is in bzip2 format, which AWE cannot load."),
         (gzip.compress(ARCHIVE)[:1000], "the download breaks off before its end. Publish it again."),
         (gzip.compress(ARCHIVE)[:-8] + bytes(8), "the download is damaged: "),
     ],

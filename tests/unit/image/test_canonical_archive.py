@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.errors import ArchiveError, SkyportError
-from skyport_wf.image.archive.archive_file import open_archive
 from skyport_wf.image.archive.canonical import save_canonical
-from skyport_wf.image.archive.canonical_layout import tar_header
+from skyport_wf.image.archive.layout import tar_header
 from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.archive.stream import open_archive
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.output_file import OutputFile, replace_file
 from tests.support.commands import CHECKOUT

@@ -11,26 +11,28 @@ from typing import Any
 
 import pytest
 
+from skyport_wf.byte_streams import ChunkReader
 from skyport_wf.errors import ArchiveError, SkyportError
-from skyport_wf.image.comparison.comparison import ExaminedImage, ImageComparison, compare_images
-from skyport_wf.image.comparison.content_digest import digest_content
+from skyport_wf.image.comparison.comparison import ComparedImage, ImageComparison, compare_images
 from skyport_wf.image.comparison.file_changes import FileChanges, FileDifferences, FileState, compare_files
-from skyport_wf.image.comparison.file_system import FileSystem, ShownFile
 from skyport_wf.image.comparison.metadata import MetadataChange, compare_metadata
 from skyport_wf.image.comparison.packages import PackageChange, compare_packages
 from skyport_wf.image.comparison.traces import is_trace
 from skyport_wf.image.examination.examine import examine_archive
-from skyport_wf.image.examination.file_index import sort_key
 from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.layers.content_digest import digest_content
+from skyport_wf.image.layers.file_index import FileIndex
+from skyport_wf.image.layers.stacking import PlacedEntry, sort_key
 from tests.support.docker_archives import File, Image, file_member, legacy, member, tar_of
 
 
 def compare(published: Image, rebuilt: Image, *, max_paths: int = 1000, **options: Any) -> ImageComparison:
-    with FileSystem() as before, FileSystem() as after:
+    with (
+        FileIndex(with_contents=True, max_paths=max_paths) as before,
+        FileIndex(with_contents=True, max_paths=max_paths) as after,
+    ):
         images = [
-            ExaminedImage(
-                examine_archive(io.BytesIO(tar_of(legacy(image))), observer=files, max_paths=max_paths), files
-            )
+            ComparedImage(examine_archive(io.BytesIO(tar_of(legacy(image))), index=files), files)
             for image, files in ((published, before), (rebuilt, after))
         ]
         return compare_images(*images, **options)
@@ -245,7 +247,7 @@ def test_an_odd_config_is_compared_all_the_same(odd: dict[str, Any]) -> None:
 
 
 def timeless(path: str, content: bytes) -> bytes:
-    return digest_content(path.encode(), iter([content]))[1]
+    return digest_content(path.encode(), io.BytesIO(content))[1]
 
 
 def test_the_time_of_a_gzip_file() -> None:
@@ -275,9 +277,9 @@ def test_the_days_of_passwords() -> None:
 
 def test_digests_of_several_pieces() -> None:
     content = gzip.compress(b"page" * 100, mtime=1)
-    assert digest_content(b"x", iter([content[:20], content[20:]])) == digest_content(b"x", iter([content]))
-    assert digest_content(b"x", iter([content]))[0] == hashlib.sha256(content).digest()
-    assert digest_content(b"x", iter([])) == (hashlib.sha256().digest(), b"")
+    assert digest_content(b"x", ChunkReader([content[:20], content[20:]])) == digest_content(b"x", io.BytesIO(content))
+    assert digest_content(b"x", io.BytesIO(content))[0] == hashlib.sha256(content).digest()
+    assert digest_content(b"x", io.BytesIO()) == (hashlib.sha256().digest(), b"")
 
 
 def test_a_time_in_a_file_is_no_more_than_a_trace() -> None:
@@ -304,9 +306,10 @@ def test_no_traces(path: str) -> None:
 # -- many files
 
 
-def files(count: int, content: bytes) -> Iterator[ShownFile]:
+def files(count: int, content: bytes) -> Iterator[PlacedEntry]:
     for number in range(count):
-        yield ShownFile(sort_key(b"f%09d" % number), "file", 1, 0o644, 0, 0, 0, b"", content, b"", b"")
+        key = sort_key(b"f%09d" % number)
+        yield PlacedEntry(key, 0, "file", 1, b"", 0o644, 0, 0, 0, b"", content, b"", None, number)
 
 
 def test_no_more_are_listed_than_there_is_room_for() -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from skyport_wf.byte_streams import ChunkReader
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.examination.examine import examine_archive
-from skyport_wf.image.pieced_bytes import PiecedBytes
+from skyport_wf.image.layers.file_index import FileIndex
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import (
     LAYOUTS,
@@ -31,7 +32,7 @@ from tests.support.examined_images import examine
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout(layout: str) -> None:
     image = example_image()
-    found = examine_archive(PiecedBytes([LAYOUTS[layout](image)]))
+    found = examine_archive(ChunkReader([LAYOUTS[layout](image)]))
     assert found.contents.image_id == image.image_id
     assert found.files == (1, 2, 1, 0)
     assert found.waste is not None
@@ -65,13 +66,13 @@ def test_too_many_files_are_said_and_the_rest_is_told() -> None:
     found = examine(Image((layers, layer_tar({"x": b""}))), max_paths=10)
     assert (found.waste, found.packages) == (None, ())
     assert [layer.size for layer in found.contents.layers] == [len(layers), 10240]
-    assert found.notes == ("waste and packages are not told: its layers hold more than 10 files",)
+    assert found.notes == ("waste and packages are unknown: its layers hold more than 10 files",)
 
 
 def test_more_layers_than_any_engine_loads() -> None:
     found = examine(Image((layer_tar({"a": b""}),) * 501))
     assert found.waste is None
-    assert found.notes == ("waste and packages are not told: it has 501 layers, and no engine loads more than 127",)
+    assert found.notes == ("waste and packages are unknown: it has 501 layers, and no engine loads more than 127",)
 
 
 @pytest.mark.parametrize("max_paths", [10_000_000, 0])
@@ -79,14 +80,17 @@ def test_a_compression_bomb_in_a_layer(max_paths: int) -> None:
     bomb = tar_of([file_member("zeros", bytes(50_000_000))])
     archive = tar_of(oci(Image((layer_tar({"a": b""}), bomb)), compress=lambda data: gzip.compress(data, 9, mtime=0)))
     assert len(archive) < 100_000
-    with pytest.raises(ArchiveError, match=r"unpacks to more than 0\.02 GB\. It is no image that anyone could load"):
-        examine_archive(PiecedBytes([archive]), max_unpacked=20_000_000, max_paths=max_paths)
+    with (
+        FileIndex(max_paths=max_paths) as index,
+        pytest.raises(ArchiveError, match=r"unpacks to more than 0\.02 GB\. It is no image that anyone could load"),
+    ):
+        examine_archive(ChunkReader([archive]), index=index, max_unpacked=20_000_000)
 
 
 def test_an_archive_without_end() -> None:
     endless = itertools.chain([header("x/layer.tar", size=1 << 40), header("zeros", size=1 << 40)], zeros())
     with pytest.raises(ArchiveError, match="unpacks to more than 1 GB"):
-        examine_archive(PiecedBytes(endless), max_unpacked=1_000_000_000)
+        examine_archive(ChunkReader(endless), max_unpacked=1_000_000_000)
 
 
 def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytes:
@@ -139,7 +143,7 @@ import hashlib, json, resource, sys, tarfile
 sys.path.insert(0, sys.argv[1])
 from tests.support.docker_archives import file_member, manifest_of, sha256, tar_of
 from skyport_wf.image.examination.examine import examine_archive
-from skyport_wf.image.pieced_bytes import PiecedBytes
+from skyport_wf.byte_streams import ChunkReader
 
 FILES = int(sys.argv[2])
 DATA = b"12345" + bytes(507)
@@ -168,7 +172,7 @@ def archive():
     yield tar_of([file_member(name, config), file_member("manifest.json", manifest)])
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = examine_archive(PiecedBytes(archive()))
+found = examine_archive(ChunkReader(archive()))
 assert found.files == (FILES, 0), found.files
 assert found.waste is not None and found.waste.by_layer == (5 * FILES // 1000, 0)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -186,6 +190,6 @@ def test_the_layers_of_an_engine_up_to_24_come_in_another_order() -> None:
     image = Image((layer_tar({"a": b"1234"}), layer_tar({".wh.a": b""}), layer_tar({"b": b""})))
     for author in "abcdefgh":
         turned = Image(image.layers, author=author)
-        found = examine_archive(PiecedBytes([tar_of(legacy(turned))]))
+        found = examine_archive(ChunkReader([tar_of(legacy(turned))]))
         assert found.waste is not None
         assert found.waste.by_layer == (4, 0, 0)

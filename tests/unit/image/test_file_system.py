@@ -13,30 +13,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.comparison.file_system import FileSystem, ShownFile
-from skyport_wf.image.examination.file_index import TooManyFilesError, path_of
-from skyport_wf.image.examination.layer_files import read_changes
-from skyport_wf.image.examination.layer_tar import LayerTar
+from skyport_wf.image.layers.entries import open_layer, read_entries
+from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
+from skyport_wf.image.layers.stacking import PlacedEntry, path_of
 from tests.support.docker_archives import File, file_member, member, tar_of
 
 
-def fill(system: FileSystem, layers: Iterable[bytes], order: Iterable[int] | None = None) -> None:
-    tars = [LayerTar([layer], name="the layer") for layer in layers]
+def fill(index: FileIndex, layers: Iterable[bytes], order: Iterable[int] | None = None) -> None:
+    tars = [open_layer([layer], name="the layer") for layer in layers]
     for number, tar in enumerate(tars):
-        for change in read_changes(tar):
-            system.add(number, change, tar)
-    system.stack(list(order) if order is not None else range(len(tars)))
+        for entry in read_entries(tar):
+            index.add(number, entry, tar)
+    index.stack(list(order) if order is not None else range(len(tars)))
 
 
-def shown(*layers: bytes, order: Iterable[int] | None = None) -> dict[str, ShownFile]:
-    with FileSystem() as system:
+def shown(*layers: bytes, order: Iterable[int] | None = None) -> dict[str, PlacedEntry]:
+    with FileIndex(with_contents=True) as system:
         fill(system, layers, order)
-        return {path_of(file.key): file for file in system.files()}
+        return {path_of(file.key): file for file in system.shown()}
 
 
 def texts(*layers: bytes, order: Iterable[int] | None = None) -> dict[str, int | str]:
     """Return the size of each file, the type of everything else."""
-    return {path: file.size if file.type == "file" else file.type for path, file in shown(*layers, order=order).items()}
+    return {path: file.size if file.kind == "file" else file.kind for path, file in shown(*layers, order=order).items()}
 
 
 def layer(*members: File | str | tuple[str, int]) -> bytes:
@@ -99,7 +98,7 @@ def test_a_hard_link_is_what_it_names() -> None:
     links = layer(("a", 7), link("b", "a", tarfile.LNKTYPE), link("c", "b", tarfile.LNKTYPE))
     found = shown(links)
     assert {file._replace(key=b"") for file in found.values()} == {found["a"]._replace(key=b"")}
-    assert found["b"].type == "file"
+    assert found["b"].kind == "file"
     # The file is what it was when the link was made, though its own name is another file's now.
     assert texts(links, layer(("a", 9))) == {"a": 9, "b": 7, "c": 7}
     assert texts(links, layer(".wh.a")) == {"b": 7, "c": 7}
@@ -108,7 +107,7 @@ def test_a_hard_link_is_what_it_names() -> None:
 
 def test_a_hard_link_that_leads_nowhere() -> None:
     found = shown(layer(link("b", "gone", tarfile.LNKTYPE), link("c", "c", tarfile.LNKTYPE)))
-    assert {path: (file.type, path_of(file.target)) for path, file in found.items()} == {
+    assert {path: (file.kind, path_of(file.target)) for path, file in found.items()} == {
         "b": ("hard link", "gone"),
         "c": ("hard link", "c"),
     }
@@ -125,8 +124,8 @@ def test_attributes() -> None:
         found = shown(tar_of([(info, data), (device, b""), link("l", "/x" * 80)], tar_format=tar_format))
         file = found["f"]
         assert (file.mode, file.uid, file.gid, file.mtime) == (0o4755, 1 << 20, 7, 1_700_000_000)
-        assert (found["d"].type, found["d"].target) == ("character device", b"1:300")
-        assert (found["l"].type, found["l"].target) == ("symbolic link", b"/x" * 80)
+        assert (found["d"].kind, found["d"].target) == ("character device", b"1:300")
+        assert (found["l"].kind, found["l"].target) == ("symbolic link", b"/x" * 80)
         assert bool(file.xattrs) == (tar_format == tarfile.PAX_FORMAT)
     assert shown(tar_of([(plain, data)]))["f"].xattrs == b""
 
@@ -144,10 +143,10 @@ def test_numbers_that_are_none(records: dict[str, str]) -> None:
 
 def test_too_many() -> None:
     many = layer(*(f"f{number}" for number in range(11)))
-    with FileSystem(max_paths=10) as system, pytest.raises(TooManyFilesError):
+    with FileIndex(max_paths=10) as system, pytest.raises(TooManyFilesError):
         fill(system, [many])
-    with FileSystem(max_bytes=1000) as system, pytest.raises(TooManyFilesError):
-        fill(system, [layer(link("l", "x" * 999))])
+    with FileIndex(max_path_bytes=1000) as system, pytest.raises(TooManyFilesError):
+        fill(system, [layer(link("l", "x" * 1000))])
 
 
 def test_many_files_take_no_more_memory() -> None:
@@ -159,12 +158,12 @@ def test_many_files_take_no_more_memory() -> None:
 
     def peak(count: int) -> int:
         tracemalloc.start()
-        with FileSystem() as system:
-            tar = LayerTar(pieces(count), name="the layer")
-            for change in read_changes(tar):
-                system.add(0, change, tar)
+        with FileIndex(with_contents=True) as system:
+            tar = open_layer(pieces(count), name="the layer")
+            for entry in read_entries(tar):
+                system.add(0, entry, tar)
             system.stack([0])
-            assert sum(1 for _ in system.files()) == count
+            assert sum(1 for _ in system.shown()) == count
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.members import MAX_HEADERS
 from skyport_wf.image.archive.reader import inspect_archive
-from skyport_wf.image.archive.tar_reader import MAX_HEADERS
 from tests.support.docker_archives import example_image, file_member, legacy, manifest_of, member, tar_of
 
 GIB = 1 << 30
@@ -80,8 +80,8 @@ def test_extension_headers_are_read_as_others_write_them() -> None:
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("/etc/passwd", "names '/etc/passwd', a path outside of it. Do not use it."),
-        ("../up", "names '../up', a path outside of it"),
+        ("../up", "names '../up', a path outside of it. Do not use it."),
+        ("/../up", "names '/../up', a path outside of it"),
         ("a/../../up", "names 'a/../../up', a path outside of it"),
         ("..", "names '..', a path outside of it"),
     ],
@@ -94,9 +94,9 @@ def test_names_outside(name: str, shown: str, kind: bytes) -> None:
 @pytest.mark.parametrize(
     ("kind", "target"),
     [
-        (tarfile.SYMTYPE, "/etc/shadow"),
         (tarfile.SYMTYPE, "../../etc/shadow"),
-        (tarfile.LNKTYPE, "/etc/shadow"),
+        (tarfile.SYMTYPE, "/../etc/shadow"),
+        (tarfile.LNKTYPE, "/../etc/shadow"),
         (tarfile.LNKTYPE, "../etc/shadow"),
     ],
 )
@@ -112,14 +112,14 @@ def test_members_that_no_docker_archive_has(kind: bytes) -> None:
 def test_a_million_members() -> None:
     headers = (header(f"{number}", tarfile.DIRTYPE) for number in range(1_000_000))
     stream = Stream(headers)
-    with pytest.raises(ArchiveError, match="has more than 10,000 members, so it is not a docker archive"):
+    with pytest.raises(ArchiveError, match="has more than 10,000 members"):
         inspect_archive(stream)
     assert stream.taken == MAX_HEADERS * 512
 
 
 def test_a_million_extension_headers_before_one_member() -> None:
     longname = header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 512) + b"n" * 512
-    assert "has more than 10,000 members" in refusal(then=itertools.repeat(longname))
+    assert "has a member with too many extension headers" in refusal(then=itertools.repeat(longname))
 
 
 @pytest.mark.parametrize(
@@ -142,20 +142,20 @@ def test_a_name_of_many_characters() -> None:
 @pytest.mark.parametrize(
     ("extended", "message"),
     [
-        (pax(b"nonsense"), "is damaged: a pax header cannot be read"),
-        (pax(b"99 path=x\n"), "a pax header cannot be read"),
-        (pax(b"0 path=x\n"), "a pax header cannot be read"),
-        (pax(b"-5 path=x\n"), "a pax header cannot be read"),
-        (pax(b"999999999999999999999999999 path=x\n"), "a pax header cannot be read"),
-        (pax("٣ path=x\n".encode()), "a pax header cannot be read"),
-        (pax(b"5 abc\n"), "a pax header cannot be read"),
+        (pax(b"nonsense"), "has a pax header that cannot be read"),
+        (pax(b"99 path=x\n"), "has a pax header that cannot be read"),
+        (pax(b"0 path=x\n"), "has a pax header that cannot be read"),
+        (pax(b"-5 path=x\n"), "has a pax header that cannot be read"),
+        (pax(b"999999999999999999999999999 path=x\n"), "has a pax header that cannot be read"),
+        (pax("٣ path=x\n".encode()), "has a pax header that cannot be read"),
+        (pax(b"5 abc\n"), "has a pax header that cannot be read"),
         (pax(record(b"path=\xff\xfe")), "has a member whose name is not UTF-8"),
-        (pax(record(b"size=-1")), "is damaged: a member claims to have '-1' bytes"),
-        (pax(record(b"size=lots")), "a member claims to have 'lots' bytes"),
-        (pax(record("size=٣".encode())), "a member claims to have '٣' bytes"),
-        (pax(record(b"size=" + b"9" * 5000)), "a member claims to have '99999"),
-        (pax(record(b"GNU.sparse.major=1")), "stores a file sparsely"),
-        (pax(record(b"path=/etc/passwd")), "a path outside of it"),
+        (pax(record(b"size=-1")), "has a member that claims to have '-1' bytes"),
+        (pax(record(b"size=lots")), "has a member that claims to have 'lots' bytes"),
+        (pax(record("size=٣".encode())), "has a member that claims to have '٣' bytes"),
+        (pax(record(b"size=" + b"9" * 5000)), "has a member that claims to have '99999"),
+        (pax(record(b"GNU.sparse.major=1")), "stores 'x' sparsely"),
+        (pax(record(b"path=/../etc/passwd")), "a path outside of it"),
         (pax(record(b"path=a\0b/../../..")), "a path outside of it"),
     ],
 )
@@ -171,11 +171,11 @@ def test_names_that_are_not_utf_8() -> None:
     block = bytearray(header("x"))
     block[0] = 0xFF
     block[148:156] = b"%06o\0 " % (sum(block[:148] + block[156:]) + 8 * 32)
-    assert "header 2 is not a tar header" in refusal(header("a"), bytes(block))
+    assert "has a member whose name is not UTF-8" in refusal(header("a"), bytes(block))
 
 
 def test_a_negative_size() -> None:
-    assert "a member claims to have '-1' bytes" in refusal(with_size(b"\xff" * 12))
+    assert "has a member that claims to have '-1' bytes" in refusal(with_size(b"\xff" * 12))
 
 
 def with_size(field: bytes) -> bytes:
@@ -186,11 +186,11 @@ def with_size(field: bytes) -> bytes:
 
 
 def test_a_size_that_is_a_lie() -> None:
-    assert "breaks off in the middle of a member" in refusal(header("layer.tar", size=1 << 50), bytes(1 << 20))
+    assert "breaks off before its end" in refusal(header("layer.tar", size=1 << 50), bytes(1 << 20))
 
 
 def test_a_size_of_more_than_any_disk() -> None:
-    assert "a member claims to have '154742504910672534362390527' bytes" in refusal(
+    assert "has a member that claims to have '154742504910672534362390527' bytes" in refusal(
         with_size(b"\x80" + b"\x7f" + b"\xff" * 10)
     )
 

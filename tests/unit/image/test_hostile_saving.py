@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive import unpacking
-from skyport_wf.image.archive.archive_file import open_archive
+from skyport_wf.image.archive import limits
 from skyport_wf.image.archive.completed import CompletedArchive
+from skyport_wf.image.archive.limits import UnpackingLimit, check_expansion
 from skyport_wf.image.archive.reader import ArchiveReader, inspect_archive
-from skyport_wf.image.archive.unpacking import UnpackingLimit, check_expansion
+from skyport_wf.image.archive.stream import open_archive
 from tests.support import hostile_archives
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, file_member, layer_tar, oci, tar_of
@@ -49,7 +49,7 @@ def test_memory_is_flat(found: dict[str, Any]) -> None:
 
 
 def test_the_limits_are_beyond_any_image() -> None:
-    assert unpacking.MAX_UNPACKED == 200 * 10**9
+    assert limits.MAX_UNPACKED == 200 * 10**9
     check_expansion("a file of zeros", stored=1, unpacked=20 * 10**9)
     check_expansion("a large image", stored=10**9, unpacked=199 * 10**9)
     UnpackingLimit("the largest").take(200 * 10**9)
@@ -60,7 +60,7 @@ def test_the_limits_are_beyond_any_image() -> None:
 
 
 def test_every_reader_of_archives_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MAX_UNPACKED", 10**6)
+    monkeypatch.setattr(limits, "MAX_UNPACKED", 10**6)
     layer = layer_tar({"zeros": bytes(2 * 10**6)})
     for archive in (
         tar_of(oci(Image((layer,)))),
@@ -94,7 +94,7 @@ def whole(archive: bytes, limit: int) -> bool:
 
 
 def test_a_file_that_is_a_bomb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(unpacking, "EXPANSION_ABOVE", 10**8)
+    monkeypatch.setattr(limits, "EXPANSION_ABOVE", 10**8)
     bomb = tmp_path / "bomb.tar.gz"
     bomb.write_bytes(gzip.compress(header("0/layer.tar", size=1 << 50)) + gzip.compress(bytes(3 * 10**8), 9))
     with (

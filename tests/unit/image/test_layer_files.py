@@ -13,24 +13,24 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.tar_reader import MAX_EXTENSION
-from skyport_wf.image.examination.layer_files import Change, read_changes
-from skyport_wf.image.examination.layer_tar import MAX_PATH, LayerTar
-from skyport_wf.image.examination.tar_header import parse_header
+from skyport_wf.image.layers.entries import MAX_PATH, LayerEntry, open_layer, read_entries
+from skyport_wf.image.tar.header import parse_header
+from skyport_wf.image.tar.reader import MAX_EXTENSION
 from tests.support.docker_archives import File, file_member, member, tar_of
 
 
-def changes(*pieces: bytes) -> list[Change]:
-    return list(read_changes(LayerTar(pieces, name="the layer")))
+def changes(*pieces: bytes) -> list[LayerEntry]:
+    """Return what the layer does, without modes, owners and times."""
+    return [LayerEntry(*entry[:4]) for entry in read_entries(open_layer(pieces, name="the layer"))]
 
 
-def changes_of(*members: File, tar_format: int = tarfile.PAX_FORMAT) -> list[Change]:
+def changes_of(*members: File, tar_format: int = tarfile.PAX_FORMAT) -> list[LayerEntry]:
     return changes(tar_of(members, tar_format=tar_format))
 
 
 def refusal(*pieces: bytes, then: Iterable[bytes] = ()) -> str:
     with pytest.raises(ArchiveError) as caught:
-        for _ in read_changes(LayerTar(itertools.chain(pieces, then), name="the layer x")):
+        for _ in read_entries(open_layer(itertools.chain(pieces, then), name="the layer x")):
             pass
     return str(caught.value)
 
@@ -66,22 +66,22 @@ def test_what_an_engine_writes() -> None:
         file_member(".wh.top", b""),
         file_member(".wh..wh..opq", b""),
     ) == [
-        Change(b"usr", "folder"),
-        Change(b"usr/file", "file", 5),
-        Change(b"usr/link", "other"),
-        Change(b"usr/same", "hard link", 0, b"usr/file"),
-        Change(b"dev/null", "other"),
-        Change(b"run/pipe", "other"),
-        Change(b"usr/gone", "deleted"),
-        Change(b"var", "emptied"),
-        Change(b"top", "deleted"),
-        Change(b"", "emptied"),
+        LayerEntry(b"usr", "folder"),
+        LayerEntry(b"usr/file", "file", 5),
+        LayerEntry(b"usr/link", "symbolic link", 0, b"/etc/passwd"),
+        LayerEntry(b"usr/same", "hard link", 0, b"usr/file"),
+        LayerEntry(b"dev/null", "character device", 0, b"0:0"),
+        LayerEntry(b"run/pipe", "named pipe"),
+        LayerEntry(b"usr/gone", "deleted"),
+        LayerEntry(b"var", "emptied"),
+        LayerEntry(b"top", "deleted"),
+        LayerEntry(b"", "emptied"),
     ]
 
 
 @pytest.mark.parametrize("name", [".wh..wh.plnk", "a/.wh..wh.aufs", ".wh.", "a/.wh."])
 def test_whiteouts_that_hide_nothing(name: str) -> None:
-    assert changes_of(file_member(name, b"")) == [Change(name.encode(), "other")]
+    assert changes_of(file_member(name, b"")) == []
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_long_names(tar_format: int) -> None:
     name = "/".join(["folder" * 10] * 20)
     target = member("link", tarfile.LNKTYPE, target=name)
     assert changes_of(file_member(name, b"1"), target, tar_format=tar_format) == [
-        Change(name.encode(), "file", 1),
-        Change(b"link", "hard link", 0, name.encode()),
+        LayerEntry(name.encode(), "file", 1),
+        LayerEntry(b"link", "hard link", 0, name.encode()),
     ]
 
 
@@ -108,7 +108,7 @@ def test_names_that_are_no_utf8_as_tar_writes_them(tar_format: str, tmp_path: Pa
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))).write_bytes(b"abc")
     command = ["tar", f"--format={tar_format}", "-C", str(tmp_path), "-cf", "-", "."]
     archive = subprocess.run(command, check=True, capture_output=True).stdout
-    assert Change(name, "file", 3) in changes(archive)
+    assert LayerEntry(name, "file", 3) in changes(archive)
 
 
 @pytest.mark.parametrize("tar_format", ["gnu", "pax"])
@@ -127,9 +127,20 @@ def test_sparse_files_as_tar_writes_them(tar_format: str, tmp_path: Path) -> Non
 
 def test_the_data_of_a_member_can_be_taken_or_left() -> None:
     layer = tar_of([file_member("a", b"A" * 3000), file_member("b", b"B" * 700), file_member("c", b"C")])
-    tar = LayerTar(cut(layer, 97), name="the layer")
-    taken = {change.path: tar.content(1000) for change in read_changes(tar)}
-    assert taken == {b"a": None, b"b": b"B" * 700, b"c": b"C"}
+    tar = open_layer(cut(layer, 97), name="the layer")
+    taken = {change.path: tar.peek(700) for change in read_entries(tar) if change.path != b"c"}
+    assert taken == {b"a": b"A" * 700, b"b": b"B" * 700}
+
+
+def test_what_was_looked_at_is_read_again() -> None:
+    layer = tar_of([file_member("a", b"A" * 300 + b"B" * 2700), file_member("b", b"B")])
+    tar = open_layer(cut(layer, 97), name="the layer")
+    for change in read_entries(tar):
+        if change.path == b"a":
+            assert tar.peek(300) == b"A" * 300
+            assert (tar.read(299), tar.peek(2), tar.read(1)) == (b"A" * 299, b"AB", b"A")
+            assert tar.read(10_000) == b"B" * 2700
+            assert tar.read(1) == b""
 
 
 def cut(data: bytes, size: int) -> Iterator[bytes]:
@@ -143,7 +154,7 @@ def test_links_and_devices_that_claim_a_size_have_no_data() -> None:
 
 def test_what_follows_the_end_is_read_through() -> None:
     pieces = iter([tar_of([file_member("a", b"")]), b"x" * 10_000, b"y"])
-    assert [change.path for change in read_changes(LayerTar(pieces, name="the layer"))] == [b"a"]
+    assert [change.path for change in read_entries(open_layer(pieces, name="the layer"))] == [b"a"]
     assert next(pieces, None) is None
 
 
@@ -199,10 +210,10 @@ def test_extension_headers_without_end() -> None:
 
 
 def test_a_lying_size_is_not_taken_into_memory() -> None:
-    tar = LayerTar([header(size=8 << 30), bytes(512)], name="the layer")
+    tar = open_layer([header(size=8 << 30), bytes(512)], name="the layer")
     with pytest.raises(ArchiveError, match="breaks off"):
         for _ in tar:
-            assert tar.content(1 << 20) is None
+            assert len(tar.peek(512)) == 512
 
 
 @given(st.binary(max_size=2000), st.integers(0, 1500))
@@ -260,7 +271,8 @@ def test_checksums_of_signed_bytes() -> None:
 
 def test_names_that_are_split_in_two() -> None:
     name = "/".join(["folder"] * 25)
-    assert changes_of(file_member(name, b"1"), tar_format=tarfile.USTAR_FORMAT) == [Change(name.encode(), "file", 1)]
+    found = changes_of(file_member(name, b"1"), tar_format=tarfile.USTAR_FORMAT)
+    assert found == [LayerEntry(name.encode(), "file", 1)]
 
 
 def test_tarfile_agrees() -> None:

@@ -11,19 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.image.examination.file_index import FileIndex, TooManyFilesError
-from skyport_wf.image.examination.layer_files import Change, read_changes
-from skyport_wf.image.examination.layer_tar import LayerTar
 from skyport_wf.image.examination.waste import Waste, WastedFile, find_waste
+from skyport_wf.image.layers.entries import LayerEntry, open_layer, read_entries
+from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
 from tests.support.docker_archives import File, file_member, member, tar_of
 
 
 def waste_of(*layers: bytes, order: Sequence[int] | None = None, largest: int = 20) -> Waste:
     with FileIndex() as index:
         for number, layer in enumerate(layers):
-            for change in read_changes(LayerTar([layer], name="the layer")):
-                index.add(number, change)
-        return find_waste(index, order or range(len(layers)), largest=largest)
+            for entry in read_entries(open_layer([layer], name="the layer")):
+                index.add(number, entry)
+        order = order or range(len(layers))
+        index.stack(order)
+        return find_waste(index, len(order), largest=largest)
 
 
 def layer(*members: File | str | tuple[str, int]) -> bytes:
@@ -151,29 +152,30 @@ def test_only_the_largest_are_named() -> None:
 
 def test_names_that_are_no_utf8_are_shown_as_escapes() -> None:
     with FileIndex() as index:
-        index.add(0, Change(b"caf\xe9/\xff", "file", 5))
-        index.add(1, Change(b"caf\xe9", "deleted"))
-        assert find_waste(index, [0, 1]).largest[0].path == r"caf\xe9/\xff"
+        index.add(0, LayerEntry(b"caf\xe9/\xff", "file", 5))
+        index.add(1, LayerEntry(b"caf\xe9", "deleted"))
+        index.stack([0, 1])
+        assert find_waste(index, 2).largest[0].path == r"caf\xe9/\xff"
 
 
 def test_too_many_paths() -> None:
     with FileIndex(max_paths=10) as index, pytest.raises(TooManyFilesError, match="hold more than 10 files"):
         for number in range(11):
-            index.add(0, Change(b"%d" % number, "file"))
+            index.add(0, LayerEntry(b"%d" % number, "file"))
 
 
 def test_too_many_bytes_of_paths() -> None:
     with FileIndex(max_path_bytes=1000) as index, pytest.raises(TooManyFilesError, match="more than 1,000 bytes"):
         for number in range(11):
-            index.add(0, Change(b"%0100d" % number, "file"))
+            index.add(0, LayerEntry(b"%0100d" % number, "file"))
 
 
 def test_layers_that_are_there_twice_count_twice() -> None:
     with FileIndex(max_paths=10) as index:
         for number in range(6):
-            index.add(0, Change(b"%d" % number, "file"))
+            index.add(0, LayerEntry(b"%d" % number, "file"))
         with pytest.raises(TooManyFilesError):
-            find_waste(index, [0, 0])
+            index.stack([0, 0])
 
 
 def test_a_full_disk() -> None:
@@ -181,7 +183,7 @@ def test_a_full_disk() -> None:
         index._database.execute("PRAGMA max_page_count = 100")
         with pytest.raises(SkyportError, match=r"files on disk: database or disk is full. Make room, or set SQLITE_TM"):
             for number in range(100_000):
-                index.add(0, Change(b"%0200d" % number, "file"))
+                index.add(0, LayerEntry(b"%0200d" % number, "file"))
 
 
 # --- against other means ---------------------------------------------------------------------------------------------

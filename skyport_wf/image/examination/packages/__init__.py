@@ -1,1 +1,1 @@
-"""Which packages are in an image, read from the databases that package managers leave in its layers."""
+"""The packages in an image, read from the databases that package managers leave in its layers."""

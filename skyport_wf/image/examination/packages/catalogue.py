@@ -1,4 +1,4 @@
-"""Every kind of package database that is looked for, and what is found of them in an image."""
+"""Every kind of package database that is looked for, and the packages that those of an image name."""
 
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -26,7 +26,7 @@ class DatabaseKind(msgspec.Struct, frozen=True):
     limit: int
     """Bytes beyond which a file is not read, as it is all in memory meanwhile."""
     read: Callable[[str, bytes], Iterator[Package | None]]
-    """Raises ValueError for what is no such file."""
+    """Raises ValueError for a file of another kind."""
 
 
 KINDS: Final = (
@@ -37,11 +37,13 @@ KINDS: Final = (
     DatabaseKind(r.PATHS, 1 * _MIB, r.read_packages),
     DatabaseKind(conda.PATHS, 32 * _MIB, conda.read_packages),
 )
-_MAX_SYSTEM: Final = 1 << 16
+_SYSTEM: Final = DatabaseKind(operating_system.PATHS, 1 << 16, lambda path, content: iter(()))
+_ANY: Final = re.compile(b"|".join(b"(?:%b)" % kind.paths.pattern for kind in (*KINDS, _SYSTEM)))
+"""Matches each path that any of them matches: one look at a million files instead of seven."""
 
 
 class PackageCatalogue:
-    """Reads package databases as they come by; which of them the image shows is known only at the end."""
+    """Reads package databases as they come by; only at the end is known which of them the image shows."""
 
     def __init__(self) -> None:
         self._known: dict[Package, Package] = {}
@@ -50,18 +52,22 @@ class PackageCatalogue:
         self._notes: list[str] = []
         self._more_notes = 0
 
-    def read(self, path: bytes, size: int, content: Callable[[int], bytes | None]) -> int | None:
+    def read(self, path: bytes, size: int, peek: Callable[[int], bytes]) -> int | None:
         """Read the file if it is a package database, and return the number that it has from now on.
 
-        content: gives the file's bytes, None if it has more than it is called with.
+        peek: gives the first bytes of the file, as many as it is called with.
         """
+        if not _ANY.fullmatch(path):
+            return None
         kind = next((kind for kind in KINDS if kind.paths.fullmatch(path)), None)
         if kind is not None:
-            self._documents.append(tuple(self._packages(kind, path.decode(errors="backslashreplace"), size, content)))
-        elif operating_system.PATHS.fullmatch(path):
-            self._documents.append(_operating_system(content(_MAX_SYSTEM)))
+            self._documents.append(tuple(self._packages(kind, path.decode(errors="backslashreplace"), size, peek)))
         else:
-            return None
+            try:
+                # A longer one is cut off: no distribution has any.
+                self._documents.append(read_operating_system(peek(_SYSTEM.limit)))
+            except ValueError:
+                self._documents.append(None)
         return len(self._documents) - 1
 
     def packages(self, shown: Collection[int]) -> tuple[Package, ...]:
@@ -79,38 +85,27 @@ class PackageCatalogue:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be read, in sentences."""
+        """Databases that could not be read, in sentences."""
         more = (f"{self._more_notes:,} more package databases could not be read",) if self._more_notes else ()
         return (*self._notes, *more)
 
-    def _packages(
-        self, kind: DatabaseKind, path: str, size: int, content: Callable[[int], bytes | None]
-    ) -> Iterator[Package]:
+    def _packages(self, kind: DatabaseKind, path: str, size: int, peek: Callable[[int], bytes]) -> Iterator[Package]:
         self._bytes += size
         if size > kind.limit or self._bytes > MAX_BYTES:
             self._note(f"{path} was not read for packages: {size:,} bytes are too many")
             return
         try:
-            for package in kind.read(path, content(kind.limit) or b""):
-                if package is not None and self._has_room(path):
-                    yield self._known.setdefault(package, package)
+            for package in kind.read(path, peek(size)):
+                if package is None:
+                    continue
+                if max(len(self._known), len(self._documents)) >= MAX_PACKAGES:
+                    raise ValueError(f"the image names more than {MAX_PACKAGES:,} packages")
+                yield self._known.setdefault(package, package)
         except (ValueError, RecursionError) as error:
             self._note(f"{path} was not read to its end for packages: {error}")
-
-    def _has_room(self, path: str) -> bool:
-        if len(self._known) < MAX_PACKAGES and len(self._documents) < MAX_PACKAGES:
-            return True
-        raise ValueError(f"the image names more than {MAX_PACKAGES:,} packages")
 
     def _note(self, text: str) -> None:
         if len(self._notes) < _MAX_NOTES:
             self._notes.append(text)
         else:
             self._more_notes += 1
-
-
-def _operating_system(content: bytes | None) -> OperatingSystem | None:
-    try:
-        return read_operating_system(content or b"")
-    except ValueError:
-        return None

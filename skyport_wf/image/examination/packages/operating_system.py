@@ -1,4 +1,4 @@
-"""Which distribution an image is of: os-release, as systemd defines it."""
+"""The distribution that an image is of: os-release, as systemd defines it."""
 
 import re
 import shlex
@@ -22,7 +22,7 @@ class OperatingSystem(msgspec.Struct, frozen=True):
 
 
 def read_operating_system(content: bytes) -> OperatingSystem | None:
-    """Return what the file names, None if it names nothing. Raises ValueError if it cannot be read."""
+    """Return the distribution that the file names, None if it names none. Raises ValueError if it cannot be read."""
     words = shlex.split(content.decode(errors="replace"), comments=True)
     fields = dict(word.split("=", 1) for word in words if "=" in word)
     if not fields.get("ID"):

@@ -21,7 +21,7 @@ class Package(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     version: str
     """As the package manager writes it: with epoch and release where it has them."""
     architecture: str = ""
-    """As the package manager names it; empty if it does not tell."""
+    """As the package manager names it; empty if it does not say."""
     source: str = ""
     """The source package that it was built from, where it is another; conda: the channel."""
     found_in: str = ""
@@ -40,5 +40,5 @@ def make_package(
 
 
 def clean(text: str) -> str:
-    """Return the text without what would garble a terminal or a document, and not too long."""
+    """Return the text cut to a bearable length, without characters that garble a terminal or a document."""
     return printable(text.strip()[:_LONGEST])

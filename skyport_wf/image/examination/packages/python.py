@@ -1,6 +1,7 @@
-"""Python distributions: what pip, conda and Debian leave in `site-packages` and `dist-packages`.
+"""Python distributions: the metadata that pip, conda and Debian leave in `site-packages` and `dist-packages`.
 
-Wheels that are packed away and what a program has copied into itself (`_vendor`) are not installed, and not counted.
+Wheels that are packed away, and packages that a program has copied into itself (`_vendor`), are not installed and do
+not count.
 """
 
 import re

@@ -29,20 +29,16 @@ def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
         tags = _read_header(blob)
         if tags.get(_NAME) == _KEYS:
             continue
+        epoch = f"{tags[_EPOCH]}:" if _EPOCH in tags else ""
         source = _SOURCE_FILE.fullmatch(tags.get(_SOURCE, ""))
         yield make_package(
             "rpm",
             tags.get(_NAME, ""),
-            _version(tags),
+            f"{epoch}{tags.get(_VERSION, '')}-{tags.get(_RELEASE, '')}",
             architecture=tags.get(_ARCHITECTURE, ""),
             source=source[1] if source else "",
             found_in=path,
         )
-
-
-def _version(tags: dict[int, str]) -> str:
-    epoch = f"{tags[_EPOCH]}:" if _EPOCH in tags else ""
-    return f"{epoch}{tags.get(_VERSION, '')}-{tags.get(_RELEASE, '')}"
 
 
 def _read_header(blob: bytes) -> dict[int, str]:

@@ -28,9 +28,18 @@ def read_blobs(content: bytes) -> Iterator[bytes]:
     content: the file of the database.
     Raises ValueError if it is damaged or in another format.
     """
+    if content.startswith(_SQLITE):
+        blobs = _sqlite_blobs(content)
+    elif content.startswith(_NDB):
+        blobs = _ndb_blobs(content)
+    elif order := next((order for order in "<>" if content[12:16] == struct.pack(f"{order}I", _BERKELEY_MAGIC)), ""):
+        # Berkeley DB writes in the byte order of its machine.
+        blobs = _berkeley_blobs(content, order)
+    else:
+        raise ValueError("its format is unknown")
     left = len(content)
     try:
-        for blob in _blobs(content):
+        for blob in blobs:
             # Packages do not share bytes, unless the database is made to keep its reader busy.
             left -= len(blob) + 1
             if left < 0:
@@ -38,16 +47,6 @@ def read_blobs(content: bytes) -> Iterator[bytes]:
             yield blob
     except (struct.error, sqlite3.Error) as error:
         raise ValueError(f"it is damaged ({error})") from error
-
-
-def _blobs(content: bytes) -> Iterator[bytes]:
-    if content.startswith(_SQLITE):
-        return _sqlite_blobs(content)
-    if content.startswith(_NDB):
-        return _ndb_blobs(content)
-    if order := _berkeley_byte_order(content):
-        return _berkeley_blobs(content, order)
-    raise ValueError("its format is unknown")
 
 
 def _sqlite_blobs(content: bytes) -> Iterator[bytes]:
@@ -77,11 +76,6 @@ def _ndb_blobs(content: bytes) -> Iterator[bytes]:
         if blob_magic != b"BlbS" or owner != package:
             raise ValueError("it is damaged (a blob)")
         yield content[at + 16 : at + 16 + size]
-
-
-def _berkeley_byte_order(content: bytes) -> str:
-    """Return the byte order of a Berkeley DB hash; empty if it is none."""
-    return next((order for order in "<>" if content[12:16] == struct.pack(f"{order}I", _BERKELEY_MAGIC)), "")
 
 
 def _berkeley_blobs(content: bytes, order: str) -> Iterator[bytes]:

@@ -6,43 +6,35 @@ rest is the same shows only without these times.
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Final
+
+from skyport_wf.byte_streams import PIECE, ByteStream, pieces_of
 
 _GZIP: Final = b"\x1f\x8b\x08"
 _GZIP_TIME: Final = slice(4, 8)
 """RFC 1952, 2.3: MTIME."""
 _PYC: Final = re.compile(rb"..\r\n\0\0\0\0", re.DOTALL)
-"""PEP 552: the magic number of a Python version, and the flags, of which none say that there is a hash instead."""
+"""PEP 552: the magic number of a Python version, and flags, of which none say that there is a hash instead."""
 _PYC_TIME: Final = slice(8, 12)
 _SHADOW: Final = frozenset({b"etc/shadow", b"etc/shadow-"})
 _SHADOW_DAY: Final = re.compile(rb"^([^:\n]*:[^:\n]*:)[^:\n]*", re.MULTILINE)
 """shadow(5): the third field is the day of the last change of the password."""
 
 
-def digest_content(path: bytes, pieces: Iterator[bytes]) -> tuple[bytes, bytes]:
+def digest_content(path: bytes, stream: ByteStream) -> tuple[bytes, bytes]:
     """Return the SHA-256 of the content, and that of the content without its times; empty if it is known to hold none.
 
     path: of the file, from the root of the file system.
-    pieces: the content; not more than a piece of it is in memory. Of a password file, only the first is read for days.
+    stream: the content; not more than a piece of it is in memory. Of a password file, only the first is read for days.
     """
-    first = next(pieces, b"")
+    first = stream.read(PIECE)
     without = _without_times(path, first)
-    if without is None:
-        return _digest(chain((first,), pieces)), b""
-    content, timeless = hashlib.sha256(first), hashlib.sha256(without)
-    for piece in pieces:
+    content, timeless = hashlib.sha256(first), hashlib.sha256(without or b"")
+    for piece in pieces_of(stream):
         content.update(piece)
-        timeless.update(piece)
-    return content.digest(), timeless.digest()
-
-
-def _digest(pieces: Iterable[bytes]) -> bytes:
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.digest()
+        if without is not None:
+            timeless.update(piece)
+    return content.digest(), b"" if without is None else timeless.digest()
 
 
 def _without_times(path: bytes, first: bytes) -> bytes | None:

@@ -1,14 +1,13 @@
-"""How much may come out of an archive. What more there is, is a bomb: it would fill disks and take hours."""
+"""Limits for the bytes that come out of an archive. More would be a bomb: it fills disks and takes hours."""
 
 from typing import Final
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.tar_reader import ByteStream
 
 MAX_UNPACKED: Final = 200 * 10**9
 """Bytes of an archive and of its compressed layers, uncompressed; large images have a tenth of it."""
 MAX_EXPANSION: Final = 200
-"""How many times larger than it was compressed something may become; images grow two to four times."""
+"""Times that something may grow as it is uncompressed; images grow two to four times."""
 EXPANSION_ABOVE: Final = 20 * 10**9
 """Uncompressed bytes up to which it may grow more: an image may hold a file of zeros."""
 
@@ -30,23 +29,8 @@ class UnpackingLimit:
             raise ArchiveError(f"{self._name} unpacks to more than {self._size / 1e9:g} GB. {_ADVICE}")
 
 
-class LimitedStream:
-    """A stream whose bytes count against a limit."""
-
-    def __init__(self, stream: ByteStream, limit: UnpackingLimit, *, name: str) -> None:
-        self._stream = stream
-        self._limit = limit
-        self.name = name
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, and none only at the end. Raises ArchiveError beyond the limit."""
-        piece = self._stream.read(size)
-        self._limit.take(len(piece))
-        return piece
-
-
 def check_expansion(name: str, *, stored: int, unpacked: int) -> None:
-    """Raise ArchiveError for what decompresses to so much more than it was that it cannot be an image.
+    """Raise ArchiveError for something that grows so much as it is decompressed that it cannot be an image.
 
     stored, unpacked: bytes that a decompressor has taken and given so far.
     """

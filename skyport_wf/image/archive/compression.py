@@ -1,12 +1,13 @@
-"""How archives are compressed, and what is counted and hashed on the way."""
+"""Compression of archives and layers: recognising the format, reading it, and writing gzip."""
 
 import hashlib
 import io
+import tarfile
 from typing import Final, Protocol
 
 from isal import igzip, igzip_threaded, isal_zlib
 
-from skyport_wf.image.archive.tar_reader import PIECE
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.image.contents import ArchiveDigests
 
 LEVEL: Final = 2
@@ -17,17 +18,44 @@ GZIP_ERRORS: Final[tuple[type[Exception], ...]] = (
     igzip.BadGzipFile,
     isal_zlib.IsalError,  # type: ignore[assignment]  # isal's stub makes it an instance
 )
-"""What reading a gzip file raises if it breaks off or is damaged."""
+"""Raised by reading a gzip file that breaks off or is damaged."""
+
+_MAGIC: Final = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
+}
 
 
 class ByteSink(Protocol):
-    """Where compressed bytes go."""
+    """Takes compressed bytes."""
 
     def write(self, data: bytes, /) -> object:
         """Take all of `data`."""
 
     def flush(self) -> object:
-        """Called at the end."""
+        """Take note of the end."""
+
+
+def recognise_format(head: bytes) -> str:
+    """Return `tar`, a compressor's name, `json` or an empty string.
+
+    head: the first 512 bytes, or all if there are fewer.
+    """
+    try:
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "latin-1", "strict")
+        return "tar"
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # missing in typeshed
+        return "tar"  # an empty one
+    except tarfile.HeaderError:
+        # Only now, as the name of a tar's first member may begin with any of these.
+        for magic, name in _MAGIC.items():
+            if head.startswith(magic):
+                return name
+        return "json" if head.lstrip()[:1] in (b"{", b"[") else ""
 
 
 def gzip_member(data: bytes) -> bytes:
@@ -39,7 +67,7 @@ def gzip_member(data: bytes) -> bytes:
 def open_gzip_member(sink: ByteSink) -> io.BufferedWriter:
     """Return a file, to use in a `with` statement, that compresses in a thread of its own into one gzip member.
 
-    What `sink` raises comes back from writing or closing. At most 4 MiB are on the way.
+    Exceptions of `sink` come back from writing or closing. At most 4 MiB are on the way.
     """
     member: io.BufferedWriter = igzip_threaded.open(sink, "wb", LEVEL, threads=1, block_size=PIECE)
     return member
@@ -69,7 +97,7 @@ class ArchiveHasher:
         return piece
 
     def digests(self, *, canonical: bool) -> ArchiveDigests:
-        """Return what was counted."""
+        """Return the sizes and digests so far."""
         return ArchiveDigests(
             size=self._size,
             md5=self._md5.hexdigest(),

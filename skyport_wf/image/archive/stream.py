@@ -1,0 +1,74 @@
+"""Read an archive from a file or as it is downloaded, gzipped (in one member or several) or not."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from isal import igzip
+
+from skyport_wf.byte_streams import ByteStream, RawStream
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.compression import GZIP_ERRORS, recognise_format
+from skyport_wf.image.archive.limits import check_expansion
+from skyport_wf.image.tar.header import BLOCK
+
+_READ_AHEAD = 1 << 18
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator["ArchiveStream"]:
+    """Open an archive that someone saved to a file.
+
+    Raises ArchiveError if it cannot be read, or is compressed with something else than gzip.
+    """
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror}. Check `archive`.") from error
+    with file:
+        yield ArchiveStream(file, name=str(path), advice="Save or fetch it again.")
+
+
+class ArchiveStream:
+    """An uncompressed docker archive to read, whatever the format of the stream that it comes in."""
+
+    def __init__(self, stream: ByteStream, *, name: str, advice: str = "Publish it again.") -> None:
+        """Read the archive in `stream`.
+
+        name: what messages call it.
+        advice: what they say to do if it is damaged.
+        Raises ArchiveError if it is compressed with something else than gzip.
+        """
+        self.name = name
+        self._advice = advice
+        self._raw = RawStream(stream)
+        self._unpacked = 0
+        stored = io.BufferedReader(self._raw, _READ_AHEAD)
+        with self._readable():
+            kind = recognise_format(stored.peek(BLOCK)[:BLOCK])
+        if kind not in ("gzip", "tar", "json", ""):
+            raise ArchiveError(f"{name} is in {kind} format, which AWE cannot load. Unpack it and publish the tar.")
+        self._archive: io.BufferedIOBase = igzip.IGzipFile(fileobj=stored, mode="rb") if kind == "gzip" else stored
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, and none only at the end.
+
+        Raises ArchiveError if the stream is damaged, or decompresses to so much that it cannot be an archive.
+        """
+        with self._readable():
+            piece = self._archive.read(size)
+        self._unpacked += len(piece)
+        check_expansion(self.name, stored=self._raw.taken, unpacked=self._unpacked)
+        return piece
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except EOFError as error:
+            raise ArchiveError(f"{self.name} breaks off before its end. {self._advice}") from error
+        except GZIP_ERRORS as error:
+            raise ArchiveError(f"{self.name} is damaged: {error}. {self._advice}") from error
+        except OSError as error:
+            raise ArchiveError(f"{self.name} cannot be read: {error.strerror}. Check the disk.") from error

@@ -1,0 +1,214 @@
+"""All paths of all layers, on disk where there are many: a million files take no more memory than ten.
+
+SQLite's private temporary database holds them: it has no name, is removed whatever happens, and spills to disk
+only the part that does not fit its cache.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from skyport_wf.byte_streams import ByteStream
+from skyport_wf.errors import SkyportError
+from skyport_wf.image.layers.content_digest import digest_content
+from skyport_wf.image.layers.entries import LayerEntry
+from skyport_wf.image.layers.stacking import HiddenHow, PlacedEntry, sort_key, stack
+
+MAX_PATHS: Final = 10_000_000
+"""Paths of all layers together, a layer counting as often as the image uses it; large images have 500,000."""
+MAX_PATH_BYTES: Final = 1 << 30
+"""Bytes of these paths: the index may take three times as much on disk."""
+
+_BATCH: Final = 1000
+_MAX_LINKS: Final = 8
+"""Hard links to hard links that are followed; engines write none."""
+_COLUMNS: Final = (
+    "key, place, kind, size, target, mode, uid, gid, mtime, xattrs, content, timeless, document, entries.rowid"
+)
+_SCHEMA: Final = """
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000; PRAGMA temp_store = FILE;
+CREATE TABLE entries (layer INTEGER, key BLOB, kind TEXT, size INTEGER, target BLOB, mode INTEGER, uid INTEGER,
+                      gid INTEGER, mtime INTEGER, xattrs BLOB, content BLOB, timeless BLOB, document INTEGER);
+CREATE TABLE places (layer INTEGER, place INTEGER);
+CREATE TABLE hidden (place INTEGER, key BLOB, size INTEGER, by INTEGER, how TEXT);
+CREATE TABLE kept (place INTEGER, key BLOB, PRIMARY KEY (place, key)) WITHOUT ROWID;
+BEGIN;
+"""
+
+
+class TooManyFilesError(SkyportError):
+    """The layers hold more paths than the index takes."""
+
+
+class HiddenFile(NamedTuple):
+    """A file that a layer holds and the image does not show."""
+
+    place: int
+    """The layer that holds it, the lowest being 0."""
+    key: bytes
+    size: int
+    by: int
+    """The lowest layer that hides it."""
+    how: HiddenHow
+
+
+class FileIndex:
+    """The paths of an image's layers: filled layer by layer, then stacked. Use it in a `with` statement."""
+
+    def __init__(
+        self, *, with_contents: bool = False, max_paths: int = MAX_PATHS, max_path_bytes: int = MAX_PATH_BYTES
+    ) -> None:
+        """Make an empty index.
+
+        with_contents: whether to digest the content of each file, so that images can be compared.
+        """
+        self._with_contents = with_contents
+        self._max_paths = max_paths
+        self._max_path_bytes = max_path_bytes
+        self._paths: Counter[int] = Counter()
+        self._bytes: Counter[int] = Counter()
+        self._all_paths = self._all_bytes = 0
+        self._batch: list[tuple[object, ...]] = []
+        self._stacked = False
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(_SCHEMA)
+
+    def add(
+        self, layer: int, entry: LayerEntry, content: ByteStream | None = None, *, document: int | None = None
+    ) -> None:
+        """Add an entry of a layer.
+
+        content: of a file, read to its end if contents are wanted.
+        document: a number that the caller gives to something that it read of the file.
+        Raises TooManyFilesError.
+        """
+        size = len(entry.path) + len(entry.target)
+        self._paths[layer] += 1
+        self._bytes[layer] += size
+        self._all_paths += 1
+        self._all_bytes += size
+        self._check(self._all_paths, self._all_bytes)
+        digest = timeless = b""
+        if self._with_contents and content and entry.kind == "file":
+            digest, timeless = digest_content(entry.path, content)
+        target = sort_key(entry.target) if entry.kind == "hard link" else entry.target
+        self._batch.append(
+            (layer, sort_key(entry.path), entry.kind, entry.size, target, *entry[4:], digest, timeless, document)
+        )
+        if len(self._batch) == _BATCH:
+            self._flush()
+
+    def stack(self, layers: Sequence[int]) -> None:
+        """Say which layers make the image, the lowest first; one may be there twice.
+
+        Raises TooManyFilesError if layers that are there twice make too many paths.
+        """
+        self._check(sum(self._paths[layer] for layer in layers), sum(self._bytes[layer] for layer in layers))
+        self._flush()
+        self._stacked = True
+        with disk_errors():
+            self._database.executemany("INSERT INTO places VALUES (?, ?)", zip(layers, range(len(layers)), strict=True))
+            self._database.execute("CREATE INDEX entries_by_key ON entries (key)")
+
+    def in_order(self) -> Iterator[PlacedEntry]:
+        """Yield the entries of the image's layers path by path, those of a path from the lowest layer up.
+
+        A folder comes right before its files. A whiteout leaves its own layer alone, so it comes before the entries
+        that the layer adds.
+        """
+        if not self._stacked:
+            raise RuntimeError("`stack` was not called")
+        with disk_errors():
+            rows = self._database.execute(
+                f"SELECT {_COLUMNS} FROM entries JOIN places USING (layer) "  # noqa: S608 - a constant
+                "ORDER BY key, place, kind NOT IN ('deleted', 'emptied'), entries.rowid"
+            )
+            yield from map(PlacedEntry._make, rows)
+
+    def shown(self) -> Iterator[PlacedEntry]:
+        """Yield the files that the image shows, path by path; a hard link as the file that it is another name of."""
+        for entry, hiding in stack(self.in_order()):
+            if hiding is None:
+                yield self._linked(entry)._replace(key=entry.key) if entry.kind == "hard link" else entry
+
+    def _linked(self, entry: PlacedEntry) -> PlacedEntry:
+        """Return the file that a hard link is another name of; the link itself if it leads nowhere."""
+        for _ in range(_MAX_LINKS):
+            # The file is what it was when the link was made, though its own name may be another file's by now.
+            found = self._database.execute(
+                f"SELECT {_COLUMNS} FROM entries JOIN places USING (layer) WHERE key = ? "  # noqa: S608 - a constant
+                "AND kind NOT IN ('deleted', 'emptied') AND (place < ? OR (place = ? AND entries.rowid < ?)) "
+                "ORDER BY place DESC, entries.rowid DESC LIMIT 1",
+                (entry.target, entry.place, entry.place, entry.number),
+            ).fetchone()
+            if found is None:
+                break
+            entry = PlacedEntry._make(found)
+            if entry.kind != "hard link":
+                break
+        return entry
+
+    def hide(self, files: Iterable[HiddenFile]) -> None:
+        """Note files that do not show under this name."""
+        with disk_errors():
+            self._database.executemany("INSERT INTO hidden VALUES (?, ?, ?, ?, ?)", files)
+
+    def keep(self, place: int, key: bytes) -> None:
+        """Note that the file shows under another name, a hard link of the same layer."""
+        with disk_errors():
+            self._database.execute("INSERT OR IGNORE INTO kept VALUES (?, ?)", (place, key))
+
+    def forget_kept(self) -> None:
+        """Take off the hidden files those that were kept."""
+        with disk_errors():
+            self._database.execute("DELETE FROM hidden WHERE (place, key) IN (SELECT place, key FROM kept)")
+
+    def hidden_bytes(self) -> dict[int, int]:
+        """Return the bytes of hidden files by layer."""
+        with disk_errors():
+            return dict(self._database.execute("SELECT place, SUM(size) FROM hidden GROUP BY place"))
+
+    def largest_hidden(self, limit: int) -> tuple[HiddenFile, ...]:
+        """Return the largest hidden files, the largest first."""
+        query = "SELECT place, key, size, by, how FROM hidden ORDER BY size DESC, key, place LIMIT ?"
+        with disk_errors():
+            return tuple(map(HiddenFile._make, self._database.execute(query, (limit,))))
+
+    def close(self) -> None:
+        """Remove it from the disk."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check(self, paths: int, size: int) -> None:
+        if paths > self._max_paths:
+            raise TooManyFilesError(f"its layers hold more than {self._max_paths:,} files")
+        if size > self._max_path_bytes:
+            raise TooManyFilesError(f"the paths in its layers have more than {self._max_path_bytes:,} bytes")
+
+    def _flush(self) -> None:
+        with disk_errors():
+            values = ", ".join("?" * 13)
+            self._database.executemany(f"INSERT INTO entries VALUES ({values})", self._batch)  # noqa: S608
+        self._batch.clear()
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn an error of SQLite into one that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise SkyportError(
+            f"cannot keep the list of the image's files on disk: {error}. Make room, or set SQLITE_TMPDIR to a folder "
+            "that has some."
+        ) from error
