@@ -30,10 +30,13 @@ from uuid import uuid4
 
 import msgspec
 
+from skyport_wf.store.access import PUBLIC, Acl
+from skyport_wf.store.database import timestamp
+from skyport_wf.store.files import Content
+from skyport_wf.store.node import StoredNode
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.rows import insert_node
 from skyport_wf.store.users import add_user
-from skyport_wf.store.values import PUBLIC, Acl, Content, Node, timestamp
 
 SKYPORT = str(Path(sys.executable).parent / "skyport-wf")
 TOKEN = "benchmark-token"
@@ -243,7 +246,7 @@ def fill(data: Path, count: int) -> None:
                 "dockerfile": os.urandom(300).hex(),
                 "docker_version": {"ApiVersion": "1.41", "Arch": "amd64", "Os": "linux", "Version": "20.10"},
             }
-            node = Node(
+            node = StoredNode(
                 str(uuid4()),
                 acl,
                 attributes=msgspec.Raw(json.dumps(attributes).encode()),

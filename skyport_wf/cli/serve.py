@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> Outcome:
             text = "" if args.quiet else f"Shock with the store {data} answers at {url}"
             Outcome({"url": url, "data": str(data)}, text).write(as_json=args.json)
 
-        serve(app, args.host, args.port, ready=ready)
+        serve(app, args.host, args.port, maintain=store.maintain, ready=ready)
     return Outcome(None, "")
 
 

@@ -1,1 +1,1 @@
-"""The application served over HTTP: cheroot, made fit for large files and bad clients."""
+"""A WSGI application served over HTTP: cheroot, made fit for large files and bad clients."""

@@ -1,40 +1,40 @@
-"""Between cheroot and the application: what cheroot does otherwise than a store of large files needs it."""
+"""Between cheroot and the application: where cheroot differs from what a server of large files needs."""
 
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cheroot import wsgi
 from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
+from werkzeug.wsgi import FileWrapper
 
-from skyport_wf.byte_streams import PIECE
-from skyport_wf.serving.bodies import Incoming, SizedBody
-from skyport_wf.serving.chunked import ChunkedBody
-from skyport_wf.serving.headers import StrictHeaderReader
+from skyport_wf.serving.reading import RequestBody, StrictHeaderReader
 from skyport_wf.serving.workers import Deadlines, GrowingThreadPool
-from skyport_wf.store.wsgi.app import ShockApp
-from skyport_wf.store.wsgi.responses import FileRange
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 _HEADER_SECONDS = 10
-"""How long a client may pause before and within the headers of a request."""
+"""Seconds that a client may pause before and within the headers of a request."""
 _SLOWEST_SECONDS = 30
-"""How long headers may take as a whole, or a refused body: some clients send a byte now and then."""
+"""Seconds for the headers as a whole, or for a refused body: some clients send a byte now and then."""
 _BODY_SECONDS = 600
-"""How long a client may pause within a body: an engine that packs a large image sends nothing meanwhile."""
+"""Seconds that a client may pause within a body: an engine that packs a large image sends nothing meanwhile."""
 _BACKLOG = 128
 """Connections that the kernel accepts before we do."""
 _LARGEST_HEADERS = 64 * 1024
 _LARGEST_UNREAD = 64 * 1024 * 1024
-"""How much of a refused body is read so that the client gets to read why; beyond it, it is cut off."""
+"""Bytes of a refused body to read, so that the client gets to read why; beyond it, it is cut off."""
+_PIECE = 64 * 1024
 
 _REFUSED = {
     "501": ("400 Bad Request", "A body comes with Content-Length, or with the transfer encoding `chunked`."),
     "505": ("400 Bad Request", "This server speaks HTTP/1.0 and HTTP/1.1."),
 }
-"""What cheroot would call the server's fault: clients try a 5xx again, and nonsense stays nonsense."""
+"""Answers in place of cheroot's, which call it the server's fault: clients try a 5xx again, in vain."""
 
-_log = logging.getLogger("skyport_wf.store")
+_log = logging.getLogger(__name__)
 
 
 class _Request(HTTPRequest):
@@ -58,15 +58,14 @@ class _Gateway(wsgi.Gateway_10):
     # cheroot's types say that it returns None.
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
-        incoming = Incoming(self.req.conn.rfile, self.req.conn.socket)
-        if self.req.chunked_read:
-            # cheroot keeps each chunk in memory as a whole, however large the client makes it.
-            self.req.rfile = ChunkedBody(incoming)
+        length = None if self.req.chunked_read else self.req.rfile.remaining
+        self.req.rfile = RequestBody(self.req.conn.rfile, self.req.conn.socket, length)
+        if length is None:
             environ.pop("CONTENT_LENGTH", None)
-        else:
-            self.req.rfile = SizedBody(incoming, self.req.rfile.remaining)
         environ["wsgi.input"] = self.req.rfile
         environ["wsgi.input_terminated"] = True
+        environ["wsgi.file_wrapper"] = FileWrapper
+        # Who is asking only the token says; applications may believe this variable where they are called in process.
         environ.pop("REMOTE_USER", None)
         return environ
 
@@ -75,7 +74,7 @@ class _Gateway(wsgi.Gateway_10):
         socket = self.req.conn.socket
         socket.settimeout(_BODY_SECONDS)
         try:
-            self._respond()
+            self._answer()
         finally:
             socket.settimeout(self.req.server.timeout)
             _log.info(
@@ -87,12 +86,16 @@ class _Gateway(wsgi.Gateway_10):
                 time.monotonic() - began,
             )
 
-    def _respond(self) -> None:
+    def _answer(self) -> None:
         response = self.req.server.wsgi_app(self.env, self.start_response)
         try:
             self._read_rest()
-            if isinstance(response, FileRange):
-                self._send_file(response)
+            if isinstance(response, FileWrapper):
+                # The kernel copies the file to the socket.
+                self.req.ensure_headers_sent()
+                if self.remaining_bytes_out:
+                    file = cast(BinaryIO, response.file)
+                    self.req.conn.socket.sendfile(file, file.tell(), self.remaining_bytes_out)
             else:
                 for piece in filter(None, response):
                     self.write(piece)
@@ -101,12 +104,6 @@ class _Gateway(wsgi.Gateway_10):
             if hasattr(response, "close"):
                 response.close()
 
-    def _send_file(self, body: FileRange) -> None:
-        """Let the kernel copy the file to the socket."""
-        self.req.ensure_headers_sent()
-        if body.length:
-            self.req.conn.socket.sendfile(body.file, body.start, body.length)
-
     def _read_rest(self) -> None:
         """Read what the application left of the body, as else it would be taken for the next request.
 
@@ -114,21 +111,16 @@ class _Gateway(wsgi.Gateway_10):
         """
         socket = self.req.conn.socket
         socket.settimeout(_HEADER_SECONDS)
-        with self.req.server.deadlines.set(socket, _SLOWEST_SECONDS):
-            if not self._is_read_to_end():
-                self.req.close_connection = True
-        socket.settimeout(_BODY_SECONDS)
-
-    def _is_read_to_end(self) -> bool:
         left = _LARGEST_UNREAD
-        try:
-            while data := self.req.rfile.read(PIECE):
-                left -= len(data)
-                if left < 0:
-                    return False
-        except (OSError, ValueError, HTTPException):
-            return False
-        return True
+        with self.req.server.deadlines.set(socket, _SLOWEST_SECONDS):
+            try:
+                while left >= 0 and (data := self.req.rfile.read(_PIECE)):
+                    left -= len(data)
+            except (OSError, ValueError, HTTPException):
+                left = -1
+        if left < 0:
+            self.req.close_connection = True
+        socket.settimeout(_BODY_SECONDS)
 
 
 class CherootServer(wsgi.Server):
@@ -140,7 +132,7 @@ class CherootServer(wsgi.Server):
     # Also how long stopping takes.
     expiration_interval = 0.1
 
-    def __init__(self, app: ShockApp, host: str, port: int) -> None:
+    def __init__(self, app: "WSGIApplication", host: str, port: int) -> None:
         super().__init__(
             (host, port),
             app,

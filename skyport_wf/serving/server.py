@@ -1,4 +1,4 @@
-"""The application served over HTTP by cheroot."""
+"""A WSGI application served over HTTP, until it is stopped."""
 
 import logging
 import resource
@@ -7,26 +7,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.serving.gateway import CherootServer
-from skyport_wf.store.wsgi.app import ShockApp
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 _MAINTENANCE_SECONDS = 60
 _DEADLINE_SECONDS = 1
-"""How often clients that take too long are looked for."""
+"""Seconds between two looks for clients that take too long."""
 
 _MOST_FILES = 65_536
 """Open files that suffice for any number of clients: a connection each, and the files that it reads or writes."""
 
-_log = logging.getLogger("skyport_wf.store")
+_log = logging.getLogger(__name__)
 
 
 class Server:
-    """A server that is listening."""
+    """A server that is listening.
 
-    def __init__(self, app: ShockApp, host: str, port: int) -> None:
-        self._app = app
+    maintain: called now and then while it runs, in a thread of its own, for what the application has to look after.
+    """
+
+    def __init__(
+        self, app: "WSGIApplication", host: str, port: int, *, maintain: Callable[[], object] = lambda: None
+    ) -> None:
+        self._maintain_app = maintain
         self._server = CherootServer(app, host, port)
         self._stopping = threading.Event()
         try:
@@ -72,16 +80,16 @@ class Server:
                 continue
             due = time.monotonic() + _MAINTENANCE_SECONDS
             try:
-                self._app.store.maintain()
+                self._maintain_app()
             except Exception:
-                _log.exception("looking after the store failed; it will be tried again")
+                _log.exception("maintenance failed; it will be tried again")
 
 
 @contextmanager
-def running_server(app: ShockApp, host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
+def running_server(app: "WSGIApplication", host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
     """Serve in the background while the block lasts."""
     server = Server(app, host, port)
-    thread = threading.Thread(target=server.run, name="shock-server")
+    thread = threading.Thread(target=server.run, name="server")
     thread.start()
     try:
         yield server
@@ -90,38 +98,36 @@ def running_server(app: ShockApp, host: str = "127.0.0.1", port: int = 0) -> Ite
         thread.join()
 
 
-def serve(app: ShockApp, host: str, port: int, *, ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    app: "WSGIApplication",
+    host: str,
+    port: int,
+    *,
+    maintain: Callable[[], object] = lambda: None,
+    ready: Callable[[str], object] = lambda url: None,
+) -> None:
     """Serve until SIGTERM or SIGINT, from the main thread.
 
     port: 0 for any that is free.
+    maintain: as for Server.
     ready: called with the address, the actual port in it, once requests are answered.
     Raises SkyportError if the address cannot be used.
     """
-    _allow_many_open_files()
-    server = Server(app, host, port)
-    with _stopped_by_signals(server):
-        if ready:
-            ready(server.url)
-        server.run()
-
-
-def _allow_many_open_files() -> None:
-    """Lift the limit, often 1024, as far as we may: without it some hundred clients would be all."""
+    # The limit, often 1024, lifted as far as we may: with it some hundred clients would be all.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    server = Server(app, host, port, maintain=maintain)
 
-
-@contextmanager
-def _stopped_by_signals(server: Server) -> Iterator[None]:
     def stop(number: int, _: object) -> None:
         _log.info("%s: stopping", signal.Signals(number).name)
         threading.Thread(target=server.stop, name="stop").start()
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        ready(server.url)
+        server.run()
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

@@ -1,13 +1,15 @@
-"""SQLite under the store: connections, transactions, and bringing an older database up to date.
+"""SQLite under the store: connections, transactions, older databases brought up to date, ids and moments as text.
 
 Several processes use one store at once, so the journal is a write-ahead log: readers never wait for a writer.
 """
 
 import fcntl
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError
@@ -15,6 +17,22 @@ from skyport_wf.store.schema import STEPS
 
 _BUSY_SECONDS = 60
 _IDLE_CONNECTIONS = 16
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether `text` is a UUID as this store writes them: only such a text becomes part of a path."""
+    return _UUID.fullmatch(text) is not None
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """Return a moment (now, unless given) as RFC 3339 text in UTC with microseconds.
+
+    All texts have one length, so that comparing them compares the moments.
+    """
+    moment = (moment or datetime.now(UTC)).astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Database:
@@ -32,13 +50,17 @@ class Database:
 
         Raises SkyportError for a database that a newer version of this program has written.
         """
-        with self._turn():
-            connection = self._connect()
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                _migrate(connection, self.path)
-            finally:
-                connection.close()
+        with self._turn(), closing(self._connect()) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > len(STEPS):
+                raise SkyportError(
+                    f"{self.path} was written by a newer skyport-wf (its version is {version}, this program knows "
+                    f"{len(STEPS)}). Update skyport-wf, or choose another folder with SKYPORT_DATA."
+                )
+            for number, step in enumerate(STEPS[version:], start=version + 1):
+                # A step and its number in one transaction: after a crash between them it would be done twice.
+                connection.executescript(f"BEGIN IMMEDIATE;{step};PRAGMA user_version = {number};COMMIT;")
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -108,14 +130,3 @@ class Database:
         # FULL: a commit is on disk when it returns. In WAL mode the default may lose the last ones on power loss.
         connection.execute("PRAGMA synchronous = FULL")
         return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(STEPS):
-        raise SkyportError(
-            f"{path} was written by a newer skyport-wf (its version is {version}, this program knows {len(STEPS)}). "
-            "Update skyport-wf, or choose another folder with SKYPORT_DATA."
-        )
-    for number, step in enumerate(STEPS[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;{step};PRAGMA user_version = {number};COMMIT;")

@@ -10,19 +10,38 @@ is in doubt before the database hears of it, so that the next start has only the
 """
 
 import fcntl
+import hashlib
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 from uuid import uuid4
 
-from skyport_wf.store.hashing import BackgroundMD5
-from skyport_wf.store.values import Content, is_uuid
+import msgspec
+
+from skyport_wf.store.database import is_uuid
 
 _WRITE_BACK = 8 * 1024 * 1024
-"""How much is gathered before the disk is told to begin."""
+"""Bytes to gather before the disk is told to begin."""
+_HASHED_BESIDE = 4 * 1024 * 1024
+"""From this size on a file is hashed in a thread of its own, if a processor is free for it."""
+
+_processors = threading.BoundedSemaphore(os.cpu_count() or 1)
+
+
+class Content(msgspec.Struct, frozen=True):
+    """The bytes of a node's file, or of a part; never changed once they are there."""
+
+    id: str
+    """UUID, the name of the file on disk; nodes that were copied share it."""
+    size: int
+    """In bytes."""
+    md5: str
+    """32 hex digits, computed while the bytes arrived."""
 
 
 class FileStore:
@@ -38,14 +57,13 @@ class FileStore:
         for folder in (self.staging, self.files, self.doubtful):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def stage(self, name: str = "") -> "Staging":
+    def stage(self, task: str = "") -> "Staging":
         """Return a new file to write into, locked by us.
 
-        name: for a task that must not be done twice at a time, the task's name.
-        Raises BlockingIOError if someone else is at the task of that name.
+        task: names work that must not be done twice at a time.
+        Raises BlockingIOError if someone else is at that work.
         """
-        identity = str(uuid4())
-        return Staging(self, self.staging / (name or identity), identity)
+        return Staging(self, task)
 
     def path(self, identity: str) -> Path:
         """Return where the file of that UUID stays. Raises ValueError for anything but a UUID."""
@@ -79,15 +97,21 @@ class FileStore:
 class Staging:
     """A file that is being written; removed on leaving unless it was committed."""
 
-    def __init__(self, store: FileStore, path: Path, identity: str) -> None:
+    def __init__(self, store: FileStore, task: str) -> None:
         self._store = store
-        self._path = path
-        self._id = identity
+        self._id = str(uuid4())
+        self._path = store.staging / (task or self._id)
         self._md5 = BackgroundMD5()
         self._committed = False
         self._on_its_way = 0
         self.size = 0
-        self._file = _create_locked(path, wait=path.name == identity)
+        # A new name can be locked only by garbage collection, which is quick: wait for it. If that has removed
+        # the file between our opening and locking it, make another.
+        while (file := _open_locked(self._path, "ab", wait=not task)) is None:
+            pass
+        # An abandoned file of that task may be there.
+        file.truncate(0)
+        self._file = file
 
     def write(self, data: bytes) -> int:
         """Append `data`."""
@@ -116,7 +140,11 @@ class Staging:
         return Content(self._id, self.size, self._md5.hexdigest())
 
     def commit(self) -> None:
-        """Say that the database is being told of the file: from now on it stays."""
+        """Say that the database is being told of the file: from now on it stays.
+
+        Called before the transaction ends: if ending it fails, a file is left that nobody knows, which garbage
+        collection finds; the other way round a node could be left without its file.
+        """
         self._committed = True
 
     def close(self, *, in_doubt: bool = False) -> None:
@@ -144,49 +172,67 @@ class Staging:
         self.close(in_doubt=error is not None)
 
 
+class BackgroundMD5:
+    """The MD5 of pieces of bytes, each hashed while the next is received: MD5 is the slowest part of an upload."""
+
+    def __init__(self) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._size = 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._size += len(data)
+        if not self._thread and self._size >= _HASHED_BESIDE and _processors.acquire(blocking=False):
+            self._thread = ThreadPoolExecutor(1, "md5")
+        if self._last:
+            # One piece waits at most, so that no more than two are in memory.
+            self._last.result()
+        if self._thread:
+            self._last = self._thread.submit(self._md5.update, data)
+        else:
+            self._md5.update(data)
+
+    def hexdigest(self) -> str:
+        """Return the MD5 of everything so far, as 32 hex digits; nothing can be added afterwards."""
+        self.end()
+        return self._md5.hexdigest()
+
+    def end(self) -> None:
+        """Wait until everything is hashed, and let go of the thread."""
+        if self._thread:
+            self._thread.shutdown()
+            self._thread = None
+            _processors.release()
+
+
 def lock_unused(path: Path) -> BinaryIO | None:
     """Return the file locked by us, or None if someone is writing it or it is gone."""
     try:
-        file = path.open("r+b", buffering=0)
-    except FileNotFoundError:
+        return _open_locked(path, "r+b", wait=False)
+    except (FileNotFoundError, BlockingIOError):
         return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    if not _is_same_file(path, file):
-        # Whoever was writing it has finished meanwhile: it is in its place, or gone.
-        file.close()
-        return None
-    return file
 
 
-def _create_locked(path: Path, *, wait: bool) -> BinaryIO:
-    """Return a new empty file, or an abandoned one emptied, locked by us.
+def _open_locked(path: Path, mode: str, *, wait: bool) -> BinaryIO | None:
+    """Return the file, locked by us; None if it was renamed or removed between opening and locking it.
 
-    wait: whether to wait for whoever has it locked (that is garbage collection, if the name is new) or to
-    raise BlockingIOError.
+    Raises BlockingIOError if someone else has it locked, unless we are to wait.
     """
-    while True:
-        file = path.open("ab")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            file.close()
-            raise
-        if _is_same_file(path, file):
-            file.truncate(0)
-            return file
-        # Garbage collection locked and removed it between our two calls: make another.
-        file.close()
-
-
-def _is_same_file(path: Path, file: BinaryIO) -> bool:
+    # Closed below unless it is returned.
+    file: BinaryIO = path.open(mode)  # type: ignore[assignment]
     try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            return file
     except FileNotFoundError:
-        return False
+        pass
+    except OSError:
+        file.close()
+        raise
+    file.close()
+    return None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What crashes leave behind on disk: files that were being written, and files that no node has."""
+"""Files that crashes leave behind: half written ones, and those that no node has."""
 
 import logging
 from collections.abc import Iterable
@@ -6,19 +6,19 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.store.database import is_uuid
 from skyport_wf.store.files import lock_unused
-from skyport_wf.store.nodes import NodeStore
+from skyport_wf.store.node_store import NodeStore
 from skyport_wf.store.rows import is_referenced
-from skyport_wf.store.values import is_uuid
 
-_log = logging.getLogger("skyport_wf.store")
+_log = logging.getLogger(__name__)
 
 
 class Orphan(msgspec.Struct, frozen=True):
     """A file in the store's folder that nobody needs."""
 
     path: Path
-    """Where it is."""
+    """Its place on disk."""
     size: int
     """In bytes."""
 
@@ -28,7 +28,7 @@ def collect_garbage(store: NodeStore, *, remove: bool) -> tuple[Orphan, ...]:
 
     Looks at every file there is. Safe while others use the store: a file that someone is writing is locked.
     """
-    orphans = _examine(store, (path for path in store.files if path.parent != store.files.doubtful), remove)
+    orphans = _find_orphans(store, (path for path in store.files if path.parent != store.files.doubtful), remove=remove)
     if remove:
         _settle(store)
     return orphans
@@ -36,7 +36,7 @@ def collect_garbage(store: NodeStore, *, remove: bool) -> tuple[Orphan, ...]:
 
 def tidy(store: NodeStore) -> None:
     """Remove what a crash left: quickly, as it is known where that can be."""
-    for orphan in _examine(store, store.files.staging.iterdir(), True):
+    for orphan in _find_orphans(store, store.files.staging.iterdir(), remove=True):
         _log.info("removed %s (%d bytes), which a crash left behind", orphan.path, orphan.size)
     _settle(store)
 
@@ -61,27 +61,20 @@ def _settle(store: NodeStore) -> None:
             note.unlink(missing_ok=True)
 
 
-def _examine(store: NodeStore, paths: Iterable[Path], remove: bool) -> tuple[Orphan, ...]:
-    return tuple(orphan for path in paths if (orphan := _orphan(store, path, remove)))
-
-
-def _orphan(store: NodeStore, path: Path, remove: bool) -> Orphan | None:
-    """Return the file if nobody needs it.
-
-    First the lock, then the question: whoever was writing has told the database before unlocking.
-    """
-    file = lock_unused(path)
-    if file is None:
-        return None
-    with file:
-        if path.parent != store.files.staging and _is_known(store, path.name):
-            return None
-        orphan = Orphan(path, path.stat().st_size)
-        if remove:
-            path.unlink(missing_ok=True)
-        return orphan
-
-
-def _is_known(store: NodeStore, name: str) -> bool:
-    with store.database.read() as connection:
-        return is_uuid(name) and is_referenced(connection, name)
+def _find_orphans(store: NodeStore, paths: Iterable[Path], *, remove: bool) -> tuple[Orphan, ...]:
+    """Return those of the files that nobody needs, removed if asked to."""
+    orphans = []
+    for path in paths:
+        # First the lock, then the question: whoever was writing has told the database before unlocking.
+        file = lock_unused(path)
+        if file is None:
+            continue
+        with file:
+            if path.parent != store.files.staging and is_uuid(path.name):
+                with store.database.read() as connection:
+                    if is_referenced(connection, path.name):
+                        continue
+            orphans.append(Orphan(path, path.stat().st_size))
+            if remove:
+                path.unlink(missing_ok=True)
+    return tuple(orphans)

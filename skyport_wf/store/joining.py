@@ -12,14 +12,16 @@ from contextlib import suppress
 import msgspec
 
 from skyport_wf.byte_streams import PIECE
-from skyport_wf.store.files import Staging
-from skyport_wf.store.nodes import NodeStore
+from skyport_wf.store.access import OURSELVES
+from skyport_wf.store.database import timestamp
+from skyport_wf.store.files import Content, Staging
+from skyport_wf.store.node import Lock
+from skyport_wf.store.node_store import NodeStore
 from skyport_wf.store.refusals import NodeNotFoundError, RefusedError
 from skyport_wf.store.rows import find_node, update_node
 from skyport_wf.store.unpacking import COMPRESSIONS, Unpacker
-from skyport_wf.store.values import OURSELVES, Content, Lock, Node, Parts, timestamp
 
-_log = logging.getLogger("skyport_wf.store")
+_log = logging.getLogger(__name__)
 
 
 class Joiner:
@@ -37,11 +39,14 @@ class Joiner:
             if identity not in self._active:
                 self._active.add(identity)
                 self._threads = self._threads or ThreadPoolExecutor(max_workers=2, thread_name_prefix="join")
-                self._threads.submit(self._join, identity)
+                self._threads.submit(self._run, identity)
 
     def resume(self) -> None:
         """Begin with every node that someone else left locked."""
-        for identity in _unjoined(self._nodes):
+        asked = "SELECT id FROM node WHERE locked_since IS NOT NULL AND lock_error = ''"
+        with self._nodes.database.read() as connection:
+            left = [row["id"] for row in connection.execute(asked)]
+        for identity in left:
             self.start(identity)
 
     def close(self) -> None:
@@ -51,92 +56,71 @@ class Joiner:
         if threads:
             threads.shutdown()
 
-    def _join(self, identity: str) -> None:
+    def _run(self, identity: str) -> None:
+        """Join the parts of a node, whatever happens: nobody hears of what a thread raises."""
         try:
             with self._nodes.files.stage(f"join-{identity}") as staging:
-                self._join_into(staging, identity)
+                self._join(staging, identity)
         except BlockingIOError:
             _log.debug("node %s: its parts are being joined by another process", identity)
         except Exception as error:
             _log.warning("node %s: joining its parts failed: %s", identity, error, exc_info=True)
+            # Best effort: where even this fails, whoever opens the store next tries again.
             with suppress(Exception):
-                _fail(self._nodes, identity, str(error) or type(error).__name__)
+                self._note_failure(identity, str(error) or type(error).__name__)
         finally:
             with self._starting:
                 self._active.discard(identity)
 
-    def _join_into(self, staging: Staging, identity: str) -> None:
+    def _join(self, staging: Staging, identity: str) -> None:
         try:
             node = self._nodes.read(identity, OURSELVES)
-            if not _is_waiting(node) or not node.parts:
+            if not node.is_joining or not node.parts:
                 return
-            self._copy(node.parts, staging)
+            unpacker = next((Unpacker(name) for name in COMPRESSIONS if name == node.parts.compression), None)
+            for part in node.parts.present:
+                with self._nodes.files.open(part.content.id) as file:
+                    while data := file.read(PIECE):
+                        for piece in unpacker.feed(data) if unpacker else (data,):
+                            staging.write(piece)
+            if unpacker:
+                unpacker.finish()
         except NodeNotFoundError:
             return
         except FileNotFoundError:
             # The node was deleted, or someone else was faster, while we read its parts.
-            if self._is_waiting_still(identity):
-                raise
+            with suppress(RefusedError):
+                if self._nodes.read(identity, OURSELVES).is_joining:
+                    raise
             return
         content = staging.keep()
-        # Committed first, as in nodes.py; taken back if the node does not want it.
         staging.commit()
-        if not _complete(self._nodes, identity, content):
-            self._nodes.files.remove(content.id)
+        self._nodes.remove_files(self._give_file(identity, content))
 
-    def _copy(self, parts: Parts, staging: Staging) -> None:
-        unpacker = next((Unpacker(name) for name in COMPRESSIONS if name == parts.compression), None)
-        for part in parts.present:
-            with self._nodes.files.open(part.content.id) as file:
-                while data := file.read(PIECE):
-                    for piece in unpacker.feed(data) if unpacker else (data,):
-                        staging.write(piece)
-        if unpacker:
-            unpacker.finish()
+    def _give_file(self, identity: str, content: Content) -> list[str]:
+        """Give a node the file that its parts were joined into, and return the files that are of no use now."""
+        with self._nodes.database.write() as connection:
+            now = timestamp()
+            found = find_node(connection, identity, now)
+            unused = [content.id]
+            # Deleted meanwhile, or joined by someone else: then our file is of no use.
+            if found and found[1].is_joining and found[1].parts:
+                serial, node = found
+                unused = [part.content.id for part in found[1].parts.present]
+                # Shock names a joined file after its node if nobody named it.
+                name = node.file_name or identity
+                joined = msgspec.structs.replace(
+                    node, content=content, content_since=now, last_modified=now, lock=None, file_name=name
+                )
+                update_node(connection, serial, node, joined)
+            for file in unused:
+                self._nodes.files.doubt(file)
+        return unused
 
-    def _is_waiting_still(self, identity: str) -> bool:
-        try:
-            return _is_waiting(self._nodes.read(identity, OURSELVES))
-        except RefusedError:
-            return False
-
-
-def _is_waiting(node: Node) -> bool:
-    return bool(node.lock and not node.lock.error and not node.content)
-
-
-def _unjoined(nodes: NodeStore) -> tuple[str, ...]:
-    """Return the ids of the nodes whose parts are all there, but not joined."""
-    asked = "SELECT id FROM node WHERE locked_since IS NOT NULL AND lock_error = ''"
-    with nodes.database.read() as connection:
-        return tuple(row["id"] for row in connection.execute(asked))
-
-
-def _complete(nodes: NodeStore, identity: str, content: Content) -> bool:
-    """Give a node the file that its parts were joined into; return False if it wants it no more."""
-    with nodes.database.write() as connection:
-        now = timestamp()
-        found = find_node(connection, identity, now)
-        if not found or not _is_waiting(found[1]):
-            return False
-        serial, before = found
-        # Shock names a joined file after its node if nobody named it.
-        file_name = before.file_name or identity
-        node = msgspec.structs.replace(
-            before, content=content, content_since=now, last_modified=now, lock=None, file_name=file_name
-        )
-        update_node(connection, serial, before, node)
-        unused = [part.content.id for part in node.parts.present] if node.parts else []
-        for part in unused:
-            nodes.files.doubt(part)
-    nodes.remove_files(unused)
-    return True
-
-
-def _fail(nodes: NodeStore, identity: str, reason: str) -> None:
-    """Note on a node why its parts could not be joined."""
-    with nodes.database.write() as connection:
-        found = find_node(connection, identity, timestamp())
-        if found and found[1].lock and _is_waiting(found[1]):
-            lock = Lock(found[1].lock.since, reason)
-            update_node(connection, *found, msgspec.structs.replace(found[1], lock=lock))
+    def _note_failure(self, identity: str, reason: str) -> None:
+        """Say on a node why its parts could not be joined."""
+        with self._nodes.database.write() as connection:
+            found = find_node(connection, identity, timestamp())
+            if found and found[1].lock and found[1].is_joining:
+                failed = msgspec.structs.replace(found[1], lock=Lock(found[1].lock.since, reason))
+                update_node(connection, *found, failed)

@@ -1,4 +1,4 @@
-"""Where a store's data is, and how it is opened."""
+"""The folder of a store, and opening it."""
 
 import os
 import sqlite3
@@ -9,7 +9,7 @@ from typing import Self
 from skyport_wf.errors import SkyportError
 from skyport_wf.store.garbage import tidy
 from skyport_wf.store.joining import Joiner
-from skyport_wf.store.nodes import NodeStore
+from skyport_wf.store.node_store import NodeStore
 
 DATA_VARIABLE = "SKYPORT_DATA"
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from skyport_wf.store.indexing import NULL
+from skyport_wf.store.access import PUBLIC
+from skyport_wf.store.database import is_uuid, timestamp
 from skyport_wf.store.refusals import InvalidRequestError
-from skyport_wf.store.values import PUBLIC, is_uuid, timestamp
+from skyport_wf.store.rows import NULL
 
 DEFAULT_LIMIT = 25
 LARGEST_LIMIT = 10_000
@@ -23,6 +24,7 @@ _RANGE = re.compile(r"([\[\]])(.*);(.*)([\[\]])", re.DOTALL)
 _ACL_KEYS = ("owner", "read", "write", "delete")
 _PUBLIC_KEYS = tuple(f"public_{key}" for key in _ACL_KEYS)
 _MOMENTS = ("created_on", "last_modified", "expiration", "file.created_on")
+_COLUMNS = {int: "number", str: "text"}
 _PAGE_KEYS = ("query", "querynode", "limit", "offset", "order", "direction")
 
 
@@ -34,9 +36,9 @@ class Condition(msgspec.Struct, frozen=True):
     sql: str
     """A condition, in SQL, about the columns kind, number and text of what stands there."""
     values: tuple[str | int, ...] = ()
-    """What the question marks in it stand for."""
+    """The values of its question marks."""
     negated: bool = False
-    """Whether nothing that stands there may fulfil it."""
+    """True: no value that stands there may fulfil it."""
     equal_to: str | int | None = None
     """The value asked for, if the condition is that simple: such a one can be looked up in an index."""
 
@@ -51,7 +53,7 @@ class AclCondition(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What is looked for, and which page of it."""
+    """A search for nodes, and the page of it to answer."""
 
     conditions: tuple[Condition, ...] = ()
     """All of them must hold."""
@@ -60,11 +62,11 @@ class Query(msgspec.Struct, frozen=True):
     order: str | None = None
     """The key to sort by; when the node was made, if None."""
     ascending: bool = False
-    """Whether the smallest comes first; else the largest, which is the newest."""
+    """True: the smallest first. False: the largest, which is the newest."""
     limit: int = DEFAULT_LIMIT
     """The page's size."""
     offset: int = 0
-    """How many nodes come before the page."""
+    """Number of nodes before the page."""
 
 
 def parse_query(arguments: list[tuple[str, str]]) -> Query:
@@ -74,41 +76,36 @@ def parse_query(arguments: list[tuple[str, str]]) -> Query:
     """
     given = dict(reversed(arguments))
     prefix = "attributes." if "query" in given else ""
-    asked = [(key, value) for key, value in arguments if key not in _PAGE_KEYS and _is_search(given)]
+    conditions: list[Condition] = []
     acl: list[AclCondition] = []
-    if "query" not in given:
-        acl = [condition for key, value in asked for condition in _acl_conditions(key, value)]
-        asked = [(key, value) for key, value in asked if key not in (*_ACL_KEYS, *_PUBLIC_KEYS)]
-    if len(asked) + len(acl) > _MOST_CONDITIONS:
+    # Without either word Shock lists all nodes, whatever else is asked.
+    is_search = "query" in given or "querynode" in given
+    for key, value in arguments if is_search else ():
+        if key in _PAGE_KEYS:
+            continue
+        if not prefix and key in _PUBLIC_KEYS:
+            acl.append(AclCondition(key.removeprefix("public_"), PUBLIC))
+        elif not prefix and key in _ACL_KEYS:
+            acl += [AclCondition(key, user) for user in value.split(",")]
+        else:
+            conditions.append(_condition(prefix + key, value))
+    if len(conditions) + len(acl) > _MOST_CONDITIONS:
         raise InvalidRequestError(f"a query cannot have more than {_MOST_CONDITIONS} conditions")
     return Query(
-        tuple(_condition(prefix + key, value) for key, value in asked),
+        tuple(conditions),
         tuple(acl),
         prefix + given["order"] if "order" in given else None,
         given.get("direction") == "asc",
-        _page_number(given.get("limit", str(DEFAULT_LIMIT)), "limit") or LARGEST_LIMIT,
+        # `limit=0` is "no limit" in MongoDB, under Shock.
+        min(_page_number(given.get("limit", str(DEFAULT_LIMIT)), "limit"), LARGEST_LIMIT) or LARGEST_LIMIT,
         _page_number(given.get("offset", "0"), "offset"),
     )
-
-
-def _is_search(given: dict[str, str]) -> bool:
-    """Without either word Shock lists all nodes, whatever else is asked."""
-    return "query" in given or "querynode" in given
 
 
 def _page_number(text: str, name: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise InvalidRequestError(f"{name} must be a number from 0")
-    # `limit=0` is "no limit" in MongoDB, under Shock.
-    return min(int(text), LARGEST_LIMIT) if name == "limit" else int(text)
-
-
-def _acl_conditions(key: str, value: str) -> list[AclCondition]:
-    if key in _PUBLIC_KEYS:
-        return [AclCondition(key.removeprefix("public_"), PUBLIC)]
-    if key in _ACL_KEYS:
-        return [AclCondition(key, user) for user in value.split(",")]
-    return []
+    return int(text)
 
 
 def _condition(key: str, value: str) -> Condition:
@@ -121,7 +118,9 @@ def _condition(key: str, value: str) -> Condition:
     if _INTEGER.fullmatch(value):
         return Condition(key, "(text = ? OR number = ?)", (value, int(value)), negated, int(value))
     if value == "null":
-        return _null(key, negated)
+        # It matches the text, a null, and a key that is not there, which MongoDB takes for null: so what is asked
+        # is whether something else stands there.
+        return Condition(key, f"(kind <> {NULL} AND text IS NOT 'null')", negated=not negated)
     if found := _RANGE.fullmatch(value):
         return _range(key, found, negated)
     if value.startswith("*") or value.endswith("*"):
@@ -129,20 +128,13 @@ def _condition(key: str, value: str) -> Condition:
     return Condition(key, "text = ?", (value,), negated, value)
 
 
-def _null(key: str, negated: bool) -> Condition:
-    """`null` matches the text, a null, and a key that is not there, which MongoDB takes for null."""
-    if negated:
-        return Condition(key, f"(kind <> {NULL} AND text IS NOT 'null')")
-    return Condition(key, f"(kind <> {NULL} AND text IS NOT 'null')", negated=True)
-
-
 def _range(key: str, found: re.Match[str], negated: bool) -> Condition:
     """Return the condition of a range; both ends hold of the same value, so of one kind."""
     low, high = _bound(key, found[2]), _bound(key, found[3])
     above = "<" if negated else ">"
     below = ">" if negated else "<"
-    first = f"{_column(low)} {above}{'=' if (found[1] == '[') != negated else ''} ?"
-    second = f"{_column(high)} {below}{'=' if (found[4] == ']') != negated else ''} ?"
+    first = f"{_COLUMNS[type(low)]} {above}{'=' if (found[1] == '[') != negated else ''} ?"
+    second = f"{_COLUMNS[type(high)]} {below}{'=' if (found[4] == ']') != negated else ''} ?"
     return Condition(key, f"({first} {'OR' if negated else 'AND'} {second})", (low, high))
 
 
@@ -155,10 +147,6 @@ def _bound(key: str, text: str) -> str | int:
     except ValueError:
         return text
     return text if moment is None else timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-
-
-def _column(bound: str | int) -> str:
-    return "number" if isinstance(bound, int) else "text"
 
 
 def _wildcard(key: str, value: str, negated: bool) -> Condition:

@@ -1,4 +1,4 @@
-"""Why the store refuses a request, and the HTTP status that says so.
+"""Reasons to refuse a request, each with its HTTP status.
 
 Statuses are Shock's: it answers 400 for almost everything that a client got wrong, and 401 (not 403) for a
 known user without the right.

@@ -1,66 +1,72 @@
-"""Nodes to rows of the database and back."""
+"""Nodes to rows of the database and back; the attributes also as one row for each value, which queries find."""
 
 # ruff: noqa: S608  (statements are put together from constants; values are always passed apart)
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 import msgspec
 
-from skyport_wf.store.indexing import leaves
-from skyport_wf.store.values import Acl, Content, Lock, Node, Part, Parts
+from skyport_wf.store.access import RIGHTS, Acl
+from skyport_wf.store.files import Content
+from skyport_wf.store.node import Lock, StoredNode, StoredPart, StoredParts
+from skyport_wf.store.refusals import InvalidRequestError
 
-_FIND = "SELECT * FROM node WHERE id = ? AND (expiration = '' OR expiration > ?)"
+DEEPEST = 100
+"""Levels to which attributes may nest: MongoDB's limit, under Shock."""
+MOST_LEAVES = 50_000
+"""Values that attributes may have: each is a row of the index, written while other writers wait."""
+_LONGEST_PATH = 1000
+"""A value whose path is longer cannot be asked for: nested long keys would else outgrow their document."""
+_LARGEST_INTEGER = 2**63
 
-_SET = (
-    "type",
-    "owner",
-    "attributes",
-    "file_name",
-    "file_format",
-    "content_id",
-    "size",
-    "md5",
-    "content_since",
-    "parts_count",
-    "parts_open_ended",
-    "compression",
-    "locked_since",
-    "lock_error",
-    "tags",
-    "priority",
-    "created_on",
-    "last_modified",
-    "expiration",
-)
-_INSERT = f"INSERT INTO node (id, {', '.join(_SET)}) VALUES (?{', ?' * len(_SET)})"
-_UPDATE = f"UPDATE node SET {', '.join(f'{name} = ?' for name in _SET)} WHERE serial = ?"
+NULL, NUMBER, TEXT, CONTAINER, BOOLEAN = range(5)
+"""Kinds of values, in the order in which MongoDB, under Shock, sorts them."""
+
+Leaf = tuple[str, int, int | float | None, str | None]
+"""One place of the attributes: the keys that lead there, joined by dots; the kind; the value, if it is a number; the
+value, if it is a text. A place in a list has the list's path, as in MongoDB."""
 
 
-def find_node(connection: sqlite3.Connection, identity: str, now: str) -> tuple[int, Node] | None:
+def find_node(connection: sqlite3.Connection, identity: str, now: str) -> tuple[int, StoredNode] | None:
     """Return a node and its serial number, or None if there is none or it has expired."""
-    row = connection.execute(_FIND, (identity, now)).fetchone()
+    asked = "SELECT * FROM node WHERE id = ? AND (expiration = '' OR expiration > ?)"
+    row = connection.execute(asked, (identity, now)).fetchone()
     return (row["serial"], _node_of_row(connection, row)) if row else None
 
 
-def node_of_serial(connection: sqlite3.Connection, serial: int) -> Node:
+def node_of_serial(connection: sqlite3.Connection, serial: int) -> StoredNode:
     """Return the node of a serial number that is known to be there."""
     return _node_of_row(connection, connection.execute("SELECT * FROM node WHERE serial = ?", (serial,)).fetchone())
 
 
-def _node_of_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Node:
+def _node_of_row(connection: sqlite3.Connection, row: sqlite3.Row) -> StoredNode:
     """Return the node that the row and those that belong to it hold."""
-    return Node(
+    serial = (row["serial"],)
+    users = defaultdict[str, list[str]](list)
+    for may, user in connection.execute("SELECT may, user FROM permission WHERE node = ? ORDER BY position", serial):
+        users[may].append(user)
+    parts = None
+    if row["parts_count"] is not None:
+        found = connection.execute("SELECT * FROM part WHERE node = ? ORDER BY number", serial)
+        present = tuple(
+            StoredPart(part["number"], part["name"], Content(part["content_id"], part["size"], part["md5"]))
+            for part in found
+        )
+        parts = StoredParts(row["parts_count"], bool(row["parts_open_ended"]), row["compression"], present)
+    return StoredNode(
         id=row["id"],
-        acl=_acl(connection, row),
+        acl=Acl(row["owner"], **{right: tuple(users[right]) for right in RIGHTS}),
         type=row["type"],
         attributes=msgspec.Raw(row["attributes"].encode()),
         file_name=row["file_name"],
         file_format=row["file_format"],
-        content=_content(row),
+        content=Content(row["content_id"], row["size"], row["md5"]) if row["content_id"] else None,
         content_since=row["content_since"],
-        parts=_parts(connection, row),
+        parts=parts,
         lock=Lock(row["locked_since"], row["lock_error"]) if row["locked_since"] else None,
         tags=tuple(msgspec.json.decode(row["tags"], type=list[str])),
         priority=row["priority"],
@@ -70,17 +76,21 @@ def _node_of_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Node:
     )
 
 
-def insert_node(connection: sqlite3.Connection, node: Node) -> None:
+def insert_node(connection: sqlite3.Connection, node: StoredNode) -> None:
     """Write a new node."""
-    serial = connection.execute(_INSERT, (node.id, *_columns(node))).lastrowid
+    columns = {"id": node.id, **_columns(node)}
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    serial = connection.execute(f"INSERT INTO node ({names}) VALUES ({marks})", tuple(columns.values())).lastrowid
     assert serial is not None  # noqa: S101  (an INSERT has one; the type checker cannot know)
     _write_permissions(connection, serial, node.acl)
     _write_attributes(connection, serial, node)
 
 
-def update_node(connection: sqlite3.Connection, serial: int, before: Node, after: Node) -> None:
+def update_node(connection: sqlite3.Connection, serial: int, before: StoredNode, after: StoredNode) -> None:
     """Write what differs, except parts, which add_part writes."""
-    connection.execute(_UPDATE, (*_columns(after), serial))
+    columns = _columns(after)
+    changes = ", ".join(f"{name} = ?" for name in columns)
+    connection.execute(f"UPDATE node SET {changes} WHERE serial = ?", (*columns.values(), serial))
     if after.acl != before.acl:
         connection.execute("DELETE FROM permission WHERE node = ?", (serial,))
         _write_permissions(connection, serial, after.acl)
@@ -89,7 +99,7 @@ def update_node(connection: sqlite3.Connection, serial: int, before: Node, after
         _write_attributes(connection, serial, after)
 
 
-def add_part(connection: sqlite3.Connection, serial: int, part: Part) -> None:
+def add_part(connection: sqlite3.Connection, serial: int, part: StoredPart) -> None:
     """Write a part. Raises sqlite3.IntegrityError if the node has one of that number."""
     content = part.content
     connection.execute(
@@ -120,61 +130,74 @@ def is_referenced(connection: sqlite3.Connection, content: str) -> bool:
     return bool(connection.execute(asked, {"id": content}).fetchone()[0])
 
 
-def _columns(node: Node) -> tuple[object, ...]:
-    """Return the values of the columns in _SET."""
+def leaves(attributes: Any) -> Iterator[Leaf]:
+    """Go through every place of the attributes except their root.
+
+    Raises InvalidRequestError for attributes that nest deeper than DEEPEST, or have more than MOST_LEAVES.
+    """
+    places = (_walk(key, value, 1) for key, value in attributes.items()) if isinstance(attributes, dict) else ()
+    for count, leaf in enumerate(chain.from_iterable(places), start=1):
+        if count > MOST_LEAVES:
+            raise InvalidRequestError(f"attributes have more than {MOST_LEAVES} values")
+        yield leaf
+
+
+def _walk(path: str, value: Any, depth: int) -> Iterator[Leaf]:
+    if depth > DEEPEST:
+        raise InvalidRequestError(f"attributes are nested more than {DEEPEST} levels deep")
+    if len(path) > _LONGEST_PATH:
+        return
+    match value:
+        case None:
+            yield path, NULL, None, None
+        case bool():
+            yield path, BOOLEAN, None, None
+        case int() | float():
+            # SQLite's integers have 64 bits; Shock reads every number as a float anyway.
+            yield path, NUMBER, value if abs(value) < _LARGEST_INTEGER else float(value), None
+        case str():
+            yield path, TEXT, None, value
+        case dict():
+            yield path, CONTAINER, None, None
+            for key, inner in value.items():
+                yield from _walk(f"{path}.{key}", inner, depth + 1)
+        case _:
+            yield path, CONTAINER, None, None
+            for inner in value:
+                yield from _walk(path, inner, depth + 1)
+
+
+def _columns(node: StoredNode) -> dict[str, object]:
+    """Return the values of the columns that a change of the node may touch."""
     content, parts, lock = node.content, node.parts, node.lock
-    return (
-        node.type,
-        node.acl.owner,
-        bytes(node.attributes).decode(),
-        node.file_name,
-        node.file_format,
-        content.id if content else None,
-        content.size if content else 0,
-        content.md5 if content else None,
-        node.content_since,
-        parts.count if parts else None,
-        bool(parts and parts.open_ended),
-        parts.compression if parts else "",
-        lock.since if lock else None,
-        lock.error if lock else "",
-        msgspec.json.encode(node.tags).decode(),
-        node.priority,
-        node.created_on,
-        node.last_modified,
-        node.expiration,
-    )
+    return {
+        "type": node.type,
+        "owner": node.acl.owner,
+        "attributes": bytes(node.attributes).decode(),
+        "file_name": node.file_name,
+        "file_format": node.file_format,
+        "content_id": content.id if content else None,
+        "size": content.size if content else 0,
+        "md5": content.md5 if content else None,
+        "content_since": node.content_since,
+        "parts_count": parts.count if parts else None,
+        "parts_open_ended": bool(parts and parts.open_ended),
+        "compression": parts.compression if parts else "",
+        "locked_since": lock.since if lock else None,
+        "lock_error": lock.error if lock else "",
+        "tags": msgspec.json.encode(node.tags).decode(),
+        "priority": node.priority,
+        "created_on": node.created_on,
+        "last_modified": node.last_modified,
+        "expiration": node.expiration,
+    }
 
 
 def _write_permissions(connection: sqlite3.Connection, serial: int, acl: Acl) -> None:
-    rows = [(serial, may, user) for may in ("read", "write", "delete") for user in getattr(acl, may)]
+    rows = [(serial, may, user) for may in RIGHTS for user in getattr(acl, may)]
     connection.executemany("INSERT INTO permission (node, may, user) VALUES (?, ?, ?)", rows)
 
 
-def _write_attributes(connection: sqlite3.Connection, serial: int, node: Node) -> None:
-    rows = [(serial, leaf.path, leaf.kind, leaf.number, leaf.text) for leaf in leaves(node.decoded_attributes())]
+def _write_attributes(connection: sqlite3.Connection, serial: int, node: StoredNode) -> None:
+    rows = ((serial, *leaf) for leaf in leaves(msgspec.json.decode(node.attributes)))
     connection.executemany("INSERT INTO attribute (node, path, kind, number, text) VALUES (?, ?, ?, ?, ?)", rows)
-
-
-def _acl(connection: sqlite3.Connection, row: sqlite3.Row) -> Acl:
-    users = defaultdict[str, list[str]](list)
-    asked = "SELECT may, user FROM permission WHERE node = ? ORDER BY position"
-    for may, user in connection.execute(asked, (row["serial"],)):
-        users[may].append(user)
-    return Acl(row["owner"], tuple(users["read"]), tuple(users["write"]), tuple(users["delete"]))
-
-
-def _content(row: sqlite3.Row) -> Content | None:
-    return Content(row["content_id"], row["size"], row["md5"]) if row["content_id"] else None
-
-
-def _parts(connection: sqlite3.Connection, row: sqlite3.Row) -> Parts | None:
-    if row["parts_count"] is None:
-        return None
-    asked = "SELECT * FROM part WHERE node = ? ORDER BY number"
-    present = _part_values(connection.execute(asked, (row["serial"],)))
-    return Parts(row["parts_count"], bool(row["parts_open_ended"]), row["compression"], present)
-
-
-def _part_values(rows: Iterable[sqlite3.Row]) -> tuple[Part, ...]:
-    return tuple(Part(row["number"], row["name"], Content(row["content_id"], row["size"], row["md5"])) for row in rows)

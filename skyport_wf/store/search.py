@@ -6,9 +6,10 @@ import sqlite3
 
 import msgspec
 
+from skyport_wf.store.access import PUBLIC, User
+from skyport_wf.store.node import StoredNode
 from skyport_wf.store.query import AclCondition, Condition, Query, is_user_id
 from skyport_wf.store.rows import node_of_serial
-from skyport_wf.store.values import PUBLIC, Node, User
 
 _ENOUGH = 500
 """A condition that this many nodes fulfil is not worth counting further when looking for a rare one."""
@@ -33,14 +34,20 @@ _COLUMNS = {
 }
 """Keys of the node's document outside its attributes that can be asked for."""
 
+_MAY_READ = (
+    "(EXISTS (SELECT 1 FROM permission p WHERE p.node = n.serial AND p.may = 'read' AND p.user IN (?, ?))"
+    " OR EXISTS (SELECT 1 FROM node o WHERE o.serial = n.serial AND o.owner = ?))"
+)
+"""As Acl.allows, in SQL; the values are the user, everyone, and the user once more."""
+
 
 class Page(msgspec.Struct, frozen=True):
-    """Some of the nodes that a query finds."""
+    """One page of the nodes that a query finds."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[StoredNode, ...]
     """The page's nodes."""
     total: int
-    """How many nodes there are on all pages."""
+    """Number of nodes on all pages."""
 
 
 class _Sql(msgspec.Struct):
@@ -74,40 +81,43 @@ def search(connection: sqlite3.Connection, query: Query, user: User, now: str) -
     if not user.admin:
         sql.add(_MAY_READ, user.id, PUBLIC, user.id)
     for condition in conditions:
-        _add_condition(sql, condition)
+        source, values = _source(condition.key)
+        exists = "NOT EXISTS" if condition.negated else "EXISTS"
+        sql.add(f"{exists} (SELECT 1 FROM {source} WHERE {condition.sql})", *values, *condition.values)
     for acl_condition in query.acl_conditions:
         _add_acl_condition(sql, acl_condition)
-    return _page(connection, sql, query)
-
-
-def _page(connection: sqlite3.Connection, sql: _Sql, query: Query) -> Page:
     total = connection.execute(f"SELECT count(*) FROM ({sql.found})", sql.values).fetchone()[0]
     direction = "ASC" if query.ascending else "DESC"
     if query.order is None:
         # In the order of an index: it ends as soon as the page is full.
-        asked, values = f"{sql.found} ORDER BY n.serial {direction}", sql.values
+        asked, values = f"{sql.found} ORDER BY n.serial {direction}", tuple(sql.values)
     else:
-        columns, order_values = _order(query.order, direction)
-        asked = f"SELECT n.serial FROM node n WHERE n.serial IN ({sql.found}) ORDER BY {columns}"
-        values = [*sql.values, *order_values]
-    rows = connection.execute(f"{asked} LIMIT ? OFFSET ?", [*values, query.limit, query.offset]).fetchall()
+        # Nodes that are equal come newest, or, ascending, oldest first.
+        source, order = _source(query.order)
+        columns = [f"(SELECT {column} FROM {source} LIMIT 1) {direction}" for column in ("kind", "number", "text")]
+        by = ", ".join([*columns, f"n.serial {direction}"])
+        asked = f"SELECT n.serial FROM node n WHERE n.serial IN ({sql.found}) ORDER BY {by}"
+        values = (*sql.values, *order * 3)
+    rows = connection.execute(f"{asked} LIMIT ? OFFSET ?", (*values, query.limit, query.offset)).fetchall()
     return Page(tuple(node_of_serial(connection, row["serial"]) for row in rows), total)
 
 
 def _rarest(connection: sqlite3.Connection, conditions: tuple[Condition, ...]) -> Condition | None:
     """Return the condition to start from: the one that the fewest nodes fulfil, of those an index answers."""
-    usable = [condition for condition in conditions if condition.equal_to is not None and _is_indexed(condition)]
-    return min(usable, key=lambda condition: _count(connection, condition), default=None)
 
+    def count(condition: Condition) -> int:
+        lookup, values, _ = _lookup(condition)
+        found: int = connection.execute(f"SELECT count(*) FROM ({lookup} LIMIT {_ENOUGH})", values).fetchone()[0]
+        return found
 
-def _is_indexed(condition: Condition) -> bool:
-    return not condition.negated and (condition.key.startswith("attributes.") or condition.key == _MD5)
-
-
-def _count(connection: sqlite3.Connection, condition: Condition) -> int:
-    lookup, values, _ = _lookup(condition)
-    count: int = connection.execute(f"SELECT count(*) FROM ({lookup} LIMIT {_ENOUGH})", values).fetchone()[0]
-    return count
+    indexed = [
+        condition
+        for condition in conditions
+        if condition.equal_to is not None
+        and not condition.negated
+        and (condition.key.startswith("attributes.") or condition.key == _MD5)
+    ]
+    return min(indexed, key=count, default=None)
 
 
 def _lookup(condition: Condition) -> tuple[str, tuple[object, ...], bool]:
@@ -124,12 +134,6 @@ def _lookup(condition: Condition) -> tuple[str, tuple[object, ...], bool]:
     path = condition.key.removeprefix("attributes.")
     where = f"path = ? AND (({same}) OR number = ?)" if numbers else f"path = ? AND {same}"
     return f"SELECT node AS serial FROM attribute WHERE {where}", (path, text, *numbers), is_short
-
-
-def _add_condition(sql: _Sql, condition: Condition) -> None:
-    source, values = _source(condition.key)
-    exists = "NOT EXISTS" if condition.negated else "EXISTS"
-    sql.add(f"{exists} (SELECT 1 FROM {source} WHERE {condition.sql})", *values, *condition.values)
 
 
 def _source(key: str) -> tuple[str, tuple[object, ...]]:
@@ -152,12 +156,6 @@ def _source(key: str) -> tuple[str, tuple[object, ...]]:
     ), ()
 
 
-_MAY_READ = (
-    "(EXISTS (SELECT 1 FROM permission p WHERE p.node = n.serial AND p.may = 'read' AND p.user IN (?, ?))"
-    " OR EXISTS (SELECT 1 FROM node o WHERE o.serial = n.serial AND o.owner = ?))"
-)
-
-
 def _add_acl_condition(sql: _Sql, condition: AclCondition) -> None:
     """Add that a user must be in the ACL; one that nobody knows by name is in none."""
     user = "?" if is_user_id(condition.user) else "(SELECT id FROM user WHERE name = ?)"
@@ -169,10 +167,3 @@ def _add_acl_condition(sql: _Sql, condition: AclCondition) -> None:
             condition.right,
             condition.user,
         )
-
-
-def _order(key: str, direction: str) -> tuple[str, tuple[object, ...]]:
-    """Return the order of the result; nodes that are equal come newest (or, ascending, oldest) first."""
-    source, values = _source(key)
-    columns = [f"(SELECT {column} FROM {source} LIMIT 1) {direction}" for column in ("kind", "number", "text")]
-    return ", ".join([*columns, f"n.serial {direction}"]), values * 3

@@ -13,8 +13,8 @@ import sqlite3
 from uuid import uuid4
 
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.store.database import Database
-from skyport_wf.store.values import PUBLIC, User, is_uuid, timestamp
+from skyport_wf.store.access import PUBLIC, User
+from skyport_wf.store.database import Database, is_uuid, timestamp
 
 _NAME = re.compile(r"[^\s,/?&#]{1,128}")
 _TOKEN = re.compile(r"[\x21-\x7e]{8,512}")
@@ -41,7 +41,7 @@ def add_user(database: Database, name: str, *, admin: bool = False, token: str |
 
 
 def renew_token(database: Database, name: str, *, token: str | None = None) -> str:
-    """Give a user a new token instead of the one they have, which is good for nothing from now on; return it.
+    """Give a user a new token, and return it; the one before is good for nothing from now on.
 
     token: as in add_user.
     Raises UsageError for a token that cannot be used, SkyportError if there is no such user or someone else has

@@ -1,12 +1,27 @@
-"""People who use a store, as the tests do: by requests, without a server."""
+"""Stores for tests, and people who use them: by requests, without a server."""
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import requests
 
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+
+_MEMORY = Path("/dev/shm")
+
+
+@contextmanager
+def fast_folder() -> Iterator[Path]:
+    """Give an empty folder, in memory where the machine has that: a store waits for the disk at every write."""
+    memory = _MEMORY if os.access(_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory, prefix="skyport-test-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
 
 
 class Person:

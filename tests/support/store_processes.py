@@ -1,27 +1,88 @@
-"""Programs that the tests run in processes of their own, to kill them, or many at once."""
+"""Programs that use a store in processes of their own, so that tests can kill them, or run many at once.
+
+The processes are forked from one that has imported everything: they begin in milliseconds.
+"""
 
 import hashlib
+import multiprocessing
 import os
-import subprocess
-import sys
-import time
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import msgspec
 
 from skyport_wf.serving.server import serve
-from skyport_wf.store.changes import Change, Upload
+from skyport_wf.store.access import User
+from skyport_wf.store.changes import NodeChange, Upload
 from skyport_wf.store.opening import Store, open_store
-from skyport_wf.store.values import User
 from skyport_wf.store.wsgi.app import ShockApp
 
 WRITER = User("00000000-0000-4000-8000-000000000001", "writer")
 
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
 
-def start(program: str, folder: Path, *arguments: object) -> "subprocess.Popen[str]":
-    """Run one of the functions below in a process of its own."""
-    command = [sys.executable, __file__, program, str(folder), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+
+class Running:
+    """One of the programs below in a process of its own; killed on leaving, if it runs still."""
+
+    def __init__(self, program: Callable[..., None], folder: Path, *arguments: object) -> None:
+        self._connection, theirs = _PROCESSES.Pipe()
+        self._process = _PROCESSES.Process(target=program, args=(theirs, folder, *arguments))
+        self._process.start()
+        theirs.close()
+        self._ignoring: threading.Thread | None = None
+
+    def hear(self) -> Any:
+        """Wait for what the program says next, and return it."""
+        return self._connection.recv()
+
+    def hear_all(self) -> list[Any]:
+        """Return everything that the program says until it ends."""
+        said = []
+        # OSError: it was killed while it spoke.
+        with suppress(EOFError, OSError):
+            while True:
+                said.append(self._connection.recv())
+        return said
+
+    def ignore(self) -> None:
+        """Listen no more, but let the program speak on."""
+        self._ignoring = threading.Thread(target=self.hear_all)
+        self._ignoring.start()
+
+    def tell(self) -> None:
+        """Let a program go on that waits for us."""
+        self._connection.send(None)
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self._process.pid or 0, number)
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL, and wait until it is gone."""
+        self._process.kill()
+        self._process.join()
+
+    def wait(self) -> int | None:
+        """Return the exit code, None if it does not end."""
+        self._process.join(60)
+        return self._process.exitcode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        if self._ignoring:
+            self._ignoring.join()
+        self._connection.close()
 
 
 def write_node(store: Store, content: bytes) -> str:
@@ -30,66 +91,44 @@ def write_node(store: Store, content: bytes) -> str:
     with store.files.stage() as staging:
         for start_of_piece in range(0, len(content), 65536):
             staging.write(content[start_of_piece : start_of_piece + 65536])
-        return store.create(WRITER, Change(attributes=msgspec.Raw(attributes), upload=Upload("x", staging))).id
+        change = NodeChange(attributes=msgspec.Raw(attributes), upload=Upload("x", staging))
+        return store.create(WRITER, change).id
 
 
-def write_forever(store: Store) -> None:
+def write_forever(say: Connection, folder: Path) -> None:
     """Make nodes, change and delete some, and say what was acknowledged, until killed."""
-    while True:
-        node = write_node(store, os.urandom(200_000))
-        print("made", node, flush=True)
-        store.update(node, WRITER, Change(tags=("changed",)))
-        print("changed", node, flush=True)
-        if node < "8":
-            print("deleting", node, flush=True)
-            store.delete(node, WRITER)
+    with open_store(folder) as store:
+        while True:
+            node = write_node(store, os.urandom(200_000))
+            say.send(("made", node))
+            store.update(node, WRITER, NodeChange(tags=("changed",)))
+            say.send(("changed", node))
+            if node < "8":
+                say.send(("deleting", node))
+                store.delete(node, WRITER)
 
 
-def write_some(store: Store, count: str) -> None:
-    """Make some nodes, once told to begin, and say how long the slowest took."""
-    print("ready", flush=True)
-    input()
-    longest = 0.0
-    for _ in range(int(count)):
-        began = time.monotonic()
-        print(write_node(store, os.urandom(50_000)), flush=True)
-        longest = max(longest, time.monotonic() - began)
-    print(longest, flush=True)
+def write_some(say: Connection, folder: Path, count: int) -> None:
+    """Make some nodes, once told to begin."""
+    with open_store(folder) as store:
+        say.send("ready")
+        say.recv()
+        for _ in range(count):
+            say.send(write_node(store, os.urandom(50_000)))
 
 
-def stage_and_wait(store: Store) -> None:
+def stage_and_wait(say: Connection, folder: Path) -> None:
     """Be in the middle of an upload: file in its place, database not told."""
-    with store.files.stage() as first, store.files.stage() as second:
+    with open_store(folder) as store, store.files.stage() as first, store.files.stage() as second:
         first.write(b"half a file")
         first.keep()
         second.write(b"half a file")
-        print("waiting", flush=True)
-        input()
+        say.send("waiting")
+        say.recv()
 
 
-def serve_until_stopped(store: Store) -> None:
-    """Serve the store as the command does, and say where."""
-    serve(ShockApp(store), "127.0.0.1", 0, ready=lambda url: print(url, flush=True))
-    print("ended", flush=True)
-
-
-def serve_until_killed(folder: Path) -> None:
-    """For each line read serve the store in a new process, say where and its id, and wait until it is killed.
-
-    A fork takes a fraction of the time that an interpreter needs to start.
-    """
-    while sys.stdin.readline():
-        child = os.fork()
-        if not child:
-            with open_store(folder) as store:
-                serve(ShockApp(store), "127.0.0.1", 0, ready=lambda url: print(url, os.getpid(), flush=True))
-        os.waitpid(child, 0)
-
-
-if __name__ == "__main__" and sys.argv[1] == "serve_until_killed":
-    serve_until_killed(Path(sys.argv[2]))
-elif __name__ == "__main__":
-    with open_store(Path(sys.argv[2])) as opened:
-        {f.__name__: f for f in (write_forever, write_some, stage_and_wait, serve_until_stopped)}[sys.argv[1]](
-            opened, *sys.argv[3:]
-        )
+def serve_store(say: Connection, folder: Path) -> None:
+    """Serve the store as the command does, and say where, and when that has ended."""
+    with open_store(folder) as store:
+        serve(ShockApp(store), "127.0.0.1", 0, maintain=store.maintain, ready=say.send)
+        say.send("ended")

@@ -18,8 +18,7 @@ ORDER = (
     ("image_list",),
     ("image",),
     ("records",),
-    ("engine", "shock", "store"),
-    ("serving",),
+    ("engine", "shock", "store", "serving"),
     ("sources",),
     ("publication",),
     ("transfer",),
@@ -124,6 +123,7 @@ def test_imports_go_one_way():
         ("shock/client.py", "def f():\n    from skyport_wf.store.wsgi.app import ShockApp"),
         ("store/wsgi/app.py", "from skyport_wf.engine import build"),
         ("store/wsgi/app.py", "from skyport_wf.serving.server import serve"),
+        ("serving/gateway.py", "from skyport_wf.store.wsgi.app import ShockApp"),
         ("engine/build.py", "if TYPE_CHECKING:\n    from skyport_wf.shock.client import ShockClient"),
         ("image/context.py", "try:\n    import skyport_wf.engine.images as x\nexcept ImportError: pass"),
         ("steps/build.py", "from skyport_wf.cli.main import main"),
@@ -140,7 +140,7 @@ def test_a_right_import_is_not_taken_for_a_wrong_one():
         "shock/client.py": "from skyport_wf.shock.node import Node",
         "records/records.py": "from skyport_wf.image.contents import Layer",
         "store/wsgi/app.py": "from skyport_wf import __version__\nfrom skyport_wf.store.opening import Store",
-        "serving/gateway.py": "from skyport_wf.store.wsgi.app import ShockApp",
+        "serving/gateway.py": "from skyport_wf.serving.reading import RequestBody",
         "cli/serve.py": "from skyport_wf.serving.server import serve",
     }.items():
         assert wrong_imports(name, source) == []

@@ -3,14 +3,12 @@
 import msgspec
 from werkzeug.wrappers import Response
 
-from skyport_wf.store.access import RIGHTS, Right, granted, is_in_charge, require_anonymous, revoked
+from skyport_wf.store.access import ANONYMOUS, OURSELVES, PUBLIC, RIGHTS, Acl, Right, User
+from skyport_wf.store.database import is_uuid
 from skyport_wf.store.refusals import InvalidRequestError, UnauthorizedError
 from skyport_wf.store.users import find_by_name, find_or_create
-from skyport_wf.store.values import ANONYMOUS, OURSELVES, PUBLIC, Acl, User, is_uuid
-from skyport_wf.store.wsgi.calls import Call
-from skyport_wf.store.wsgi.documents import acl_document
+from skyport_wf.store.wsgi.exchange import RequestContext, acl_document, data_response
 from skyport_wf.store.wsgi.forms import read_fields
-from skyport_wf.store.wsgi.responses import data_response
 
 _KINDS: dict[str, tuple[Right, ...]] = {
     "all": RIGHTS,
@@ -23,38 +21,47 @@ _PUBLIC_KINDS = {f"{PUBLIC}_{kind}": rights for kind, rights in _KINDS.items() i
 _MOST_USERS = 1000
 
 
-def read_acl(call: Call, identity: str) -> Response:
+def read_acl(context: RequestContext, identity: str) -> Response:
     """GET /node/ID/acl: who may do what, to those who may read the node."""
-    require_anonymous(call.user, "read", call.anonymous)
-    return data_response(acl_document(call.store.read(identity, call.user).acl))
+    context.require("read")
+    return data_response(acl_document(context.store.read(identity, context.user).acl))
 
 
-def read_typed_acl(call: Call, identity: str, kind: str) -> Response:
+def read_typed_acl(context: RequestContext, identity: str, kind: str) -> Response:
     """GET /node/ID/acl/KIND: the same; Shock shows the whole ACL here too."""
     _check_kind(kind)
-    return read_acl(call, identity)
+    return read_acl(context, identity)
 
 
-def change_acl(call: Call, identity: str, kind: str) -> Response:
+def change_acl(context: RequestContext, identity: str, kind: str) -> Response:
     """PUT, POST or DELETE /node/ID/acl/KIND: give or take rights."""
     _check_kind(kind)
     # Whether the node is there Shock tells everyone, before it asks for rights.
-    acl = call.store.read(identity, OURSELVES).acl
-    user = call.user
+    acl = context.store.read(identity, OURSELVES).acl
+    user = context.user
     if user == ANONYMOUS:
         # Even where everyone may do everything: without a token Shock changes no ACL.
         raise UnauthorizedError("No Authorization")
-    removing = call.request.method == "DELETE"
+    removing = context.request.method == "DELETE"
     _check_right(acl, user, kind, removing)
-    users = (PUBLIC,) if kind in _PUBLIC_KINDS else _users(call, removing)
+    users = (PUBLIC,) if kind in _PUBLIC_KINDS else _read_users(context, removing)
 
     def change(acl: Acl) -> Acl:
         # Asked again: the owner may be another one by now.
         _check_right(acl, user, kind, removing)
-        _check_users(acl, user, kind, users, removing)
-        return _changed(acl, kind, users, removing)
+        if not acl.is_ruled_by(user) and users != (user.id,):
+            raise InvalidRequestError("Users that are not node owners can delete only themselves from ACLs.")
+        if kind == "owner":
+            if removing:
+                raise InvalidRequestError("Deleting ownership is not a supported request type.")
+            if len(users) != 1:
+                raise InvalidRequestError("Too many users. Nodes may have only one owner.")
+            # The former owner keeps whatever rights stand in the lists, as in Shock.
+            return msgspec.structs.replace(acl, owner=users[0])
+        rights = _KINDS[kind.removeprefix(f"{PUBLIC}_")]
+        return acl.revoked(users, rights) if removing else acl.granted(users, rights)
 
-    return data_response(acl_document(call.store.change_acl(identity, change)))
+    return data_response(acl_document(context.store.change_acl(identity, change)))
 
 
 def _check_kind(kind: str) -> None:
@@ -64,48 +71,27 @@ def _check_kind(kind: str) -> None:
 
 def _check_right(acl: Acl, user: User, kind: str, removing: bool) -> None:
     """Raise InvalidRequestError unless the user is in charge, or wants to remove themselves."""
-    if not is_in_charge(acl, user) and (not removing or kind in _PUBLIC_KINDS):
+    if not acl.is_ruled_by(user) and (not removing or kind in _PUBLIC_KINDS):
         raise InvalidRequestError("Users that are not node owners can only delete themselves from ACLs.")
 
 
-def _check_users(acl: Acl, user: User, kind: str, users: tuple[str, ...], removing: bool) -> None:
-    if not is_in_charge(acl, user) and users != (user.id,):
-        raise InvalidRequestError("Users that are not node owners can delete only themselves from ACLs.")
-    if kind == "owner" and removing:
-        raise InvalidRequestError("Deleting ownership is not a supported request type.")
-    if kind == "owner" and len(users) != 1:
-        raise InvalidRequestError("Too many users. Nodes may have only one owner.")
-
-
-def _changed(acl: Acl, kind: str, users: tuple[str, ...], removing: bool) -> Acl:
-    if kind == "owner":
-        # The former owner keeps whatever rights stand in the lists, as in Shock.
-        return msgspec.structs.replace(acl, owner=users[0])
-    rights = _KINDS[kind.removeprefix(f"{PUBLIC}_")]
-    return revoked(acl, users, rights) if removing else granted(acl, users, rights)
-
-
-def _users(call: Call, removing: bool) -> tuple[str, ...]:
+def _read_users(context: RequestContext, removing: bool) -> tuple[str, ...]:
     """Return the ids of the users that the request names, by id or by name."""
-    text = call.request.args.get("users")
-    if call.request.mimetype == "multipart/form-data":
-        text = read_fields(call.request, call.store.files).get("users")
+    text = context.request.args.get("users")
+    if context.request.mimetype == "multipart/form-data":
+        text = read_fields(context.request, context.store.files).get("users")
     names = text.split(",") if text else []
     if not names:
         raise InvalidRequestError("Action requires list of comma separated usernames in 'users' parameter")
     if len(names) > _MOST_USERS:
         raise InvalidRequestError(f"an ACL cannot be given more than {_MOST_USERS} users at once")
-    return tuple(identity for name in names if (identity := _user_id(call, name, removing)))
-
-
-def _user_id(call: Call, name: str, removing: bool) -> str | None:
-    """Return the id of a user who is given by id or by name; None to remove someone whom nobody knows.
-
-    A name that nobody has becomes a user, as in Shock: so one can share with someone who has yet to come.
-    """
-    if is_uuid(name):
-        return name
-    if not removing:
-        return find_or_create(call.store.database, name).id
-    user = find_by_name(call.store.database, name)
-    return user.id if user else None
+    users = []
+    for name in names:
+        if is_uuid(name):
+            users.append(name)
+        elif not removing:
+            # A name that nobody has becomes a user, as in Shock: so one can share with someone who has yet to come.
+            users.append(find_or_create(context.store.database, name).id)
+        elif found := find_by_name(context.store.database, name):
+            users.append(found.id)
+    return tuple(users)

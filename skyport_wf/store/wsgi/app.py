@@ -4,7 +4,8 @@ import errno
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, RequestRedirect, Rule
@@ -12,47 +13,94 @@ from werkzeug.wrappers import Request, Response
 
 from skyport_wf import __version__
 from skyport_wf.errors import SkyportError
+from skyport_wf.store.access import ANONYMOUS, RIGHTS, User
+from skyport_wf.store.changes import NodeChange
+from skyport_wf.store.database import timestamp
 from skyport_wf.store.opening import Store
-from skyport_wf.store.refusals import InvalidRequestError, RefusedError
+from skyport_wf.store.query import parse_query
+from skyport_wf.store.refusals import InvalidRequestError, RefusedError, UnsupportedError
 from skyport_wf.store.users import find_by_token, find_or_create
-from skyport_wf.store.values import ANONYMOUS, User, timestamp
-from skyport_wf.store.wsgi import acl_routes, node_routes
-from skyport_wf.store.wsgi.calls import Call
-from skyport_wf.store.wsgi.responses import data_response, error_response, json_response
+from skyport_wf.store.wsgi import acl_routes
+from skyport_wf.store.wsgi.downloads import download
+from skyport_wf.store.wsgi.exchange import RequestContext, data_response, error_response, json_response, node_document
+from skyport_wf.store.wsgi.forms import read_change, read_file
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Route = Callable[..., Response]
+_UNSUPPORTED = ("download_url", "download_post", "download_idx", "index", "filter", "restore")
 
-_ROUTES: dict[str, Route] = {
-    "list": node_routes.list_nodes,
-    "create": node_routes.create_node,
-    "read": node_routes.read_node,
-    "update": node_routes.update_node,
-    "delete": node_routes.delete_node,
-    "read_acl": acl_routes.read_acl,
-    "read_typed_acl": acl_routes.read_typed_acl,
-    "change_acl": acl_routes.change_acl,
-}
+_log = logging.getLogger(__name__)
 
-_MAP = Map(
+
+def _list_nodes(context: RequestContext) -> Response:
+    context.require("read")
+    query = parse_query(list(context.request.args.items(multi=True)))
+    page = context.store.find(query, context.user)
+    documents = [node_document(node) for node in page.nodes]
+    return data_response(documents, limit=query.limit, offset=query.offset, total_count=page.total)
+
+
+def _create_node(context: RequestContext) -> Response:
+    context.require("write")
+    request, store = context.request, context.store
+    chunked = request.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
+    if not chunked and not request.content_length:
+        return data_response(node_document(store.create(context.user, NodeChange()), created=True))
+    # Shock stores the body of anything but a multipart form as a file, even the form that `curl -d` sends.
+    read: Callable[..., AbstractContextManager[NodeChange]]
+    read = read_change if request.mimetype == "multipart/form-data" else read_file
+    with read(request, store.files) as change:
+        node = store.create(context.user, change)
+    return data_response(node_document(node, created=True))
+
+
+def _read_node(context: RequestContext, identity: str) -> Response:
+    context.require("read")
+    node = context.store.read(identity, context.user)
+    if node.is_joining:
+        # Should whoever was joining the parts have died, someone who waits for the file starts it again.
+        context.store.joiner.start(identity)
+    arguments = context.request.args
+    for word in _UNSUPPORTED:
+        if word in arguments:
+            raise UnsupportedError(f"{word} is not supported by this server")
+    if "download" in arguments or "download_raw" in arguments:
+        return download(context, node)
+    return data_response(node_document(node))
+
+
+def _update_node(context: RequestContext, identity: str) -> Response:
+    context.require("write")
+    # Asked again when the change is made; asked now so that nobody sends gigabytes in vain.
+    context.store.read(identity, context.user, right="write")
+    with read_change(context.request, context.store.files) as change:
+        node = context.store.update(identity, context.user, change)
+    if node.is_joining:
+        context.store.joiner.start(identity)
+    return data_response(node_document(node))
+
+
+def _delete_node(context: RequestContext, identity: str) -> Response:
+    context.require("delete")
+    context.store.delete(identity, context.user)
+    return data_response(None)
+
+
+ROUTES = Map(
     [
-        Rule("/", endpoint="describe", methods=["GET"]),
-        Rule("/node", endpoint="list", methods=["GET"]),
-        Rule("/node", endpoint="create", methods=["POST"]),
-        Rule("/node/<identity>", endpoint="read", methods=["GET"]),
-        Rule("/node/<identity>", endpoint="update", methods=["PUT"]),
-        Rule("/node/<identity>", endpoint="delete", methods=["DELETE"]),
-        Rule("/node/<identity>/acl", endpoint="read_acl", methods=["GET"]),
-        Rule("/node/<identity>/acl/<kind>", endpoint="read_typed_acl", methods=["GET"]),
-        Rule("/node/<identity>/acl/<kind>", endpoint="change_acl", methods=["PUT", "POST", "DELETE"]),
+        Rule("/node", endpoint=_list_nodes, methods=["GET"]),
+        Rule("/node", endpoint=_create_node, methods=["POST"]),
+        Rule("/node/<identity>", endpoint=_read_node, methods=["GET"]),
+        Rule("/node/<identity>", endpoint=_update_node, methods=["PUT"]),
+        Rule("/node/<identity>", endpoint=_delete_node, methods=["DELETE"]),
+        Rule("/node/<identity>/acl", endpoint=acl_routes.read_acl, methods=["GET"]),
+        Rule("/node/<identity>/acl/<kind>", endpoint=acl_routes.read_typed_acl, methods=["GET"]),
+        Rule("/node/<identity>/acl/<kind>", endpoint=acl_routes.change_acl, methods=["PUT", "POST", "DELETE"]),
     ],
     strict_slashes=False,
     merge_slashes=False,
 )
-
-_log = logging.getLogger("skyport_wf.store")
 
 
 class ShockApp:
@@ -70,9 +118,29 @@ class ShockApp:
         self.public_url = public_url
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer a request (PEP 3333)."""
+        """Answer a request (PEP 3333), whatever happens."""
         request = Request(environ, populate_request=False)
-        response = self._answer(request)
+        try:
+            response = self._answer(request)
+        except RefusedError as error:
+            response = error_response(error.status, str(error))
+        except SkyportError as error:
+            response = error_response(400, str(error))
+        except HTTPException as error:
+            response = error_response(error.code or 400, error.description or "bad request")
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                _log.error("no room: %s", error)
+                response = error_response(507, "the server has no room left for this file")
+            else:
+                _log.error("the store's folder failed: %s", error, exc_info=True)
+                response = error_response(500, "the store's folder failed; the server's log says more")
+        except sqlite3.Error as error:
+            _log.error("%s %s: the database failed: %s", request.method, request.path, error, exc_info=True)
+            response = error_response(500, "the database failed; the server's log says more")
+        except Exception:
+            _log.exception("%s %s: a bug", request.method, request.path)
+            response = error_response(500, "internal error; the server's log says more")
         try:
             return response(environ, start_response)
         finally:
@@ -81,34 +149,16 @@ class ShockApp:
                 response.close()
 
     def _answer(self, request: Request) -> Response:
-        """Return the answer, whatever happens."""
-        try:
-            return self._route(request)
-        except RefusedError as error:
-            return error_response(error.status, str(error))
-        except SkyportError as error:
-            return error_response(400, str(error))
-        except HTTPException as error:
-            return error_response(error.code or 400, error.description or "bad request")
-        except OSError as error:
-            return _answer_os_error(error)
-        except sqlite3.Error as error:
-            _log.error("%s %s: the database failed: %s", request.method, request.path, error, exc_info=True)
-            return error_response(500, "the database failed; the server's log says more")
-        except Exception:
-            _log.exception("%s %s: a bug", request.method, request.path)
-            return error_response(500, "internal error; the server's log says more")
-
-    def _route(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             return data_response(None)
+        if request.path == "/" and request.method in ("GET", "HEAD"):
+            return self._describe(request)
         try:
-            endpoint, values = _MAP.bind("").match(request.path, request.method)
+            route, values = ROUTES.bind("").match(request.path, request.method)
         except (HTTPException, RequestRedirect):
             raise InvalidRequestError("Parameters do not match a valid Shock request type.") from None
-        if endpoint == "describe":
-            return self._describe(request)
-        return _ROUTES[endpoint](Call(self.store, request, self._user(request), self.anonymous), **values)
+        answer: Response = route(RequestContext(self.store, request, self._user(request), self.anonymous), **values)
+        return answer
 
     def _user(self, request: Request) -> User:
         """Return who is asking: by token, or named by the program that calls us in its own process.
@@ -130,24 +180,17 @@ class ShockApp:
     def _describe(self, request: Request) -> Response:
         """Return what Shock says of itself at `/`."""
         url = self.public_url or request.host_url
-        description: dict[str, Any] = {
-            "anonymous_permissions": {right: right in self.anonymous for right in ("read", "write", "delete")},
-            "attribute_indexes": [],
-            "auth": ["oauth"],
-            "contact": "",
-            "id": "Shock",
-            "resources": ["node"],
-            "server_time": timestamp(),
-            "type": "Shock",
-            "url": url.rstrip("/") + "/",
-            "version": f"skyport-wf {__version__}",
-        }
-        return json_response(description)
-
-
-def _answer_os_error(error: OSError) -> Response:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        _log.error("no room: %s", error)
-        return error_response(507, "the server has no room left for this file")
-    _log.error("the store's folder failed: %s", error, exc_info=True)
-    return error_response(500, "the store's folder failed; the server's log says more")
+        return json_response(
+            {
+                "anonymous_permissions": {right: right in self.anonymous for right in RIGHTS},
+                "attribute_indexes": [],
+                "auth": ["oauth"],
+                "contact": "",
+                "id": "Shock",
+                "resources": ["node"],
+                "server_time": timestamp(),
+                "type": "Shock",
+                "url": url.rstrip("/") + "/",
+                "version": f"skyport-wf {__version__}",
+            }
+        )

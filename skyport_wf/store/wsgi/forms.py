@@ -1,30 +1,29 @@
-"""Multipart forms, read as they arrive: files go straight to the disk, everything else has a limit."""
+"""The body of a request, read as it arrives: files go straight to the disk, everything else has a limit."""
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from werkzeug.exceptions import RequestEntityTooLarge
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_input_stream
 
-from skyport_wf.store.changes import Change, Upload
-from skyport_wf.store.files import FileStore
+from skyport_wf.store.changes import NodeChange, Upload
+from skyport_wf.store.files import FileStore, Staging
 from skyport_wf.store.refusals import InvalidRequestError, TooLargeError, UnsupportedError
 from skyport_wf.store.unpacking import COMPRESSIONS, Unpacker
-from skyport_wf.store.wsgi.boundaries import Readable, is_content, pieces_between
-from skyport_wf.store.wsgi.fields import change_of_form
-from skyport_wf.store.wsgi.sinks import Packed, Plain, Sink, Text
 
 LARGEST_DOCUMENT = 16 * 1024 * 1024
 """Attributes, or all text fields of a form together: MongoDB's limit for a document, under Shock."""
 _LARGEST_FIELD = 64 * 1024
 """Any text field but the attributes."""
-_MOST_PARTS = 200
+_MOST_FIELDS = 200
 """Fields and files of one form."""
-_LARGEST_HEADERS = 256 * 1024
-"""Headers of one part of a form, and whatever follows its end."""
+_LARGEST_HEADER = 64 * 1024
+_MOST_HEADERS = 16
+_MOST_BETWEEN = 512 * 1024
+"""Bytes of a form that belong to no field: before the first, between them, after the last."""
 _PIECE = 256 * 1024
 
 _KNOWN = frozenset(
@@ -42,9 +41,71 @@ _UNSUPPORTED = frozenset(
 )
 """Fields that Shock knows and this store has no use for: refused, as ignoring them would be a lie."""
 
+_PART_NUMBER = re.compile(r"0*[1-9][0-9]{0,5}")
+
+
+@contextmanager
+def read_change(request: Request, files: FileStore) -> Iterator[NodeChange]:
+    """Read a form to its end and give what it asks for; files that nobody committed are removed afterwards.
+
+    Raises InvalidRequestError for a form that is broken, cut off, or has fields that Shock does not know;
+    TooLargeError beyond the limits.
+    """
+    with _read_form(request, files) as form:
+        yield NodeChange.of_form(form.fields, form.attributes, form.upload, form.pieces)
+
+
+@contextmanager
+def read_file(request: Request, files: FileStore) -> Iterator[NodeChange]:
+    """Read a body that is a file and nothing else; it is removed afterwards if nobody committed it."""
+    body = get_input_stream(request.environ)
+    with files.stage() as staging:
+        while data := body.read(_PIECE):
+            staging.write(data)
+        # The name that Shock gives to a file without one.
+        yield NodeChange(upload=Upload("filename", staging))
+
+
+def read_fields(request: Request, files: FileStore) -> dict[str, str]:
+    """Read a form for its text fields; raises what read_change raises."""
+    with _read_form(request, files) as form:
+        return form.fields
+
+
+@contextmanager
+def _read_form(request: Request, files: FileStore) -> Iterator["_Form"]:
+    kind, options = parse_options_header(request.headers.get("Content-Type"))
+    if kind != "multipart/form-data" or not options.get("boundary"):
+        raise InvalidRequestError("request Content-Type isn't multipart/form-data")
+    body = get_input_stream(request.environ)
+    with ExitStack() as opened:
+        form = _Form(files, opened)
+        try:
+            # Not strict: strictly, a line break after the end is an error, if it arrives by itself.
+            parser = PushMultipartParser(
+                options["boundary"],
+                max_header_size=_LARGEST_HEADER,
+                max_header_count=_MOST_HEADERS,
+                max_segment_count=_MOST_FIELDS,
+            )
+            between = 0
+            while data := body.read(_PIECE):
+                between += len(data)
+                for event in parser.parse(data):
+                    between = 0
+                    form.take(event)
+                if between > _MOST_BETWEEN:
+                    raise TooLargeError("the form has too much beside its fields")
+            parser.close()
+        except ParserLimitReached as error:
+            raise TooLargeError(f"the form has too many or too large parts: {error}") from error
+        except (MultipartError, UnicodeError) as error:
+            raise InvalidRequestError(f"unable to parse form: {error}") from error
+        yield form
+
 
 class _Form:
-    """What has been read of a form."""
+    """A form, as far as it has been read."""
 
     def __init__(self, files: FileStore, opened: ExitStack) -> None:
         self._files = files
@@ -54,138 +115,73 @@ class _Form:
         self.attributes: bytes | None = None
         self.upload: Upload | None = None
         self.pieces: dict[int, Upload] = {}
+        # The field, or file, that is being read.
+        self._name = ""
+        self._text: bytearray | None = None
+        self._staging: Staging | None = None
+        self._unpacker: Unpacker | None = None
 
-    def sink(self, part: Field | File) -> Sink:
-        """Return where the bytes of a part go. Raises InvalidRequestError for one that Shock does not know."""
-        name = part.name
+    def take(self, event: MultipartSegment | bytes | None) -> None:
+        """Take what comes next: the start of a field or file, some of its bytes, or its end (None).
+
+        Raises InvalidRequestError for what Shock does not know, TooLargeError beyond the limits.
+        """
+        if isinstance(event, MultipartSegment):
+            self._begin(event)
+        elif event is None:
+            self._end()
+        elif self._text is not None:
+            self._room -= len(event)
+            if self._room < 0:
+                raise TooLargeError(f"attributes and form fields must not exceed {LARGEST_DOCUMENT} bytes")
+            self._text += event
+            if len(self._text) > _LARGEST_FIELD and self._name not in ("attributes", "attributes_str"):
+                raise TooLargeError(f"a form field must not exceed {_LARGEST_FIELD} bytes")
+        elif self._staging:
+            for piece in self._unpacker.feed(event) if self._unpacker else (event,):
+                self._staging.write(piece)
+
+    def _begin(self, segment: MultipartSegment) -> None:
+        # werkzeug's reading of the header: it knows `filename*=UTF-8''...` too, which older clients send.
+        _, options = parse_options_header(segment["Content-Disposition"])
+        self._name = name = options.get("name", "")
+        self._text = self._staging = self._unpacker = None
+        if not name:
+            raise InvalidRequestError("unable to parse form: a part has no name")
         # Browsers send an empty file name for a file that was not chosen; Shock takes that for a text field.
-        if isinstance(part, Field) or not part.filename:
-            return self._field_sink(name)
-        if name == "attributes":
-            return Text(self.take, LARGEST_DOCUMENT, self._set_attributes)
-        return self._file_sink(name, _base_name(part.filename))
-
-    def take(self, size: int) -> None:
-        """Use up some of the room for texts. Raises TooLargeError when there is no more."""
-        self._room -= size
-        if self._room < 0:
-            raise TooLargeError(f"attributes and form fields must not exceed {LARGEST_DOCUMENT} bytes")
-
-    def _field_sink(self, name: str) -> Sink:
-        if name in _UNSUPPORTED:
+        file_name = options.get("filename")
+        if file_name and name != "attributes":
+            # Some clients send a whole path; a name must be text that can be stored.
+            self._begin_file(name, re.split(r"[/\\]", file_name)[-1].encode(errors="replace").decode())
+            return
+        if not file_name and name in _UNSUPPORTED:
             raise UnsupportedError(f"param not supported by this server: {name}")
-        if name not in _KNOWN:
+        if not file_name and name not in _KNOWN:
             raise InvalidRequestError(f"unable to parse form: invalid param: {name}")
-        limit = LARGEST_DOCUMENT if name == "attributes_str" else _LARGEST_FIELD
-        return Text(self.take, limit, lambda text: self._set_field(name, text))
+        self._text = bytearray()
 
-    def _file_sink(self, name: str, file_name: str) -> Sink:
-        if name != "upload" and name not in COMPRESSIONS and not _is_number(name):
+    def _begin_file(self, name: str, file_name: str) -> None:
+        number = int(name) if _PART_NUMBER.fullmatch(name) else 0
+        compression = next((known for known in COMPRESSIONS if known == name), None)
+        if name != "upload" and not compression and not number:
             raise InvalidRequestError(f"unable to parse form: invalid file param: {name}")
-        if self.upload and not _is_number(name):
+        if self.upload and not number:
             raise InvalidRequestError("only one upload file allowed")
-        if _is_number(name) and int(name) in self.pieces:
+        if number in self.pieces:
             raise InvalidRequestError(f"part {name} is there twice")
-        staging = self._opened.enter_context(self._files.stage())
-        for compression in COMPRESSIONS:
-            if name == compression:
-                self.upload = Upload(file_name.rpartition(".")[0] or file_name, staging)
-                return Packed(staging, Unpacker(compression))
-        if name == "upload":
-            self.upload = Upload(file_name, staging)
+        self._staging = self._opened.enter_context(self._files.stage())
+        if number:
+            self.pieces[number] = Upload(file_name, self._staging)
+        elif compression:
+            self._unpacker = Unpacker(compression)
+            self.upload = Upload(file_name.rpartition(".")[0] or file_name, self._staging)
         else:
-            self.pieces[int(name)] = Upload(file_name, staging)
-        return Plain(staging)
+            self.upload = Upload(file_name, self._staging)
 
-    def _set_field(self, name: str, text: bytes) -> None:
-        self.fields[name] = text.decode(errors="replace")
-
-    def _set_attributes(self, text: bytes) -> None:
-        self.attributes = text
-
-
-@contextmanager
-def read_form(request: Request, files: FileStore) -> Iterator[Change]:
-    """Read a form to its end and give what it asks for; files that nobody committed are removed afterwards.
-
-    Raises InvalidRequestError for a form that is broken, cut off, or has fields that Shock does not know;
-    TooLargeError beyond the limits.
-    """
-    with ExitStack() as opened:
-        form = _parse(request, files, opened)
-        yield change_of_form(form.fields, attributes=form.attributes, upload=form.upload, pieces=form.pieces)
-
-
-@contextmanager
-def read_file(request: Request, files: FileStore) -> Iterator[Change]:
-    """Read a body that is a file and nothing else; it is removed afterwards if nobody committed it."""
-    body = get_input_stream(request.environ)
-    with files.stage() as staging:
-        while data := body.read(_PIECE):
-            staging.write(data)
-        # The name that Shock gives to a file without one.
-        yield Change(upload=Upload("filename", staging))
-
-
-def read_fields(request: Request, files: FileStore) -> dict[str, str]:
-    """Read a form for its text fields; raises what read_form raises."""
-    with ExitStack() as opened:
-        return _parse(request, files, opened).fields
-
-
-def _parse(request: Request, files: FileStore, opened: ExitStack) -> _Form:
-    boundary = _boundary(request)
-    form = _Form(files, opened)
-    try:
-        _read(get_input_stream(request.environ), boundary, form)
-    except RequestEntityTooLarge:
-        raise TooLargeError("the form has too many or too large parts") from None
-    except ValueError as error:
-        raise InvalidRequestError(f"unable to parse form: {error}") from error
-    return form
-
-
-def _read(body: Readable, boundary: str, form: _Form) -> None:
-    """Pass the bytes of each part to its sink."""
-    marker = b"--" + boundary.encode("ascii")
-    decoder = MultipartDecoder(marker[2:], max_form_memory_size=_LARGEST_HEADERS + _PIECE, max_parts=_MOST_PARTS)
-    sink: Sink | None = None
-    within = False
-    for data in pieces_between(body, decoder, marker, _PIECE):
-        if within and sink and not decoder.buffer and is_content(data, marker):
-            # What the decoder would say too, after copying it four times.
-            sink.write(data)
-            continue
-        decoder.receive_data(data or None)
-        for event in _events(decoder):
-            if isinstance(event, Field | File):
-                if not event.name:
-                    raise InvalidRequestError("unable to parse form: a part has no name")
-                sink = form.sink(event)
-            elif isinstance(event, Data) and sink:
-                sink.write(event.data)
-                within = event.more_data
-                if not within:
-                    sink.finish()
-
-
-def _boundary(request: Request) -> str:
-    """Return the boundary of a multipart form. Raises InvalidRequestError if the body is none."""
-    kind, options = parse_options_header(request.headers.get("Content-Type"))
-    if kind != "multipart/form-data" or not options.get("boundary"):
-        raise InvalidRequestError("request Content-Type isn't multipart/form-data")
-    return options["boundary"]
-
-
-def _events(decoder: MultipartDecoder) -> Iterator[Event]:
-    while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
-        yield event
-
-
-def _is_number(name: str) -> bool:
-    return name.isascii() and name.isdigit() and len(name) <= 6 and int(name) > 0
-
-
-def _base_name(name: str) -> str:
-    """Return the last part of a path, as some clients send the whole, as text that can be stored."""
-    return name.replace("\\", "/").rpartition("/")[2].encode(errors="replace").decode()
+    def _end(self) -> None:
+        if self._unpacker:
+            self._unpacker.finish()
+        elif self._text is not None and self._name == "attributes":
+            self.attributes = bytes(self._text)
+        elif self._text is not None:
+            self.fields[self._name] = self._text.decode(errors="replace")

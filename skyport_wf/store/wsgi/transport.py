@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 EMBEDDED_URL = "http+embedded://store"
-"""What to mount the transport at, and to begin addresses with. It starts with `http` because `requests` leaves
+"""The address to mount the transport at, and to begin addresses with. It starts with `http` because `requests` leaves
 addresses that do not as they are, without parameters."""
 
 _NOT_PREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
@@ -137,7 +137,7 @@ class _RequestBody:
 
 
 class _Answer:
-    """What the application answers."""
+    """The application's answer."""
 
     def __init__(self) -> None:
         self._status = ""

@@ -8,7 +8,14 @@ import pytest
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.store_people import Person
+from tests.support.store_people import Person, fast_folder
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In place of pytest's own, which is on a disk."""
+    with fast_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -7,15 +7,16 @@ import socket
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import requests
 
+from skyport_wf.store.access import OURSELVES
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.query import Query
 from skyport_wf.store.users import add_user
-from skyport_wf.store.values import OURSELVES
-from tests.support.store_processes import start, write_node
+from tests.support.store_processes import Running, serve_store, stage_and_wait, write_forever, write_node
 
 
 def _all_nodes(store):
@@ -27,25 +28,24 @@ def _all_nodes(store):
 def _assert_whole(store, node):
     with store.files.open(node.content.id) as file:
         content = file.read()
-    assert hashlib.md5(content).hexdigest() == node.content.md5 == node.decoded_attributes()["md5"]
+    assert hashlib.md5(content).hexdigest() == node.content.md5 == msgspec.json.decode(node.attributes)["md5"]
     assert len(content) == node.content.size
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_killed_writer_loses_nothing_acknowledged(seed, tmp_path):
-    lines = random.Random(seed).randrange(1, 60)
-    process = start("write_forever", tmp_path)
-    said = [process.stdout.readline().split() for _ in range(lines)]
-    process.kill()
-    said += [line.split() for line in process.stdout if line.endswith("\n")]
-    process.wait()
+    words = random.Random(seed).randrange(1, 60)
+    with Running(write_forever, tmp_path) as writer:
+        said = [writer.hear() for _ in range(words)]
+        writer.kill()
+        said += writer.hear_all()
 
     with open_store(tmp_path) as store:
         nodes = _all_nodes(store)
         for node in nodes.values():
             _assert_whole(store, node)
         made, changed, deleting = (
-            {words[1] for words in said if words[0] == what} for what in ("made", "changed", "deleting")
+            {node for what, node in said if what == wanted} for wanted in ("made", "changed", "deleting")
         )
         assert made - deleting <= set(nodes)
         assert all(nodes[node].tags == ("changed",) for node in changed - deleting)
@@ -57,39 +57,36 @@ def test_a_killed_writer_loses_nothing_acknowledged(seed, tmp_path):
 
 
 def test_what_a_killed_process_was_writing_is_garbage_at_once(tmp_path):
-    process = start("stage_and_wait", tmp_path)
-    assert process.stdout.readline() == "waiting\n"
-    with open_store(tmp_path) as store:
-        assert collect_garbage(store, remove=True) == ()
-        process.kill()
-        process.wait()
-        assert len(collect_garbage(store, remove=False)) == 2
-        assert len(collect_garbage(store, remove=True)) == 2
-        assert list(store.files) == []
+    with Running(stage_and_wait, tmp_path) as writer:
+        assert writer.hear() == "waiting"
+        with open_store(tmp_path) as store:
+            assert collect_garbage(store, remove=True) == ()
+            writer.kill()
+            assert len(collect_garbage(store, remove=False)) == 2
+            assert len(collect_garbage(store, remove=True)) == 2
+            assert list(store.files) == []
 
 
 @pytest.mark.parametrize("form", [True, False])
 def test_a_server_killed_during_an_upload_shows_no_partial_node(form, tmp_path):
     with open_store(tmp_path) as store:
         add_user(store.database, "alice", token="alices-token")
-    process = start("serve_until_stopped", tmp_path)
-    url = process.stdout.readline().strip()
     headers = {"Authorization": "OAuth alices-token"}
-    acknowledged = requests.post(f"{url}/node", data=b"kept", headers=headers).json()["data"]["id"]
-
-    host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
-        kind = "Content-Type: multipart/form-data; boundary=B\r\n" if form else ""
-        start_of_form = '--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n' if form else ""
-        connection.sendall(
-            f"POST /node HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth alices-token\r\n{kind}"
-            f"Content-Length: 100000000\r\n\r\n{start_of_form}".encode()
-        )
-        for _ in range(40):
-            connection.sendall(b"x" * 1_000_000)
-        staged = list((tmp_path / "staging").iterdir())
-        process.kill()
-        process.wait()
+    with Running(serve_store, tmp_path) as server:
+        url = server.hear()
+        acknowledged = requests.post(f"{url}/node", data=b"kept", headers=headers).json()["data"]["id"]
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            kind = "Content-Type: multipart/form-data; boundary=B\r\n" if form else ""
+            start_of_form = '--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n' if form else ""
+            connection.sendall(
+                f"POST /node HTTP/1.1\r\nHost: x\r\nAuthorization: OAuth alices-token\r\n{kind}"
+                f"Content-Length: 100000000\r\n\r\n{start_of_form}".encode()
+            )
+            for _ in range(40):
+                connection.sendall(b"x" * 1_000_000)
+            staged = list((tmp_path / "staging").iterdir())
+            server.kill()
 
     assert len(staged) == 1
     with open_store(tmp_path, maintain=False) as store:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.store.files import BackgroundMD5, Staging
 from skyport_wf.store.garbage import collect_garbage
-from skyport_wf.store.hashing import BackgroundMD5
 from skyport_wf.store.opening import default_data, open_store
 
 UUID = "01234567-89ab-4cde-8f01-23456789abcd"
@@ -169,7 +169,8 @@ def test_after_an_error_of_the_database_the_next_start_decides(store, alice, mon
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("skyport_wf.store.nodes._commit", lambda uploads: (uploads[0].staging.commit(), failing()))
+        commit = Staging.commit
+        patched.setattr(Staging, "commit", lambda staging: (commit(staging), failing()))
         assert alice.call("POST", "/node", files={"upload": ("f", b"x")}).status_code == 500
     assert len(list(store.files)) == 2
     open_store(store.folder).close()

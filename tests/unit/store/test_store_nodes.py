@@ -1,10 +1,12 @@
 import datetime
 
+import msgspec
 import pytest
 
+from skyport_wf.store.access import OURSELVES
+from skyport_wf.store.database import is_uuid
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
-from skyport_wf.store.values import OURSELVES, is_uuid
 
 
 def _age(store, node):
@@ -193,7 +195,7 @@ def test_everything_survives_closing(alice, store, tmp_path):
     store.close()
     with open_store(store.folder) as again:
         kept = again.read(node["id"], OURSELVES)
-        assert kept.decoded_attributes() == {"k": {"deep": [1, 2.5, None, "é"]}}
+        assert msgspec.json.decode(kept.attributes) == {"k": {"deep": [1, 2.5, None, "é"]}}
         assert (kept.tags, kept.priority, kept.file_format) == (("a", "b"), 3, "gz")
         assert kept.last_modified == ""
         assert before["created_on"] == kept.created_on

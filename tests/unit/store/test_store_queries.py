@@ -1,8 +1,9 @@
 import pytest
 
+from skyport_wf.store.access import ANONYMOUS
+from skyport_wf.store.database import timestamp
 from skyport_wf.store.query import parse_query
 from skyport_wf.store.search import search
-from skyport_wf.store.values import ANONYMOUS, timestamp
 
 NODES = {
     "velvet": {"type": "dockerimage", "repository": "lab/velvet", "tag": "1.2.10", "n": 1, "nested": {"v": "deep"}},

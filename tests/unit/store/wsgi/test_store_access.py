@@ -1,10 +1,18 @@
 """Every route for every kind of user: who is let through, and with which status others are sent away."""
 
-import pytest
+from collections.abc import Iterator
+from typing import Any
 
-from skyport_wf.store.users import add_user
-from skyport_wf.store.wsgi.app import _MAP, ShockApp
-from tests.support.store_people import Person
+import pytest
+import requests
+
+from skyport_wf.store.access import OURSELVES, PUBLIC, RIGHTS, Acl
+from skyport_wf.store.opening import Store, open_store
+from skyport_wf.store.query import Query
+from skyport_wf.store.users import add_user, find_by_name, renew_token
+from skyport_wf.store.wsgi.app import ROUTES as SERVED
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.store_people import Person, fast_folder
 
 PEOPLE = ("owner", "admin", "reader", "writer", "deleter", "stranger", "anonymous")
 
@@ -168,115 +176,164 @@ def _table(text: str) -> list[tuple[str, str, int]]:
     return [(route, who, int(status)) for route, *row in lines for who, status in zip(header[1:], row, strict=True)]
 
 
-def _send(person: Person, route: str, nodes: dict[str, str]):
-    method, path, form = ROUTES[route]
-    fields = {
-        name: (file, value.format(**nodes) if isinstance(value, str) else value)
-        for name, (file, value) in (form or {}).items()
-    }
-    return person.call(method, path.format(**nodes), files=fields or None)
+class Lab:
+    """A store in which everyone may do everything that nodes allow, with the people, and nodes of the owner's."""
+
+    def __init__(self, store: Store, kind: str = "") -> None:
+        """kind: how the nodes are opened to the public, such as `public_read`."""
+        self.store = store
+        self.app = ShockApp(store, anonymous=frozenset(RIGHTS))
+        names = [name for name in PEOPLE if name != "anonymous"]
+        tokens = {name: add_user(store.database, name, admin=name == "admin") for name in names}
+        tokens["impostor"] = "a-token-that-nobody-has"
+        self.people = {name: Person(self.app, tokens.get(name)) for name in (*PEOPLE, "impostor")}
+        self._kind = kind
+        self._acl = Acl(find_by_name(store.database, "owner").id)
+        for right, name in zip(RIGHTS, ("reader", "writer", "deleter"), strict=True):
+            users = self._acl.owner, find_by_name(store.database, name).id
+            self._acl = self._acl.granted(users, (right,))
+        if kind:
+            self._acl = self._acl.granted((PUBLIC,), RIGHTS if kind == "public_all" else ("read",))
+        self.nodes = self._make_nodes()
+
+    def _make_nodes(self) -> dict[str, str]:
+        """Make the owner's nodes; each of the other people has one right on them."""
+        owner = self.people["owner"]
+        nodes = {
+            "file": owner.upload(_CONTENT, {"k": "v"})["id"],
+            "parts": owner.upload(parts="unknown")["id"],
+            "empty": owner.upload()["id"],
+        }
+        owner.put(f"/node/{nodes['parts']}", files={"2": ("two", b"2")})
+        for node in nodes.values():
+            self.store.change_acl(node, lambda _: self._acl)
+        return nodes
+
+    def send(self, who: str, route: str) -> requests.Response:
+        """Take a route."""
+        method, path, form = ROUTES[route]
+        fields = {
+            name: (file, value.format(**self.nodes) if isinstance(value, str) else value)
+            for name, (file, value) in (form or {}).items()
+        }
+        return self.people[who].call(method, path.format(**self.nodes), files=fields or None)
+
+    def outcome(self, who: str, route: str) -> int:
+        """Take a route, and return its status; of a list, how many nodes it shows."""
+        response = self.send(who, route)
+        return response.json()["total_count"] if route in QUERIES and response.ok else response.status_code
+
+    def everything(self) -> list[Any]:
+        """Return all there is: every row of the database, every file."""
+        tables = ("user", "node", "part", "permission", "attribute")
+        with self.store.database.read() as connection:
+            rows = [tuple(row) for table in tables for row in connection.execute(f"SELECT * FROM {table}")]
+        return [*rows, *((path, path.read_bytes()) for path in self.store.files)]
+
+    def restore(self) -> None:
+        """Put new nodes in the place of all there are."""
+        self.store.joiner.close()
+        for node in self.store.find(Query(limit=1000), OURSELVES).nodes:
+            self.store.delete(node.id, OURSELVES)
+        self.nodes = self._make_nodes()
 
 
-def _outcome(person: Person, route: str, nodes: dict[str, str]) -> int:
-    """Take a route, and return its status; of a list, how many nodes it shows."""
-    response = _send(person, route, nodes)
-    return response.json()["total_count"] if route in QUERIES and response.ok else response.status_code
+def _labs(kind: str = "") -> Iterator[Lab]:
+    with fast_folder() as folder, open_store(folder) as store:
+        yield Lab(store, kind)
+
+
+@pytest.fixture(scope="module")
+def private() -> Iterator[Lab]:
+    yield from _labs()
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[Lab]:
+    yield from _labs("public_read")
+
+
+@pytest.fixture(scope="module")
+def public() -> Iterator[Lab]:
+    yield from _labs("public_all")
 
 
 @pytest.fixture
-def people(store):
-    app = ShockApp(store, anonymous=frozenset({"read", "write", "delete"}))
-    tokens = {name: add_user(store.database, name, admin=name == "admin") for name in PEOPLE if name != "anonymous"}
-    tokens["impostor"] = "a-token-that-nobody-has"
-    return {name: Person(app, tokens.get(name)) for name in (*PEOPLE, "impostor")}
+def people(store: Store) -> dict[str, Person]:
+    return Lab(store).people
 
 
 @pytest.fixture
-def nodes(people):
-    """Nodes of the owner's; each of the other people has one right."""
-    owner = people["owner"]
-    nodes = {
-        "file": owner.upload(_CONTENT, {"k": "v"})["id"],
-        "parts": owner.upload(parts="unknown")["id"],
-        "empty": owner.upload()["id"],
-    }
-    owner.put(f"/node/{nodes['parts']}", files={"2": ("two", b"2")})
-    for node in nodes.values():
-        for right, name in (("read", "reader"), ("write", "writer"), ("delete", "deleter")):
-            assert owner.put(f"/node/{node}/acl/{right}?users={name}").status_code == 200
-    return nodes
+def private_node(people: dict[str, Person]) -> str:
+    return people["owner"].find("query&k=v")[0]["id"]
 
 
-@pytest.fixture
-def private_node(nodes):
-    return nodes["file"]
-
-
-def _everything(people, nodes):
-    """Return all there is to know about the nodes."""
-    return [people["admin"].get(f"/node/{node}{what}").json() for node in nodes.values() for what in ("", "/acl/")]
-
-
-def _publish(people, nodes, kind):
-    for node in nodes.values():
-        assert people["owner"].put(f"/node/{node}/acl/{kind}").status_code == 200
+def _check(lab: Lab, who: str, route: str, expected: int) -> None:
+    """Take a route; who is sent away has changed nothing."""
+    before = lab.everything()
+    assert lab.outcome(who, route) == expected
+    if lab.everything() == before:
+        return
+    assert expected == 200, "a refused request changed something"
+    lab.restore()
 
 
 def test_every_route_there_is_has_a_line():
-    routes = {(rule.endpoint, method) for rule in _MAP.iter_rules() for method in rule.methods - {"OPTIONS"}}
-    taken = {
-        (_MAP.bind("").match(path.partition("?")[0].format(file="x", parts="x", empty="x"), method)[0], method)
-        for method, path, _ in ROUTES.values()
-    }
-    untaken = {("describe", "GET"), ("describe", "HEAD"), ("list", "HEAD"), ("read_acl", "HEAD")}
-    assert routes - taken == untaken | {("read_typed_acl", "HEAD")}
+    def found(path, method):
+        return SERVED.bind("").match(path.partition("?")[0].format(file="x", parts="x", empty="x"), method)[0]
+
+    served = {(rule.endpoint, method) for rule in SERVED.iter_rules() for method in rule.methods - {"OPTIONS"}}
+    taken = {(found(path, method), method) for method, path, _ in ROUTES.values()}
+    untaken = {(found(path, "HEAD"), "HEAD") for path in ("/node", "/node/x/acl", "/node/x/acl/read")}
+    assert served - taken == untaken
     assert {route for route, _, _ in _table(PRIVATE_NODE)} == set(ROUTES) - {"create"}
 
 
+def test_the_nodes_are_as_the_tables_say(private, published, public):
+    """The tables rest on nodes whose ACL was put there by the store itself: Shock's own requests make the same."""
+    for lab, kind in ((private, ""), (published, "public_read"), (public, "public_all")):
+        owner = lab.people["owner"]
+        node = owner.upload()["id"]
+        requests = [f"{right}?users={name}" for right, name in zip(RIGHTS, PEOPLE[2:5], strict=True)]
+        for request in [*requests, *([kind] if kind else [])]:
+            assert owner.put(f"/node/{node}/acl/{request}").status_code == 200
+        acl = owner.get(f"/node/{node}/acl/").json()["data"]
+        assert owner.get(f"/node/{lab.nodes['file']}/acl/").json()["data"] == acl
+        owner.delete(f"/node/{node}")
+
+
 @pytest.mark.parametrize(("route", "who", "expected"), _table(PRIVATE_NODE))
-def test_private_node(route, who, expected, people, nodes):
-    before = _everything(people, nodes)
-    assert _outcome(people[who], route, nodes) == expected
-    if expected >= 400:
-        assert _everything(people, nodes) == before
+def test_private_node(route, who, expected, private):
+    _check(private, who, route, expected)
 
 
 @pytest.mark.parametrize(("route", "who", "expected"), _table(PUBLISHED_NODE))
-def test_published_node(route, who, expected, people, nodes):
-    _publish(people, nodes, "public_read")
-    before = _everything(people, nodes)
-    assert _outcome(people[who], route, nodes) == expected
-    if expected >= 400:
-        assert _everything(people, nodes) == before
+def test_published_node(route, who, expected, published):
+    _check(published, who, route, expected)
 
 
 @pytest.mark.parametrize(("route", "who", "expected"), _table(PUBLIC_NODE))
-def test_public_node(route, who, expected, people, nodes):
-    _publish(people, nodes, "public_all")
-    assert _outcome(people[who], route, nodes) == expected
+def test_public_node(route, who, expected, public):
+    _check(public, who, route, expected)
 
 
 @pytest.mark.parametrize(("route", "allowed", "expected"), _table(ANONYMOUS_ROUTES))
-def test_what_the_server_allows_anonymous_users(route, allowed, expected, people, nodes, store):
-    _publish(people, nodes, "public_all")
-    anonymous = Person(ShockApp(store, anonymous=frozenset({allowed} - {"nothing"})), None)
-    assert _outcome(anonymous, route, nodes) == expected
+def test_what_the_server_allows_anonymous_users(route, allowed, expected, public, monkeypatch):
+    monkeypatch.setattr(public.app, "anonymous", frozenset({allowed} - {"nothing"}))
+    _check(public, "anonymous", route, expected)
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_token_that_nobody_has_is_good_for_nothing(route, people, nodes):
+def test_a_token_that_nobody_has_is_good_for_nothing(route, public):
     """Not even for what everyone may do without one, as in Shock."""
-    _publish(people, nodes, "public_all")
-    before = _everything(people, nodes)
-    response = _send(people["impostor"], route, nodes)
+    before = public.everything()
+    response = public.send("impostor", route)
     assert response.status_code == 400
     assert _CONTENT not in response.content
-    assert _everything(people, nodes) == before
+    assert public.everything() == before
 
 
 def test_a_token_that_was_replaced_is_good_for_nothing(people, private_node, store):
-    from skyport_wf.store.users import renew_token
-
     renew_token(store.database, "owner")
     assert people["owner"].get(f"/node/{private_node}").status_code == 400
 
@@ -306,8 +363,8 @@ def test_a_copy_belongs_to_who_made_it(people, private_node):
 
 def test_a_query_counts_only_what_the_user_may_read(people):
     for number in range(30):
-        people["owner" if number % 2 else "stranger"].upload(attributes={"k": "v"})
-    page = people["owner"].get("/node?query&k=v&limit=4").json()
+        people["owner" if number % 2 else "stranger"].upload(attributes={"counted": "yes"})
+    page = people["owner"].get("/node?query&counted=yes&limit=4").json()
     assert (page["total_count"], len(page["data"])) == (15, 4)
 
 
@@ -326,7 +383,5 @@ def test_naming_an_unknown_user_makes_one_who_can_come_later(people, private_nod
 
 
 def test_removing_an_unknown_user_makes_none(people, private_node, store):
-    from skyport_wf.store.users import find_by_name
-
     assert people["owner"].delete(f"/node/{private_node}/acl/read?users=ghost").status_code == 200
     assert find_by_name(store.database, "ghost") is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from skyport_wf.store.indexing import DEEPEST, MOST_LEAVES
+from skyport_wf.store.rows import DEEPEST, MOST_LEAVES
 from skyport_wf.store.wsgi.forms import LARGEST_DOCUMENT
 
 FORM = (

@@ -2,21 +2,19 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
+from skyport_wf.store.access import OURSELVES, PUBLIC
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user, find_by_name
-from skyport_wf.store.values import PUBLIC
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.store_people import Person
+from tests.support.store_people import Person, fast_folder
 
 USERS = ("alice", "bob", "admin", PUBLIC)
 RIGHTS = ("read", "write", "delete")
@@ -53,7 +51,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize(target=nodes)
     def open_new(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="model-"))
+        self.opened = ExitStack()
+        self.folder = self.opened.enter_context(fast_folder())
         self.models: dict[str, Model] = {}
         self.store = open_store(self.folder)
         self.tokens = {
@@ -75,7 +74,7 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "store"):
             self.store.close()
-            shutil.rmtree(self.folder)
+            self.opened.close()
 
     def _call(self, who: str, method: str, path: str, expected: int, **form: Any) -> Any:
         response = self.people[who].call(method, path, files=form or None)
@@ -168,13 +167,13 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(who=users, node=nodes, whom=users, right=st.sampled_from((*RIGHTS, "all")), give=st.booleans())
     def change_acl(self, who, node, whom, right, give):
         kind = f"public_{right}" if whom == PUBLIC else f"{right}?users={whom}"
-        self._call(
-            who, "PUT" if give else "DELETE", f"/node/{node}/acl/{kind}", self._acl_status(who, node, whom, give)
-        )
-        if self._acl_status(who, node, whom, give) == 200:
+        expected = self._acl_status(who, node, whom, give)
+        shown = self._call(who, "PUT" if give else "DELETE", f"/node/{node}/acl/{kind}", expected)
+        if expected == 200:
             for each in RIGHTS if right == "all" else (right,):
                 holders = self.models[node].acl[each]
                 holders.add(whom) if give else holders.discard(whom)
+            self._compare_acl(shown, self.models[node])
 
     def _acl_status(self, who, node, whom, give):
         if node not in self.models:
@@ -187,9 +186,10 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(who=users, node=nodes, whom=users.filter(lambda name: name != PUBLIC))
     def give_away(self, who, node, whom):
         expected = self._acl_status(who, node, whom, True)
-        self._call(who, "PUT", f"/node/{node}/acl/owner?users={whom}", expected)
+        shown = self._call(who, "PUT", f"/node/{node}/acl/owner?users={whom}", expected)
         if expected == 200:
             self.models[node].owner = whom
+            self._compare_acl(shown, self.models[node])
 
     @rule(who=users, node=nodes)
     def delete(self, who, node):
@@ -204,6 +204,7 @@ class StoreMachine(RuleBasedStateMachine):
         shown = self._call(who, "GET", f"/node/{node}", expected)
         if expected == 200:
             self._compare(shown, self.models[node])
+            self._compare_acl(self._call("admin", "GET", f"/node/{node}/acl/", 200), self.models[node])
 
     @rule(who=users, node=nodes, seek=st.integers(0, 30), length=st.integers(0, 30))
     def download(self, who, node, seek, length):
@@ -243,7 +244,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert list(shown) == list(reversed(self.models))
         for node, model in self.models.items():
             self._compare(shown[node], model)
-            self._compare_acl(self._call("admin", "GET", f"/node/{node}/acl/", 200), model)
+            # What an ACL looks like is compared where it is changed and read: this is done after every step.
+            acl = self.store.read(node, OURSELVES).acl
+            assert acl.owner == self.ids[model.owner]
+            assert {right: set(getattr(acl, right)) for right in RIGHTS} == {
+                right: {self.ids[user] for user in users} for right, users in model.acl.items()
+            }
         files = {m.content for m in self.models.values() if m.content is not None}
         on_disk = [path.read_bytes() for path in self.store.files]
         assert files <= set(on_disk)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import threading
-import time
 
 import pytest
 import requests
@@ -56,25 +55,23 @@ def _stall(server, said, node):
     return connection
 
 
-def _longest_wait(server, count):
-    """Use the server as one does, and return the longest time that anything took."""
-    longest = 0.0
+def _use(server, count):
+    """Use the server as one does, while others stall: who waited for them would wait until they are cut off."""
     for number in range(count):
         content = b"%d" % number
-        began = time.monotonic()
-        node = requests.post(f"{server.url}/node", data=content, headers=HEADERS, timeout=20).json()["data"]["id"]
-        assert requests.get(f"{server.url}/node/{node}?download", headers=HEADERS, timeout=20).content == content
-        assert requests.get(server.url, timeout=20).status_code == 200
-        longest = max(longest, time.monotonic() - began)
-    return longest
+        node = requests.post(f"{server.url}/node", data=content, headers=HEADERS, timeout=60).json()["data"]["id"]
+        assert requests.get(f"{server.url}/node/{node}?download", headers=HEADERS, timeout=60).content == content
+        assert requests.get(server.url, timeout=60).status_code == 200
 
 
-def test_four_hundred_and_fifty_stalled_clients_hold_up_nobody(server, large_node):
+def test_four_hundred_and_fifty_stalled_clients_hold_up_nobody(server, large_node, monkeypatch):
+    for limit in ("_HEADER_SECONDS", "_SLOWEST_SECONDS"):
+        monkeypatch.setattr(gateway, limit, 600)
     with contextlib.ExitStack() as stalled:
         for _ in range(50):
             for said in STALLED.values():
                 stalled.enter_context(_stall(server, said, large_node))
-        assert _longest_wait(server, 20) < 5
+        _use(server, 20)
 
 
 def test_a_client_that_stalls_is_served_once_it_goes_on(server, large_node):
@@ -83,7 +80,7 @@ def test_a_client_that_stalls_is_served_once_it_goes_on(server, large_node):
             stalled.enter_context(_stall(server, STALLED["stops within the body"], large_node))
         late = stalled.enter_context(_stall(server, STALLED["stops within the body"], large_node))
         reader = stalled.enter_context(_stall(server, STALLED["does not read its answer"], large_node))
-        assert _longest_wait(server, 3) < 5
+        _use(server, 3)
         late.sendall(b"x" * 996)
         assert late.recv(100).startswith(b"HTTP/1.1 200")
         received = 0
@@ -95,15 +92,16 @@ def test_a_client_that_stalls_is_served_once_it_goes_on(server, large_node):
 def test_a_byte_now_and_then_does_not_go_on_for_ever(said, store, monkeypatch):
     monkeypatch.setattr(gateway, "_SLOWEST_SECONDS", 0.5)
     with running_server(ShockApp(store)) as server, _stall(server, STALLED[said], "x") as dribbling:
-        began = time.monotonic()
+        dribbling.settimeout(0.05)
+        # OSError: the server has closed the connection while we sent.
         with contextlib.suppress(OSError):
-            while time.monotonic() - began < 20:
+            # More bytes than half a second has room for, fewer than the body has that is refused.
+            for _ in range(900):
                 dribbling.sendall(b"x")
-                dribbling.settimeout(0.05)
                 with contextlib.suppress(TimeoutError):
                     if not dribbling.recv(1000):
-                        break
-        assert time.monotonic() - began < 10
+                        return
+            pytest.fail("the server goes on reading")
 
 
 def test_stalled_clients_do_not_keep_the_server_from_stopping(store):
@@ -117,9 +115,8 @@ def test_stalled_clients_do_not_keep_the_server_from_stopping(store):
         for said in STALLED.values():
             stalled.enter_context(_stall(server, said, node))
         assert requests.get(server.url, timeout=20).status_code == 200
-        began = time.monotonic()
         server.stop()
-        running.join()
-        assert time.monotonic() - began < 10
+        running.join(60)
+        assert not running.is_alive()
     # What the stalled were sending is gone; the file that was complete before is there.
     assert len(list(store.files)) == 1

@@ -1,7 +1,6 @@
 """The server by its socket: what clients of all kinds, broken ones too, see of it."""
 
 import contextlib
-import gzip
 import logging
 import os
 import re
@@ -19,7 +18,7 @@ from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.store_processes import start
+from tests.support.store_processes import Running, serve_store
 
 TOKEN = "alices-own-token"
 START = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n'
@@ -237,17 +236,34 @@ def test_a_port_that_is_taken_is_said(server, store):
         Server(ShockApp(store), "127.0.0.1", server.port)
 
 
+def test_the_application_is_looked_after_whatever_happens(store, monkeypatch, caplog):
+    monkeypatch.setattr("skyport_wf.serving.server._MAINTENANCE_SECONDS", 0)
+    monkeypatch.setattr("skyport_wf.serving.server._DEADLINE_SECONDS", 0.01)
+    calls = []
+    twice = threading.Event()
+
+    def maintain():
+        calls.append(True)
+        if len(calls) == 1:
+            raise OSError("the disk is full")
+        twice.set()
+
+    server = Server(ShockApp(store), "127.0.0.1", 0, maintain=maintain)
+    running = threading.Thread(target=server.run)
+    running.start()
+    assert twice.wait(60)
+    server.stop()
+    running.join()
+    assert "maintenance failed; it will be tried again" in caplog.text
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_server_in_order(number, tmp_path):
     with open_store(tmp_path) as store:
         add_user(store.database, "alice", token=TOKEN)
-    process = start("serve_until_stopped", tmp_path)
-    try:
-        url = process.stdout.readline().strip()
-        assert requests.post(f"{url}/node", data=gzip.compress(b"x"), headers={"Authorization": f"OAuth {TOKEN}"}).ok
-        process.send_signal(number)
-        assert process.stdout.read() == "ended\n"
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
+    with Running(serve_store, tmp_path) as server:
+        url = server.hear()
+        assert requests.post(f"{url}/node", data=b"x", headers={"Authorization": f"OAuth {TOKEN}"}).ok
+        server.send_signal(number)
+        assert server.hear_all() == ["ended"]
+        assert server.wait() == 0
