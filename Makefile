@@ -54,6 +54,6 @@ clean: ## remove .venv, the private engine with its images, what the demo publis
 	rm -rf --one-file-system .venv .venv-newest .engine .snakemake results build dist
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV): pyproject.toml $(wildcard locks/*.txt)
+$(VENV): pyproject.toml $(wildcard .ci/locks/*.txt)
 	@PYTHON=$(PYTHON) .ci/make-venv
 	@touch $@

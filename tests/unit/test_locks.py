@@ -12,8 +12,8 @@ from packaging.utils import canonicalize_name
 from tests.support.commands import CHECKOUT
 
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
-BUILD = CHECKOUT / "locks/build.txt"
-DEVELOPMENT = CHECKOUT / "locks/development.txt"
+BUILD = CHECKOUT / ".ci/locks/build.txt"
+DEVELOPMENT = CHECKOUT / ".ci/locks/development.txt"
 
 
 def locked(path: Path) -> list[tuple[Requirement, list[str]]]:
