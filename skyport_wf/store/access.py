@@ -52,6 +52,13 @@ class Acl(msgspec.Struct, frozen=True):
         holders = getattr(self, right)
         return self.is_ruled_by(user) or user.id in holders or PUBLIC in holders
 
+    def names(self, user: User, right: Right) -> bool:
+        """Return whether the user has the right themselves; that everyone has it counts only for anonymous users.
+
+        Shock asks this before it shows an ACL or copies a file. Nodes that are everyone's are open here, too.
+        """
+        return self.is_ruled_by(user) or self.owner == PUBLIC or user.id in getattr(self, right)
+
     def require(self, user: User, right: Right) -> None:
         """Raise UnauthorizedError unless the user has the right."""
         if not self.allows(user, right):

@@ -157,7 +157,7 @@ class NodeStore:
         """Return the node with the change made, except its pieces. content: the upload, in its place."""
         if change.copy_of is not None:
             source = self._find(connection, change.copy_of)[1]
-            if not source.acl.allows(user, "read"):
+            if not source.acl.names(user, "read"):
                 raise InvalidRequestError("copy_data_node auth error")
             if not source.content:
                 raise InvalidRequestError("copy_data node has no file")

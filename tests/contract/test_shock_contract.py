@@ -11,8 +11,8 @@ def test_answers_as_shock_does(scenario, shock):
     assert list(shock.files) == []
 
 
-def test_all_sixteen_scenarios_are_there():
-    assert len(SCENARIOS) == 16
+def test_all_seventeen_scenarios_are_there():
+    assert len(SCENARIOS) == 17
     assert sum(len(scenario["calls"]) for scenario in SCENARIOS) > 150
 
 

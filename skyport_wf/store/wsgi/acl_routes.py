@@ -22,14 +22,20 @@ _MOST_USERS = 1000
 
 
 def read_acl(context: RequestContext, identity: str) -> Response:
-    """GET /node/ID/acl: who may do what, to those who may read the node."""
+    """GET /node/ID/acl: who may do what. Shock keeps it from known users who are not in its read list."""
     context.require("read")
-    return data_response(acl_document(context.store.read(identity, context.user).acl))
+    acl = context.store.read(identity, OURSELVES).acl
+    if not acl.names(context.user, "read"):
+        raise UnauthorizedError("User Unauthorized")
+    return data_response(acl_document(acl))
 
 
 def read_typed_acl(context: RequestContext, identity: str, kind: str) -> Response:
-    """GET /node/ID/acl/KIND: the same; Shock shows the whole ACL here too."""
+    """GET /node/ID/acl/KIND: the whole ACL, too; of known users, Shock shows it only to those who may change it."""
     _check_kind(kind)
+    acl = context.store.read(identity, OURSELVES).acl
+    if context.user != ANONYMOUS and not acl.is_ruled_by(context.user):
+        raise InvalidRequestError("Users that are not node owners can only delete themselves from ACLs.")
     return read_acl(context, identity)
 
 

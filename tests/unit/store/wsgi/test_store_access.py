@@ -42,7 +42,7 @@ copy             200   200   200    400    400     400      400
 copy_attributes  200   200   200    400    400     400      400
 copy_here        200   200   401    400    401     401      401
 read_acl         200   200   200    401    401     401      401
-read_typed_acl   200   200   200    401    401     401      401
+read_typed_acl   200   200   400    400    400     400      401
 public_read      200   200   400    400    400     400      401
 post_public_all  200   200   400    400    400     400      401
 no_public_read   200   200   400    400    400     400      401
@@ -53,7 +53,8 @@ new_owner        200   200   400    400    400     400      401
 delete           200   200   401    401    200     401      401
 """
 
-# Published, as an image is: everyone reads it, and nobody does more than before.
+# Published, as an image is: everyone reads it, and nobody does more than before. Known users who are not in the read list
+# neither see the ACL nor copy the file, as in Shock.
 PUBLISHED_NODE = """
 route            owner admin reader writer deleter stranger anonymous
 read             200   200   200    200    200     200      200
@@ -72,11 +73,11 @@ expiration       200   200   401    401    401     401      401
 part             200   200   401    200    401     401      401
 close_parts      200   200   401    200    401     401      401
 upload           200   200   401    200    401     401      401
-copy             200   200   200    200    200     200      200
-copy_attributes  200   200   200    200    200     200      200
-copy_here        200   200   401    200    401     401      401
-read_acl         200   200   200    200    200     200      200
-read_typed_acl   200   200   200    200    200     200      200
+copy             200   200   200    400    400     400      200
+copy_attributes  200   200   200    400    400     400      200
+copy_here        200   200   401    400    401     401      401
+read_acl         200   200   200    401    401     401      200
+read_typed_acl   200   200   400    400    400     400      200
 no_public_read   200   200   400    400    400     400      401
 grant            200   200   400    400    400     400      401
 new_owner        200   200   400    400    400     400      401
@@ -93,9 +94,9 @@ attributes       200   200   200    200    200     200      200
 expiration       200   200   200    200    200     200      200
 part             200   200   200    200    200     200      200
 upload           200   200   200    200    200     200      200
-copy             200   200   200    200    200     200      200
-copy_here        200   200   200    200    200     200      200
-read_acl         200   200   200    200    200     200      200
+copy             200   200   200    400    400     400      200
+copy_here        200   200   200    400    400     400      200
+read_acl         200   200   200    401    401     401      200
 public_read      200   200   400    400    400     400      401
 no_public_read   200   200   400    400    400     400      401
 grant            200   200   400    400    400     400      401

@@ -43,6 +43,9 @@ class Model:
     def allows(self, user: str, right: str) -> bool:
         return user in ("admin", self.owner) or bool({user, PUBLIC} & self.acl[right])
 
+    def names(self, user: str, right: str) -> bool:
+        return user in ("admin", self.owner) or self.owner == PUBLIC or user in self.acl[right]
+
 
 class StoreMachine(RuleBasedStateMachine):
     """Every call goes to the store and to the model; they must agree on its answer, and on all nodes afterwards."""
@@ -115,7 +118,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(target=nodes, who=users, source=nodes, with_attributes=st.booleans())
     def copy(self, who, source, with_attributes):
         model = self.models.get(source)
-        fits = model and model.allows(who, "read") and model.content is not None
+        fits = model and model.names(who, "read") and model.content is not None
         form = {"copy_data": (None, source)} | ({"copy_attributes": (None, "1")} if with_attributes else {})
         answer = self._call(who, "POST", "/node", 200 if fits else 400 if model else 404, **form)
         if not fits:
