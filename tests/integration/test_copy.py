@@ -1,10 +1,7 @@
 """`copy`: a published image on a second Shock, as another user there; the two servers see nothing of each other."""
 
 import json
-import os
 import signal
-import subprocess
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,10 +16,10 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
-from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.deadly_app import DeadlyApp
+from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.http_server import Recording
-from tests.support.lab import MIB, NAME, SKYPORT, Lab, incompressible_layer
+from tests.support.lab import MIB, NAME, Lab, incompressible_layer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -31,23 +28,14 @@ OURS, THEIRS = "token-of-the-lab", "token-of-the-others"
 SIZE = 2 * MIB
 
 
-class Watched(ShockApp):
-    """Remembers what was asked, and can kill a process just before a request is answered."""
+class Watched(DeadlyApp):
+    """Remembers what was asked, and can kill a command."""
 
     def __init__(self, store: Store, anonymous: frozenset[str] = frozenset({"read"})) -> None:
-        super().__init__(store, anonymous=anonymous)
+        super().__init__(store, anonymous)
         self.seen = Recording(super().__call__)
-        self.victim: subprocess.Popen[str] | None = None
-        self.deadly_request = 0
-        self._lock = threading.Lock()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        with self._lock:
-            self.deadly_request -= 1
-            deadly = self.deadly_request == 0
-        if deadly and self.victim:
-            os.kill(self.victim.pid, signal.SIGKILL)
-            self.victim.wait()
         return self.seen(environ, start_response)
 
     @property
@@ -88,14 +76,9 @@ class World:
 
     def copy(self, *more: str, name: str = NAME, **variables: str) -> Any:
         """Copy, see that it worked, and return what `--json` says."""
-        done = subprocess.run(
-            [SKYPORT, *self.arguments(*more, name=name), "--json"], cwd=self.lab.folder,
-            env={**os.environ, **self.lab.variables, **variables}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert OURS not in done.stdout + done.stderr
-        assert THEIRS not in done.stdout + done.stderr
-        return json.loads(done.stdout)
+        done = self.lab.run(*self.arguments(*more, name=name), "--json", **variables)
+        assert THEIRS not in done.out + done.log
+        return done.result
 
     def refused(self, *more: str, code: int = 1, to: str = "", name: str = NAME, **variables: str) -> str:
         done = self.lab.run(*self.arguments(*more, to=to, name=name), **variables)
@@ -328,11 +311,7 @@ def test_a_connection_that_breaks_on_either_side(world: World) -> None:
 def test_killed_while_the_bytes_go_over(world: World) -> None:
     original = world.publish()
     with FaultProxy(world.to) as proxy:
-        process: list[subprocess.Popen[str]] = []
-        proxy.plan(Fault("call", SIZE // 2, lambda: os.kill(process[0].pid, signal.SIGKILL)))
-        process.append(world.lab.start(*world.arguments(to=proxy.url)))
-        process[0].communicate(timeout=60)
-        assert process[0].returncode == -signal.SIGKILL
+        kill_at(proxy, SIZE // 2, lambda: world.lab.start(*world.arguments(to=proxy.url)))
     world.assert_nothing_there()
     world.copy()
     world.the_copy(original)
@@ -346,11 +325,8 @@ def test_killed_at_every_request_and_run_again(world: World) -> None:
     for number in range(1, requests + 1):
         with world.there.store.database.write() as connection:
             connection.execute("DELETE FROM node")
-        world.there.deadly_request = number
-        world.there.victim = process = world.lab.start(*world.arguments())
-        process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGKILL, number
-        world.there.victim = None
+        world.there.arm(number)
+        assert world.there.run(lambda: world.lab.start(*world.arguments())) == -signal.SIGKILL, number
         world.copy()
         node = world.the_copy(original)
         # An upload or a claim of the one that was killed may be left; it deletes itself.

@@ -5,14 +5,11 @@ just before a request is answered, or just after.
 """
 
 import json
-import os
 import signal
-import subprocess
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,14 +19,10 @@ from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
-from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.commands import SKYPORT
-from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
+from tests.support.deadly_app import DeadlyApp
+from tests.support.docker_archives import Image, layer_tar
+from tests.support.lab import NAME, Lab
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-NAME = "lab/tool:1.0"
 STEPS = {
     "publish": [["publish", NAME, "--record", "receipt.json"]],
     "steps": [
@@ -41,34 +34,6 @@ STEPS = {
 }
 
 
-class DeadlyApp(ShockApp):
-    """Kills a process when a request of a certain number arrives, or has been answered."""
-
-    victim: subprocess.Popen[bytes] | None = None
-    deadly_request = 0
-    before = False
-
-    def arm(self, deadly_request: int, *, before: bool) -> None:
-        self._requests, self._lock = 0, threading.Lock()
-        self.deadly_request, self.before = deadly_request, before
-
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        with self._lock:
-            self._requests += 1
-            deadly = self._requests == self.deadly_request
-        if deadly and self.before:
-            self._kill()
-        answer = super().__call__(environ, start_response)
-        if deadly and not self.before:
-            self._kill()
-        return answer
-
-    def _kill(self) -> None:
-        assert self.victim
-        os.kill(self.victim.pid, signal.SIGKILL)
-        self.victim.wait()
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with open_store(tmp_path / "store") as opened:
@@ -76,36 +41,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def lab(folder: Path, store: Store, *, replaces: bool) -> Iterator[tuple[DeadlyApp, ShockClient, dict[str, str]]]:
-    """Serve the store; yield the application, its client and a publisher's environment; `folder` has the image list."""
-    token = add_user(store.database, folder.name)
-    app = DeadlyApp(store, anonymous=frozenset({"read"}))
-    app.arm(0, before=True)
+def served_lab(folder: Path, store: Store, *, replaces: bool) -> Iterator[tuple[DeadlyApp, ShockClient, Lab]]:
+    """Serve the store; yield the application, its client, and a publisher's lab with an image to publish."""
+    app = DeadlyApp(store)
     with running_server(app) as server:
-        variables = {"SHOCK_URL": server.url, "KB_AUTH_TOKEN": token}
+        lab = Lab(folder, add_user(store.database, folder.name), SHOCK_URL=server.url)
         if replaces:
-            write_list(folder, b"older")
-            run(["publish", NAME], folder, variables)
-        write_list(folder, b"newer")
-        yield app, ShockClient(server.url), variables
+            write_image(lab, b"older")
+            assert lab.run("publish", NAME).code == 0
+        write_image(lab, b"newer")
+        yield app, ShockClient(server.url), lab
 
 
-def write_list(folder: Path, content: bytes) -> None:
-    folder.mkdir(exist_ok=True)
-    (folder / "image.tar").write_bytes(tar_of(legacy(Image((layer_tar({"file": content}),)))))
-    (folder / "images.yaml").write_text(
-        # `publish` sends a stream in one piece, the steps send parts.
-        f"shock: {{parts_above: 0}}\nimages:\n  - name: {NAME}\n    archive: image.tar\n    replace: true\n"
-    )
-
-
-def run(command: list[str], folder: Path, variables: dict[str, str], app: DeadlyApp | None = None) -> int:
-    process = subprocess.Popen(
-        [SKYPORT, *command], cwd=folder, env={**os.environ, **variables}, stdout=subprocess.DEVNULL
-    )
-    if app:
-        app.victim = process
-    return process.wait()
+def write_image(lab: Lab, content: bytes) -> None:
+    # `publish` sends a stream in one piece, the steps send parts.
+    lab.write(layer_tar({"file": content}), settings="parts_above: 0", fields="replace: true")
 
 
 @pytest.mark.parametrize("replaces", [False, True], ids=["new", "replacing"])
@@ -116,17 +66,16 @@ def test_killed_at_any_request_the_same_command_ends_in_one_published_node(
     deaths = 0
     for before in (True, False):
         for deadly_request in range(1, 100):
-            folder = tmp_path / f"{before}-{deadly_request}"
-            with lab(folder, store, replaces=replaces) as (app, client, variables):
+            with served_lab(tmp_path / f"{before}-{deadly_request}", store, replaces=replaces) as (app, client, lab):
                 app.arm(deadly_request, before=before)
-                killed = any(run(command, folder, variables, app) == -signal.SIGKILL for command in STEPS[way])
+                killed = any(app.run(partial(lab.start, *command)) == -signal.SIGKILL for command in STEPS[way])
                 deaths += killed
-                app.arm(0, before=before)
+                app.disarm()
                 for command in STEPS[way]:
-                    assert run(command, folder, variables) == 0
-                check_published(client, folder)
+                    assert lab.run(*command).code == 0
+                check_published(client, lab.folder)
                 (node,) = client.query({"type": "dockerimage", "name": NAME})
-                ShockClient(client.url, token=variables["KB_AUTH_TOKEN"]).delete(node.id)
+                ShockClient(client.url, token=lab.variables["KB_AUTH_TOKEN"]).delete(node.id)
             if not killed:
                 break
     assert deaths > 10

@@ -3,7 +3,7 @@
 import os
 import re
 import signal
-import subprocess
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,8 @@ from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.parts import plan_parts
 from skyport_wf.transfer.parts_upload import PartsUpload
 from skyport_wf.transfer.unfinished import ProgressFile
-from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.commands import PATIENCE, Command
+from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.lab import MIB, Lab, ServedShock, incompressible_layer, served, the_published_node
 
 PART = MIB
@@ -45,13 +46,8 @@ def uploads(server: ServedShock, lab: Lab) -> list[Node]:
     return owner(server, lab).query({"type": UPLOAD_TYPE})
 
 
-def kill_at(lab: Lab, proxy: FaultProxy, faults: list[int]) -> None:
-    """Run the upload, and kill it just before the proxy passes on a byte."""
-    processes: list[subprocess.Popen[str]] = []
-    proxy.plan(*(Fault("call", at, lambda: os.kill(processes[0].pid, signal.SIGKILL)) for at in faults))
-    processes.append(lab.start(*UPLOAD, SHOCK_URL=proxy.url))
-    processes[0].communicate()
-    assert processes[0].returncode == -signal.SIGKILL
+def kill_upload(lab: Lab, proxy: FaultProxy, byte: int) -> None:
+    kill_at(proxy, byte, lambda: lab.start(*UPLOAD, SHOCK_URL=proxy.url))
 
 
 def test_killed_again_and_again_it_sends_only_what_is_missing(tmp_path: Path) -> None:
@@ -59,7 +55,7 @@ def test_killed_again_and_again_it_sends_only_what_is_missing(tmp_path: Path) ->
         image = lab.write(incompressible_layer(40 * MIB), settings=SETTINGS)
         digests = lab.save(server.url)
         for at in (3 * MIB, 7 * MIB + 1, 5 * MIB - 1, 500, 12 * MIB):
-            kill_at(lab, proxy, [at])
+            kill_upload(lab, proxy, at)
             (node,) = uploads(server, lab)
             assert node.expires
             assert not owner(server, lab).read_access(node.id).public.read
@@ -98,7 +94,7 @@ def test_progress_of_another_archive_is_not_gone_on_with(tmp_path: Path) -> None
     with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
         lab.write(incompressible_layer(10 * MIB, seed=1), settings=SETTINGS)
         lab.save(server.url)
-        kill_at(lab, proxy, [5 * MIB])
+        kill_upload(lab, proxy, 5 * MIB)
         image = lab.write(incompressible_layer(10 * MIB, seed=2), settings=SETTINGS)
         digests = lab.save(server.url)
         done = lab.upload(proxy.url)
@@ -121,7 +117,7 @@ def test_an_upload_that_vanished_begins_anew(tmp_path: Path) -> None:
     with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
         lab.write(incompressible_layer(10 * MIB), settings=SETTINGS)
         lab.save(server.url)
-        kill_at(lab, proxy, [5 * MIB])
+        kill_upload(lab, proxy, 5 * MIB)
         (node,) = uploads(server, lab)
         owner(server, lab).delete(node.id)
         assert lab.upload(proxy.url).code == 0
@@ -132,7 +128,7 @@ def test_a_node_that_was_registered_since_is_not_touched(tmp_path: Path) -> None
     with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
         lab.write(incompressible_layer(10 * MIB), settings=SETTINGS)
         lab.save(server.url)
-        kill_at(lab, proxy, [5 * MIB])
+        kill_upload(lab, proxy, 5 * MIB)
         kept = (lab.folder / "upload.json.progress").read_bytes()
         assert lab.upload(proxy.url).code == 0
         assert lab.register(proxy.url).code == 0
@@ -202,16 +198,17 @@ def test_interrupted_it_does_not_wait_for_a_server_that_is_silent(tmp_path: Path
     with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
         image = lab.write(incompressible_layer(20 * MIB), settings=SETTINGS)
         digests = lab.save(server.url)
-        processes: list[subprocess.Popen[str]] = []
+        started: Future[Command] = Future()
 
         def interrupt() -> None:
-            processes[0].send_signal(signal.SIGINT)
-            processes[0].wait(30)
+            started.result(PATIENCE).send_signal(signal.SIGINT)
+            started.result().wait()
 
         proxy.plan(*(Fault("call", (7 + number) * MIB, interrupt) for number in range(4)))
-        processes.append(lab.start(*UPLOAD, SHOCK_URL=proxy.url))
-        _, log = processes[0].communicate(timeout=30)
-        assert processes[0].returncode == 130, log
+        with lab.start(*UPLOAD, SHOCK_URL=proxy.url) as command:
+            started.set_result(command)
+            _, log = command.communicate()
+        assert command.returncode == 130, log
         assert "Traceback" not in log
         proxy.plan()
         assert lab.upload(proxy.url).code == 0

@@ -5,14 +5,18 @@ Bytes are counted as the clients send them, over all connections together: a fau
 carries its byte.
 """
 
+import signal
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Literal, NamedTuple, Self
 from urllib.parse import urlsplit
+
+from tests.support.commands import PATIENCE, Command
 
 Kind = Literal["drop", "reset", "truncate", "lose answer", "cut answer", "delay", "throttle", "error", "flip", "call"]
 
@@ -229,3 +233,13 @@ class _Connection:
             self._client.close()
             self._server.close()
             self._proxy.forget(self)
+
+
+def kill_at(proxy: FaultProxy, byte: int, start: Callable[[], Command]) -> None:
+    """Start a command and see that it is killed just before the proxy passes on a byte, counted from now."""
+    victim: Future[Command] = Future()
+    proxy.plan(Fault("call", byte, lambda: victim.result(PATIENCE).kill()))
+    with start() as command:
+        victim.set_result(command)
+        command.communicate()
+    assert command.returncode == -signal.SIGKILL

@@ -2,64 +2,65 @@
 
 import io
 import json
-import os
 import random
+import signal
 import socket
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
-from tests.support.commands import SKYPORT
+from tests.support.commands import Command, Done, environment
 from tests.support.docker_archives import Image, file_member, legacy, tar_of
 
 NAME = "lab/tool:1.0"
 MIB = 1 << 20
 
 
-class Done(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    log: str
-
-
 class Lab:
-    """Someone's project folder, with an archive to publish."""
+    """Someone's project folder, the variables of their shell, and the commands that they type there."""
 
-    def __init__(self, folder: Path, token: str) -> None:
+    def __init__(self, folder: Path, token: str = "", **variables: str) -> None:
         self.folder = folder
-        self.variables = {"KB_AUTH_TOKEN": token, "SKYPORT_RETRY_SECONDS": "60"}
+        self.variables = {"SKYPORT_DATA": str(folder / "store"), "SKYPORT_RETRY_SECONDS": "60", **variables}
+        if token:
+            self.variables["KB_AUTH_TOKEN"] = token
         folder.mkdir(exist_ok=True)
+
+    def write_list(self, *entries: str, shock: str = "") -> None:
+        """Write an image list of these entries, each the fields of an image; `shock` are those of the Shock."""
+        listed = "".join(f"  - {{{entry}}}\n" for entry in entries)
+        (self.folder / "images.yaml").write_text(f"shock: {{{shock}}}\nimages:\n{listed}")
 
     def write(self, *layers: bytes, settings: str = "", fields: str = "", name: str = NAME) -> Image:
         """Write an image list with one image, and the archive of it."""
         image = Image(tuple(layers))
         (self.folder / "image.tar").write_bytes(tar_of(legacy(image)))
-        (self.folder / "images.yaml").write_text(
-            f"shock: {{url: embedded, {settings}}}\nimages:\n  - {{name: '{name}', archive: image.tar, {fields}}}\n"
-        )
+        self.write_list(f"name: '{name}', archive: image.tar, {fields}", shock=f"url: embedded, {settings}")
         return image
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [SKYPORT, *arguments], cwd=self.folder, env={**os.environ, **self.variables, **variables},
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    def start(self, *arguments: str, **variables: str) -> Command:
+        """Start `skyport-wf`; to be used in a `with` statement."""
+        return Command(arguments, folder=self.folder, variables=environment(**{**self.variables, **variables}))
 
     def run(self, *arguments: str, **variables: str) -> Done:
-        process = self.start(*arguments, **variables)
-        _, log = process.communicate(timeout=300)
-        token = self.variables["KB_AUTH_TOKEN"]
-        assert not token or token not in log
+        """Run `skyport-wf`, and see that it neither crashes nor shows the token."""
+        with self.start(*arguments, **variables) as command:
+            out, log = command.communicate()
+        assert command.returncode is not None
+        token = self.variables.get("KB_AUTH_TOKEN")
+        assert not token or token not in out + log
         assert "Traceback" not in log, log
-        return Done(process.returncode, log)
+        return Done(command.returncode, out, log)
+
+    def do(self, *arguments: str, **variables: str) -> Any:
+        """Run a command that has to succeed, and return its result."""
+        return self.run(*arguments, "--json", **variables).result
 
     def save(self, url: str) -> Any:
         """Build and save the image; return the save record's digests."""
@@ -73,12 +74,9 @@ class Lab:
 
     def findings(self, **variables: str) -> dict[str, str]:
         """Return what `doctor` says of each thing."""
-        done = subprocess.run(
-            [SKYPORT, "doctor", "--json"], cwd=self.folder, env={**os.environ, **self.variables, **variables},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode in (0, 1), done.stderr
-        return {finding["what"]: finding["detail"] for finding in json.loads(done.stdout)["findings"]}
+        done = self.run("doctor", "--json", **variables)
+        assert done.code in (0, 1), done.log
+        return {finding["what"]: finding["detail"] for finding in json.loads(done.out)["findings"]}
 
     def upload(self, url: str) -> Done:
         return self.run("upload", "save.json", "--record", "upload.json", SHOCK_URL=url)
@@ -114,7 +112,6 @@ class ServedShock:
     def __init__(self, data: Path, *options: str) -> None:
         self._data = data
         self._options = options
-        self._process: subprocess.Popen[str]
         # A port of our own choice, as only such a one can be taken again while old connections to it are dying.
         with socket.create_server(("127.0.0.1", 0)) as unused:
             self._port = str(unused.getsockname()[1])
@@ -122,9 +119,8 @@ class ServedShock:
         self.start()
 
     def start(self) -> None:
-        command = [SKYPORT, "serve", "--json", "--port", self._port, "--data", str(self._data), *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self._process.stdout
+        command = ("serve", "--json", "--port", self._port, "--data", str(self._data), *self._options)
+        self._process = Command(command, folder=self._data.parent, variables=environment(), quiet=True)
         lines = ""
         while not lines.endswith("}\n"):
             lines += self._process.stdout.readline()
@@ -132,17 +128,15 @@ class ServedShock:
         assert json.loads(lines)["url"] == self.url, lines
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        with self._process:
+            self._process.kill()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-        assert self._process.stdout
-        self._process.stdout.close()
+        with self._process:
+            self._process.send_signal(signal.SIGTERM)
 
 
 @contextmanager

@@ -1,0 +1,126 @@
+"""`skyport-wf` in processes that are forked from one that has imported it, instead of each being started anew.
+
+A start takes 0.2 s of a processor, most of it for imports, and the tests start the command more than a thousand times.
+A forked command is a process like another: it has arguments, variables, a folder, streams and an exit code of its own,
+and signals reach it. Starting itself is tested with real starts (tests/unit/cli, tests/e2e).
+
+Run as a program, this is the process that forks. It reads commands from the socket on its standard input.
+"""
+
+import gc
+import importlib
+import importlib.metadata
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+LARGEST_COMMAND = 1 << 20
+LIBRARIES = ("cheroot.wsgi", "docker", "requests", "tabulate", "tenacity", "tqdm", "werkzeug")
+"""What commands import late, and so not with their modules."""
+
+
+class ForkServer:
+    """Forks commands; one is enough for all tests of a process."""
+
+    def __init__(self) -> None:
+        # Whole messages, as each brings its file descriptors with it.
+        self._commands, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._commands.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_COMMAND)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__], stdin=theirs, cwd=Path(__file__).parents[2]
+            )
+
+    def fork(
+        self, arguments: list[str], *, folder: Path, variables: dict[str, str], streams: tuple[int, int, int]
+    ) -> int:
+        """Fork a command; return a descriptor from which come its process id and, when it has ended, its exit code."""
+        told, tell = os.pipe()
+        command = json.dumps({"arguments": arguments, "folder": str(folder), "variables": variables}).encode()
+        try:
+            socket.send_fds(self._commands, [command], [*streams, tell])
+        finally:
+            os.close(tell)
+        return told
+
+
+def serve(commands: socket.socket) -> None:
+    """Fork a command for each message, and tell each one's end, until the socket is closed."""
+    # A signal whose handler is in Python interrupts nothing but this wakes `select`.
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running: dict[int, int] = {}
+    while True:
+        readable, _, _ = select.select([commands, ended], [], [])
+        if ended in readable:
+            os.read(ended, 4096)
+            tell_ends(running)
+        if commands in readable:
+            message, descriptors, _, _ = socket.recv_fds(commands, LARGEST_COMMAND, 4)
+            if not message:
+                return
+            *streams, tell = descriptors
+            pid = os.fork()
+            if not pid:
+                commands.close()
+                become(json.loads(message), streams)
+            for stream in streams:
+                os.close(stream)
+            os.write(tell, b"%d\n" % pid)
+            running[pid] = tell
+
+
+def tell_ends(running: dict[int, int]) -> None:
+    with suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            pid, status = found
+            tell = running.pop(pid)
+            with suppress(BrokenPipeError):  # nobody waits for it any more
+                os.write(tell, b"%d\n" % os.waitstatus_to_exitcode(status))
+            os.close(tell)
+
+
+def become(command: dict[str, Any], streams: list[int]) -> None:
+    """Be the command in this process, as its entry point would, and end with it."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    os.closerange(3, 256)
+    os.chdir(command["folder"])
+    os.environ.clear()
+    os.environ.update(command["variables"])
+    sys.argv = ["skyport-wf", *command["arguments"]]
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="skyport-wf")
+    sys.exit(entry.load()())
+
+
+def main() -> None:
+    import skyport_wf
+
+    for module in pkgutil.walk_packages(skyport_wf.__path__, "skyport_wf."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    # A collection in each command would copy the memory that all share.
+    gc.freeze()
+    # Ctrl-C is for the tests, which close the socket.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=os.dup(0)) as commands:
+        serve(commands)
+
+
+if __name__ == "__main__":
+    main()
