@@ -1,0 +1,153 @@
+"""Who may do what with a name, on which server: the table of the guide, walked against a served store over HTTP."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from skyport_wf.cli.main import main
+from skyport_wf.publication.attributes import RETIRED_TYPE
+from skyport_wf.serving.server import running_server
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.store.opening import Store, open_store
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.commands import CHECKOUT
+from tests.support.docker_archives import Image, canonical, layer_tar
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+GUIDE = (CHECKOUT / "docs/guide/publishing.md").read_text()
+USERS = ("owner", "another user", "no token", "admin")
+RIGHTS = {"reads and writes": {"read", "write"}, "reads": {"read"}, "does nothing": set[str]()}
+NAME = "lab/tool:1.0"
+
+
+def table() -> Iterator[tuple[str, str, str, str]]:
+    """Yield what everyone may do, what the name stands for, the user, and what publishing does, as the guide says."""
+    section = GUIDE.partition("## Who may do what")[2].partition("\n## ")[0]
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 2 + len(USERS) and cells[0] in RIGHTS:
+            for user, outcome in zip(USERS, cells[2:], strict=True):
+                yield cells[0], cells[1], user, outcome
+
+
+ROWS = list(table())
+
+
+def archive(folder: Path, content: str) -> Path:
+    path = folder / f"{content}.tar"
+    path.write_bytes(canonical(Image((layer_tar({"file": content.encode()}),)), NAME))
+    return path
+
+
+class Server:
+    """A served store with users, and a note of the requests that change it."""
+
+    def __init__(self, store: Store, rights: set[str]) -> None:
+        self._app = ShockApp(store, anonymous=frozenset(rights))
+        self.changes: list[str] = []
+        self.tokens = {
+            "owner": add_user(store.database, "owner"),
+            "another user": add_user(store.database, "another"),
+            "admin": add_user(store.database, "admin", admin=True),
+            "no token": "",
+        }
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            self.changes.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        return self._app(environ, start_response)
+
+
+def publish(folder: Path, content: str, *options: str, public: bool = True) -> int:
+    image = f"{{name: '{NAME}', archive: {archive(folder, content)}, public: {str(public).lower()}}}"
+    (folder / "images.yaml").write_text(f"images:\n- {image}\n")
+    return main(["publish", NAME, "--images", str(folder / "images.yaml"), "--json", *options])
+
+
+def prepare(folder: Path, name: str, client: ShockClient) -> None:
+    """Let the name be what the table says; the owner is the one who is asked for."""
+    content = "another" if name == "another image" else "wanted"
+    if name == "free":
+        return
+    assert publish(folder, content, public=name != "this image, private") == 0
+    if name == "retired":
+        assert main(["retire", NAME]) == 0
+        assert client.query({"type": RETIRED_TYPE})
+
+
+def test_the_table_is_whole():
+    assert len(ROWS) == len({row[:3] for row in ROWS}) == 3 * 5 * len(USERS)
+
+
+@pytest.mark.parametrize(("everyone", "name", "user", "outcome"), ROWS)
+def test_publishing(tmp_path, monkeypatch, capsys, everyone, name, user, outcome):
+    with open_store(tmp_path / "store") as store:
+        app = Server(store, RIGHTS[everyone])
+        with running_server(app) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            monkeypatch.setenv("KB_AUTH_TOKEN", app.tokens["owner"])
+            prepare(tmp_path, name, ShockClient(server.url, token=app.tokens["admin"]))
+            monkeypatch.setenv("KB_AUTH_TOKEN", app.tokens[user])
+            capsys.readouterr()
+            app.changes.clear()
+            rehearsed = publish(tmp_path, "wanted", "--dry-run")
+            told = json.loads(capsys.readouterr().out)
+            status = main(["status", "--images", str(tmp_path / "images.yaml"), "--json"])
+            state = json.loads(capsys.readouterr().out)
+            assert app.changes == [], "looking changes nothing"
+            done = publish(tmp_path, "wanted")
+            document = json.loads(capsys.readouterr().out)
+            changed = bool(app.changes)
+    assert (done == 0) == (rehearsed == 0), "the dry run and publishing agree"
+    what, _, words = outcome.partition(": ")
+    assert what in ("published", "done already", "opened", "refused")
+    assert (done == 0) == (what != "refused")
+    assert changed == (what in ("published", "opened")), app.changes
+    if what == "refused":
+        assert re.search(words, document["error"])
+        assert status != 0
+        return
+    assert document["published"][0]["readable_by"] == "everyone"
+    assert (status == 0) == (what == "done already")
+    expected = {"published": "publish it", "done already": "do nothing", "opened": "open it to everyone"}[what]
+    assert told["dry_run"][0]["next"] == expected
+    assert state["images"][0]["next"] == expected
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    with open_store(tmp_path / "store") as store:
+        app = Server(store, {"read", "write"})
+        with running_server(app) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            yield app
+
+
+def test_everyone_gets_the_same_receipt(served, tmp_path, monkeypatch, capsys):
+    receipts = set()
+    for user in USERS:
+        monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens[user])
+        record = tmp_path / f"{user}.json"
+        assert publish(tmp_path, "wanted", "--record", str(record)) == 0
+        receipts.add(record.read_bytes())
+        served.changes.clear()
+    assert len(receipts) == 1
+
+
+@pytest.mark.parametrize("verb", [["publish", NAME], ["publish", NAME, "--dry-run"], ["status"]], ids=" ".join)
+def test_nothing_private_is_sent_without_a_token(served, tmp_path, monkeypatch, capsys, verb):
+    monkeypatch.setenv("KB_AUTH_TOKEN", "")
+    assert publish(tmp_path, "wanted", "--dry-run", public=False) == 1
+    assert main([*verb, "--images", str(tmp_path / "images.yaml")]) != 0
+    told = capsys.readouterr()
+    assert f"{NAME} cannot be private without a token" in told.out + told.err
+    assert served.changes == []
