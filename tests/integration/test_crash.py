@@ -4,12 +4,16 @@ The points are the requests that a real server of the store receives: the comman
 just before a request is answered, or just after.
 """
 
+from __future__ import annotations
+
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,9 +23,13 @@ from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.deadly_app import DeadlyApp
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.lab import NAME, Lab
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 STEPS = {
     "publish": [["publish", NAME, "--record", "receipt.json"]],
@@ -91,3 +99,103 @@ def check_published(client: ShockClient, folder: Path) -> None:
     assert json.loads((folder / "receipt.json").read_text())["node"] == node.id
     for kind in (UPLOAD_TYPE, CLAIM_TYPE):
         assert all(left.expires for left in client.query({"type": kind}))
+
+
+def images_of(client: ShockClient) -> list[str]:
+    """Return the ids of the images that have the name, as a worker without a token sees them."""
+    return [str((node.attributes or {})["id"]) for node in client.query({"type": "dockerimage", "name": NAME})]
+
+
+OLDER, NEWER = (Image((layer_tar({"file": content}),)).image_id for content in (b"older", b"newer"))
+
+
+def test_killed_at_any_request_of_a_replacement_the_name_is_never_lost(tmp_path: Path, store: Store) -> None:
+    """After the next command that looks, a worker gets the old image or the new one, for good."""
+    deaths, twice = 0, 0
+    for before in (True, False):
+        for deadly_request in range(1, 100):
+            with served_lab(tmp_path / f"{before}-{deadly_request}", store, replaces=True) as (app, client, lab):
+                app.arm(deadly_request, before=before)
+                killed = app.run(partial(lab.start, "publish", NAME)) == -signal.SIGKILL
+                app.disarm()
+                found = images_of(client)
+                assert 1 <= len(found) <= 2, "never nobody"
+                twice += len(found) == 2
+                looked = lab.run("resolve", NAME)
+                assert looked.code == 0, looked.log
+                (image_id,) = images_of(client)
+                assert image_id in (OLDER, NEWER)
+                if len(found) == 2 or found == [NEWER]:
+                    assert image_id == NEWER
+                    assert not resolve(client, NAME).expires
+                ShockClient(client.url, token=lab.variables["KB_AUTH_TOKEN"]).delete(resolve(client, NAME).id)
+            deaths += killed
+            if not killed:
+                break
+    assert deaths > 10
+    assert twice, "the moment in which both have the name was met"
+
+
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "400 Bad Request"], ids=["outage", "refusal"])
+def test_refused_at_any_request_of_a_replacement_the_name_is_never_lost(
+    tmp_path: Path, store: Store, status: str
+) -> None:
+    """From one request on the server answers nothing but errors, until the command has ended."""
+    for number in range(1, 100):
+        with served_lab(tmp_path / f"{number}", store, replaces=True) as (_, client, lab):
+            failing = FailingFrom(store, number, status)
+            with running_server(failing) as server:
+                done = lab.run("publish", NAME, SHOCK_URL=server.url, SKYPORT_RETRY_SECONDS="0")
+            assert 1 <= len(images_of(client)) <= 2
+            assert lab.run("resolve", NAME).code == 0
+            (image_id,) = images_of(client)
+            assert image_id in (OLDER, NEWER)
+            assert not resolve(client, NAME).expires
+            ShockClient(client.url, token=lab.variables["KB_AUTH_TOKEN"]).delete(resolve(client, NAME).id)
+        if done.code == 0:
+            assert image_id == NEWER
+            break
+        assert done.code in (1, 75)
+    assert number > 10
+
+
+@pytest.mark.parametrize("change", ["PUT", "DELETE"])
+def test_a_single_change_that_is_refused_gives_the_name_back(tmp_path: Path, store: Store, change: str) -> None:
+    """One request fails and all that follow succeed: the old image has its name again, or the new one keeps it."""
+    for number in range(1, 100):
+        with served_lab(tmp_path / f"{number}", store, replaces=True) as (_, client, lab):
+            failing = FailingFrom(store, number, "400 Bad Request", method=change, once=True)
+            with running_server(failing) as server:
+                done = lab.run("publish", NAME, SHOCK_URL=server.url, SKYPORT_RETRY_SECONDS="0")
+            (image_id,) = images_of(client)
+            assert image_id == (NEWER if done.code == 0 else OLDER), done.log
+            assert not resolve(client, NAME).expires
+            ShockClient(client.url, token=lab.variables["KB_AUTH_TOKEN"]).delete(resolve(client, NAME).id)
+        if not failing.struck:
+            break
+    assert number > 1
+
+
+class FailingFrom:
+    """A served store that fails, from one request on or at that one only."""
+
+    def __init__(self, store: Store, number: int, status: str, *, method: str = "", once: bool = False) -> None:
+        self._app = ShockApp(store)
+        self._number = number
+        self._status = status
+        self._method = method
+        self._once = once
+        self._lock = threading.Lock()
+        self.struck = False
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+        with self._lock:
+            if not self._method or environ["REQUEST_METHOD"] == self._method:
+                self._number -= 1
+            fails = self._number == 0 or (self._number < 0 and not self._once)
+            fails = fails and (not self._method or environ["REQUEST_METHOD"] == self._method)
+            self.struck = self.struck or fails
+        if not fails:
+            return self._app(environ, start_response)
+        start_response(self._status, [("Content-Type", "application/json")])
+        return [json.dumps({"status": int(self._status[:3]), "data": None, "error": ["refused"]}).encode()]
