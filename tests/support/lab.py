@@ -15,7 +15,7 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
-from tests.support.commands import Command, Done, environment
+from tests.support.commands import Command, Done, environment, run
 from tests.support.docker_archives import Image, file_member, legacy, tar_of
 
 NAME = "lab/tool:1.0"
@@ -57,6 +57,10 @@ class Lab:
         assert not token or token not in out + log
         assert "Traceback" not in log, log
         return Done(command.returncode, out, log)
+
+    def run_program(self, program: str, *arguments: str, **variables: str) -> Done:
+        """Run another program of the environment."""
+        return run(program, *arguments, folder=self.folder, variables=environment(**{**self.variables, **variables}))
 
     def do(self, *arguments: str, **variables: str) -> Any:
         """Run a command that has to succeed, and return its result."""
