@@ -205,7 +205,7 @@ def test_records_of_the_wrong_step(lab: BadLab) -> None:
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
     lab.list_image("archive: image.tar")
     lab.run("build", NAME, "--record", "build.json")
-    lab.fails(1, "build.json is not a `skyport-wf save 1` record", "upload", "build.json", "--record", "upload.json")
+    lab.fails(1, "build.json is not a `skyport-wf save 2` record", "upload", "build.json", "--record", "upload.json")
     lab.fails(2, "there is no missing.json", "upload", "missing.json", "--record", "upload.json")
     (lab.folder / "broken.json").write_text("{")
     lab.fails(1, "broken.json is not a", "register", "broken.json", "--record", "receipt.json")

@@ -14,7 +14,7 @@ from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.remote_files import RemoteFiles
-from tests.support.engine import docker, write_image_context
+from tests.support.engine import docker, inspect_image, write_image_context
 from tests.support.lab import Lab, ServedShock
 from tests.support.remote_site import Repository, Site, git, remote_site
 
@@ -63,7 +63,7 @@ class RemoteLab(Lab):
         return failed
 
     def inspect(self, name: str = "") -> dict[str, Any]:
-        return json.loads(docker("image", "inspect", name or self.name))[0]
+        return inspect_image(name or self.name)
 
     def shown(self, path: str, name: str = "") -> str:
         return docker("run", "--rm", "--network", "none", name or self.name, "/bin/cat", path)
@@ -106,7 +106,7 @@ def test_a_dockerfile_from_a_url_is_published_and_recorded(lab: RemoteLab, build
     url = lab.site.url + PATH
     lab.list_sources(f"dockerfile: {url}\n    builder: {builder}")
     receipt = lab.publish()
-    assert (receipt["dockerfile_url"], receipt["git"]) == (url, None)
+    assert (receipt["source"]["dockerfile_url"], receipt["source"]["git"]) == (url, None)
     assert lab.shown("/made") == "one\n"
     with ServedShock(lab.folder / "store") as shock:
         node = ShockClient(shock.url).find(receipt["node"])
@@ -142,8 +142,8 @@ def test_a_dockerfile_from_a_url_in_a_context_from_git(lab: RemoteLab, tools: Re
     lab.site.files[PATH] = lab.dockerfile("COPY program /program")
     lab.list_sources(f"dockerfile: {lab.site.url}{PATH}\n    context: {lab.site.url}/git/tools.git#main:tool")
     receipt = lab.publish()
-    assert receipt["dockerfile_url"] == lab.site.url + PATH
-    assert receipt["git"]["folder"] == "tool"
+    assert receipt["source"]["dockerfile_url"] == lab.site.url + PATH
+    assert receipt["source"]["git"]["folder"] == "tool"
     assert lab.shown("/program") == "one\n"
 
 
@@ -181,7 +181,7 @@ def test_images_whose_server_is_down_do_not_stop_the_others(lab: RemoteLab) -> N
     (lab.folder / "here/Dockerfile").write_bytes(lab.dockerfile("RUN echo here >/made"))
     lab.list_sources("dockerfile: here/Dockerfile", "dockerfile: http://127.0.0.1:1/Dockerfile")
     receipt = lab.publish()
-    assert (receipt["dockerfile_url"], receipt["git"]) == (None, None)
+    assert (receipt["source"]["dockerfile_url"], receipt["source"]["git"]) == (None, None)
     for command in (["build", lab.name, "--record", "build.json"], ["publish", lab.name]):
         assert lab.run(*command).code == 0
     done = lab.run("status")
@@ -202,8 +202,8 @@ def test_a_folder_of_a_commit_is_published_and_recorded(lab: RemoteLab, tools: R
         f"dockerfile: {url}#{commit}:tool", f"context: {url}#{commit}:tool\n    dockerfile: some/Dockerfile"
     )
     receipt = lab.publish()
-    assert receipt["git"] == {"repository": url, "ref": commit, "commit": commit, "folder": "tool"}
-    assert receipt["dockerfile_url"] is None
+    assert receipt["source"]["git"] == {"repository": url, "ref": commit, "commit": commit, "folder": "tool"}
+    assert receipt["source"]["dockerfile_url"] is None
     assert lab.shown("/program") == "one\n"
     lab.publish(f"{lab.namespace}/tool:2")
     assert lab.shown("/all/some/Dockerfile", f"{lab.namespace}/tool:2").startswith("FROM")
@@ -213,14 +213,14 @@ def test_a_branch_is_resolved_recorded_and_followed(lab: RemoteLab, tools: Repos
     first = git(tools.work, "rev-parse", "HEAD")
     lab.list_sources(f"dockerfile: {lab.site.url}/git/tools.git#main:tool\n    replace: true")
     receipt, digest = lab.publish(), lab.plan()
-    assert (receipt["git"]["ref"], receipt["git"]["commit"]) == ("main", first)
+    assert (receipt["source"]["git"]["ref"], receipt["source"]["git"]["commit"]) == ("main", first)
     tools.commit({"other/file": "changed\n"})
     assert lab.plan() == digest, "another folder was changed"
     assert lab.publish() == receipt
     second = tools.commit({"tool/program": "two\n"})
     assert lab.plan() != digest
     receipt = lab.publish()
-    assert receipt["git"]["commit"] == second
+    assert receipt["source"]["git"]["commit"] == second
     assert lab.shown("/program") == "two\n"
 
 
@@ -229,7 +229,7 @@ def test_a_repository_is_the_same_source_as_a_checkout_of_it(lab: RemoteLab, too
     lab.list_sources("dockerfile: here/tool/Dockerfile")
     here = lab.publish()
     lab.list_sources(f"dockerfile: {lab.site.url}/git/tools.git#main:tool")
-    assert lab.publish()["source_digest"] == here["source_digest"]
+    assert lab.publish()["source"]["digest"] == here["source"]["digest"]
 
 
 def test_two_who_fetch_a_commit_get_the_same_layer(lab: RemoteLab, tools: Repository) -> None:
@@ -318,8 +318,8 @@ def test_a_submodule_in_the_context_is_refused_unless_it_is_ignored(lab: RemoteL
         ("context: https://example.org/x.git#main\n    dockerfile: ../Dockerfile",
          "line 4, field dockerfile: '../Dockerfile' is no path inside the repository."),
         ("dockerfile: file:///etc/passwd",
-         "line 3, field dockerfile: this kind of address is not supported. Write http:// or https://, or the path "
-         "of a file."),
+         "line 3, field dockerfile: this kind of address is not supported. Write http:// or https://, a host "
+         "and a path; or the path of a file."),
         ("dockerfile: git@example.org:x.git",
          "line 3, field dockerfile: git over ssh is not supported. Write http:// or https://; git's credential helper "
          "has the password."),
@@ -373,7 +373,7 @@ def test_snakemake_makes_anew_what_changed_elsewhere_and_nothing_else(lab: Remot
     lab.site.files[PATH] += b"RUN echo two >/made\n"
     assert built() == 1
     receipt = lab.folder / f"results/skyport/{lab.namespace}_tool_1/receipt.json"
-    assert json.loads(receipt.read_text())["dockerfile_url"] == lab.site.url + PATH
+    assert json.loads(receipt.read_text())["source"]["dockerfile_url"] == lab.site.url + PATH
     assert lab.shown("/made") == "two\n"
     lab.site.answers |= {path: ("503 Unavailable", {}) for path in (PATH, "/git/tools.git/info/refs")}
     done = lab.run_program("snakemake", "publish_all", "--cores", "2", "--nocolor", "--dry-run")

@@ -66,6 +66,9 @@ class Lab:
         """Run a command that has to succeed, and return its result."""
         return self.run(*arguments, "--json", **variables).result
 
+    def receipt(self, path: str = "receipt.json") -> Any:
+        return json.loads((self.folder / path).read_text())
+
     def save(self, url: str) -> Any:
         """Build and save the image; return the save record's digests."""
         for command in (
@@ -140,7 +143,9 @@ class ServedShock:
 
     def __exit__(self, *_: object) -> None:
         with self._process:
-            self._process.send_signal(signal.SIGTERM)
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGTERM)
+                assert self._process.wait() == 0
 
 
 @contextmanager

@@ -53,8 +53,8 @@ new_owner        200   200   400    400    400     400      401
 delete           200   200   401    401    200     401      401
 """
 
-# Published, as an image is: everyone reads it, and nobody does more than before. Known users who are not in the read list
-# neither see the ACL nor copy the file, as in Shock.
+# Published, as an image is: everyone reads it, and nobody does more than before. Known users who are not in the read
+# list neither see the ACL nor copy the file, as in Shock.
 PUBLISHED_NODE = """
 route            owner admin reader writer deleter stranger anonymous
 read             200   200   200    200    200     200      200
