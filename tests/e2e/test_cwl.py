@@ -54,7 +54,7 @@ def snakemake_receipts(project: Project, *images: str) -> list[dict[str, Any]]:
     """Publish into the project's own store with Snakemake, and return the receipts."""
     (project.folder / "Snakefile").write_text('import skyport_wf\n\ninclude: skyport_wf.snakefile("publish")\n')
     project.snakemake("publish_all")
-    return [project.receipt(image) for image in images]
+    return [project.receipt_of(image) for image in images]
 
 
 def check_same_as_snakemake(run: Run, project: Project, *images: str) -> None:
@@ -95,7 +95,7 @@ def test_one_tool_publishes_the_same_image(project: Project, job: dict[str, Any]
     names = [project.name("tool"), project.name("other")]
     run = cwltool(tmp_path / "runs").run(WORKFLOWS / "publish-images.awe.cwl", job | {"names": names})
     for streamed, saved in zip(run.read("receipts"), snakemake_receipts(project, "tool", "other"), strict=True):
-        same = ("name", "image_id", "layers", "source_digest", "dockerfile_digest", "context_digest", "engine")
+        same = ("name", "image_id", "layers", "source", "engine")
         assert {key: streamed[key] for key in same} == {key: saved[key] for key in same}
 
 

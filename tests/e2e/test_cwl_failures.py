@@ -1,6 +1,5 @@
 """What can go wrong with a CWL job: the runner fails, the command's own message is there, and nothing is published."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from tests.support.project import Project
 FORMS = ("publish-images.cwl", "publish-image.cwl", "publish-image.tool.cwl")
 
 
-class Lab:
+class CwlLab:
     """A project of one image, a job that publishes it, and a runner."""
 
     def __init__(self, folder: Path, engine: str, namespace: str) -> None:
@@ -46,12 +45,12 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, engine: str, namespace: str) -> Lab:
-    return Lab(tmp_path, engine, namespace)
+def lab(tmp_path: Path, engine: str, namespace: str) -> CwlLab:
+    return CwlLab(tmp_path, engine, namespace)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_build_that_fails(lab: Lab, form: str) -> None:
+def test_a_build_that_fails(lab: CwlLab, form: str) -> None:
     with (lab.folder / "project/images/tool/Dockerfile").open("a") as dockerfile:
         dockerfile.write("RUN echo before the end; exit 7\n")
     run = lab.fails(form, "RUN echo before the end; exit 7", code=1)
@@ -59,7 +58,7 @@ def test_a_build_that_fails(lab: Lab, form: str) -> None:
     assert published(lab.store) == []
 
 
-def test_one_image_of_several_that_fails_leaves_the_others_published(lab: Lab) -> None:
+def test_one_image_of_several_that_fails_leaves_the_others_published(lab: CwlLab) -> None:
     other = lab.project.name("other")
     good = f"  - name: {other}\n    dockerfile: images/other/Dockerfile\n"
     lab.write_list(f"  - name: {lab.name}\n    image: no-such-image:1\n{good}")
@@ -71,26 +70,26 @@ def test_one_image_of_several_that_fails_leaves_the_others_published(lab: Lab) -
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_shock_that_is_unreachable(lab: Lab, form: str) -> None:
+def test_a_shock_that_is_unreachable(lab: CwlLab, form: str) -> None:
     lab.fails(form, "http://127.0.0.1:9", code=75, shock_url="http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_engine_that_is_unreachable(lab: Lab, form: str) -> None:
+def test_an_engine_that_is_unreachable(lab: CwlLab, form: str) -> None:
     host = "unix:///nonexistent/docker.sock"
     lab.fails(form, host, code=75, docker_host=host)
     assert published(lab.store) == []
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_wrong_token(lab: Lab, form: str) -> None:
+def test_a_wrong_token(lab: CwlLab, form: str) -> None:
     with served_shock(lab.folder / "served") as url:
         run = lab.fails(form, "The token in KB_AUTH_TOKEN is not one", code=1, shock_url=url, token=f"{TOKEN}-not")
     assert f"{TOKEN}-not" not in run.stderr
     assert published(lab.folder / "served") == []
 
 
-def test_a_token_file_that_is_missing_empty_or_wrong(lab: Lab) -> None:
+def test_a_token_file_that_is_missing_empty_or_wrong(lab: CwlLab) -> None:
     path = lab.folder / "token"
     with served_shock(lab.folder / "served") as url:
         job = {"shock_url": url, "token": TOKEN, "token_file": str(path)}
@@ -113,7 +112,7 @@ def test_a_token_file_that_is_missing_empty_or_wrong(lab: Lab) -> None:
     ],
     ids=["no scheme", "no data folder", "relative data folder"],
 )
-def test_a_job_that_does_not_say_where_to(lab: Lab, form: str, job: dict[str, str], message: str) -> None:
+def test_a_job_that_does_not_say_where_to(lab: CwlLab, form: str, job: dict[str, str], message: str) -> None:
     lab.fails(form, message, code=2, **job)
     assert not lab.store.exists()
 
@@ -128,30 +127,30 @@ def test_a_job_that_does_not_say_where_to(lab: Lab, form: str, job: dict[str, st
     ],
     ids=["empty", "latest", "two colons", "no Dockerfile"],
 )
-def test_an_image_list_that_cannot_be_published(lab: Lab, images: str, message: str) -> None:
+def test_an_image_list_that_cannot_be_published(lab: CwlLab, images: str, message: str) -> None:
     lab.write_list(images)
     lab.fails("publish-images.cwl", message, code=2)
     lab.fails("publish-image.tool.cwl", message, code=2, name="lab/tool:1")
     assert not lab.store.exists() or published(lab.store) == []
 
 
-def test_a_name_that_is_not_in_the_list(lab: Lab) -> None:
+def test_a_name_that_is_not_in_the_list(lab: CwlLab) -> None:
     for form in ("publish-image.cwl", "publish-image.tool.cwl"):
         lab.fails(form, "image 'lab/other:1' is not in the image list", code=2, name="lab/other:1")
 
 
-def test_a_project_without_an_image_list(lab: Lab) -> None:
+def test_a_project_without_an_image_list(lab: CwlLab) -> None:
     (lab.folder / "project/images.yaml").unlink()
     lab.fails("publish-images.cwl", "images.yaml", code=2)
 
 
-def test_a_job_whose_folder_is_missing(lab: Lab) -> None:
+def test_a_job_whose_folder_is_missing(lab: CwlLab) -> None:
     for form in FORMS:
         lab.fails(form, "/nowhere. `skyport-wf init` writes one", code=2, project=directory(lab.folder / "nowhere"))
     assert not lab.store.exists()
 
 
-def test_a_job_whose_file_is_missing(lab: Lab) -> None:
+def test_a_job_whose_file_is_missing(lab: CwlLab) -> None:
     job = {"upload": a_file(lab.folder / "none.json"), "skyport_data": str(lab.store)}
     run = lab.runner.run(WORKFLOWS / "tools/register.cwl", job)
     assert run.code == 1
@@ -159,16 +158,16 @@ def test_a_job_whose_file_is_missing(lab: Lab) -> None:
     assert not lab.store.exists()
 
 
-def test_a_record_of_another_step(lab: Lab) -> None:
+def test_a_record_of_another_step(lab: CwlLab) -> None:
     (lab.folder / "some.json").write_text('{"record": "skyport-wf build 1"}\n')
     job = {"upload": a_file(lab.folder / "some.json"), "skyport_data": str(lab.store)}
     run = lab.runner.run(WORKFLOWS / "tools/register.cwl", job)
     assert run.code == 1
-    assert "some.json is not a `skyport-wf upload 1` record" in run.stderr
+    assert "some.json is not a `skyport-wf upload 2` record" in run.stderr
     assert not lab.store.exists()
 
 
-def test_the_name_of_another_image(lab: Lab) -> None:
+def test_the_name_of_another_image(lab: CwlLab) -> None:
     lab.run("publish-image.tool.cwl").read("receipt")
     before = published(lab.store)
     (lab.folder / "project/images/tool/data/deep/file").write_text("edited")
@@ -177,7 +176,7 @@ def test_the_name_of_another_image(lab: Lab) -> None:
     assert published(lab.store) == before
 
 
-def test_toil_shows_why_a_build_failed(lab: Lab) -> None:
+def test_toil_shows_why_a_build_failed(lab: CwlLab) -> None:
     with (lab.folder / "project/images/tool/Dockerfile").open("a") as dockerfile:
         dockerfile.write("RUN echo before the end; exit 7\n")
     lab.runner = toil(lab.folder / "runs", "--jobStore", str(lab.folder / "jobs"))
@@ -187,7 +186,7 @@ def test_toil_shows_why_a_build_failed(lab: Lab) -> None:
     assert published(lab.store) == []
 
 
-def test_toil_shows_that_a_shock_url_is_wrong(lab: Lab) -> None:
+def test_toil_shows_that_a_shock_url_is_wrong(lab: CwlLab) -> None:
     lab.runner = toil(lab.folder / "runs", "--jobStore", str(lab.folder / "jobs"))
     run = lab.run("publish-image.tool.cwl", shock_url="shock.example.org")
     assert run.code != 0
@@ -195,12 +194,10 @@ def test_toil_shows_that_a_shock_url_is_wrong(lab: Lab) -> None:
     assert not lab.store.exists()
 
 
-def test_the_command_refuses_one_receipt_for_two_images(lab: Lab) -> None:
-    done = lab.project.skyport(
-        "publish", "--all", "--record", "receipt.json", "--dry-run", check=False, SKYPORT_DATA=str(lab.store)
-    )
-    assert done.returncode == 0  # one image
-    lab.project.write_list()
-    done: subprocess.CompletedProcess[str] = lab.project.skyport("publish", "--all", "--record", "x.json", check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "each image needs a file of its own. Put {key} into the name." in done.stderr
+def test_the_command_refuses_one_receipt_for_two_images(lab: CwlLab) -> None:
+    done = lab.project.run("publish", "--all", "--record", "receipt.json", "--dry-run", SKYPORT_DATA=str(lab.store))
+    assert done.code == 0  # one image
+    lab.project.list_images()
+    done = lab.project.run("publish", "--all", "--record", "x.json")
+    assert (done.code, done.out) == (2, "")
+    assert "each image needs a file of its own. Put {key} into the name." in done.log

@@ -49,9 +49,9 @@ def project(tmp_path: Path) -> Project:
 
 
 def fail(project: Project) -> str:
-    failed = project.run("snakemake", "--cores", "2", "--keep-going", "lint_lint_all", check=False)
-    assert failed.returncode == 1
-    return failed.stdout + failed.stderr
+    failed = project.run_snakemake("--keep-going", "lint_lint_all")
+    assert failed.code == 1
+    return failed.out + failed.log
 
 
 def test_the_rules_as_a_module_beside_those_that_publish(project: Project) -> None:

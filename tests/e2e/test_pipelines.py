@@ -74,7 +74,7 @@ def test_an_analysis_takes_a_receipt_as_input(
     prefix = "skyport_" if snakefile is MODULE else ""
     chain = {f"{prefix}{step}_image derived" for step in ("build", "save", "upload", "register")}
     assert ran == chain | {f"{prefix}build_image tool", "analyse"}
-    assert project.receipt("derived")["node"] in (tmp_path / "analysis.txt").read_text()
+    assert project.receipt_of("derived")["node"] in (tmp_path / "analysis.txt").read_text()
     assert project.snakemake("analyse", **installation) == set()
     project.snakemake(f"{prefix}publish_all", **installation)
     assert (tmp_path / "images" / "images.lock.json").exists()
@@ -83,6 +83,6 @@ def test_an_analysis_takes_a_receipt_as_input(
 def _check_installation(project: Project, installation: dict[str, str]) -> None:
     """See that the rules come from where the test says."""
     code = "import skyport_wf; print(skyport_wf.snakefile())"
-    found = project.run("python", "-c", code, **installation).stdout.strip()
+    found = project.run_program("python", "-c", code, **installation).out.strip()
     package = f"{installation['PYTHONPATH']}/skyport_wf" if installation else str(CHECKOUT)
     assert found == f"{package}/rules/publish.smk"

@@ -33,23 +33,23 @@ def test_publishes_all_images_once(project: Project) -> None:
 
     lock = json.loads((project.folder / "images.lock.json").read_text())
     for image in ("tool", "derived", "other"):
-        receipt = project.receipt(image)
+        receipt = project.receipt_of(image)
         assert receipt["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", project.name(image)).strip()
         assert receipt["canonical"] is True
         assert lock["images"][project.name(image)]["node"] == receipt["node"]
         assert not (project.records(image) / "image.tar.gz").exists()
         about = json.loads((project.records(image) / "packages.cdx.json").read_text())["metadata"]["component"]
         assert (f"{about['name']}:{about['version']}", about["bom-ref"]) == (receipt["name"], receipt["image_id"])
-    assert project.receipt("derived")["base"] == {
+    assert project.receipt_of("derived")["base"] == {
         "name": project.name("tool"),
-        "image_id": project.receipt("tool")["image_id"],
+        "image_id": project.receipt_of("tool")["image_id"],
     }
 
 
 def test_an_edit_publishes_only_that_image_and_what_is_built_on_it(project: Project) -> None:
-    project.write_list(fields="    replace: true\n")
+    project.list_images(fields="replace: true")
     project.snakemake("publish_all")
-    before = {image: project.receipt(image) for image in ("tool", "derived", "other")}
+    before = {image: project.receipt_of(image) for image in ("tool", "derived", "other")}
 
     (project.folder / "images/other/data/deep/file").write_text("edited")
     assert project.snakemake("publish_all") == steps_of("other")
@@ -60,9 +60,9 @@ def test_an_edit_publishes_only_that_image_and_what_is_built_on_it(project: Proj
     assert project.snakemake("publish_all") == steps_of("derived")
 
     for image, receipt in before.items():
-        assert project.receipt(image)["node"] != receipt["node"]
-        found = json.loads(project.skyport("resolve", project.name(image), "--json").stdout)
-        assert found["node"] == project.receipt(image)["node"]
+        assert project.receipt_of(image)["node"] != receipt["node"]
+        found = project.do("resolve", project.name(image))
+        assert found["node"] == project.receipt_of(image)["node"]
     assert project.snakemake("publish_all") == set()
 
 
@@ -76,36 +76,36 @@ def test_a_touch_publishes_nothing(project: Project) -> None:
 
 def test_another_image_under_a_published_name_fails_before_it_is_built_until_it_may_replace(project: Project) -> None:
     project.snakemake("publish_all")
-    published = project.receipt("other")
+    published = project.receipt_of("other")
     (project.folder / "images/other/data/deep/file").write_text("edited")
 
     for _ in range(2):  # the failure is not forgotten
-        failed = project.run("snakemake", "--cores", "2", "publish_all", check=False)
-        assert failed.returncode == 1
-        assert f"{project.name('other')} is published already, as another image" in failed.stderr
+        failed = project.run_snakemake("publish_all")
+        assert failed.code == 1
+        assert f"{project.name('other')} is published already, as another image" in failed.log
         assert "making" not in (project.folder / f"logs/skyport/{project.records('other').name}/build.log").read_text()
-    assert json.loads(project.skyport("resolve", project.name("other"), "--json").stdout)["node"] == published["node"]
+    assert project.do("resolve", project.name("other"))["node"] == published["node"]
 
-    project.write_list(fields="    replace: true\n")
+    project.list_images(fields="replace: true")
     project.snakemake("publish_all")
-    images = json.loads(project.skyport("ls", "--json").stdout)["images"]
+    images = project.do("ls")["images"]
     assert [image["node"] for image in images if image["name"] == project.name("other")] == [
-        project.receipt("other")["node"]
+        project.receipt_of("other")["node"]
     ]
-    assert project.receipt("other")["node"] != published["node"]
+    assert project.receipt_of("other")["node"] != published["node"]
 
 
 def test_results_that_were_lost_are_made_again_without_engine_and_without_sending(project: Project) -> None:
     project.snakemake("publish_all")
     before = (project.records("derived") / "receipt.json").read_bytes()
-    nodes = project.skyport("ls", "--json").stdout
+    nodes = project.do("ls")
     for folder in ("results", ".snakemake"):
         shutil.rmtree(project.folder / folder)
 
     project.snakemake("publish_all", DOCKER_HOST="unix:///nonexistent/docker.sock")
 
     assert (project.records("derived") / "receipt.json").read_bytes() == before
-    assert project.skyport("ls", "--json").stdout == nodes
+    assert project.do("ls") == nodes
 
 
 def test_a_dry_run_needs_neither_engine_nor_shock(project: Project) -> None:
@@ -116,27 +116,27 @@ def test_a_dry_run_needs_neither_engine_nor_shock(project: Project) -> None:
 def test_a_build_that_fails_shows_the_instruction_and_what_it_printed(project: Project) -> None:
     with (project.folder / "images/other/Dockerfile").open("a") as dockerfile:
         dockerfile.write("RUN echo before the end; exit 7\n")
-    failed = project.run("snakemake", "--cores", "2", "--keep-going", "publish_all", check=False)
-    assert failed.returncode == 1
-    assert "RUN echo before the end; exit 7" in failed.stderr
-    assert "| before the end" in failed.stderr
+    failed = project.run_snakemake("--keep-going", "publish_all")
+    assert failed.code == 1
+    assert "RUN echo before the end; exit 7" in failed.log
+    assert "| before the end" in failed.log
     assert project.status() == {"tool": "published", "derived": "published", "other": "not published"}
 
 
 def test_packages_that_cannot_be_listed_hide_no_publication(project: Project) -> None:
     project.snakemake("publish_all")
     (project.records("other") / "packages.cdx.json").unlink()
-    receipt = project.receipt("other")
+    receipt = project.receipt_of("other")
     files = [path for path in (project.folder / "store/files").rglob("*") if path.is_file()]
     (stored,) = [path for path in files if hashlib.md5(path.read_bytes()).hexdigest() == receipt["md5"]]
     whole = stored.read_bytes()
     stored.write_bytes(whole[: len(whole) // 2])
     (project.folder / "images.lock.json").unlink()
 
-    failed = project.run("snakemake", "--cores", "1", "--keep-going", "publish_all", check=False)
-    assert failed.returncode == 1
-    assert f"{project.name('other')} is published, but its packages could not be listed" in failed.stderr
-    assert project.receipt("other") == receipt
+    failed = project.run_snakemake("--keep-going", "publish_all")
+    assert failed.code == 1
+    assert f"{project.name('other')} is published, but its packages could not be listed" in failed.log
+    assert project.receipt_of("other") == receipt
     assert project.name("other") in json.loads((project.folder / "images.lock.json").read_text())["images"]
 
     stored.write_bytes(whole)
@@ -145,16 +145,16 @@ def test_packages_that_cannot_be_listed_hide_no_publication(project: Project) ->
 
 
 def test_a_wrong_image_list_is_one_message(project: Project) -> None:
-    project.write_list(fields="    dockerfle: x\n")
-    failed = project.run("snakemake", "--cores", "2", "publish_all", check=False)
-    assert failed.returncode == 1
-    assert "images.yaml, line 6, field dockerfle: unknown; did you mean `dockerfile`?" in failed.stderr
-    assert "Traceback" not in failed.stderr
+    project.list_images(fields="dockerfle: x")
+    failed = project.run_snakemake("publish_all")
+    assert failed.code == 1
+    assert "images.yaml, line 3, field dockerfle: unknown; did you mean `dockerfile`?" in failed.log
+    assert "Traceback" not in failed.log
 
 
 def test_what_publish_published_does_not_hide_later_edits(project: Project) -> None:
-    project.skyport("publish", "--all")
-    project.write_list(fields="    replace: true\n")
+    project.do("publish", "--all")
+    project.list_images(fields="replace: true")
     (project.folder / "images/other/data/deep/file").write_text("edited")
     project.snakemake("publish_all")
     assert project.status() == {"tool": "published", "derived": "published", "other": "published"}
@@ -171,13 +171,13 @@ def test_a_dockerfile_beside_the_image_list(
     (project.folder / "images.yaml").write_text(
         f"images: [{{name: '{project.name('tool')}', dockerfile: Dockerfile, builder: {builder}}}]\n"
     )
-    project.environment["SKYPORT_DATA"] = str(tmp_path_factory.mktemp("store"))
+    project.variables["SKYPORT_DATA"] = str(tmp_path_factory.mktemp("store"))
     assert project.snakemake("publish_all") == steps_of("tool")
     assert project.snakemake("publish_all") == set()
     assert project.snakemake("publish_all", "--forceall") == steps_of("tool")
     docker("image", "rm", "--force", project.name("tool"))
     elsewhere = str(tmp_path_factory.mktemp("elsewhere"))
-    project.skyport("build", project.name("tool"), "--record", f"{elsewhere}/build.json", SKYPORT_DATA=elsewhere)
+    project.do("build", project.name("tool"), "--record", f"{elsewhere}/build.json", SKYPORT_DATA=elsewhere)
     inside = docker("run", "--rm", project.name("tool"), "/bin/busybox", "find", "/all").split()
     assert "/all/images.yaml" in inside
     assert not [path for path in inside if "skyport" in path or ".snakemake" in path or "lock" in path]

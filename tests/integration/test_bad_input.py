@@ -4,7 +4,6 @@ import gzip
 import json
 import lzma
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import pytest
 from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.commands import SKYPORT
 from tests.support.docker_archives import Image, file_member, layer_tar, legacy, tar_of
+from tests.support.lab import Lab
 
 NAME = "lab/tool:1"
 ARCHIVE = tar_of(legacy(Image((layer_tar({"file": os.urandom(200_000)}),))))
@@ -29,31 +28,21 @@ def two_images() -> bytes:
     return tar_of([*files, file_member("manifest.json", json.dumps(entries).encode())])
 
 
-class Lab:
-    """A folder with an image list, and a store of its own."""
+class BadLab(Lab):
+    """A folder with an image list that is wrong, and a store of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.variables = {
-            "SKYPORT_DATA": str(folder / "store"), "SKYPORT_RETRY_SECONDS": "0.5", "SHOCK_URL": "", "KB_AUTH_TOKEN": "",
-        }  # fmt: skip
+        super().__init__(folder, SKYPORT_RETRY_SECONDS="0.5")
 
-    def write(self, source: str, *, name: str = NAME, shock: str = "") -> None:
+    def list_image(self, source: str, *, name: str = NAME, shock: str = "") -> None:
         (self.folder / "images.yaml").write_text(f"{shock}images:\n  - name: {name}\n    {source}\n")
-
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [SKYPORT, *arguments], cwd=self.folder, env={**os.environ, **self.variables, **variables},
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
 
     def fails(self, code: int, message: str, *arguments: str, **variables: str) -> None:
         """Run a command that has to fail so, and leave nothing but what was there."""
         before = self.files()
         done = self.run(*arguments, **variables)
-        assert (done.returncode, message in done.stderr) == (code, True), done.stderr
-        assert "Traceback" not in done.stderr
-        assert done.stdout == ""
+        assert (done.code, message in done.log) == (code, True), done.log
+        assert done.out == ""
         assert self.files() == before
 
     def files(self) -> set[Path]:
@@ -61,12 +50,12 @@ class Lab:
         return {path for path in self.folder.rglob("*") if not path.is_relative_to(self.folder / "store")}
 
     def nodes(self) -> list[object]:
-        return list(json.loads(self.run("ls", "--json").stdout)["images"])
+        return list(self.do("ls")["images"])
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    return Lab(tmp_path)
+def lab(tmp_path: Path) -> BadLab:
+    return BadLab(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -84,26 +73,26 @@ def lab(tmp_path: Path) -> Lab:
     ids=["text", "empty", "gzipped text", "xz", "truncated tar", "truncated gzip", "two images", "another tar"],
 )
 @pytest.mark.parametrize("command", [["publish", "--all"], ["build", NAME, "--record", "build.json"]])
-def test_an_archive_that_is_no_image(lab: Lab, content: bytes, message: str, command: list[str]) -> None:
+def test_an_archive_that_is_no_image(lab: BadLab, content: bytes, message: str, command: list[str]) -> None:
     (lab.folder / "image.tar").write_bytes(content)
-    lab.write("archive: image.tar")
+    lab.list_image("archive: image.tar")
     lab.fails(1, message, *command)
     assert lab.nodes() == []
 
 
-def test_an_archive_that_was_cut_between_build_and_save(lab: Lab) -> None:
+def test_an_archive_that_was_cut_between_build_and_save(lab: BadLab) -> None:
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
-    lab.write("archive: image.tar")
-    assert lab.run("build", NAME, "--record", "build.json").returncode == 0
+    lab.list_image("archive: image.tar")
+    assert lab.run("build", NAME, "--record", "build.json").code == 0
     (lab.folder / "image.tar").write_bytes(ARCHIVE[:100_000])
     lab.fails(1, "breaks off", "save", "build.json", "--archive", "out.tar.gz", "--record", "save.json")
 
 
-def test_an_archive_that_was_cut_between_save_and_upload(lab: Lab) -> None:
+def test_an_archive_that_was_cut_between_save_and_upload(lab: BadLab) -> None:
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
-    lab.write("archive: image.tar")
+    lab.list_image("archive: image.tar")
     lab.run("build", NAME, "--record", "build.json")
-    assert lab.run("save", "build.json", "--archive", "out.tar.gz", "--record", "save.json").returncode == 0
+    assert lab.run("save", "build.json", "--archive", "out.tar.gz", "--record", "save.json").code == 0
     os.truncate(lab.folder / "out.tar.gz", 5000)
     lab.fails(1, "has 5000 bytes, its record says", "upload", "save.json", "--record", "upload.json")
     (lab.folder / "out.tar.gz").unlink()
@@ -122,8 +111,8 @@ def test_an_archive_that_was_cut_between_save_and_upload(lab: Lab) -> None:
         ("description: from nowhere", "says nothing of where it comes from"),
     ],
 )
-def test_a_wrong_image_list(lab: Lab, source: str, message: str) -> None:
-    lab.write(source)
+def test_a_wrong_image_list(lab: BadLab, source: str, message: str) -> None:
+    lab.list_image(source)
     lab.fails(2, message, "publish", "--all")
     lab.fails(2, message, "status")
 
@@ -138,60 +127,60 @@ def test_a_wrong_image_list(lab: Lab, source: str, message: str) -> None:
         ("lab/x@sha256:0", "digest"),
     ],
 )
-def test_a_name_that_awe_cannot_use(lab: Lab, name: str, message: str) -> None:
-    lab.write("image: x", name=f'"{name}"')
+def test_a_name_that_awe_cannot_use(lab: BadLab, name: str, message: str) -> None:
+    lab.list_image("image: x", name=f'"{name}"')
     lab.fails(2, message, "publish", "--all")
 
 
 @pytest.mark.parametrize("address", [NO_ENGINE, "tcp://127.0.0.1:9"])
-def test_an_engine_that_does_not_answer(lab: Lab, address: str) -> None:
-    lab.write("image: some:image")
+def test_an_engine_that_does_not_answer(lab: BadLab, address: str) -> None:
+    lab.list_image("image: some:image")
     lab.fails(75, f"no Docker engine answers at {address}", "publish", "--all", DOCKER_HOST=address)
 
 
-def test_an_address_that_is_no_engines(lab: Lab) -> None:
-    lab.write("image: some:image")
+def test_an_address_that_is_no_engines(lab: BadLab) -> None:
+    lab.list_image("image: some:image")
     lab.fails(2, "is not an engine's address", "publish", "--all", DOCKER_HOST="nonsense")
 
 
-def test_a_shock_that_does_not_answer(lab: Lab) -> None:
+def test_a_shock_that_does_not_answer(lab: BadLab) -> None:
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
-    lab.write("archive: image.tar")
+    lab.list_image("archive: image.tar")
     for command in (["publish", "--all"], ["build", NAME, "--record", "build.json"], ["status"], ["resolve", NAME]):
         lab.fails(75, "Shock at http://127.0.0.1:9 cannot be reached", *command, SHOCK_URL="http://127.0.0.1:9")
 
 
-def test_a_url_that_is_no_shocks(lab: Lab) -> None:
+def test_a_url_that_is_no_shocks(lab: BadLab) -> None:
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
-    lab.write("archive: image.tar")
+    lab.list_image("archive: image.tar")
     lab.fails(2, "SHOCK_URL", "publish", "--all", SHOCK_URL="127.0.0.1:7445")
-    lab.write("archive: image.tar", shock="shock:\n  url: ftp://example.org\n")
+    lab.list_image("archive: image.tar", shock="shock:\n  url: ftp://example.org\n")
     lab.fails(2, "images.yaml, line 2, field url", "publish", "--all")
 
 
 @pytest.fixture
-def served(lab: Lab) -> Iterator[str]:
+def served(lab: BadLab) -> Iterator[str]:
     """Serve an empty store, and return its URL."""
     with open_store(lab.folder / "store") as store, running_server(ShockApp(store)) as server:
         yield server.url
 
 
-def test_a_wrong_token_and_none(lab: Lab, served: str) -> None:
+def test_a_wrong_token_and_none(lab: BadLab, served: str) -> None:
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
-    lab.write("archive: image.tar")
+    lab.list_image("archive: image.tar")
     wrong = {"SHOCK_URL": served, "KB_AUTH_TOKEN": "not-a-token-of-anyone"}
     lab.fails(1, "The token in KB_AUTH_TOKEN is not one that may do this", "publish", "--all", **wrong)
     lab.fails(1, "The token in KB_AUTH_TOKEN is not", "build", NAME, "--record", "build.json", **wrong)
-    assert "not-a-token-of-anyone" not in lab.run("publish", "--all", "--verbose", **wrong).stderr
+    assert "not-a-token-of-anyone" not in lab.run("publish", "--all", "--verbose", **wrong).log
     lab.fails(1, "Put a token into KB_AUTH_TOKEN", "publish", "--all", SHOCK_URL=served)
     assert lab.nodes() == []
 
 
-def test_a_server_that_is_not_shock(lab: Lab) -> None:
+def test_a_server_that_is_not_shock(lab: BadLab) -> None:
     import http.server
     import threading
 
-    lab.write("archive: image.tar")
+    lab.list_image("archive: image.tar")
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
 
     class Page(http.server.BaseHTTPRequestHandler):
@@ -212,11 +201,11 @@ def test_a_server_that_is_not_shock(lab: Lab) -> None:
             server.shutdown()
 
 
-def test_records_of_the_wrong_step(lab: Lab) -> None:
+def test_records_of_the_wrong_step(lab: BadLab) -> None:
     (lab.folder / "image.tar").write_bytes(ARCHIVE)
-    lab.write("archive: image.tar")
+    lab.list_image("archive: image.tar")
     lab.run("build", NAME, "--record", "build.json")
-    lab.fails(1, "build.json is not a `skyport-wf save 1` record", "upload", "build.json", "--record", "upload.json")
+    lab.fails(1, "build.json is not a `skyport-wf save 2` record", "upload", "build.json", "--record", "upload.json")
     lab.fails(2, "there is no missing.json", "upload", "missing.json", "--record", "upload.json")
     (lab.folder / "broken.json").write_text("{")
     lab.fails(1, "broken.json is not a", "register", "broken.json", "--record", "receipt.json")

@@ -1,37 +1,31 @@
 """Building with a real engine: what the fields of the image list do, and how a build fails."""
 
 import json
-import os
 import subprocess
 import uuid
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import SKYPORT
+from tests.support.commands import Done
 from tests.support.engine import docker, write_image_context
+from tests.support.lab import Lab
 
 
-class Build:
+class Build(Lab):
     """One image of a list, built in a folder of its own."""
 
     def __init__(self, folder: Path, namespace: str, *, builder: str) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.builder = builder
         self.name = f"{namespace}/tool:1"
         write_image_context(folder / "tool")
 
-    def run(
-        self, fields: str = "", *arguments: str, dockerfile: str = "tool/Dockerfile", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def build(self, fields: str = "", *arguments: str, dockerfile: str = "tool/Dockerfile", **variables: str) -> Done:
         (self.folder / "images.yaml").write_text(
             f"images:\n  - name: {self.name}\n    dockerfile: {dockerfile}\n    builder: {self.builder}\n{fields}"
         )
-        return subprocess.run(
-            [SKYPORT, "build", self.name, "--record", "build.json", *arguments], cwd=self.folder,
-            env={**os.environ, "SKYPORT_DATA": str(self.folder / "store"), **variables},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return self.run("build", self.name, "--record", "build.json", *arguments, **variables)
 
     def inspect(self, template: str) -> str:
         return docker("image", "inspect", "--format", template, self.name).strip()
@@ -54,22 +48,22 @@ def test_the_fields_of_a_build_reach_the_engine(build: Build) -> None:
     (build.folder / "tool/Dockerfile").write_text(
         (build.folder / "tool/Dockerfile").read_text().replace("FROM scratch\n", "FROM scratch AS wanted\n", 1)
     )
-    done = build.run('    build_args: {VERSION: "1.10"}\n    target: wanted\n    labels: {org.example.lab: ours}\n')
-    assert done.returncode == 0, done.stderr
+    done = build.build('    build_args: {VERSION: "1.10"}\n    target: wanted\n    labels: {org.example.lab: ours}\n')
+    assert done.code == 0, done.log
     assert "VERSION=1.10" in build.inspect("{{.Config.Env}}")
     assert build.inspect("{{json .Config.Labels}}") == '{"org.example.lab":"ours"}'
     assert build.record()["image"] == build.inspect("{{.Id}}")
-    assert ("Step 1/" in done.stderr, "#1 [internal]" in done.stderr) == (
+    assert ("Step 1/" in done.log, "#1 [internal]" in done.log) == (
         build.builder == "classic",
         build.builder == "buildkit",
     )
-    assert done.stdout.startswith(build.name)
+    assert done.out.startswith(build.name)
 
 
 def test_the_context_leaves_out_what_dockerignore_names(build: Build) -> None:
     (build.folder / "tool/.dockerignore").write_text("data/deep/secret\n")
     (build.folder / "tool/data/deep/secret").write_text("secret")
-    assert build.run().returncode == 0
+    assert build.build().code == 0
     assert docker("run", "--rm", build.name, "ls", "/data/deep").split() == ["file"]
 
 
@@ -78,19 +72,19 @@ def test_a_dockerfile_outside_its_context_is_not_in_the_image(build: Build) -> N
     (build.folder / "tool/Dockerfile").rename(build.folder / "recipes/tool.dockerfile")
     dockerfile = build.folder / "recipes/tool.dockerfile"
     dockerfile.write_text(dockerfile.read_text().replace("COPY data /data", "COPY . /all"))
-    done = build.run("    context: tool\n", dockerfile="recipes/tool.dockerfile")
-    assert done.returncode == 0, done.stderr
+    done = build.build("    context: tool\n", dockerfile="recipes/tool.dockerfile")
+    assert done.code == 0, done.log
     assert set(docker("run", "--rm", build.name, "ls", "-A", "/all").split()) == {"bash", "busybox", "data"}
 
 
 def test_a_failing_instruction_is_named_with_the_last_it_printed(build: Build) -> None:
     build.extend("RUN for i in 1 2 3; do echo line $i; done; echo oh no; exit 3", "RUN echo never")
-    done = build.run("", "--quiet")
-    assert done.returncode == 1
-    assert f"building {build.name} failed at\n  RUN for i in 1 2 3" in done.stderr
-    assert ("returned a non-zero code: 3" in done.stderr) or ("exit code: 3" in done.stderr)
-    assert done.stderr.splitlines()[-4:] == ["  | line 1", "  | line 2", "  | line 3", "  | oh no"]
-    assert "Traceback" not in done.stderr
+    done = build.build("", "--quiet")
+    assert done.code == 1
+    assert f"building {build.name} failed at\n  RUN for i in 1 2 3" in done.log
+    assert ("returned a non-zero code: 3" in done.log) or ("exit code: 3" in done.log)
+    assert done.log.splitlines()[-4:] == ["  | line 1", "  | line 2", "  | line 3", "  | oh no"]
+    assert "Traceback" not in done.log
     assert not (build.folder / "build.json").exists()
 
 
@@ -104,16 +98,16 @@ def test_a_failing_instruction_is_named_with_the_last_it_printed(build: Build) -
 )
 def test_a_dockerfile_that_cannot_work(build: Build, line: str, message: str) -> None:
     build.extend(line)
-    done = build.run()
-    assert (done.returncode, message in done.stderr.lower()) == (1, True), done.stderr
-    assert "Traceback" not in done.stderr
+    done = build.build()
+    assert (done.code, message in done.log.lower()) == (1, True), done.log
+    assert "Traceback" not in done.log
     assert not (build.folder / "build.json").exists()
 
 
 def test_a_build_from_cache_leaves_the_same_record(build: Build) -> None:
-    build.run()
+    build.build()
     first = (build.folder / "build.json").read_bytes()
-    assert build.run().returncode == 0
+    assert build.build().code == 0
     assert (build.folder / "build.json").read_bytes() == first
 
 
@@ -122,13 +116,13 @@ def test_a_build_secret_is_seen_by_the_build_and_in_no_record(build: Build) -> N
     secret = uuid.uuid4().hex
     build.extend("RUN --mount=type=secret,id=key,required=true wc -c </run/secrets/key >/length")
     fields = "    secrets: {key: {env: LAB_KEY}}\n"
-    done = build.run(fields, "--verbose", LAB_KEY=secret)
-    assert done.returncode == 0, done.stderr
+    done = build.build(fields, "--verbose", LAB_KEY=secret)
+    assert done.code == 0, done.log
     assert docker("run", "--rm", build.name, "cat", "/length").strip() == str(len(secret))
-    assert secret not in done.stderr + done.stdout + docker("image", "history", "--no-trunc", build.name)
+    assert secret not in done.log + done.out + docker("image", "history", "--no-trunc", build.name)
     assert secret not in (build.folder / "build.json").read_text()
-    unset = build.run(fields)
-    assert (unset.returncode, "the variable LAB_KEY of the build secret 'key' is not set" in unset.stderr) == (2, True)
+    unset = build.build(fields)
+    assert (unset.code, "the variable LAB_KEY of the build secret 'key' is not set" in unset.log) == (2, True)
 
 
 @pytest.mark.parametrize("build", ["buildkit"], indirect=True)
@@ -136,11 +130,11 @@ def test_a_build_secret_that_a_script_prints_is_masked(build: Build) -> None:
     lines = [uuid.uuid4().hex for _ in range(2)]
     (build.folder / "key").write_text("\n".join((*lines, "ab", "")))
     build.extend("RUN --mount=type=secret,id=key cat /run/secrets/key; exit 3")
-    done = build.run("    secrets: {key: {file: key}}\n", "--verbose", "--log", "build.log")
-    assert done.returncode == 1
-    printed = done.stdout + done.stderr + (build.folder / "build.log").read_text()
+    done = build.build("    secrets: {key: {file: key}}\n", "--verbose", "--log", "build.log")
+    assert done.code == 1
+    printed = done.out + done.log + (build.folder / "build.log").read_text()
     assert not [line for line in lines if line in printed]
-    assert done.stderr.splitlines()[-3:] == ["  | ***", "  | ***", "  | ab"]
+    assert done.log.splitlines()[-3:] == ["  | ***", "  | ***", "  | ab"]
 
 
 @pytest.mark.parametrize("build", ["buildkit"], indirect=True)
@@ -150,35 +144,35 @@ def test_an_ssh_agent_is_seen_by_the_build(build: Build) -> None:
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()  # it says where it listens when it does
-        done = build.run("    ssh: [default]\n", SSH_AUTH_SOCK=str(agent))
+        done = build.build("    ssh: [default]\n", SSH_AUTH_SOCK=str(agent))
         process.terminate()
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.log
     assert "agent" not in (build.folder / "build.json").read_text()
 
 
 def test_build_arguments_are_not_taken_for_the_command_s_own(build: Build) -> None:
     build.extend("ARG PATH", "ARG DOCKER_HOST", "ENV TOLD=$DOCKER_HOST")
-    done = build.run("    build_args: {PATH: /bin, DOCKER_HOST: 'tcp://127.0.0.1:9'}\n")
-    assert done.returncode == 0, done.stderr
+    done = build.build("    build_args: {PATH: /bin, DOCKER_HOST: 'tcp://127.0.0.1:9'}\n")
+    assert done.code == 0, done.log
     assert "TOLD=tcp://127.0.0.1:9" in build.inspect("{{.Config.Env}}")
 
 
 def test_source_date_epoch_is_a_build_argument(build: Build) -> None:
     build.extend("ARG SOURCE_DATE_EPOCH", "RUN echo $SOURCE_DATE_EPOCH >/made")
-    assert build.run("", SOURCE_DATE_EPOCH="1700000000").returncode == 0
+    assert build.build("", SOURCE_DATE_EPOCH="1700000000").code == 0
     assert docker("run", "--rm", build.name, "cat", "/made") == "1700000000\n"
 
 
 @pytest.mark.parametrize("build", ["classic"], indirect=True)
 def test_a_build_secret_needs_buildkit(build: Build) -> None:
-    done = build.run("    secrets: {key: {env: LAB_KEY}}\n", LAB_KEY="x")
-    assert (done.returncode, "is to be built with BuildKit" in done.stderr) == (2, True)
+    done = build.build("    secrets: {key: {env: LAB_KEY}}\n", LAB_KEY="x")
+    assert (done.code, "is to be built with BuildKit" in done.log) == (2, True)
 
 
 @pytest.mark.parametrize("build", ["buildkit", "auto"], indirect=True)
 def test_without_a_docker_command_the_classic_builder_is_left(build: Build) -> None:
-    done = build.run(PATH="/nonexistent")
+    done = build.build(PATH="/nonexistent")
     if build.builder == "auto":
-        assert (done.returncode, "Step 1/" in done.stderr) == (0, True), done.stderr
+        assert (done.code, "Step 1/" in done.log) == (0, True), done.log
     else:
-        assert (done.returncode, "is to be built with BuildKit" in done.stderr) == (2, True)
+        assert (done.code, "is to be built with BuildKit" in done.log) == (2, True)

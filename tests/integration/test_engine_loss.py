@@ -1,8 +1,6 @@
 """The engine dies, or the command is killed, while an image is built or saved: nothing half-written is left."""
 
-import json
 import os
-import signal
 import socket
 import socketserver
 import subprocess
@@ -14,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import SKYPORT
 from tests.support.engine import docker, write_image_context
+from tests.support.lab import Lab
 
 SIZE = 12_000_000
 
@@ -76,26 +74,19 @@ def dying_engine(engine: str, limit: int) -> Iterator[str]:
 
 
 @pytest.fixture
-def name(tmp_path: Path, namespace: str) -> str:
-    """Return the name of an image of 12 MB that compresses badly, to be built in the test's folder."""
+def lab(tmp_path: Path) -> Lab:
+    """Return a lab with a Dockerfile of an image of 12 MB that compresses badly."""
+    made = Lab(tmp_path)
     write_image_context(tmp_path / "tool")
     (tmp_path / "tool/data/random").write_bytes(os.urandom(SIZE))
-    name = f"{namespace}/tool:1"
-    (tmp_path / "images.yaml").write_text(f"images:\n  - name: {name}\n    dockerfile: tool/Dockerfile\n")
-    return name
+    return made
 
 
-def skyport(folder: Path, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "SKYPORT_DATA": str(folder / "store"), **variables}
-    return subprocess.Popen(
-        [SKYPORT, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-
-
-def run(folder: Path, *arguments: str, **variables: str) -> tuple[int, str]:
-    with skyport(folder, *arguments, **variables) as process:
-        _, stderr = process.communicate(timeout=120)
-    return process.returncode, stderr
+@pytest.fixture
+def name(lab: Lab, namespace: str) -> str:
+    """Return the name of the image in the list."""
+    lab.write_list(f"name: '{namespace}/tool:1', dockerfile: tool/Dockerfile")
+    return f"{namespace}/tool:1"
 
 
 def left(folder: Path) -> set[str]:
@@ -106,64 +97,53 @@ SAVE = ("save", "build.json", "--archive", "image.tar.gz", "--record", "save.jso
 
 
 @pytest.mark.parametrize("limit", [100_000, 2_000_000, 14_000_000])
-def test_an_engine_that_dies_while_saving(tmp_path: Path, engine: str, name: str, limit: int) -> None:
-    assert run(tmp_path, "build", name, "--record", "build.json")[0] == 0
+def test_an_engine_that_dies_while_saving(lab: Lab, engine: str, name: str, limit: int) -> None:
+    assert lab.run("build", name, "--record", "build.json").code == 0
     with dying_engine(engine, limit) as address:
-        code, stderr = run(tmp_path, *SAVE, DOCKER_HOST=address)
-    assert (code, "went away at saving" in stderr, "Traceback" in stderr) == (75, True, False), stderr
-    assert left(tmp_path) == {"build.json"}
+        done = lab.run(*SAVE, DOCKER_HOST=address)
+    assert (done.code, "went away at saving" in done.log) == (75, True), done.log
+    assert left(lab.folder) == {"build.json"}
 
 
-def test_an_engine_that_dies_while_publishing(tmp_path: Path, engine: str, name: str) -> None:
-    assert run(tmp_path, "build", name, "--record", "build.json")[0] == 0
+def test_an_engine_that_dies_while_publishing(lab: Lab, engine: str, name: str) -> None:
+    assert lab.run("build", name, "--record", "build.json").code == 0
     with dying_engine(engine, 5_000_000) as address:
-        code, stderr = run(tmp_path, "publish", name, DOCKER_HOST=address, SKYPORT_RETRY_SECONDS="1")
-    assert (code, "engine" in stderr, "Traceback" in stderr) == (75, True, False), stderr
-    assert left(tmp_path) == {"build.json"}
-    nodes = subprocess.run(
-        [SKYPORT, "ls", "--json"],
-        env={**os.environ, "SKYPORT_DATA": str(tmp_path / "store")},
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    assert json.loads(nodes.stdout) == {"images": []}
+        done = lab.run("publish", name, DOCKER_HOST=address, SKYPORT_RETRY_SECONDS="1")
+    assert (done.code, "engine" in done.log) == (75, True), done.log
+    assert left(lab.folder) == {"build.json"}
+    assert lab.do("ls") == {"images": []}
 
 
-def test_an_engine_that_dies_while_building(tmp_path: Path, engine: str, name: str) -> None:
+def test_an_engine_that_dies_while_building(lab: Lab, engine: str, name: str) -> None:
     with dying_engine(engine, 3_000) as address:
-        code, stderr = run(tmp_path, "build", name, "--record", "build.json", DOCKER_HOST=address)
-    assert (code, "Traceback" in stderr) == (75, False), stderr
-    assert left(tmp_path) == set()
+        done = lab.run("build", name, "--record", "build.json", DOCKER_HOST=address)
+    assert done.code == 75, done.log
+    assert left(lab.folder) == set()
 
 
 @pytest.mark.parametrize("step", ["build", "save", "publish"])
-def test_killed_at_any_time_the_same_command_ends_well(tmp_path: Path, name: str, step: str) -> None:
+def test_killed_at_any_time_the_same_command_ends_well(lab: Lab, name: str, step: str) -> None:
     arguments = {"build": ("build", name, "--record", "build.json"), "save": SAVE, "publish": ("publish", name)}[step]
     if step == "save":
-        run(tmp_path, "build", name, "--record", "build.json")
+        lab.run("build", name, "--record", "build.json")
     started = time.monotonic()
-    assert run(tmp_path, *arguments)[0] == 0
+    assert lab.run(*arguments).code == 0
     took = time.monotonic() - started
     for moment in range(8):
         if step == "publish":
-            (tmp_path / "images.yaml").write_text(
-                f"images:\n  - name: {name}{moment}\n    dockerfile: tool/Dockerfile\n"
-            )
+            lab.write_list(f"name: '{name}{moment}', dockerfile: tool/Dockerfile")
             arguments = ("publish", f"{name}{moment}")
-        with skyport(tmp_path, *arguments) as process:
+        with lab.start(*arguments) as command:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(took * (moment + 0.5) / 8)
-            process.send_signal(signal.SIGKILL)
-        assert run(tmp_path, *arguments)[0] == 0
+                command.wait(took * (moment + 0.5) / 8)
+            command.kill()
+        assert lab.run(*arguments).code == 0
         if step == "publish":
-            check_one_node(tmp_path, arguments[1])
-    assert left(tmp_path) - {"build.json", "save.json", "image.tar.gz", "results", "images.lock.json"} == set()
+            check_one_node(lab, arguments[1])
+    assert left(lab.folder) - {"build.json", "save.json", "image.tar.gz", "results", "images.lock.json"} == set()
 
 
-def check_one_node(folder: Path, name: str) -> None:
-    environment = {**os.environ, "SKYPORT_DATA": str(folder / "store")}
-    listed = subprocess.run([SKYPORT, "ls", "--json"], env=environment, check=True, stdout=subprocess.PIPE)
-    (node,) = [image for image in json.loads(listed.stdout)["images"] if image["name"] == name]
-    resolved = subprocess.run([SKYPORT, "resolve", name, "--json"], env=environment, check=True, stdout=subprocess.PIPE)
-    assert json.loads(resolved.stdout)["node"] == node["node"]
+def check_one_node(lab: Lab, name: str) -> None:
+    (node,) = [image for image in lab.do("ls")["images"] if image["name"] == name]
+    assert lab.do("resolve", name)["node"] == node["node"]
     assert node["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", name).strip()

@@ -157,7 +157,7 @@ def test_every_source_is_published_and_docker_runs_what_comes_out(lab: Lab, engi
             assert receipt["engine"]["Version"].startswith("podman ")
     assert docker("run", "--rm", f"{namespace}/snapshot:1", "cat", "/made") == "made\n"
     assert docker("run", "--rm", f"{namespace}/container:1", "cat", "/made") == "made\n"
-    assert lab.receipt(f"{namespace}/container:1")["container"]["image"] == "handmade:local"
+    assert lab.receipt(f"{namespace}/container:1")["source"]["container"]["image"] == "handmade:local"
     assert lab.receipt(f"{namespace}/snapshot:1")["base"]["name"] == f"{namespace}/built:1"
     labels = docker("image", "inspect", "--format", "{{json .Config.Labels}}", f"{namespace}/built:1")
     assert json.loads(labels) == {"org.example.lab": "ours"}
@@ -427,7 +427,7 @@ def test_a_container_whose_program_runs_is_paused_and_goes_on(lab: Lab, base: st
         assert lab.podman.podman("run", "--rm", "lab/tool:1", "cat", "/made") == "x"
         state = lab.podman.podman("inspect", "--format", "{{.State.Running}} {{.State.Paused}}", container)
         assert state == "true false"
-        told = lab.receipt("lab/tool:1")["container"]
+        told = lab.receipt("lab/tool:1")["source"]["container"]
         assert (told["image"], "added /made" in told["changes"]) == (base, True)
     finally:
         lab.podman.podman("rm", "--force", "--time", "0", container)

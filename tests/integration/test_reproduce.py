@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -21,9 +20,10 @@ from skyport_wf.engine.connection import connect
 from skyport_wf.image_list.images_yaml import read_image_list
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.sources.resolution import resolve_images
-from tests.support.commands import EXAMPLES, SKYPORT
+from tests.support.commands import EXAMPLES, Done
 from tests.support.engine import PROGRAMS, docker, write_image_context
 from tests.support.http_server import http_server
+from tests.support.lab import Lab
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -33,11 +33,11 @@ WAIT = "echo it be''gins; sleep 3600"
 """What tells that it runs, and is not to be taken for its own command where a builder shows that."""
 
 
-class Project:
+class Project(Lab):
     """A folder with an image list and an embedded Shock; what is built in it has a label of its own."""
 
     def __init__(self, folder: Path, namespace: str) -> None:
-        self.folder = folder
+        super().__init__(folder, SKYPORT_DATA=str(folder / "shock"))
         self.namespace = namespace
         self.name = f"{namespace}/tool:1.0"
         self.label = f"org.example.test={uuid.uuid4().hex}"
@@ -46,10 +46,9 @@ class Project:
     def add(self, source: str, name: str | None = None) -> None:
         """Put an image into the list; `source` is its fields but for the name."""
         self.images[name or self.name] = source
-        entries = "".join(f"  - {{name: '{name}', {fields}}}\n" for name, fields in self.images.items())
-        (self.folder / "images.yaml").write_text(f"shock: {{url: embedded}}\nimages:\n{entries}")
+        self.write_list(*(f"name: '{name}', {fields}" for name, fields in self.images.items()), shock="url: embedded")
 
-    def write(self, *instructions: str, fields: str = "", name: str | None = None, folder: str = "tool") -> None:
+    def write_image(self, *instructions: str, fields: str = "", name: str | None = None, folder: str = "tool") -> None:
         """Write a Dockerfile, on busybox unless it says `FROM` itself, and put it into the list."""
         context = self.folder / folder
         context.mkdir(exist_ok=True)
@@ -60,25 +59,22 @@ class Project:
         (context / "Dockerfile").write_text("\n".join(instructions) + "\n")
         self.add(f"dockerfile: {folder}/Dockerfile, {fields}", name)
 
-    def run(self, *arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [SKYPORT, *arguments], cwd=self.folder, env={**os.environ, **variables}, capture_output=True, text=True,
-            check=False, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == code, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
+    def run_to(self, code: int, *arguments: str, **variables: str) -> Done:
+        """Run a command that has to end with the exit code."""
+        done = self.run(*arguments, **variables)
+        assert done.code == code, done.out + done.log
         return done
 
     def publish(self) -> None:
-        self.run("publish", "--all")
+        self.run_to(0, "publish", "--all")
 
     def reproduce(self, *options: str, code: int, name: str | None = None) -> Any:
         """Return the report."""
-        return json.loads(self.run("reproduce", name or self.name, "--json", *options, code=code).stdout)
+        return json.loads(self.run_to(code, "reproduce", name or self.name, "--json", *options).out)
 
     def message(self, *options: str, code: int, **variables: str) -> str:
         """Return what it fails with."""
-        return self.run("reproduce", self.name, "--quiet", *options, code=code, **variables).stderr
+        return self.run_to(code, "reproduce", self.name, "--quiet", *options, **variables).log
 
     def left(self) -> set[str]:
         """Return ids of images, and names of containers, that have this project's label."""
@@ -140,7 +136,7 @@ def outside() -> Iterator[tuple[dict[str, bytes], int]]:
 def fetching(project: Project, outside: tuple[dict[str, bytes], int]) -> Callable[[bytes], None]:
     """Write an image that unpacks what a server has; return what changes it there."""
     served, port = outside
-    project.write(f'RUN ["/bin/busybox", "wget", "-q", "-O", "/x.tar", "http://127.0.0.1:{port}/x.tar"]',
+    project.write_image(f'RUN ["/bin/busybox", "wget", "-q", "-O", "/x.tar", "http://127.0.0.1:{port}/x.tar"]',
                   'RUN ["/bin/busybox", "tar", "-x", "-f", "/x.tar", "-C", "/"]',
                   'RUN ["/bin/busybox", "rm", "/x.tar"]')  # fmt: skip
 
@@ -170,8 +166,8 @@ def test_the_example(namespace: str, tmp_path: Path, project: Project) -> None:
         ("greet", "same contents", 0),
         ("dated", "drifted", 3),
     ):
-        done = project.run("reproduce", f"{namespace}/{name}:1.0", "--quiet", "--record", "report.json", code=code)
-        shown[name] = done.stdout.splitlines()
+        done = project.run_to(code, "reproduce", f"{namespace}/{name}:1.0", "--quiet", "--record", "report.json")
+        shown[name] = done.out.splitlines()
         report = json.loads((tmp_path / "report.json").read_text())
         assert report["verdict"] == verdict
         assert shown[name][0].startswith(f"{verdict}: {namespace}/{name}:1.0 ")
@@ -188,7 +184,7 @@ def test_the_example(namespace: str, tmp_path: Path, project: Project) -> None:
 def test_a_package_that_moved(project: Project, outside: tuple[dict[str, bytes], int]) -> None:
     """Debian's own tools build the package, offer it, and install it; only the repository changes."""
     served, port = outside
-    project.write(
+    project.write_image(
         "FROM debian:bookworm",
         "RUN rm -rf /etc/apt/sources.list* "
         f"&& echo 'deb [trusted=yes] http://127.0.0.1:{port} ./' > /etc/apt/sources.list "
@@ -197,7 +193,7 @@ def test_a_package_that_moved(project: Project, outside: tuple[dict[str, bytes],
     served.update(repository(project.folder, "1.2-1"))
     project.publish()
     served.update(repository(project.folder, "1.2-2"))
-    text = project.run("reproduce", project.name, "--quiet", "--record", "report.json", code=3).stdout
+    text = project.run_to(3, "reproduce", project.name, "--quiet", "--record", "report.json").out
     assert ["Debian", "skyport-tool", "1.2-1", "1.2-2"] in [line.split() for line in text.splitlines()]
     assert text.startswith(f"drifted: {project.name} differs in 1 package, ")
     report = json.loads((project.folder / "report.json").read_text())
@@ -252,7 +248,7 @@ def test_files(project: Project, fetching: Callable[[bytes], None]) -> None:
     assert counts == {"added": 1, "removed": 1, "changed": 4}
     mode = next(change for change in report["files"]["listed"] if change["path"] == "/mode")
     assert (mode["published"]["mode"], mode["rebuilt"]["mode"]) == ("0644", "4755")
-    text = project.run("reproduce", project.name, "--quiet", "--paths", "3", code=3).stdout.splitlines()
+    text = project.run_to(3, "reproduce", project.name, "--quiet", "--paths", "3").out.splitlines()
     assert "Files: 1 added, 1 removed, 4 changed" in text
     assert text[text.index("... and 3 more") - 1].split() == ["changed", "link", "a", "->", "b", "/link"]
 
@@ -271,14 +267,14 @@ def test_what_is_ignored(project: Project, fetching: Callable[[bytes], None]) ->
 
 def test_metadata_and_a_changed_source(project: Project) -> None:
     """Names that a terminal would act upon are shown without what it would act upon."""
-    project.write("COPY greeting /greeting", "ENV A=1 B=1", 'CMD ["/bin/sh"]')
+    project.write_image("COPY greeting /greeting", "ENV A=1 B=1", 'CMD ["/bin/sh"]')
     (project.folder / "tool/greeting").write_text("hello")
     project.publish()
     dockerfile = project.folder / "tool/Dockerfile"
     text = dockerfile.read_text().replace("A=1 B=1", "A=2 C=1").replace('CMD ["/bin/sh"]', "USER 5")
     dockerfile.write_text(f'{text}LABEL odd="\x1b[31mred"\n')
     (project.folder / "tool/greeting").write_text("goodbye")
-    done = project.run("reproduce", project.name, "--quiet", "--record", "{key}.json", code=3)
+    done = project.run_to(3, "reproduce", project.name, "--quiet", "--record", "{key}.json")
     report = json.loads((project.folder / f"{project.name.replace('/', '_').replace(':', '_')}.json").read_text())
     assert report["changed_inputs"] == ["another Dockerfile", "another build context"]
     found = {change["field"]: (change["published"], change["rebuilt"]) for change in report["metadata"]}
@@ -289,9 +285,9 @@ def test_metadata_and_a_changed_source(project: Project) -> None:
     }  # fmt: skip
     assert steps
     assert changes(report) == {"/greeting": ["changed", "content"]}
-    assert "Not as when it was published:\n- another Dockerfile\n- another build context\n" in done.stdout
-    assert "[31mred" in done.stdout
-    assert "\x1b" not in done.stdout
+    assert "Not as when it was published:\n- another Dockerfile\n- another build context\n" in done.out
+    assert "[31mred" in done.out
+    assert "\x1b" not in done.out
 
 
 def test_a_snapshot_and_its_script(project: Project) -> None:
@@ -314,7 +310,7 @@ def test_a_snapshot_and_its_script(project: Project) -> None:
 
 
 def test_a_flattened_image(project: Project) -> None:
-    project.write("COPY Dockerfile /again", fields="flatten: true")
+    project.write_image("COPY Dockerfile /again", fields="flatten: true")
     project.publish()
     before = project.left(), project.names()
     assert project.reproduce(code=0)["verdict"] == "same contents"
@@ -326,8 +322,8 @@ def test_a_flattened_image(project: Project) -> None:
 
 def test_what_it_is_built_on_comes_as_published(project: Project) -> None:
     base = f"{project.namespace}/base:1"
-    project.write("COPY Dockerfile /base", name=base, folder="base")
-    project.write(f"FROM {base}", f"COPY --from={base} /bin/busybox /bin/more", fields=f"base: '{base}'")
+    project.write_image("COPY Dockerfile /base", name=base, folder="base")
+    project.write_image(f"FROM {base}", f"COPY --from={base} /bin/busybox /bin/more", fields=f"base: '{base}'")
     project.publish()
     docker("image", "rm", project.name, base)
     assert project.left() == set()
@@ -346,18 +342,18 @@ def test_what_it_is_built_on_comes_as_published(project: Project) -> None:
 
 
 def test_not_published(project: Project) -> None:
-    project.write("COPY Dockerfile /x")
+    project.write_image("COPY Dockerfile /x")
     assert f"finds no image {project.name}" in project.message(code=1)
     assert project.left() == set(), "nothing was built"
 
 
 def test_a_name_that_is_not_in_the_list(project: Project) -> None:
-    project.write("COPY Dockerfile /x")
-    assert "is not in the image list" in project.run("reproduce", "lab/nothing:1", code=2).stderr
+    project.write_image("COPY Dockerfile /x")
+    assert "is not in the image list" in project.run_to(2, "reproduce", "lab/nothing:1").log
 
 
 def test_a_shock_that_does_not_answer(project: Project) -> None:
-    project.write("COPY Dockerfile /x")
+    project.write_image("COPY Dockerfile /x")
     project.message(code=75, SHOCK_URL="http://127.0.0.1:9", SKYPORT_RETRY_SECONDS="0", KB_AUTH_TOKEN="x")
     assert project.left() == set()
 
@@ -376,7 +372,7 @@ def test_sources_that_say_not_how(project: Project, source: str, what: str) -> N
 
 
 def test_a_damaged_file_on_shock(project: Project) -> None:
-    project.write("COPY Dockerfile /x")
+    project.write_image("COPY Dockerfile /x")
     project.publish()
     before = project.left(), project.names()
     (file,) = (path for path in project.folder.glob("shock/**/*") if path.is_file() and path.stat().st_size > 500_000)
@@ -394,7 +390,7 @@ def test_a_damaged_file_on_shock(project: Project) -> None:
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_tags_stay_where_they_are(project: Project, builder: str) -> None:
     """Even a tag that someone has moved to another image, and images of stages that nobody names."""
-    project.write(
+    project.write_image(
         "FROM scratch AS stage",
         "COPY Dockerfile /a",
         "FROM scratch",
@@ -408,12 +404,12 @@ def test_tags_stay_where_they_are(project: Project, builder: str) -> None:
     report = project.reproduce(code=0)
     assert (report["published_id"], report["kept_as"]) == (published, None)
     assert (project.left(), project.names()) == before
-    assert report["node"] == json.loads(project.run("resolve", project.name, "--json").stdout)["node"]
+    assert report["node"] == project.do("resolve", project.name)["node"]
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_a_build_that_fails(project: Project, builder: str) -> None:
-    project.write("COPY Dockerfile /x", fields=f"builder: {builder}")
+    project.write_image("COPY Dockerfile /x", fields=f"builder: {builder}")
     project.publish()
     before = project.left(), project.names()
     with (project.folder / "tool/Dockerfile").open("a") as dockerfile:
@@ -424,16 +420,16 @@ def test_a_build_that_fails(project: Project, builder: str) -> None:
 
 
 def test_keep(project: Project) -> None:
-    project.write("COPY Dockerfile /x")
+    project.write_image("COPY Dockerfile /x")
     project.publish()
     before = project.names()
-    done = project.run("reproduce", project.name, "--keep", "--record", "report.json")
+    done = project.run_to(0, "reproduce", project.name, "--keep", "--record", "report.json")
     report = json.loads((project.folder / "report.json").read_text())
     kept = report["kept_as"]
     assert kept.endswith(f"/{project.name}")
     assert project.names() == {**before, kept: report["rebuilt_id"]}
-    assert f"kept as {kept}" in done.stdout
-    assert f"is kept as {kept}" in done.stderr
+    assert f"kept as {kept}" in done.out
+    assert f"is kept as {kept}" in done.log
     docker("image", "rm", kept)
 
 
@@ -459,26 +455,15 @@ def test_an_interruption(project: Project, builder: str, number: signal.Signals)
         project.publish()
         script.write_text(f"#!/bin/bash\n{WAIT}\n")
     else:
-        project.write("COPY Dockerfile /x", fields=f"builder: {builder}")
+        project.write_image("COPY Dockerfile /x", fields=f"builder: {builder}")
         project.publish()
         with (project.folder / "tool/Dockerfile").open("a") as dockerfile:
             dockerfile.write(f'COPY Dockerfile /y\nRUN ["/bin/busybox", "sh", "-c", "{WAIT}"]\n')
     before = project.left(), project.names()
-    with subprocess.Popen(
-        [SKYPORT, "reproduce", project.name],
-        cwd=project.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr
-        seen = ""
-        while "it begins" not in seen:
-            line = process.stderr.readline()
-            assert line, seen
-            seen += line
+    with project.start("reproduce", project.name) as process:
+        process.wait_for("it begins")
         process.send_signal(number)
-        _, rest = process.communicate(timeout=60)
+        _, rest = process.communicate()
     assert process.returncode == (130 if number == signal.SIGINT else 143), rest
     assert "Traceback" not in rest
     assert (project.left(), project.names()) == before
@@ -486,7 +471,7 @@ def test_an_interruption(project: Project, builder: str, number: signal.Signals)
 
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit, RuntimeError])
 def test_an_end_while_the_images_are_compared(project: Project, ending: type[BaseException]) -> None:
-    project.write("COPY Dockerfile /x", fields="builder: classic")
+    project.write_image("COPY Dockerfile /x", fields="builder: classic")
     images = read_image_list(project.folder / "images.yaml")
     image = resolve_images(images, project.folder, [project.name])[project.name]
     with pytest.raises(ending), rebuilt_image(connect(), image, lambda text: None) as rebuilt:
@@ -499,7 +484,9 @@ def test_an_end_while_the_images_are_compared(project: Project, ending: type[Bas
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_an_interruption_while_output_is_shown(project: Project, builder: str) -> None:
     """The step that has just said something would go on for an hour, and would use what is to be removed."""
-    project.write("COPY Dockerfile /x", f'RUN ["/bin/busybox", "sh", "-c", "{WAIT}"]', fields=f"builder: {builder}")
+    project.write_image(
+        "COPY Dockerfile /x", f'RUN ["/bin/busybox", "sh", "-c", "{WAIT}"]', fields=f"builder: {builder}"
+    )
     images = read_image_list(project.folder / "images.yaml")
     image = resolve_images(images, project.folder, [project.name])[project.name]
 
@@ -514,7 +501,7 @@ def test_an_interruption_while_output_is_shown(project: Project, builder: str) -
 
 def test_an_interruption_between_two_reads(project: Project) -> None:
     """In the code of the package `docker`: its frames, which the traceback keeps, keep the connection."""
-    project.write("COPY Dockerfile /x", f'RUN ["/bin/busybox", "sh", "-c", "{WAIT}"]', fields="builder: classic")
+    project.write_image("COPY Dockerfile /x", f'RUN ["/bin/busybox", "sh", "-c", "{WAIT}"]', fields="builder: classic")
     images = read_image_list(project.folder / "images.yaml")
     image = resolve_images(images, project.folder, [project.name])[project.name]
 

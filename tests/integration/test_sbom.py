@@ -108,7 +108,7 @@ def test_a_receipt_of_another_image(lab: Lab) -> None:
     ("content", "code", "message"),
     [
         (None, 2, "there is no receipt.json. Run the step that writes it first."),
-        ("{}", 1, "receipt.json is not a `skyport-wf receipt 1` record"),
+        ("{}", 1, "receipt.json is not a `skyport-wf receipt 2` record"),
     ],
 )
 def test_what_is_no_receipt(lab: Lab, content: str | None, code: int, message: str) -> None:

@@ -16,28 +16,27 @@ import pytest
 from skyport_wf.shock.client import ShockClient
 from tests.support.commands import CHECKOUT, COMMANDS
 from tests.support.engine import docker, write_image_context
-from tests.support.lab import Done, ServedShock, make_user
+from tests.support.lab import Lab, ServedShock, make_user
 from tests.support.podman_service import PodmanService
 from tests.support.project import jobs
 
 EXAMPLE = ("example/fasta-base:12", "example/fasta-gc:1.0", "example/fasta-lengths:1.0")
 
 
-class Project:
-    """A folder with an image list, a Shock that is served, and the commands that publish to it."""
+class ThinLab(Lab):
+    """A lab that publishes to a Shock that is served."""
 
     def __init__(self, folder: Path, store: Path, url: str, token: str, namespace: str) -> None:
-        self.folder = folder
+        super().__init__(folder, token, SHOCK_URL=url, TMPDIR=str(folder / "tmp"))
         self.store = store
         self.namespace = namespace
-        self.variables = {**os.environ, "SHOCK_URL": url, "KB_AUTH_TOKEN": token, "TMPDIR": str(folder / "tmp")}
         self.shock = ShockClient(url, token=token)
         (folder / "tmp").mkdir()
 
     def name(self, image: str) -> str:
         return f"{self.namespace}/{image}:1"
 
-    def write(self, *images: str, **bases: str | None) -> None:
+    def list_images(self, *images: str, **bases: str | None) -> None:
         """Write an image list: each of `images` with the fields that follow its name, and Dockerfiles.
 
         No other test's images have layers of these, and the builder's cache keeps none when an image is removed.
@@ -56,26 +55,9 @@ class Project:
             entries.append(f"  - {{name: '{self.name(name)}', {fields}{built}}}\n")
         (self.folder / "images.yaml").write_text(f"images:\n{''.join(entries)}".replace("NS/", f"{self.namespace}/"))
 
-    def run(self, *arguments: str, **variables: str) -> Done:
-        done = subprocess.run(
-            [COMMANDS / "skyport-wf", *arguments], cwd=self.folder, env={**self.variables, **variables},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        return Done(done.returncode, done.stderr + done.stdout)
-
-    def ask(self, *arguments: str, **variables: str) -> Any:
-        """Run a command and return the JSON that it prints."""
-        done = subprocess.run(
-            [COMMANDS / "skyport-wf", *arguments, "--json"], cwd=self.folder, env={**self.variables, **variables},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
     def publish(self, *names: str) -> dict[str, Any]:
         """Publish and return the receipts, by the short names."""
-        published = self.ask("publish", *(names or ["--all"]))["published"]
+        published = self.do("publish", *(names or ["--all"]))["published"]
         return {receipt["name"].split("/")[1].removesuffix(":1"): receipt for receipt in published}
 
     def download(self, node: str) -> bytes:
@@ -100,21 +82,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
 
 
 @pytest.fixture
-def project(tmp_path: Path, namespace: str, server: tuple[Path, str, str]) -> Project:
-    return Project(tmp_path, *server, namespace)
+def project(tmp_path: Path, namespace: str, server: tuple[Path, str, str]) -> ThinLab:
+    return ThinLab(tmp_path, *server, namespace)
 
 
 @pytest.fixture
-def thin(project: Project) -> dict[str, Any]:
+def thin(project: ThinLab) -> dict[str, Any]:
     """Publish a base, an image that is thin on it, and one that is thin on that; return the receipts."""
-    project.write(
+    project.list_images(
         "base", "tool dockerfile: tool/Dockerfile, base: NS/base:1", "top dockerfile: top/Dockerfile, base: NS/tool:1",
         tool="base", top="tool",
     )  # fmt: skip
     return project.publish()
 
 
-def test_only_the_layers_above_the_base_are_published(project: Project, thin: dict[str, Any]) -> None:
+def test_only_the_layers_above_the_base_are_published(project: ThinLab, thin: dict[str, Any]) -> None:
     assert thin["base"]["thin_on"] is None
     assert thin["tool"]["thin_on"] == {
         "name": project.name("base"),
@@ -132,7 +114,7 @@ def test_only_the_layers_above_the_base_are_published(project: Project, thin: di
     assert list((project.folder / "tmp").iterdir()) == []
 
 
-def test_save_writes_what_publish_sends(project: Project, thin: dict[str, Any]) -> None:
+def test_save_writes_what_publish_sends(project: ThinLab, thin: dict[str, Any]) -> None:
     project.run("retire", project.name("top"))
     for command in (
         ["build", project.name("top"), "--record", "build.json"],
@@ -144,7 +126,7 @@ def test_save_writes_what_publish_sends(project: Project, thin: dict[str, Any]) 
     assert digests["canonical"] is thin["top"]["canonical"] is True
 
 
-def test_an_engine_loads_it_as_an_awe_worker_does(project: Project, thin: dict[str, Any]) -> None:
+def test_an_engine_loads_it_as_an_awe_worker_does(project: ThinLab, thin: dict[str, Any]) -> None:
     project.forget("top", "tool")
     archive = gzip.decompress(project.download(thin["tool"]["node"]))
     subprocess.run(["docker", "load", "--quiet"], input=archive, check=True, capture_output=True)
@@ -156,23 +138,23 @@ def test_an_engine_loads_it_as_an_awe_worker_does(project: Project, thin: dict[s
     assert done.returncode != 0, "without its base"
 
 
-def test_pull_fetches_the_chain(project: Project, thin: dict[str, Any]) -> None:
+def test_pull_fetches_the_chain(project: ThinLab, thin: dict[str, Any]) -> None:
     project.forget("top", "tool", "base")
-    pulled = project.ask("pull", project.name("top"))
+    pulled = project.do("pull", project.name("top"))
     assert pulled["bases"] == [project.name("base"), project.name("tool")]
     assert pulled["downloaded"] == sum(receipt["size"] for receipt in thin.values())
     assert {image: project.runs(image) for image in thin} == {image: project.name(image) for image in thin}
-    assert project.ask("pull", project.name("top"))["downloaded"] == 0
+    assert project.do("pull", project.name("top"))["downloaded"] == 0
 
     project.forget("top", "tool")
-    pulled = project.ask("pull", project.name("top"))
+    pulled = project.do("pull", project.name("top"))
     assert (pulled["bases"], pulled["downloaded"]) == (
         [project.name("tool")],
         thin["tool"]["size"] + thin["top"]["size"],
     )
 
 
-def test_a_base_that_arrives_damaged_is_not_loaded(project: Project, thin: dict[str, Any]) -> None:
+def test_a_base_that_arrives_damaged_is_not_loaded(project: ThinLab, thin: dict[str, Any]) -> None:
     project.forget("top", "tool", "base")
     content = project.download(thin["base"]["node"])
     (stored,) = (path for path in project.store.rglob("files/*/*") if path.read_bytes() == content)
@@ -186,16 +168,16 @@ def test_a_base_that_arrives_damaged_is_not_loaded(project: Project, thin: dict[
     assert docker("image", "ls", "--quiet", project.name("base")) == ""
 
 
-def test_show_tells_of_the_whole_image(project: Project, thin: dict[str, Any]) -> None:
-    whole = project.ask("show", project.name("top"), "--engine")
-    report = project.ask("show", project.name("top"))
+def test_show_tells_of_the_whole_image(project: ThinLab, thin: dict[str, Any]) -> None:
+    whole = project.do("show", project.name("top"), "--engine")
+    report = project.do("show", project.name("top"))
     owners = [layer.pop("from_base") for layer in report["layers"]]
     for layer in whole["layers"]:
         assert layer.pop("from_base") == ""
     below = len(thin["base"]["layers"])
     assert owners == [project.name("base")] * below + [project.name("tool"), ""]
     assert report == whole
-    text = project.run("show", project.name("top")).log
+    text = project.run("show", project.name("top")).out
     assert (
         f"\nthin: layers 1 to {below} are in {project.name('base')}, layer {below + 1} is in {project.name('tool')}\n"
         in text
@@ -209,25 +191,25 @@ def test_show_tells_of_the_whole_image(project: Project, thin: dict[str, Any]) -
     )
 
 
-def test_podman_gets_it_whole(project: Project, thin: dict[str, Any]) -> None:
+def test_podman_gets_it_whole(project: ThinLab, thin: dict[str, Any]) -> None:
     with PodmanService() as podman:
-        pulled = project.ask("pull", project.name("top"), DOCKER_HOST=podman.address)
+        pulled = project.do("pull", project.name("top"), DOCKER_HOST=podman.address)
         assert pulled["bases"] == [project.name("base"), project.name("tool")]
         assert podman.inspect(project.name("top")) == thin["top"]["image_id"]
         assert podman.podman("run", "--rm", project.name("top"), "cat", "/data/deep/file") == project.name("top")
 
 
-def test_podman_itself_refuses_a_thin_archive(project: Project, thin: dict[str, Any]) -> None:
+def test_podman_itself_refuses_a_thin_archive(project: ThinLab, thin: dict[str, Any]) -> None:
     """As the guide says; should a later podman take it, `takes_thin_archives` can say so."""
     (project.folder / "thin.tar").write_bytes(gzip.decompress(project.download(thin["tool"]["node"])))
     with PodmanService() as podman:
-        project.ask("pull", project.name("base"), DOCKER_HOST=podman.address)
+        project.do("pull", project.name("base"), DOCKER_HOST=podman.address)
         with pytest.raises(AssertionError, match="Some layer tarfiles are missing in the tarball"):
             podman.podman("load", "--input", str(project.folder / "thin.tar"))
 
 
-def test_an_image_that_is_not_built_on_its_base(project: Project, thin: dict[str, Any]) -> None:
-    project.write("other dockerfile: other/Dockerfile, base: NS/tool:1")
+def test_an_image_that_is_not_built_on_its_base(project: ThinLab, thin: dict[str, Any]) -> None:
+    project.list_images("other dockerfile: other/Dockerfile, base: NS/tool:1")
     done = project.run("publish", "--all")
     assert done.code == 1
     assert (
@@ -237,16 +219,16 @@ def test_an_image_that_is_not_built_on_its_base(project: Project, thin: dict[str
     assert project.shock.query({"name": project.name("other")}) == []
 
 
-def test_a_base_that_is_not_published(project: Project) -> None:
-    project.write("alone dockerfile: alone/Dockerfile, base: NS/nobody:1")
+def test_a_base_that_is_not_published(project: ThinLab) -> None:
+    project.list_images("alone dockerfile: alone/Dockerfile, base: NS/nobody:1")
     done = project.run("publish", "--all")
     assert done.code == 1
     assert f"is to be thin on {project.name('nobody')}, which {project.shock.name} does not have. Publish" in done.log
     assert "making" not in done.log, "nothing is built for nothing"
 
 
-def test_a_base_of_the_list_that_was_not_published(project: Project) -> None:
-    project.write("base", "tool dockerfile: tool/Dockerfile, base: NS/base:1", tool="base")
+def test_a_base_of_the_list_that_was_not_published(project: ThinLab) -> None:
+    project.list_images("base", "tool dockerfile: tool/Dockerfile, base: NS/base:1", tool="base")
     assert project.run("build", project.name("base"), "--record", "base.json").code == 0
     done = project.run("publish", project.name("tool"))
     assert done.code == 1
@@ -257,8 +239,8 @@ def test_a_base_of_the_list_that_was_not_published(project: Project) -> None:
     assert project.shock.query({"name": project.name("tool")}) == [], "nothing is sent"
 
 
-def test_a_base_that_is_replaced_before_it_is_registered(project: Project) -> None:
-    project.write("base", "tool dockerfile: tool/Dockerfile, base: NS/base:1", tool="base")
+def test_a_base_that_is_replaced_before_it_is_registered(project: ThinLab) -> None:
+    project.list_images("base", "tool dockerfile: tool/Dockerfile, base: NS/base:1", tool="base")
     project.publish(project.name("base"))
     for command in (
         ["build", project.name("tool"), "--record", "build.json"],
@@ -267,7 +249,7 @@ def test_a_base_that_is_replaced_before_it_is_registered(project: Project) -> No
     ):
         assert project.run(*command).code == 0
     (project.folder / "base/data/deep/file").write_text("another base")
-    project.write("base dockerfile: base/Dockerfile, replace: true")
+    project.list_images("base dockerfile: base/Dockerfile, replace: true")
     project.publish()
     done = project.run("register", "upload.json", "--record", "receipt.json")
     assert done.code == 1
@@ -276,27 +258,27 @@ def test_a_base_that_is_replaced_before_it_is_registered(project: Project) -> No
     assert project.run("resolve", project.name("tool")).code == 1
 
 
-def test_a_base_of_another_tool(project: Project) -> None:
+def test_a_base_of_another_tool(project: ThinLab) -> None:
     """What docker2shock.pl leaves tells nothing of layers; the engine does."""
-    project.write("base")
+    project.list_images("base")
     published = project.publish()["base"]
     node = project.shock.find(published["node"])
     assert node is not None
     attributes = {key: value for key, value in (node.attributes or {}).items() if key != "skyport_wf"}
     project.shock.replace_attributes(node.id, attributes)
-    project.write("mine dockerfile: mine/Dockerfile, base: NS/base:1", mine="base")
+    project.list_images("mine dockerfile: mine/Dockerfile, base: NS/base:1", mine="base")
     project.forget("base")
     receipt = project.publish()["mine"]
     assert receipt["thin_on"]["image_id"] == published["image_id"]
     assert receipt["size"] < 3_000
     project.forget("mine", "base")
-    assert project.ask("pull", project.name("mine"))["bases"] == [project.name("base")]
+    assert project.do("pull", project.name("mine"))["bases"] == [project.name("base")]
     assert project.runs("mine") == project.name("mine")
 
 
-def test_images_and_snapshots_can_be_thin(project: Project) -> None:
+def test_images_and_snapshots_can_be_thin(project: ThinLab) -> None:
     (project.folder / "script.sh").write_text("echo from a script >/data/deep/file\n")
-    project.write(
+    project.list_images(
         "base", "given image: NS/source:1, base: NS/base:1",
         "made snapshot: {base: NS/base:1, script: script.sh}, base: NS/base:1",
     )  # fmt: skip
@@ -309,18 +291,18 @@ def test_images_and_snapshots_can_be_thin(project: Project) -> None:
     assert project.runs("made") == "from a script\n"
 
 
-def test_whole_and_thin_are_told_apart(project: Project, thin: dict[str, Any]) -> None:
-    project.write("base", "tool", tool="base")
+def test_whole_and_thin_are_told_apart(project: ThinLab, thin: dict[str, Any]) -> None:
+    project.list_images("base", "tool", tool="base")
     done = project.run("publish", project.name("tool"))
     assert done.code == 1
     assert f"thin on {project.name('base')}, registered" in done.log
-    project.write("base", "tool dockerfile: tool/Dockerfile, replace: true", tool="base")
+    project.list_images("base", "tool dockerfile: tool/Dockerfile, replace: true", tool="base")
     whole = project.publish(project.name("tool"))["tool"]
     assert (whole["image_id"], whole["thin_on"]) == (thin["tool"]["image_id"], None)
     assert whole["size"] > 1_000_000
 
 
-def test_retiring_a_base(project: Project, thin: dict[str, Any]) -> None:
+def test_retiring_a_base(project: ThinLab, thin: dict[str, Any]) -> None:
     done = project.run("retire", project.name("base"))
     assert done.code == 1
     assert f"{project.name('tool')} is thin on {project.name('base')}, and would lack its layers" in done.log

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
@@ -88,6 +89,10 @@ class Command:
             reader.join()
         return printed[self.stdout], printed[self.stderr]
 
+    def wait_for(self, text: str) -> None:
+        """Wait until it prints a line with this text on stderr."""
+        assert any(text in line for line in self.stderr), f"it ended without saying {text!r}"
+
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
             os.kill(self.pid, number)
@@ -116,6 +121,14 @@ def _pipe(ours: ExitStack) -> tuple[IO[str], int]:
 @functools.cache
 def fork_server() -> ForkServer:
     return ForkServer()
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Wait for what happens soon, and fail if it never does."""
+    limit = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < limit, "it has not happened"
+        time.sleep(0.02)
 
 
 def environment(**variables: str) -> dict[str, str]:

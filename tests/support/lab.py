@@ -15,7 +15,7 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
-from tests.support.commands import Command, Done, environment
+from tests.support.commands import Command, Done, environment, run
 from tests.support.docker_archives import Image, file_member, legacy, tar_of
 
 NAME = "lab/tool:1.0"
@@ -58,9 +58,16 @@ class Lab:
         assert "Traceback" not in log, log
         return Done(command.returncode, out, log)
 
+    def run_program(self, program: str, *arguments: str, **variables: str) -> Done:
+        """Run another program of the environment."""
+        return run(program, *arguments, folder=self.folder, variables=environment(**{**self.variables, **variables}))
+
     def do(self, *arguments: str, **variables: str) -> Any:
         """Run a command that has to succeed, and return its result."""
         return self.run(*arguments, "--json", **variables).result
+
+    def receipt(self, path: str = "receipt.json") -> Any:
+        return json.loads((self.folder / path).read_text())
 
     def save(self, url: str) -> Any:
         """Build and save the image; return the save record's digests."""
@@ -136,7 +143,9 @@ class ServedShock:
 
     def __exit__(self, *_: object) -> None:
         with self._process:
-            self._process.send_signal(signal.SIGTERM)
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGTERM)
+                assert self._process.wait() == 0
 
 
 @contextmanager
