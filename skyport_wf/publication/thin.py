@@ -43,16 +43,6 @@ def same_image(one: str, other: str) -> bool:
     return not other or one.removeprefix("sha256:") == other.removeprefix("sha256:")
 
 
-def require_published(shock: Shock, name: str, base: str) -> PublishedNode:
-    """Return the node of the image that the one called `name` is to be thin on. Raises ShockError if there is none."""
-    found = find_published(shock.user, base)
-    if not found:
-        raise ShockError(
-            f"{name} is to be thin on {base}, which {shock.name} does not have. Publish {base} first, or remove `base`."
-        )
-    return found[-1]
-
-
 def find_thin_base(engine: APIClient, shock: Shock, name: str, base: str, image_id: str, *, listed: bool) -> ThinBase:
     """Return the base with its id, and with the layers that the image called `name` need not have in its archive.
 
@@ -62,8 +52,9 @@ def find_thin_base(engine: APIClient, shock: Shock, name: str, base: str, image_
     """
     from skyport_wf.engine.images import require_image
 
-    published = base if listed else require_published(shock, name, base).attributes.id
-    found = require_image(engine, published, wanted_by=name)
+    # A base of the list need not be published yet; of another one, the published image counts.
+    published = [] if listed else find_published(shock.user, base)
+    found = require_image(engine, published[-1].attributes.id if published else base, wanted_by=name)
     own = require_image(engine, image_id, wanted_by=name).root_fs.layers
     for number, (layer, wanted) in enumerate(zip_longest(own[: len(found.root_fs.layers)], found.root_fs.layers), 1):
         if layer != wanted:

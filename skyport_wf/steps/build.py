@@ -15,7 +15,7 @@ from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published, require_owner
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
-from skyport_wf.publication.thin import find_thin_base, require_published
+from skyport_wf.publication.thin import find_thin_base
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
 from skyport_wf.sources.resolution import ResolvedImage
@@ -79,9 +79,6 @@ def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, output: Outpu
     from skyport_wf.engine.capabilities import read_version
 
     base = record.thin_on
-    if base and base.name not in image.needs:
-        # Before anything is built: it is not in the list, so nothing here can publish it.
-        require_published(shock, record.name, base.name)
     engine = connect()
     load_bases(engine, shock, image)
     made = make_image(engine, image, output)

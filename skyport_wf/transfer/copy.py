@@ -83,7 +83,8 @@ def copy(
                 f"{target.url} into a variable, and name that with --to-token-env."
             )
         decision = decide(there, wanted)
-        if decision.is_done and decision.names.same:
+        # Who reads a copy that is there stays as it is.
+        if decision.state in ("published", "other readers") and decision.names.same:
             return CopiedImage(node.id, 0, receipt_of(there, decision.names.same.node))
         if decision.state == "base missing" and not decision.names.same:
             _advise_base(attributes, there)

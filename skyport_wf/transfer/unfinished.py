@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from skyport_wf.records.files import write_record
+from skyport_wf.records.encoding import encode_json
+from skyport_wf.records.files import write_document
 
 _RESUMABLE_SECONDS = 36 * 3600
 """Half a day less than what the node lives, so that there is time to send the rest and to register it."""
@@ -60,7 +61,7 @@ class ProgressFile:
     def write(self, upload: UnfinishedUpload) -> None:
         """Remember the node."""
         if self._path is not None:
-            write_record(self._path, upload)
+            write_document(self._path, encode_json(upload))
 
     def remove(self) -> None:
         """Forget the node."""

@@ -110,10 +110,11 @@ class World:
 
 
 def without_time(node: Node) -> dict[str, Any]:
-    """Return the attributes without the time of the registration, which is another one there."""
+    """Return the attributes without when they were registered there, and in whose place."""
     attributes = {**(node.attributes or {})}
     own = {**attributes.pop("skyport_wf")}
     assert own.pop("registered").endswith("Z")
+    del own["replaces"]
     return {**attributes, "skyport_wf": own}
 
 

@@ -138,7 +138,10 @@ def test_without_a_token_nothing_can_be_private(lab: Lab, store: Store) -> None:
     with http_server(ShockApp(store, anonymous=RIGHTS[0])) as port:
         done = lab.run("publish", "--all", "--private", SHOCK_URL=f"http://127.0.0.1:{port}", KB_AUTH_TOKEN="")
         assert done.code == 1
-        assert "cannot be private: it was uploaded without a token. Set KB_AUTH_TOKEN." in done.log
+        assert (
+            "cannot be private without a token: nobody would own it, and everyone could read it. Put a token into "
+            in done.log
+        )
         assert ShockClient(f"http://127.0.0.1:{port}").query({"type": "dockerimage"}) == []
 
 

@@ -77,6 +77,7 @@ def test_killed_after_the_last_part_nothing_is_sent_again(tmp_path: Path, monkey
         save = read_record(lab.folder / "save.json", SaveRecord)
         assert save.saved
         monkeypatch.setenv("SHOCK_URL", proxy.url)
+        monkeypatch.setenv("KB_AUTH_TOKEN", lab.variables["KB_AUTH_TOKEN"])
         # What the command has done when it is killed before it writes its record.
         with open_shock(save.build.shock) as shock:
             parts = PartsUpload(
@@ -189,7 +190,9 @@ def test_progress_is_told_once_for_each_byte(tmp_path: Path, monkeypatch: pytest
         told: list[int] = []
         with FaultProxy(server.url, [Fault("reset", 3 * MIB), Fault("drop", 5 * MIB)]) as proxy:
             monkeypatch.setenv("SHOCK_URL", proxy.url)
-            upload(read_record(lab.folder / "save.json", SaveRecord), lab.folder / "image.tar.gz", progress=told.append)
+            save = read_record(lab.folder / "save.json", SaveRecord)
+            with open_shock(save.build.shock) as shock:
+                upload(save, lab.folder / "image.tar.gz", shock, progress=told.append)
         assert sum(told) == digests["size"]
         assert len(told) == 9
 

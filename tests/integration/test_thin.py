@@ -223,7 +223,7 @@ def test_a_base_that_is_not_published(project: ThinLab) -> None:
     project.list_images("alone dockerfile: alone/Dockerfile, base: NS/nobody:1")
     done = project.run("publish", "--all")
     assert done.code == 1
-    assert f"is to be thin on {project.name('nobody')}, which {project.shock.name} does not have. Publish" in done.log
+    assert f"is thin on {project.name('nobody')}, which {project.shock.name} does not have, so nobody could" in done.log
     assert "making" not in done.log, "nothing is built for nothing"
 
 
