@@ -157,7 +157,7 @@ def test_every_source_is_published_and_docker_runs_what_comes_out(lab: Lab, engi
             assert receipt["engine"]["Version"].startswith("podman ")
     assert docker("run", "--rm", f"{namespace}/snapshot:1", "cat", "/made") == "made\n"
     assert docker("run", "--rm", f"{namespace}/container:1", "cat", "/made") == "made\n"
-    assert lab.receipt(f"{namespace}/container:1")["source"]["source"]["container"]["image"] == "handmade:local"
+    assert lab.receipt(f"{namespace}/container:1")["source"]["container"]["image"] == "handmade:local"
     assert lab.receipt(f"{namespace}/snapshot:1")["base"]["name"] == f"{namespace}/built:1"
     labels = docker("image", "inspect", "--format", "{{json .Config.Labels}}", f"{namespace}/built:1")
     assert json.loads(labels) == {"org.example.lab": "ours"}
