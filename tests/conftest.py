@@ -9,7 +9,7 @@ import pytest
 
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError
-from tests.support.engine import docker
+from tests.support.engine import docker, shared_layers
 
 SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
@@ -32,13 +32,14 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def engine() -> str:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return DOCKER_HOST of an engine that answers."""
     try:
         connect().close()
     except SkyportError as error:
         pytest.fail(f"{error} `make test` starts one.") if "CI" in os.environ else pytest.skip(str(error))
-    return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    with shared_layers(tmp_path_factory.mktemp("programs"), f"test-{uuid.uuid4().hex[:12]}/programs:1"):
+        yield os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
 
 @pytest.fixture

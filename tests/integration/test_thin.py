@@ -48,7 +48,10 @@ class ThinLab(Lab):
             base = bases.get(name)
             if not (self.folder / name).exists():
                 write_image_context(
-                    self.folder / name, base=self.name(base) if base else "scratch", data=self.name(name)
+                    self.folder / name,
+                    base=self.name(base) if base else "scratch",
+                    data=self.name(name),
+                    own_layers=True,
                 )
             fields = fields or f"dockerfile: {name}/Dockerfile"
             built = ", builder: classic" if "dockerfile" in fields else ""
@@ -312,7 +315,7 @@ def test_retiring_a_base(project: ThinLab, thin: dict[str, Any]) -> None:
     assert done.code == 3
     assert (
         f"it is thin on {project.name('base')} with image {thin['base']['image_id']}, which is not published"
-        in done.log
+        in done.out
     )
     assert project.run("status").code == 3
 

@@ -1,8 +1,11 @@
 """The docker command, and small images that an AWE task could start in."""
 
 import json
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,13 @@ PROGRAMS = {"busybox": "/bin/busybox", "bash": "/bin/bash-static"}
 """Programs that need no library, as Debian's packages busybox-static and bash-static install them."""
 
 
-def docker(*arguments: str) -> str:
+def docker(*arguments: str, **variables: str) -> str:
     """Run the docker command and return what it printed."""
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(
+        ["docker", *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"docker {arguments}: {done.stderr}"
+    return done.stdout
 
 
 def inspect_image(name: str) -> dict[str, Any]:
@@ -20,14 +27,32 @@ def inspect_image(name: str) -> dict[str, Any]:
     return json.loads(docker("image", "inspect", name))[0]
 
 
-def write_image_context(folder: Path, *, base: str = "scratch", data: str = "data") -> None:
-    """Write a Dockerfile and its context: bash and busybox on `scratch`, or `data` alone on another image."""
+def write_image_context(folder: Path, *, base: str = "scratch", data: str = "data", own_layers: bool = False) -> None:
+    """Write a Dockerfile and its context: bash and busybox on `scratch`, or `data` alone on another image.
+
+    own_layers: have no layer that other images have; otherwise all share those of the programs.
+    """
     (folder / "data/deep").mkdir(parents=True)
     (folder / "data/deep/file").write_text(data)
-    lines = [f"FROM {base}", "COPY data /data"]
+    programs = []
     if base == "scratch":
         for name, path in PROGRAMS.items():
             shutil.copy(path, folder / name)
-        lines += [f"COPY {name} /bin/{name}" for name in PROGRAMS]
-        lines += ['RUN ["/bin/busybox", "--install", "-s", "/bin"]', 'CMD ["/bin/bash"]']
+        programs = [f"COPY {name} /bin/{name}" for name in PROGRAMS]
+        programs += ['RUN ["/bin/busybox", "--install", "-s", "/bin"]', 'CMD ["/bin/bash"]']
+    copy = ["COPY data /data"]
+    lines = [f"FROM {base}", *(copy + programs if own_layers else programs + copy)]
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
+
+
+@contextmanager
+def shared_layers(folder: Path, name: str) -> Iterator[None]:
+    """Keep the layers that images share in the engine.
+
+    Whoever removes an image removes with it the layers under it that no image has, and so could take them from a
+    build that is just beginning.
+    """
+    write_image_context(folder)
+    docker("build", "--quiet", "--tag", name, str(folder), DOCKER_BUILDKIT="0")
+    yield
+    docker("image", "rm", name)

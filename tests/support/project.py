@@ -17,6 +17,9 @@ class Project(Lab):
         self.namespace = namespace
         for name, base in {"tool": "scratch", "derived": self.name("tool"), "other": "scratch"}.items():
             write_image_context(folder / "images" / name, base=base, data=name)
+            # An image that no other test has, as some are removed by their id.
+            with (folder / "images" / name / "Dockerfile").open("a") as dockerfile:
+                dockerfile.write(f"LABEL org.example.lab={namespace}\n")
         self.list_images()
 
     def name(self, image: str) -> str:
