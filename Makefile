@@ -12,12 +12,15 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
 TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need ssh-agent=openssh-client --need podman
+# One process more than there are processors, as tests wait for engines, servers and disks; of those marked with the same
+# `xdist_group` one runs at a time.
+PYTEST = pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup
 SCRIPTS := .ci/base-image .ci/debian-root .ci/engine-root .ci/lock .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve
 CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
 # That of examples/lint/bad is there to be found fault with.
 DOCKERFILES := benchmarks/Dockerfile $(wildcard examples/*/images/*/Dockerfile)
 
-.PHONY: help demo test test-newest check lock clean
+.PHONY: help demo test test-quick test-newest check lock clean
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 22
 
@@ -25,11 +28,14 @@ demo: $(VENV) ## publish three images, fetch one back as an AWE worker would, ru
 	@.ci/with-engine --base-image python examples/demo/run.py
 
 test: $(VENV) ## run all the tests, with a real Docker engine (some: make test PYTEST_ARGS="-k receipt")
-	@.ci/with-engine $(TEST_NEEDS) --base-image pytest $(PYTEST_ARGS)
+	@.ci/with-engine $(TEST_NEEDS) --base-image $(PYTEST) $(PYTEST_ARGS)
+
+test-quick: $(VENV) ## run the tests that need no engine and little time
+	@$(PYTEST) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
 
 test-newest: ## run all the tests with the newest libraries that pyproject.toml allows, instead of the locked ones
 	@PYTHON=$(PYTHON) .ci/make-venv --newest .venv-newest
-	@PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .ci/with-engine $(TEST_NEEDS) --base-image pytest $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .ci/with-engine $(TEST_NEEDS) --base-image $(PYTEST) $(PYTEST_ARGS)
 
 check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, lint of Dockerfiles, shellcheck, the direction of imports
 	ruff check

@@ -2,14 +2,20 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
 import skyport_wf
+from tests.support import cwl_validation
 from tests.support.commands import CHECKOUT, COMMANDS
 from tests.support.cwl_project import DOCUMENTS
+
+# The documents are validated once, in one process.
+pytestmark = pytest.mark.xdist_group("CWL documents")
 
 OURS = [path for path in DOCUMENTS if path.parts[0] == "workflows"]
 
@@ -18,28 +24,37 @@ def read(path: Path) -> dict:
     return yaml.safe_load((CHECKOUT / path).read_text())
 
 
-def cwltool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(COMMANDS / "cwltool"), "--enable-ext", *arguments]
-    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+class Validated(NamedTuple):
+    """What cwltool makes and says of the documents."""
+
+    packed: dict[Path, Path]
+    """What `cwltool --pack` makes of each document."""
+    said: dict[str, dict[str, Any]]
+    """Exit code and log of `cwltool --validate`, by path, of the documents and of what they are packed into."""
 
 
-@pytest.fixture(scope="session")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
-    """Return what `cwltool --pack` makes of each document."""
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> Validated:
     folder = tmp_path_factory.mktemp("packed")
-    made = {path: folder / f"{path.name}.json" for path in DOCUMENTS}
-    for path, target in made.items():
-        target.write_text(cwltool("--pack", str(path)).stdout)
-    return made
+    command = [sys.executable, "-m", cwl_validation.__name__, str(folder), *map(str, DOCUMENTS)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Validated({path: folder / f"{path.name}.json" for path in DOCUMENTS}, json.loads(done.stdout))
+
+
+@pytest.fixture
+def packed(validated: Validated) -> dict[Path, Path]:
+    return validated.packed
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)
 @pytest.mark.parametrize("form", ["as it is", "packed"])
-def test_valid_without_a_warning(path: Path, form: str, packed: dict[Path, Path]) -> None:
-    done = cwltool("--validate", str(packed[path] if form == "packed" else path))
-    assert done.returncode == 0, done.stderr
-    assert "WARNING" not in done.stderr
-    assert "ERROR" not in done.stderr
+def test_valid_without_a_warning(path: Path, form: str, validated: Validated) -> None:
+    said = validated.said[str(validated.packed[path] if form == "packed" else path)]
+    assert said["code"] == 0, said["log"]
+    assert "is valid CWL" in said["log"]
+    assert "WARNING" not in said["log"]
+    assert "ERROR" not in said["log"]
 
 
 def test_awe_loses_nothing_of_them_packed_or_not(packed: dict[Path, Path]) -> None:

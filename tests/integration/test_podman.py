@@ -17,6 +17,9 @@ from tests.support.commands import CHECKOUT, SKYPORT
 from tests.support.engine import docker, write_image_context
 from tests.support.podman_service import PodmanService
 
+# They share one podman, which each leaves as it was.
+pytestmark = pytest.mark.xdist_group("podman")
+
 PROGRAMS = "localhost/programs:1"
 """An image with bash and busybox, which the tests' images are built on."""
 RICH = """

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.commands import CHECKOUT
 
+pytestmark = pytest.mark.slow
+
 INTERRUPTED = "tests/unit/cli/test_command_line.py"
 
 

@@ -12,5 +12,7 @@ def no_thread_is_left() -> Iterator[None]:
     """See that the threads that compress and decompress end with the test, also where it fails halfway."""
     before = set(threading.enumerate())
     yield
-    gc.collect()
-    assert set(threading.enumerate()) <= before
+    if not set(threading.enumerate()) <= before:
+        # Perhaps only what nobody refers to any more holds it.
+        gc.collect()
+        assert set(threading.enumerate()) <= before

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import ImageReference
 from tests.support.docker_archives import File, Image, canonical, layer_tar, legacy, oci, podman, sha256, tar_of
+
+pytestmark = pytest.mark.slow
 
 FILES = st.dictionaries(st.from_regex(r"\A[a-z{\[]{1,9}\Z"), st.binary(max_size=2000), max_size=3)
 LAYERS = st.one_of(st.builds(layer_tar, FILES), st.sampled_from([bytes(1024), bytes(10240)]))

@@ -259,6 +259,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layer_size", "layers"), [(400 << 20, 1), (10_240, 2_000)])
 @pytest.mark.parametrize("step", ["save", "publish"])
 def test_memory_is_flat(step: str, layer_size: int, layers: int, tmp_path: Path) -> None:

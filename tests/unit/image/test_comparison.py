@@ -320,6 +320,7 @@ def test_no_more_are_listed_than_there_is_room_for() -> None:
     assert [change.path for change in found.files.listed] == ["/f000000000", "/f000000001", "/f000000002"]
 
 
+@pytest.mark.slow
 def test_a_comparison_holds_two_files_at_a_time() -> None:
     tracemalloc.start()
     found = compare_files(files(100_000, b"1"), files(100_000, b"2"), max_listed=10)

@@ -179,6 +179,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+@pytest.mark.slow
 def test_hundreds_of_thousands_of_files_take_little_memory() -> None:
     command = [sys.executable, "-c", MILLION, str(CHECKOUT), "100000"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -149,6 +149,7 @@ def test_too_many() -> None:
         fill(system, [layer(link("l", "x" * 1000))])
 
 
+@pytest.mark.slow
 def test_many_files_take_no_more_memory() -> None:
     """A layer that comes piece by piece, of which two numbers of files are compared."""
 

@@ -21,10 +21,13 @@ from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, file_member, layer_tar, oci, tar_of
 from tests.support.hostile_archives import KINDS, NOTHING, header
 
+pytestmark = pytest.mark.slow
+
 STEPS = ["describe", "save", "publish", "publish thin"]
 
 
-@pytest.fixture(scope="module", params=STEPS)
+# What a step does to all of them takes seconds, and is done once.
+@pytest.fixture(scope="module", params=[pytest.param(it, marks=pytest.mark.xdist_group(it)) for it in STEPS])
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return how the step ended on each kind of archive, and the peak of its memory, all in a process of their own."""
     folder = tmp_path_factory.mktemp("hostile")

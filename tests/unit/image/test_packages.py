@@ -267,6 +267,7 @@ def test_garbage_is_read_or_noted(content: bytes) -> None:
         found_in(path, content)
 
 
+@pytest.mark.slow
 def test_many_short_lines_take_little_memory() -> None:
     content = b"".join(b"%d:\n" % number for number in range(1_000_000))
     tracemalloc.start()

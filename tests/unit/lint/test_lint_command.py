@@ -254,6 +254,7 @@ def test_a_text_that_hadolint_does_not_end_with() -> None:
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [

@@ -73,6 +73,7 @@ def test_any_text_is_read(words):
     scan("".join(words))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["a|", "$(", "'", "${", "<<E\n", "sh -c '", '"$('])
 def test_a_megabyte_of_anything_is_read_in_time(piece):
     begun = time.monotonic()

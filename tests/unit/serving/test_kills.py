@@ -18,6 +18,8 @@ from skyport_wf.store.users import add_user
 from tests.support.store_customers import COUNT, Customer
 from tests.support.store_processes import Running, serve_store
 
+pytestmark = pytest.mark.slow
+
 KILLS = 50
 TOKEN = "customers-token"
 KEPT = 12

@@ -13,6 +13,8 @@ from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "alices-own-token"
 HEADERS = {"Authorization": f"OAuth {TOKEN}"}
 AUTHORIZED = f"Host: x\r\nAuthorization: OAuth {TOKEN}\r\n"

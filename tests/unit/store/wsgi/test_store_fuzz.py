@@ -14,6 +14,8 @@ from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.store_people import Person
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "alices-own-token"
 FORM = (
     b'--B\r\nContent-Disposition: form-data; name="attributes"; filename="a.json"\r\nContent-Type: application/json\r\n'

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
@@ -15,6 +16,8 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user, find_by_name
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.store_people import Person, fast_folder
+
+pytestmark = pytest.mark.slow
 
 USERS = ("alice", "bob", "admin", PUBLIC)
 RIGHTS = ("read", "write", "delete")
