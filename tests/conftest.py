@@ -10,6 +10,7 @@ import pytest
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError
 from tests.support.engine import docker, shared_layers
+from tests.support.engines import EngineUnderTest, engine_names
 
 SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
@@ -40,6 +41,19 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.fail(f"{error} `make test` starts one.") if "CI" in os.environ else pytest.skip(str(error))
     with shared_layers(tmp_path_factory.mktemp("programs"), f"test-{uuid.uuid4().hex[:12]}/programs:1"):
         yield os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes `each_engine` on each of them."""
+    if "each_engine" in metafunc.fixturenames:
+        metafunc.parametrize("each_engine", engine_names(), indirect=True)
+
+
+@pytest.fixture
+def each_engine(request: pytest.FixtureRequest, engine: str) -> Iterator[EngineUnderTest]:
+    """Return an engine, with names of images that no other test uses; these images are removed afterwards."""
+    with EngineUnderTest(request.param, engine) as found:
+        yield found
 
 
 @pytest.fixture

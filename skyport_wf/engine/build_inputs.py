@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -40,7 +42,11 @@ def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:
         path = Path(secret.file or "")
         if not secret.env and not path.is_file():
             raise UsageError(f"there is no file {path} for the build secret {name!r}")
-        yield from ("--secret", f"id={name}," + (f"env={secret.env}" if secret.env else f"src={path}"))
+        fields = [f"id={name}", f"env={secret.env}" if secret.env else f"src={path}"]
+        # The option's value is a line of CSV: a comma in a name would begin another field, such as a file of its own.
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow(fields)
+        yield from ("--secret", line.getvalue())
 
 
 def secret_mask(secrets: Mapping[str, BuildSecret]) -> Callable[[str], str]:

@@ -1,11 +1,35 @@
-"""The end of what a build or a script printed, for the message when it fails."""
+"""What a build or a script printed, and the message that it makes when it fails.
+
+The words are a program's, and may be anything: a message is short and acts on no terminal.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Final
 
+from skyport_wf.errors import BuildError
+from skyport_wf.formatting import printable
+
 _LAST_LINES: Final = 20
+_LONGEST_LINE: Final = 300
+_LONGEST_INSTRUCTION: Final = 1000
+_LINE_END: Final = re.compile(r"[\r\n]+")
+_TERMINAL_CODES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?)")
+"""Colours, moves of the cursor, titles of windows: whole, or their letters and digits would stay as words."""
+_NO_REGISTRY_GIVES_IT: Final = re.compile(
+    r"failed to (?:do request|resolve)|pull access denied|repository does not exist|manifest unknown|unauthorized"
+    r"|no stage or image found|short-name|pinging container registry|dial tcp"
+)
+"""How engines word that. A FROM may fail for other reasons, such as a full disk, and a COPY of a stage for a path."""
+_NAMED_IMAGE: Final = re.compile(
+    r"^(?:load metadata for|FROM(?:\s+--\S+)*|(?:COPY|ADD)(?:\s+--\S+)*?\s+--from=)\s*(?P<image>\S+)"
+)
+_PREFIXES: Final = re.compile(
+    r"^(?:ERROR: |failed to build: |failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+"
+)
+"""Where BuildKit says that something failed, before it says what."""
 
 
 class LastLines:
@@ -13,11 +37,49 @@ class LastLines:
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._open = ""
 
     def add(self, text: str) -> None:
-        """Take note of a piece of the text; blank lines do not count."""
-        self._lines.extend(line for line in text.splitlines() if line.strip())
+        """Take note of a piece of the text, which may begin and end inside a line; blank lines do not count."""
+        first, *others = _LINE_END.split(_TERMINAL_CODES.sub("", text))
+        # Of a line without an end, no more is kept than is shown: a program may print gigabytes of one.
+        self._open = (self._open + first)[: _LONGEST_LINE + 1]
+        for line in others:
+            self._close()
+            self._open = line[: _LONGEST_LINE + 1]
 
     def __str__(self) -> str:
-        lines = "".join(f"\n  | {line}" for line in self._lines)
+        shown = [*self._lines, shortened(self._open)] if self._open.strip() else [*self._lines]
+        lines = "".join(f"\n  | {line}" for line in shown[-_LAST_LINES:])
         return f". The last it printed:{lines}" if lines else ""
+
+    def _close(self) -> None:
+        if self._open.strip():
+            self._lines.append(shortened(self._open))
+
+
+def shortened(text: str, longest: int = _LONGEST_LINE) -> str:
+    """Return the text in one line that no terminal acts upon, cut if it is long."""
+    text = printable(text[: longest + 1].expandtabs(4))
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def build_failure(name: str, *, instruction: str, reason: str, last: LastLines | None) -> BuildError:
+    """Return the error that says why building `name` failed.
+
+    instruction: the one that failed, empty if it was none.
+    reason: the builder's own words.
+    last: what the instruction printed.
+    """
+    reason = _PREFIXES.sub("", "\n".join(map(shortened, reason.strip().splitlines()[:_LAST_LINES])))
+    named = _NAMED_IMAGE.match(instruction)
+    if named and (instruction.startswith("load") or _NO_REGISTRY_GIVES_IT.search(reason)):
+        image = shortened(named["image"].removeprefix("docker.io/library/").removeprefix("docker.io/"))
+        return BuildError(
+            f"building {name} failed: the engine does not have the image {image}, and no registry gave it ({reason}). "
+            f"Mend its name in the Dockerfile, or get it: `docker pull {image}`, or, if it is published on your Shock, "
+            f"`skyport-wf pull {image}`."
+        )
+    lines = "\n  ".join(shortened(line) for line in instruction[:_LONGEST_INSTRUCTION].splitlines())
+    at = f" at\n  {lines}\n" if lines else ": "
+    return BuildError(f"building {name} failed{at}{reason}{last or ''}")

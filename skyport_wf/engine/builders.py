@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from skyport_wf.engine.images import name_in_engine
 from skyport_wf.engine.podman import check_build
 from skyport_wf.errors import BuildError, UsageError
+from skyport_wf.image.base_names import replace_images
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -20,17 +27,55 @@ _log = logging.getLogger(__name__)
 _HEREDOC = re.compile(rb"^\s*(RUN|COPY|ADD)\b.*<<-?[\"']?\w", re.IGNORECASE | re.MULTILINE)
 
 
-def build_image(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
+def build_image(
+    client: APIClient,
+    image: ImageSpec,
+    context: BuildContext,
+    output: Callable[[str], None],
+    *,
+    bases: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Build `image` with the builder that it asks for, tag it with its name, and return the engine's id of it.
 
     output: called with each piece of text that the build prints.
+    bases: for images that the Dockerfile names, the names that the engine has the right ones under.
     Raises BuildError, with the failing instruction and the last lines it printed, if it fails; UsageError if the
     image needs BuildKit and there is none.
     """
+    check_build(client, image)
+    for field, texts in {"build_args": image.build_args, "labels": image.labels}.items():
+        for name, text in texts.items():
+            if "\0" in name + text:
+                # The engine would cut it, or fail at the first RUN.
+                raise UsageError(f"image {image.name}: `{field}` {name!r} has a NUL character. Leave that out.")
+    others = {name: name_in_engine(client, held) for name, held in bases.items() if held != name}
+    if not others:
+        return _build(client, image, context, output)
+    _log.info("in the engine, other images are called %s; the published ones are taken", ", ".join(others))
+
+    def told(text: str) -> str:
+        for name, other in others.items():
+            text = text.replace(other, name)
+        return text
+
+    with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
+        dockerfile = Path(folder, "Dockerfile")
+        dockerfile.write_bytes(replace_images(context.dockerfile.read_bytes(), others, build_args=image.build_args))
+        # The rules of what the context leaves out stand beside a Dockerfile, under its name.
+        rules = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
+        if rules.exists():
+            Path(folder, "Dockerfile.dockerignore").write_bytes(rules.read_bytes())
+        moved = msgspec.structs.replace(context, dockerfile=dockerfile)
+        try:
+            return _build(client, image, moved, lambda text: output(told(text)))
+        except BuildError as error:
+            raise BuildError(told(str(error))) from error
+
+
+def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
     from skyport_wf.engine.classic_build import build_classically
 
-    check_build(client, image)
     command = None if image.builder == "classic" else find_buildkit(client)
     if not command and (image.builder == "buildkit" or image.secrets or image.ssh):
         raise UsageError(

@@ -10,16 +10,20 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO, cast
 
 import msgspec
 
+from skyport_wf.child_environment import child_environment
 from skyport_wf.engine.build_inputs import build_arguments, secret_mask, secret_options
-from skyport_wf.engine.build_output import LastLines
+from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit
-from skyport_wf.errors import BuildError
+from skyport_wf.engine.connection import without_password
+from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.context import ignore_patterns
 
 if TYPE_CHECKING:
@@ -31,6 +35,10 @@ if TYPE_CHECKING:
 _STEP_LINE = re.compile(r"#(?P<step>\d+) (?:(?P<second>\d+\.\d+) )?(?P<text>.*)")
 _STAGE = re.compile(r"\[[^]]*\] ")
 _QUESTION_SECONDS: Final = 20
+_LAST_LINES: Final = 5
+_LONGEST_LINE: Final = 1 << 20
+_LONGEST_ARGUMENT: Final = 1 << 17
+"""Bytes of one argument, or of a variable with its name, that Linux hands to a program (MAX_ARG_STRLEN)."""
 _COMMANDS_OWN: Final = ("DOCKER_", "BUILDKIT_", "BUILDX_")
 """How variables begin that the docker command reads."""
 _NEEDS_BUILDX: Final = 23
@@ -70,17 +78,19 @@ def build_with_buildkit(
             Path(folder, "Dockerfile.dockerignore").write_text("\n".join((*ignore_patterns(context), "")), "utf-8")
         # Build arguments go by the environment: a process's arguments are for all to read.
         given = {name: value for name, value in image.build_args.items() if not _is_for_the_command(name)}
-        arguments = _arguments(image, dockerfile, id_file, image.network or default_network(client))
+        secrets = filter(None, (secret.env for secret in image.secrets.values()))
+        environment = {**child_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+        arguments = [*_arguments(image, dockerfile, id_file, image.network or default_network(client))]
+        # An absolute path cannot be taken for an option.
+        arguments = [command.path, "build", *arguments, str(context.root.absolute())]
         progress, mask = _Progress(), secret_mask(image.secrets)
-        with subprocess.Popen(
-            [command.path, "build", *arguments, str(context.root)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace",
-            env={**os.environ, **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
-        ) as process:  # fmt: skip
+        with _start(image.name, arguments, environment) as process:
             try:
-                for line in map(mask, process.stdout or ()):
-                    progress.follow(line)
-                    output(line)
+                # A program may print gigabytes without a line's end.
+                printed = cast(TextIO, process.stdout)
+                for line in map(mask, iter(lambda: printed.readline(_LONGEST_LINE), "")):
+                    progress.follow(without_password(line))
+                    output(without_password(line))
             except BaseException:
                 process.terminate()
                 raise
@@ -96,26 +106,52 @@ class _Progress:
         self._instructions: dict[str, str] = {}
         self._printed: dict[str, LastLines] = {}
         self._failed = ""
-        self._last = "the docker command failed"
+        self._said: deque[str] = deque(maxlen=_LAST_LINES)
+        """Lines that belong to no step: at the end, the command's own reason."""
 
     def follow(self, line: str) -> None:
         """Take note of a line."""
-        self._last = line.strip() or self._last
         match = _STEP_LINE.match(line)
         if not match:
+            # After a mistake in its arguments, the command says where to read about them.
+            if line.strip() and not line.startswith(("See 'docker", "Run 'docker", "Usage:")):
+                self._said.append(shortened(line))
             return
         step, text = match["step"], match["text"]
         if match["second"]:
-            self._printed.setdefault(step, LastLines()).add(text)
+            self._printed.setdefault(step, LastLines()).add(text + "\n")
         elif text.startswith("ERROR: "):
-            self._failed = step
+            self._failed, self._said = step, deque([shortened(text)], maxlen=_LAST_LINES)
         else:
             self._instructions.setdefault(step, _STAGE.sub("", text, count=1))
 
     def failure(self, name: str) -> BuildError:
         """Return the error that the lines tell of."""
-        at = f" at\n  {self._instructions.get(self._failed, '')}\n" if self._failed else ": "
-        return BuildError(f"building {name} failed{at}{self._last}{self._printed.get(self._failed, '')}")
+        # Of a step that failed, the last line says why; of anything else, there may be several.
+        reason = "\n".join([*self._said][-1:] if self._failed else self._said) or "the docker command failed"
+        instruction, last = self._instructions.get(self._failed, ""), self._printed.get(self._failed)
+        return build_failure(name, instruction=instruction, reason=reason, last=last)
+
+
+def _start(name: str, arguments: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start the docker command. Raises UsageError if the system cannot hand it what the image list says."""
+    options = ((f"{option} {text.partition('=')[0]}", text) for option, text in pairwise(arguments))
+    for what, text in (*environment.items(), *options):
+        if (size := len(os.fsencode(text))) + len(what) >= _LONGEST_ARGUMENT:
+            raise UsageError(
+                f"image {name}: the value of {shortened(what)} has {size:,} bytes, more than a command may be given. "
+                "Put it into a file of the build context."
+            )
+    try:
+        return subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace", env=environment,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"image {name}: the docker command cannot be started: {error}. If its build arguments and labels "
+            "are large, put them into files of the build context."
+        ) from error
 
 
 def _is_for_the_command(name: str) -> bool:
@@ -144,7 +180,9 @@ def _arguments(image: ImageSpec, dockerfile: Path, id_file: Path, network: str |
 def _ask(*command: str) -> str | None:
     """Return what the command prints; None if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False, env=child_environment()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if done.returncode else done.stdout

@@ -17,6 +17,7 @@ _QUESTION_SECONDS: Final = 20
 _BUILDKIT_API: Final = (1, 39)
 """The API version of Docker 18.09, the first with BuildKit."""
 _versions: weakref.WeakKeyDictionary[APIClient, str | None] = weakref.WeakKeyDictionary()
+_on_containerd: weakref.WeakKeyDictionary[APIClient, bool] = weakref.WeakKeyDictionary()
 
 
 def podman_version(client: APIClient) -> str | None:
@@ -48,13 +49,19 @@ def has_buildkit(client: APIClient) -> bool:
     return api >= _BUILDKIT_API and not podman_version(client)
 
 
-def takes_thin_archives(client: APIClient) -> bool:
-    """Return whether the engine may load an archive that lacks layers it has.
+def uses_containerd_store(client: APIClient) -> bool:
+    """Return whether Docker keeps images in containerd's image store, the default of fresh installations since 29."""
+    if client not in _on_containerd:
+        with engine_errors("telling its image store"):
+            status = client.info().get("DriverStatus") or ()
+        _on_containerd[client] = ["driver-type", "io.containerd.snapshotter.v1"] in status
+    return _on_containerd[client]
 
-    Podman says "Some layer tarfiles are missing in the tarball". Docker with containerd's image store says that a layer
-    is not found, but cannot be asked before.
-    """
-    return podman_version(client) is None
+
+def takes_thin_archives(client: APIClient) -> bool:
+    """Return whether the engine loads an archive that lacks layers of images it has."""
+    # Podman says "Some layer tarfiles are missing in the tarball", containerd's store that a blob is not found.
+    return podman_version(client) is None and not uses_containerd_store(client)
 
 
 def has_bridge(client: APIClient) -> bool:

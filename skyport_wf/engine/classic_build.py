@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from skyport_wf.engine.build_inputs import build_arguments
-from skyport_wf.engine.build_output import LastLines
+from skyport_wf.engine.build_output import LastLines, build_failure
 from skyport_wf.engine.capabilities import default_network
 from skyport_wf.engine.connection import answers_closed, engine_errors
 from skyport_wf.engine.images import tag_image
@@ -70,8 +70,7 @@ def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str],
         if "aux" in event:
             image_id = event["aux"].get("ID", image_id)
         if "error" in event:
-            at = f" at\n  {instruction}\n" if instruction else ": "
-            raise BuildError(f"building {name} failed{at}{_SAID_ALREADY.sub('', event['error']).strip()}{last}")
+            raise build_failure(name, instruction=instruction, reason=_SAID_ALREADY.sub("", event["error"]), last=last)
     if not _BUILT.fullmatch(image_id):
         raise BuildError(f"building {name}: the engine ended without saying which image it built")
     return image_id

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
+from skyport_wf.formatting import printable
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -17,11 +19,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _CONNECT_ATTEMPTS = 3
+_LONGEST = 2000
+"""Characters of an engine's message that are shown."""
 
 
 def engine_address() -> str:
-    """Return where the engine is expected: `DOCKER_HOST` as docker reads it, or the default socket."""
-    return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
+    """Return where the engine is expected, to be shown: `DOCKER_HOST` as docker reads it, or the default socket."""
+    # All up to the last @: in a password that someone wrote as it is, anything may stand.
+    return re.sub("(?<=://).*@", "", os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
+
+
+def without_password(text: str) -> str:
+    """Return the text without the user and password of DOCKER_HOST, which libraries and the docker command quote."""
+    return text.replace(os.environ.get("DOCKER_HOST") or engine_address(), engine_address())
 
 
 def connect() -> APIClient:
@@ -50,13 +60,21 @@ def _connect_once() -> APIClient:
     try:
         client = docker.APIClient(version="auto", **kwargs_from_env())
         client.timeout = None  # type: ignore[assignment]  # requests takes None for "no limit"
-    except (TLSParameterError, ValueError) as error:
-        raise UsageError(f"the engine's address in DOCKER_HOST cannot be used: {error}") from error
-    except DockerException as error:
-        if "Invalid bind address" in str(error) or ("protocol" in str(error).lower() and "host" in str(error).lower()):
-            raise UsageError(f"DOCKER_HOST={engine_address()!r} is not an engine's address: {error}") from error
+    except (DockerException, ValueError) as error:
+        words = str(error).lower()
+        if isinstance(error, TLSParameterError):
+            raise UsageError(f"the engine's address in DOCKER_HOST cannot be used: {engine_words(error)}") from error
+        if (
+            isinstance(error, ValueError)
+            or "invalid bind address" in words
+            or ("protocol" in words and "host" in words)
+        ):
+            # Of an address with a password, these words may quote a part.
+            secret = engine_address() != os.environ.get("DOCKER_HOST")
+            why = "it has a user or password. Use ssh://, or TLS certificates" if secret else engine_words(error)
+            raise UsageError(f"DOCKER_HOST={engine_address()!r} is not an engine's address: {why}") from error
         raise TemporaryError(
-            f"no Docker engine answers at {engine_address()}: {root_cause(error)}. "
+            f"no Docker engine answers at {engine_address()}: {without_password(root_cause(error))}. "
             "Start it, or set DOCKER_HOST; `skyport-wf doctor` checks it."
         ) from error
     return client
@@ -76,14 +94,20 @@ def engine_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise EngineError(f"the engine failed at {doing}: {error.explanation or error}") from error
+        raise EngineError(f"the engine failed at {doing}: {engine_words(error.explanation or error)}") from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise TemporaryError(
-            f"the engine at {engine_address()} went away at {doing}: {root_cause(error)}. "
+            f"the engine at {engine_address()} went away at {doing}: {without_password(root_cause(error))}. "
             "Run the command again when it is back."
         ) from error
     except (DockerException, requests.RequestException) as error:
-        raise EngineError(f"the engine failed at {doing}: {error}") from error
+        raise EngineError(f"the engine failed at {doing}: {engine_words(error)}") from error
+
+
+def engine_words(error: object) -> str:
+    """Return an error's own words: an engine may quote much of an image, and the message goes to a terminal."""
+    lines = [printable(line) for line in without_password(str(error))[:_LONGEST].splitlines()]
+    return "\n".join(lines)
 
 
 @contextmanager

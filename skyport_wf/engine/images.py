@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -11,7 +12,7 @@ import msgspec
 
 from skyport_wf.byte_streams import ByteStream, ChunkReader, pieces_of
 from skyport_wf.engine.capabilities import podman_version
-from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.connection import engine_errors, engine_words
 from skyport_wf.engine.podman import hub_name, names_to_find, own_name
 from skyport_wf.errors import EngineError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _CONFLICT = 409
+_LOADED = re.compile(r"Loaded image(?: ID)?(?:\(s\))?: (\S+)")
+"""An archive without a name gives an id; Docker and podman have the same words."""
 
 
 class RootFilesystem(msgspec.Struct, frozen=True, rename="pascal"):
@@ -40,6 +43,9 @@ class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
     root_fs: RootFilesystem = msgspec.field(name="RootFS", default=RootFilesystem())
     repo_digests: tuple[str, ...] | None = None
     """Names by which registries know it."""
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
 
 
 def find_image(client: APIClient, name: str) -> EngineImage | None:
@@ -130,7 +136,10 @@ def export_image(client: APIClient, name: str) -> Iterator[ByteStream]:
                     reason = str(response.json()["message"])
                 except (ValueError, KeyError, TypeError):
                     reason = f"HTTP {response.status_code}"
-                raise EngineError(f"the engine failed at saving {name}: {reason}")
+                if "empty export" in reason:
+                    # Docker's classic store, of an image without layers: FROM scratch, and nothing but settings.
+                    reason = "the image has no files. Give its Dockerfile a COPY, or a base image"
+                raise EngineError(f"the engine failed at saving {name}: {engine_words(reason)}")
             yield _ExportStream(cast(BinaryIO, response.raw), name)
         finally:
             response.close()
@@ -152,17 +161,23 @@ class _ExportStream:
             return self._raw.read(size)
 
 
-def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> None:
-    """Load a Docker archive, gzipped or not, into the engine.
+def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> EngineImage:
+    """Load a Docker archive, gzipped or not, into the engine, and return the image that it has now.
 
-    Raises EngineError with the engine's words if it is refused.
+    name: what messages call it.
+    Raises EngineError with the engine's words if the archive is refused.
     """
     from skyport_wf.image.archive.stream import ArchiveStream
 
     if podman_version(client):
         # The podman of Debian 12 says "invalid tar header" of a gzipped one.
         archive = pieces_of(ArchiveStream(ChunkReader(archive), name=name))
+    loaded = None
     with engine_errors(f"loading {name}"):
         for line in client.load_image(archive, quiet=True):
             if "error" in line:
-                raise EngineError(f"the engine failed at loading {name}: {line['error']}")
+                raise EngineError(f"the engine failed at loading {name}: {engine_words(line['error'])}")
+            loaded = loaded or _LOADED.search(line.get("stream", ""))
+    if loaded is None or (image := _inspect(client, loaded[1])) is None:
+        raise EngineError(f"the engine did not say what it loaded of {name}. `skyport-wf doctor` checks the engine.")
+    return image

@@ -16,6 +16,8 @@ from skyport_wf.image.instructions import Instruction, json_words, options_end, 
 _VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::?(?P<how>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
 _FROM = re.compile(r"(?:--\S+\s+)*(?P<image>\S+)(?:\s+[Aa][Ss]\s+(?P<stage>\S+))?\s*$")
 _OTHER_IMAGE = re.compile(r"(?:--|[,=])from=([^\s,]+)")
+NO_INSTRUCTION = Instruction("", "", 0, 0)
+"""Of an image that something else than a Dockerfile names, such as an image list."""
 SCRATCH = "scratch"
 """The base image of an image that has none."""
 
@@ -44,6 +46,9 @@ class ImageUse(msgspec.Struct, frozen=True):
     written: str
     """As it stands there."""
     line: int
+    instruction: Instruction = NO_INSTRUCTION
+    offset: int = 0
+    """Where in the instruction's value it begins."""
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -91,10 +96,13 @@ def read_stages(instructions: Sequence[Instruction], *, build_args: Mapping[str,
         start, *rest = instructions[at:end]
         match = _FROM.match(start.value)
         assert match  # noqa: S101 - only such are starts
-        base = ImageUse(expand(match["image"], arguments), match["image"], start.line)
+        written = match["image"]
+        base = ImageUse(expand(written, arguments), written, start.line, start, match.start("image"))
         names = frozenset({str(number), (match["stage"] or str(number)).lower()})
         uses = (
-            ImageUse(expand(found[1], arguments), found[1], instruction.line_at(found.start()))
+            ImageUse(
+                expand(found[1], arguments), found[1], instruction.line_at(found.start()), instruction, found.start(1)
+            )
             for instruction in rest
             if instruction.name in ("COPY", "ADD", "RUN")
             for found in _OTHER_IMAGE.finditer(instruction.value)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from skyport_wf.child_environment import hide_from_children
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.addresses import find_wrong_address
 from skyport_wf.image_list.reference import parse_reference
@@ -68,6 +69,7 @@ def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
     except msgspec.ValidationError as error:
         raise _explain(error, document, name) from error
     _check(images, document, name)
+    hide_from_children(images.shock.token_env)
     return images
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.sources.resolution import ResolvedImage
-from skyport_wf.sources.source import MadeImage, Output
+from skyport_wf.sources.source import Bases, MadeImage, Output
 from skyport_wf.steps.build import make_image
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ class RebuiltImage(msgspec.Struct, frozen=True):
 
 @contextmanager
 def rebuilt_image(
-    engine: APIClient, image: ResolvedImage, output: Output, *, pull: bool = False, keep: bool = False
+    engine: APIClient, image: ResolvedImage, bases: Bases, output: Output, *, pull: bool = False, keep: bool = False
 ) -> Iterator[RebuiltImage]:
     """Make the image without cache and under a name of its own, for as long as the block takes.
 
+    bases: the published images that it is built on.
     output: called with each piece of text that the build prints.
     pull: ask the registry for a newer base image.
     keep: leave the image and its name in the engine, if it could be made.
@@ -57,7 +58,7 @@ def rebuilt_image(
     late = 0
     try:
         made = make_image(
-            engine, msgspec.structs.replace(image, spec=spec), leftovers.listen(output), note=leftovers.note
+            engine, msgspec.structs.replace(image, spec=spec), bases, leftovers.listen(output), note=leftovers.note
         )
         if keep:
             _log.info("the image that was built again is kept as %s", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,12 @@ from skyport_wf.inspection.changed_inputs import changed_inputs
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.inspection.show import examine_in_engine, examine_node
 from skyport_wf.publication.attributes import read_attributes
-from skyport_wf.publication.published import find_published
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Output
-from skyport_wf.steps.build import connect, load_bases
+from skyport_wf.steps.build import connect, hold_bases
 
 if TYPE_CHECKING:
-    from docker import APIClient
-
     from skyport_wf.publication.connection import Shock
 
 
@@ -78,8 +75,8 @@ def reproduce(
     with FileIndex(with_contents=True) as before, FileIndex(with_contents=True) as after:
         published = ComparedImage(examine_node(shock.user, node, name, progress, index=before), before)
         engine = connect()
-        load_bases(engine, shock, image)
-        with rebuilt_image(engine, image, output, pull=pull, keep=keep) as rebuilt:
+        bases = hold_bases(engine, shock, image)
+        with rebuilt_image(engine, image, bases, output, pull=pull, keep=keep) as rebuilt:
             inputs = (
                 *changed_inputs(
                     read_attributes(node.attributes),
@@ -87,7 +84,7 @@ def reproduce(
                     base=rebuilt.made.base,
                     engine=read_version(engine),
                 ),
-                *_other_needs(engine, shock, image.needs),
+                *(f"{need} is not published, the engine's own was taken" for need in image.needs if need not in bases),
             )
             again = ComparedImage(examine_in_engine(rebuilt.made.id, progress=progress, index=after), after)
         found = compare_images(published, again, ignored=leniency.ignores, ignore_traces=leniency.traces)
@@ -112,18 +109,5 @@ def _check(image: ResolvedImage, *, pull: bool) -> None:
     if pull and image.needs:
         raise UsageError(
             f"image {spec.name} is built on {', '.join(image.needs)} of the image list, which no registry has: leave "
-            "out "
-            "--pull"
+            "out --pull"
         )
-
-
-def _other_needs(engine: APIClient, shock: Shock, needs: Sequence[str]) -> Iterator[str]:
-    """Yield the images of the list that it is built on, and that the engine has in another state than Shock."""
-    from skyport_wf.engine.images import find_image
-
-    for name in needs:
-        published, present = find_published(shock.user, name), find_image(engine, name)
-        if not published:
-            yield f"{name} is not published, the engine's own was taken"
-        elif present and present.id != published[-1].attributes.id:
-            yield f"the engine's own {name} was taken, which is not the published one"

@@ -42,7 +42,10 @@ def make_receipt(
 
 
 def _cwl_requirement(attributes: NodeAttributes, download_url: str) -> DockerRequirement:
-    """Return what a CWL tool says of the image. A runner loads no thin archive: its engine has to have the image."""
+    """Return what a CWL tool says of the image."""
+    # By its name: Docker with containerd's image store does not know an image by its config digest. cwltool would load
+    # the archive for each job, and then find no image.
     if attributes.thin_on:
-        return DockerRequirement(attributes.id)
-    return DockerRequirement(attributes.id, download_url)
+        # A runner loads no thin archive: its engine has to have the image.
+        return DockerRequirement(attributes.name)
+    return DockerRequirement(attributes.name, download_url)

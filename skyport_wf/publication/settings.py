@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.child_environment import hide_from_children
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings, check_shock_url
 from skyport_wf.output_file import read_bounded
@@ -66,6 +67,7 @@ def read_token_variable(variable: str, auth: str) -> str:
 
     Raises UsageError, without showing it, if there is none, or none that an HTTP header or the scheme can carry.
     """
+    hide_from_children(variable)
     token = os.environ.get(variable, "").strip()
     if not token:
         raise UsageError(f"the variable {variable} has no token. Set it.")

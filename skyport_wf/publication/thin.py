@@ -10,7 +10,7 @@ from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.publication.attributes import OWN_KEY
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.published import PublishedNode, find_published
-from skyport_wf.records.source import ThinBase
+from skyport_wf.records.source import HeldBase, ThinBase
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -43,18 +43,18 @@ def same_image(one: str, other: str) -> bool:
     return not other or one.removeprefix("sha256:") == other.removeprefix("sha256:")
 
 
-def find_thin_base(engine: APIClient, shock: Shock, name: str, base: str, image_id: str, *, listed: bool) -> ThinBase:
+def find_thin_base(engine: APIClient, name: str, base: str, held: HeldBase | None, image_id: str) -> ThinBase:
     """Return the base with its id, and with the layers that the image called `name` need not have in its archive.
 
+    base: its name.
+    held: the published base in the engine; None if it is an image of the list that is not published yet.
     image_id: the engine's id of the image.
-    listed: whether the base is an image of the list, which need not be published yet.
     Raises SkyportError if the image is not built on the base.
     """
+    from skyport_wf.engine.config_digests import config_digest
     from skyport_wf.engine.images import require_image
 
-    # A base of the list need not be published yet; of another one, the published image counts.
-    published = [] if listed else find_published(shock.user, base)
-    found = require_image(engine, published[-1].attributes.id if published else base, wanted_by=name)
+    found = require_image(engine, held.reference if held else base, wanted_by=name)
     own = require_image(engine, image_id, wanted_by=name).root_fs.layers
     for number, (layer, wanted) in enumerate(zip_longest(own[: len(found.root_fs.layers)], found.root_fs.layers), 1):
         if layer != wanted:
@@ -64,7 +64,7 @@ def find_thin_base(engine: APIClient, shock: Shock, name: str, base: str, image_
                 "FROM "
                 f"{base} as that is published (skyport-wf pull {base}), or remove `base`."
             )
-    return ThinBase(base, found.id, found.root_fs.layers)
+    return ThinBase(base, config_digest(engine, found), found.root_fs.layers)
 
 
 def check_base(shock: Shock, name: str, base: ThinBase, *, public: bool) -> PublishedNode:

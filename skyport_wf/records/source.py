@@ -64,7 +64,17 @@ class BaseImage(msgspec.Struct, frozen=True):
 
     name: str
     image_id: str | None
-    """The engine's id of it; None if the engine does not have it under its name."""
+    """Its config digest; None if the engine does not have it under its name. Before version 2 of the records, the
+    engine's id of it, which is another one on containerd's image store."""
+
+
+class HeldBase(msgspec.Struct, frozen=True):
+    """A published image that another one is built on, in the engine."""
+
+    reference: str
+    """The name that the engine has it under: its own, unless that is another image's there."""
+    image_id: str
+    """Its config digest."""
 
 
 class ThinBase(msgspec.Struct, frozen=True):
@@ -73,6 +83,6 @@ class ThinBase(msgspec.Struct, frozen=True):
     name: str
     """REPO:TAG."""
     image_id: str | None = None
-    """Its config digest; in a build record what the engine calls it, None as long as nothing is made."""
+    """Its config digest; None as long as nothing is made."""
     layers: tuple[str, ...] | None = None
     """The diff ids of the layers left out, the lowest first; None if unknown."""

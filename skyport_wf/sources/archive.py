@@ -10,7 +10,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import Source
 from skyport_wf.sources.remote_files import RemoteFiles
-from skyport_wf.sources.source import Connect, MadeImage, Output
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -45,6 +45,6 @@ class ArchiveSource:
         with open_archive(self.archive) as stream:
             return Source(kind="archive", digest=inspect_archive(stream).image_id)
 
-    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+    def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Raise UsageError: there is nothing to make."""
         raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")

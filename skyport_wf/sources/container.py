@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 from skyport_wf.errors import EngineError
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.encoding import digest_of, encode_json
-from skyport_wf.records.source import ContainerOrigin, Source
+from skyport_wf.records.source import BaseImage, ContainerOrigin, Source
 from skyport_wf.sources.remote_files import RemoteFiles
-from skyport_wf.sources.source import Connect, MadeImage, Output, find_base
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -56,16 +56,21 @@ class ContainerSource:
         )
         return Source(kind="container", digest=digest_of(encode_json(decides)), container=origin)
 
-    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+    def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Commit the container; a program that runs in it is paused meanwhile, and the container stays."""
+        from skyport_wf.engine.config_digests import config_digest
         from skyport_wf.engine.containers import commit_container
+        from skyport_wf.engine.images import find_image
 
         container = self._find(engine)
         if container.mounts:
             elsewhere = ", ".join(sorted(mount.destination for mount in container.mounts))
             _log.warning("not in %s: what the container has in volumes or on its host, at %s", spec.name, elsewhere)
         image_id = commit_container(engine, container.id, spec.reference, self._commit, [])
-        return MadeImage(image_id, find_base(engine, container.config.image))
+        # By its id: the name may be another image's by now.
+        made_from = find_image(engine, container.image)
+        digest = config_digest(engine, made_from) if made_from else None
+        return MadeImage(image_id, BaseImage(container.config.image, digest))
 
     def _find(self, engine: APIClient) -> Container:
         from skyport_wf.engine.containers import find_container

@@ -18,7 +18,7 @@ from skyport_wf.records.encoding import digest_of, encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.materials import find_materials
 from skyport_wf.sources.remote_files import RemoteFiles
-from skyport_wf.sources.source import Connect, MadeImage, Output, find_base
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output, find_base
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -77,7 +77,7 @@ class DockerfileSource:
             git=materials.git,
         )
 
-    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+    def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Build the image."""
         from skyport_wf.engine.builders import build_image
 
@@ -86,5 +86,6 @@ class DockerfileSource:
             for name, secret in spec.secrets.items()
         }
         placed = msgspec.structs.replace(spec, secrets=secrets)
-        image_id = build_image(engine, placed, self.materials.context, output)
-        return MadeImage(image_id, None if self.base == SCRATCH else find_base(engine, self.base))
+        held = {name: base.reference for name, base in bases.items()}
+        image_id = build_image(engine, placed, self.materials.context, output, bases=held)
+        return MadeImage(image_id, None if self.base == SCRATCH else find_base(engine, self.base, bases))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import Source
 from skyport_wf.sources.remote_files import RemoteFiles
-from skyport_wf.sources.source import Connect, MadeImage, Output
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -30,11 +30,15 @@ class EngineImageSource:
 
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
         """Return which image it is. Raises EngineError if the engine does not have it."""
+        from skyport_wf.engine.config_digests import config_digest
         from skyport_wf.engine.images import require_image
 
-        return Source(kind="image", digest=require_image(connect(), self._image, wanted_by=self._name).id)
+        engine = connect()
+        return Source(
+            kind="image", digest=config_digest(engine, require_image(engine, self._image, wanted_by=self._name))
+        )
 
-    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+    def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Give the image its name: others of the list may be built on it."""
         from skyport_wf.engine.images import require_image, tag_image
 

@@ -48,7 +48,7 @@ def find_materials(spec: ImageSpec, folder: Path, remote: RemoteFiles) -> Materi
                 _check_files(in_repository, fetched)
                 return Materials(in_repository, dockerfile.url, fetched.origin)
             case FileAddress(), None:
-                from skyport_wf.sources.remote.cache import empty_folder
+                from skyport_wf.cache import empty_folder
 
                 path = remote.fetch_file(dockerfile)
                 root = _folder_here(spec, folder) if spec.context else empty_folder()

@@ -51,7 +51,7 @@ class RemoteFiles:
 
         Raises TemporaryError if it cannot be had, SkyportError if it is not there or no Dockerfile.
         """
-        from skyport_wf.sources.remote.cache import read_note, store_content, write_note
+        from skyport_wf.cache import read_note, store_content, write_note
         from skyport_wf.sources.remote.http_dockerfile import MOST_SECONDS, RemoteDockerfile, fetch_dockerfile
 
         known = read_note("files", address.url, RemoteDockerfile)
@@ -69,7 +69,7 @@ class RemoteFiles:
 
         Raises TemporaryError if it cannot be had, SkyportError if there is no such repository, commit, name or folder.
         """
-        from skyport_wf.sources.remote.cache import read_note, write_note
+        from skyport_wf.cache import read_note, write_note
         from skyport_wf.sources.remote.checkouts import Checkout, check_out, find_checkout, find_inside
         from skyport_wf.sources.remote.git_refs import MOST_SECONDS, resolve_ref
 

@@ -12,7 +12,7 @@ from skyport_wf.output_file import read_bounded
 from skyport_wf.records.encoding import digest_of, encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.remote_files import RemoteFiles
-from skyport_wf.sources.source import Connect, MadeImage, Output, find_base
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output, find_base
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -54,13 +54,14 @@ class SnapshotSource:
         text = self.script.decode(errors="replace")
         return Source(kind="snapshot", digest=digest_of(encode_json(decides)), script=text)
 
-    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+    def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Run the script in a fresh container and commit it; the container is removed whatever happens."""
         from skyport_wf.engine.containers import commit_container
         from skyport_wf.engine.images import require_image
         from skyport_wf.engine.scripts import run_script
 
-        require_image(engine, self._base)
-        with run_script(engine, self._base, self.script, spec.reference, output) as (container, command):
+        base = bases[self._base].reference if self._base in bases else self._base
+        require_image(engine, base)
+        with run_script(engine, base, self.script, spec.reference, output) as (container, command):
             image_id = commit_container(engine, container, spec.reference, self._commit, command)
-        return MadeImage(image_id, find_base(engine, self._base))
+        return MadeImage(image_id, find_base(engine, self._base, bases))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import msgspec
 
 from skyport_wf.image_list.spec import ImageSpec
-from skyport_wf.records.source import BaseImage, Source
+from skyport_wf.records.source import BaseImage, HeldBase, Source
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -18,6 +18,10 @@ Connect = Callable[[], "APIClient"]
 """Connects to the engine; called only by sources that cannot tell without it."""
 Output = Callable[[str], None]
 """Called with each piece of text that a build prints."""
+
+
+Bases = Mapping[str, HeldBase]
+"""The published images that an image is built on, by the names that its source has for them."""
 
 
 class MadeImage(msgspec.Struct, frozen=True):
@@ -51,14 +55,17 @@ class ImageSource(Protocol):
         """
         ...
 
-    def make(self, engine: APIClient, spec: ImageSpec, output: Output) -> MadeImage:
+    def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Make the image under the name that `spec` has. Raises BuildError or EngineError if it cannot be made."""
         ...
 
 
-def find_base(engine: APIClient, name: str) -> BaseImage:
-    """Return the base image as the engine has it."""
+def find_base(engine: APIClient, name: str, bases: Bases) -> BaseImage:
+    """Return the base image called `name`: the published one, or else as the engine has it."""
+    from skyport_wf.engine.config_digests import config_digest
     from skyport_wf.engine.images import find_image
 
+    if published := bases.get(name):
+        return BaseImage(name, published.image_id)
     found = find_image(engine, name)
-    return BaseImage(name, found.id if found else None)
+    return BaseImage(name, config_digest(engine, found) if found else None)

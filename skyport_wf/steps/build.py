@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published, require_owner
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
-from skyport_wf.publication.thin import find_thin_base
+from skyport_wf.publication.thin import find_thin_base, same_image
 from skyport_wf.records.records import BuildRecord
-from skyport_wf.records.source import ThinBase
+from skyport_wf.records.source import HeldBase, ThinBase
 from skyport_wf.sources.resolution import ResolvedImage
-from skyport_wf.sources.source import Connect, MadeImage, Output
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -80,26 +80,33 @@ def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, output: Outpu
 
     base = record.thin_on
     engine = connect()
-    load_bases(engine, shock, image)
-    made = make_image(engine, image, output)
+    bases = hold_bases(engine, shock, image)
+    made = make_image(engine, image, bases, output)
     if base:
-        base = find_thin_base(engine, shock, record.name, base.name, made.id, listed=base.name in image.needs)
+        base = find_thin_base(engine, record.name, base.name, bases.get(base.name), made.id)
     return msgspec.structs.replace(record, image=made.id, engine=read_version(engine), base=made.base, thin_on=base)
 
 
 def make_image(
-    engine: APIClient, image: ResolvedImage, output: Output, *, note: Callable[[str], None] = lambda image_id: None
+    engine: APIClient,
+    image: ResolvedImage,
+    bases: Bases,
+    output: Output,
+    *,
+    note: Callable[[str], None] = lambda image_id: None,
 ) -> MadeImage:
     """Make the image under its name, and one layer of it if it is to be flattened.
 
+    bases: as `hold_bases` returns them.
     note: called with the engine's id of each image that is made on the way, and of the last.
     """
     spec = image.spec
     if image.source.archive:
         raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
-    made = image.source.make(engine, spec, output)
+    made = image.source.make(engine, spec, bases, output)
     note(made.id)
+    check_bases(engine, spec.name, bases)
     if not spec.flatten:
         return made
     from skyport_wf.engine.flatten import flatten_image
@@ -110,13 +117,27 @@ def make_image(
     return MadeImage(flat, made.base)
 
 
-def load_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> None:
-    """Load the published images that this one is built on, unless the engine has them; the one it is thin on, too."""
-    from skyport_wf.engine.images import find_image
-    from skyport_wf.transfer.pull import load_published
+def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:
+    """Return the published images that this one is built on, and the one it is thin on, by name: the engine has them.
 
-    for name in dict.fromkeys((*image.needs, *filter(None, [image.spec.base]))):
-        published = find_published(shock.user, name)
-        if published and find_image(engine, published[-1].attributes.id) is None:
-            _log.info("%s is built on %s, fetching it from Shock", image.spec.name, name)
-            load_published(shock.user, engine, published[-1].node)
+    Of an image of the list that is not published, the engine's own is built on.
+    """
+    from skyport_wf.transfer.pull import hold_base
+
+    names = dict.fromkeys((*image.needs, *filter(None, [image.spec.base])))
+    published = {name: find_published(shock.user, name) for name in names}
+    return {name: hold_base(shock.user, engine, found[-1].node) for name, found in published.items() if found}
+
+
+def check_bases(engine: APIClient, name: str, bases: Bases) -> None:
+    """Raise BuildError if a name that was built on has been given to another image meanwhile."""
+    from skyport_wf.engine.config_digests import config_digest
+    from skyport_wf.engine.images import find_image
+
+    for base, held in bases.items():
+        found = find_image(engine, held.reference)
+        if found is None or not same_image(config_digest(engine, found), held.image_id):
+            raise BuildError(
+                f"while {name} was built on {base}, someone gave that name to another image. Nothing is published. Run "
+                "the command again."
+            )

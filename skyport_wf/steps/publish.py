@@ -19,7 +19,7 @@ from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Output
 from skyport_wf.steps.build import build
 from skyport_wf.steps.register import register
-from skyport_wf.steps.save import left_out, open_image
+from skyport_wf.steps.save import left_out, note_image, open_image
 from skyport_wf.steps.upload import check_published
 from skyport_wf.transfer.send import check_arrival, send
 
@@ -55,6 +55,7 @@ def publish(
             node = send(shock, record, export.open, size=None)
             saved = export.stream.result
             check_arrival(shock, node, saved.digests, record.name)
+        note_image(record, saved)
         uploaded = UploadRecord(build=record, saved=saved, node=node.id, url=shock.url)
     return register(uploaded, shock)
 
@@ -71,6 +72,7 @@ def _upload_thin(record: BuildRecord, shock: Shock, progress: Callable[[int], No
             folder = Path(tempfile.gettempdir())
             written = canonical_file(stream, record.reference, folder, base=left_out(record))
             file, saved = opened.enter_context(written)
+        note_image(record, saved)
 
         def read() -> Iterator[bytes]:
             for start in range(0, file.size, PIECE):

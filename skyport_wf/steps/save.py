@@ -9,6 +9,7 @@ from pathlib import Path
 
 from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.image.contents import SavedArchive
 from skyport_wf.records.records import BuildRecord, SaveRecord
 
 
@@ -35,7 +36,16 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         return SaveRecord(build=build, archive=path, saved=None)
     with open_image(build) as stream:
         saved = save_canonical(stream, build.reference, archive, base=left_out(build))
+    note_image(build, saved)
     return SaveRecord(build=build, archive=path, saved=saved)
+
+
+def note_image(build: BuildRecord, saved: SavedArchive) -> None:
+    """Remember the image by its config digest, as the engine may not know it by that."""
+    from skyport_wf.engine.config_digests import note_config_digest
+
+    if build.image:
+        note_config_digest(build.image, saved.contents.image_id)
 
 
 def left_out(build: BuildRecord) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,17 @@ import msgspec
 
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import EngineError
-from skyport_wf.image_list.reference import ImageReference
+from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.publication.resolve import find_for_worker
-from skyport_wf.publication.thin import base_of, id_of, name_of
+from skyport_wf.publication.thin import id_of, name_of, same_image
+from skyport_wf.records.source import HeldBase
 from skyport_wf.transfer.download import open_download
 from skyport_wf.transfer.thin_chain import open_whole, read_chain
 
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from skyport_wf.engine.images import EngineImage
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
@@ -46,87 +48,85 @@ def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) ->
 
     Before a thin image, those that it is on are loaded, as far as the engine lacks them.
     Raises AweLookupError if a worker would get none, ShockError if a file is damaged or a base is not there,
-    EngineError if the engine calls the image something else than its attributes do.
+    EngineError if the archive holds another image than its attributes say.
     """
+    from skyport_wf.engine.config_digests import find_by_config_digest
     from skyport_wf.engine.connection import connect
-
-    return load_published(shock.user, connect(), find_for_worker(shock, asked), progress=progress)
-
-
-def load_published(
-    shock: ShockClient, engine: APIClient, node: Node, *, progress: Progress = lambda size: None
-) -> PulledImage:
-    """Load the image of a node into the engine, with what it is thin on, unless it is there; and tag it."""
-    from skyport_wf.engine.capabilities import takes_thin_archives
-
-    chain: list[Node] = []
-    downloaded = 0
-    if not _has(engine, id_of(node)):
-        if takes_thin_archives(engine):
-            chain = read_chain(shock, node, present=lambda image_id: _has(engine, image_id))
-            downloaded = _load_each(shock, engine, chain, progress)
-        else:
-            chain = read_chain(shock, node)
-            downloaded = _load_whole(shock, engine, chain, progress)
-    _tag(engine, node)
-    return PulledImage(name_of(node), id_of(node), node.id, downloaded, tuple(map(name_of, chain[:-1])))
-
-
-def _load_each(shock: ShockClient, engine: APIClient, chain: Sequence[Node], progress: Progress) -> int:
-    """Load the images one on the other, the lowest first, and return the bytes that were downloaded."""
-    downloaded = 0
-    for base, upper in pairwise(chain):
-        _log.info("%s is thin on %s, loading that first", name_of(upper), name_of(base))
-        downloaded += _load(shock, engine, base, progress)
-        _tag(engine, base)
-    return downloaded + _load(shock, engine, chain[-1], progress)
-
-
-def _has(engine: APIClient, image_id: str) -> bool:
-    from skyport_wf.engine.images import find_image
-
-    return find_image(engine, image_id) is not None
-
-
-def _tag(engine: APIClient, node: Node) -> None:
     from skyport_wf.engine.images import tag_image
 
-    repository, _, tag = name_of(node).partition(":")
-    tag_image(engine, id_of(node), ImageReference(repository, tag))
+    engine, node = connect(), find_for_worker(shock, asked)
+    reference = parse_reference(name_of(node))
+    downloaded, bases = 0, tuple[str, ...]()
+    image = find_by_config_digest(engine, id_of(node), named=name_of(node))
+    if image is None:
+        image, downloaded, bases = _load(shock.user, engine, node, reference, progress)
+    tag_image(engine, image.id, reference)
+    return PulledImage(name_of(node), id_of(node), node.id, downloaded, bases)
 
 
-def _load(shock: ShockClient, engine: APIClient, node: Node, progress: Progress) -> int:
-    """Load the file of a node, and return the bytes that were downloaded."""
+def hold_base(shock: ShockClient, engine: APIClient, node: Node) -> HeldBase:
+    """See that the engine has the image of a node, to build on; return under which name.
+
+    No name is taken from another image: where the engine calls another one so, the published one gets a name of ours.
+    """
+    from skyport_wf.engine.config_digests import base_reference, config_digest, find_by_config_digest
+    from skyport_wf.engine.images import find_image, tag_image
+
+    name, image_id = name_of(node), id_of(node)
+    called_so = find_image(engine, name)
+    if called_so and same_image(config_digest(engine, called_so), image_id):
+        return HeldBase(name, image_id)
+    reference = base_reference(image_id) if called_so else parse_reference(name)
+    image = find_by_config_digest(engine, image_id, named=str(reference))
+    if image is None:
+        _log.info("%s is not in the engine, fetching it from Shock", name)
+        image, _, _ = _load(shock, engine, node, reference, lambda size: None)
+    tag_image(engine, image.id, reference)
+    return HeldBase(str(reference), image_id)
+
+
+def _load(
+    shock: ShockClient, engine: APIClient, node: Node, reference: ImageReference, progress: Progress
+) -> tuple[EngineImage, int, tuple[str, ...]]:
+    """Load the image of a node under a name; return it, the bytes that came, and the bases that came with it."""
+    from skyport_wf.engine.capabilities import takes_thin_archives, uses_containerd_store
+    from skyport_wf.engine.config_digests import find_by_config_digest, note_config_digest
+    from skyport_wf.engine.images import find_image, load_image
+
+    name = name_of(node)
+    if takes_thin_archives(engine) and str(reference) == name:
+        missing = read_chain(shock, node, present=lambda image_id: find_by_config_digest(engine, image_id) is not None)
+        # Loading moves names: a base whose name the user gave to another image comes inside of the whole archive.
+        if not any(find_image(engine, name_of(base)) for base in missing[:-1]):
+            for base, upper in pairwise(missing):
+                _log.info("%s is thin on %s, loading that first", name_of(upper), name_of(base))
+            images = [_load_stored(shock, engine, one, progress) for one in missing]
+            return images[-1], sum(one.file.size for one in missing), tuple(map(name_of, missing[:-1]))
+    chain = read_chain(shock, node)
+    downloaded, bases = sum(one.file.size for one in chain), tuple(map(name_of, chain[:-1]))
+    if len(chain) == 1 and str(reference) == name and not uses_containerd_store(engine):
+        return _load_stored(shock, engine, node, progress), downloaded, bases
+    with open_whole(shock, chain, progress, reference=str(reference)) as archive:
+        image = load_image(engine, pieces_of(archive), name)
+    # Read from the very bytes that were loaded; containerd's store would tell it only by its export.
+    note_config_digest(image.id, archive.image_id)
+    _check_loaded(node, archive.image_id)
+    return image, downloaded, bases
+
+
+def _load_stored(shock: ShockClient, engine: APIClient, node: Node, progress: Progress) -> EngineImage:
+    """Load the file of a node as it is. Not for containerd's store, which tells no config digest."""
     from skyport_wf.engine.images import load_image
 
-    try:
-        with open_download(shock, node, name_of(node), progress) as download:
-            load_image(engine, download.pieces(), name_of(node))
-    except EngineError as error:
-        if not any(base_of(node)):
-            raise
-        # As Docker does with containerd's image store, which there is no asking for in advance.
-        _log.info("%s. Loading it whole, with the layers of %s", error, base_of(node)[0])
-        return node.file.size + _load_whole(shock, engine, read_chain(shock, node), progress)
-    _check_loaded(engine, node)
-    return node.file.size
+    with open_download(shock, node, name_of(node), progress) as download:
+        image = load_image(engine, download.pieces(), name_of(node))
+    _check_loaded(node, image.id)
+    return image
 
 
-def _load_whole(shock: ShockClient, engine: APIClient, chain: Sequence[Node], progress: Progress) -> int:
-    """Load the image in the last node with the layers that the others have, and return the bytes downloaded."""
-    from skyport_wf.engine.images import load_image
-
-    if len(chain) == 1:
-        return _load(shock, engine, chain[0], progress)
-    with open_whole(shock, chain, progress) as archive:
-        load_image(engine, pieces_of(archive), name_of(chain[-1]))
-    _check_loaded(engine, chain[-1])
-    return sum(node.file.size for node in chain)
-
-
-def _check_loaded(engine: APIClient, node: Node) -> None:
-    if not _has(engine, id_of(node)):
+def _check_loaded(node: Node, image_id: str) -> None:
+    if not same_image(image_id, id_of(node)):
         raise EngineError(
-            f"{name_of(node)} was loaded, but the engine does not have it under the id {id_of(node)} of its "
-            "attributes. AWE workers with such an engine cannot run it; publish it again with its config digest as id."
+            f"{name_of(node)} was loaded, but its archive holds the image {image_id}, and its attributes say "
+            f"{id_of(node)}. AWE workers look for that and cannot run it. Publish it again."
         )

@@ -62,11 +62,12 @@ def find_base(shock: ShockClient, name: str, image_id: str) -> Node | None:
 
 @contextmanager
 def open_whole(
-    shock: ShockClient, chain: Sequence[Node], progress: Callable[[int], None]
+    shock: ShockClient, chain: Sequence[Node], progress: Callable[[int], None], *, reference: str = ""
 ) -> Iterator[CompletedArchive]:
     """Open the image in the last node of a chain as one whole archive, read from all of them.
 
     progress: called with the bytes of each piece that arrives.
+    reference: the name that the archive gives the image, if not the published one.
     """
     from skyport_wf.image.archive.completed import CompletedArchive
 
@@ -79,7 +80,7 @@ def open_whole(
                 opened.close()
                 yield opened.enter_context(open_archive(shock, below, progress))
 
-        yield CompletedArchive(open_each(), reference=name_of(node), name=_file_of(node))
+        yield CompletedArchive(open_each(), reference=reference or name_of(node), name=_file_of(node))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ PACKAGE = Path(skyport_wf.__file__).parent
 ROOT = PACKAGE.parent
 
 ORDER = (
-    ("byte_streams", "errors", "formatting", "output_file", "retries"),
+    ("byte_streams", "cache", "child_environment", "errors", "formatting", "output_file", "retries"),
     ("image_list",),
     ("image",),
     ("records",),

@@ -25,6 +25,8 @@ class CompletedArchive:
         self.name = name
         self.places: tuple[int, ...] = ()
         """Once it is read: for each layer of the image, the lowest first, which of the archives has it."""
+        self.image_id = ""
+        """Once it is read: the image's config digest."""
         self._archives = archives
         self._reference = reference
         self._bytes = ChunkReader(self._pieces())
@@ -54,7 +56,8 @@ class CompletedArchive:
             places = [*places[: len(image.layers) - len(own)], *own]
         if image is not None:
             self.places = tuple(number for number, _ in places)
-            config = config_name(image.contents.image_id)
+            self.image_id = image.contents.image_id
+            config = config_name(self.image_id)
             layers = tuple(name for _, name in places)
             yield tar_file(config, image.config)
             yield tar_file(MANIFEST, manifest_document(config=config, name=self._reference, layers=layers))

@@ -22,8 +22,8 @@ _NOT_COMPARED: Final = frozenset(
 _NOT_COMPARED_SETTINGS: Final = frozenset({"Hostname", "Image", "ArgsEscaped"})
 """Of a container that was committed, its id and the id or name of its image; and a field for Windows alone."""
 _FLATTENED: Final = re.compile(r"flattened sha256:[0-9a-f]{64}")
-_BUILDERS_COMMENT: Final = re.compile(r"buildkit\.dockerfile\.v0|FROM [0-9a-f]{12}")
-"""BuildKit notes the first with each step, podman the second with a step on an image that has this id."""
+_BUILDERS_COMMENT: Final = re.compile(r"buildkit\.dockerfile\.v0|FROM \S+")
+"""BuildKit notes the first with each step, podman the second with a step on an image: its id, or one of its names."""
 
 
 class MetadataChange(msgspec.Struct, frozen=True):

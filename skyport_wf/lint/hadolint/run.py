@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.child_environment import child_environment
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.instructions import Instruction, decode_lines
 from skyport_wf.lint.findings import Finding, Level, Rule
@@ -75,7 +76,7 @@ def run_hadolint(
     command = [str(hadolint.program), "--format", "json", "--no-fail", "--disable-ignore-pragma"]
     command += ["--config", str(hadolint.settings_file)] if hadolint.settings_file else []
     # Its own output would be in another character set where the locale says so.
-    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    environment = {**child_environment(), "LC_ALL": "C.UTF-8"}
     given = "\n".join(lines).encode()
     try:
         done = subprocess.run(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import SkyportError
 from skyport_wf.image_list.addresses import GitAddress
-from skyport_wf.sources.remote.cache import cache_folder, key_of, only_one
 from skyport_wf.sources.remote.git_command import GitError, ask_server, run_locally
 from skyport_wf.sources.remote.git_refs import explain
 

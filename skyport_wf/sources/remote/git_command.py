@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from skyport_wf.child_environment import child_environment
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.formatting import printable
 
@@ -83,7 +84,8 @@ def _settings(*more: str) -> Iterator[str]:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or _USERS_OWN.match(name)}
+    inherited = child_environment()
+    kept = {name: value for name, value in inherited.items() if not name.startswith("GIT_") or _USERS_OWN.match(name)}
     return {**kept, **_EVERYWHERE}
 
 

@@ -33,3 +33,9 @@ def test_a_secret_that_is_not_there(monkeypatch: pytest.MonkeyPatch, secret: Bui
 def test_an_empty_secret_masks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_KEY", "\n")
     assert secret_mask({"key": BuildSecret(env="LAB_KEY")})("a b") == "a b"
+
+
+def test_a_comma_or_a_quote_in_a_name_does_not_begin_another_field(tmp_path: Path) -> None:
+    (tmp_path / 'a,src="b').write_text("secret")
+    options = list(secret_options({"one,env=HOME": BuildSecret(file=f'{tmp_path}/a,src="b')}))
+    assert options == ["--secret", f'"id=one,env=HOME","src={tmp_path}/a,src=""b"']

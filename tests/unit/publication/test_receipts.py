@@ -36,7 +36,7 @@ def test_what_a_receipt_says():
 def test_what_is_ready_to_paste():
     use = json.loads(encode_json(receipt()))["use"]
     assert use == {
-        "cwl": {"DockerRequirement": {"dockerLoad": URL, "dockerImageId": IMAGE_ID}},
+        "cwl": {"DockerRequirement": {"dockerLoad": URL, "dockerImageId": NAME}},
         "awe": {"Dockerimage": NAME},
     }
 

@@ -76,7 +76,7 @@ def test_the_receipt_and_the_attributes_say_so(tmp_path: Path, shock: ShockClien
     assert node.attributes is not None
     assert (node.attributes["base_image_tag"], node.attributes["base_image_id"]) == (BASE, BASE_ID)
     use = json.loads(encode_json(receipt))["use"]
-    assert use == {"awe": {"Dockerimage": TOOL}, "cwl": {"DockerRequirement": {"dockerImageId": TOOL_ID}}}
+    assert use == {"awe": {"Dockerimage": TOOL}, "cwl": {"DockerRequirement": {"dockerImageId": TOOL}}}
 
 
 def test_a_whole_image_says_nothing_of_a_base(tmp_path: Path, shock: ShockClient) -> None:

@@ -1,0 +1,109 @@
+"""Finding an image by its config digest, which is published as its id, whatever the engine itself calls it.
+
+Podman and Docker's classic image store call an image by its config digest. containerd's image store calls it by the
+digest of its manifest, or of an index of manifests: there, nothing answers to the config digest, and no request tells
+it. But the image's export holds the manifest, and a manifest's digest stands for one config forever: so it is read once
+and remembered in the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+from skyport_wf.cache import read_note, write_note
+from skyport_wf.engine.capabilities import uses_containerd_store
+from skyport_wf.engine.images import EngineImage, export_image, find_image, list_image_ids
+from skyport_wf.errors import EngineError
+from skyport_wf.image_list.reference import ImageReference
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_NOTES: Final = "engine-images"
+_LARGEST: Final = 4 << 20
+"""Bytes of a manifest or an index. Source: distribution, which takes no larger ones."""
+
+
+def config_digest(client: APIClient, image: EngineImage) -> str:
+    """Return the image's config digest, `sha256:` and 64 hex digits: the same on every engine.
+
+    Raises EngineError if the image vanishes meanwhile.
+    """
+    if not uses_containerd_store(client):
+        return image.id
+    known = read_note(_NOTES, image.id, str)
+    if known is None:
+        known = _read_config_digest(client, image)
+        write_note(_NOTES, image.id, known)
+    return known
+
+
+def note_config_digest(engine_id: str, digest: str) -> None:
+    """Remember the config digest of an image whose archive has been read, so that nobody has to read it again."""
+    if engine_id != digest:
+        write_note(_NOTES, engine_id, digest)
+
+
+def base_reference(digest: str) -> ImageReference:
+    """Return a name of our own for a published image, for where its own name is another image's in the engine."""
+    return ImageReference("skyport-wf/base", digest.removeprefix("sha256:"))
+
+
+def find_by_config_digest(client: APIClient, digest: str, *, named: str = "") -> EngineImage | None:
+    """Return the image that the engine has of this config digest; None if it has none.
+
+    digest: other tools publish it without `sha256:`.
+    named: a name that the image may have there. On containerd's store, an image that neither has it nor was saved or
+    looked at by this user before is not found.
+    """
+    digest = f"sha256:{digest.removeprefix('sha256:')}"
+    if not uses_containerd_store(client):
+        return find_image(client, digest)
+    for engine_id in sorted(list_image_ids(client)):
+        if read_note(_NOTES, engine_id, str) == digest and (found := find_image(client, engine_id)):
+            return found
+    candidate = find_image(client, named) if named else None
+    return candidate if candidate and config_digest(client, candidate) == digest else None
+
+
+def _read_config_digest(client: APIClient, image: EngineImage) -> str:
+    """Return the config digest that the image's manifest names, read from the image's export.
+
+    The export is an OCI layout with its blobs in the order of their digests: it is read up to the manifest.
+    """
+    wanted, documents = image.id, dict[str, Any]()
+    with (
+        export_image(client, image.id) as stream,
+        tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=1 << 20) as tar,
+    ):
+        for member in tar:
+            tar.members = []  # type: ignore[attr-defined]  # or the list of all members stays in memory
+            file = tar.extractfile(member) if member.isreg() and member.size <= _LARGEST else None
+            content = file.read() if file else b""
+            if content.startswith(b"{"):
+                documents[f"sha256:{hashlib.sha256(content).hexdigest()}"] = json.loads(content)
+            while wanted in documents:
+                document = documents.pop(wanted)
+                if "manifests" not in document:
+                    return str(document["config"]["digest"])
+                wanted = _choose_manifest(document["manifests"], image)
+    raise EngineError(
+        f"the engine's export of {image.id} lacks {wanted}, the image's manifest. Pull or build it again."
+    )
+
+
+def _choose_manifest(manifests: list[dict[str, Any]], image: EngineImage) -> str:
+    """Return the digest of the one manifest of an index that the engine uses; others are attestations."""
+    fitting = [
+        manifest["digest"]
+        for manifest in manifests
+        if manifest.get("platform", {}).get("os") == image.os
+        and manifest["platform"].get("architecture") == image.architecture
+        and manifest["platform"].get("variant", "") in ("", image.variant)
+    ]
+    if not fitting:
+        raise EngineError(f"the engine has no image for {image.os}/{image.architecture} of the index {image.id}.")
+    return str(fitting[0])

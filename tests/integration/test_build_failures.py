@@ -1,0 +1,135 @@
+"""What a build says when it fails, and what it keeps to itself: each builder, with a real engine."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import SKYPORT
+from tests.support.engine import write_image_context
+
+MESSAGE_START = "\nskyport-wf: "
+
+
+class Build:
+    """One image of a list in a folder of its own; its Dockerfile is `steps` on an image with a shell."""
+
+    def __init__(self, folder: Path, namespace: str, builder: str) -> None:
+        self.folder = folder
+        self.name = f"{namespace}/tool:1"
+        self._builder = builder
+        write_image_context(folder / "tool")
+
+    def run(self, *steps: str, dockerfile: str = "", fields: str = "", **variables: str) -> "tuple[int, str, str]":
+        """Publish the image; return the exit code, all that was printed, and the error at its end."""
+        path = self.folder / "tool/Dockerfile"
+        whole = path.read_text()
+        path.write_text(dockerfile or "\n".join((whole, *steps, "")))
+        (self.folder / "images.yaml").write_text(
+            f"shock: {{url: embedded, token_env: LAB_TOKEN}}\nimages:\n  - name: {self.name}\n"
+            f"    dockerfile: tool/Dockerfile\n    builder: {self._builder}\n{fields}"
+        )
+        done = subprocess.run(
+            [SKYPORT, "publish", self.name], cwd=self.folder, capture_output=True, text=True, check=False,
+            env={**os.environ, "SKYPORT_DATA": str(self.folder / "store"), **variables},
+        )  # fmt: skip
+        path.write_text(whole)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stderr, done.stderr.rpartition(MESSAGE_START)[2]
+
+
+@pytest.fixture(params=["classic", "buildkit"])
+def build(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> Build:
+    return Build(tmp_path, namespace, request.param)
+
+
+@pytest.fixture
+def buildkit(tmp_path: Path, namespace: str) -> Build:
+    return Build(tmp_path, namespace, "buildkit")
+
+
+def test_a_failing_step_that_prints_a_huge_line_makes_a_short_message(build: Build) -> None:
+    code, _, message = build.run(
+        "RUN head -c 30000000 /dev/zero | tr '\\0' x; printf '\\033[31mred\\033]0;t\\007'; exit 3"
+    )
+    assert code == 1
+    assert f"building {build.name} failed at\n  RUN head -c 30000000" in message
+    assert "\x1b" not in message
+    assert 300 < len(message) < 10_000
+
+
+def test_an_unknown_base_image_is_named_with_the_way_to_get_it(build: Build) -> None:
+    for text in ("FROM lab.invalid/nothere:1\n", "FROM scratch\nCOPY --from=lab.invalid/nothere:1 /x /x\n"):
+        code, _, message = build.run(dockerfile=text)
+        assert code == 1
+        assert message.startswith(
+            f"building {build.name} failed: the engine does not have the image lab.invalid/nothere:1"
+        )
+        assert "`docker pull lab.invalid/nothere:1`" in message
+
+
+def test_a_mistake_in_the_commands_arguments_comes_with_its_reason(buildkit: Build) -> None:
+    code, _, message = buildkit.run(fields="    ssh: [key=/nowhere/key]\n")
+    assert code == 1
+    assert "/nowhere/key: no such file" in message
+    assert "--help" not in message
+
+
+def test_an_image_without_files_says_so(build: Build) -> None:
+    code, _, message = build.run(dockerfile="FROM scratch\nLABEL a=b\n")
+    assert code == 1
+    assert "the image has no files. Give its Dockerfile a COPY, or a base image" in message
+
+
+@pytest.mark.parametrize("fields", ['    build_args: {X: "a\\0b"}\n', '    labels: {X: "a\\0b"}\n'])
+def test_a_nul_character_is_refused_before_anything_is_built(build: Build, fields: str) -> None:
+    code, log, message = build.run("ARG X", fields=fields)
+    assert code == 2
+    assert "'X' has a NUL character" in message
+    assert "Step 1" not in log
+    assert "#1 " not in log
+
+
+def test_a_build_argument_that_no_command_can_be_given(buildkit: Build) -> None:
+    code, _, message = buildkit.run("ARG X", fields=f"    build_args: {{X: {'y' * 200_000}}}\n")
+    assert code == 2
+    assert message.startswith(
+        f"image {buildkit.name}: the value of X has 200,000 bytes, more than a command may be given"
+    )
+    assert len(message) < 500
+
+
+def test_a_comma_in_a_secrets_name_is_no_docker_option(buildkit: Build) -> None:
+    (buildkit.folder / "a,src=other").write_text("right")
+    (buildkit.folder / "other").write_text("wrong")
+    secrets = "    secrets: {key: {file: 'a,src=other'}}\n"
+    code, log, _ = buildkit.run('RUN --mount=type=secret,id=key,target=/s [ "$(cat /s)" = right ]', fields=secrets)
+    assert code == 0, log
+
+
+def test_the_docker_command_has_no_shock_token(buildkit: Build) -> None:
+    docker = shutil.which("docker", path=os.environ["PATH"])
+    wrapper = buildkit.folder / "bin/docker"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nenv >>{buildkit.folder}/seen\nexec {docker} "$@"\n')
+    wrapper.chmod(0o755)
+    variables = {
+        "LAB_TOKEN": "t0ken-1", "KB_AUTH_TOKEN": "t0ken-2", "LAB_OTHER": "0ther",
+        "PATH": f"{wrapper.parent}:{os.environ['PATH']}",
+    }  # fmt: skip
+    code, log, _ = buildkit.run(**variables)
+    assert code == 0, log
+    seen = (buildkit.folder / "seen").read_text()
+    assert "LAB_OTHER=0ther" in seen
+    assert "t0ken" not in seen
+
+
+def test_a_password_in_docker_host_is_never_shown(buildkit: Build) -> None:
+    for password in ("s3cret", "s3c/ret", "s3c ret", "s3c@ret"):
+        code, log, message = buildkit.run(DOCKER_HOST=f"tcp://ann:{password}@127.0.0.1:9")
+        assert code == 2
+        assert "DOCKER_HOST='tcp://127.0.0.1:9' is not an engine's address" in message
+        assert "s3c" not in log
+        assert "ret@" not in log

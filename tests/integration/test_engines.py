@@ -1,0 +1,238 @@
+"""What is specific to an engine, on each engine that the tests are given: see tests/support/engines.py.
+
+Images are published to a store that is served, as an engine of another person, and fetched, built on, and run.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import COMMANDS
+from tests.support.engine import write_image_context
+from tests.support.engines import EngineUnderTest
+from tests.support.lab import Lab, ServedShock, make_user
+
+
+class Project(Lab):
+    """A folder with an image list, whose images are made by one engine and published on a Shock."""
+
+    def __init__(self, folder: Path, engine: EngineUnderTest, url: str, token: str) -> None:
+        super().__init__(folder, token, SHOCK_URL=url, SKYPORT_CACHE=str(folder / "cache"), **engine.variables)
+        self.engine = engine
+
+    def context(self, name: str, *lines: str, base: str = "") -> str:
+        """Write a Dockerfile with bash and busybox, or on the image `base`; return the fields that name it."""
+        if not base:
+            # No other test's images have its layers.
+            write_image_context(self.folder / name, data=f"{self.engine.namespace} {name}")
+        else:
+            (self.folder / name).mkdir()
+            (self.folder / name / "Dockerfile").write_text(f"FROM {base}\n")
+        with (self.folder / name / "Dockerfile").open("a") as dockerfile:
+            dockerfile.writelines(f"{line}\n" for line in lines)
+        return f"name: '{self.engine.name(name)}', dockerfile: {name}/Dockerfile"
+
+    def publish(self, *names: str) -> dict[str, Any]:
+        """Publish images, and return the receipts by their short names."""
+        done = self.run("publish", "--json", *(self.engine.name(name) for name in names))
+        receipts = done.result["published"]
+        return {receipt["name"].split("/")[1].removesuffix(":1"): receipt for receipt in receipts}
+
+    def pull(self, name: str) -> Any:
+        return self.run("pull", "--json", self.engine.name(name)).result
+
+    def give_name_to_another(self, name: str) -> str:
+        """Let an experiment take the name of an image; return the engine's id of it."""
+        write_image_context(self.folder / f"experiment-{name}", data=f"{self.engine.namespace} an experiment")
+        self.engine.docker(
+            "build", "--network", "host", "--tag", self.engine.name(name), str(self.folder / f"experiment-{name}")
+        )
+        return self.engine.id_of(self.engine.name(name))
+
+
+@pytest.fixture
+def project(tmp_path: Path, each_engine: EngineUnderTest) -> Iterator[Project]:
+    token = make_user(tmp_path / "store", "alice")
+    with ServedShock(tmp_path / "store") as server:
+        yield Project(tmp_path / "project", each_engine, server.url, token)
+
+
+def test_a_published_image_is_fetched_once_and_leaves_nothing_nameless(project: Project) -> None:
+    engine, name = project.engine, project.engine.name("tool")
+    project.write_list(project.context("tool"))
+    receipt = project.publish("tool")["tool"]
+    assert project.pull("tool")["downloaded"] == 0
+    engine.remove(name)
+    fetched = project.pull("tool")
+    assert fetched["downloaded"] == receipt["size"]
+    assert fetched["image_id"] == receipt["image_id"]
+    assert engine.read(name, "/data/deep/file") == f"{engine.namespace} tool"
+    assert project.pull("tool")["downloaded"] == 0
+    # Another user has no notes of what was loaded; the image bears its name.
+    project.variables["SKYPORT_CACHE"] = str(project.folder / "cache of another user")
+    assert project.pull("tool")["downloaded"] == 0
+    assert engine.nameless() == set()
+
+
+@pytest.mark.parametrize("held", ["right", "moved", "absent"])
+@pytest.mark.parametrize("builder", ["classic", "buildkit"])
+def test_an_image_is_built_on_the_published_base(project: Project, builder: str, held: str) -> None:
+    engine, base = project.engine, project.engine.name("base")
+    if builder not in engine.builders:
+        pytest.skip("podman has one builder")
+    lines = [f"COPY --from={base} /data/deep/file /copied"]
+    if builder == "buildkit":
+        lines = [
+            "# comment",
+            *lines,
+            f"RUN --mount=type=bind,from={base},target=/base cat /base/data/deep/file >/mounted",
+        ]
+    project.write_list(project.context("base"), f"{project.context('tool', *lines, base=base)}, builder: {builder}")
+    published = project.publish("base")["base"]
+    mine = engine.id_of(base)
+    if held == "moved":
+        mine = project.give_name_to_another("base")
+    if held == "absent":
+        engine.remove(base)
+    receipt = project.publish("tool")["tool"]
+    assert receipt["base"] == {"name": base, "image_id": published["image_id"]}
+    for path in ("/data/deep/file", "/copied", "/mounted")[: 2 + (builder == "buildkit")]:
+        assert engine.read(engine.name("tool"), path) == f"{engine.namespace} base"
+    # The user's name is where it was.
+    assert held == "absent" or engine.id_of(base) == mine
+    assert engine.nameless() == set()
+
+
+@pytest.mark.parametrize("held", ["moved", "absent"])
+def test_a_snapshot_is_made_of_the_published_base(project: Project, held: str) -> None:
+    engine, base = project.engine, project.engine.name("base")
+    (project.folder / "install.sh").write_text("#!/bin/bash\ncat /data/deep/file >/seen\n")
+    project.write_list(
+        project.context("base"), f"name: '{engine.name('tool')}', snapshot: {{base: '{base}', script: install.sh}}"
+    )
+    published = project.publish("base")["base"]
+    mine = project.give_name_to_another("base") if held == "moved" else engine.remove(base)
+    receipt = project.publish("tool")["tool"]
+    assert receipt["base"] == {"name": base, "image_id": published["image_id"]}
+    assert engine.read(engine.name("tool"), "/seen") == f"{engine.namespace} base"
+    assert mine is None or engine.id_of(base) == mine
+
+
+def test_a_thin_image_is_published_and_fetched_with_its_base(project: Project) -> None:
+    engine, base = project.engine, project.engine.name("base")
+    project.write_list(
+        project.context("base"), f"{project.context('tool', 'COPY Dockerfile /own', base=base)}, base: '{base}'"
+    )
+    receipts = project.publish("base", "tool")
+    assert receipts["tool"]["thin_on"]["image_id"] == receipts["base"]["image_id"]
+    assert receipts["tool"]["size"] < receipts["base"]["size"] / 10
+    engine.remove(engine.name("tool"), base)
+    fetched = project.pull("tool")
+    assert fetched["image_id"] == receipts["tool"]["image_id"]
+    assert engine.read(engine.name("tool"), "/data/deep/file") == f"{engine.namespace} base"
+    assert project.pull("tool")["downloaded"] == 0
+    engine.remove(engine.name("tool"))
+    mine = project.give_name_to_another("base")
+    assert project.pull("tool")["image_id"] == receipts["tool"]["image_id"]
+    assert engine.id_of(base) == mine
+    assert engine.read(engine.name("tool"), "/data/deep/file") == f"{engine.namespace} base"
+
+
+def test_the_same_image_from_the_engine_and_from_an_archive_is_published_already(project: Project) -> None:
+    engine, name = project.engine, project.engine.name("tool")
+    project.write_list(project.context("tool"))
+    receipt = project.publish("tool")["tool"]
+    (project.folder / "saved.tar").unlink(missing_ok=True)
+    engine.docker("save", "--output", str(project.folder / "saved.tar"), name)
+    for source in (f"image: '{name}'", "archive: saved.tar"):
+        project.write_list(f"name: '{name}', {source}")
+        assert project.run("status", "--json").result["images"][0]["state"] == "published"
+        assert project.publish("tool")["tool"]["node"] == receipt["node"]
+
+
+def test_an_image_of_the_engine_is_published_by_its_config_digest(project: Project) -> None:
+    engine, name = project.engine, project.engine.name("tool")
+    project.context("tool")
+    engine.docker("build", "--network", "host", "--tag", name, str(project.folder / "tool"))
+    project.write_list(f"name: '{engine.name('given')}', image: '{name}'")
+    receipt = project.publish("given")["given"]
+    assert receipt["source"]["digest"] == receipt["image_id"]
+    assert (receipt["engine_image_id"] or receipt["image_id"]) == engine.id_of(name)
+    assert bool(receipt["engine_image_id"]) == engine.is_containerd
+    engine.remove(engine.name("given"), name)
+    assert project.pull("given")["downloaded"] == receipt["size"]
+
+
+def test_a_container_is_published_with_the_base_it_was_made_from(project: Project) -> None:
+    engine, base = project.engine, project.engine.name("base")
+    project.write_list(project.context("base"))
+    published = project.publish("base")["base"]
+    container = engine.docker("create", "--network", "host", base, "/bin/bash", "-c", "echo made >/made")
+    try:
+        engine.docker("start", "--attach", container)
+        # On containerd's store, an image without any name is gone, and a container of it cannot be committed.
+        engine.docker("tag", base, engine.name("kept"))
+        project.give_name_to_another("base")
+        project.write_list(f"name: '{engine.name('tool')}', container: '{container}'")
+        receipt = project.publish("tool")["tool"]
+    finally:
+        engine.docker("rm", container)
+    assert receipt["base"]["image_id"] == published["image_id"]
+    assert engine.read(engine.name("tool"), "/made") == "made"
+
+
+def test_a_flattened_image_is_fetched_and_runs(project: Project) -> None:
+    engine = project.engine
+    project.write_list(f"{project.context('tool', 'RUN rm /data/deep/file && echo kept >/data/kept')}, flatten: true")
+    receipt = project.publish("tool")["tool"]
+    assert len(receipt["layers"]) == 1
+    engine.remove(engine.name("tool"))
+    assert project.pull("tool")["image_id"] == receipt["image_id"]
+    assert engine.read(engine.name("tool"), "/data/kept") == "kept"
+
+
+def test_a_published_image_is_built_again_on_the_published_base(project: Project) -> None:
+    engine, base = project.engine, project.engine.name("base")
+    project.write_list(project.context("base"), project.context("tool", "COPY Dockerfile /own", base=base))
+    project.publish("base", "tool")
+    engine.docker("tag", base, f"{engine.namespace}/second-name:1")
+    for prepare in (lambda: None, lambda: project.give_name_to_another("base")):
+        prepare()
+        found = project.run("reproduce", "--json", engine.name("tool")).result
+        assert found["changed_inputs"] == [], found
+        assert found["verdict"] in ("identical", "same contents"), found
+
+
+USING = """
+cwlVersion: v1.0
+class: CommandLineTool
+hints: {{DockerRequirement: {requirement}}}
+baseCommand: [cat, /data/deep/file]
+inputs: []
+stdout: output.txt
+outputs: {{text: stdout}}
+"""
+
+
+def test_cwltool_runs_the_receipts_requirement_and_loads_it_once(project: Project) -> None:
+    engine = project.engine
+    if engine.is_podman:
+        pytest.skip("cwltool asks podman by its own command, which looks at other images")
+    project.write_list(project.context("tool"))
+    receipt = project.publish("tool")["tool"]
+    engine.remove(engine.name("tool"))
+    requirement = receipt["use"]["cwl"]["DockerRequirement"]
+    (project.folder / "use.cwl").write_text(USING.format(requirement=json.dumps(requirement)))
+    for loads in (1, 0):
+        done = subprocess.run(
+            [COMMANDS / "cwltool", "--outdir", str(project.folder), str(project.folder / "use.cwl")],
+            env={**os.environ, **engine.variables}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("Sending GET request to") == loads, done.stderr
+        assert (project.folder / "output.txt").read_text() == f"{engine.namespace} tool"

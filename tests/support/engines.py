@@ -1,0 +1,83 @@
+"""The engines that tests run on: the one at DOCKER_HOST, and those that SKYPORT_TEST_ENGINES names."""
+
+import os
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Self
+
+VARIABLE = "SKYPORT_TEST_ENGINES"
+"""NAME=DOCKER_HOST, separated by spaces, as `.ci/engine-root --beside` sets it."""
+MAIN = "main"
+
+
+def engine_names() -> list[str]:
+    """Return the names of all engines to test."""
+    return [MAIN, *_others()]
+
+
+def _others() -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in os.environ.get(VARIABLE, "").split())
+
+
+class EngineUnderTest:
+    """An engine, with names of images that nobody else has there. In a `with` statement, these vanish with it."""
+
+    def __init__(self, name: str, main: str) -> None:
+        """Connect to the engine of this name; `main` is the DOCKER_HOST of the usual one."""
+        host = main if name == MAIN else _others()[name]
+        # A root's own docker command lies beside its socket: people have that of their engine, or a later one.
+        programs = Path(host.removeprefix("unix://")).with_name("bin")
+        self.variables = {"DOCKER_HOST": host, "PATH": os.environ["PATH"]}
+        if name != MAIN and programs.is_dir():
+            self.variables["PATH"] = f"{programs}:{self.variables['PATH']}"
+        self.namespace = f"test-{uuid.uuid4().hex[:12]}"
+        self.is_podman = "podman" in self.docker("version", "--format", "{{json .Server}}").lower()
+        store = self.docker("info", "--format", "{{json .DriverStatus}}")
+        self.is_containerd = "io.containerd.snapshotter.v1" in store
+        self.builders = ["classic"] if self.is_podman else ["classic", "buildkit"]
+        self._before: set[str] = set()
+
+    def docker(self, *arguments: str) -> str:
+        """Run the docker command on this engine, and return what it printed."""
+        done = subprocess.run(
+            ["docker", *arguments], env={**os.environ, **self.variables}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def name(self, image: str) -> str:
+        return f"{self.namespace}/{image}:1"
+
+    def id_of(self, name: str) -> str:
+        """Return the engine's own id of an image, empty if it has none of this name."""
+        found = self.docker("image", "ls", "--no-trunc", "--quiet", "--filter", f"reference=*{name}").split()
+        # Podman shows one image of two names twice.
+        return found[0] if found else ""
+
+    def read(self, name: str, path: str) -> str:
+        """Return what a file of an image holds."""
+        return self.docker("run", "--rm", "--network", "host", name, "/bin/busybox", "cat", path)
+
+    def nameless(self) -> set[str]:
+        """Return the ids of images without a name that have come up."""
+        return self._all_nameless() - self._before
+
+    def remove(self, *names: str) -> None:
+        self.docker("image", "rm", "--force", *names)
+
+    def remove_all(self) -> None:
+        """Remove all images of the namespace, and our own names for them."""
+        listed = self.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+        if mine := [name for name in listed if f"{self.namespace}/" in name]:
+            self.remove(*mine)
+
+    def _all_nameless(self) -> set[str]:
+        return set(self.docker("image", "ls", "--no-trunc", "--quiet", "--filter", "dangling=true").split())
+
+    def __enter__(self) -> Self:
+        self._before = self._all_nameless()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove_all()

@@ -1,0 +1,83 @@
+"""What a build printed becomes a message that is short, acts on no terminal, and says what to do."""
+
+import pytest
+
+from skyport_wf.engine.build_output import LastLines, build_failure
+
+
+def last_lines(*pieces: str) -> LastLines:
+    last = LastLines()
+    for piece in pieces:
+        last.add(piece)
+    return last
+
+
+def test_lines_that_come_in_pieces_are_put_together() -> None:
+    assert str(last_lines("on", "e\ntw", "o\n\n  \nthr", "ee")) == ". The last it printed:\n  | one\n  | two\n  | three"
+    assert str(last_lines("", "\n")) == ""
+
+
+def test_only_the_last_lines_are_kept() -> None:
+    shown = str(last_lines(*(f"line {number}\n" for number in range(100)), "open"))
+    assert shown.count("\n") == 20
+    assert shown.startswith(". The last it printed:\n  | line 81\n")
+    assert shown.endswith("\n  | line 99\n  | open")
+
+
+def test_a_line_without_end_is_cut_and_not_kept_in_memory() -> None:
+    last = LastLines()
+    for _ in range(1000):
+        last.add("x" * 32768)
+    assert str(last) == ". The last it printed:\n  | " + "x" * 297 + "..."
+    assert len(last._open) <= 301
+
+
+def test_nothing_acts_on_a_terminal() -> None:
+    shown = str(last_lines("\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b[2Jplain\x08\x00\n", "50 %\r100 %\n"))
+    assert shown == ". The last it printed:\n  | red plain\n  | 50 %\n  | 100 %"
+    failure = str(build_failure("lab/x:1", instruction="RUN \x1b]0;x\x07", reason="no\x1b[2J", last=None))
+    assert failure == "building lab/x:1 failed at\n  RUN ]0;x\nno[2J"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "reason", "image"),
+    [
+        ("load metadata for docker.io/lab/base:1", "docker.io/lab/base:1: not found", "lab/base:1"),
+        ("load metadata for docker.io/library/base:1", "failed to solve: anything", "base:1"),
+        ("FROM docker.io/lab/base:2", "failed to load cache key: failed to do request: Head ...", "lab/base:2"),
+        ("FROM --platform=linux/amd64 lab/base:1 AS one", "pull access denied for lab/base", "lab/base:1"),
+        ("COPY --from=lab/base:1 /x /x", "invalid from flag value lab/base:1: Get ...: dial tcp: lookup", "lab/base:1"),
+        ("COPY --chown=1 --from=lab/base:1 /x /", "no stage or image found with that name", "lab/base:1"),
+    ],
+)
+def test_an_unknown_base_image_is_named_with_the_way_to_get_it(instruction: str, reason: str, image: str) -> None:
+    message = str(build_failure("lab/tool:1", instruction=instruction, reason=reason, last=None))
+    assert message.startswith(
+        f"building lab/tool:1 failed: the engine does not have the image {image}, and no registry"
+    )
+    assert f"`docker pull {image}`" in message
+    assert f"`skyport-wf pull {image}`" in message
+
+
+@pytest.mark.parametrize(
+    ("instruction", "reason"),
+    [
+        ("COPY --from=one /x /x", 'failed to calculate checksum of ref a::b: "/x": not found'),
+        ("FROM lab/base:1", "no space left on device"),
+        ("RUN apt-get update", "dial tcp: lookup deb.debian.org: no such host"),
+    ],
+)
+def test_other_failures_are_not_taken_for_an_unknown_image(instruction: str, reason: str) -> None:
+    message = str(build_failure("lab/tool:1", instruction=instruction, reason=reason, last=None))
+    assert message == f"building lab/tool:1 failed at\n  {instruction}\n{reason}"
+
+
+def test_buildkits_own_prefixes_are_left_out() -> None:
+    reason = "ERROR: failed to build: failed to solve: target stage x could not be found"
+    message = str(build_failure("lab/tool:1", instruction="", reason=reason, last=None))
+    assert message == "building lab/tool:1 failed: target stage x could not be found"
+
+
+def test_a_long_instruction_and_a_long_reason_are_cut() -> None:
+    huge = "RUN " + "y\n" * 100_000 + "z" * 100_000
+    assert len(str(build_failure("lab/tool:1", instruction=huge, reason=huge, last=last_lines(huge)))) < 12_000
