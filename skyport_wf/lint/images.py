@@ -13,8 +13,8 @@ from skyport_wf.image.dockerfile import ImageUse
 from skyport_wf.image.instructions import decode_lines, read_instructions
 from skyport_wf.image_list.addresses import GitAddress, parse_address
 from skyport_wf.image_list.images_yaml import read_image_list
-from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.image_list.yaml_document import parse_yaml
+from skyport_wf.input_file import read_bounded
 from skyport_wf.lint.dockerfile import lint_dockerfile, lint_script
 from skyport_wf.lint.filtering import FindingFilter, read_dockerfile_pragmas, read_script_pragmas
 from skyport_wf.lint.findings import Finding, in_order
@@ -149,13 +149,8 @@ def _lint_source(
         yield LintedFile(name, told, (spec.name,))
 
 
-def _read(path: Path, *, of: ImageSpec | None = None) -> bytes:
-    whose = f"image {of.name}: " if of else ""
+def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        return read_bounded(path, LARGEST)
     except OSError as error:
-        raise UsageError(f"{whose}cannot read {path}: {error.strerror}") from error
-    if len(content) > LARGEST:
-        raise UsageError(f"{whose}{path} is larger than 1 MiB: no Dockerfile or script is. Name another file.")
-    return content
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error

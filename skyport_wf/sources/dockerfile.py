@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.context import digest_context
 from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
-from skyport_wf.output_file import read_bounded
+from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import digest_of, encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.materials import find_materials
+from skyport_wf.sources.remote.cache import cache_folder
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Connect, MadeImage, Output, find_base
 
@@ -55,7 +57,11 @@ class DockerfileSource:
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
         """Return what the image is made from. Raises SkyportError if a file of the context cannot be read."""
         spec, materials = self._spec, self.materials
-        context_digest = digest_context(materials.context)
+        memory = None
+        # Without a cache, large contexts take longer.
+        with suppress(SkyportError):
+            memory = cache_folder("digests")
+        context_digest = digest_context(materials.context, memory=memory)
         decides: dict[str, object] = {
             "dockerfile": self._parsed.digest,
             "context": context_digest,
