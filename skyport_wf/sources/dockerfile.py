@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.errors import EngineError, SkyportError, UsageError
 from skyport_wf.image.context import digest_context
 from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
+from skyport_wf.image_list.reference import is_docker_name
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import digest_of, encode_json
@@ -49,7 +50,9 @@ class DockerfileSource:
         except OSError as error:
             raise UsageError(f"image {spec.name}: cannot read {path}: {error.strerror}") from error
         self._spec, self._folder = spec, folder
-        self._parsed = parse_dockerfile(self.dockerfile, build_args=spec.build_args, target=spec.target)
+        self._parsed = parse_dockerfile(
+            self.dockerfile, build_args=spec.build_args, target=spec.target, platform=spec.platform
+        )
         self.used_images: tuple[str, ...] = self._parsed.images
         self.base = self._parsed.base
         """The image that the last stage starts from."""
@@ -93,4 +96,9 @@ class DockerfileSource:
         }
         placed = msgspec.structs.replace(spec, secrets=secrets)
         image_id = build_image(engine, placed, self.materials.context, output)
-        return MadeImage(image_id, None if self.base == SCRATCH else find_base(engine, self.base))
+        base = None
+        # The image is built: that its base cannot be named, as something here is not understood, must not matter.
+        if self.base != SCRATCH and is_docker_name(self.base):
+            with suppress(EngineError):
+                base = find_base(engine, self.base)
+        return MadeImage(image_id, base)
