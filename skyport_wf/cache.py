@@ -35,6 +35,9 @@ def cache_folder(*below: str) -> Path:
         from platformdirs import user_cache_path
 
         root = user_cache_path("skyport-wf", appauthor=False)
+        if not root.is_absolute():
+            # Without HOME and an entry in the system's list of users, `~` stays as it is.
+            raise SkyportError(f"this user has no home folder for copies of what is fetched. Set {CACHE_VARIABLE}.")
     folder = root.joinpath(*below)
     try:
         # What comes from a private repository is nobody else's to read.

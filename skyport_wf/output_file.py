@@ -85,18 +85,6 @@ def _remove_abandoned(target: Path) -> None:
             path.unlink()
 
 
-def read_bounded(path: Path, most: int) -> bytes:
-    """Return what is in a file, of which no more than `most` bytes are ever read.
-
-    Raises OSError if it cannot be read; EFBIG, with words that say so, if there is more in it.
-    """
-    with path.open("rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most >> 20} MiB")
-    return content
-
-
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Turn a failure to write into one that names the file."""

@@ -16,15 +16,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
-import msgspec
-
 from skyport_wf.child_environment import child_environment
 from skyport_wf.engine.build_inputs import build_arguments, secret_mask, secret_options
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit
 from skyport_wf.engine.connection import without_password
 from skyport_wf.errors import BuildError, UsageError
-from skyport_wf.image.context import ignore_patterns
+from skyport_wf.image.context import ignore_file
+from skyport_wf.image.docker_command import DockerCommand, find_docker_command
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -34,39 +33,21 @@ if TYPE_CHECKING:
 
 _STEP_LINE = re.compile(r"#(?P<step>\d+) (?:(?P<second>\d+\.\d+) )?(?P<text>.*)")
 _STAGE = re.compile(r"\[[^]]*\] ")
-_QUESTION_SECONDS: Final = 20
 _LAST_LINES: Final = 5
 _LONGEST_LINE: Final = 1 << 20
 _LONGEST_ARGUMENT: Final = 1 << 17
 """Bytes of one argument, or of a variable with its name, that Linux hands to a program (MAX_ARG_STRLEN)."""
 _COMMANDS_OWN: Final = ("DOCKER_", "BUILDKIT_", "BUILDX_")
 """How variables begin that the docker command reads."""
-_NEEDS_BUILDX: Final = 23
-"""The first version of the docker command that needs the buildx plugin for BuildKit."""
 
 
-class BuildKitCommand(msgspec.Struct, frozen=True):
-    """A docker command that can build with BuildKit."""
-
-    path: str
-
-
-def find_buildkit(client: APIClient) -> BuildKitCommand | None:
+def find_buildkit(client: APIClient) -> DockerCommand | None:
     """Return the first docker command in PATH that can build with BuildKit on this engine; None if there is none."""
-    if not has_buildkit(client):
-        return None
-    for folder in os.get_exec_path():
-        path = str(Path(folder, "docker"))
-        if not os.access(path, os.X_OK):
-            continue
-        major = re.match(r"(\d+)\.", _ask(path, "version", "--format", "{{.Client.Version}}") or "")
-        if major and (int(major[1]) < _NEEDS_BUILDX or _ask(path, "buildx", "version") is not None):
-            return BuildKitCommand(path)
-    return None
+    return find_docker_command() if has_buildkit(client) else None
 
 
 def build_with_buildkit(
-    client: APIClient, command: BuildKitCommand, image: ImageSpec, context: BuildContext, output: Callable[[str], None]
+    client: APIClient, command: DockerCommand, image: ImageSpec, context: BuildContext, output: Callable[[str], None]
 ) -> str:
     """Do the work of `builders.build_image` with a docker command."""
     with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
@@ -75,7 +56,7 @@ def build_with_buildkit(
             # The command has no option for files to leave out. It looks for NAME.dockerignore beside a Dockerfile NAME.
             dockerfile = Path(folder, "Dockerfile")
             dockerfile.write_bytes(context.dockerfile.read_bytes())
-            Path(folder, "Dockerfile.dockerignore").write_text("\n".join((*ignore_patterns(context), "")), "utf-8")
+            Path(folder, "Dockerfile.dockerignore").write_bytes(ignore_file(context))
         # Build arguments go by the environment: a process's arguments are for all to read.
         given = {name: value for name, value in image.build_args.items() if not _is_for_the_command(name)}
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
@@ -175,14 +156,3 @@ def _arguments(image: ImageSpec, dockerfile: Path, id_file: Path, network: str |
         yield "--pull"
     if image.no_cache:
         yield "--no-cache"
-
-
-def _ask(*command: str) -> str | None:
-    """Return what the command prints; None if it fails."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False, env=child_environment()
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return None if done.returncode else done.stdout

@@ -13,7 +13,8 @@ from skyport_wf.engine.connection import answers_closed, engine_errors
 from skyport_wf.engine.images import tag_image
 from skyport_wf.engine.podman import build_network, build_options, own_name
 from skyport_wf.errors import BuildError
-from skyport_wf.image.context import BuildContext, write_context
+from skyport_wf.image.context import BuildContext
+from skyport_wf.image.context_tar import write_context
 
 if TYPE_CHECKING:
     from docker import APIClient

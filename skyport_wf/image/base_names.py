@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.image.dockerfile import ImageUse, read_stages
+from skyport_wf.image.dockerfile import ImageUse, global_arguments, read_stages
 from skyport_wf.image.instructions import read_instructions
 
 
@@ -14,7 +14,8 @@ def replace_images(content: bytes, names: Mapping[str, str], *, build_args: Mapp
     build_args: win over the defaults of `ARG` before the first `FROM`.
     Raises SkyportError if a place cannot be found, as on a line that is no UTF-8.
     """
-    stages = read_stages(read_instructions(content), build_args=build_args)
+    instructions = read_instructions(content)
+    stages = read_stages(instructions, global_arguments(instructions, build_args))
     bases = [stage.base for stage in stages if stage.built_on is None]
     uses = [use for use in (*bases, *(use for stage in stages for use in stage.uses)) if use.image in names]
     # Bytes that are no UTF-8 come back as they were.

@@ -1,24 +1,23 @@
-"""The build context: the files that a Dockerfile may copy from, their digest, and the tar that carries them.
-
-`.dockerignore` is obeyed as the docker command does, by the patterns of the package `docker`.
-"""
+"""The build context: the files that a Dockerfile may copy from, and their digest."""
 
 import hashlib
 import os
-import re
+import posixpath
 import stat
-import tarfile
-from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.image.docker_command import find_docker_command
+from skyport_wf.image.file_digests import digest_files
+from skyport_wf.image.ignoring.dockerignore import IgnoreRules, have_an_old_meaning, parse_dockerignore, quote
+from skyport_wf.input_file import read_bounded
 
-_SPECIAL = re.compile(r"[\\*?\[!#]")
-"""Characters that .dockerignore gives a meaning. The package `docker` cannot quote them: a `?` stands for each."""
+IGNORE_FILE = ".dockerignore"
+_MOST_IGNORE_BYTES = 1 << 20
+"""BuildKit sends no more patterns than fit into this."""
+_MOST_LINKS = 40
 _OUTSIDE_NAME = ".skyport-wf.Dockerfile"
 """The name inside the tar of a Dockerfile that is not in its context; .dockerignore hides it from `COPY`."""
 
@@ -46,127 +45,137 @@ class BuildContext(msgspec.Struct, frozen=True):
 
 
 def list_context(context: BuildContext) -> list[str]:
-    """Return the sorted paths, below the root, of everything that a `COPY` could see.
+    """Return the sorted paths, below the root, of everything that a `COPY` could see, and of `.dockerignore`.
 
-    Raises SkyportError if a folder cannot be read.
+    Raises SkyportError if a folder cannot be read, or for a `.dockerignore` that docker refuses.
     """
-    if not context.root.is_dir():
-        raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
-    try:
-        if _read_patterns(context):
-            from docker.utils.build import PatternMatcher
-
-            paths = set(PatternMatcher(ignore_patterns(context)).walk(str(context.root)))
-        else:
-            # The package `docker` takes long to import.
-            paths = set(_walk(context))
-        return sorted(path for path in paths if not stat.S_ISSOCK((context.root / path).lstat().st_mode))
-    except OSError as error:
-        raise SkyportError(f"cannot read the build context: {error}") from error
+    return list(_scan(context))
 
 
-def digest_context(context: BuildContext) -> str:
+def digest_context(context: BuildContext, *, memory: Path | None = None) -> str:
     """Return `sha256:` and a SHA-256 over names, modes and contents of the build context.
 
     Times and owners are left out: the engine does not look at them when it decides whether a cached
     layer still holds, so touching a file changes nothing. So are the folders around what is no part of the
     context: they may have been made for that.
-    Raises SkyportError, naming the file, for one that cannot be read or sent.
+    memory: a folder in which digests of files are kept between runs.
+    Raises what list_context raises, and SkyportError, naming the file, for one that cannot be read.
     """
     whole = hashlib.sha256()
+    scanned = _scan(context)
+    files = {path: status for path, status in scanned.items() if stat.S_ISREG(status.st_mode)}
+    digests = digest_files(context.root, files, memory=memory)
     around = {str(folder) for path in context.without for folder in Path(path).parents}
-    for path in list_context(context):
+    for path, status in scanned.items():
+        mode = status.st_mode
         if path in around:
             continue
-        entry = context.root / path
-        mode = entry.lstat().st_mode
-        content = "" if stat.S_ISDIR(mode) else _content(entry)
+        if path in digests:
+            content = digests[path]
+        elif stat.S_ISLNK(mode):
+            try:
+                content = os.readlink(context.root / path)  # noqa: PTH115 - as it is written, not tidied up
+            except OSError as error:
+                raise SkyportError(f"cannot read {context.root / path}: {error.strerror}") from error
+        else:
+            # Of a folder or pipe there is nothing to say; a device is what its numbers are.
+            content = f"{status.st_rdev}" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else ""
         fields = (stat.filemode(mode)[0], f"{stat.S_IMODE(mode):o}", path, content)
         whole.update(b"".join(len(text).to_bytes(4) + text for text in map(os.fsencode, fields)))
     return "sha256:" + whole.hexdigest()
 
 
-def write_context(context: BuildContext, target: IO[bytes]) -> None:
-    """Write the context to `target` as the tar that the engine's build takes.
+def ignore_file(context: BuildContext, *more: str) -> bytes:
+    """Return a `.dockerignore` that names all that is no part of the context.
 
-    Everything belongs to root in it, as with the docker command.
-    Raises SkyportError, naming the file, for one that cannot be read.
+    more: further paths that it is to name.
+    Raises SkyportError if that of the context cannot be read.
     """
-    paths = list_context(context)
-    inside = context.dockerfile_inside
-    with tarfile.open(fileobj=target, mode="w") as tar:
-        for path in paths:
-            _add(tar, context.root / path, path)
-        if inside not in paths:
-            _add(tar, context.dockerfile.resolve(), context.dockerfile_name)
-            # The engine reads these lines too, and takes away what they name before any COPY.
-            added = (
-                [context.dockerfile_name] if ".dockerignore" in paths else [context.dockerfile_name, ".dockerignore"]
-            )
-            content = "\n".join((*ignore_patterns(context), *added, "")).encode()
-            info = tarfile.TarInfo(".dockerignore")
-            info.size = len(content)
-            tar.addfile(info, BytesIO(content))
+    content, _ = _read_ignore_file(context)
+    return b"\n".join([content, *(os.fsencode(quote(path)) for path in (*context.without, *more)), b""])
 
 
-def _walk(context: BuildContext) -> Iterator[str]:
-    """Yield what there is without a .dockerignore."""
-
-    def stop(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(context.root, onerror=stop):
-        paths = {name: os.path.relpath(Path(folder) / name, context.root) for name in (*folders, *files)}
-        folders[:] = (name for name in folders if paths[name] not in context.without)
-        yield from (path for path in paths.values() if path not in context.without)
-
-
-def ignore_patterns(context: BuildContext) -> list[str]:
-    """Return, as .dockerignore has them, the patterns of what is no part of the context.
-
-    Those of the Dockerfile's own `.dockerignore`, or else of the context's. Raises SkyportError if it cannot be read.
-    """
-    return [*_read_patterns(context), *(_SPECIAL.sub("?", path) for path in context.without)]
+def _scan(context: BuildContext) -> dict[str, os.stat_result]:
+    """Return what list_context lists, with what the system says of each."""
+    if not context.root.is_dir():
+        raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
+    patterns = parse_dockerignore(*_read_ignore_file(context))
+    command = find_docker_command() if have_an_old_meaning(patterns) else None
+    try:
+        found = _walk(context, IgnoreRules(patterns, old=command is not None and command.ignores_in_old_ways))
+    except OSError as error:
+        raise SkyportError(f"cannot read the build context: {error}") from error
+    return dict(sorted(found.items()))
 
 
-def _read_patterns(context: BuildContext) -> list[str]:
-    own = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
-    for path in (own, context.root / ".dockerignore"):
+def _walk(context: BuildContext, rules: IgnoreRules) -> dict[str, os.stat_result]:
+    kept: dict[str, os.stat_result] = {}
+    # Ignored folders that are gone through, as an exception may keep something in them.
+    passed: dict[str, os.stat_result] = {}
+    todo: list[tuple[str, list[bool]]] = [("", [])]
+    while todo:
+        folder, above = todo.pop()
         try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError) as error:
-            raise SkyportError(f"cannot read {path}: {error}") from error
-        return [line for line in lines if line and not line.startswith("#")]
-    return []
+            with os.scandir(context.root / folder) as entries:
+                listing = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+        except PermissionError:
+            if folder in passed:
+                continue
+            raise
+        for name, status in listing:
+            path = f"{folder}/{name}" if folder else name
+            # docker makes nothing of a socket, or an empty file: what listens there is no part of an image.
+            if path in context.without or stat.S_ISSOCK(status.st_mode):
+                continue
+            ignored, matching = rules.ignores(path, above)
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if not ignored or path == IGNORE_FILE or (rules.old and is_folder and rules.keeps_below(path)):
+                kept[path] = status
+                # The folders around what is kept are taken along.
+                outer = folder
+                while outer in passed:
+                    kept[outer] = passed.pop(outer)
+                    outer = posixpath.dirname(outer)
+            elif is_folder and rules.keeps_below(path):
+                passed[path] = status
+            if is_folder and (path in kept or path in passed):
+                todo.append((path, matching))
+    return kept
 
 
-def _content(entry: Path) -> str:
-    """Return a link's target, or a digest of a file's content."""
-    try:
-        if entry.is_symlink():
-            return os.readlink(entry)  # noqa: PTH115 - as it is written, not tidied up
-        if not entry.is_file():
-            raise SkyportError(
-                f"the build context holds {entry}, a device or pipe. Remove it or name it in .dockerignore."
-            )
-        with entry.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SkyportError(f"cannot read {entry} of the build context: {error.strerror}") from error
+def _read_ignore_file(context: BuildContext) -> tuple[bytes, str]:
+    """Return the `.dockerignore` that counts, and its name: the Dockerfile's own, or else that of the context."""
+    for folder, name in (
+        (context.dockerfile.parent, f"{context.dockerfile.name}{IGNORE_FILE}"),
+        (context.root, IGNORE_FILE),
+    ):
+        path = _resolve_inside(folder, name)
+        # As for docker, a folder of that name, or a link that leads nowhere, is as if it were not there.
+        if path and path.exists() and not path.is_dir():
+            try:
+                return read_bounded(path, _MOST_IGNORE_BYTES), str(folder / name)
+            except OSError as error:
+                raise SkyportError(f"cannot read {folder / name}: {error.strerror}") from error
+    return b"", IGNORE_FILE
 
 
-def _add(tar: tarfile.TarFile, entry: Path, name: str) -> None:
-    try:
-        info = tar.gettarinfo(entry, arcname=name)
-        info.uid = info.gid = 0
-        info.uname = info.gname = ""
-        info.mtime = int(info.mtime)
-        if not info.isreg():
-            tar.addfile(info)
-            return
-        with entry.open("rb") as file:
-            tar.addfile(info, file)
-    except OSError as error:
-        raise SkyportError(f"cannot read {entry} of the build context: {error}") from error
+def _resolve_inside(root: Path, name: str) -> Path | None:
+    """Return where a path leads if links are followed as BuildKit does, for which `root` is the root of all paths."""
+    found = root
+    todo = [name]
+    links = 0
+    while todo:
+        part = todo.pop(0)
+        entry = found / part
+        if part == "..":
+            found = found.parent if found != root else root
+        elif entry.is_symlink():
+            links += 1
+            if links > _MOST_LINKS:
+                return None
+            target = os.readlink(entry)  # noqa: PTH115 - as it is written
+            found = root if target.startswith("/") else found
+            todo = [*(part for part in target.split("/") if part not in ("", ".")), *todo]
+        else:
+            found = entry
+    return found

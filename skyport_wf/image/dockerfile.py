@@ -6,16 +6,14 @@ The engine alone decides what the instructions do.
 import hashlib
 import itertools
 import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction, json_words, options_end, read_instructions
+from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options
+from skyport_wf.image.variables import platform_arguments, read_word
 
-_VARIABLE = re.compile(r"\$(?:\{(?P<name>\w+)(?::?(?P<how>[-+])(?P<word>[^}]*))?\}|(?P<plain>\w+))")
-_FROM = re.compile(r"(?:--\S+\s+)*(?P<image>\S+)(?:\s+[Aa][Ss]\s+(?P<stage>\S+))?\s*$")
-_OTHER_IMAGE = re.compile(r"(?:--|[,=])from=([^\s,]+)")
 NO_INSTRUCTION = Instruction("", "", 0, 0)
 """Of an image that something else than a Dockerfile names, such as an image list."""
 SCRATCH = "scratch"
@@ -65,14 +63,20 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 def parse_dockerfile(
-    content: bytes, *, build_args: Mapping[str, str] | None = None, target: str | None = None
+    content: bytes,
+    *,
+    build_args: Mapping[str, str] | None = None,
+    target: str | None = None,
+    platform: str | None = None,
 ) -> Dockerfile:
     """Return what the Dockerfile `content` says it is made from.
 
     build_args: win over the defaults of `ARG` before the first `FROM`.
     target: the stage that is built; the last if None.
+    platform: what the image is built for; that of this machine if None.
     """
-    stages = read_stages(read_instructions(content), build_args=build_args)
+    instructions = read_instructions(content)
+    stages = read_stages(instructions, global_arguments(instructions, build_args or {}, platform))
     chain = built_stages(stages, target=target)
     used = (
         use.image
@@ -83,35 +87,49 @@ def parse_dockerfile(
     return Dockerfile(content, chain[-1].base.image if chain else SCRATCH, tuple(dict.fromkeys(used)))
 
 
-def read_stages(instructions: Sequence[Instruction], *, build_args: Mapping[str, str] | None = None) -> list[Stage]:
+def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str]) -> list[Stage]:
     """Return the stages in the order of the file.
 
-    build_args: win over the defaults of `ARG` before the first `FROM`.
+    arguments: from before the first stage, as global_arguments returns them.
     """
-    starts = [index for index, found in enumerate(instructions) if found.name == "FROM" and _FROM.match(found.value)]
-    arguments = global_arguments(instructions[: starts[0]] if starts else instructions, build_args or {})
+    starts = [index for index, found in enumerate(instructions) if _words_of_from(found)]
     known: dict[str, int] = {}
     stages: list[Stage] = []
     for number, (at, end) in enumerate(itertools.pairwise([*starts, None])):
         start, *rest = instructions[at:end]
-        match = _FROM.match(start.value)
-        assert match  # noqa: S101 - only such are starts
-        written = match["image"]
-        base = ImageUse(expand(written, arguments), written, start.line, start, match.start("image"))
-        names = frozenset({str(number), (match["stage"] or str(number)).lower()})
+        written, *more = _words_of_from(start)
+        base = ImageUse(read_word(written, arguments), written, start.line, start, read_options(start.value)[1])
+        name = more[1] if len(more) > 1 and more[0].upper() == "AS" else str(number)
+        names = frozenset({str(number), name.lower()})
         uses = (
-            ImageUse(
-                expand(found[1], arguments), found[1], instruction.line_at(found.start()), instruction, found.start(1)
-            )
+            ImageUse(read_word(text, arguments), text, instruction.line_at(offset), instruction, offset)
             for instruction in rest
-            if instruction.name in ("COPY", "ADD", "RUN")
-            for found in _OTHER_IMAGE.finditer(instruction.value)
+            for offset, text in _images_in_options(instruction)
         )
         # A stage may take files from itself only by mistake; such a name is no image either.
         images = tuple(use for use in uses if not (use.image.lower() in known or use.image.lower() in names))
         stages.append(Stage(base, known.get(base.image.lower()), names, tuple(rest), images))
         known |= dict.fromkeys(names, number)
     return stages
+
+
+def _words_of_from(instruction: Instruction) -> list[str]:
+    """Return the words of a `FROM`, without options; none of another instruction."""
+    return instruction.value[read_options(instruction.value)[1] :].split() if instruction.name == "FROM" else []
+
+
+def _images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
+    """Yield offset and text of what `--from=IMAGE` and `--mount=from=IMAGE` name."""
+    for offset, option in read_options(instruction.value)[0].items():
+        names: list[str] = []
+        if instruction.name in ("COPY", "ADD") and option.startswith("--from="):
+            names = [option.removeprefix("--from=")]
+        elif instruction.name == "RUN" and option.startswith("--mount="):
+            fields = option.removeprefix("--mount=").split(",")
+            names = [field.removeprefix("from=") for field in fields if field.startswith("from=")]
+        for name in names:
+            # Quotes and backslashes, which are taken off, can stand in it; the option itself is near enough then.
+            yield max(instruction.value.find(f"from={name}", offset) + len("from="), offset), name
 
 
 def built_stages(stages: Sequence[Stage], *, target: str | None = None) -> list[Stage]:
@@ -128,52 +146,31 @@ def built_stages(stages: Sequence[Stage], *, target: str | None = None) -> list[
     return chain
 
 
-def global_arguments(instructions: Sequence[Instruction], build_args: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of what `ARG` declares in these instructions, `build_args` before defaults."""
-    values: dict[str, str] = {}
-    for instruction in instructions:
+def global_arguments(
+    instructions: Sequence[Instruction], build_args: Mapping[str, str], platform: str | None = None
+) -> dict[str, str]:
+    """Return the values of the arguments that a `FROM` can use: BuildKit's own, and what `ARG` declares before it."""
+    values = {name: build_args.get(name, value) for name, value in platform_arguments(platform).items()}
+    for instruction in itertools.takewhile(lambda found: not _words_of_from(found), instructions):
         if instruction.name == "ARG":
             values |= argument_values(instruction.value, values, build_args)
     return values
 
 
 def argument_values(value: str, known: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of the arguments that one `ARG` declares; that of one without a default is empty."""
+    """Return the values of the arguments that one `ARG` declares; that of one without a default may be empty."""
     values: dict[str, str] = {}
-    for word in split_words(value):
-        name, _, default = word.partition("=")
-        values[name] = given.get(name, expand(default, {**known, **values}))
+    before = ChainMap(values, dict(known))
+    for word in raw_words(value):
+        name, has_default, default = word.partition("=")
+        values[name] = given.get(name, read_word(default, before) if has_default else before.get(name, ""))
     return values
 
 
-def split_words(text: str) -> list[str]:
-    """Return the words of an instruction such as `ARG` or `COPY`, without their quotes."""
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
-
-
 def copy_arguments(value: str) -> tuple[list[str], list[str]]:
-    """Return the options and the paths of a `COPY` or `ADD`, the target last."""
-    end = options_end(value)
+    """Return the options and the paths of a `COPY` or `ADD`, the target last; variables stay as they are."""
+    options, end = read_options(value)
     words = json_words(value[end:])
-    return value[:end].split(), split_words(value[end:]) if words is None else words
-
-
-def expand(text: str, values: Mapping[str, str], *, unknown: bool = False) -> str:
-    """Put the values of `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` in their places.
-
-    unknown: whether variables without a value stay as they are; otherwise nothing takes their place.
-    """
-
-    def value_of(match: re.Match[str]) -> str:
-        name = match["name"] or match["plain"]
-        value = values.get(name, "")
-        if match["how"] == "-":
-            return value or match["word"]
-        if match["how"] == "+":
-            return match["word"] if value else ""
-        return match[0] if unknown and name not in values else value
-
-    return _VARIABLE.sub(value_of, text)
+    if words is None:
+        words = [re.sub(r"""\\(.)|['"]""", r"\1", word) for word in raw_words(value[end:])]
+    return list(options.values()), words

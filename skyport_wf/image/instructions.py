@@ -17,7 +17,7 @@ _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""", re.DOTAL
 _HEREDOC = re.compile(r"""\d*<<(?P<tabs>-?)(?P<name>(?:\w|['"])[^\s<>|;&()]*)$""")
 """A word of its own, so that `$((1<<3))` and bash's `<<<word` are none."""
 _WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
-_OPTIONS = re.compile(r"(?:--[a-z]+(?:=\S*)?\s+)*")
+_OPTION = re.compile(r"""\s*(?P<text>--(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+)(?=\s|$)""")
 
 
 class Heredoc(msgspec.Struct, frozen=True):
@@ -60,10 +60,22 @@ def read_instructions(content: bytes) -> list[Instruction]:
     return list(_Reader(decode_lines(content)).instructions())
 
 
-def options_end(value: str) -> int:
-    """Return where the options at the start of an instruction's value end: `--mount=...`, `--from=...`."""
-    match = _OPTIONS.match(value)
-    return match.end() if match else 0
+def read_options(value: str) -> tuple[dict[int, str], int]:
+    """Return the options that an instruction's value begins with, such as `--from=base`, and where they end.
+
+    The options are without their quotes, by the offsets at which they stand.
+    """
+    options: dict[int, str] = {}
+    end = 0
+    while match := _OPTION.match(value, end):
+        options[match.start("text")] = re.sub(r"""\\(.)|['"]""", r"\1", match["text"])
+        end = match.end()
+    return options, len(value) - len(value[end:].lstrip())
+
+
+def raw_words(text: str) -> list[str]:
+    """Return the words of an instruction such as `ARG`, as they are written."""
+    return [match[0] for match in _WORD.finditer(text)]
 
 
 def json_words(text: str) -> list[str] | None:

@@ -24,7 +24,7 @@ from skyport_wf.image_list.spec import (
     check_shock_url,
 )
 from skyport_wf.image_list.yaml_document import YamlDocument, parse_yaml
-from skyport_wf.output_file import read_bounded
+from skyport_wf.input_file import read_bounded
 
 _ONLY_OF_A_BUILD = (
     "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels", "secrets", "ssh",

@@ -15,6 +15,13 @@ _LONGEST_REPOSITORY = 255
 LATEST = "latest"
 """The tag that AWE takes for "the highest tag there is"; no image can be published under it."""
 
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::\d+)?"
+_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}"
+_DOCKER_NAME = re.compile(rf"(?:{_DOMAIN}/)?{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@{_DIGEST})?")
+_BEHIND_REPOSITORY = re.compile(r":(?P<tag>[\w.-]*)$")
+_HUBS = frozenset({"docker.io", "index.docker.io"})
+
 
 class ImageReference(msgspec.Struct, frozen=True, order=True):
     """An image's name that Docker accepts and an AWE worker can look up."""
@@ -63,3 +70,33 @@ def _why_unusable(repository: str, colon: str, tag: str) -> str:
     if not _TAG.fullmatch(tag):
         return f"{tag!r} is not a tag (letters, digits, and . _ - after the first character, 128 at most)"
     return ""
+
+
+def is_docker_name(text: str) -> bool:
+    """Tell whether docker takes the text for an image's name, which may have a registry with a port, and a digest."""
+    return _DOCKER_NAME.fullmatch(text) is not None
+
+
+def split_docker_name(text: str) -> tuple[str, str, str]:
+    """Return repository, tag and digest of an image's name as they are written; what it does not say is empty."""
+    named, _, digest = text.partition("@")
+    # Only behind the last `/`, as the port of a registry looks the same.
+    match = _BEHIND_REPOSITORY.search(named, named.rfind("/") + 1)
+    return (named[: match.start()], match["tag"], digest) if match else (named, "", digest)
+
+
+def short_docker_name(text: str) -> str:
+    """Return REPO:TAG as docker shows an image that is called `text`, so that all spellings of a name become one.
+
+    Docker Hub and its `library/` are left out, `latest` is added. So is a digest left out: an image that is built here
+    has none yet.
+    """
+    repository, tag, _ = split_docker_name(text)
+    domain, slash, rest = repository.partition("/")
+    if slash and domain in _HUBS:
+        domain, slash, repository = "", "", rest
+    # With a registry before it, `library/` is a name like others.
+    is_registry = slash and (domain == "localhost" or not set(".:").isdisjoint(domain) or domain != domain.lower())
+    if not is_registry and repository.count("/") == 1:
+        repository = repository.removeprefix("library/")
+    return f"{repository}:{tag or LATEST}"

@@ -10,11 +10,12 @@ from skyport_wf.image.dockerfile import (
     built_stages,
     global_arguments,
     read_stages,
-    split_words,
 )
-from skyport_wf.image.instructions import Instruction
+from skyport_wf.image.instructions import Instruction, raw_words
+from skyport_wf.image.variables import read_word
+from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.lint.findings import Finding
-from skyport_wf.lint.rules.base_images import check_base_images, split_image
+from skyport_wf.lint.rules.base_images import check_base_images
 from skyport_wf.lint.rules.bash import check_bash
 from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
@@ -30,19 +31,19 @@ def lint_dockerfile(
     *,
     build_args: Mapping[str, str] | None = None,
     target: str | None = None,
+    platform: str | None = None,
     listed: Collection[str] = (),
 ) -> Iterator[Finding]:
     """Yield what our rules find in a Dockerfile, whatever its pragmas say.
 
-    build_args, target: as in the image list.
-    listed: the names of the images of the list, which stay what they are.
+    build_args, target, platform: as in the image list.
+    listed: images of the list, by their short names, which stay what they are.
     """
     given = build_args or {}
-    stages = read_stages(instructions, build_args=given)
+    outside = global_arguments(instructions, given, platform)
+    stages = read_stages(instructions, outside)
     yield from check_base_images(stages, listed)
     yield from check_bash(built_stages(stages, target=target))
-    first = stages[0].base.line if stages else 0
-    outside = global_arguments([found for found in instructions if found.line < first], given)
     known: list[_Known] = []
     for stage in stages:
         below = _Known(_is_dated(stage.base.image), {}) if stage.built_on is None else known[stage.built_on]
@@ -89,10 +90,10 @@ def _learn(stage: Stage, below: _Known, outside: Mapping[str, str], given: Mappi
             values |= {name: value or outside.get(name, "") for name, value in declared.items()}
         elif instruction.name == "ENV":
             name, _, rest = instruction.value.partition(" ")
-            if "=" in name:
-                values |= {word.partition("=")[0]: word.partition("=")[2] for word in split_words(instruction.value)}
-            else:  # the old form: ENV NAME VALUE
-                values[name] = rest.strip()
+            # The second is the old form: ENV NAME VALUE
+            words = raw_words(instruction.value) if "=" in name else [f"{name}={rest.strip()}"]
+            pairs = (word.partition("=") for word in words)
+            values |= {name: read_word(text, values) for name, has_value, text in pairs if has_value}
     return _Known(below.dated or has_snapshot_date(texts), {name: value for name, value in values.items() if value})
 
 
@@ -119,4 +120,4 @@ def _check_stage(stage: Stage, known: _Known) -> Iterator[Finding]:
 
 
 def _is_dated(image: str) -> bool:
-    return split_image(image)[0] in _DATED_IMAGES
+    return short_docker_name(image).rpartition(":")[0] in _DATED_IMAGES

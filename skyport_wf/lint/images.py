@@ -13,8 +13,9 @@ from skyport_wf.image.dockerfile import ImageUse
 from skyport_wf.image.instructions import decode_lines, read_instructions
 from skyport_wf.image_list.addresses import GitAddress, parse_address
 from skyport_wf.image_list.images_yaml import read_image_list
-from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.yaml_document import parse_yaml
+from skyport_wf.input_file import read_bounded
 from skyport_wf.lint.dockerfile import lint_dockerfile, lint_script
 from skyport_wf.lint.filtering import FindingFilter, read_dockerfile_pragmas, read_script_pragmas
 from skyport_wf.lint.findings import Finding, in_order
@@ -63,7 +64,7 @@ def lint_images(
     text = _read(path)
     document = parse_yaml(text.decode(), name=str(path))
     chosen = [images.find(name) for name in names] or list(images.images)
-    listed = {image.name for image in images.images}
+    listed = {short_docker_name(image.name) for image in images.images}
     resolved = resolve_images(
         images, path.parent, [spec.name for spec in chosen], last_copies=True, digests=False
     )  # fmt: skip
@@ -107,11 +108,11 @@ def find_bash_in_engine(name: str) -> bool | None:
 def _lint_entry(image: ResolvedImage, listed: Collection[str], line_of: Callable[[str], int]) -> Iterator[Finding]:
     """Yield the findings about what the image list itself says of an image.
 
-    listed: the names of all images of the list.
+    listed: the short names of all images of the list.
     line_of: gives the line of one of the image's fields.
     """
     spec = image.spec
-    if spec.snapshot and spec.snapshot.base not in listed:
+    if spec.snapshot and short_docker_name(spec.snapshot.base) not in listed:
         base = spec.snapshot.base
         yield from check_base_image(ImageUse(base, base, line_of("snapshot.base")))
     for field, text in {"dockerfile": spec.dockerfile, "context": spec.context}.items():
@@ -128,7 +129,7 @@ def _lint_source(
     """Yield the Dockerfile or script of an image with its findings; nothing of an image that has neither.
 
     folder: what the paths of the image list start from.
-    listed: the names of all images of the list.
+    listed: the short names of all images of the list.
     without: our rules that are not applied.
     """
     spec = image.spec
@@ -139,7 +140,9 @@ def _lint_source(
     elif isinstance(image.source, DockerfileSource):
         content = image.source.dockerfile
         instructions = read_instructions(content)
-        ours = lint_dockerfile(instructions, build_args=spec.build_args, target=spec.target, listed=listed)
+        ours = lint_dockerfile(
+            instructions, build_args=spec.build_args, target=spec.target, platform=spec.platform, listed=listed
+        )
         found = [one for one in ours if one.code not in without]
         found += run_hadolint(hadolint, content, instructions)
         told = reported.apply(found, read_dockerfile_pragmas(content, instructions))
@@ -149,13 +152,8 @@ def _lint_source(
         yield LintedFile(name, told, (spec.name,))
 
 
-def _read(path: Path, *, of: ImageSpec | None = None) -> bytes:
-    whose = f"image {of.name}: " if of else ""
+def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+        return read_bounded(path, LARGEST)
     except OSError as error:
-        raise UsageError(f"{whose}cannot read {path}: {error.strerror}") from error
-    if len(content) > LARGEST:
-        raise UsageError(f"{whose}{path} is larger than 1 MiB: no Dockerfile or script is. Name another file.")
-    return content
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error

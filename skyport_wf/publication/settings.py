@@ -8,7 +8,7 @@ import msgspec
 from skyport_wf.child_environment import hide_from_children
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings, check_shock_url
-from skyport_wf.output_file import read_bounded
+from skyport_wf.input_file import read_bounded
 
 URL_VARIABLE = "SHOCK_URL"
 TOKEN_FILE_VARIABLE = "SHOCK_TOKEN_FILE"  # noqa: S105 - the name of a variable
@@ -54,7 +54,7 @@ def read_token(settings: ShockSettings) -> str | None:
         token = os.environ.get(settings.token_env, "").strip()
         return _usable(token, settings.auth, settings.token_env) if token else None
     try:
-        token = read_bounded(Path(path), _LONGEST_TOKEN).decode(errors="replace").strip()
+        token = read_bounded(Path(path), _LONGEST_TOKEN, may_be_pipe=True).decode(errors="replace").strip()
     except OSError as error:
         raise UsageError(f"cannot read the token file {path} ({TOKEN_FILE_VARIABLE}): {error.strerror}") from error
     if not token:

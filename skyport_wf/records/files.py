@@ -7,7 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.output_file import read_bounded, replace_file
+from skyport_wf.input_file import read_bounded
+from skyport_wf.output_file import replace_file
 from skyport_wf.records.encoding import RecordT, decode_record, encode_json, read_kind
 from skyport_wf.records.receipt import LockFile, Receipt, merge_into_lock
 

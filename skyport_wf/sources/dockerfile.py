@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
-from skyport_wf.errors import UsageError
+from skyport_wf.cache import cache_folder
+from skyport_wf.errors import EngineError, SkyportError, UsageError
 from skyport_wf.image.context import digest_context
 from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
+from skyport_wf.image_list.reference import is_docker_name
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
-from skyport_wf.output_file import read_bounded
+from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import digest_of, encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.materials import find_materials
@@ -47,7 +50,9 @@ class DockerfileSource:
         except OSError as error:
             raise UsageError(f"image {spec.name}: cannot read {path}: {error.strerror}") from error
         self._spec, self._folder = spec, folder
-        self._parsed = parse_dockerfile(self.dockerfile, build_args=spec.build_args, target=spec.target)
+        self._parsed = parse_dockerfile(
+            self.dockerfile, build_args=spec.build_args, target=spec.target, platform=spec.platform
+        )
         self.used_images: tuple[str, ...] = self._parsed.images
         self.base = self._parsed.base
         """The image that the last stage starts from."""
@@ -55,7 +60,11 @@ class DockerfileSource:
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
         """Return what the image is made from. Raises SkyportError if a file of the context cannot be read."""
         spec, materials = self._spec, self.materials
-        context_digest = digest_context(materials.context)
+        memory = None
+        # Without a cache, large contexts take longer.
+        with suppress(SkyportError):
+            memory = cache_folder("digests")
+        context_digest = digest_context(materials.context, memory=memory)
         decides: dict[str, object] = {
             "dockerfile": self._parsed.digest,
             "context": context_digest,
@@ -88,4 +97,9 @@ class DockerfileSource:
         placed = msgspec.structs.replace(spec, secrets=secrets)
         held = {name: base.reference for name, base in bases.items()}
         image_id = build_image(engine, placed, self.materials.context, output, bases=held)
-        return MadeImage(image_id, None if self.base == SCRATCH else find_base(engine, self.base, bases))
+        base = None
+        # The image is built: that its base cannot be named, as something here is not understood, must not matter.
+        if self.base != SCRATCH and (self.base in bases or is_docker_name(self.base)):
+            with suppress(EngineError):
+                base = find_base(engine, self.base, bases)
+        return MadeImage(image_id, base)

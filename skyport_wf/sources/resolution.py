@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.records.encoding import digest_of
 from skyport_wf.records.source import Source
@@ -71,7 +72,7 @@ def resolve_images(
     circle.
     """
     remote = RemoteFiles(last_copies=last_copies)
-    listed = {image.name for image in images.images}
+    listed = {short_docker_name(image.name): image.name for image in images.images}
     # Taken from the end: of several mistakes, the first of the list is the one to tell.
     todo = [image.name for image in images.images if names is None or image.name in names][::-1]
     for name in names or ():
@@ -84,8 +85,10 @@ def resolve_images(
             continue
         spec = images.find(name)
         sources[name] = _SOURCES[spec.source](spec, folder, remote)
-        used = (*sources[name].used_images, *filter(None, [spec.base]))
-        needs[name] = tuple(dict.fromkeys(one for one in used if one in listed))
+        # For docker, one image has many names, such as docker.io/REPO:TAG; a thin base has its own name alone.
+        used = (listed.get(short_docker_name(one), "") for one in sources[name].used_images)
+        base = [spec.base] if spec.base in listed.values() else []
+        needs[name] = tuple(dict.fromkeys(filter(None, (*used, *base))))
         todo += needs[name]
     resolved: dict[str, ResolvedImage] = {}
     for name in _order(needs, images):

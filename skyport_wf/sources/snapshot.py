@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ImageSpec
-from skyport_wf.output_file import read_bounded
+from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import digest_of, encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.remote_files import RemoteFiles

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import BuildError, UsageError
+from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published, require_owner
@@ -104,7 +105,10 @@ def make_image(
     if image.source.archive:
         raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
-    made = image.source.make(engine, spec, bases, output)
+    # Its source may have other names for the images of the list, such as docker.io/REPO:TAG.
+    names = {short_docker_name(name): held for name, held in bases.items()}
+    used = {one: names[short_docker_name(one)] for one in image.source.used_images if short_docker_name(one) in names}
+    made = image.source.make(engine, spec, used, output)
     note(made.id)
     check_bases(engine, spec.name, bases)
     if not spec.flatten:

@@ -1,6 +1,7 @@
 """Building with a real engine: what the fields of the image list do, and how a build fails."""
 
 import json
+import re
 import subprocess
 import uuid
 from pathlib import Path
@@ -58,6 +59,27 @@ def test_the_fields_of_a_build_reach_the_engine(build: Build) -> None:
         build.builder == "buildkit",
     )
     assert done.out.startswith(build.name)
+
+
+@pytest.mark.parametrize("build", ["buildkit"], indirect=True)
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{}-${{TARGETARCH}}:1", '"{}-ARCH:1"', "'{}-ARCH:1'", "docker.io/{}-ARCH:1", "${{NONE:-{}-ARCH:1}}",
+        "{}-ARCH:${{NONE:-1}}", "--platform=linux/ARCH '{}-ARCH':\"1\"",
+    ],
+)  # fmt: skip
+def test_every_base_that_the_engine_takes(build: Build, namespace: str, written: str) -> None:
+    assert build.build().code == 0
+    architecture = build.inspect("{{.Architecture}}")
+    docker("tag", build.name, f"{namespace}/base-{architecture}:1")
+    text = re.sub(r"(?<=[-/])ARCH", architecture, written.format(f"{namespace}/base"))
+    (build.folder / "tool/Dockerfile").write_text(f"FROM {text}\n")
+    done = build.build()
+    assert done.code == 0, done.log
+    base = build.record()["base"]
+    assert base["name"].removeprefix("docker.io/") == f"{namespace}/base-{architecture}:1"
+    assert base["image_id"]
 
 
 def test_the_context_leaves_out_what_dockerignore_names(build: Build) -> None:

@@ -1,42 +1,33 @@
 """SKY00x: images that a Dockerfile or a snapshot starts from, or copies from, without saying exactly which."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
 from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage
+from skyport_wf.image_list.reference import short_docker_name, split_docker_name
 from skyport_wf.lint.findings import Finding, Rule
 
 BASE_UNPINNED = Rule("SKY001", "warning", ("DL3006", "DL3007"))
 BASE_BY_TAG = Rule("SKY002", "info")
 RULES = (BASE_UNPINNED, BASE_BY_TAG)
 
-# Only behind the last `/`: a registry's port looks the same.
-_TAG = re.compile(r":(?P<tag>[\w.-]*)$")
 _DIGEST = "sha256:DIGEST"
 _HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
-
-
-def split_image(name: str) -> tuple[str, str, str]:
-    """Return repository, tag and digest of an image's name; what it does not say is empty."""
-    named, _, digest = name.partition("@")
-    match = _TAG.search(named, named.rfind("/") + 1)
-    return (named[: match.start()], match["tag"], digest) if match else (named, "", digest)
 
 
 def check_base_images(stages: Iterable[Stage], listed: Collection[str]) -> Iterator[Finding]:
     """Yield the findings about the images that the stages name.
 
-    listed: images of the image list, which are pinned by their own tags.
+    listed: images of the image list, by their short names: they are pinned by their own tags.
     """
     for stage in stages:
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
-            if use.image.lower() != SCRATCH and use.image not in listed:
+            if use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:
                 yield from check_base_image(use)
 
 
 def check_base_image(use: ImageUse) -> Iterator[Finding]:
     """Yield the findings about one image's name."""
-    repository, tag, digest = split_image(use.image)
+    repository, tag, digest = split_docker_name(use.image)
     if digest:
         return
     pinned = f"{repository or 'IMAGE'}:{tag if tag not in ('', 'latest') else 'TAG'}@{_DIGEST}"

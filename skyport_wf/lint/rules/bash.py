@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from skyport_wf.image.dockerfile import SCRATCH, Stage, copy_arguments
 from skyport_wf.image.instructions import Instruction
+from skyport_wf.image_list.reference import split_docker_name
 from skyport_wf.lint.findings import Finding, Rule
-from skyport_wf.lint.rules.base_images import split_image
 from skyport_wf.lint.shell.invocations import invocations, run_pipelines
 
 BASH_UNLIKELY = Rule("SKY041", "warning")
@@ -39,7 +39,7 @@ def check_bash(chain: Sequence[Stage]) -> Iterator[Finding]:
     if not chain or any(_may_bring_bash(found) for found in instructions):
         return
     base = chain[-1].base
-    repository, tag, _ = split_image(base.image)
+    repository, tag, _ = split_docker_name(base.image)
     if base.image.lower() == SCRATCH:
         if any(found.name in ("COPY", "ADD") for found in instructions):
             what = f"the image starts empty, and nothing seems to bring bash: {_NEEDS}"

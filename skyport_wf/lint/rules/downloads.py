@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from skyport_wf.image.dockerfile import copy_arguments, expand
+from skyport_wf.image.dockerfile import copy_arguments
 from skyport_wf.image.instructions import Instruction
+from skyport_wf.image.variables import expand
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.rules.git_clones import check_added_repository, is_added_repository, without_secrets
 from skyport_wf.lint.shell.grammar import SHELLS, Pipeline, every_pipeline

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from skyport_wf.image.dockerfile import expand
+from skyport_wf.image.variables import expand
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.shell.grammar import Word
 from skyport_wf.lint.shell.invocations import Invocation, positional

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from skyport_wf.image.dockerfile import expand
+from skyport_wf.image.variables import expand
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.shell.invocations import Invocation, positional
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction, json_words, options_end
+from skyport_wf.image.instructions import Instruction, json_words, read_options
 from skyport_wf.lint.shell.grammar import SHELLS, Command, Pipeline, Word, every_pipeline, scan_shell
 
 _ASSIGNMENT = re.compile(r"\w+\+?=")
@@ -89,7 +89,7 @@ def positional(arguments: Iterable[Word], with_value: Collection[str]) -> list[W
 
 def run_pipelines(instruction: Instruction) -> tuple[Pipeline, ...]:
     """Return all that a `RUN` runs, what is nested included, as far as a shell runs it."""
-    start = options_end(instruction.value)
+    _, start = read_options(instruction.value)
     text = instruction.value[start:]
     if (words := json_words(text)) is not None:
         command = Command(tuple(map(Word, words)), instruction.line)

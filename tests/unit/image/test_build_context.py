@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.image.context import BuildContext, digest_context, list_context, write_context
+from skyport_wf.image.context import BuildContext, digest_context, list_context
+from skyport_wf.image.context_tar import write_context
 
 
 def make(folder: Path, **files: str) -> BuildContext:
@@ -60,8 +61,8 @@ def test_everything_is_listed_in_order(tmp_path):
         ("src", ["top.txt"]),
         ("src/", ["top.txt"]),
         ("src/**", ["src", "top.txt"]),
-        ("src\n!src/b.txt", ["src/b.txt", "top.txt"]),
-        ("*\n!src/deep", ["src/deep", "src/deep/c.txt"]),
+        ("src\n!src/b.txt", ["src", "src/b.txt", "top.txt"]),
+        ("*\n!src/deep", ["src", "src/deep", "src/deep/c.txt"]),
         ("**/*.txt\n!src/deep/c.txt", ["src", "src/a.py", "src/deep", "src/deep/c.txt"]),
         ("!top.txt\ntop.txt", ["src", "src/a.py", "src/b.txt", "src/deep", "src/deep/c.txt"]),
         ("to?.txt", ["src", "src/a.py", "src/b.txt", "src/deep", "src/deep/c.txt"]),
@@ -181,16 +182,29 @@ def test_a_socket_is_passed_over_as_docker_does(tmp_path):
         assert digest_context(context) == before
 
 
-def test_a_pipe_is_refused_rather_than_read(tmp_path):
+def test_a_pipe_is_part_of_it_and_never_read(tmp_path):
     context = make(tmp_path)
+    before = digest_context(context)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(SkyportError) as caught:
-        digest_context(context)
-    assert str(caught.value) == (
-        f"the build context holds {tmp_path}/pipe, a device or pipe. Remove it or name it in .dockerignore."
-    )
+    assert tar_of(context)["pipe"].isfifo()
+    assert digest_context(context) != before
     (tmp_path / ".dockerignore").write_text("pipe\n")
-    assert digest_context(context)
+    assert list_context(context) == [".dockerignore", "Dockerfile"]
+
+
+def test_a_device_is_what_its_numbers_are(tmp_path):
+    context = make(tmp_path)
+    digests = set()
+    for minor in (3, 5):
+        try:
+            os.mknod(tmp_path / "device", 0o20666, os.makedev(1, minor))
+        except PermissionError:
+            pytest.skip("only root makes devices")
+        digests.add(digest_context(context))
+        member = tar_of(context)["device"]
+        assert (member.ischr(), member.devmajor, member.devminor) == (True, 1, minor)
+        (tmp_path / "device").unlink()
+    assert len(digests) == 2
 
 
 def test_a_link_to_a_folder_is_a_link_and_not_followed(tmp_path):
@@ -237,11 +251,10 @@ def test_a_dockerignore_that_may_not_be_read(folder_of_nobody):
         list_context(context)
 
 
-def test_a_dockerignore_of_bytes(tmp_path):
-    context = make(tmp_path)
-    (tmp_path / ".dockerignore").write_bytes(b"\xff\n")
-    with pytest.raises(SkyportError, match=r"^cannot read .*/\.dockerignore: 'utf-8' codec can't decode"):
-        list_context(context)
+def test_a_dockerignore_of_bytes_is_read_as_docker_does(tmp_path):
+    context = make(tmp_path, a="", b="")
+    (tmp_path / ".dockerignore").write_bytes(b"\xff\nb\n")
+    assert list_context(context) == [".dockerignore", "Dockerfile", "a"]
 
 
 class TestDigest:

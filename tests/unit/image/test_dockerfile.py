@@ -1,10 +1,13 @@
 import hashlib
+import os
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skyport_wf.image.dockerfile import parse_dockerfile
+from skyport_wf.image.variables import expand, read_word
 
 
 def images_of(text: str, **given_arguments) -> tuple[str, ...]:
@@ -41,6 +44,12 @@ def test_content_and_digest_are_of_the_bytes():
         ("FROM a:1\nFROM a:1\n", "a:1", ("a:1",)),
         ("FROM alpine AS alpine\nFROM alpine\n", "alpine", ("alpine",)),
         ("FROM a:1 AS Build\nFROM build AS more\nFROM BUILD\n", "a:1", ("a:1",)),
+        ('FROM "a:1"\n', "a:1", ("a:1",)),
+        ("FROM 'a:1' AS x\nFROM x\n", "a:1", ("a:1",)),
+        ('ARG V=1\nFROM a:"${V}"\n', "a:1", ("a:1",)),
+        ("FROM a:\\1\n", "a:1", ("a:1",)),
+        ("FROM  --platform=linux/amd64   a:1   as   x\nFROM x\n", "a:1", ("a:1",)),
+        ('FROM --platform="linux/amd64" a:1\n', "a:1", ("a:1",)),
     ],
 )
 def test_from(text, base, images):
@@ -60,6 +69,14 @@ def test_from(text, base, images):
         ("RUN --mount=type=bind,from=b:1,target=/x true", ("b:1",)),
         ("RUN --mount=from=b:1,target=/x true", ("b:1",)),
         ("RUN --mount=type=bind,target=/x,from=first true", ()),
+        ('COPY --from="b:1" /x /y', ("b:1",)),
+        ('RUN --mount=type=bind,from="b:1",target=/x true', ("b:1",)),
+        ('RUN --network=host --mount="from=b:1,target=/x" true', ("b:1",)),
+        ("RUN uvx --from=git+https://x.test/y z", ()),
+        ("RUN uv tool run --from=b:1 z", ()),
+        ("RUN echo --mount=from=b:1", ()),
+        ("RUN -- --mount=from=b:1", ()),
+        ("COPY /x --from=b:1", ()),
         ("COPY from=b:1 /x", ()),
         ("LABEL x=--from=b:1", ()),
     ],
@@ -95,6 +112,80 @@ def test_the_base_is_that_of_the_stage_that_is_built(target, base):
 )
 def test_arguments_have_their_defaults(text, base):
     assert base_of(text) == base
+
+
+@pytest.mark.parametrize(
+    ("platform", "text", "base"),
+    [
+        ("linux/arm64", "FROM a-${TARGETARCH}:1\n", "a-arm64:1"),
+        ("linux/arm/v7", "FROM a:$TARGETOS-$TARGETARCH$TARGETVARIANT\n", "a:linux-armv7"),
+        ("linux/arm64", "ARG TARGETARCH\nFROM a-${TARGETARCH}\n", "a-arm64"),
+        ("linux/arm64", "ARG TARGETARCH=x\nFROM a-${TARGETARCH}\n", "a-x"),
+        ("linux/arm64", "ARG V=${TARGETARCH}\nFROM a:$V\n", "a:arm64"),
+        ("linux/arm64", "FROM a:1\nCOPY --from=b-$TARGETARCH /x /y\n", "a:1"),
+        (None, "FROM a:${TARGETPLATFORM#$BUILDPLATFORM}1\n", "a:1"),
+    ],
+)
+def test_arguments_of_the_platform(platform, text, base):
+    assert base_of(text, platform=platform) == base
+
+
+def test_the_platform_is_that_of_this_machine():
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine)
+    if machine is None:
+        pytest.skip("on x86-64 and ARM only")
+    assert base_of("FROM a-$TARGETARCH-$BUILDOS\n") == f"a-{machine}-linux"
+    assert base_of("FROM a-$TARGETARCH\n", build_args={"TARGETARCH": "x"}) == "a-x"
+
+
+VALUES = {"A": "one-two-three", "B": "b", "EMPTY": ""}
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("$A/$B.$C", "one-two-three/b."),
+        ("${B}x$Bx", "bx"),
+        ("${A%-*}", "one-two"),
+        ("${A%%-*}", "one"),
+        ("${A#*-}", "two-three"),
+        ("${A##*-}", "three"),
+        ("${A%four}", "one-two-three"),
+        ("${A/t?/X}", "one-Xo-three"),
+        ("${A//t?/X}", "one-Xo-Xree"),
+        ("${A/-}", "onetwo-three"),
+        ("${C:-${D:-${B}}}", "b"),
+        ("${EMPTY:-x}${EMPTY:+y}${B:+z}", "xz"),
+        ("${C:?why}", ""),
+        ('"a $B \\" c"', 'a b " c'),
+        ("'$B'\"'$B'\"", "$B'b'"),
+        ("a\\$B", "a$B"),
+        ("$", "$"),
+        ("${", "${"),
+        ("${A", "one-two-three"),
+        ("'a", "a"),
+        ("a\\", "a"),
+    ],
+)
+def test_words(word, expected):
+    assert read_word(word, VALUES) == expected
+
+
+def test_variables_without_a_value_may_stay():
+    assert expand("$A:$C:${D%-x}:${E:-$F}:'$B'", VALUES, unknown=True) == "one-two-three:$C:${D%-x}:$F:'b'"
+
+
+@pytest.mark.parametrize("word", ["${A:-" * 5000, "${A%" + "*a" * 500 + "}", "'" * 200_000, "$A" * 100_000])
+def test_words_are_read_in_time(word):
+    begun = time.process_time()
+    read_word(word, {"A": "a" * 5000})
+    assert time.process_time() - begun < 5
+
+
+@given(st.text(st.sampled_from("$A{}:-+?%#/*'\"\\ a"), max_size=30))
+def test_any_word_is_read(word):
+    read_word(word, VALUES)
+    expand(word, VALUES, unknown=True)
 
 
 def test_build_args_win_over_defaults_but_only_where_they_are_declared():

@@ -1,11 +1,12 @@
 import re
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.image_list.reference import ImageReference, is_docker_name, parse_reference, short_docker_name
 from skyport_wf.publication.awe_lookup import plan_lookup
 
 PART = st.from_regex(r"[a-z0-9]+((\.|_|__|-{1,3})[a-z0-9]+){0,2}", fullmatch=True)
@@ -125,3 +126,55 @@ def test_any_text_is_a_name_or_a_usage_error(text):
         assert str(parse_reference(text)) == text
     except UsageError as error:
         assert repr(text) in str(error)
+
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("debian", "debian:latest"),
+        ("debian:bookworm", "debian:bookworm"),
+        ("library/debian:bookworm", "debian:bookworm"),
+        ("docker.io/debian:bookworm", "debian:bookworm"),
+        ("docker.io/library/debian:bookworm", "debian:bookworm"),
+        ("index.docker.io/debian:bookworm", "debian:bookworm"),
+        ("docker.io/lab/a:1", "lab/a:1"),
+        (f"lab/a:1@{DIGEST}", "lab/a:1"),
+        (f"docker.io/lab/a@{DIGEST}", "lab/a:latest"),
+        ("library/lab/a:1", "library/lab/a:1"),
+        ("docker.io/library/lab/a:1", "library/lab/a:1"),
+        ("localhost/a:1", "localhost/a:1"),
+        ("localhost/library/a:1", "localhost/library/a:1"),
+        ("ghcr.io/library/a:1", "ghcr.io/library/a:1"),
+        ("localhost:5000/a", "localhost:5000/a:latest"),
+        ("localhost:5000/a:1", "localhost:5000/a:1"),
+        ("[::1]:5000/a:1", "[::1]:5000/a:1"),
+    ],
+)
+def test_docker_has_one_short_name_for_each_image(name, short):
+    assert is_docker_name(name)
+    assert short_docker_name(name) == short
+    assert short_docker_name(short) == short
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a-", "a/B", "a b", "a:", "a:1:2", "a@sha256:12", "/a", "a/", "a//b", '"a"', "$a", "a:\n"]
+)
+def test_what_docker_takes_for_no_name(name):
+    assert not is_docker_name(name)
+
+
+@given(st.text(max_size=40))
+def test_any_text_has_a_short_name(text):
+    assert ":" in short_docker_name(text)
+    is_docker_name(text)
+
+
+@pytest.mark.parametrize("text", ["a." * 100_000, "a-" * 100_000, "a/" * 100_000, "[" + ":" * 100_000, "a:" * 100_000])
+def test_long_names_are_judged_in_time(text):
+    begun = time.process_time()
+    assert not is_docker_name(text)
+    short_docker_name(text)
+    assert time.process_time() - begun < 5

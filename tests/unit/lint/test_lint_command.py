@@ -308,7 +308,7 @@ def test_heredocs_without_an_end(folder: LintFolder) -> None:
     [
         ("missing", "skyport-wf: cannot read missing: No such file or directory"),
         (".", "skyport-wf: cannot read .: Is a directory"),
-        ("large", "skyport-wf: large is larger than 1 MiB: no Dockerfile or script is. Name another file."),
+        ("large", "skyport-wf: cannot read large: it has more than 1 MiB"),
     ],
 )
 def test_files_that_cannot_be_read(folder: LintFolder, name: str, message: str) -> None:

@@ -1,12 +1,13 @@
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
+from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings, Snapshot
 from skyport_wf.inspection.plan import plan_images
 from skyport_wf.sources.resolution import resolve_images
 
@@ -54,8 +55,44 @@ def test_images_that_do_not_need_each_other_keep_their_order(tmp_path):
 
 
 def test_only_the_very_name_counts(tmp_path):
-    images = write(tmp_path, a="FROM x:1\n", b="FROM lab/a:2\nFROM lab/a\nFROM docker.io/lab/a:1\n")
+    images = write(tmp_path, a="FROM x:1\n", b="FROM lab/a:2\nFROM lab/a\nFROM docker.io/library/lab/a:1\n")
     assert needs(images, tmp_path, "b") == ()
+
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "spelling", ["docker.io/lab/a:1", "index.docker.io/lab/a:1", f"lab/a:1@{DIGEST}", f"docker.io/lab/a:1@{DIGEST}"]
+)
+@pytest.mark.parametrize("place", ["FROM {}", "FROM x:1\nCOPY --from={} /a /b", "FROM x:1\nRUN --mount=from={} true"])
+def test_every_spelling_of_a_name_is_that_name(tmp_path, spelling, place):
+    images = write(tmp_path, b=place.format(spelling) + "\n", a="FROM x:1\n")
+    assert needs(images, tmp_path, "b") == ("lab/a:1",)
+    assert order(images, tmp_path) == ["lab/a:1", "lab/b:1"]
+    before = source_digests(images, tmp_path)
+    (tmp_path / "a/Dockerfile").write_text("FROM x:2\n")
+    after = source_digests(images, tmp_path)
+    assert changed(before, after) == {"lab/a:1", "lab/b:1"}
+
+
+def test_the_base_of_a_snapshot_has_every_spelling_too(tmp_path):
+    listed = write(tmp_path, a="FROM x:1\n")
+    (tmp_path / "script").write_text("true\n")
+    snapshot = ImageSpec("lab/b:1", snapshot=Snapshot(base=f"docker.io/lab/a:1@{DIGEST}", script="script"))
+    assert needs(ImageList((snapshot, *listed.images)), tmp_path, "b") == ("lab/a:1",)
+
+
+def test_a_name_in_the_list_may_have_the_registry_too(tmp_path):
+    images = write(tmp_path, a="FROM x:1\n", b="FROM lab/a:1\n")
+    first = msgspec.structs.replace(images.images[0], name="docker.io/lab/a:1")
+    assert needs(ImageList((first, images.images[1])), tmp_path, "b") == ("docker.io/lab/a:1",)
+
+
+def test_the_platform_decides_what_is_needed(tmp_path):
+    images = write(tmp_path, b="FROM lab/a-${TARGETARCH}:1\n", **{"a-arm64": "FROM x:1\n"})
+    arm = msgspec.structs.replace(images.images[0], platform="linux/arm64")
+    assert needs(ImageList((arm, images.images[1])), tmp_path, "b") == ("lab/a-arm64:1",)
 
 
 def test_build_args_decide_what_is_needed(tmp_path):

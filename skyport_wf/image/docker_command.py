@@ -1,0 +1,53 @@
+"""The docker command that builds with BuildKit. Asking for it needs no engine."""
+
+import functools
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import msgspec
+
+_QUESTION_SECONDS = 20
+_NEEDS_BUILDX = 23
+"""The first version of the docker command that needs the buildx plugin for BuildKit."""
+
+
+class DockerCommand(msgspec.Struct, frozen=True):
+    """A docker command that can build with BuildKit."""
+
+    path: str
+    major: int
+    """The first number of its version."""
+
+    @property
+    def ignores_in_old_ways(self) -> bool:
+        """True if it matches files with `.dockerignore` as before version 23."""
+        return self.major < _NEEDS_BUILDX
+
+
+def find_docker_command() -> DockerCommand | None:
+    """Return the first docker command in PATH that can build with BuildKit; None if there is none."""
+    return _find(os.environ.get("PATH"), os.environ.get("DOCKER_CONFIG"))
+
+
+@functools.cache
+def _find(_path: str | None, _config: str | None) -> DockerCommand | None:
+    """Ask once for each value of the variables that decide, as an image list may have many contexts."""
+    for folder in os.get_exec_path():
+        path = str(Path(folder, "docker"))
+        if not os.access(path, os.X_OK):
+            continue
+        major = re.match(r"Docker version (\d+)\.", _ask(path, "--version") or "")
+        if major and (int(major[1]) < _NEEDS_BUILDX or _ask(path, "buildx", "version") is not None):
+            return DockerCommand(path, int(major[1]))
+    return None
+
+
+def _ask(*command: str) -> str | None:
+    """Return what the command prints; None if it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout

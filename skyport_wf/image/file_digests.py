@@ -1,0 +1,101 @@
+"""Digests of a context's files, remembered between runs.
+
+A file that has kept its size, times, inode and device has kept its content, as nobody can set the time of its last
+change (ctime). There is one exception, as for git's index: of two changes in the same tick of the clock, the second
+leaves no trace in the times. So a file that changed just before it was read is not remembered.
+"""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.output_file import replace_file
+
+_log = logging.getLogger(__name__)
+
+_FEWEST_FILES: Final = 500
+_FEWEST_BYTES: Final = 16 << 20
+"""A context with fewer files and fewer bytes is read faster than it is remembered."""
+_MOST_FILES: Final = 1_000_000
+_MOST_CONTEXTS: Final = 32
+_MOST_BYTES: Final = 256 << 20
+"""Kept in all; the contexts stay that were digested last."""
+_TICK_NS: Final = 2_000_000_000
+"""No file system in use has a clock that ticks slower."""
+
+
+class _KnownFile(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A file as it was when it was read."""
+
+    digest: str
+    size: int
+    modified: int
+    changed: int
+    inode: int
+    device: int
+
+
+def digest_files(root: Path, files: Mapping[str, os.stat_result], *, memory: Path | None = None) -> dict[str, str]:
+    """Return the SHA-256 of each file in hexadecimal digits, by its path.
+
+    files: regular files by their path below the root, as the system has described them just now.
+    memory: a folder in which the digests of large contexts are kept; with None each file is read.
+    Raises SkyportError, naming the file, for one that cannot be read.
+    """
+    is_large = len(files) >= _FEWEST_FILES or sum(status.st_size for status in files.values()) >= _FEWEST_BYTES
+    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:40]
+    path = memory / f"{name}.msgpack" if memory and is_large and len(files) <= _MOST_FILES else None
+    known: dict[str, _KnownFile] = {}
+    if path:
+        # A memory that is missing or damaged costs time, and nothing else.
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+            known = msgspec.msgpack.decode(path.read_bytes(), type=dict[str, _KnownFile])
+    begun = time.time_ns()
+    found = {}
+    for file, status in files.items():
+        one = known.get(file)
+        found[file] = one if one and _describe(one.digest, status) == one else _read(root / file)
+    if path:
+        _remember(path, {file: one for file, one in found.items() if one.changed < begun - _TICK_NS}, known)
+    return {file: one.digest for file, one in found.items()}
+
+
+def _describe(digest: str, status: os.stat_result) -> _KnownFile:
+    return _KnownFile(digest, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+
+
+def _read(path: Path) -> _KnownFile:
+    try:
+        # Should it have become a pipe meanwhile, opening it must not wait.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            # Described before it is read: a change from now on makes another description.
+            status = os.fstat(descriptor)
+            return _describe(hashlib.file_digest(file, "sha256").hexdigest(), status)
+    except OSError as error:
+        raise SkyportError(f"cannot read {path} of the build context: {error.strerror}") from error
+
+
+def _remember(path: Path, files: dict[str, _KnownFile], known: dict[str, _KnownFile]) -> None:
+    try:
+        if files == known:
+            os.utime(path)
+            return
+        with replace_file(path) as file:
+            file.write(msgspec.msgpack.encode(files))
+        size = 0
+        kept = sorted(path.parent.glob("*.msgpack"), key=lambda other: other.stat().st_mtime, reverse=True)
+        for number, other in enumerate(kept):
+            size += other.stat().st_size
+            if number >= _MOST_CONTEXTS or size > _MOST_BYTES:
+                other.unlink()
+    except (OSError, SkyportError, UnicodeEncodeError) as error:
+        _log.debug("digests of files are not remembered: %s", error)

@@ -1,0 +1,1 @@
+"""`.dockerignore`: its patterns, and how docker reads them."""

@@ -1,0 +1,144 @@
+"""Variables of a Dockerfile, and the words that they stand in, as BuildKit's small shell reads them."""
+
+import platform
+import re
+from collections.abc import Mapping
+
+_NAME = re.compile(r"[A-Za-z_]\w*|[\d@*#?$!-]")
+_MODIFIER = re.compile(r":?[-+?]|##?|%%?|//?")
+_DEEPEST = 40
+"""Words inside each other, as in `${A:-${B:-c}}`."""
+_LONGEST_MODIFIED, _MOST_STARS = 256, 3
+"""More than any tag or name has: to look for longer patterns may take for ever."""
+_MACHINES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "arm/v7",
+    "armv6l": "arm/v6",
+    "i386": "386",
+    "i686": "386",
+}
+"""Machines whose names the field of images spells otherwise."""
+
+
+def platform_arguments(wanted: str | None) -> dict[str, str]:
+    """Return the arguments that BuildKit declares by itself, such as TARGETARCH.
+
+    wanted: the platform that an image is built for, such as `linux/arm64`; with None, that of this machine.
+    """
+    machine = platform.machine().lower()
+    here = f"linux/{_MACHINES.get(machine, machine)}"
+    values: dict[str, str] = {}
+    for prefix, name in (("BUILD", here), ("TARGET", wanted or here)):
+        system, architecture, variant, *_ = [*name.split("/"), "", ""]
+        values |= {
+            f"{prefix}PLATFORM": name,
+            f"{prefix}OS": system,
+            f"{prefix}ARCH": architecture,
+            f"{prefix}VARIANT": variant,
+        }
+    return values
+
+
+def expand(text: str, values: Mapping[str, str], *, unknown: bool = False) -> str:
+    """Put the values of variables in their places: `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME%pattern}` and so on.
+
+    unknown: whether variables without a value stay as they are; otherwise nothing takes their place.
+    """
+    return _Word(text, values, keep_unknown=unknown, keep_quotes=True).read("")
+
+
+def read_word(text: str, values: Mapping[str, str]) -> str:
+    """Return a word as BuildKit understands it: without its quotes, and with the values of its variables."""
+    return _Word(text, values).read("")
+
+
+class _Word:
+    """Goes through a word once; `read` and `variable` call each other where variables are nested."""
+
+    def __init__(
+        self, text: str, values: Mapping[str, str], *, keep_unknown: bool = False, keep_quotes: bool = False
+    ) -> None:
+        self.text = text
+        self.at = 0
+        self.depth = 0
+        self.values = values
+        self.keep_unknown = keep_unknown
+        self.keep_quotes = keep_quotes
+
+    def read(self, ends: str) -> str:
+        """Return the word up to one of these characters, or to the end of the text."""
+        parts: list[str] = []
+        quoted = False
+        while self.at < len(self.text):
+            char, following = self.text[self.at], self.text[self.at + 1 : self.at + 2]
+            if char in ends and not quoted:
+                break
+            if char == "$":
+                parts.append(self.variable())
+                continue
+            self.at += 1
+            if self.keep_quotes or char not in "'\"\\" or (quoted and char == "'"):
+                parts.append(char)
+            elif char == '"':
+                quoted = not quoted
+            elif char == "'":
+                close = self.text.find("'", self.at)
+                close = len(self.text) if close < 0 else close
+                parts.append(self.text[self.at : close])
+                self.at = close + 1
+            else:
+                # Between double quotes, a backslash stays where the next character means nothing special.
+                stays = quoted and following not in ('"', "$", "\\")
+                parts.append(char + following if stays else following)
+                self.at += 1
+        return "".join(parts)
+
+    def variable(self) -> str:
+        """Return the value of the variable that begins here, or what its modifier makes of that."""
+        begin = self.at
+        braced = self.text.startswith("{", begin + 1)
+        match = _NAME.match(self.text, begin + 1 + braced)
+        if not match or self.depth > _DEEPEST:
+            self.at += 1
+            return "$"
+        self.at = match.end()
+        value = self.values.get(match[0], "")
+        is_unknown = self.keep_unknown and match[0] not in self.values
+        if not braced:
+            return self.text[begin : self.at] if is_unknown else value
+        modifier = _MODIFIER.match(self.text, self.at)
+        how = modifier[0].removeprefix(":") if modifier else ""
+        self.at = modifier.end() if modifier else self.at
+        self.depth += 1
+        word = self.read("/}" if how in ("/", "//") else "}")
+        replacement = ""
+        if how in ("/", "//") and self.text.startswith("/", self.at):
+            self.at += 1
+            replacement = self.read("}")
+        self.depth -= 1
+        self.at += 1
+        if how == "-":
+            return value or word
+        if how == "+":
+            return word if value else ""
+        return self.text[begin : self.at] if is_unknown else _modified(value, how, word, replacement)
+
+
+def _modified(value: str, how: str, pattern: str, replacement: str) -> str:
+    """Return a value without what a pattern matches at its beginning (`#`) or end (`%`), or with something else."""
+    if len(value) > _LONGEST_MODIFIED or pattern.count("*") > _MOST_STARS:
+        return value
+    any_text = ".*" if how in ("##", "%%", "//", "/") else ".*?"
+    expression = "".join({"*": any_text, "?": "."}.get(char, re.escape(char)) for char in pattern)
+    if how in ("#", "##"):
+        return re.sub(f"(?s)\\A{expression}", "", value, count=1)
+    if how in ("%", "%%"):
+        # The search goes from left to right, so the shortest end has to be looked for from the right.
+        starts = range(len(value) + 1) if how == "%%" else range(len(value), -1, -1)
+        whole = re.compile(f"(?s){expression}\\Z")
+        start = next((start for start in starts if whole.match(value, start)), len(value))
+        return value[:start]
+    if how in ("/", "//"):
+        return re.sub(f"(?s){expression}", lambda _: replacement, value, count=how == "/")
+    return value
