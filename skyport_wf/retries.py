@@ -20,8 +20,8 @@ RETRY_VARIABLE = "SKYPORT_RETRY_SECONDS"
 """The variable that says for how many seconds in all a request is tried again; 0 for never."""
 _DEFAULT_SECONDS = 60.0
 
-_FOR_EVER = frozenset({501, 505})
-"""Not implemented, and the version of HTTP: no server learns that in a minute."""
+_FOR_EVER = frozenset({501, 505, 507})
+"""Not implemented, the version of HTTP, a full disk: no server mends that in a minute."""
 TEMPORARY_STATUSES = frozenset({408, 429, *range(500, 600)}) - _FOR_EVER
 """HTTP statuses of a server that may do better in a moment."""
 

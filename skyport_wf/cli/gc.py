@@ -1,30 +1,72 @@
 """`skyport-wf gc`."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
-from skyport_wf.formatting import count, human_size
+from skyport_wf.formatting import count, human_size, printable
+
+if TYPE_CHECKING:
+    from skyport_wf.store.opening import Store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--remove", action="store_true", help="remove the files, not only list them")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--remove", action="store_true", help="remove the files, not only list them")
+    what.add_argument(
+        "--check",
+        action="store_true",
+        help="instead, read the file of every node, and list what is damaged or missing",
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)")
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Find the files that crashes left in the embedded Shock; nodes are never touched."""
-    from skyport_wf.store.garbage import collect_garbage
-    from skyport_wf.store.opening import default_data, open_store
+    """Find the files that crashes left in the embedded Shock, or those that are damaged; nodes are never touched."""
+    from skyport_wf.store.folder import default_data
+    from skyport_wf.store.opening import open_store
 
-    with open_store(args.data or default_data(), maintain=False) as store:
-        orphans = collect_garbage(store, remove=args.remove)
+    with open_store(args.data or default_data(), maintain=False, must_exist=True) as store:
+        return _check(store) if args.check else _collect(store, remove=args.remove)
+
+
+def _collect(store: Store, *, remove: bool) -> Outcome:
+    from skyport_wf.store.garbage import collect_garbage
+
+    orphans = collect_garbage(store, remove=remove)
     found = [{"path": str(orphan.path), "size": orphan.size} for orphan in orphans]
     total = human_size(sum(orphan.size for orphan in orphans))
     rows = [(human_size(orphan.size), orphan.path) for orphan in orphans]
-    what = "removed" if args.remove else "found; `skyport-wf gc --remove` removes them"
+    what = "removed" if remove else "found; `skyport-wf gc --remove` removes them"
     text = f"{table(('SIZE', 'FILE'), rows)}\n\n{count(len(orphans), 'file')}, {total}, {what}"
-    code = EXIT_DIFFERENCE if orphans and not args.remove else EXIT_DONE
-    return Outcome({"removed": args.remove, "files": found}, text if orphans else "nothing was left behind", code)
+    code = EXIT_DIFFERENCE if orphans and not remove else EXIT_DONE
+    return Outcome({"removed": remove, "files": found}, text if orphans else "nothing was left behind", code)
+
+
+def _check(store: Store) -> Outcome:
+    from skyport_wf.store.checking import check_files
+
+    read = size = 0
+    damaged = []
+    for file in check_files(store):
+        read, size = read + 1, size + file.size
+        if file.damage:
+            damaged.append(file)
+    value = {
+        "checked": read,
+        "damaged": [
+            {"node": file.node, "name": file.name, "path": str(file.path), "damage": file.damage} for file in damaged
+        ],
+    }
+    summary = f"{count(read, 'file')} of nodes, {human_size(size)}, read: "
+    if not damaged:
+        return Outcome(value, f"{summary}all as they were written")
+    rows = [(file.node, printable(file.name), file.damage, file.path) for file in damaged]
+    listed = table(("NODE", "NAME", "DAMAGE", "FILE"), rows)
+    advice = "Restore them from a backup, or retire these images and publish them again."
+    return Outcome(value, f"{listed}\n\n{summary}{len(damaged)} damaged or missing. {advice}", EXIT_DIFFERENCE)

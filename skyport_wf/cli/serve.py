@@ -26,15 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Serve the embedded Shock until it is told to stop."""
     from skyport_wf.serving.server import serve
-    from skyport_wf.store.opening import default_data, open_store
+    from skyport_wf.store.folder import default_data
+    from skyport_wf.store.opening import open_store
     from skyport_wf.store.wsgi.app import ShockApp
 
     data = args.data or default_data()
     with open_store(data) as store:
+        what = "the store" if store.database.exists() else "a new, empty store"
+        # Not at the first upload: a folder that cannot be used is to be known now.
+        store.database.prepare()
         app = ShockApp(store, anonymous=_rights(args.anonymous), public_url=args.public_url)
 
         def ready(url: str) -> None:
-            text = "" if args.quiet else f"Shock with the store {data} answers at {url}"
+            text = "" if args.quiet else f"Shock with {what} in {data} answers at {url}"
             Outcome({"url": url, "data": str(data)}, text).write(as_json=args.json)
 
         serve(app, args.host, args.port, maintain=store.maintain, ready=ready)

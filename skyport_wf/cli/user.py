@@ -47,9 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Add a user, give one a new token, or list them. Of a token only a hash is kept."""
-    from skyport_wf.store.opening import default_data, open_store
+    from skyport_wf.store.folder import default_data
+    from skyport_wf.store.opening import open_store
 
-    with open_store(args.data or default_data()) as store:
+    # Only adding a user makes a store: a mistyped folder must not look like a store without users.
+    with open_store(args.data or default_data(), must_exist=args.action != "add") as store:
         return {"add": _add, "token": _renew, "ls": _list}[args.action](store.database, args)
 
 
@@ -57,8 +59,9 @@ def _add(database: Database, args: argparse.Namespace) -> Outcome:
     from skyport_wf.store.users import add_user
 
     given = _given(args)
+    where = "" if database.exists() else " to a new store"
     token = add_user(database, args.name, admin=args.admin, token=given)
-    return _told({"name": args.name, "admin": args.admin}, f"added {args.name}", None if given else token)
+    return _told({"name": args.name, "admin": args.admin}, f"added {args.name}{where}", None if given else token)
 
 
 def _renew(database: Database, args: argparse.Namespace) -> Outcome:

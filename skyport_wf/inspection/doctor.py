@@ -90,7 +90,7 @@ def _token(settings: ShockSettings) -> str:
 def _disks(settings: ShockSettings, folder: Path) -> Iterator[tuple[str, Path]]:
     yield "disk of results", folder
     if shock_url(settings) == EMBEDDED:
-        from skyport_wf.store.opening import default_data
+        from skyport_wf.store.folder import default_data
 
         yield "disk of the embedded Shock", default_data()
 

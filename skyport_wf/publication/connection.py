@@ -7,15 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.publication.settings import (
-    URL_VARIABLE,
     ca_bundle,
     download_base,
     download_base_of,
@@ -151,10 +148,11 @@ class Shock:
     @cached_property
     def _app(self) -> ShockApp:
         """The store on this machine, opened once for all who ask it."""
+        from skyport_wf.store.folder import default_data
         from skyport_wf.store.opening import open_store
         from skyport_wf.store.wsgi.app import ShockApp
 
-        return ShockApp(self._opened.enter_context(open_store(_embedded_data())))
+        return ShockApp(self._opened.enter_context(open_store(default_data())))
 
     def _embedded_as(self, name: str | None) -> ShockClient:
         """Return a client that writes straight into the store, as a user of this name, or as nobody.
@@ -219,20 +217,3 @@ def _system_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid{os.getuid()}"
-
-
-def _embedded_data() -> Path:
-    """Return the folder of the embedded Shock's data.
-
-    Raises UsageError for a SKYPORT_DATA that means another folder in each job of a workflow, or none: what is
-    published there would go away with the job's own folder.
-    """
-    from skyport_wf.store.opening import DATA_VARIABLE, default_data
-
-    given = os.environ.get(DATA_VARIABLE)
-    if given is not None and not Path(given).is_absolute():
-        raise UsageError(
-            f"the variable {DATA_VARIABLE} is {given!r}. Give it an absolute path, where the embedded Shock keeps its "
-            f"data; or name a served Shock in {URL_VARIABLE}."
-        )
-    return default_data()

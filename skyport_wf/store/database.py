@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
-from skyport_wf.errors import SkyportError
+from skyport_wf.store.folder import DataFolder
+from skyport_wf.store.refusals import StoreError
 from skyport_wf.store.schema import STEPS
 
 _BUSY_SECONDS = 60
@@ -36,36 +36,80 @@ def timestamp(moment: datetime | None = None) -> str:
 
 
 class Database:
-    """One SQLite file, used by any number of threads."""
+    """The SQLite file of a store, used by any number of threads; failures are StoreErrors."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._turn_path = path.with_name("write.lock")
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
         self._writing = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[_Connection] = []
+        self._exists = False
+        self._prepared = False
         self._closed = False
 
-    def prepare(self) -> None:
-        """Make the tables, or bring older ones up to date.
+    def exists(self) -> bool:
+        """Return whether anything was ever written. Raises StoreError if the folder is closed to us."""
+        if not self._exists:
+            with self._folder.failing_in_words():
+                self._exists = self._folder.database.exists()
+        return self._exists
 
-        Raises SkyportError for a database that a newer version of this program has written.
+    def prepare(self) -> None:
+        """Make the folder and the tables, or bring older ones up to date.
+
+        Raises StoreError for a database that a newer version of this program has written, and where the database is
+        missing beside files: a new one would make garbage of them.
         """
-        with self._turn(), closing(self._connect()) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(STEPS):
-                raise SkyportError(
-                    f"{self.path} was written by a newer skyport-wf (its version is {version}, this program knows "
-                    f"{len(STEPS)}). Update skyport-wf, or choose another folder with SKYPORT_DATA."
-                )
-            for number, step in enumerate(STEPS[version:], start=version + 1):
-                # A step and its number in one transaction: after a crash between them it would be done twice.
-                connection.executescript(f"BEGIN IMMEDIATE;{step};PRAGMA user_version = {number};COMMIT;")
+        if self._prepared:
+            return
+        with self._folder.failing_in_words():
+            self._folder.make()
+            with self._turn():
+                path = self._folder.database
+                if not path.exists() and self._folder.has_files():
+                    raise StoreError(
+                        f"{path} is missing, while the files of nodes are there. Put it back: without it nothing tells "
+                        "what the files are. Or choose another folder with SKYPORT_DATA."
+                    )
+                self._folder.make_file(path)
+                with closing(self._connect()) as connection:
+                    self._bring_up_to_date(connection)
+        self._exists = self._prepared = True
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        version = self._version(connection)
+        for number, step in enumerate(STEPS[version:], start=version + 1):
+            # A step and its number in one transaction: after a crash between them it would be done twice.
+            connection.executescript(f"BEGIN IMMEDIATE;{step};PRAGMA user_version = {number};COMMIT;")
+        if not version:
+            connection.execute("UPDATE store SET created_on = ?", (timestamp(),))
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(STEPS):
+            raise StoreError(
+                f"{self._folder.database} was written by a newer skyport-wf (its version is {version}, this program "
+                f"knows {len(STEPS)}). Update skyport-wf, or choose another folder with SKYPORT_DATA."
+            )
+        return version
+
+    def check(self) -> None:
+        """Raise StoreError for a database that cannot be read, or that a newer version of this program has written."""
+        with self.read() as connection:
+            self._version(connection)
+
+    def created_on(self) -> str:
+        """Return when the database was made; an empty text if that was before this was noted."""
+        with self.read() as connection:
+            if self._version(connection) < len(STEPS):
+                return ""
+            moment: str = connection.execute("SELECT created_on FROM store").fetchone()[0]
+            return moment
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection that sees one state of the database throughout."""
-        with self._borrow() as connection:
+        """Give a connection that sees one state of the database throughout; an empty one, if nothing was written."""
+        with self._borrow() if self.exists() else closing(_empty()) as connection:
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -75,6 +119,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are on disk when the block ends, or, after an error, never were."""
+        self.prepare()
         with self._turn(), self._borrow() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -96,37 +141,76 @@ class Database:
         SQLite's own waiting is to sleep and ask again, which starves the unlucky when many processes write;
         a file lock wakes the next in line.
         """
-        with self._writing, self._turn_path.open("ab") as file:
+        with self._writing, self._folder.turns.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     @contextmanager
     def _borrow(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = self._idle.pop()
+            connection = self._idle.pop() if self._idle else self._connect()
         except IndexError:
+            # Another thread was faster.
             connection = self._connect()
         try:
             yield connection
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             # What went wrong may be this connection's fault: the next user gets a new one.
             connection.close()
-            raise
+            raise self._folder.failure(error) from error
         except BaseException:
             self._return(connection)
             raise
         self._return(connection)
 
-    def _return(self, connection: sqlite3.Connection) -> None:
-        if self._closed or len(self._idle) >= _IDLE_CONNECTIONS:
+    def _return(self, connection: "_Connection") -> None:
+        if self._closed or connection.is_alone or len(self._idle) >= _IDLE_CONNECTIONS:
             connection.close()
         else:
             self._idle.append(connection)
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA foreign_keys = ON")
-        # FULL: a commit is on disk when it returns. In WAL mode the default may lose the last ones on power loss.
-        connection.execute("PRAGMA synchronous = FULL")
+    def _connect(self) -> "_Connection":
+        try:
+            try:
+                return self._open(alone=False)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
+                    raise
+                # A full disk has no room for the file that SQLite shares with others. Alone it needs none.
+                return self._open(alone=True)
+        except sqlite3.Error as error:
+            raise self._folder.failure(error) from error
+
+    def _open(self, *, alone: bool) -> "_Connection":
+        """Open the file, which must be there. alone: no other connection, in any process, may use it meanwhile."""
+        connection = sqlite3.connect(
+            f"{self._folder.database.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS,
+            isolation_level=None, check_same_thread=False, factory=_Connection,
+        )  # fmt: skip
+        try:
+            connection.is_alone = alone
+            connection.row_factory = sqlite3.Row
+            if alone:
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA foreign_keys = ON")
+            # FULL: a commit is on disk when it returns. In WAL mode the default may lose the last ones on power loss.
+            connection.execute("PRAGMA synchronous = FULL")
+            # The first thing that looks at the file.
+            connection.execute("PRAGMA schema_version").fetchone()
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+
+class _Connection(sqlite3.Connection):
+    is_alone = False
+
+
+def _empty() -> sqlite3.Connection:
+    """Return a connection to a database with nothing in it, in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.row_factory = sqlite3.Row
+    for step in STEPS:
+        connection.executescript(step)
+    return connection

@@ -12,8 +12,9 @@ is in doubt before the database hears of it, so that the next start has only the
 import fcntl
 import hashlib
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +25,12 @@ from uuid import uuid4
 import msgspec
 
 from skyport_wf.store.database import is_uuid
+from skyport_wf.store.folder import DataFolder
+from skyport_wf.store.refusals import FullError
 
 _WRITE_BACK = 8 * 1024 * 1024
 """Bytes to gather before the disk is told to begin."""
+_PIECE = 1024 * 1024
 _HASHED_BESIDE = 4 * 1024 * 1024
 """From this size on a file is hashed in a thread of its own, if a processor is free for it."""
 
@@ -45,17 +49,19 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class FileStore:
-    """The folder with the files of one store."""
+    """The files in the folder of a store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.staging = folder / "staging"
-        self.files = folder / "files"
-        self.doubtful = folder / "doubtful"
+    def __init__(self, folder: DataFolder, prepare: Callable[[], None]) -> None:
+        """prepare: makes what is not there yet; called before anything is written."""
+        self.folder = folder
+        self._prepare = prepare
 
-    def prepare(self) -> None:
-        """Make the folders."""
-        for folder in (self.staging, self.files, self.doubtful):
-            folder.mkdir(parents=True, exist_ok=True)
+    def require_room(self, size: int) -> None:
+        """Raise FullError if the disk has no room for a file of that size: better before it is sent than after."""
+        self._prepare()
+        free = shutil.disk_usage(self.folder.path).free
+        if size > free:
+            raise FullError(self.folder.path, free, size)
 
     def stage(self, task: str = "") -> "Staging":
         """Return a new file to write into, locked by us.
@@ -63,17 +69,36 @@ class FileStore:
         task: names work that must not be done twice at a time.
         Raises BlockingIOError if someone else is at that work.
         """
+        self._prepare()
         return Staging(self, task)
 
     def path(self, identity: str) -> Path:
         """Return where the file of that UUID stays. Raises ValueError for anything but a UUID."""
         if not is_uuid(identity):
             raise ValueError(f"{identity!r} does not name a file of the store")
-        return self.files / identity[:2] / identity
+        return self.folder.files / identity[:2] / identity
 
     def open(self, identity: str) -> BinaryIO:
         """Return the file, for reading. Raises FileNotFoundError if it was deleted."""
         return self.path(identity).open("rb", buffering=0)
+
+    def find_damage(self, content: Content) -> str:
+        """Read a file, and return in words what is wrong with it; an empty text if it is as it was written."""
+        md5, size = hashlib.md5(usedforsecurity=False), 0
+        try:
+            with self.open(content.id) as file:
+                while data := file.read(_PIECE):
+                    md5.update(data)
+                    size += len(data)
+        except FileNotFoundError:
+            return "the file is missing"
+        except OSError as error:
+            return f"the file cannot be read: {error.strerror or error}"
+        if size != content.size:
+            return f"the file has {size} bytes instead of {content.size}"
+        if md5.hexdigest() != content.md5:
+            return f"the file has other bytes: their MD5 is {md5.hexdigest()} instead of {content.md5}"
+        return ""
 
     def remove(self, identity: str) -> None:
         """Remove a file that no node has any more; a download that has begun still ends."""
@@ -82,16 +107,16 @@ class FileStore:
 
     def doubt(self, identity: str) -> None:
         """Note that the database is about to hear that the file came, or that it goes."""
-        (self.doubtful / identity).touch()
+        (self.folder.doubtful / identity).touch()
 
     def settle(self, identity: str) -> None:
         """Take the note away: what the database says of the file is so."""
-        (self.doubtful / identity).unlink(missing_ok=True)
+        (self.folder.doubtful / identity).unlink(missing_ok=True)
 
     def __iter__(self) -> Iterator[Path]:
         """Go through every file there is, staging and notes included."""
-        for folder in (self.staging, self.doubtful, *sorted(self.files.iterdir())):
-            yield from sorted(folder.iterdir())
+        for folder in (self.folder.staging, self.folder.doubtful, *sorted(self.folder.files.glob("*"))):
+            yield from sorted(folder.glob("*"))
 
 
 class Staging:
@@ -100,7 +125,7 @@ class Staging:
     def __init__(self, store: FileStore, task: str) -> None:
         self._store = store
         self._id = str(uuid4())
-        self._path = store.staging / (task or self._id)
+        self._path = store.folder.staging / (task or self._id)
         self._md5 = BackgroundMD5()
         self._committed = False
         self._on_its_way = 0
@@ -109,15 +134,20 @@ class Staging:
         # the file between our opening and locking it, make another.
         while (file := _open_locked(self._path, "ab", wait=not task)) is None:
             pass
-        # An abandoned file of that task may be there.
+        # An abandoned file of that task may be there, perhaps another user's, with a mode that we cannot change.
         file.truncate(0)
+        with suppress(PermissionError):
+            os.fchmod(file.fileno(), store.folder.file_mode)
         self._file = file
 
     def write(self, data: bytes) -> int:
         """Append `data`."""
         self._md5.update(data)
         self.size += len(data)
-        written = self._file.write(data)
+        try:
+            written = self._file.write(data)
+        except OSError as error:
+            raise self._store.folder.failure(error, size=self.size) from error
         if self.size - self._on_its_way >= _WRITE_BACK:
             # Linux begins to write what it is told not to keep (what is still to be written, it keeps): else
             # all of it would wait for the fsync at the end.
@@ -127,11 +157,16 @@ class Staging:
 
     def keep(self) -> Content:
         """Bring the file to its place, on disk for sure, and return what it is; it can still be discarded."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._store.folder.failure(error, size=self.size) from error
         target = self._store.path(self._id)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
+            with suppress(PermissionError):
+                target.parent.chmod(self._store.folder.folder_mode)
             _sync_folder(target.parent.parent)
         self._store.doubt(self._id)
         self._path.rename(target)

@@ -2,14 +2,21 @@
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from skyport_wf.store.database import is_uuid
+from skyport_wf.formatting import count
+from skyport_wf.store.database import is_uuid, timestamp
 from skyport_wf.store.files import lock_unused
 from skyport_wf.store.node_store import NodeStore
+from skyport_wf.store.refusals import StoreError
 from skyport_wf.store.rows import is_referenced
+
+_CLOCKS = timedelta(minutes=1)
+"""Clocks may differ by this much between what a file and the database say."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,25 +34,53 @@ def collect_garbage(store: NodeStore, *, remove: bool) -> tuple[Orphan, ...]:
     """Return the files that nobody needs, and remove them if asked to; nodes are never touched.
 
     Looks at every file there is. Safe while others use the store: a file that someone is writing is locked.
+    Raises StoreError, and removes nothing, if there are files that are older than the database.
     """
-    orphans = _find_orphans(store, (path for path in store.files if path.parent != store.files.doubtful), remove=remove)
-    if remove:
-        _settle(store)
+    with store.folder.failing_in_words():
+        files = [path for path in store.files if path.parent != store.folder.doubtful]
+        if remove:
+            _require_own_database(store, [orphan.path for orphan in _find_orphans(store, files, remove=False)])
+        orphans = _find_orphans(store, files, remove=remove)
+        if remove:
+            _settle(store)
     return orphans
 
 
 def tidy(store: NodeStore) -> None:
     """Remove what a crash left: quickly, as it is known where that can be."""
-    for orphan in _find_orphans(store, store.files.staging.iterdir(), remove=True):
+    for orphan in _find_orphans(store, store.folder.staging.glob("*"), remove=True):
         _log.info("removed %s (%d bytes), which a crash left behind", orphan.path, orphan.size)
     _settle(store)
 
 
+def _require_own_database(store: NodeStore, orphans: list[Path]) -> None:
+    """Raise StoreError if an orphan is older than the database: then it is another database's, which knows its node."""
+    made = store.database.created_on()
+    if not made:
+        return
+    limit = timestamp(datetime.fromisoformat(made) - _CLOCKS)
+    older = []
+    for path in orphans:
+        with suppress(FileNotFoundError):
+            if path.parent != store.folder.staging and timestamp(_modified(path)) < limit:
+                older.append(path)
+    if older:
+        raise StoreError(
+            f"{store.folder.database} was made on {made[:19]}, after {count(len(older), 'file')} that it does not "
+            f"know, such as {older[0]}. They may be the images of a database that was moved away: put that one back. "
+            "If they are not, remove them yourself. Nothing was removed."
+        )
+
+
+def _modified(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
 def _settle(store: NodeStore) -> None:
     """Ask the database about each file in doubt, and remove those that no node has."""
-    for note in store.files.doubtful.iterdir():
+    for note in store.folder.doubtful.glob("*"):
         # In this order, as the file goes from the one place to the other.
-        if (store.files.staging / note.name).exists() or not is_uuid(note.name):
+        if (store.folder.staging / note.name).exists() or not is_uuid(note.name):
             continue
         path = store.files.path(note.name)
         file = lock_unused(path)
@@ -70,7 +105,7 @@ def _find_orphans(store: NodeStore, paths: Iterable[Path], *, remove: bool) -> t
         if file is None:
             continue
         with file:
-            if path.parent != store.files.staging and is_uuid(path.name):
+            if path.parent != store.folder.staging and is_uuid(path.name):
                 with store.database.read() as connection:
                     if is_referenced(connection, path.name):
                         continue

@@ -17,6 +17,7 @@ from skyport_wf.store.access import Acl, Right, User
 from skyport_wf.store.changes import NodeChange
 from skyport_wf.store.database import Database, is_uuid, timestamp
 from skyport_wf.store.files import Content, FileStore
+from skyport_wf.store.folder import DataFolder
 from skyport_wf.store.node import Lock, StoredNode, StoredPart
 from skyport_wf.store.query import Query
 from skyport_wf.store.refusals import InvalidRequestError, NodeNotFoundError
@@ -33,9 +34,9 @@ class NodeStore:
     """All nodes of one data folder; any number of threads and processes may use one folder at once."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.database = Database(folder / "shock.sqlite")
-        self.files = FileStore(folder)
+        self.folder = DataFolder(folder)
+        self.database = Database(self.folder)
+        self.files = FileStore(self.folder, self.database.prepare)
 
     def read(self, identity: str, user: User, *, right: Right = "read") -> StoredNode:
         """Return a node on which the user has the right.
@@ -61,6 +62,7 @@ class NodeStore:
         # Everything for the owner; that is everyone, if it is an anonymous upload.
         blank = StoredNode(str(uuid4()), Acl(user.id, (user.id,), (user.id,), (user.id,)))
         change.check(blank)
+        self._check_source(user, change)
         content = change.upload.staging.keep() if change.upload else None
         with self.database.write() as connection:
             now = datetime.now(UTC)
@@ -76,6 +78,7 @@ class NodeStore:
 
         Raises NodeNotFoundError, UnauthorizedError, and InvalidRequestError for what does not fit the node.
         """
+        self._check_source(user, change)
         # On disk before others have to wait for us.
         content = change.upload.staging.keep() if change.upload else None
         pieces = [StoredPart(number, piece.name, piece.staging.keep()) for number, piece in change.pieces.items()]
@@ -156,11 +159,7 @@ class NodeStore:
     ) -> StoredNode:  # fmt: skip
         """Return the node with the change made, except its pieces. content: the upload, in its place."""
         if change.copy_of is not None:
-            source = self._find(connection, change.copy_of)[1]
-            if not source.acl.names(user, "read"):
-                raise InvalidRequestError("copy_data_node auth error")
-            if not source.content:
-                raise InvalidRequestError("copy_data node has no file")
+            source = self._find_source(connection, user, change.copy_of)
             node = msgspec.structs.replace(
                 node,
                 type="copy",
@@ -175,6 +174,27 @@ class NodeStore:
             name = node.file_name or change.upload.name
             node = msgspec.structs.replace(node, content=content, content_since=timestamp(now), file_name=name)
         return node
+
+    def _check_source(self, user: User, change: NodeChange) -> None:
+        """Raise InvalidRequestError if the file to copy is damaged: a copy would spread it under another name.
+
+        Read before others have to wait for us. A node never has another file afterwards.
+        """
+        if change.copy_of is None:
+            return
+        with self.database.read() as connection:
+            source = self._find_source(connection, user, change.copy_of)
+        if source.content and (damage := self.files.find_damage(source.content)):
+            _log.error("node %s is damaged: %s (%s)", source.id, damage, self.files.path(source.content.id))
+            raise InvalidRequestError(f"copy_data node is damaged: {damage}")
+
+    def _find_source(self, connection: sqlite3.Connection, user: User, identity: str) -> StoredNode:
+        source = self._find(connection, identity)[1]
+        if not source.acl.names(user, "read"):
+            raise InvalidRequestError("copy_data_node auth error")
+        if not source.content:
+            raise InvalidRequestError("copy_data node has no file")
+        return source
 
     def _delete(self, connection: sqlite3.Connection, serials: list[int]) -> list[str]:
         """Delete nodes, and return the files to remove once that is on disk."""

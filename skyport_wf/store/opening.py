@@ -1,17 +1,16 @@
-"""The folder of a store, and opening it."""
+"""A store, opened and closed."""
 
-import os
-import sqlite3
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from skyport_wf.errors import SkyportError
 from skyport_wf.store.garbage import tidy
 from skyport_wf.store.joining import Joiner
 from skyport_wf.store.node_store import NodeStore
+from skyport_wf.store.refusals import StoreError
 
-DATA_VARIABLE = "SKYPORT_DATA"
+_log = logging.getLogger(__name__)
 
 
 class Store(NodeStore):
@@ -23,9 +22,10 @@ class Store(NodeStore):
 
     def maintain(self) -> None:
         """Remove what a crash left, delete what has expired, and join what others left unjoined."""
-        tidy(self)
-        self.reap()
-        self.joiner.resume()
+        with self.folder.failing_in_words():
+            tidy(self)
+            self.reap()
+            self.joiner.resume()
 
     def close(self) -> None:
         """Finish what is being done in the background, and close the database."""
@@ -41,36 +41,30 @@ class Store(NodeStore):
         self.close()
 
 
-def open_store(data: Path, *, maintain: bool = True) -> Store:
-    """Return the store whose data is in the folder, made if it is not there.
+def open_store(data: Path, *, maintain: bool = True, must_exist: bool = False) -> Store:
+    """Return the store whose data is in the folder. Nothing is written before there is something to write.
 
     maintain: whether to look after it first, as every start should unless it is to see what a crash left.
-    Raises SkyportError if the folder cannot be used.
+    must_exist: whether a folder without a store is an error; else it is an empty store.
+    Raises StoreError if the folder cannot be used.
     """
     store = Store(data.absolute())
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        store.files.prepare()
+    if store.database.exists():
+        with store.folder.failing_in_words():
+            store.folder.close()
+        store.database.check()
+        if maintain:
+            try:
+                store.maintain()
+            except StoreError as error:
+                # A full disk must not keep anyone from reading.
+                _log.warning("the store could not be tidied up: %s", error)
+    elif store.folder.has_files():
+        # Raises, and says that the database is missing.
         store.database.prepare()
-    except OSError as error:
-        raise SkyportError(
-            f"the embedded Shock cannot keep its data in {data}: {error.strerror or error}. "
-            f"Choose another folder with {DATA_VARIABLE}."
-        ) from error
-    except sqlite3.Error as error:
-        raise SkyportError(
-            f"{store.database.path} cannot be used as the embedded Shock's database: {error}. "
-            f"Move it away, or choose another folder with {DATA_VARIABLE}."
-        ) from error
-    if maintain:
-        store.maintain()
+    elif must_exist:
+        raise StoreError(
+            f"there is no store in {data}. `--data` and the variable SKYPORT_DATA name another folder; publishing, "
+            "`skyport-wf serve` or `skyport-wf user add` make a store."
+        )
     return store
-
-
-def default_data() -> Path:
-    """Return the folder named by SKYPORT_DATA, or else the user's own one for this program."""
-    if named := os.environ.get(DATA_VARIABLE):
-        return Path(named)
-    from platformdirs import user_data_path
-
-    return user_data_path("skyport-wf", appauthor=False)

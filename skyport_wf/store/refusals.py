@@ -4,7 +4,10 @@ Statuses are Shock's: it answers 400 for almost everything that a client got wro
 known user without the right.
 """
 
+from pathlib import Path
+
 from skyport_wf.errors import SkyportError
+from skyport_wf.formatting import human_size
 
 
 class RefusedError(SkyportError):
@@ -53,3 +56,31 @@ class UnsupportedError(RefusedError):
     """
 
     status = 400
+
+
+class StoreError(SkyportError):
+    """The store itself failed: its disk, its database, or who may use them. Clients get to know less than its owner."""
+
+    status = 500
+
+    @property
+    def public_words(self) -> str:
+        """The words for clients of a server."""
+        return "the store failed; the server's log says more"
+
+
+class FullError(StoreError):
+    """The disk of the store is full; nothing was written."""
+
+    status = 507
+
+    def __init__(self, folder: Path, free: int, needed: int) -> None:
+        self._sizes = f"{human_size(free)} are free, at least {human_size(needed)} are needed"
+        super().__init__(
+            f"the disk of {folder} is full: {self._sizes}. Make room there; `skyport-wf gc` finds what crashes left."
+        )
+
+    @property
+    def public_words(self) -> str:
+        """The sizes, as they are of use to clients, too."""
+        return f"the server's disk is full: {self._sizes}"

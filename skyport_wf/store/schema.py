@@ -75,4 +75,9 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX attribute_long ON attribute (path, substr(text, 1, 100), node) WHERE length(text) > 100;
     CREATE INDEX node_owner ON node (owner);
     """,
+    """
+    -- Files that are older than their database belong to another one. Empty: it was made before this was noted.
+    CREATE TABLE store (created_on TEXT NOT NULL);
+    INSERT INTO store VALUES ('');
+    """,
 )

@@ -16,10 +16,13 @@ from typing import Any, Self
 
 import msgspec
 
+from skyport_wf.errors import SkyportError
 from skyport_wf.serving.server import serve
 from skyport_wf.store.access import User
 from skyport_wf.store.changes import NodeChange, Upload
+from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import Store, open_store
+from skyport_wf.store.query import Query
 from skyport_wf.store.wsgi.app import ShockApp
 
 WRITER = User("00000000-0000-4000-8000-000000000001", "writer")
@@ -132,3 +135,21 @@ def serve_store(say: Connection, folder: Path) -> None:
     with open_store(folder) as store:
         serve(ShockApp(store), "127.0.0.1", 0, maintain=store.maintain, ready=say.send)
         say.send("ended")
+
+
+def use_as(say: Connection, folder: Path, user: int, group: int) -> None:
+    """Make a node, find all, delete one and remove garbage, as an ordinary user of a group, and say how it went."""
+    os.setgroups([group])
+    os.setgid(user)
+    os.setuid(user)
+    os.umask(0o022)
+    try:
+        with open_store(folder) as store:
+            node = write_node(store, b"content")
+            found = store.find(Query(), WRITER).nodes
+            store.delete(node, WRITER)
+            collect_garbage(store, remove=True)
+    except SkyportError as error:
+        say.send(str(error))
+    else:
+        say.send(f"{len(found)} node")

@@ -1,8 +1,6 @@
 """Shock's HTTP interface as a WSGI application: who is asking, what for, and errors as Shock puts them."""
 
-import errno
 import logging
-import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -18,11 +16,18 @@ from skyport_wf.store.changes import NodeChange
 from skyport_wf.store.database import timestamp
 from skyport_wf.store.opening import Store
 from skyport_wf.store.query import parse_query
-from skyport_wf.store.refusals import InvalidRequestError, RefusedError, UnsupportedError
-from skyport_wf.store.users import find_by_token, find_or_create
+from skyport_wf.store.refusals import FullError, InvalidRequestError, RefusedError, StoreError, UnsupportedError
+from skyport_wf.store.users import find_by_name, find_by_token, find_or_create
 from skyport_wf.store.wsgi import acl_routes
 from skyport_wf.store.wsgi.downloads import download
-from skyport_wf.store.wsgi.exchange import RequestContext, data_response, error_response, json_response, node_document
+from skyport_wf.store.wsgi.exchange import (
+    EMBEDDED_SCHEME,
+    RequestContext,
+    data_response,
+    error_response,
+    json_response,
+    node_document,
+)
 from skyport_wf.store.wsgi.forms import read_change, read_file
 
 if TYPE_CHECKING:
@@ -47,6 +52,7 @@ def _create_node(context: RequestContext) -> Response:
     chunked = request.headers.get("Transfer-Encoding", "").strip().lower() == "chunked"
     if not chunked and not request.content_length:
         return data_response(node_document(store.create(context.user, NodeChange()), created=True))
+    store.files.require_room(request.content_length or 0)
     # Shock stores the body of anything but a multipart form as a file, even the form that `curl -d` sends.
     read: Callable[..., AbstractContextManager[NodeChange]]
     read = read_change if request.mimetype == "multipart/form-data" else read_file
@@ -74,6 +80,7 @@ def _update_node(context: RequestContext, identity: str) -> Response:
     context.require("write")
     # Asked again when the change is made; asked now so that nobody sends gigabytes in vain.
     context.store.read(identity, context.user, right="write")
+    context.store.files.require_room(context.request.content_length or 0)
     with read_change(context.request, context.store.files) as change:
         node = context.store.update(identity, context.user, change)
     if node.is_joining:
@@ -124,20 +131,14 @@ class ShockApp:
             response = self._answer(request)
         except RefusedError as error:
             response = error_response(error.status, str(error))
+        except StoreError as error:
+            response = self._answer_failure(request, error)
         except SkyportError as error:
             response = error_response(400, str(error))
         except HTTPException as error:
             response = error_response(error.code or 400, error.description or "bad request")
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                _log.error("no room: %s", error)
-                response = error_response(507, "the server has no room left for this file")
-            else:
-                _log.error("the store's folder failed: %s", error, exc_info=True)
-                response = error_response(500, "the store's folder failed; the server's log says more")
-        except sqlite3.Error as error:
-            _log.error("%s %s: the database failed: %s", request.method, request.path, error, exc_info=True)
-            response = error_response(500, "the database failed; the server's log says more")
+            response = self._answer_failure(request, self.store.folder.failure(error))
         except Exception:
             _log.exception("%s %s: a bug", request.method, request.path)
             response = error_response(500, "internal error; the server's log says more")
@@ -160,6 +161,12 @@ class ShockApp:
         answer: Response = route(RequestContext(self.store, request, self._user(request), self.anonymous), **values)
         return answer
 
+    def _answer_failure(self, request: Request, error: StoreError) -> Response:
+        """Answer that the store failed: all about it to a caller in this process, as it is its own store."""
+        is_full = isinstance(error, FullError)
+        _log.error("%s %s: %s", request.method, request.path, error, exc_info=None if is_full else error)
+        return error_response(error.status, str(error) if request.scheme == EMBEDDED_SCHEME else error.public_words)
+
     def _user(self, request: Request) -> User:
         """Return who is asking: by token, or named by the program that calls us in its own process.
 
@@ -169,7 +176,12 @@ class ShockApp:
         header = request.environ.get("HTTP_AUTHORIZATION")
         if header is None:
             name = request.environ.get("REMOTE_USER")
-            return find_or_create(self.store.database, name) if name else ANONYMOUS
+            if not name:
+                return ANONYMOUS
+            if request.method in ("GET", "HEAD"):
+                # Reading writes nothing, not even who reads: whom the store does not know has no right by name.
+                return find_by_name(self.store.database, name) or User("", name)
+            return find_or_create(self.store.database, name)
         # `OAuth TOKEN`; Shock installations differ in the word, so any will do.
         scheme, _, token = header.strip().partition(" ")
         user = find_by_token(self.store.database, token.strip()) if scheme and token else None

@@ -18,6 +18,9 @@ CORS = {
 }
 """As Shock answers: web pages may use it, with a token that they know, never with the browser's own."""
 
+EMBEDDED_SCHEME = "http+embedded"
+"""The scheme of addresses in this process. `requests` adds parameters only to addresses that start with `http`."""
+
 _NEVER = "0001-01-01T00:00:00Z"
 """Go's zero time."""
 _UNIT = 1024 * 1024

@@ -20,13 +20,14 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from werkzeug.exceptions import ClientDisconnected
 
+from skyport_wf.store.wsgi.exchange import EMBEDDED_SCHEME
+
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
-EMBEDDED_URL = "http+embedded://store"
-"""The address to mount the transport at, and to begin addresses with. It starts with `http` because `requests` leaves
-addresses that do not as they are, without parameters."""
+EMBEDDED_URL = f"{EMBEDDED_SCHEME}://store"
+"""The address to mount the transport at, and to begin addresses with."""
 
 _NOT_PREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 

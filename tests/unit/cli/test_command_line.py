@@ -344,7 +344,7 @@ def test_init_writes_a_project_that_can_be_planned_and_never_over_another(tmp_pa
 
 def test_a_token_on_stdin_is_never_printed(project):
     done = run("user", "add", "alice", "--token", "-", input=f"{SECRET}\n")
-    assert (done.returncode, done.stdout) == (0, "added alice\n")
+    assert (done.returncode, done.stdout) == (0, "added alice to a new store\n")
     data = Path(os.environ["SKYPORT_DATA"])
     assert not [path for path in data.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
 

@@ -34,6 +34,8 @@ def entered():
 def test_an_upload_passes_through_at_most_twelve_modules(store, entered):
     add_user(store.database, "alice", token=TOKEN)
     with running_server(ShockApp(store)) as server:
+        # The server has begun, and its threads run.
+        requests.get(server.url)
         entered.clear()
         response = requests.post(
             f"{server.url}/node",

@@ -44,7 +44,7 @@ def message_of(caught: pytest.ExceptionInfo[BaseException]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 def test_a_server_that_fails_is_temporary_and_never_absence(client, failing_server, status):
     failing_server.answers = [Answer(status, b"<html>")]
     for ask in (lambda: client.find(N), lambda: client.query({}), lambda: create(client)):
@@ -224,6 +224,8 @@ def test_only_a_404_is_absence(client, failing_server):
             refusal(400, "Invalid authorization header or content"),
             "Invalid authorization header or content. The token in KB_AUTH_TOKEN is not one that may do this.",
         ),
+        # A full disk is not mended in a minute.
+        (refusal(507, "the server's disk is full: 1 kB are free"), "the server's disk is full: 1 kB are free"),
         (Answer(401, b"<html>"), "HTTP 401. The token in KB_AUTH_TOKEN is not one that may do this."),
     ],
 )

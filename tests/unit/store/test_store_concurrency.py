@@ -21,7 +21,7 @@ def store_on_disk(tmp_path_factory):
 def test_many_processes_write_at_once(store_on_disk):
     store = store_on_disk
     with ExitStack() as running:
-        writers = [running.enter_context(Running(write_some, store.folder, 50)) for _ in range(6)]
+        writers = [running.enter_context(Running(write_some, store.folder.path, 50)) for _ in range(6)]
         assert [writer.hear() for writer in writers] == ["ready"] * 6
         for writer in writers:
             writer.tell()
@@ -43,7 +43,7 @@ def test_nobody_waits_long_while_others_write(store_on_disk):
     store, waits = store_on_disk, []
     with ExitStack() as running:
         for _ in range(3):
-            writer = running.enter_context(Running(write_forever, store.folder))
+            writer = running.enter_context(Running(write_forever, store.folder.path))
             assert writer.hear()[0] == "made"
             writer.ignore()
         for number in range(60):

@@ -107,7 +107,7 @@ def test_file_and_folder_reach_the_disk_before_the_database_is_told(store, monke
     real_fsync, real_rename, real_write = os.fsync, os.rename, store.database.write
 
     def fsync(descriptor):
-        synced = Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(store.folder)
+        synced = Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(store.folder.path)
         happened.append(f"sync {synced.parts[0]}")
         real_fsync(descriptor)
 

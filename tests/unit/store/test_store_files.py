@@ -1,14 +1,13 @@
 import hashlib
 import os
 import sqlite3
-from pathlib import Path
 
 import pytest
 
-from skyport_wf.errors import SkyportError
 from skyport_wf.store.files import BackgroundMD5, Staging
 from skyport_wf.store.garbage import collect_garbage
-from skyport_wf.store.opening import default_data, open_store
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.refusals import StoreError
 
 UUID = "01234567-89ab-4cde-8f01-23456789abcd"
 
@@ -59,8 +58,8 @@ def test_garbage_is_what_nobody_writes_and_no_node_has(store, alice):
     alice.put(f"/node/{node}", files={"1": ("part", b"a part's")})
     store.files.path(UUID).parent.mkdir(exist_ok=True)
     store.files.path(UUID).write_bytes(b"orphan")
-    (store.files.staging / UUID).write_bytes(b"stale")
-    (store.files.staging / f"join-{UUID}").write_bytes(b"")
+    (store.folder.staging / UUID).write_bytes(b"stale")
+    (store.folder.staging / f"join-{UUID}").write_bytes(b"")
 
     with store.files.stage() as being_written, store.files.stage() as moved:
         being_written.write(b"x")
@@ -102,7 +101,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(store, alice, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     response = alice.call("POST", "/node", files={"upload": ("x", b"x")})
     assert response.status_code == 507
-    assert "no room" in response.json()["error"][0]
+    assert response.json()["error"][0].startswith(f"the disk of {store.folder.path} is full: ")
     monkeypatch.undo()
     assert list(store.files) == []
     assert alice.find("query") == []
@@ -110,34 +109,27 @@ def test_a_full_disk_is_said_and_leaves_nothing(store, alice, monkeypatch):
 
 def test_a_folder_that_cannot_be_used_is_said(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(SkyportError, match=r"cannot keep its data in .*SKYPORT_DATA"):
-        open_store(tmp_path / "file" / "data")
+    with pytest.raises(StoreError, match=r"cannot keep its data in .*: Not a directory.*SKYPORT_DATA"):
+        open_store(tmp_path / "file" / "data").files.stage()
 
 
 def test_a_file_that_is_no_database_is_said(tmp_path):
     (tmp_path / "shock.sqlite").write_text("this is not a database at all" * 100)
-    with pytest.raises(SkyportError, match=r"shock\.sqlite cannot be used .*: file is not a database"):
+    with pytest.raises(StoreError, match=r"shock\.sqlite is damaged: file is not a database\. Restore it"):
         open_store(tmp_path)
 
 
 def test_a_newer_database_is_left_alone(store):
     with store.database.write() as connection:
         connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(SkyportError, match="written by a newer skyport-wf"):
-        open_store(store.folder)
+    with pytest.raises(StoreError, match="written by a newer skyport-wf"):
+        open_store(store.folder.path)
 
 
 def test_the_folder_is_the_users_alone(tmp_path):
-    open_store(tmp_path / "new").close()
+    with open_store(tmp_path / "new") as store:
+        store.database.prepare()
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
-
-
-def test_the_data_folder_is_named_by_the_variable(monkeypatch, tmp_path):
-    monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "x"))
-    assert default_data() == tmp_path / "x"
-    monkeypatch.delenv("SKYPORT_DATA")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert default_data() == Path(tmp_path) / "skyport-wf"
 
 
 def test_a_start_settles_what_a_crash_left_in_doubt(store, alice):
@@ -150,13 +142,13 @@ def test_a_start_settles_what_a_crash_left_in_doubt(store, alice):
     store.files.path(came).write_bytes(b"nobody's")
     store.files.doubt(came)
     store.files.doubt(gone)
-    (store.files.staging / UUID).write_bytes(b"half")
+    (store.folder.staging / UUID).write_bytes(b"half")
 
     with store.files.stage() as being_written, store.files.stage() as moved:
         being_written.write(b"x")
         moved.keep()
         before = set(store.files)
-        open_store(store.folder).close()
+        open_store(store.folder.path).close()
         left = set(store.files)
 
     assert {path.name for path in before - left} == {known, came, gone, UUID}
@@ -173,7 +165,7 @@ def test_after_an_error_of_the_database_the_next_start_decides(store, alice, mon
         patched.setattr(Staging, "commit", lambda staging: (commit(staging), failing()))
         assert alice.call("POST", "/node", files={"upload": ("f", b"x")}).status_code == 500
     assert len(list(store.files)) == 2
-    open_store(store.folder).close()
+    open_store(store.folder.path).close()
     assert list(store.files) == []
 
 

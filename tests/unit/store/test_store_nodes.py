@@ -60,7 +60,7 @@ def test_reaping_removes_expired_nodes_with_their_files(alice, store):
 
 def test_opening_reaps(alice, store):
     _age(store, alice.upload(b"gone", expiration="1H")["id"])
-    open_store(store.folder).close()
+    open_store(store.folder.path).close()
     assert _on_disk(store) == []
 
 
@@ -193,7 +193,7 @@ def test_everything_survives_closing(alice, store, tmp_path):
     node = alice.upload(b"content", {"k": {"deep": [1, 2.5, None, "é"]}}, tags="a,b", priority="3", format="gz")
     before = alice.get(f"/node/{node['id']}").json()["data"]
     store.close()
-    with open_store(store.folder) as again:
+    with open_store(store.folder.path) as again:
         kept = again.read(node["id"], OURSELVES)
         assert msgspec.json.decode(kept.attributes) == {"k": {"deep": [1, 2.5, None, "é"]}}
         assert (kept.tags, kept.priority, kept.file_format) == (("a", "b"), 3, "gz")

@@ -124,7 +124,7 @@ def _left_unjoined(store):
 
 def test_opening_joins_what_a_crash_left_unjoined(store):
     node = _left_unjoined(store)
-    with open_store(store.folder):
+    with open_store(store.folder.path):
         pass
     with store.files.open(store.read(node, OURSELVES).content.id) as file:
         assert file.read() == b"12"

@@ -12,7 +12,7 @@ from tests.support.store_people import Person
 def test_a_token_is_stored_as_its_hash_only(store):
     token = add_user(store.database, "alice")
     store.close()
-    kept = b"".join(path.read_bytes() for path in store.folder.glob("shock.sqlite*"))
+    kept = b"".join(path.read_bytes() for path in store.folder.path.glob("shock.sqlite*"))
     assert token.encode() not in kept
     assert hashlib.sha256(token.encode()).digest() in kept
 

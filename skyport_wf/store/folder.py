@@ -1,0 +1,140 @@
+"""The folder of a store: made at the first write, closed to other users, and its failures in words."""
+
+import errno
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from skyport_wf.errors import UsageError
+from skyport_wf.store.refusals import FullError, StoreError
+
+DATA_VARIABLE = "SKYPORT_DATA"
+
+_LITTLE_ROOM = 1024 * 1024
+"""SQLite says `disk I/O error` where there is less than this: it needs a file of 32 kB beside the database, and more
+for what it writes."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class DataFolder:
+    """The folder of one store, and the modes of what is in it.
+
+    The folder's own mode is not always ours to change: it may be someone's home, or a mounted disk. So everything in it
+    is closed to others. A folder that a group shares (mode 2770) is open to the group.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "shock.sqlite"
+        self.turns = path / "write.lock"
+        self.staging = path / "staging"
+        self.files = path / "files"
+        self.doubtful = path / "doubtful"
+        self.file_mode = 0o600
+        self.folder_mode = 0o700
+
+    def make(self) -> None:
+        """Make what is not there yet. Raises StoreError for a folder in which others could replace the store."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.close()
+        for folder in (self.staging, self.files, self.doubtful):
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                folder.chmod(self.folder_mode)
+        self.make_file(self.turns)
+
+    def make_file(self, path: Path) -> None:
+        """Make an empty file, if there is none."""
+        with suppress(FileExistsError), open(path, "xb", opener=self._opener) as file:
+            # The umask may have taken the group's rights away.
+            os.fchmod(file.fileno(), self.file_mode)
+
+    def _opener(self, path: str, flags: int) -> int:
+        return os.open(path, flags, self.file_mode)
+
+    def close(self) -> None:
+        """Close what is in the folder to others. Raises StoreError for a folder in which they could replace it."""
+        mode = self.path.stat().st_mode
+        advice = "Give it mode 700 (`chmod 700`), or, to share the store with its group, mode 2770."
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise StoreError(f"everyone may write into {self.path}, and so replace the store. {advice}")
+        if mode & stat.S_IWGRP and not mode & (stat.S_ISGID | stat.S_ISVTX):
+            raise StoreError(f"a group may write into {self.path}, but would not share what is written. {advice}")
+        if mode & stat.S_IWGRP and mode & stat.S_ISGID:
+            self.file_mode, self.folder_mode = 0o660, 0o2770
+        beside = [self.database.with_name(f"{self.database.name}{end}") for end in ("", "-wal", "-shm")]
+        for path in (self.staging, self.files, self.doubtful, self.turns, *beside):
+            # A file that is another user's has the mode that they gave it.
+            with suppress(FileNotFoundError, PermissionError):
+                wanted = self.folder_mode if path.is_dir() else self.file_mode
+                if stat.S_IMODE(path.stat().st_mode) != wanted:
+                    path.chmod(wanted)
+
+    def has_files(self) -> bool:
+        """Return whether there are files of nodes."""
+        return next(self.files.glob("*/*"), None) is not None
+
+    @contextmanager
+    def failing_in_words(self, *, size: int = 0) -> Iterator[None]:
+        """Turn what the system or SQLite says of a failure into a StoreError. size: bytes that are to be written."""
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise self.failure(error, size=size) from error
+
+    def failure(self, error: OSError | sqlite3.Error, *, size: int = 0) -> StoreError:
+        """Return a failure in words; what to do depends on its kind."""
+        number = error.errno if isinstance(error, OSError) else None
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        free = 0
+        with suppress(OSError):
+            free = shutil.disk_usage(self.path).free
+        if number in _NO_ROOM or code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < _LITTLE_ROOM):
+            return FullError(self.path, free, max(size, _LITTLE_ROOM))
+        if number in _CLOSED or code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            return StoreError(
+                f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "
+                f"another folder with {DATA_VARIABLE}, or share that one with a group (mode 2770)."
+            )
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return StoreError(
+                f"{self.database} is damaged: {error}. Restore it from a backup. Until then leave the files beside it "
+                "as they are: without it nothing tells which of them belong to nodes."
+            )
+        if isinstance(error, OSError):
+            return StoreError(
+                f"the embedded Shock cannot keep its data in {self.path}: {error.strerror or error}. "
+                f"Choose another folder with {DATA_VARIABLE}."
+            )
+        return StoreError(f"the database {self.database} failed: {error}. Try again; nothing was changed.")
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, OSError):
+        return "its owner"
+
+
+def default_data() -> Path:
+    """Return the folder that SKYPORT_DATA names, or else the user's own one for this program.
+
+    Raises UsageError for a relative SKYPORT_DATA: it means another folder in each job of a workflow, and what is
+    published there would go away with the job's own folder.
+    """
+    named = os.environ.get(DATA_VARIABLE)
+    if named is None:
+        from platformdirs import user_data_path
+
+        return user_data_path("skyport-wf", appauthor=False)
+    if not Path(named).is_absolute():
+        raise UsageError(
+            f"the variable {DATA_VARIABLE} is {named!r}. Give it an absolute path, where the embedded Shock keeps its "
+            "data; or name a served Shock in SHOCK_URL."
+        )
+    return Path(named)

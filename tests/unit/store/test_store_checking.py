@@ -1,0 +1,121 @@
+"""Damage on the disk is found, and not spread."""
+
+import argparse
+import json
+import os
+
+import pytest
+
+from skyport_wf.cli.gc import add_arguments
+from skyport_wf.cli.main import main
+from skyport_wf.store.checking import check_files
+
+IMAGE = {"type": "dockerimage", "name": "lab/x:1"}
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGES = [
+    (flip, "the file has other bytes: their MD5 is "),
+    (lambda path: os.truncate(path, 5), "the file has 5 bytes instead of 100000"),
+    (lambda path: path.unlink(), "the file is missing"),
+    (lambda path: (path.unlink(), path.mkdir()), "the file cannot be read: Is a directory"),
+]
+
+
+@pytest.fixture
+def image(alice):
+    return alice.upload(os.urandom(100_000), IMAGE)["id"]
+
+
+@pytest.fixture
+def path(image, store):
+    (found,) = check_files(store)
+    return found.path
+
+
+def test_a_whole_store_is_whole(alice, image, store):
+    alice.upload()
+    alice.upload(b"")
+    parts = alice.upload(parts="2", file_name="big")["id"]
+    alice.put(f"/node/{parts}", files={"2": ("second", b"part")})
+    found = list(check_files(store))
+    assert [file.damage for file in found] == ["", "", ""]
+    assert sorted(file.name for file in found) == ["big part 2", "file.bin", "lab/x:1"]
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGES)
+def test_damage_is_found_with_node_name_and_path(damage, said, alice, image, path, store):
+    copy = alice.upload(copy_data=image)["id"]
+    whole = alice.upload(b"whole")["id"]
+    damage(path)
+    found = {file.node: file for file in check_files(store)}
+    assert set(found) == {image, copy, whole}
+    assert found[image].damage == found[copy].damage
+    assert found[image].damage.startswith(said)
+    assert (found[image].name, found[copy].name, found[image].path) == ("lab/x:1", "file.bin", path)
+    assert found[whole].damage == ""
+
+
+def test_a_damaged_part_is_found(alice, store):
+    node = alice.upload(parts="2", file_name="big")["id"]
+    alice.put(f"/node/{node}", files={"2": ("second", b"part")})
+    (part,) = check_files(store)
+    flip(part.path)
+    (found,) = check_files(store)
+    assert (found.node, found.name) == (node, "big part 2")
+    assert found.damage.startswith("the file has other bytes")
+
+
+def test_a_node_deleted_meanwhile_is_no_damage(alice, image, store):
+    other = alice.upload(b"other")["id"]
+    files = check_files(store)
+    first = next(files).node
+    alice.delete(f"/node/{other if first == image else image}")
+    assert list(files) == []
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGES)
+def test_what_is_damaged_is_not_copied(damage, said, alice, image, path, store):
+    empty = alice.upload()["id"]
+    damage(path)
+    for refused in (
+        alice.call("POST", "/node", files={"copy_data": (None, image)}),
+        alice.put(f"/node/{empty}", files={"copy_data": (None, image)}),
+    ):
+        assert refused.status_code == 400
+        assert refused.json()["error"][0].startswith(f"copy_data node is damaged: {said}")
+    assert len(alice.find("query")) == 2
+    assert alice.get(f"/node/{empty}").json()["data"]["file"]["size"] == 0
+
+
+def test_nobody_hears_of_damage_to_what_they_may_not_read(bob, image, path):
+    flip(path)
+    refused = bob.call("POST", "/node", files={"copy_data": (None, image)})
+    assert (refused.status_code, refused.json()["error"]) == (400, ["copy_data_node auth error"])
+
+
+def test_the_command_lists_what_is_damaged(alice, image, path, store, capsys):
+    alice.upload(b"whole")
+    data = ["--data", str(store.folder.path)]
+    assert main(["gc", "--check", *data]) == 0
+    assert capsys.readouterr().out == "2 files of nodes, 100.0 kB, read: all as they were written\n"
+    flip(path)
+    assert main(["gc", "--check", *data]) == 3
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in (image, "lab/x:1", str(path), "other bytes", "1 damaged or missing"))
+    assert main(["gc", "--check", "--json", *data]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["checked"] == 2
+    assert [(file["node"], file["path"]) for file in told["damaged"]] == [(image, str(path))]
+
+
+def test_checking_and_removing_exclude_each_other():
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    with pytest.raises(argparse.ArgumentError, match="not allowed with"):
+        parser.parse_args(["--check", "--remove"])

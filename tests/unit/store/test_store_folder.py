@@ -1,0 +1,222 @@
+"""The folder of a store: who makes it, who may read it, and that a lost database is not taken for an empty one."""
+
+import os
+import shutil
+import sqlite3
+import stat
+
+import pytest
+
+from skyport_wf.cli.main import main
+from skyport_wf.store.folder import default_data
+from skyport_wf.store.garbage import collect_garbage
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.refusals import StoreError
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import WSGITransport
+from tests.support.store_people import EMBEDDED_URL, Person
+from tests.support.store_processes import Running, use_as
+
+ALICE, BOB, GROUP = 12_001, 12_002, 12_100
+UUID = "01234567-89ab-4cde-8f01-23456789abcd"
+
+
+@pytest.fixture
+def umask():
+    former = os.umask(0o022)
+    yield
+    os.umask(former)
+
+
+def _modes(folder):
+    """Return the mode of everything in the folder, by its path there."""
+    return {str(path.relative_to(folder)): oct(stat.S_IMODE(path.lstat().st_mode)) for path in folder.rglob("*")}
+
+
+def _as(user, data):
+    """Use the store as an ordinary user of the group, and return what that user says."""
+    if os.geteuid():
+        pytest.skip("only root can be another user")
+    with Running(use_as, data, user, GROUP) as running:
+        return running.hear_all()
+
+
+class TestWhoMayRead:
+    def test_everything_in_a_folder_that_others_may_read_is_closed_to_them(self, tmp_path, umask):
+        data = tmp_path / "data"
+        data.mkdir(mode=0o755)
+        with open_store(data) as store:
+            alice = Person(ShockApp(store), add_user(store.database, "alice"))
+            alice.upload(b"secret")
+            alice.upload(parts="2")
+            with store.files.stage():
+                modes = _modes(data)
+        assert {"shock.sqlite", "shock.sqlite-wal", "shock.sqlite-shm", "files", "staging", "write.lock"} < set(modes)
+        assert {mode for name, mode in modes.items() if (data / name).is_file()} == {"0o600"}
+        assert {mode for name, mode in modes.items() if (data / name).is_dir()} == {"0o700"}
+        assert oct(stat.S_IMODE(data.stat().st_mode)) == "0o755"
+
+    def test_an_open_store_is_closed_when_it_is_used_next(self, tmp_path, umask):
+        data = tmp_path / "data"
+        with open_store(data) as store:
+            Person(ShockApp(store), add_user(store.database, "alice")).upload(b"secret")
+        data.chmod(0o755)
+        for path in data.iterdir():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        open_store(data).close()
+        assert {mode for name, mode in _modes(data).items() if "/" not in name} == {"0o600", "0o700"}
+
+    @pytest.mark.parametrize("mode", [0o777, 0o2777, 0o775, 0o770])
+    def test_a_folder_in_which_others_could_replace_the_store_is_refused(self, mode, tmp_path):
+        data = tmp_path / "data"
+        data.mkdir()
+        data.chmod(mode)
+        store = open_store(data)
+        with pytest.raises(StoreError, match=rf"may write into {data}.*chmod 700.*2770"):
+            store.files.stage()
+        assert list(data.iterdir()) == []
+
+    def test_a_folder_like_tmp_will_do(self, tmp_path):
+        data = tmp_path / "data"
+        data.mkdir()
+        data.chmod(0o1777)
+        with open_store(data) as store:
+            add_user(store.database, "alice")
+
+    def test_a_folder_of_a_group_is_shared_by_its_members(self, tmp_path):
+        tmp_path.chmod(0o755)
+        data = tmp_path / "data"
+        data.mkdir()
+        if not os.geteuid():
+            os.chown(data, ALICE, GROUP)
+        data.chmod(0o2770)
+        said = [_as(user, data) for user in (ALICE, BOB, ALICE, BOB)]
+        assert said == [["1 node"]] * 4
+        modes = _modes(data)
+        assert {mode for name, mode in modes.items() if (data / name).is_file()} == {"0o660"}
+        assert {mode for name, mode in modes.items() if (data / name).is_dir()} == {"0o2770"}
+
+    @pytest.mark.parametrize("mode", [0o700, 0o755])
+    def test_another_users_store_is_refused_in_words(self, mode, tmp_path):
+        tmp_path.chmod(0o755)
+        data = tmp_path / "data"
+        data.mkdir()
+        if not os.geteuid():
+            os.chown(data, ALICE, GROUP)
+        data.chmod(mode)
+        assert _as(ALICE, data) == ["1 node"]
+        (said,) = _as(BOB, data)
+        assert said.startswith(f"you may not use the store in {data}: its owner has not opened it to you.")
+        assert "SKYPORT_DATA" in said
+
+
+class TestWhoMakesIt:
+    def test_reading_makes_nothing(self, tmp_path):
+        data = tmp_path / "data"
+        with open_store(data) as store:
+            app = ShockApp(store)
+            nobody = Person(app, None)
+            nobody.session.mount(EMBEDDED_URL, WSGITransport(app, remote_user="carol"))
+            assert nobody.find("query&type=dockerimage") == []
+            assert nobody.get("/").status_code == 200
+            assert nobody.get(f"/node/{UUID}").status_code == 404
+        assert not data.exists()
+
+    def test_the_first_write_makes_it(self, tmp_path):
+        with open_store(tmp_path / "a/b") as store:
+            assert Person(ShockApp(store, anonymous=frozenset({"write"})), None).upload(b"x")["file"]["size"] == 1
+        assert len(list((tmp_path / "a/b/files").glob("*/*"))) == 1
+
+    @pytest.mark.parametrize(
+        "command", [["gc"], ["gc", "--remove"], ["gc", "--check"], ["user", "ls"], ["user", "token", "x"]]
+    )
+    @pytest.mark.parametrize("named", ["variable", "option"])
+    def test_commands_that_need_a_store_do_not_make_one(self, command, named, tmp_path, monkeypatch, capsys):
+        data = tmp_path / "mistyped"
+        if named == "variable":
+            monkeypatch.setenv("SKYPORT_DATA", str(data))
+        else:
+            command = [*command, "--data", str(data)]
+        assert main(command) == 1
+        assert f"there is no store in {data}. " in capsys.readouterr().err
+        assert not data.exists()
+
+    def test_a_user_can_be_added_to_a_new_store_which_is_said(self, tmp_path, capsys):
+        data = ["--data", str(tmp_path / "new")]
+        assert main(["user", "add", "alice", *data]) == 0
+        assert main(["user", "add", "bob", *data]) == 0
+        first, second = capsys.readouterr().out.splitlines()
+        assert first.startswith("added alice to a new store; the token")
+        assert second.startswith("added bob; the token")
+
+    @pytest.mark.parametrize("command", [["gc"], ["user", "ls"], ["user", "add", "x"], ["serve", "--port", "0"]])
+    @pytest.mark.parametrize("value", ["relative/shock", "."])
+    def test_a_relative_folder_is_refused(self, value, command, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("SKYPORT_DATA", value)
+        assert main(command) == 2
+        assert f"the variable SKYPORT_DATA is '{value}'. Give it an absolute path" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_folder_is_named_by_the_variable(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "x"))
+        assert default_data() == tmp_path / "x"
+        monkeypatch.delenv("SKYPORT_DATA")
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        assert default_data() == tmp_path / "skyport-wf"
+
+
+class TestALostDatabase:
+    @pytest.fixture
+    def data(self, tmp_path):
+        """A store with two files, whose database is gone."""
+        data = tmp_path / "data"
+        with open_store(data) as store:
+            alice = Person(ShockApp(store), add_user(store.database, "alice"))
+            alice.upload(b"one")
+            alice.upload(b"two")
+        for path in data.glob("shock.sqlite*"):
+            shutil.move(path, tmp_path / path.name)
+        return data
+
+    def test_it_is_said_and_no_other_is_made(self, data, capsys):
+        for command in (["gc", "--remove"], ["user", "add", "x"], ["user", "ls"], ["serve", "--port", "0"]):
+            assert main([*command, "--data", str(data)]) == 1
+            assert f"{data}/shock.sqlite is missing, while the files of nodes are there" in capsys.readouterr().err
+        assert len(list((data / "files").glob("*/*"))) == 2
+        assert not (data / "shock.sqlite").exists()
+
+    def test_files_that_are_older_than_the_database_are_not_removed(self, data, tmp_path):
+        for path in (data / "files").glob("*/*"):
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        # A database of another store in the place of the lost one.
+        with open_store(tmp_path / "other") as other:
+            add_user(other.database, "alice")
+        shutil.copy(tmp_path / "other/shock.sqlite", data / "shock.sqlite")
+        with open_store(data) as store:
+            assert len(collect_garbage(store, remove=False)) == 2
+            with pytest.raises(StoreError, match=r"after 2 files that it does not know.*Nothing was removed"):
+                collect_garbage(store, remove=True)
+        assert len(list((data / "files").glob("*/*"))) == 2
+
+    def test_the_database_put_back_has_everything(self, data, tmp_path):
+        shutil.copy(tmp_path / "shock.sqlite", data / "shock.sqlite")
+        with open_store(data) as store:
+            assert collect_garbage(store, remove=True) == ()
+
+    def test_a_store_of_before_this_was_noted_is_cleaned_as_ever(self, tmp_path):
+        data = tmp_path / "data"
+        with open_store(data) as store:
+            add_user(store.database, "alice")
+        with sqlite3.connect(data / "shock.sqlite") as connection:
+            connection.executescript("DROP TABLE store; PRAGMA user_version = 2")
+        connection.close()
+        orphan = data / "files/01" / UUID
+        orphan.parent.mkdir()
+        orphan.write_bytes(b"orphan")
+        os.utime(orphan, (1_700_000_000, 1_700_000_000))
+        with open_store(data) as store:
+            assert [found.path for found in collect_garbage(store, remove=True)] == [orphan]
+            add_user(store.database, "bob")
+            assert store.database.created_on() == ""

@@ -1,0 +1,142 @@
+"""A disk that is full to its last byte: what can still be done, and how the rest is said."""
+
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+from skyport_wf.serving.server import running_server
+from skyport_wf.store.garbage import collect_garbage
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.refusals import FullError
+from skyport_wf.store.users import add_user, list_users
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.commands import SKYPORT
+from tests.support.small_disk import fill, small_disk
+from tests.support.store_people import Person
+from tests.support.store_processes import Running, stage_and_wait
+
+SIZE = 16 * 1024 * 1024
+CONTENT = os.urandom(100_000)
+IMAGE = {"type": "dockerimage", "name": "lab/x:1", "repository": "lab/x", "tag": "1", "id": "sha256:" + "5" * 64}
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A store on a small disk, with a node of alice's, and two files that a crash left."""
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", size=SIZE) as disk:
+        data = disk / "data"
+        with open_store(data) as store:
+            alice = Person(ShockApp(store), add_user(store.database, "alice", token="alices-token"))
+            node = alice.upload(CONTENT, IMAGE)["id"]
+            assert alice.put(f"/node/{node}/acl/public_read").status_code == 200
+        with Running(stage_and_wait, data) as writer:
+            assert writer.hear() == "waiting"
+        yield data
+
+
+def _skyport(data, *arguments):
+    """Run the command, as a user would."""
+    variables = {**os.environ, "SKYPORT_DATA": str(data), "SHOCK_URL": "", "SKYPORT_RETRY_SECONDS": "60"}
+    began = time.monotonic()
+    done = subprocess.run(
+        [SKYPORT, *arguments], env=variables, cwd="/", capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 55, "a full disk was asked again"
+    return done
+
+
+def test_reading_goes_on(data):
+    fill(data.parent)
+    with open_store(data, maintain=False) as store:
+        alice = Person(ShockApp(store), "alices-token")
+        (node,) = alice.find("query&name=lab/x:1")
+        assert alice.get(f"/node/{node['id']}?download").content == CONTENT
+        assert [user.name for user in list_users(store.database)] == ["alice"]
+        readers = [threading.Thread(target=alice.find, args=("query&type=dockerimage",)) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        assert len(collect_garbage(store, remove=False)) == 2
+
+
+def test_garbage_makes_room(data):
+    fill(data.parent)
+    listed = _skyport(data, "gc")
+    assert (listed.returncode, "2 files" in listed.stdout) == (3, True)
+    removed = _skyport(data, "gc", "--remove")
+    assert (removed.returncode, "2 files" in removed.stdout) == (0, True), removed.stderr
+    assert os.statvfs(data).f_bavail > 0
+
+
+def test_reading_commands_go_on(data):
+    with open_store(data):
+        pass
+    fill(data.parent)
+    assert "lab/x:1" in _skyport(data, "ls").stdout
+    assert "sha256:555" in _skyport(data, "resolve", "lab/x:1").stdout
+    assert "alice" in _skyport(data, "user", "ls").stdout
+    assert os.statvfs(data).f_bavail == 0
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_file_that_does_not_fit_is_refused_in_words(data, chunked):
+    with open_store(data) as store:
+        alice = Person(ShockApp(store), "alices-token")
+        head = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n'
+        pieces = [head, *[os.urandom(1_000_000)] * 20, b"\r\n--B--\r\n"]
+        body = iter(pieces) if chunked else b"".join(pieces)
+        files = set(store.files)
+        response = alice.call("POST", "/node", data=body, headers={"Content-Type": "multipart/form-data; boundary=B"})
+        assert response.status_code == 507
+        (message,) = response.json()["error"]
+        assert message.startswith(f"the disk of {data} is full: ")
+        assert "MB are needed. Make room there" in message
+        if not chunked:
+            assert "at least 20.0 MB are needed" in message
+        assert set(store.files) == files
+        assert len(alice.find("query")) == 1
+
+
+def test_what_cannot_be_written_changes_nothing(data):
+    with open_store(data) as store:
+        alice = Person(ShockApp(store), "alices-token")
+        (node,) = alice.find("query")
+        filler = fill(data.parent)
+        for refused in (
+            alice.put(f"/node/{node['id']}", files={"attributes": ("a", b'{"k": "%s"}' % (b"x" * 100_000))}),
+            alice.call("POST", "/node", files={"tags": (None, "x" * 60_000), "attributes_str": (None, '{"k": 1}')}),
+        ):
+            assert refused.status_code == 507, refused.text
+            assert "is full" in refused.json()["error"][0]
+        with pytest.raises(FullError):
+            for number in range(1000):
+                add_user(store.database, f"user-{number}-{'x' * 100}")
+        filler.unlink()
+        assert alice.find("query") == [node]
+        assert alice.put(f"/node/{node['id']}", files={"tags": (None, "room")}).status_code == 200
+
+
+def test_a_client_of_the_server_hears_sizes_and_not_where(data, caplog):
+    with open_store(data) as store, running_server(ShockApp(store)) as server:
+        headers = {"Authorization": "OAuth alices-token"}
+        response = requests.post(f"{server.url}/node", data=os.urandom(20_000_000), headers=headers)
+    assert response.status_code == 507
+    (message,) = response.json()["error"]
+    assert message.startswith("the server's disk is full: ")
+    assert "at least 20.0 MB are needed" in message
+    assert str(data) in caplog.text
+
+
+def test_a_command_that_writes_says_it_once(data):
+    fill(data.parent)
+    done = _skyport(data, "user", "add", "bob")
+    assert done.returncode == 1
+    assert done.stderr.count("is full") == 1
+    assert str(data) in done.stderr
