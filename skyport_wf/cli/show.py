@@ -26,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "name", nargs="?", metavar="NAME", help="REPO[:TAG] of a published image, as an AWE task has it"
     )
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--archive", type=Path, metavar="FILE", help="look into this archive instead")
+    source.add_argument(
+        "--archive",
+        type=Path,
+        metavar="FILE",
+        help="look into this archive or OCI layout instead",
+    )
     source.add_argument("--engine", action="store_true", help="look into the engine's image NAME instead")
     parser.add_argument("--packages", action="store_true", help="list the packages in it")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw its layers into this SVG file")
@@ -53,7 +58,7 @@ def _examine(args: argparse.Namespace) -> tuple[str, ImageExamination, Sequence[
         raise UsageError("name the image to look into, or give --archive FILE")
     with progress_bar(args, f"read {args.name or args.archive}") as progress:
         if args.archive:
-            found = examine_file(args.archive, progress=progress)
+            found = examine_file(args.archive, wanted=args.name or "", progress=progress)
             return args.name or next(iter(found.contents.repo_tags), str(args.archive)), found, ()
         if args.engine:
             return args.name, examine_in_engine(args.name, progress=progress), ()

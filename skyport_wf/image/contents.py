@@ -33,6 +33,18 @@ class ImageContents(msgspec.Struct, frozen=True):
     """Bottom first; a layer that the image uses twice is there twice."""
 
 
+class StoredLayer(msgspec.Struct, frozen=True):
+    """A layer in a gzipped archive: a range of the file is one gzip member, and that is the layer alone."""
+
+    diff_id: str
+    offset: int
+    """Where the member begins in the file."""
+    size: int
+    """Bytes of the member."""
+    digest: str
+    """`sha256:` and the SHA-256 of the member."""
+
+
 class ArchiveDigests(msgspec.Struct, frozen=True):
     """The sizes and digests of a gzipped archive."""
 
@@ -48,6 +60,8 @@ class ArchiveDigests(msgspec.Struct, frozen=True):
     """`sha256:` and the SHA-256 of the uncompressed archive: the digest to compare, as compressors differ."""
     canonical: bool
     """Whether any engine's export of this image under this name becomes this very archive, uncompressed."""
+    layers: tuple[StoredLayer, ...] = ()
+    """Each layer that the file has, once, in its order; empty for a file that was not written with such members."""
 
 
 class SavedArchive(msgspec.Struct, frozen=True):

@@ -72,12 +72,17 @@ def examine_receipt(
     return found
 
 
-def examine_file(path: Path, *, progress: Callable[[int], None] = lambda size: None) -> ImageExamination:
-    """Return what the archive in a file tells, gzipped or not. Raises ArchiveError if it is none."""
+def examine_file(
+    path: Path, *, wanted: str = "", progress: Callable[[int], None] = lambda size: None
+) -> ImageExamination:
+    """Examine the archive in a file, or the OCI layout in a folder. Raises ArchiveError if it is none.
+
+    wanted: the name of the image that is meant, where there are several.
+    """
     from skyport_wf.image.archive.stream import open_archive
 
     with open_archive(path) as stream:
-        return _examine(stream, progress)
+        return _examine(stream, progress, wanted=wanted)
 
 
 def examine_in_engine(
@@ -137,9 +142,14 @@ def examine_node(
 
 
 def _examine(
-    stream: ByteStream, progress: Callable[[int], None], *, name: str = "", index: FileIndex | None = None
+    stream: ByteStream,
+    progress: Callable[[int], None],
+    *,
+    name: str = "",
+    wanted: str = "",
+    index: FileIndex | None = None,
 ) -> ImageExamination:
     from skyport_wf.byte_streams import CountedStream
     from skyport_wf.image.examination.examine import examine_archive
 
-    return examine_archive(CountedStream(stream, progress, name=name), index=index)
+    return examine_archive(CountedStream(stream, progress, name=name), wanted=wanted, index=index)

@@ -35,6 +35,7 @@ def make_receipt(
         canonical=known.archive.canonical if known else None,
         base=known.base if known else None,
         layers=known.layers if known else None,
+        stored_layers=(known.archive.layers if known else ()) or None,
         source=known.source if known else None,
         engine_image_id=known.engine_image_id if known else None,
         registered=known.registered if known else None,

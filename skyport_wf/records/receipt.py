@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from skyport_wf.image.contents import Layer
+from skyport_wf.image.contents import Layer, StoredLayer
 from skyport_wf.records.source import BaseImage, EngineVersion, Source, ThinBase
 
 
@@ -44,6 +44,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag
     base: BaseImage | None = None
     layers: tuple[Layer, ...] | None = None
     """The lowest first."""
+    stored_layers: tuple[StoredLayer, ...] | None = None
+    """The ranges of the node's file that are layers; None if it was not written with such ranges."""
     thin_on: ThinBase | None = None
     """The image whose layers the archive lacks; None if it lacks none."""
     source: Source | None = None

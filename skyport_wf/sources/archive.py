@@ -31,19 +31,19 @@ class ArchiveSource:
         self.archive: Path | None = (folder / (spec.archive or "")).absolute()
 
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
-        """Return which image the file holds.
+        """Return the image that the file holds; of several, the one that has this name there, too.
 
-        Raises UsageError if there is no such file, ArchiveError if it does not hold exactly one image, whole.
+        Raises UsageError if there is no such file, ArchiveError if the image is not there, whole.
         """
         from skyport_wf.image.archive.reader import inspect_archive
         from skyport_wf.image.archive.stream import open_archive
 
-        if self.archive is None or not self.archive.is_file():
+        if self.archive is None or not self.archive.exists():
             raise UsageError(
                 f"image {self._name}: there is no archive {self.archive}. Mend `archive` in the image list."
             )
         with open_archive(self.archive) as stream:
-            return Source(kind="archive", digest=inspect_archive(stream).image_id)
+            return Source(kind="archive", digest=inspect_archive(stream, wanted=self._name).image_id)
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Raise UsageError: there is nothing to make."""

@@ -1,4 +1,4 @@
-"""All four steps as one stream: from the engine to Shock without a file in between, but for thin images."""
+"""All four steps as one stream: from the engine to Shock without a file in between, where that can be."""
 
 from __future__ import annotations
 
@@ -49,19 +49,31 @@ def publish(
         uploaded = UploadRecord(build=record, saved=None, node=check_published(record, shock), url=shock.url)
     elif record.thin_on:
         check_base(shock, record.name, record.thin_on, public=record.shock.public)
-        uploaded = _upload_thin(record, shock, progress)
+        uploaded = _upload_file(record, shock, progress)
     else:
-        with _Export(record, progress) as export:
-            node = send(shock, record, export.open, size=None)
-            saved = export.stream.result
-            check_arrival(shock, node, saved.digests, record.name)
-        note_image(record, saved)
-        uploaded = UploadRecord(build=record, saved=saved, node=node.id, url=shock.url)
+        uploaded = _upload_stream(record, shock, progress)
     return register(uploaded, shock)
 
 
-def _upload_thin(record: BuildRecord, shock: Shock, progress: Callable[[int], None]) -> UploadRecord:
-    """Send the archive by way of a file, as only at the end of the engine's export is known which layers belong in it.
+def _upload_stream(record: BuildRecord, shock: Shock, progress: Callable[[int], None]) -> UploadRecord:
+    """Send the archive as it comes."""
+    from skyport_wf.image.archive.normalise import OtherLayersError
+
+    with _Export(record, progress) as export:
+        try:
+            node = send(shock, record, export.open, size=None)
+        except OtherLayersError:
+            # Known only at the end, where the manifest is. The unfinished upload deletes itself.
+            _log.info("%s holds more than %s: writing an archive of that alone", record.archive, record.name)
+            return _upload_file(record, shock, progress)
+        saved = export.stream.result
+        check_arrival(shock, node, saved.digests, record.name)
+    note_image(record, saved)
+    return UploadRecord(build=record, saved=saved, node=node.id, url=shock.url)
+
+
+def _upload_file(record: BuildRecord, shock: Shock, progress: Callable[[int], None]) -> UploadRecord:
+    """Send the archive by way of a file, where only at the end is known which layers belong in it.
 
     The file has no name, so nothing of it is left, whatever happens.
     """
@@ -95,11 +107,11 @@ class _Export:
         self.stream: NormalisedStream
 
     def open(self) -> Generator[bytes]:
-        from skyport_wf.image.archive.normalise import normalise_stream
+        from skyport_wf.image.archive.normalise import NormalisedStream
 
         self._open.close()
         source = self._open.enter_context(open_image(self._record))
-        self.stream = normalise_stream(source, self._record.reference)
+        self.stream = NormalisedStream(source, self._record.reference)
         self._open.callback(self.stream.close)
         for piece in self.stream:
             yield piece

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.image.archive.canonical import save_canonical
-from skyport_wf.image.archive.normalise import normalise_stream
+from skyport_wf.image.archive.normalise import NormalisedStream
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import open_archive
 from skyport_wf.image.contents import SavedArchive
@@ -105,12 +105,12 @@ def test_saving_what_was_loaded_gives_the_same_bytes(archive: tuple[Path, SavedA
 
 def test_the_normalised_stream_loads_as_the_same_image(image: str, tmp_path: Path) -> None:
     with exported() as stream:
-        pieces = normalise_stream(stream, REFERENCE)
+        pieces = NormalisedStream(stream, REFERENCE)
         (tmp_path / "image.tar.gz").write_bytes(b"".join(pieces))
     assert pieces.result.contents.image_id == image
     assert load_without_the_image(tmp_path / "image.tar.gz") == image
     with exported() as stream:
-        again = normalise_stream(stream, REFERENCE)
+        again = NormalisedStream(stream, REFERENCE)
         assert b"".join(again) == (tmp_path / "image.tar.gz").read_bytes()
 
 
@@ -164,6 +164,38 @@ def test_what_skopeo_copies_becomes_the_same_bytes(
     with open_archive(copy) as stream:
         again = save_canonical(stream, REFERENCE, tmp_path / "again.tar.gz")
     assert again.digests.archive_sha256 == saved.digests.archive_sha256
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+@pytest.mark.parametrize("layout", ["oci", "oci-archive"])
+def test_an_oci_layout_of_skopeo_s_becomes_an_archive_that_docker_loads(
+    layout: str, compression: str, for_skopeo: str, archive: tuple[Path, SavedArchive], tmp_path: Path
+) -> None:
+    copy = f"{layout}:{tmp_path}/copy:1.0"
+    command = ["skopeo", "copy", "--insecure-policy", "--quiet", "--dest-compress-format", compression]
+    subprocess.run([*command, for_skopeo, copy], check=True, capture_output=True)
+    config = subprocess.run(["skopeo", "inspect", "--config", "--raw", copy], capture_output=True, check=True).stdout
+    with open_archive(tmp_path / "copy") as stream:
+        again = save_canonical(stream, REFERENCE, tmp_path / "again.tar.gz")
+    # An OCI image has another config, and so another id, than the same as Docker's own.
+    assert again.contents.image_id in image_ids_of(config)
+    assert [layer.diff_id for layer in again.contents.layers] == [layer.diff_id for layer in archive[1].contents.layers]
+    assert load_without_the_image(tmp_path / "again.tar.gz") == again.contents.image_id
+
+
+def test_each_layer_is_a_range_of_the_file(archive: tuple[Path, SavedArchive], tmp_path: Path) -> None:
+    with exported() as stream:
+        pieces = NormalisedStream(stream, REFERENCE)
+        (tmp_path / "image.tar.gz").write_bytes(b"".join(pieces))
+    for path, saved in (archive, (tmp_path / "image.tar.gz", pieces.result)):
+        with path.open("rb") as file:
+            for layer in saved.digests.layers:
+                file.seek(layer.offset)
+                member = file.read(layer.size)
+                assert f"sha256:{hashlib.sha256(member).hexdigest()}" == layer.digest
+                unpacked = subprocess.run(["gzip", "-dc"], input=member, check=True, capture_output=True).stdout
+                assert f"sha256:{hashlib.sha256(unpacked).hexdigest()}" == layer.diff_id
+        assert {layer.diff_id for layer in saved.digests.layers} == {layer.diff_id for layer in saved.contents.layers}
 
 
 def test_tar_and_gzip_read_the_archive(archive: tuple[Path, SavedArchive]) -> None:

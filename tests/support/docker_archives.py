@@ -1,9 +1,12 @@
 """Docker archives made by hand, in every layout that engines write."""
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
+import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -124,6 +127,49 @@ def oci(image: Image, *, compress: Callable[[bytes], bytes] | None = None) -> li
     ]
 
 
+def oci_archive(
+    *images: Image,
+    names: Sequence[str] = (REPO_TAG,),
+    compress: Callable[[bytes], bytes] = lambda layer: layer,
+    platforms: Sequence[str] = (),
+) -> list[File]:
+    """buildx (`type=oci`), buildah, skopeo: no `manifest.json`; a nested index if there are several platforms."""
+    blobs: dict[str, bytes] = {}
+
+    def add(blob: bytes, kind: str, **more: object) -> dict[str, object]:
+        blobs[f"blobs/sha256/{sha256(blob)}"] = blob
+        return {"mediaType": kind, "digest": f"sha256:{sha256(blob)}", "size": len(blob), **more}
+
+    manifests = []
+    for number, image in enumerate(images):
+        layers = [add(compress(layer), "application/vnd.oci.image.layer.v1.tar") for layer in image.layers]
+        config = add(image.config, "application/vnd.oci.image.config.v1+json")
+        document = json.dumps({"schemaVersion": 2, "config": config, "layers": layers}).encode()
+        more: dict[str, object] = {}
+        if platforms:
+            system, _, architecture = platforms[number].partition("/")
+            more["platform"] = {"os": system, "architecture": architecture}
+        else:
+            more["annotations"] = {"org.opencontainers.image.ref.name": names[number]}
+        manifests.append(add(document, "application/vnd.oci.image.manifest.v1+json", **more))
+    if platforms:
+        about = {"vnd.docker.reference.type": "attestation-manifest"}
+        manifests.append(add(b'{"config": {}}', "application/vnd.oci.image.manifest.v1+json", annotations=about))
+        nested = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+        named = {"io.containerd.image.name": f"docker.io/{names[0]}"}
+        manifests = [add(nested, "application/vnd.oci.image.index.v1+json", annotations=named)]
+    index = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
+    return [
+        *(file_member(name, blob) for name, blob in sorted(blobs.items())),
+        file_member("index.json", index),
+        file_member("oci-layout", b'{"imageLayoutVersion": "1.0.0"}'),
+    ]
+
+
+def zstd(data: bytes) -> bytes:
+    return subprocess.run(["zstd", "--quiet"], input=data, check=True, capture_output=True).stdout
+
+
 def podman(image: Image) -> list[File]:
     """Podman and skopeo: `DIGEST.tar`, each once, and the folders of old as links to them."""
     distinct = dict.fromkeys(image.layers)
@@ -172,6 +218,12 @@ LAYOUTS: dict[str, Callable[[Image], bytes]] = {
     "legacy, GNU headers": lambda image: tar_of(legacy(image), tar_format=tarfile.GNU_FORMAT),
     "OCI": lambda image: tar_of(oci(image)),
     "OCI, compressed layers": lambda image: tar_of(oci(image, compress=lambda data: gzip.compress(data, 1, mtime=0))),
+    "OCI archive": lambda image: tar_of(oci_archive(image)),
+    "OCI archive, zstd": lambda image: tar_of(oci_archive(image, compress=zstd)),
+    "OCI archive, xz": lambda image: tar_of(oci_archive(image, compress=lzma.compress)),
+    "OCI archive, bzip2, of two platforms": lambda image: tar_of(
+        oci_archive(Image((), author="arm"), image, compress=bz2.compress, platforms=("linux/arm64", "linux/amd64"))
+    ),
     "podman": lambda image: tar_of(podman(image)),
     "canonical": canonical,
     "canonical under another name": lambda image: canonical(image, "other/name:2"),

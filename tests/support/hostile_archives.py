@@ -150,7 +150,7 @@ def lower_the_limits() -> None:
 def do(step: str, kind: str, folder: Path) -> None:
     from skyport_wf.byte_streams import ChunkReader
     from skyport_wf.image.archive.canonical import canonical_file, save_canonical
-    from skyport_wf.image.archive.normalise import normalise_stream
+    from skyport_wf.image.archive.normalise import NormalisedStream
     from skyport_wf.image.archive.reader import inspect_archive
     from skyport_wf.image.archive.stream import ArchiveStream
     from skyport_wf.image_list.reference import parse_reference
@@ -165,7 +165,7 @@ def do(step: str, kind: str, folder: Path) -> None:
         with canonical_file(stream, reference, folder):
             pass
     else:
-        for _ in normalise_stream(stream, reference):
+        for _ in NormalisedStream(stream, reference):
             pass
 
 

@@ -5,7 +5,6 @@ manifest gives their order, the members are joined. A gzip file may consist of m
 all readers of archives cope with it: docker, podman, skopeo, containerd, an AWE worker.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,8 @@ import msgspec
 from isal import igzip_threaded
 
 from skyport_wf.byte_streams import PIECE, ByteStream, ChunkReader, RawStream, pieces_of
-from skyport_wf.image.archive.compression import ArchiveHasher, gzip_member, open_gzip_member
+from skyport_wf.image.archive.compression import gzip_member
+from skyport_wf.image.archive.hashing import ArchiveHasher
 from skyport_wf.image.archive.layout import (
     END,
     canonical_layer_names,
@@ -26,23 +26,17 @@ from skyport_wf.image.archive.layout import (
 )
 from skyport_wf.image.archive.manifest import manifest_document
 from skyport_wf.image.archive.reader import MANIFEST, ArchivedImage, ArchiveReader
+from skyport_wf.image.archive.spooling import SpooledLayer, read_spooled, spool_layer
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.output_file import OutputFile, replace_file, scratch_file
-
-
-class _SpooledLayer(msgspec.Struct, frozen=True):
-    """A layer in the scratch file, as a gzip member with the padding that follows it in a tar."""
-
-    start: int
-    end: int
 
 
 class _SpooledImage(msgspec.Struct, frozen=True):
     """An image whose layers are in the scratch file."""
 
     image: ArchivedImage
-    layers: dict[str, _SpooledLayer]
+    layers: dict[str, SpooledLayer]
     """By diff id."""
     scratch: OutputFile
 
@@ -52,7 +46,7 @@ def save_canonical(
 ) -> SavedArchive:
     """Write the canonical, gzipped archive of the image in `source` to `target`, and describe it.
 
-    source: an uncompressed docker archive of one image, any layout; need not seek.
+    source: an uncompressed archive, any layout; need not seek. Of several images the one of this name counts.
     reference: the one name that the image gets.
     target: replaced when all is written and on the disk; its folder takes twice the compressed size meanwhile.
     base: the diff ids of the layers that the archive is to leave out, the lowest first; the manifest lists them.
@@ -61,7 +55,7 @@ def save_canonical(
     through. Nothing is left behind then.
     """
     with scratch_file(target.parent) as scratch:
-        spooled = _spool_image(source, scratch, base)
+        spooled = _spool_image(source, reference, base, scratch)
         with replace_file(target) as file:
             return _write_image(spooled, reference, base, file)
 
@@ -76,20 +70,19 @@ def canonical_file(
     """
     with scratch_file(folder) as file:
         with scratch_file(folder) as scratch:
-            saved = _write_image(_spool_image(source, scratch, base), reference, base, file)
+            spooled = _spool_image(source, reference, base, scratch)
+            saved = _write_image(spooled, reference, base, file)
         yield file, saved
 
 
-def _spool_image(source: ByteStream, scratch: OutputFile, base: Sequence[str]) -> _SpooledImage:
-    archive = ArchiveReader(source)
-    spooled: dict[str, _SpooledLayer] = {}
+def _spool_image(
+    source: ByteStream, reference: ImageReference, base: Sequence[str], scratch: OutputFile
+) -> _SpooledImage:
+    archive = ArchiveReader(source, wanted=str(reference))
+    spooled: dict[str, SpooledLayer] = {}
     for layer in archive.layers():
-        start = scratch.size
-        with open_gzip_member(scratch) as member:
-            for piece in layer.pieces():
-                member.write(piece)
-            member.write(padding(layer.size))
-        spooled.setdefault(layer.diff_id, _SpooledLayer(start, scratch.size))
+        found = spool_layer(layer, scratch)
+        spooled.setdefault(found.diff_id, found)
     image = archive.image()
     if tuple(layer.diff_id for layer in image.contents.layers[: len(base)]) != tuple(base):
         raise archive.error("holds an image that is not built on its base image", "Build it again.")
@@ -102,8 +95,8 @@ def _write_image(
     hasher = ArchiveHasher()
 
     def written() -> Iterator[bytes]:
-        for piece in _members(spooled, reference, base):
-            file.write(hasher.compressed(piece))
+        for piece in _members(spooled, reference, base, hasher):
+            file.write(piece)
             yield piece
 
     # Decompressed as it is written, in a thread of its own: it is the uncompressed archive that has to be stable.
@@ -113,18 +106,22 @@ def _write_image(
     return SavedArchive(spooled.image.contents, hasher.digests(canonical=True))
 
 
-def _members(spooled: _SpooledImage, reference: ImageReference, base: Sequence[str]) -> Iterator[bytes]:
-    """Yield the gzip file: the headers between two layers are a small member of their own."""
+def _members(
+    spooled: _SpooledImage, reference: ImageReference, base: Sequence[str], hasher: ArchiveHasher
+) -> Iterator[bytes]:
+    """Yield the gzip file. A layer is a member alone; headers and padding between two are a small one."""
     contents = spooled.image.contents
     config, layers = config_name(contents.image_id), canonical_layer_names(contents)
     manifest = manifest_document(config=config, name=str(reference), layers=layers)
     between = tar_file(MANIFEST, manifest) + tar_file(config, spooled.image.config)
     # A layer of the base that comes again further up is not found there by who loads the archive: it stays in.
-    kept = {layer.diff_id for layer in contents.layers[len(base) :]}
-    for layer in {layer.diff_id: layer for layer in contents.layers if layer.diff_id in kept}.values():
-        yield gzip_member(between + tar_header(layer_name(layer.diff_id), layer.size))
-        member = spooled.layers[layer.diff_id]
-        for start in range(member.start, member.end, PIECE):
-            yield os.pread(spooled.scratch.descriptor, min(PIECE, member.end - start), start)
-        between = b""
-    yield gzip_member(between + END)
+    kept = dict.fromkeys(layer.diff_id for layer in contents.layers[len(base) :])
+    lowest_first = dict.fromkeys(layer.diff_id for layer in contents.layers)
+    for diff_id in filter(kept.__contains__, lowest_first):
+        layer = spooled.layers[diff_id]
+        yield hasher.compressed(gzip_member(between + tar_header(layer_name(diff_id), layer.size)))
+        hasher.begin_layer()
+        yield from map(hasher.of_layer, read_spooled(layer, spooled.scratch))
+        hasher.end_layer(diff_id)
+        between = padding(layer.size)
+    yield hasher.compressed(gzip_member(between + END))

@@ -1,24 +1,21 @@
 """Compression of archives and layers: recognising the format, reading it, and writing gzip."""
 
-import hashlib
+import bz2
 import io
+import lzma
+import sys
 import tarfile
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from isal import igzip, igzip_threaded, isal_zlib
 
-from skyport_wf.byte_streams import PIECE
-from skyport_wf.image.contents import ArchiveDigests
+from skyport_wf.byte_streams import PIECE, ByteStream, RawStream, pieces_of
 
 LEVEL: Final = 2
 """ISA-L's level: as fast as 1 on images, where reading and hashing take as long, and 1 % smaller; 3 is slower."""
-
-GZIP_ERRORS: Final[tuple[type[Exception], ...]] = (
-    EOFError,
-    igzip.BadGzipFile,
-    isal_zlib.IsalError,  # type: ignore[assignment]  # isal's stub makes it an instance
-)
-"""Raised by reading a gzip file that breaks off or is damaged."""
+_MAX_MEMORY: Final = 128 << 20
+"""Bytes that an xz file may want for its window, as zstd's library allows by itself; `xz -9` wants 64 MiB."""
 
 _MAGIC: Final = {
     b"\x1f\x8b": "gzip",
@@ -30,6 +27,16 @@ _MAGIC: Final = {
 }
 
 
+_GZIP_DAMAGE: Final[tuple[type[Exception], ...]] = (
+    igzip.BadGzipFile,
+    isal_zlib.IsalError,  # type: ignore[assignment]  # isal's stub makes it an instance
+)
+
+
+class CompressionError(Exception):
+    """Compressed bytes are damaged."""
+
+
 class ByteSink(Protocol):
     """Takes compressed bytes."""
 
@@ -38,6 +45,25 @@ class ByteSink(Protocol):
 
     def flush(self) -> object:
         """Take note of the end."""
+
+
+class Decompressor(Protocol):
+    """The decompressors of bz2, lzma and zstd: one for each of the streams that may follow each other in a file."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has come to its end."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether no more comes out without more going in."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """Bytes that came after the end."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Return at most `max_length` more bytes."""
 
 
 def recognise_format(head: bytes) -> str:
@@ -58,6 +84,58 @@ def recognise_format(head: bytes) -> str:
         return "json" if head.lstrip()[:1] in (b"{", b"[") else ""
 
 
+def can_decompress(kind: str) -> bool:
+    """Return whether `decompressed` reads the format."""
+    return kind in ("gzip", "bzip2", "xz", "zstd")
+
+
+def decompressed(stream: ByteStream, kind: str) -> Iterator[bytes]:
+    """Yield what a compressed stream holds, in pieces of at most 1 MiB, whatever it claims to hold.
+
+    kind: a format that can be decompressed; several compressed streams one after the other are one.
+    Raises CompressionError if it is damaged, EOFError if it breaks off.
+    """
+    if kind == "gzip":
+        try:
+            yield from pieces_of(igzip.IGzipFile(fileobj=RawStream(stream), mode="rb"))
+        except _GZIP_DAMAGE as error:
+            raise CompressionError(str(error)) from error
+        return
+    make, damage = _library(kind)
+    decompressor: Decompressor | None = None
+    for taken in pieces_of(stream):
+        data = taken
+        while data or (decompressor and not decompressor.needs_input):
+            decompressor = decompressor or make()
+            try:
+                piece = decompressor.decompress(data, PIECE)
+            except damage as error:
+                raise CompressionError(str(error)) from error
+            if piece:
+                yield piece
+            data = b""
+            if decompressor.eof:
+                # xz files may have zeros between and after their streams.
+                data = decompressor.unused_data.lstrip(b"\0")
+                decompressor = None
+    if decompressor:
+        raise EOFError(f"the {kind} file breaks off")
+
+
+def _library(kind: str) -> tuple[Callable[[], Decompressor], type[Exception]]:
+    """Return what makes a decompressor for the format, and what that raises for damaged bytes."""
+    if kind == "bzip2":
+        return bz2.BZ2Decompressor, OSError
+    if kind == "xz":
+        return lambda: lzma.LZMADecompressor(memlimit=_MAX_MEMORY), lzma.LZMAError
+    # Imported only for those who have such a file.
+    if sys.version_info >= (3, 14):
+        from compression.zstd import ZstdDecompressor, ZstdError
+    else:
+        from backports.zstd import ZstdDecompressor, ZstdError
+    return ZstdDecompressor, ZstdError
+
+
 def gzip_member(data: bytes) -> bytes:
     """Return `data` as one gzip member."""
     member: bytes = isal_zlib.compress(data, LEVEL, isal_zlib.MAX_WBITS | 16)
@@ -71,38 +149,3 @@ def open_gzip_member(sink: ByteSink) -> io.BufferedWriter:
     """
     member: io.BufferedWriter = igzip_threaded.open(sink, "wb", LEVEL, threads=1, block_size=PIECE)
     return member
-
-
-class ArchiveHasher:
-    """Counts and hashes both sides of a compressed archive."""
-
-    def __init__(self) -> None:
-        self._size = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
-        self._archive_size = 0
-        self._archive_sha256 = hashlib.sha256()
-
-    def compressed(self, piece: bytes) -> bytes:
-        """Count a piece of the gzip file, and return it."""
-        self._size += len(piece)
-        self._md5.update(piece)
-        self._sha256.update(piece)
-        return piece
-
-    def uncompressed(self, piece: bytes) -> bytes:
-        """Count a piece of the uncompressed archive, and return it."""
-        self._archive_size += len(piece)
-        self._archive_sha256.update(piece)
-        return piece
-
-    def digests(self, *, canonical: bool) -> ArchiveDigests:
-        """Return the sizes and digests so far."""
-        return ArchiveDigests(
-            size=self._size,
-            md5=self._md5.hexdigest(),
-            sha256=f"sha256:{self._sha256.hexdigest()}",
-            archive_size=self._archive_size,
-            archive_sha256=f"sha256:{self._archive_sha256.hexdigest()}",
-            canonical=canonical,
-        )

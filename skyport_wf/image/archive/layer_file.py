@@ -4,10 +4,8 @@ import hashlib
 from collections import deque
 from collections.abc import Iterator
 
-from isal import igzip
-
 from skyport_wf.byte_streams import ByteStream, ChunkReader, RawStream, pieces_of
-from skyport_wf.image.archive.compression import GZIP_ERRORS
+from skyport_wf.image.archive.compression import CompressionError, decompressed
 from skyport_wf.image.archive.limits import UnpackingLimit, check_expansion
 from skyport_wf.image.tar.reader import TarReader
 
@@ -15,18 +13,20 @@ from skyport_wf.image.tar.reader import TarReader
 class LayerFile:
     """A file of the archive that may be a layer of the image. It can be read once, and only when it comes by."""
 
-    def __init__(self, tar: TarReader, name: str, stored_size: int, limit: UnpackingLimit, *, compressed: bool) -> None:
+    def __init__(
+        self, tar: TarReader, name: str, stored_size: int, limit: UnpackingLimit, *, compression: str = ""
+    ) -> None:
         self.name = name
         self.stored_size = stored_size
         """Bytes in the archive."""
-        self.compressed = compressed
-        """Whether the archive has it gzipped, as containerd's image store exports layers."""
+        self.compression = compression
+        """The format that the archive has it in, as containerd's image store exports gzip; empty if it is plain."""
         self.size = 0
         """Bytes of the uncompressed layer that have been read."""
         self._tar = tar
         self._limit = limit
         self._digest = hashlib.sha256()
-        self._pieces = self._hash(self._decompress(tar) if compressed else pieces_of(tar))
+        self._pieces = self._hash(self._decompress(tar) if compression else pieces_of(tar))
 
     @property
     def diff_id(self) -> str:
@@ -39,7 +39,7 @@ class LayerFile:
 
     def stored_pieces(self) -> Iterator[bytes]:
         """Yield the layer as the archive has it, in pieces of at most 1 MiB."""
-        if not self.compressed:
+        if not self.compression:
             yield from self._pieces
             return
         seen: deque[bytes] = deque()
@@ -62,12 +62,11 @@ class LayerFile:
             yield piece
 
     def _decompress(self, stored: ByteStream) -> Iterator[bytes]:
-        raw = RawStream(stored)
+        counted = RawStream(stored)
         try:
-            with igzip.IGzipFile(fileobj=raw, mode="rb") as file:
-                for piece in pieces_of(file):
-                    self._limit.take(len(piece))
-                    check_expansion(f"{self._tar.name}: {self.name}", stored=raw.taken, unpacked=self.size)
-                    yield piece
-        except GZIP_ERRORS as error:
+            for piece in decompressed(counted, self.compression):
+                self._limit.take(len(piece))
+                check_expansion(f"{self._tar.name}: {self.name}", stored=counted.taken, unpacked=self.size)
+                yield piece
+        except (CompressionError, EOFError) as error:
             raise self._tar.error(f"is damaged: {self.name} cannot be decompressed ({error})") from error

@@ -2,14 +2,19 @@
 
 import hashlib
 import re
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Final, TypeVar
 
 import msgspec
 
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.contents import ImageContents, Layer
 
 Document = TypeVar("Document")
+_AWE: Final = "linux/amd64"
+"""The platform of AWE's workers: what an index of several is for here."""
+_MAX_SHOWN: Final = 10
 _NAMED_BY_DIGEST = re.compile(r"(?:.*/)?(?:sha256:)?([0-9a-f]{64})(?:\.json)?")
 
 
@@ -22,6 +27,8 @@ class ManifestEntry(msgspec.Struct, frozen=True, rename="pascal"):
     """Names that loading gives the image; null if it was saved by its id."""
     layers: tuple[str, ...] | None = None
     """Paths of the layer tars, bottom first; a path may come twice."""
+    platform: str | msgspec.UnsetType = msgspec.UNSET
+    """Such as `linux/amd64`, where an OCI index says it; never in a `manifest.json`."""
 
 
 class DiffIds(msgspec.Struct, frozen=True):
@@ -64,17 +71,44 @@ class ImageConfig(msgspec.Struct, frozen=True):
     """Settings of containers."""
 
 
-def parse_manifest(document: bytes) -> ManifestEntry:
-    """Return the one image of a `manifest.json`; its names together if it has several entries with different ones.
+def parse_manifest(document: bytes) -> list[ManifestEntry]:
+    """Return the images of a `manifest.json`. Raises ArchiveError if it is none."""
+    return [*_decode(document, tuple[ManifestEntry, ...], "its manifest.json is not an image manifest")]
 
-    Raises ArchiveError if it holds no image or more than one.
+
+def choose_image(entries: Sequence[ManifestEntry], wanted: str) -> ManifestEntry:
+    """Return the image that is meant, with all names that the archive gives it.
+
+    wanted: its name, where the archive holds several images; REPO:TAG.
+    Raises ArchiveError if the archive holds none, or several of which none is called so.
     """
-    entries = _decode(document, tuple[ManifestEntry, ...], "its manifest.json is not an image manifest")
-    images = {(entry.config, entry.layers) for entry in entries}
-    if len(images) != 1:
-        raise ArchiveError(f"holds {len(images) or 'no'} images instead of one. Save each image by itself.")
-    names = dict.fromkeys(name for entry in entries for name in entry.repo_tags or ())
-    return msgspec.structs.replace(entries[0], repo_tags=tuple(names))
+    images: dict[tuple[object, ...], ManifestEntry] = {}
+    for entry in entries:
+        key = (entry.config, entry.layers)
+        names = (*(images[key].repo_tags or () if key in images else ()), *(entry.repo_tags or ()))
+        images[key] = msgspec.structs.replace(entry, repo_tags=tuple(dict.fromkeys(names)))
+    named = [entry for entry in images.values() if any(_means(name, wanted) for name in entry.repo_tags or ())]
+    for chosen in ([*images.values()], named, [entry for entry in named or images.values() if entry.platform == _AWE]):
+        if len(chosen) == 1:
+            return chosen[0]
+    if not images:
+        raise ArchiveError("holds no image. Save the image again.")
+    told = sorted({name for entry in images.values() for name in entry.repo_tags or (entry.platform or entry.config,)})
+    shown = ", ".join(told[:_MAX_SHOWN]) + (", ..." if len(told) > _MAX_SHOWN else "")
+    which = f"none of them is called {wanted}" if wanted else "no name says which is meant"
+    raise ArchiveError(
+        f"holds {len(images)} images ({shown}), and {which}. Use one of their names, or save the image by itself."
+    )
+
+
+def _means(name: str, wanted: str) -> bool:
+    """Return whether an archive's name for an image is the wanted one, as each engine spells it.
+
+    skopeo names the images of an OCI layout by their tags alone.
+    """
+    for prefix in ("localhost/", "index.docker.io/", "docker.io/", "library/"):
+        name = name.removeprefix(prefix)
+    return name == wanted if ":" in name or "/" in name else name == wanted.rpartition(":")[2]
 
 
 def parse_config(document: bytes) -> ImageConfig:
@@ -136,6 +170,6 @@ def read_contents(entry: ManifestEntry, config_document: bytes, layers: tuple[tu
 
 def _decode(document: bytes, kind: type[Document], problem: str) -> Document:
     try:
-        return msgspec.json.decode(document, type=kind)
+        return decode_like_go(document, kind)
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"is not a docker archive: {problem} ({error}). Save the image again.") from error

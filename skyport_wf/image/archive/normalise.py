@@ -1,15 +1,20 @@
-"""Turn a docker archive into gzip as it streams by, without a file: the engine's order of layers, fixed headers.
+"""Turn an image's archive into gzip as it streams by, without a file: the engine's order of layers, fixed headers.
 
 Stable bytes on one engine. Making it canonical would need the layers in their order, which Docker up to 24 does not
-send them in (see `skyport_wf.image.archive.canonical`).
+send them in (see `skyport_wf.image.archive.canonical`). Each layer is a gzip member of its own.
 """
 
+import tempfile
 from collections import deque
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Self
 
-from skyport_wf.byte_streams import ByteStream
-from skyport_wf.image.archive.compression import ArchiveHasher, open_gzip_member
+from skyport_wf.byte_streams import ByteStream, ChunkReader
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.compression import decompressed, gzip_member, open_gzip_member
+from skyport_wf.image.archive.hashing import ArchiveHasher
+from skyport_wf.image.archive.layer_file import LayerFile
 from skyport_wf.image.archive.layout import (
     END,
     canonical_layer_names,
@@ -21,17 +26,17 @@ from skyport_wf.image.archive.layout import (
 )
 from skyport_wf.image.archive.manifest import image_id, manifest_document
 from skyport_wf.image.archive.reader import MANIFEST, ArchiveReader
-from skyport_wf.image.contents import ImageContents, SavedArchive
+from skyport_wf.image.archive.spooling import read_spooled, spool_layer
+from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import ImageReference
+from skyport_wf.output_file import scratch_file
+
+_HELD = 8
+"""Bytes at the end of a gzip member: checksum and size of what is in it."""
 
 
-def normalise_stream(source: ByteStream, reference: ImageReference) -> "NormalisedStream":
-    """Return an iterator over the gzip file that `source` becomes.
-
-    source: an uncompressed docker archive of one image, any layout; read only as far as the iteration goes.
-    reference: the one name that the image gets.
-    """
-    return NormalisedStream(source, reference)
+class OtherLayersError(ArchiveError):
+    """The archive holds layers of other images, too, so that it cannot be passed on as it comes."""
 
 
 class NormalisedStream:
@@ -42,8 +47,16 @@ class NormalisedStream:
     """
 
     def __init__(self, source: ByteStream, reference: ImageReference) -> None:
-        self._tar = _NormalisedTar(ArchiveReader(source), str(reference))
-        self._pieces = self._compressed()
+        """Begin with nothing read.
+
+        source: an uncompressed archive of one image, any layout; read only as far as the iteration goes.
+        reference: the one name that the image gets.
+        """
+        self._archive = ArchiveReader(source, wanted=str(reference))
+        self._name = str(reference)
+        self._hasher = ArchiveHasher()
+        self._written: dict[str, int] = {}
+        self._pieces = self._held_back(self._members())
         self._result: SavedArchive | None = None
 
     def __iter__(self) -> Self:
@@ -63,18 +76,76 @@ class NormalisedStream:
             raise ValueError("the archive has not been read to its end")
         return self._result
 
-    def _compressed(self) -> Generator[bytes, None, None]:
-        hasher = ArchiveHasher()
-        ready = _Ready()
-        with open_gzip_member(ready) as member:
-            for piece in self._tar.pieces():
-                member.write(hasher.uncompressed(piece))
-                while ready:
-                    yield hasher.compressed(ready.popleft())
-        while ready:
-            yield hasher.compressed(ready.popleft())
-        contents = self._tar.contents()
-        self._result = SavedArchive(contents, hasher.digests(canonical=self._tar.is_canonical()))
+    def _held_back(self, pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+        """Yield the last bytes only at the end: an archive with a mistake breaks off within a gzip member."""
+        held = b""
+        for piece in pieces:
+            held += piece
+            if len(held) > _HELD:
+                yield held[:-_HELD]
+                held = held[-_HELD:]
+        yield held
+
+    def _members(self) -> Iterator[bytes]:
+        """Yield the gzip file. A layer is a member alone; headers and padding between two are a small one."""
+        between = b""
+        for layer in self._archive.layers():
+            if not self._written and (head := self._archive.head()):
+                # A canonical archive has its manifest first, and stays as it is.
+                entry, config, parsed = head
+                names = tuple(map(layer_name, parsed.rootfs.diff_ids or ()))
+                if (entry.layers, entry.config) == (names, config_name(image_id(config))):
+                    between = self._head(config, names)
+            yield from self._layer(layer, between)
+            self._hasher.end_layer(layer.diff_id)
+            between = padding(layer.size)
+        image = self._archive.image()
+        if MANIFEST not in self._written:
+            between += self._head(image.config, image.layers)
+        elif missing := set(canonical_layer_names(image.contents)).difference(self._written):
+            # The manifest that went first names them, and a link is not passed on.
+            raise self._archive.error(f"has a link in place of its layer {min(missing)}")
+        if any(self._written[name] for name in self._written.keys() - {*image.layers}):
+            raise OtherLayersError(f"{self._archive.name} holds layers of other images, too. Save the image by itself.")
+        yield self._small(between + END)
+        contents = image.contents
+        canonical = [MANIFEST, config_name(contents.image_id), *dict.fromkeys(canonical_layer_names(contents))]
+        self._result = SavedArchive(contents, self._hasher.digests(canonical=[*self._written] == canonical))
+
+    def _layer(self, layer: LayerFile, before: bytes) -> Iterator[bytes]:
+        if not layer.compression:
+            yield self._small(before + tar_header(self._add(layer.name, layer.stored_size), layer.stored_size))
+            self._hasher.begin_layer()
+            ready = _Ready()
+            with open_gzip_member(ready) as member:
+                for piece in layer.pieces():
+                    member.write(self._hasher.uncompressed(piece))
+                    while ready:
+                        yield self._hasher.of_layer(ready.popleft())
+            yield from map(self._hasher.of_layer, ready)
+            return
+        # The header in front of it has its uncompressed size, which nobody knows before its end.
+        with scratch_file(Path(tempfile.gettempdir())) as scratch:
+            spooled = spool_layer(layer, scratch)
+            yield self._small(before + tar_header(self._add(layer.name, spooled.size), spooled.size))
+            self._hasher.begin_layer()
+            for piece in decompressed(ChunkReader(read_spooled(spooled, scratch)), "gzip"):
+                self._hasher.uncompressed(piece)
+            yield from map(self._hasher.of_layer, read_spooled(spooled, scratch))
+
+    def _small(self, data: bytes) -> bytes:
+        return self._hasher.compressed(gzip_member(self._hasher.uncompressed(data)))
+
+    def _head(self, config: bytes, layers: tuple[str, ...]) -> bytes:
+        manifest_path, config_path = self._add(MANIFEST), self._add(config_name(image_id(config)))
+        manifest = manifest_document(config=config_path, name=self._name, layers=layers)
+        return tar_file(manifest_path, manifest) + tar_file(config_path, config)
+
+    def _add(self, name: str, layer_size: int = 0) -> str:
+        if name in self._written:
+            raise self._archive.error(f"holds {name} as two different things")
+        self._written[name] = layer_size
+        return name
 
 
 class _Ready(deque[bytes]):
@@ -84,58 +155,3 @@ class _Ready(deque[bytes]):
 
     def flush(self) -> None:
         """Nothing is held back."""
-
-
-class _NormalisedTar:
-    """The uncompressed archive: layers as they come, then config and manifest, which only now are known.
-
-    Unless they come first and are those of a canonical archive: such an archive stays as it is.
-    """
-
-    def __init__(self, archive: ArchiveReader, name: str) -> None:
-        self._archive = archive
-        self._name = name
-        self._written: list[str] = []
-        self._any_compressed = False
-
-    def contents(self) -> ImageContents:
-        """Return the image, after the last piece."""
-        return self._archive.image().contents
-
-    def is_canonical(self) -> bool:
-        """Return whether this is the image's canonical archive, after the last piece."""
-        contents = self.contents()
-        layers = dict.fromkeys(canonical_layer_names(contents))
-        canonical = [MANIFEST, config_name(contents.image_id), *layers]
-        return self._written == canonical and not self._any_compressed
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the archive in pieces of at most 1 MiB. Raises ArchiveError."""
-        for layer in self._archive.layers():
-            if not self._written and (head := self._archive.head()):
-                entry, config, parsed = head
-                names = tuple(map(layer_name, parsed.rootfs.diff_ids or ()))
-                if (entry.layers, entry.config) == (names, config_name(image_id(config))):
-                    yield self._head(config, names)
-            self._any_compressed |= layer.compressed
-            yield tar_header(self._add(layer.name), layer.stored_size)
-            yield from layer.stored_pieces()
-            yield padding(layer.stored_size)
-        image = self._archive.image()
-        if MANIFEST not in self._written:
-            yield self._head(image.config, image.layers)
-        elif missing := set(canonical_layer_names(image.contents)).difference(self._written):
-            # The manifest that went first names them, and a link is not passed on.
-            raise self._archive.error(f"has a link in place of its layer {min(missing)}")
-        yield END
-
-    def _head(self, config: bytes, layers: tuple[str, ...]) -> bytes:
-        manifest_path, config_path = self._add(MANIFEST), self._add(config_name(image_id(config)))
-        manifest = manifest_document(config=config_path, name=self._name, layers=layers)
-        return tar_file(manifest_path, manifest) + tar_file(config_path, config)
-
-    def _add(self, name: str) -> str:
-        if name in self._written:
-            raise self._archive.error(f"holds {name} as two different things")
-        self._written.append(name)
-        return name

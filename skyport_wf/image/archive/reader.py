@@ -1,7 +1,8 @@
-"""Read a docker archive as it streams by: any layout, in one pass, its layers checked against the image's config.
+"""Read an image's archive as it streams by: any layout, in one pass, its layers checked against the image's config.
 
 Layouts seen: `ID/layer.tar` with duplicates as links (Docker up to 24), an OCI layout with `manifest.json` beside it
-(Docker 25 and later), the same with compressed layers (containerd), `DIGEST.tar` (podman, skopeo, this package).
+(Docker 25 and later) or without (buildx, buildah, skopeo), with compressed layers (containerd), `DIGEST.tar` (podman,
+skopeo, this package).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,21 +14,35 @@ import msgspec
 from skyport_wf.byte_streams import ByteStream, CountedStream, stream_name
 from skyport_wf.errors import ArchiveError
 from skyport_wf.formatting import count
-from skyport_wf.image.archive.compression import recognise_format
+from skyport_wf.image.archive.compression import can_decompress, recognise_format
+from skyport_wf.image.archive.folder import INDEX
 from skyport_wf.image.archive.layer_file import LayerFile
 from skyport_wf.image.archive.limits import UnpackingLimit
-from skyport_wf.image.archive.manifest import ImageConfig, ManifestEntry, parse_config, parse_manifest, read_contents
-from skyport_wf.image.archive.members import POLICY, read_members
+from skyport_wf.image.archive.manifest import (
+    ImageConfig,
+    ManifestEntry,
+    choose_image,
+    parse_config,
+    parse_manifest,
+    read_contents,
+)
+from skyport_wf.image.archive.members import MAX_HEADERS, POLICY, Member, read_members
+from skyport_wf.image.archive.oci import find_images
 from skyport_wf.image.contents import ImageContents, Layer
 from skyport_wf.image.tar.header import BLOCK
 from skyport_wf.image.tar.reader import TarReader
 
 MANIFEST: Final = "manifest.json"
-MAX_DOCUMENT = 4 << 20
-"""Bytes of a manifest or config: real ones have 1,000 to 100,000."""
-MAX_DOCUMENTS = 16 << 20
-"""Bytes of all JSON documents together, any of which may turn out to be the config."""
+MAX_DOCUMENTS: Final = 24 << 20
+"""Bytes of all JSON documents together, any of which may turn out to be the config; those have 1,000 to 100,000."""
 _MAX_LINKS = 8
+_FILE_SYSTEM = frozenset(
+    (
+        *(".dockerenv", "bin", "boot", "dev", "etc", "home", "lib", "mnt", "opt"),
+        *("proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"),
+    )
+)
+"""Names at the root of a container's file system (Filesystem Hierarchy Standard 3.0); archives have none."""
 
 
 class ArchivedImage(msgspec.Struct, frozen=True):
@@ -41,13 +56,14 @@ class ArchivedImage(msgspec.Struct, frozen=True):
     """Path in the archive of each layer's file, links resolved, bottom first; empty for one that only its base has."""
 
 
-def inspect_archive(stream: ByteStream) -> ImageContents:
-    """Read a docker archive to its end and return its contents.
+def inspect_archive(stream: ByteStream, *, wanted: str = "") -> ImageContents:
+    """Read an archive to its end and return the contents of its image.
 
-    stream: an uncompressed docker archive; its `name`, if it has one, goes into messages.
-    Raises ArchiveError if it is not a whole archive of exactly one image.
+    stream: an uncompressed archive; its `name`, if it has one, goes into messages.
+    wanted: the name of the image that is meant, where the archive holds several; REPO:TAG.
+    Raises ArchiveError if it does not hold exactly one image, whole, or one of that name.
     """
-    archive = ArchiveReader(stream)
+    archive = ArchiveReader(stream, wanted=wanted)
     for _ in archive.layers():
         pass
     return archive.image().contents
@@ -60,48 +76,77 @@ class ArchiveReader:
     are handed out, JSON documents of a bearable size are kept, and everything else is passed over.
     """
 
-    def __init__(self, stream: ByteStream, *, max_unpacked: int | None = None) -> None:
+    def __init__(self, stream: ByteStream, *, wanted: str = "", max_unpacked: int | None = None) -> None:
         """Read the archive in `stream`.
 
+        wanted: the name of the image that is meant, where the archive holds several; REPO:TAG.
         max_unpacked: bytes that it and its compressed layers may unpack to; MAX_UNPACKED if None.
         """
         self.name = stream_name(stream) or "the archive"
         self._limit = UnpackingLimit(self.name, max_unpacked)
         self._tar = TarReader(CountedStream(stream, self._limit.take), POLICY, name=self.name)
+        self._wanted = wanted
         self._names: set[str] = set()
         self._links: dict[str, str] = {}
         self._layers: dict[str, tuple[str, int]] = {}
         self._documents: dict[str, bytes] = {}
+        self._kept = 0
+        self._roots: set[str] = set()
+        self._passed = False
         self._passed_over: dict[str, str] = {}
 
     def layers(self) -> Iterator[LayerFile]:
         """Yield each file that may be a layer; the part of it that the caller does not read is read through."""
-        for member in read_members(self._tar):
-            if member.kind == "folder":
-                continue
-            if member.name in self._names:
-                # Readers differ in which of the two they take.
-                raise self.error(f"holds {member.name} twice")
-            self._names.add(member.name)
-            if member.kind == "link":
-                self._links[member.name] = member.target
-                continue
-            kind = recognise_format(self._tar.peek(BLOCK))
-            # A file without a byte is an empty layer: Docker's own reader of tars takes it for one.
-            if kind in ("tar", "gzip") or not member.size:
-                layer = LayerFile(self._tar, member.name, member.size, self._limit, compressed=kind == "gzip")
-                yield layer
-                for _ in layer.pieces():
-                    pass
-                self._layers[member.name] = layer.diff_id, layer.size
-            elif kind == "json":
-                kept = sum(map(len, self._documents.values()))
-                if member.size > MAX_DOCUMENT or kept + member.size > MAX_DOCUMENTS:
-                    self._passed_over[member.name] = f"has {member.size:,} bytes, more than is believable"
-                else:
-                    self._documents[member.name] = self._tar.peek(member.size)
-            else:
-                self._passed_over[member.name] = f"is compressed with {kind}" if kind else "is neither tar nor JSON"
+        try:
+            for member in read_members(self._tar):
+                self._check_kind(member.name)
+                if member.kind == "file":
+                    yield from self._file(member)
+                elif member.kind == "link":
+                    self._add(member.name)
+                    self._links[member.name] = member.target
+        except ArchiveError:
+            # A file system has much that no archive of an image has, and the first of it is not what is wrong.
+            self._check_kind("", at_least=1 if self._tar.headers == MAX_HEADERS else 3)
+            raise
+        self._check_kind("", at_least=3)
+        self._passed = True
+
+    def _file(self, member: Member) -> Iterator[LayerFile]:
+        self._add(member.name)
+        kind = recognise_format(self._tar.peek(BLOCK))
+        # A file without a byte is an empty layer: Docker's own reader of tars takes it for one.
+        if kind == "tar" or can_decompress(kind) or not member.size:
+            compression = kind if can_decompress(kind) else ""
+            layer = LayerFile(self._tar, member.name, member.size, self._limit, compression=compression)
+            yield layer
+            for _ in layer.pieces():
+                pass
+            self._layers[member.name] = layer.diff_id, layer.size
+        elif kind == "json":
+            self._keep_document(member)
+        else:
+            self._passed_over[member.name] = f"is compressed with {kind}" if kind else "is neither tar nor JSON"
+
+    def _add(self, name: str) -> None:
+        if name in self._names:
+            # Readers differ in which of the two they take.
+            raise self.error(f"holds {name} twice")
+        self._names.add(name)
+
+    def _check_kind(self, name: str, *, at_least: int = 5) -> None:
+        """Raise ArchiveError if this is a file system.
+
+        name: of another member.
+        at_least: how many folders of a file system's root make one.
+        """
+        self._roots.update({name.partition("/")[0]} & _FILE_SYSTEM)
+        if len(self._roots) >= at_least and not {MANIFEST, INDEX} & self._names:
+            raise self.error(
+                "is the file system of a container without its image, as `docker export` writes it",
+                "Save the image with `docker save REPO:TAG`; or make one with `docker import FILE REPO:TAG`, and list "
+                "that as `image`.",
+            )
 
     def image(self, *, base: Sequence[Layer] = ()) -> ArchivedImage:
         """Return the image, after all `layers`.
@@ -116,8 +161,8 @@ class ArchiveReader:
         config = self._documents[self._find(entry.config, self._documents, "image config")]
         below = tuple((layer.diff_id, layer.size) for layer in base[:lacking])
         with self._name_in_errors():
-            wanted = (parse_config(config).rootfs.diff_ids or ())[:lacking]
-        if wanted != tuple(diff_id for diff_id, _ in below):
+            expected = (parse_config(config).rootfs.diff_ids or ())[:lacking]
+        if expected != tuple(diff_id for diff_id, _ in below):
             raise self.error("is thin on another image: what should be its base has other layers", "Publish it again.")
         layers = below + tuple(self._layers[path] for path in paths[lacking:])
         with self._name_in_errors():
@@ -138,21 +183,44 @@ class ArchiveReader:
         """Return the error that says what is wrong with this archive."""
         return self._tar.error(problem, advice)
 
+    def _keep_document(self, member: Member) -> None:
+        if member.size <= MAX_DOCUMENTS:
+            self._documents[member.name] = self._tar.peek(member.size)
+            self._kept += member.size
+        else:
+            self._passed_over[member.name] = f"has {member.size:,} bytes, more than is believable"
+        while self._kept > MAX_DOCUMENTS:
+            # The largest are lists of packages that builders attach, not configs.
+            largest = max(self._documents, key=lambda name: len(self._documents[name]))
+            size = len(self._documents.pop(largest))
+            self._kept -= size
+            self._passed_over[largest] = f"has {size:,} bytes, more than is believable"
+
     def _manifest(self) -> ManifestEntry:
-        if MANIFEST in self._names:
-            document = self._documents[self._find(MANIFEST, self._documents, "manifest")]
+        """Return the image that is meant, as the archive's manifest or index has it."""
+        try:
             with self._name_in_errors():
-                return parse_manifest(document)
-        self._check_end()
-        if "oci-layout" in self._names:
-            raise self.error("is an OCI archive without manifest.json", "Save the image as `docker-archive`.")
-        raise self.error("is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`.")
+                if MANIFEST in self._names:
+                    entries = parse_manifest(self._documents[self._find(MANIFEST, self._documents, "manifest")])
+                elif INDEX in self._names:
+                    entries = find_images(self._documents[self._find(INDEX, self._documents, "index")], self._documents)
+                else:
+                    raise self.error(
+                        "is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`."
+                    )
+                return choose_image(entries, self._wanted)
+        except ArchiveError:
+            self._check_end()
+            raise
 
     @contextmanager
     def _name_in_errors(self) -> Iterator[None]:
+        """Put the archive's name before the errors of those who know only a document of it."""
         try:
             yield
         except ArchiveError as error:
+            if str(error).startswith(self.name):
+                raise
             raise ArchiveError(f"{self.name} {error}") from error
 
     def _lacking(self, listed: Sequence[str], base: Sequence[Layer]) -> int:
@@ -188,7 +256,7 @@ class ArchiveReader:
 
     def _check_end(self) -> None:
         """Raise ArchiveError if something is missing because the end of the archive is."""
-        if not self._tar.ended:
+        if self._passed and not self._tar.ended:
             raise self.error("breaks off before its end")
 
 

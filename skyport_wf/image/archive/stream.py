@@ -1,15 +1,14 @@
-"""Read an archive from a file or as it is downloaded, gzipped (in one member or several) or not."""
+"""Read an archive from a file, from a folder or as it is downloaded, compressed or not."""
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isal import igzip
-
-from skyport_wf.byte_streams import ByteStream, RawStream
+from skyport_wf.byte_streams import ByteStream, ChunkReader, RawStream
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.compression import GZIP_ERRORS, recognise_format
+from skyport_wf.image.archive.compression import CompressionError, can_decompress, decompressed, recognise_format
+from skyport_wf.image.archive.folder import read_folder
 from skyport_wf.image.archive.limits import check_expansion
 from skyport_wf.image.tar.header import BLOCK
 
@@ -18,16 +17,20 @@ _READ_AHEAD = 1 << 18
 
 @contextmanager
 def open_archive(path: Path) -> Iterator["ArchiveStream"]:
-    """Open an archive that someone saved to a file.
+    """Open an archive that someone saved to a file, or an OCI layout in a folder.
 
-    Raises ArchiveError if it cannot be read, or is compressed with something else than gzip.
+    Raises ArchiveError if it cannot be read, or is compressed in a format that no engine reads.
     """
+    advice = "Save or fetch it again."
+    if path.is_dir():
+        yield ArchiveStream(ChunkReader(read_folder(path)), name=str(path), advice=advice)
+        return
     try:
         file = path.open("rb", buffering=0)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror}. Check `archive`.") from error
     with file:
-        yield ArchiveStream(file, name=str(path), advice="Save or fetch it again.")
+        yield ArchiveStream(file, name=str(path), advice=advice)
 
 
 class ArchiveStream:
@@ -36,9 +39,9 @@ class ArchiveStream:
     def __init__(self, stream: ByteStream, *, name: str, advice: str = "Publish it again.") -> None:
         """Read the archive in `stream`.
 
-        name: what messages call it.
-        advice: what they say to do if it is damaged.
-        Raises ArchiveError if it is compressed with something else than gzip.
+        name: the archive's, for messages.
+        advice: says what to do if it is damaged.
+        Raises ArchiveError if it is compressed in a format that no engine reads.
         """
         self.name = name
         self._advice = advice
@@ -47,9 +50,9 @@ class ArchiveStream:
         stored = io.BufferedReader(self._raw, _READ_AHEAD)
         with self._readable():
             kind = recognise_format(stored.peek(BLOCK)[:BLOCK])
-        if kind not in ("gzip", "tar", "json", ""):
-            raise ArchiveError(f"{name} is in {kind} format, which AWE cannot load. Unpack it and publish the tar.")
-        self._archive: io.BufferedIOBase = igzip.IGzipFile(fileobj=stored, mode="rb") if kind == "gzip" else stored
+        if kind in ("lz4", "zip"):
+            raise ArchiveError(f"{name} is in {kind} format, which no engine loads. Unpack it and use the tar.")
+        self._archive: ByteStream = ChunkReader(decompressed(stored, kind)) if can_decompress(kind) else stored
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, and none only at the end.
@@ -68,7 +71,7 @@ class ArchiveStream:
             yield
         except EOFError as error:
             raise ArchiveError(f"{self.name} breaks off before its end. {self._advice}") from error
-        except GZIP_ERRORS as error:
+        except CompressionError as error:
             raise ArchiveError(f"{self.name} is damaged: {error}. {self._advice}") from error
         except OSError as error:
             raise ArchiveError(f"{self.name} cannot be read: {error.strerror}. Check the disk.") from error

@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import lzma
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,16 +14,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skyport_wf.image.archive.canonical import save_canonical
-from skyport_wf.image.archive.normalise import normalise_stream
+from skyport_wf.image.archive.normalise import NormalisedStream
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import ImageReference
-from tests.support.docker_archives import File, Image, canonical, layer_tar, legacy, oci, podman, sha256, tar_of
+from tests.support.docker_archives import (
+    File,
+    Image,
+    canonical,
+    layer_tar,
+    legacy,
+    oci,
+    oci_archive,
+    podman,
+    sha256,
+    tar_of,
+)
 
 pytestmark = pytest.mark.slow
 
 FILES = st.dictionaries(st.from_regex(r"\A[a-z{\[]{1,9}\Z"), st.binary(max_size=2000), max_size=3)
-LAYERS = st.one_of(st.builds(layer_tar, FILES), st.sampled_from([bytes(1024), bytes(10240)]))
+LAYERS = st.one_of(st.builds(layer_tar, FILES), st.sampled_from([b"", bytes(1024), bytes(10240), bytes(1300)]))
 NAMES = st.builds(
     ImageReference, st.from_regex(r"\A[a-z0-9]{1,9}/[a-z]{1,9}\Z"), st.from_regex(r"\A[A-Za-z0-9_.-]{1,20}\Z")
 )
@@ -32,7 +45,10 @@ LAYOUTS: list[Callable[[Image], list[File]]] = [
     lambda image: legacy(image, duplicates="copy"),
     lambda image: legacy(image, tags=None),
     oci,
+    oci_archive,
     lambda image: oci(image, compress=lambda layer: gzip.compress(layer, mtime=0)),
+    oci_archive,
+    lambda image: oci_archive(image, compress=lzma.compress),
     podman,
 ]
 
@@ -58,7 +74,21 @@ def save(archive: bytes, name: ImageReference) -> tuple[bytes, SavedArchive]:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "image.tar.gz"
         saved = save_canonical(io.BytesIO(archive), name, target)
+        check_ranges(target.read_bytes(), saved)
         return gzip.decompress(target.read_bytes()), saved
+
+
+def check_ranges(file: bytes, saved: SavedArchive) -> None:
+    """Check that a range of the file is each layer, gzipped, and nothing else."""
+    assert {layer.diff_id for layer in saved.digests.layers} == {layer.diff_id for layer in saved.contents.layers}
+    assert len({layer.offset for layer in saved.digests.layers}) == len(saved.digests.layers)
+    for layer in saved.digests.layers:
+        member = file[layer.offset : layer.offset + layer.size]
+        assert layer.digest == f"sha256:{sha256(member)}"
+        unpacker = zlib.decompressobj(wbits=31)
+        assert layer.diff_id == f"sha256:{sha256(unpacker.decompress(member))}"
+        assert unpacker.eof
+        assert not unpacker.unused_data
 
 
 @settings(deadline=None)
@@ -82,8 +112,10 @@ def test_canonicalising_twice_changes_nothing(data: st.DataObject, image: Image,
 @settings(deadline=None)
 @given(st.data(), images(), NAMES)
 def test_normalising_keeps_config_and_layers(data: st.DataObject, image: Image, name: ImageReference) -> None:
-    stream = normalise_stream(io.BytesIO(data.draw(archives(image))), name)
-    archive = gzip.decompress(b"".join(stream))
+    stream = NormalisedStream(io.BytesIO(data.draw(archives(image))), name)
+    written = b"".join(stream)
+    archive = gzip.decompress(written)
+    check_ranges(written, stream.result)
     assert inspect_archive(io.BytesIO(archive)).layers == stream.result.contents.layers
     assert stream.result.digests.archive_sha256 == f"sha256:{sha256(archive)}"
     assert stream.result.digests.canonical == (archive == canonical(image, str(name)))
@@ -93,6 +125,6 @@ def test_normalising_keeps_config_and_layers(data: st.DataObject, image: Image, 
 @settings(deadline=None)
 @given(images(), NAMES)
 def test_normalising_a_canonical_archive_changes_nothing(image: Image, name: ImageReference) -> None:
-    stream = normalise_stream(io.BytesIO(canonical(image, "some/other:name")), name)
+    stream = NormalisedStream(io.BytesIO(canonical(image, "some/other:name")), name)
     assert gzip.decompress(b"".join(stream)) == canonical(image, str(name))
     assert stream.result.digests.canonical

@@ -1,15 +1,18 @@
 import gzip
 import io
 import json
+import lzma
 import re
+import subprocess
 import tarfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.reader import inspect_archive
-from skyport_wf.image.archive.stream import open_archive
+from skyport_wf.image.archive.stream import ArchiveStream, open_archive
 from skyport_wf.image.contents import ImageContents, Layer
 from tests.support.docker_archives import (
     LAYOUTS,
@@ -19,9 +22,13 @@ from tests.support.docker_archives import (
     layer_tar,
     legacy,
     manifest_of,
+    member,
     oci,
+    oci_archive,
+    podman_files,
     sha256,
     tar_of,
+    zstd,
 )
 
 
@@ -139,7 +146,7 @@ CONFIG = f"{sha256(IMAGE.config)}.json"
         (b"FROM debian:bookworm\n" * 100, "the archive is not a tar, so it is not a docker archive"),
         (b"short", "the archive is not a tar, so it is not a docker archive. Write it with `docker save"),
         (tar_of([file_member("a.txt", b"hello")]), "is not a docker archive: it has no manifest.json"),
-        (without("manifest.json", oci(IMAGE)), "is an OCI archive without manifest.json"),
+        (without("manifest.json", oci(IMAGE)), "holds no image. Save the image again."),
         (without(CONFIG, legacy(IMAGE)), f"is incomplete: {CONFIG}, its image config, is missing"),
         (archive_of(IMAGE.config, OTHER.layers), "its manifest has 1 layers, its config 4"),
         (
@@ -154,7 +161,7 @@ CONFIG = f"{sha256(IMAGE.config)}.json"
         (archive_of(b"{" * 100, IMAGE.layers), "its image config cannot be read"),
         (archive_of(b'{"x":' * 99_999, IMAGE.layers), "its image config cannot be read"),
         (archive_of(b"\xff\xfe", IMAGE.layers), "config.json, its image config, is neither tar nor JSON"),
-        (tar_of([file_member("manifest.json", b"[]")]), "holds no images instead of one"),
+        (tar_of([file_member("manifest.json", b"[]")]), "holds no image. Save the image again."),
         (tar_of([file_member("manifest.json", b"{}")]), "its manifest.json is not an image manifest"),
         (tar_of([file_member("manifest.json", b'[{"Layers": []}]')]), "missing required field `Config`"),
         (tar_of([file_member("manifest.json", IMAGE.layers[0])]), "manifest.json, its manifest, is something else"),
@@ -166,10 +173,160 @@ def test_what_is_no_image_is_refused(archive: bytes, message: str) -> None:
     assert message in str(caught.value)
 
 
-def test_two_images_are_refused() -> None:
-    entries = [json.loads(manifest_of(f"{name}.json", []))[0] for name in "ab"]
-    with pytest.raises(ArchiveError, match=r"holds 2 images instead of one. Save each image by itself"):
-        inspect(tar_of([file_member("manifest.json", json.dumps(entries).encode())]))
+ROOT = [
+    file_member(".dockerenv", b""),
+    *(member(f"{name}/", tarfile.DIRTYPE) for name in ("bin", "boot", "dev", "etc", "usr")),
+    member("usr/bin/awk", tarfile.SYMTYPE, target="/etc/alternatives/awk"),
+    *(file_member(f"usr/{number}", b"x") for number in range(10_000)),
+]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        ROOT,
+        ROOT[:3],
+        [ROOT[0], ROOT[3], ROOT[4], member("dev/console", tarfile.CHRTYPE), *ROOT[5:]],
+        [*ROOT[:4], member("etc/up", tarfile.SYMTYPE, target="../../../up")],
+        [*ROOT[:4], file_member("etc/broken.gz", b"\x1f\x8b\x08 is no gzip")],
+        [file_member(f"./{info.name}", data) for info, data in ROOT[6:]] + ROOT[1:6],
+    ],
+)
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_the_file_system_of_a_container_is_called_by_its_name(
+    members: list[tuple[tarfile.TarInfo, bytes]], compress: Callable[[bytes], bytes]
+) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        inspect_archive(ArchiveStream(io.BytesIO(compress(tar_of(members))), name="export.tar"))
+    assert str(caught.value) == (
+        "export.tar is the file system of a container without its image, as `docker export` writes it. Save the image "
+        "with `docker save REPO:TAG`; or make one with `docker import FILE REPO:TAG`, and list that as `image`."
+    )
+
+
+def test_stray_folders_are_no_file_system() -> None:
+    strays = [member("bin/", tarfile.DIRTYPE), file_member("etc/x", b""), file_member("usr/x", b"")]
+    assert inspect(tar_of([*legacy(IMAGE), *strays])).image_id == IMAGE.image_id
+    assert inspect(tar_of([*strays[:2], *legacy(IMAGE)])).image_id == IMAGE.image_id
+
+
+def several(*images: Image, names: Sequence[Sequence[str] | None]) -> bytes:
+    """Return an archive of several images, as `docker save` with several names writes it."""
+    files = {info.name: (info, data) for image in images for info, data in podman_files(image)}
+    entries = []
+    for image, tags in zip(images, names, strict=True):
+        layers = [f"{sha256(layer)}.tar" for layer in image.layers]
+        entries += json.loads(manifest_of(f"{sha256(image.config)}.json", layers, tags))
+    files["manifest.json"] = file_member("manifest.json", json.dumps(entries).encode())
+    return tar_of(files.values())
+
+
+@pytest.mark.parametrize("spelling", ["a/b:2", "docker.io/a/b:2", "localhost/a/b:2", "index.docker.io/a/b:2"])
+def test_of_several_images_the_named_one_is_taken(spelling: str) -> None:
+    archive = several(IMAGE, OTHER, names=[["a/b:1"], ["c/d:1", spelling]])
+    found = inspect_archive(io.BytesIO(archive), wanted="a/b:2")
+    assert (found.image_id, found.repo_tags) == (OTHER.image_id, ("c/d:1", spelling))
+    with pytest.raises(ArchiveError) as caught:
+        inspect_archive(io.BytesIO(archive), wanted="a/b:3")
+    names = ", ".join(sorted(["a/b:1", "c/d:1", spelling]))
+    assert str(caught.value) == (
+        f"the archive holds 2 images ({names}), and none of them is called a/b:3. Use one of their "
+        "names, or save the image by itself."
+    )
+    with pytest.raises(ArchiveError, match=r"holds 2 images \(a/b:1, .*\), and no name says which is meant"):
+        inspect(archive)
+
+
+@pytest.mark.parametrize("names", [["1.0", "2.0"], ["docker.io/a/b:1.0", "docker.io/a/b:2.0"]])
+def test_of_several_images_of_an_oci_archive_the_named_one_is_taken(names: list[str]) -> None:
+    archive = tar_of(oci_archive(IMAGE, OTHER, names=names))
+    assert inspect_archive(io.BytesIO(archive), wanted="a/b:2.0").image_id == OTHER.image_id
+    with pytest.raises(ArchiveError, match="none of them is called a/b:3"):
+        inspect_archive(io.BytesIO(archive), wanted="a/b:3")
+
+
+def test_of_several_platforms_awe_s_is_taken() -> None:
+    arm = Image(IMAGE.layers, author="arm")
+    archive = tar_of(oci_archive(arm, IMAGE, platforms=["linux/arm64", "linux/amd64"]))
+    assert inspect(archive).image_id == IMAGE.image_id
+    assert inspect(tar_of(oci_archive(arm, platforms=["linux/arm64"]))).image_id == arm.image_id
+    with pytest.raises(ArchiveError, match=r"holds 2 images .*, and no name says which is meant"):
+        inspect(tar_of(oci_archive(arm, IMAGE, platforms=["linux/arm64", "linux/s390x"])))
+
+
+def test_an_oci_layout_in_a_folder(tmp_path: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(tar_of(oci_archive(IMAGE, compress=zstd)))) as tar:
+        tar.extractall(tmp_path, filter="data")
+    blob = next((tmp_path / "blobs/sha256").iterdir())
+    blob.rename(tmp_path / "elsewhere")
+    blob.symlink_to("../../elsewhere")
+    with open_archive(tmp_path) as stream:
+        assert inspect_archive(stream).layers == inspect(tar_of(oci(IMAGE))).layers
+    (tmp_path / "elsewhere").unlink()
+    with open_archive(tmp_path) as stream, pytest.raises(ArchiveError, match=f"{tmp_path} is incomplete: blobs/"):
+        inspect_archive(stream)
+
+
+def changed(members: Sequence[tuple[tarfile.TarInfo, bytes]], old: bytes, new: bytes) -> bytes:
+    return tar_of([file_member(info.name, data.replace(old, new)) for info, data in members])
+
+
+@pytest.mark.parametrize(
+    ("archive", "message"),
+    [
+        (changed(oci_archive(IMAGE), b"schemaVersion", b"schemaversion"), "is damaged: blobs/.* has another dig"),
+        (changed(oci_archive(IMAGE), b"ref.name", b"\xff"), None),
+        (changed(oci_archive(IMAGE), b'"sha256:', b'"sha512:'), "is incomplete: blobs/sha512/.*, which its"),
+        (changed(oci_archive(IMAGE), b'"sha256:', b'"../../'), "is incomplete: blobs/../../.*, which its"),
+        (changed(oci_archive(IMAGE), b'"manifests"', b'"other"'), "holds no image. Save the image again."),
+        (changed(oci_archive(IMAGE), b'{"schemaVersion": 2, "manifests": [{', b'[{'), "is damaged: its index.json ca"),
+        (tar_of([file_member("index.json", b'{"manifests": 5}')]), "is damaged: its index.json cannot be read"),
+    ],
+)  # fmt: skip
+def test_an_oci_archive_that_is_none(archive: bytes, message: str | None) -> None:
+    if message is None:
+        assert inspect(archive).image_id == IMAGE.image_id
+        return
+    with pytest.raises(ArchiveError, match=message):
+        inspect(archive)
+
+
+def test_json_as_docker_reads_it() -> None:
+    layer = layer_tar({"a": b"b"})
+    config = {
+        "ROOTFS": {"Type": "layers", "Diff_IDs": [f"sha256:{sha256(layer)}"]},
+        "Config": {"labels": {"a": None, "b": "2"}},
+        "architecture": None,
+        "History": [None, {"Created_By": "step"}],
+    }
+    manifest = json.dumps([{"config": "config.json", "repotags": ["a/b:1"], "LAYERS": ["/0.tar"]}]).encode()
+    members = [
+        file_member("/0.tar", layer),
+        file_member("/config.json", json.dumps(config).encode()),
+        file_member("/manifest.json", manifest),
+    ]
+    found = inspect(tar_of(members))
+    assert (found.architecture, found.labels, found.repo_tags) == ("", (("a", ""), ("b", "2")), ("a/b:1",))
+    replaced = json.dumps({**config, "os": "linux", "author": "QQQ"}).encode().replace(b"QQQ", b"\xff")
+    assert inspect(archive_of(replaced, (layer,))).os == "linux"
+
+
+def test_a_config_of_many_megabytes() -> None:
+    config = changed_config(author="x" * (20 << 20))
+    assert inspect(archive_of(config, IMAGE.layers)).image_id == f"sha256:{sha256(config)}"
+
+
+def test_a_config_of_too_many_values() -> None:
+    config = changed_config(more=[1] * 1_000_001)
+    with pytest.raises(ArchiveError, match=r"its image config cannot be read .it has more than 1,000,000 values"):
+        inspect(archive_of(config, IMAGE.layers))
+
+
+def test_lists_of_packages_do_not_push_out_the_config() -> None:
+    attached = [file_member(f"{number}.json", b"{" + b" " * (20 << 20)) for number in range(3)]
+    assert (
+        inspect(tar_of([*attached, *legacy(IMAGE), file_member("9.json", attached[0][1])])).image_id == IMAGE.image_id
+    )
 
 
 def test_a_config_that_its_name_does_not_fit_is_refused() -> None:
@@ -181,12 +338,36 @@ def test_a_config_that_its_name_does_not_fit_is_refused() -> None:
         inspect(tar_of(members))
 
 
-@pytest.mark.parametrize(("magic", "name"), [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\0", "xz"), (b"BZh9", "bzip2")])
-def test_a_layer_in_another_compression_is_named(magic: bytes, name: str) -> None:
+def test_a_layer_in_another_compression_is_named() -> None:
     image = example_image()
-    archive = tar_of(oci(image, compress=lambda layer: magic + layer))
-    with pytest.raises(ArchiveError, match=f"blobs/sha256/[0-9a-f]*, its layer, is compressed with {name}"):
+    archive = tar_of(oci(image, compress=lambda layer: b"\x04\x22\x4d\x18" + layer))
+    with pytest.raises(ArchiveError, match=r"blobs/sha256/[0-9a-f]*, its layer, is compressed with lz4"):
         inspect(archive)
+
+
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh9"])
+def test_a_layer_that_is_damaged_whatever_its_compression(magic: bytes) -> None:
+    archive = tar_of(oci(example_image(), compress=lambda layer: magic + layer))
+    with pytest.raises(ArchiveError, match=r"is damaged: blobs/sha256/[0-9a-f]* cannot be decompressed"):
+        inspect(archive)
+
+
+def test_an_xz_layer_that_wants_much_memory() -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
+    archive = tar_of(oci(example_image(), compress=lambda layer: lzma.compress(layer, filters=filters)))
+    with pytest.raises(ArchiveError, match=r"cannot be decompressed .Memory usage limit exceeded"):
+        inspect(archive)
+
+
+def test_a_zstd_layer_that_wants_much_memory() -> None:
+    archive = tar_of(oci(Image((layer_tar({"zeros": bytes(300 << 20)}),)), compress=zstd_long))
+    with pytest.raises(ArchiveError, match=r"cannot be decompressed .*too much memory"):
+        inspect(archive)
+
+
+def zstd_long(data: bytes) -> bytes:
+    command = ["zstd", "--quiet", "--long=29", "-1"]
+    return subprocess.run(command, input=data, check=True, capture_output=True).stdout
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:40] + b"\xff" * 40 + data[80:]])
@@ -243,10 +424,10 @@ def test_archive_files_are_plain_or_gzipped(tmp_path: Path, write) -> None:  # t
         (b"", "is empty. Save the image again."),
         (b"FROM debian\n", "is not a tar, so it is not a docker archive. Write it with `docker save"),
         (b'{"a": 1}', "is not a tar, so it is not a docker archive"),
-        (b"\xfd7zXZ\0" + bytes(600), "is in xz format, which AWE cannot load. Unpack it and publish the tar."),
-        (b"\x28\xb5\x2f\xfd" + bytes(600), "is in zstd format"),
-        (b"BZh91AY&SY" + bytes(600), "is in bzip2 format"),
-        (b"PK\3\4" + bytes(600), "is in zip format"),
+        (b"\xfd7zXZ\0" + bytes(600), "is damaged: Corrupt input data"),
+        (b"\x28\xb5\x2f\xfd" + bytes(600), "breaks off before its end"),
+        (b"BZh91AY&SY" + bytes(600), "is damaged: "),
+        (b"PK\3\4" + bytes(600), "is in zip format, which no engine loads. Unpack it and use the tar."),
         (gzip.compress(b"hello"), "is not a tar, so it is not a docker archive"),
         (gzip.compress(b"hello" * 1000), "is not a tar, so it is not a docker archive"),
         (gzip.compress(tar_of(legacy(IMAGE)))[:-9], "breaks off before its end"),
@@ -267,9 +448,14 @@ def test_archive_files_that_are_refused_by_name(tmp_path: Path, content: bytes, 
 
 
 def test_an_archive_file_that_is_missing_or_a_folder(tmp_path: Path) -> None:
-    for path, message in {tmp_path / "none.tar": "No such file or directory", tmp_path: "Is a directory"}.items():
-        with (
-            pytest.raises(ArchiveError, match=rf"{path} cannot be read: {message}. Check `archive`."),
-            open_archive(path),
-        ):
-            pass
+    missing = tmp_path / "none.tar"
+    with (
+        pytest.raises(ArchiveError, match=f"{missing} cannot be read: No such file or directory. Check `archive`."),
+        open_archive(missing),
+    ):
+        pass
+    with (
+        pytest.raises(ArchiveError, match=f"{tmp_path} is a folder, and no OCI layout: it has no index.json."),
+        open_archive(tmp_path),
+    ):
+        pass

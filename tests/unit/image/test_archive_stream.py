@@ -1,6 +1,7 @@
 import bz2
 import gzip
 import io
+import lzma
 
 import pytest
 
@@ -8,7 +9,7 @@ from skyport_wf.byte_streams import CountedStream
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
-from tests.support.docker_archives import example_image, legacy, tar_of
+from tests.support.docker_archives import example_image, legacy, tar_of, zstd
 
 ARCHIVE = tar_of(legacy(example_image()))
 
@@ -25,8 +26,15 @@ class OneByOne:
 
 @pytest.mark.parametrize(
     "stored",
-    [ARCHIVE, gzip.compress(ARCHIVE), gzip.compress(ARCHIVE[:50_000]) + gzip.compress(ARCHIVE[50_000:])],
-    ids=["plain", "gzipped", "gzipped in two members"],
+    [
+        ARCHIVE,
+        *(
+            compressed
+            for compress in (gzip.compress, bz2.compress, lzma.compress, zstd)
+            for compressed in (compress(ARCHIVE), compress(ARCHIVE[:50_000]) + compress(ARCHIVE[50_000:]))
+        ),
+    ],
+    ids=["plain", *(f"{kind}{two}" for kind in ("gzip", "bzip2", "xz", "zstd") for two in ("", ", two streams"))],
 )
 def test_archives_as_they_come(stored: bytes) -> None:
     stream = ArchiveStream(OneByOne(stored), name="the download")
@@ -38,11 +46,13 @@ def test_archives_as_they_come(stored: bytes) -> None:
     [
         (b"", "the download is empty. Save the image again."),
         (b"text" * 1000, "the download is not a tar, so it is not a docker archive"),
-        (bz2.compress(ARCHIVE), "the download is in bzip2 format, which AWE cannot load."),
+        (b"PK\3\4" + bytes(600), "the download is in zip format, which no engine loads."),
+        (bz2.compress(ARCHIVE)[:-9], "the download breaks off before its end. Publish it again."),
+        (lzma.compress(ARCHIVE)[:-9], "the download breaks off before its end. Publish it again."),
         (gzip.compress(ARCHIVE)[:1000], "the download breaks off before its end. Publish it again."),
         (gzip.compress(ARCHIVE)[:-8] + bytes(8), "the download is damaged: "),
     ],
-    ids=["empty", "text", "bzip2", "cut off", "damaged"],
+    ids=["empty", "text", "zip", "bzip2, cut off", "xz, cut off", "cut off", "damaged"],
 )
 def test_what_is_no_archive(stored: bytes, message: str) -> None:
     with pytest.raises(ArchiveError) as caught:

@@ -242,14 +242,14 @@ import docker, requests
 from pathlib import Path
 from tests.support.big_archive import BigArchive
 from skyport_wf.image.archive.canonical import save_canonical
-from skyport_wf.image.archive.normalise import normalise_stream
+from skyport_wf.image.archive.normalise import NormalisedStream
 from skyport_wf.image_list.reference import parse_reference
 reference = parse_reference("skyport/tool:1.0")
 source = BigArchive(layer_size=int(sys.argv[3]), layers=int(sys.argv[4]))
 if sys.argv[2] == "save":
     saved = save_canonical(source, reference, Path(sys.argv[5]))
 else:
-    stream = normalise_stream(source, reference)
+    stream = NormalisedStream(source, reference)
     longest = max(len(piece) for piece in stream)
     assert longest < 1.2e6, longest
     saved = stream.result

@@ -1,0 +1,42 @@
+"""JSON as programs in Go read it, docker among them.
+
+Keys match whatever their case, null is as if it were not there, and bytes that are no UTF-8 become replacement
+characters. Source: the documentation of Go's package encoding/json, "Unmarshal".
+"""
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+Document = TypeVar("Document")
+
+_MAX_VALUES: Final = 1_000_000
+"""Values in a document, as each takes memory: the config of a real image has a few thousand."""
+
+
+def decode_like_go(document: bytes, kind: type[Document]) -> Document:
+    """Return the document as a value of `kind`. Raises ValueError or RecursionError if it is none."""
+    if document.count(b",") > _MAX_VALUES:
+        raise ValueError(f"it has more than {_MAX_VALUES:,} values")
+    value = msgspec.json.decode(document.decode(errors="replace"))
+    return msgspec.convert(_fit(value, inspect.type_info(kind)), kind)
+
+
+def _fit(value: Any, kind: inspect.Type) -> Any:
+    """Return the value with the keys that `kind` has, and something empty for each null."""
+    if isinstance(kind, inspect.UnionType):
+        kind = next(other for other in kind.types if not isinstance(other, inspect.NoneType))
+    if isinstance(kind, inspect.StructType) and isinstance(value, dict):
+        fields = {field.encode_name.lower(): field for field in kind.fields}
+        return {
+            field.encode_name: _fit(found, field.type)
+            for key, found in value.items()
+            if found is not None and (field := fields.get(key.lower()))
+        }
+    if isinstance(kind, inspect.DictType) and isinstance(value, dict):
+        return {key: "" if found is None else _fit(found, kind.value_type) for key, found in value.items()}
+    if isinstance(kind, inspect.VarTupleType) and isinstance(value, list):
+        empty = {} if isinstance(kind.item_type, inspect.StructType) else ""
+        return [empty if found is None else _fit(found, kind.item_type) for found in value]
+    return value

@@ -1,0 +1,93 @@
+"""Find the images in an OCI layout: index, manifest, config and layers, each named by the digest of its bytes.
+
+Source: OCI image-spec, image-index.md, manifest.md, annotations.md; containerd's annotation for whole names.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.go_json import decode_like_go
+from skyport_wf.image.archive.manifest import ManifestEntry
+
+_NAMES: Final = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+_MAX_DEPTH: Final = 4
+"""Indexes within indexes; tools write one in another at most."""
+_MAX_IMAGES: Final = 1000
+
+
+class Platform(msgspec.Struct, frozen=True):
+    """The machines that an image runs on."""
+
+    os: str = ""
+    architecture: str = ""
+
+
+class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
+    """A reference to a blob."""
+
+    digest: str
+    media_type: str = ""
+    annotations: dict[str, str] | None = None
+    platform: Platform | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """An index, which has `manifests`, or the manifest of an image, which has `config` and `layers`."""
+
+    manifests: tuple[Descriptor, ...] | None = None
+    config: Descriptor | None = None
+    layers: tuple[Descriptor, ...] | None = None
+
+
+def find_images(index: bytes, blobs: Mapping[str, bytes]) -> list[ManifestEntry]:
+    """Return the images that `index.json` leads to, as a `manifest.json` would name them.
+
+    blobs: the JSON documents of the layout, by path.
+    Raises ArchiveError if a document is missing or damaged. Attestations and other artifacts are passed over.
+    """
+    images = []
+    for found in _walk(_decode(index, "its index.json"), blobs, (), "", _MAX_DEPTH):
+        images.append(found)
+        if len(images) > _MAX_IMAGES:
+            raise ArchiveError(f"holds more than {_MAX_IMAGES:,} images. Save each image by itself.")
+    return images
+
+
+def _walk(
+    manifest: Manifest, blobs: Mapping[str, bytes], names: tuple[str, ...], platform: str, depth: int
+) -> Iterator[ManifestEntry]:
+    if manifest.config:
+        # A chart, a signature or another artifact has a config of another type.
+        if "image" in manifest.config.media_type:
+            layers = tuple(_path(layer.digest) for layer in manifest.layers or ())
+            yield ManifestEntry(_path(manifest.config.digest), names, layers, platform or msgspec.UNSET)
+        return
+    for descriptor in manifest.manifests or ():
+        annotations = descriptor.annotations or {}
+        if "vnd.docker.reference.type" in annotations:
+            continue  # BuildKit's attestation about another manifest
+        path = _path(descriptor.digest)
+        document = blobs.get(path)
+        if document is None or not depth:
+            raise ArchiveError(f"is incomplete: {path}, which its index names, is missing. Save the image again.")
+        if f"sha256:{hashlib.sha256(document).hexdigest()}" != descriptor.digest:
+            raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
+        told = names + tuple(annotations[key] for key in _NAMES if key in annotations)
+        where = descriptor.platform
+        machine = f"{where.os}/{where.architecture}" if where else platform
+        yield from _walk(_decode(document, path), blobs, told, machine, depth - 1)
+
+
+def _path(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/', 1)}"
+
+
+def _decode(document: bytes, name: str) -> Manifest:
+    try:
+        return decode_like_go(document, Manifest)
+    except (ValueError, RecursionError) as error:
+        raise ArchiveError(f"is damaged: {name} cannot be read ({error}). Save the image again.") from error
