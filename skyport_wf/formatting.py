@@ -47,3 +47,15 @@ def short_command(created_by: str) -> str:
 def printable(words: str) -> str:
     """Return the words without what a terminal would act upon, or XML not allow: names in an image are anyone's."""
     return "".join(filter(str.isprintable, words))
+
+
+def terminal_text(text: str) -> str:
+    """Return a text of several lines with everything else that a terminal would act upon made visible, as `\\x1b`.
+
+    Names on a server, its messages, and what a build prints are anyone's words.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
+    )

@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import TextIO
 
 from skyport_wf.errors import UsageError
+from skyport_wf.formatting import terminal_text
 
 _stream: TextIO = sys.stderr
 """Where messages go; a command line has one such place, chosen once."""
+
+
+class _Formatter(logging.Formatter):
+    """Writes messages that no terminal acts upon, whoever's words are in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return terminal_text(super().format(record))
 
 
 def start_logging(args: argparse.Namespace) -> None:
@@ -21,7 +29,7 @@ def start_logging(args: argparse.Namespace) -> None:
     global _stream  # noqa: PLW0603 - see there
     _stream = _open(args)
     handler = logging.StreamHandler(_stream)
-    handler.setFormatter(logging.Formatter("skyport-wf: %(message)s"))
+    handler.setFormatter(_Formatter("skyport-wf: %(message)s"))
     log = logging.getLogger("skyport_wf")
     log.handlers = [handler]
     log.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
@@ -30,9 +38,10 @@ def start_logging(args: argparse.Namespace) -> None:
 
 def report_error(message: str) -> None:
     """Show what the command failed with, on stderr and in the log file if there is one."""
-    print(f"skyport-wf: {message}", file=sys.stderr)
+    line = f"skyport-wf: {terminal_text(message)}"
+    print(line, file=sys.stderr)
     if _stream is not sys.stderr:
-        print(f"skyport-wf: {message}", file=_stream, flush=True)
+        print(line, file=_stream, flush=True)
 
 
 def build_output(args: argparse.Namespace) -> Callable[[str], None]:
@@ -40,7 +49,8 @@ def build_output(args: argparse.Namespace) -> Callable[[str], None]:
 
     def show(text: str) -> None:
         if not args.quiet:
-            _stream.write(text)
+            # A carriage return only moves the cursor, and builders show progress with it.
+            _stream.write("\r".join(map(terminal_text, text.split("\r"))))
             _stream.flush()
 
     return show

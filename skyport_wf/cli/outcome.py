@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from skyport_wf.errors import EXIT_DONE, SkyportError
+from skyport_wf.formatting import printable, terminal_text
 
 
 class Outcome:
@@ -42,14 +43,16 @@ class Outcome:
             # JSON is UTF-8 whatever the locale says.
             sys.stdout.buffer.write(encode_json(self.value))
         elif self.text and not as_json:
-            sys.stdout.write(self.text + "\n")
+            sys.stdout.write(terminal_text(self.text) + "\n")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table for people to read; a last column of text may be long."""
     from tabulate import tabulate
 
-    return tabulate([list(map(str, row)) for row in rows], headers=list(head), tablefmt="plain", disable_numparse=True)
+    # A line's end in a name would look like a row of its own.
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    return tabulate(cells, headers=list(head), tablefmt="plain", disable_numparse=True)
 
 
 def short_id(image_id: str) -> str:
