@@ -50,7 +50,7 @@ def printable(words: str) -> str:
 
 
 def terminal_text(text: str) -> str:
-    """Return a text of several lines with everything else that a terminal would act upon made visible, as `\\x1b`.
+    r"""Return a text of several lines with everything else that a terminal would act upon made visible, as `\x1b`.
 
     Names on a server, its messages, and what a build prints are anyone's words.
     """
