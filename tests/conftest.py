@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError
@@ -16,7 +17,7 @@ SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 def pytest_configure() -> None:
-    """See that what the tests start can be interrupted.
+    """See that what the tests start can be interrupted, and that no clock decides what Hypothesis finds.
 
     A process inherits which signals are ignored, and a script's background jobs, `nohup` and some runners of
     continuous integration have SIGINT or SIGHUP ignored.
@@ -25,6 +26,9 @@ def pytest_configure() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # On a busy machine anything may take long.
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

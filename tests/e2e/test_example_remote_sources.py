@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from tests.support.commands import EXAMPLES
 from tests.support.engine import docker
+from tests.support.timing import wait_until
 from tests.support.transcript import check_transcript
 
 EXAMPLE = EXAMPLES / "remote-sources"
@@ -47,16 +47,9 @@ def server(project: Path) -> "Iterator[subprocess.Popen[str]]":
     assert list(temporary.iterdir()) == []
 
 
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "the example's server does not start"
-            time.sleep(0.02)
-        else:
-            return
+def answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_server_has_the_commit_of_the_list_and_the_readme_shows_what_happens(
@@ -66,7 +59,7 @@ def test_the_server_has_the_commit_of_the_list_and_the_readme_shows_what_happens
     commit = server.stdout.readline().removeprefix("commit ").strip()
     listed = (project / "images.yaml").read_text()
     assert f"tools.git#{commit}:reverse" in listed, "the commit depends on more than repository/ and the script"
-    wait_for(int(listed.partition("127.0.0.1:")[2].partition("/")[0]))
+    wait_until(lambda: answers(int(listed.partition("127.0.0.1:")[2].partition("/")[0])))
     check_transcript(
         project / "README.md", SKYPORT_DATA=str(project.parent / "store"), SKYPORT_CACHE=str(project.parent / "cache")
     )

@@ -19,9 +19,10 @@ from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.parts import plan_parts
 from skyport_wf.transfer.parts_upload import PartsUpload
 from skyport_wf.transfer.unfinished import ProgressFile
-from tests.support.commands import PATIENCE, Command
+from tests.support.commands import Command
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.lab import MIB, Lab, ServedShock, incompressible_layer, served, the_published_node
+from tests.support.timing import PATIENCE
 
 PART = MIB
 SETTINGS = "parts_above: 2, part_size: 1, connections: 4"

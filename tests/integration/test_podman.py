@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ import pytest
 from tests.support.commands import CHECKOUT, SKYPORT
 from tests.support.engine import docker, write_image_context
 from tests.support.podman_service import PodmanService
+from tests.support.timing import PATIENCE, wait_until
 
 # They share one podman, which each leaves as it was.
 pytestmark = pytest.mark.xdist_group("podman")
@@ -83,7 +83,7 @@ class Lab:
 
     def run(self, *arguments: str, engine: str = "", **variables: str) -> Done:
         with self.start(*arguments, engine=engine, **variables) as process:
-            out, log = process.communicate(timeout=120)
+            out, log = process.communicate(timeout=PATIENCE)
         assert "Traceback" not in log, log
         return Done(process.returncode, out, log)
 
@@ -404,7 +404,7 @@ def test_an_interrupted_script_leaves_no_container(lab: Lab, base: str) -> None:
     with lab.start("build", "lab/tool:1", "--record", "build.json") as process:
         wait_for(process, "ready")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     # That no container is left, the fixture looks at.
 
@@ -422,9 +422,7 @@ def test_what_a_killed_command_left_goes_with_the_next(lab: Lab, base: str) -> N
 def test_a_container_whose_program_runs_is_paused_and_goes_on(lab: Lab, base: str) -> None:
     container = lab.podman.podman("run", "--detach", base, "/bin/bash", "-c", "echo x >/made; exec sleep 600")
     try:
-        deadline = time.monotonic() + 20
-        while "A /made" not in lab.podman.podman("diff", container):
-            assert time.monotonic() < deadline
+        wait_until(lambda: "A /made" in lab.podman.podman("diff", container))
         lab.write(f"name: 'lab/tool:1', container: {container}")
         lab.do("publish", "--all", "--record", "receipts/{key}.json")
         assert lab.podman.podman("run", "--rm", "lab/tool:1", "cat", "/made") == "x"
@@ -442,12 +440,9 @@ def test_an_interrupted_build_ends_with_its_step(lab: Lab) -> None:
     with lab.start("build", "lab/tool:1", "--record", "build.json") as process:
         wait_for(process, "ready")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    deadline = time.monotonic() + 60
-    while lab.containers():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: not lab.containers())
     assert "lab/tool" not in lab.podman.podman("image", "ls")
 
 
@@ -458,7 +453,7 @@ def test_a_podman_that_dies_is_a_temporary_trouble(lab: Lab) -> None:
         with lab.start("build", "lab/tool:1", "--record", "build.json") as process:
             wait_for(process, "ready")
             lab.podman.kill()
-            _, log = process.communicate(timeout=60)
+            _, log = process.communicate(timeout=PATIENCE)
         assert (process.returncode, "went away at building lab/tool:1" in log) == (75, True), log
         assert not (lab.folder / "build.json").exists()
         again = lab.run("build", "lab/tool:1", "--record", "build.json")

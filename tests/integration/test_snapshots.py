@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import wait_until
 from tests.support.engine import docker, inspect_image, write_image_context
 from tests.support.lab import Lab
+from tests.support.timing import wait_until
 
 
 class SnapshotLab(Lab):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import CHECKOUT, PATIENCE
+from tests.support.commands import CHECKOUT
+from tests.support.timing import PATIENCE
 
 MACHINE = r"""
 set -euo pipefail

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
 from tests.support.forked import ForkServer
+from tests.support.timing import PATIENCE
 
 CHECKOUT = Path(__file__).parents[2]
 COMMANDS = Path(sys.executable).parent
@@ -23,8 +23,6 @@ SKYPORT = str(COMMANDS / "skyport-wf")
 EXAMPLES = CHECKOUT / "examples"
 OF_THE_USER = ("SHOCK_URL", "KB_AUTH_TOKEN", "SHOCK_TOKEN_FILE", "SKYPORT_DATA", "SOURCE_DATE_EPOCH")
 """Variables with which whoever runs the tests works, and that tests set themselves."""
-PATIENCE = 300
-"""Seconds after which something hangs, on however busy a machine."""
 
 
 class Done(NamedTuple):
@@ -121,14 +119,6 @@ def _pipe(ours: ExitStack) -> tuple[IO[str], int]:
 @functools.cache
 def fork_server() -> ForkServer:
     return ForkServer()
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    """Wait for what happens soon, and fail if it never does."""
-    limit = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < limit, "it has not happened"
-        time.sleep(0.02)
 
 
 def environment(**variables: str) -> dict[str, str]:

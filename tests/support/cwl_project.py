@@ -18,6 +18,7 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.commands import CHECKOUT, COMMANDS
+from tests.support.timing import PATIENCE
 
 WORKFLOWS = CHECKOUT / "workflows"
 DOCUMENTS = sorted(
@@ -57,7 +58,13 @@ class Runner(msgspec.Struct):
             str(document), str(folder / "job.yml"),
         ]  # fmt: skip
         done = subprocess.run(
-            command, cwd=folder, env=self.environment(folder), capture_output=True, text=True, check=False, timeout=300
+            command,
+            cwd=folder,
+            env=self.environment(folder),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
         )
         return Run(done.returncode, done.stdout, done.stderr, folder)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.store.opening import Store
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.commands import PATIENCE, Command
+from tests.support.commands import Command
+from tests.support.timing import PATIENCE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -16,7 +16,8 @@ from contextlib import suppress
 from typing import Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from tests.support.commands import PATIENCE, Command
+from tests.support.commands import Command
+from tests.support.timing import PATIENCE
 
 Kind = Literal["drop", "reset", "truncate", "lose answer", "cut answer", "delay", "throttle", "error", "flip", "call"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.commands import SKYPORT
+from tests.support.timing import PATIENCE
 
 
 class LintFolder:
@@ -24,7 +25,7 @@ class LintFolder:
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [SKYPORT, "lint", *arguments], cwd=self.folder, env={**self.environment, **variables},
-            capture_output=True, text=True, timeout=120, check=False,
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr
         return done

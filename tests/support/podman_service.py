@@ -13,7 +13,8 @@ from typing import Self
 
 import pytest
 
-START_SECONDS = 30
+from tests.support.timing import PATIENCE
+
 # The host's network, and low limits: both work in containers and sandboxes too.
 SETTINGS = """\
 [containers]
@@ -59,7 +60,7 @@ class PodmanService:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(self.folder / "log").open("ab"),
             start_new_session=True,
         )  # fmt: skip
-        limit = time.monotonic() + START_SECONDS
+        limit = time.monotonic() + PATIENCE
         while not self._answers():
             log = (self.folder / "log").read_text()
             assert self._process.poll() is None, log

@@ -8,6 +8,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.timing import PATIENCE
+
 COUNT = 3
 
 
@@ -36,7 +38,7 @@ class Customer(threading.Thread):
         super().__init__()
         self.nodes = nodes
         self._random = random.Random(seed)
-        self._server = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._server = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         self._token = token
         self.failure: Exception | None = None
 

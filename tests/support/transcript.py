@@ -13,6 +13,8 @@ _BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _MARK = "@@ the next command @@"
 _OMITTED = "..."
 _CHANGING = {
+    # Of each container, where the machine passes nothing on between networks; no container here needs it.
+    r"(?m)^WARNING: IPv4 forwarding is disabled\. Networking will not work\.\n": "",
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "NODE",
     r"\b(sha256:)?([0-9a-f]{64}|[0-9a-f]{12})\b": "ID",
     r"\d+(\.\d+)? [kMG]?B\b": "SIZE",

@@ -17,6 +17,7 @@ from skyport_wf.records.files import write_record
 from skyport_wf.records.receipt import merge_into_lock
 from tests.support.failing_server import SILENCE, Answer, FailingServer, refusal
 from tests.support.sample_records import receipt
+from tests.support.timing import PATIENCE
 
 SECRET = "s3cr3t-t0ken"
 LIST = "images:\n- name: a/b:1\n  dockerfile: tool/Dockerfile\n  description: Zünftig\n"
@@ -36,7 +37,7 @@ def command(*arguments: str | bytes) -> list[str | bytes]:
 
 
 def run(*arguments: str | bytes, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, **options, check=False)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=PATIENCE, **options, check=False)
 
 
 def only_document(text: str) -> Any:
@@ -177,7 +178,7 @@ def test_130_interrupted_while_it_waits_for_a_server(project, silent_server, num
     with subprocess.Popen(command("ls"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert silent_server.got_request.wait(30)
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (code, "", said)
 
 
@@ -187,7 +188,7 @@ def test_130_with_json(project, silent_server):
     ) as process:
         assert silent_server.got_request.wait(30)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert only_document(out) == {"error": "interrupted", "exit_code": 130}
 
@@ -199,7 +200,7 @@ def test_serving_ends_well_when_it_is_told_to_and_prints_one_document(project, n
         assert process.stdout is not None
         lines = list(iter(process.stdout.readline, "}\n"))
         process.send_signal(number)
-        rest, err = process.communicate(timeout=30)
+        rest, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert json.loads("".join(lines) + "}")["url"].startswith("http://127.0.0.1:")
     assert rest == ""
@@ -289,7 +290,7 @@ def test_a_reader_that_has_seen_enough(project, arguments):
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        command(*arguments), stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        command(*arguments), stdout=writer, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
     )
     os.close(writer)
     assert done.returncode in (1, 2)
@@ -300,7 +301,7 @@ def test_a_reader_that_has_seen_enough(project, arguments):
 def test_in_a_pipe_with_head(project):
     line = f"{sys.executable} -m skyport_wf plan --json | head -1"
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.stdout, done.stderr) == ("{\n", "")
 
@@ -309,14 +310,14 @@ def test_in_a_pipe_with_head(project):
 def test_stdout_on_a_full_disk_is_no_bug(project, arguments):
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
         )
     assert (done.returncode, done.stderr) == (1, "skyport-wf: cannot write to stdout: No space left on device\n")
 
 
 def test_json_on_a_terminal_that_is_not_utf8(project):
     environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command("plan", "--json"), capture_output=True, env=environ, timeout=60, check=False)
+    done = subprocess.run(command("plan", "--json"), capture_output=True, env=environ, timeout=PATIENCE, check=False)
     assert done.returncode == 0
     assert json.loads(done.stdout.decode("utf-8"))["images"]
 
@@ -351,5 +352,5 @@ def test_a_token_on_stdin_is_never_printed(project):
 
 def test_the_installed_command_is_the_same():
     script = Path(sys.executable).with_name("skyport-wf")
-    done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.stdout == f"skyport-wf {skyport_wf.__version__}\n"

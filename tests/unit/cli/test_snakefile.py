@@ -6,6 +6,7 @@ import pytest
 
 import skyport_wf
 from skyport_wf.errors import UsageError
+from tests.support.timing import PATIENCE
 
 
 def test_the_rules_are_found():
@@ -36,5 +37,5 @@ def test_what_a_snakefile_imports_is_light():
     program = (
         "import sys, skyport_wf; skyport_wf.snakefile(); print(*{'yaml', 'docker', 'requests'} & set(sys.modules))"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (run.returncode, run.stdout.strip()) == (0, "")

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from skyport_wf.cli.main import VERBS
+from tests.support.timing import PATIENCE
 
 HEAVY = [
     "docker",
@@ -28,7 +29,7 @@ def heavy_imports_of(*arguments: str) -> list[str]:
         [sys.executable, "-X", "importtime", "-m", "skyport_wf", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert run.returncode == 0, run.stderr
@@ -52,7 +53,7 @@ def test_no_verb_imports_anything_heavy_to_explain_itself():
         "    assert f'usage: skyport-wf {verb}' in out.getvalue(), verb\n"
         f"    print(verb, *[name for name in {HEAVY!r} if name in sys.modules])\n"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split("\n") == [*VERBS, ""]
 

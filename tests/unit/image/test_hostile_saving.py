@@ -20,6 +20,7 @@ from tests.support import hostile_archives
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, file_member, layer_tar, oci, tar_of
 from tests.support.hostile_archives import KINDS, NOTHING, header
+from tests.support.timing import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Return how the step ended on each kind of archive, and the peak of its memory, all in a process of their own."""
     folder = tmp_path_factory.mktemp("hostile")
     command = [sys.executable, "-m", hostile_archives.__name__, request.param, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, cwd=CHECKOUT)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE, cwd=CHECKOUT)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
     return {"step": request.param} | result

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.yaml_document import parse_yaml
+from tests.support.timing import PATIENCE
 
 
 def problem(text: str) -> str:
@@ -121,7 +122,7 @@ def test_a_million_levels_do_not_crash_the_process(opening):
         f"try: parse_yaml({opening!r} * 1_000_000, name='f')\n"
         "except UsageError as error: print(error)"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (run.returncode, run.stdout) == (0, "f, line 1: nested too deeply to be an image list\n")
 
 

@@ -102,6 +102,6 @@ def test_any_text_is_read_and_every_line_is_in_the_file(words):
 
 @pytest.mark.parametrize("piece", ["a ", "'", "<<E ", "\\\n", "RUN <<E\nE\n"])
 def test_a_megabyte_of_anything_is_read_in_time(piece):
-    begun = time.monotonic()
+    begun = time.process_time()
     read_instructions(b"RUN " + piece.encode() * (1_000_000 // len(piece)))
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20

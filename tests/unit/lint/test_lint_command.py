@@ -14,6 +14,7 @@ from skyport_wf.lint.hadolint.run import Hadolint, find_hadolint, run_hadolint
 from skyport_wf.lint.hadolint.settings import LintSettings
 from tests.support.commands import SKYPORT
 from tests.support.lint_folder import LintFolder
+from tests.support.timing import allowance
 
 BAD = """\
 FROM debian:12
@@ -239,19 +240,23 @@ def fake_hadolint(folder: LintFolder, script: str) -> Hadolint:
     ],
 )
 def test_a_hadolint_that_fails_is_an_error_among_the_findings(folder: LintFolder, script: str, message: str) -> None:
+    instructions = read_instructions(b"FROM a\n")
+    allowed = allowance(20, lambda: run_hadolint(fake_hadolint(folder, "exit 1"), b"FROM a\n", instructions))
     begun = time.monotonic()
-    (found,) = run_hadolint(fake_hadolint(folder, script), b"FROM a\n", read_instructions(b"FROM a\n"), seconds=0.5)
+    (found,) = run_hadolint(fake_hadolint(folder, script), b"FROM a\n", instructions, seconds=0.5)
     assert (found.code, found.level, found.line) == ("SKY000", "error", 1)
     assert found.message.startswith(message)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < allowed
 
 
 def test_a_text_that_hadolint_does_not_end_with() -> None:
     content = b"FROM a\nRUN x " + b"$((" * 5000
+    hadolint, instructions = find_hadolint(), read_instructions(content)
+    allowed = allowance(20, lambda: run_hadolint(hadolint, b"FROM a\n", read_instructions(b"FROM a\n")))
     begun = time.monotonic()
-    (found,) = run_hadolint(find_hadolint(), content, read_instructions(content), seconds=1)
+    (found,) = run_hadolint(hadolint, content, instructions, seconds=1)
     assert (found.code, found.level) == ("SKY000", "error")
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < allowed
 
 
 @pytest.mark.slow
@@ -265,9 +270,9 @@ def test_a_text_that_hadolint_does_not_end_with() -> None:
     ids=["clones", "assignments", "stages"],
 )
 def test_our_rules_are_done_with_a_megabyte_in_time(content: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     assert list(lint_dockerfile(read_instructions(content.encode())))
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 30
 
 
 # Bad input

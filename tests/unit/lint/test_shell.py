@@ -76,7 +76,7 @@ def test_any_text_is_read(words):
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", ["a|", "$(", "'", "${", "<<E\n", "sh -c '", '"$('])
 def test_a_megabyte_of_anything_is_read_in_time(piece):
-    begun = time.monotonic()
+    begun = time.process_time()
     text = piece * (1_000_000 // len(piece))
     assert len(list(every_pipeline(scan_shell(text, lambda offset: 1)))) <= 500_001
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20

@@ -16,6 +16,7 @@ from skyport_wf.records.receipt import LockFile, Receipt
 from skyport_wf.records.records import BuildRecord
 from tests.support.commands import CHECKOUT
 from tests.support.sample_records import build_record
+from tests.support.timing import PATIENCE
 
 LARGE = build_record(description="x" * 200_000)
 
@@ -100,7 +101,7 @@ def test_many_that_add_to_one_lock_file_lose_nothing(tmp_path):
     )
     command = [sys.executable, "-c", program, str(tmp_path / "images.lock.json")]
     writers = [subprocess.Popen([*command, name], cwd=CHECKOUT) for name in "abcd"]
-    assert [writer.wait(timeout=60) for writer in writers] == [0] * 4
+    assert [writer.wait(timeout=PATIENCE) for writer in writers] == [0] * 4
     lock = read_record(tmp_path / "images.lock.json", LockFile)
     assert sorted(lock.images) == sorted(f"lab/{name}:{n}" for name in "abcd" for n in range(20))
     assert names_in(tmp_path) == ["images.lock.json"]
@@ -210,6 +211,6 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path):
     os.mkfifo(pipe)
     reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
     write_record(pipe, build_record())
-    assert reader.communicate(timeout=30)[0] == encode_json(build_record())
+    assert reader.communicate(timeout=PATIENCE)[0] == encode_json(build_record())
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert names_in(tmp_path) == ["pipe"]

@@ -19,6 +19,7 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.store_processes import Running, serve_store
+from tests.support.timing import PATIENCE
 
 TOKEN = "alices-own-token"
 START = b'--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n'
@@ -34,7 +35,7 @@ def server(store):
 
 
 def _connect(server):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
 
 
 def _exchange(server, sent):

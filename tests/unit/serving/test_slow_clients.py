@@ -12,6 +12,7 @@ from skyport_wf.serving import gateway
 from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.timing import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -61,9 +62,9 @@ def _use(server, count):
     """Use the server as one does, while others stall: who waited for them would wait until they are cut off."""
     for number in range(count):
         content = b"%d" % number
-        node = requests.post(f"{server.url}/node", data=content, headers=HEADERS, timeout=60).json()["data"]["id"]
-        assert requests.get(f"{server.url}/node/{node}?download", headers=HEADERS, timeout=60).content == content
-        assert requests.get(server.url, timeout=60).status_code == 200
+        node = requests.post(f"{server.url}/node", data=content, headers=HEADERS, timeout=PATIENCE).json()["data"]["id"]
+        assert requests.get(f"{server.url}/node/{node}?download", headers=HEADERS, timeout=PATIENCE).content == content
+        assert requests.get(server.url, timeout=PATIENCE).status_code == 200
 
 
 def test_four_hundred_and_fifty_stalled_clients_hold_up_nobody(server, large_node, monkeypatch):
@@ -116,7 +117,7 @@ def test_stalled_clients_do_not_keep_the_server_from_stopping(store):
     with contextlib.ExitStack() as stalled:
         for said in STALLED.values():
             stalled.enter_context(_stall(server, said, node))
-        assert requests.get(server.url, timeout=20).status_code == 200
+        assert requests.get(server.url, timeout=PATIENCE).status_code == 200
         server.stop()
         running.join(60)
         assert not running.is_alive()

@@ -17,6 +17,7 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.query import Query
 from skyport_wf.store.users import add_user
 from tests.support.store_processes import Running, serve_store, stage_and_wait, write_forever, write_node
+from tests.support.timing import PATIENCE
 
 
 def _all_nodes(store):
@@ -76,7 +77,7 @@ def test_a_server_killed_during_an_upload_shows_no_partial_node(form, tmp_path):
         url = server.hear()
         acknowledged = requests.post(f"{url}/node", data=b"kept", headers=headers).json()["data"]["id"]
         host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=60) as connection:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
             kind = "Content-Type: multipart/form-data; boundary=B\r\n" if form else ""
             start_of_form = '--B\r\nContent-Disposition: form-data; name="upload"; filename="f"\r\n\r\n' if form else ""
             connection.sendall(

@@ -2,7 +2,6 @@ import bz2
 import gzip
 import hashlib
 import threading
-import time
 
 import pytest
 
@@ -10,16 +9,15 @@ from skyport_wf.store.access import OURSELVES
 from skyport_wf.store.changes import NodeChange, Upload
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
+from tests.support.timing import wait_until
 
 
 def _until_unlocked(person, node):
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        file = person.get(f"/node/{node}").json()["data"]["file"]
-        if file["locked"] is None or file["locked"]["error"]:
-            return file
-        time.sleep(0.01)
-    raise AssertionError("the parts were not joined")
+    def file():
+        return person.get(f"/node/{node}").json()["data"]["file"]
+
+    wait_until(lambda: (locked := file()["locked"]) is None or locked["error"])
+    return file()
 
 
 def _send(person, node, number, content):

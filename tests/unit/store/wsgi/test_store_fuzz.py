@@ -13,6 +13,7 @@ from skyport_wf.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.store_people import Person
+from tests.support.timing import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +110,7 @@ def test_damaged_requests_over_sockets(seed, store, caplog):
 
 def _statuses(server, sent):
     """Return the statuses of the answers; none if the server took what was sent for a request that broke off."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
         received = b""
         with contextlib.suppress(OSError):
             connection.sendall(sent)
