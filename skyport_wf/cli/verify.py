@@ -24,13 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Compare what Shock holds with the lock file."""
+    from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.inspection.verify import verify
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
     lock = read_record(args.lock or args.images.parent / "images.lock.json", LockFile)
+    # Without a list, the lock file is all there is to compare with.
+    listed = [image.name for image in read_image_list(args.images).images] if args.images.exists() else []
     with opened_shock(args) as shock:
-        found = list(verify(lock, shock))
+        found = list(verify(lock, shock, listed=listed))
     removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
     rows = [(image.name, "ok" if image.ok else "DIFFERS", image.detail) for image in found]
     code = EXIT_DONE if all(image.ok for image in found) else EXIT_DIFFERENCE

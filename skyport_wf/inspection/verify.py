@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,8 +27,14 @@ class Verification(msgspec.Struct, frozen=True):
     """What differs."""
 
 
-def verify(lock: LockFile, shock: Shock) -> Iterator[Verification]:
-    """Yield what Shock has of each image of the lock file; one that was published on another Shock differs."""
+def verify(lock: LockFile, shock: Shock, *, listed: Iterable[str] = ()) -> Iterator[Verification]:
+    """Yield what Shock has of each image of the lock file; one that was published on another Shock differs.
+
+    listed: the names of the image list; one that the lock file lacks differs, too.
+    """
+    for name in listed:
+        if name not in lock.images:
+            yield Verification(name, False, "it is in the image list, and the lock file lacks it: publish it")
     for name, image in lock.images.items():
         differences = "; ".join(_differences(name, image, shock))
         yield Verification(name, not differences, differences or f"node {image.node}")
