@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from skyport_wf import __version__
 from skyport_wf.cli.arguments import everywhere
 from skyport_wf.cli.messages import report_error, start_logging
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.start import act_on_signals
 from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError, UsageError
 
 VERBS = {
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(arguments).parse_args(arguments)
     except UsageError as error:
         return _fail(str(error), error.exit_code, argparse.Namespace(json="--json" in arguments))
-    signal.signal(signal.SIGTERM, _end_cleanly)
+    act_on_signals()
     try:
         start_logging(args)
         outcome: Outcome = importlib.import_module(f"skyport_wf.cli.{args.verb}").run(args)
@@ -78,11 +78,6 @@ def _fail(message: str, code: int, args: argparse.Namespace) -> int:
         with suppress(BrokenPipeError, SkyportError):
             Outcome({"error": readable, "exit_code": code}, "").write(as_json=True)
     return code
-
-
-def _end_cleanly(number: int, _: object) -> NoReturn:
-    """Let `finally` and `with` do their work when a workflow engine ends the command."""
-    raise SystemExit(128 + number)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -109,7 +104,3 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if verb in arguments:
             importlib.import_module(f"skyport_wf.cli.{verb}").add_arguments(verb_parser)
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -80,7 +80,7 @@ class Shock:
     @cached_property
     def user(self) -> ShockClient:
         """The server as the user asks it: with the token if there is one."""
-        return self._embedded_as(_system_user()) if self.url == EMBEDDED else self._client(self.token)
+        return self._embedded_as(system_user()) if self.url == EMBEDDED else self._client(self.token)
 
     @cached_property
     def anybody(self) -> ShockClient:
@@ -211,7 +211,7 @@ def open_target(target: Target) -> Iterator[Shock]:
         shock.close()
 
 
-def _system_user() -> str:
+def system_user() -> str:
     """Return the name of the system's user; a number will do where no file has a name for it, as in containers."""
     try:
         return getpass.getuser()
