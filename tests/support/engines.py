@@ -20,14 +20,25 @@ def _others() -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in os.environ.get(VARIABLE, "").split())
 
 
+def podman_program() -> str:
+    """Return the podman command to test: that of the engine which SKYPORT_TEST_PODMAN names, or else the system's."""
+    name = os.environ.get("SKYPORT_TEST_PODMAN")
+    return str(_programs(_others()[name]) / "podman") if name else "podman"
+
+
+def _programs(host: str) -> Path:
+    """Return where the commands of an engine's root lie: beside its socket."""
+    return Path(host.removeprefix("unix://")).with_name("bin")
+
+
 class EngineUnderTest:
     """An engine, with names of images that nobody else has there. In a `with` statement, these vanish with it."""
 
     def __init__(self, name: str, main: str) -> None:
         """Connect to the engine of this name; `main` is the DOCKER_HOST of the usual one."""
         host = main if name == MAIN else _others()[name]
-        # A root's own docker command lies beside its socket: people have that of their engine, or a later one.
-        programs = Path(host.removeprefix("unix://")).with_name("bin")
+        # People have the docker command of their engine, or a later one.
+        programs = _programs(host)
         self.variables = {"DOCKER_HOST": host, "PATH": os.environ["PATH"]}
         if name != MAIN and programs.is_dir():
             self.variables["PATH"] = f"{programs}:{self.variables['PATH']}"
