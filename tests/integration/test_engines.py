@@ -41,6 +41,7 @@ class Project(Lab):
         """Publish images, and return the receipts by their short names."""
         done = self.run("publish", "--json", *(self.engine.name(name) for name in names))
         receipts = done.result["published"]
+        self.engine.published.update(receipt["image_id"] for receipt in receipts)
         return {receipt["name"].split("/")[1].removesuffix(":1"): receipt for receipt in receipts}
 
     def pull(self, name: str) -> Any:

@@ -47,6 +47,8 @@ class EngineUnderTest:
         store = self.docker("info", "--format", "{{json .DriverStatus}}")
         self.is_containerd = "io.containerd.snapshotter.v1" in store
         self.builders = ["classic"] if self.is_podman else ["classic", "buildkit"]
+        self.published: set[str] = set()
+        """The ids of published images, which may have got names of our own."""
         self._before: set[str] = set()
 
     def docker(self, *arguments: str) -> str:
@@ -78,9 +80,10 @@ class EngineUnderTest:
         self.docker("image", "rm", "--force", *names)
 
     def remove_all(self) -> None:
-        """Remove all images of the namespace, and our own names for them."""
+        """Remove all images of the namespace, and our own names for published ones."""
         listed = self.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-        if mine := [name for name in listed if f"{self.namespace}/" in name]:
+        tags = {image_id.removeprefix("sha256:") for image_id in self.published}
+        if mine := [name for name in listed if f"{self.namespace}/" in name or name.rpartition(":")[2] in tags]:
             self.remove(*mine)
 
     def _all_nameless(self) -> set[str]:
