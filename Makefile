@@ -15,12 +15,18 @@ TEST_NEEDS := --need skopeo --need bash-static --need busybox=busybox-static --n
 # One process more than there are processors, as tests wait for engines, servers and disks; of those marked with the same
 # `xdist_group` one runs at a time.
 PYTEST = pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup
+# What people install today, beside the engine that is here: Docker from Debian sid with containerd's image store.
+TODAYS_ENGINE := .ci/engine-root --beside --if-possible docker-sid-containerd --
+ENGINES := docker-bookworm docker-trixie docker-sid docker-sid-containerd podman-bookworm podman-trixie
+DOCKERS := docker-trixie docker-sid docker-sid-containerd
+# Building, saving, loading and running; the rest does not meet an engine.
+ENGINE_TESTS := $(addprefix tests/integration/test_,build.py build_failures.py snapshots.py thin.py flatten.py reproduce.py archive_engine.py)
 SCRIPTS := .ci/base-image .ci/debian-root .ci/engine-root .ci/lock .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve
 CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
 # That of examples/lint/bad is there to be found fault with.
 DOCKERFILES := benchmarks/Dockerfile $(wildcard examples/*/images/*/Dockerfile)
 
-.PHONY: help demo test test-quick test-newest check lock clean
+.PHONY: help demo test test-quick test-engines test-newest check lock clean
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 22
 
@@ -28,14 +34,23 @@ demo: $(VENV) ## publish three images, fetch one back as an AWE worker would, ru
 	@.ci/with-engine --base-image python examples/demo/run.py
 
 test: $(VENV) ## run all the tests, with a real Docker engine (some: make test PYTEST_ARGS="-k receipt")
-	@.ci/with-engine $(TEST_NEEDS) --base-image $(PYTEST) $(PYTEST_ARGS)
+	@.ci/with-engine $(TEST_NEEDS) --base-image $(TODAYS_ENGINE) $(PYTEST) $(PYTEST_ARGS)
 
 test-quick: $(VENV) ## run the tests that need no engine and little time
 	@$(PYTEST) -m "not slow" tests/unit tests/contract $(PYTEST_ARGS)
 
+test-engines: $(VENV) ## run what depends on the engine on Docker 20.10, 26 and 28, with either image store, and on podman 4.3 and 5
+	@.ci/with-engine $(TEST_NEEDS) --base-image .ci/engine-root --beside $(ENGINES) -- $(PYTEST) tests/integration/test_engines.py $(PYTEST_ARGS)
+	@for engine in $(DOCKERS); do \
+	    printf '\n--- %s\n' $$engine; \
+	    .ci/with-engine $(TEST_NEEDS) --base-image .ci/engine-root --base-image $$engine -- $(PYTEST) $(ENGINE_TESTS) $(PYTEST_ARGS); \
+	done
+	@.ci/with-engine $(TEST_NEEDS) --base-image .ci/engine-root --beside podman-trixie -- \
+	    env SKYPORT_TEST_PODMAN=podman-trixie $(PYTEST) tests/integration/test_podman.py $(PYTEST_ARGS)
+
 test-newest: ## run all the tests with the newest libraries that pyproject.toml allows, instead of the locked ones
 	@PYTHON=$(PYTHON) .ci/make-venv --newest .venv-newest
-	@PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .ci/with-engine $(TEST_NEEDS) --base-image $(PYTEST) $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/.venv-newest/bin:$$PATH" .ci/with-engine $(TEST_NEEDS) --base-image $(TODAYS_ENGINE) $(PYTEST) $(PYTEST_ARGS)
 
 check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, lint of Dockerfiles, shellcheck, the direction of imports
 	ruff check

@@ -42,11 +42,17 @@ def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:
         path = Path(secret.file or "")
         if not secret.env and not path.is_file():
             raise UsageError(f"there is no file {path} for the build secret {name!r}")
-        fields = [f"id={name}", f"env={secret.env}" if secret.env else f"src={path}"]
-        # The option's value is a line of CSV: a comma in a name would begin another field, such as a file of its own.
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(fields)
-        yield from ("--secret", line.getvalue())
+        yield from ("--secret", csv_line(f"id={name}", f"env={secret.env}" if secret.env else f"src={path}"))
+
+
+def csv_line(*fields: str) -> str:
+    """Return the fields as one value of a docker option, whatever is in them.
+
+    Such a value is a line of CSV: a comma in the name of a file would begin another field, such as another file.
+    """
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
 
 
 def secret_mask(secrets: Mapping[str, BuildSecret]) -> Callable[[str], str]:

@@ -16,11 +16,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
+from skyport_wf.byte_streams import pieces_of
 from skyport_wf.child_environment import child_environment
-from skyport_wf.engine.build_inputs import build_arguments, secret_mask, secret_options
+from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, secret_mask, secret_options
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
-from skyport_wf.engine.capabilities import default_network, has_buildkit
+from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
 from skyport_wf.engine.connection import without_password
+from skyport_wf.engine.images import load_image
 from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.context import ignore_file
 from skyport_wf.image.docker_command import DockerCommand, find_docker_command
@@ -62,6 +64,12 @@ def build_with_buildkit(
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
         environment = {**child_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
         arguments = [*_arguments(image, dockerfile, id_file, image.network or default_network(client))]
+        exported = None
+        if command.has_buildx and EPOCH in build_arguments(image) and uses_containerd_store(client):
+            # The times of files that a RUN writes are those of the build; only an export to a file replaces them. With
+            # Docker's classic store there is none: BuildKit passes over `rewrite-timestamp` there.
+            exported = Path(folder, "image.tar")
+            arguments += ("--output", csv_line("type=docker", f"dest={exported}", "rewrite-timestamp=true"))
         # An absolute path cannot be taken for an option.
         arguments = [command.path, "build", *arguments, str(context.root.absolute())]
         progress, mask = _Progress(), secret_mask(image.secrets)
@@ -77,6 +85,9 @@ def build_with_buildkit(
                 raise
         if process.returncode:
             raise progress.failure(image.name)
+        if exported:
+            with exported.open("rb") as file:
+                return load_image(client, pieces_of(file), image.name).id
         return id_file.read_text().strip()
 
 

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import read_note, write_note
 from skyport_wf.engine.capabilities import uses_containerd_store
 from skyport_wf.engine.images import EngineImage, export_image, find_image, list_image_ids
-from skyport_wf.errors import EngineError
+from skyport_wf.errors import EngineError, SkyportError
 from skyport_wf.image_list.reference import ImageReference
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 _NOTES: Final = "engine-images"
+_DIGEST: Final = re.compile("sha256:[0-9a-f]{64}")
 _LARGEST: Final = 4 << 20
 """Bytes of a manifest or an index. Source: distribution, which takes no larger ones."""
 
@@ -34,17 +38,25 @@ def config_digest(client: APIClient, image: EngineImage) -> str:
     """
     if not uses_containerd_store(client):
         return image.id
-    known = read_note(_NOTES, image.id, str)
+    known = _noted(image.id)
     if known is None:
         known = _read_config_digest(client, image)
-        write_note(_NOTES, image.id, known)
+        note_config_digest(image.id, known)
     return known
 
 
 def note_config_digest(engine_id: str, digest: str) -> None:
     """Remember the config digest of an image whose archive has been read, so that nobody has to read it again."""
     if engine_id != digest:
-        write_note(_NOTES, engine_id, digest)
+        # It only saves time: nothing fails where nothing can be written.
+        with suppress(SkyportError, OSError):
+            write_note(_NOTES, engine_id, digest)
+
+
+def _noted(engine_id: str) -> str | None:
+    with suppress(SkyportError):
+        return read_note(_NOTES, engine_id, str)
+    return None
 
 
 def base_reference(digest: str) -> ImageReference:
@@ -60,10 +72,12 @@ def find_by_config_digest(client: APIClient, digest: str, *, named: str = "") ->
     looked at by this user before is not found.
     """
     digest = f"sha256:{digest.removeprefix('sha256:')}"
+    if not _DIGEST.fullmatch(digest):
+        return None
     if not uses_containerd_store(client):
         return find_image(client, digest)
     for engine_id in sorted(list_image_ids(client)):
-        if read_note(_NOTES, engine_id, str) == digest and (found := find_image(client, engine_id)):
+        if _noted(engine_id) == digest and (found := find_image(client, engine_id)):
             return found
     candidate = find_image(client, named) if named else None
     return candidate if candidate and config_digest(client, candidate) == digest else None
@@ -74,19 +88,17 @@ def _read_config_digest(client: APIClient, image: EngineImage) -> str:
 
     The export is an OCI layout with its blobs in the order of their digests: it is read up to the manifest.
     """
-    wanted, documents = image.id, dict[str, Any]()
-    with (
-        export_image(client, image.id) as stream,
-        tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=1 << 20) as tar,
-    ):
-        for member in tar:
+    wanted, documents = image.id, dict[str, bytes]()
+    with export_image(client, image.id) as stream, suppress(tarfile.TarError):
+        for member in (tar := tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", bufsize=PIECE)):  # noqa: SIM115
             tar.members = []  # type: ignore[attr-defined]  # or the list of all members stays in memory
             file = tar.extractfile(member) if member.isreg() and member.size <= _LARGEST else None
             content = file.read() if file else b""
+            # Small layers are blobs, too, and may begin in any way: only what is asked for is read as JSON.
             if content.startswith(b"{"):
-                documents[f"sha256:{hashlib.sha256(content).hexdigest()}"] = json.loads(content)
+                documents[f"sha256:{hashlib.sha256(content).hexdigest()}"] = content
             while wanted in documents:
-                document = documents.pop(wanted)
+                document = json.loads(documents.pop(wanted))
                 if "manifests" not in document:
                     return str(document["config"]["digest"])
                 wanted = _choose_manifest(document["manifests"], image)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.child_environment import child_environment
+
 _QUESTION_SECONDS = 20
 _NEEDS_BUILDX = 23
 """The first version of the docker command that needs the buildx plugin for BuildKit."""
@@ -19,6 +21,11 @@ class DockerCommand(msgspec.Struct, frozen=True):
     path: str
     major: int
     """The first number of its version."""
+
+    @property
+    def has_buildx(self) -> bool:
+        """True if it builds through buildx, which can export an image to a file."""
+        return self.major >= _NEEDS_BUILDX
 
     @property
     def ignores_in_old_ways(self) -> bool:
@@ -47,7 +54,9 @@ def _find(_path: str | None, _config: str | None) -> DockerCommand | None:
 def _ask(*command: str) -> str | None:
     """Return what the command prints; None if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False, env=child_environment()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if done.returncode else done.stdout

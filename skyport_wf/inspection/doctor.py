@@ -48,7 +48,7 @@ def _check(what: str, check: Callable[[], str]) -> Check:
 
 
 def _engine() -> str:
-    from skyport_wf.engine.capabilities import has_bridge, podman_version, read_version
+    from skyport_wf.engine.capabilities import has_bridge, podman_version, read_version, uses_containerd_store
     from skyport_wf.engine.connection import connect, engine_address
     from skyport_wf.engine.podman import LIMITS
 
@@ -58,7 +58,13 @@ def _engine() -> str:
     if podman_version(engine):
         return f"{version.version}, {where}; {LIMITS}"
     network = "" if has_bridge(engine) else "; it has no bridge network, builds use the host's"
-    return f"version {version.version}, {where}{network}"
+    store = ""
+    if uses_containerd_store(engine):
+        store = (
+            "; with containerd's image store: everything works, images are called by another id there than their "
+            "published one, and thin images are fetched whole"
+        )
+    return f"version {version.version}, {where}{network}{store}"
 
 
 def _shock(settings: ShockSettings) -> str:

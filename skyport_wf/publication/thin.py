@@ -10,7 +10,7 @@ from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.publication.attributes import OWN_KEY
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.published import PublishedNode, find_published
-from skyport_wf.records.source import HeldBase, ThinBase
+from skyport_wf.records.source import ThinBase
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
+    from skyport_wf.sources.source import HeldBase
 
 
 def name_of(node: Node) -> str:

@@ -68,15 +68,6 @@ class BaseImage(msgspec.Struct, frozen=True):
     engine's id of it, which is another one on containerd's image store."""
 
 
-class HeldBase(msgspec.Struct, frozen=True):
-    """A published image that another one is built on, in the engine."""
-
-    reference: str
-    """The name that the engine has it under: its own, unless that is another image's there."""
-    image_id: str
-    """Its config digest."""
-
-
 class ThinBase(msgspec.Struct, frozen=True):
     """The published image whose layers the archive of another one leaves out."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import msgspec
 
 from skyport_wf.image_list.spec import ImageSpec
-from skyport_wf.records.source import BaseImage, HeldBase, Source
+from skyport_wf.records.source import BaseImage, Source
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -18,6 +18,15 @@ Connect = Callable[[], "APIClient"]
 """Connects to the engine; called only by sources that cannot tell without it."""
 Output = Callable[[str], None]
 """Called with each piece of text that a build prints."""
+
+
+class HeldBase(msgspec.Struct, frozen=True):
+    """A published image that another one is built on, in the engine."""
+
+    reference: str
+    """The name that the engine has it under: its own, unless that is another image's there."""
+    image_id: str
+    """Its config digest."""
 
 
 Bases = Mapping[str, HeldBase]

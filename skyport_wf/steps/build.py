@@ -18,9 +18,9 @@ from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
 from skyport_wf.publication.thin import find_thin_base, same_image
 from skyport_wf.records.records import BuildRecord
-from skyport_wf.records.source import HeldBase, ThinBase
+from skyport_wf.records.source import ThinBase
 from skyport_wf.sources.resolution import ResolvedImage
-from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
+from skyport_wf.sources.source import Bases, Connect, HeldBase, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -20,14 +20,25 @@ def _others() -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in os.environ.get(VARIABLE, "").split())
 
 
+def podman_program() -> str:
+    """Return the podman command to test: that of the engine which SKYPORT_TEST_PODMAN names, or else the system's."""
+    name = os.environ.get("SKYPORT_TEST_PODMAN")
+    return str(_programs(_others()[name]) / "podman") if name else "podman"
+
+
+def _programs(host: str) -> Path:
+    """Return where the commands of an engine's root lie: beside its socket."""
+    return Path(host.removeprefix("unix://")).with_name("bin")
+
+
 class EngineUnderTest:
     """An engine, with names of images that nobody else has there. In a `with` statement, these vanish with it."""
 
     def __init__(self, name: str, main: str) -> None:
         """Connect to the engine of this name; `main` is the DOCKER_HOST of the usual one."""
         host = main if name == MAIN else _others()[name]
-        # A root's own docker command lies beside its socket: people have that of their engine, or a later one.
-        programs = Path(host.removeprefix("unix://")).with_name("bin")
+        # People have the docker command of their engine, or a later one.
+        programs = _programs(host)
         self.variables = {"DOCKER_HOST": host, "PATH": os.environ["PATH"]}
         if name != MAIN and programs.is_dir():
             self.variables["PATH"] = f"{programs}:{self.variables['PATH']}"
@@ -36,6 +47,8 @@ class EngineUnderTest:
         store = self.docker("info", "--format", "{{json .DriverStatus}}")
         self.is_containerd = "io.containerd.snapshotter.v1" in store
         self.builders = ["classic"] if self.is_podman else ["classic", "buildkit"]
+        self.published: set[str] = set()
+        """The ids of published images, which may have got names of our own."""
         self._before: set[str] = set()
 
     def docker(self, *arguments: str) -> str:
@@ -67,9 +80,10 @@ class EngineUnderTest:
         self.docker("image", "rm", "--force", *names)
 
     def remove_all(self) -> None:
-        """Remove all images of the namespace, and our own names for them."""
+        """Remove all images of the namespace, and our own names for published ones."""
         listed = self.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-        if mine := [name for name in listed if f"{self.namespace}/" in name]:
+        tags = {image_id.removeprefix("sha256:") for image_id in self.published}
+        if mine := [name for name in listed if f"{self.namespace}/" in name or name.rpartition(":")[2] in tags]:
             self.remove(*mine)
 
     def _all_nameless(self) -> set[str]:

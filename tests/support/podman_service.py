@@ -13,6 +13,7 @@ from typing import Self
 
 import pytest
 
+from tests.support.engines import podman_program
 from tests.support.timing import PATIENCE
 
 # The host's network, and low limits: both work in containers and sandboxes too.
@@ -32,7 +33,8 @@ class PodmanService:
     """`podman system service`, which can be killed and started again. Use it in a `with` statement."""
 
     def __init__(self) -> None:
-        if not shutil.which("podman"):
+        self._program = podman_program()
+        if not shutil.which(self._program):
             pytest.fail("no podman here: install Debian's podman; `make test` does")
         # Not in pytest's folder: a socket's path may have 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="podman-"))
@@ -110,7 +112,7 @@ class PodmanService:
     def _command(self) -> list[str]:
         folders = {"root": "root", "runroot": "run", "tmpdir": "state"}
         places = [f"--{option}={self.folder / name}" for option, name in folders.items()]
-        return ["podman", *places, "--storage-driver", self._driver]
+        return [self._program, *places, "--storage-driver", self._driver]
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONTAINER", "DOCKER"))}
