@@ -14,7 +14,7 @@ from skyport_wf import __version__
 from skyport_wf.cli.arguments import everywhere
 from skyport_wf.cli.messages import report_error, start_logging
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.cli.start import act_on_signals
+from skyport_wf.cli.signals import act_on_signals
 from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError, UsageError
 
 VERBS = {

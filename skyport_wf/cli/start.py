@@ -1,68 +1,22 @@
-"""The first thing that the command does: signals and closed streams must not surprise what comes after.
-
-Python turns Ctrl-C into an exception wherever the program is. Raised while a module is imported it is a traceback of
-libraries, and while an extension module is set up it may be swallowed, and crash the process later. So until the verb
-runs a signal ends the process at once, as there is nothing to clean up; later it waits for an import to end.
-"""
+"""The first thing that the command does: signals and closed streams must not surprise what comes after."""
 
 import os
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
-_IMPORTING = "<frozen importlib._bootstrap>"
-_AGAIN_SECONDS = 0.005
-_pending = signal.SIGINT
-"""The signal that waits for the end of an import."""
+from skyport_wf.cli.signals import end_at_once, ignore_signals
 
 
 def main() -> NoReturn:
     """Run the command line as a program, and end with its exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        _handle(number, _end_at_once)
+    end_at_once()
     _open_streams()
     from skyport_wf.cli.main import main as run
 
     try:
         sys.exit(run())
     finally:
-        # All is done; Python has only to end.
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-            signal.signal(number, signal.SIG_IGN)
-
-
-def act_on_signals() -> None:
-    """From now on let `finally` and `with` do their work when the command is interrupted, or told to end."""
-    signal.signal(signal.SIGALRM, lambda _, frame: _interrupt(_pending, frame))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        _handle(number, _interrupt)
-
-
-def _handle(number: signal.Signals, handler: object) -> None:
-    # One that is ignored stays so: `nohup` and shells' background jobs mean it.
-    if signal.getsignal(number) is not signal.SIG_IGN:
-        signal.signal(number, handler)  # type: ignore[arg-type]
-
-
-def _end_at_once(number: int, _: FrameType | None) -> NoReturn:
-    os.write(2, b"skyport-wf: interrupted\n")
-    os._exit(128 + number)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    global _pending  # noqa: PLW0603 - a process has one set of signals
-    at = frame
-    while at is not None:
-        if at.f_code.co_filename == _IMPORTING:
-            _pending = signal.Signals(number)
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
-            return
-        at = at.f_back
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)
+        ignore_signals()
 
 
 def _open_streams() -> None:
