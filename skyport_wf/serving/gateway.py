@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cheroot import wsgi
@@ -9,8 +10,8 @@ from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
-from skyport_wf.serving.reading import RequestBody, StrictHeaderReader
-from skyport_wf.serving.workers import Deadlines, GrowingThreadPool
+from skyport_wf.serving.reading import REQUEST_LINE, ReadAgain, RequestBody, StrictHeaderReader
+from skyport_wf.serving.workers import GrowingThreadPool, Watch
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -21,35 +22,62 @@ _SLOWEST_SECONDS = 30
 """Seconds for the headers as a whole, or for a refused body: some clients send a byte now and then."""
 _BODY_SECONDS = 600
 """Seconds that a client may pause within a body: an engine that packs a large image sends nothing meanwhile."""
+_BODY_GRACE_SECONDS = 60
+"""Seconds of that for which no other client's need counts."""
+_PIECE_SECONDS = 60
+"""Seconds for each piece of an answer: a client that takes less is cut off."""
+_PIECE = 256 * 1024
 _BACKLOG = 128
 """Connections that the kernel accepts before we do."""
 _LARGEST_HEADERS = 64 * 1024
 _LARGEST_UNREAD = 64 * 1024 * 1024
 """Bytes of a refused body to read, so that the client gets to read why; beyond it, it is cut off."""
-_PIECE = 64 * 1024
-
-_REFUSED = {
-    "501": ("400 Bad Request", "A body comes with Content-Length, or with the transfer encoding `chunked`."),
-    "505": ("400 Bad Request", "This server speaks HTTP/1.0 and HTTP/1.1."),
-}
-"""Answers in place of cheroot's, which call it the server's fault: clients try a 5xx again, in vain."""
 
 _log = logging.getLogger(__name__)
 
 
 class _Request(HTTPRequest):
-    header_reader = StrictHeaderReader()
-
     def parse_request(self) -> None:
-        with self.server.deadlines.set(self.conn.socket, _SLOWEST_SECONDS):
+        with self.server.watch.limit(self.conn.socket, _SLOWEST_SECONDS):
             super().parse_request()
 
+    def read_request_line(self) -> bool:
+        line = self.rfile.readline()
+        if line == b"\r\n":
+            # An empty line before a request is ignored (RFC 9112, section 2.2), one.
+            line = self.rfile.readline()
+        if line and not REQUEST_LINE.fullmatch(line):
+            self.simple_response("400 Bad Request", "Malformed request line, or neither HTTP/1.0 nor HTTP/1.1.")
+            return False
+        self.rfile = ReadAgain(line, self.rfile)
+        understood: bool = super().read_request_line()  # type: ignore[no-untyped-call]
+        return understood
+
+    def read_request_headers(self) -> bool:
+        self.header_reader = StrictHeaderReader(self.request_protocol)
+        understood: bool = super().read_request_headers()  # type: ignore[no-untyped-call]
+        return understood
+
     def simple_response(self, status: str, msg: str = "") -> None:
-        super().simple_response(*_REFUSED.get(status[:3], (status, msg)))
+        """Refuse a request, and close the connection: what follows may not be what it seems."""
+        self.close_connection = True
+        lines = (
+            f"HTTP/1.1 {status}",
+            f"Content-Length: {len(msg)}",
+            "Content-Type: text/plain",
+            "X-Content-Type-Options: nosniff",
+            "Connection: close",
+        )
+        with suppress(OSError):
+            self.conn.wfile.write("\r\n".join((*lines, "", msg)).encode("latin-1"))
 
 
 class _Connection(HTTPConnection):
     RequestHandlerClass = _Request
+
+    def communicate(self) -> bool:
+        with self.server.watch.request(self.socket, str(self.remote_addr)):
+            return bool(super().communicate())  # type: ignore[no-untyped-call]
 
 
 class _Gateway(wsgi.Gateway_10):
@@ -58,28 +86,35 @@ class _Gateway(wsgi.Gateway_10):
     # cheroot's types say that it returns None.
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        connection, watch = self.req.conn, self.req.server.watch
         length = None if self.req.chunked_read else self.req.rfile.remaining
-        self.req.rfile = RequestBody(self.req.conn.rfile, self.req.conn.socket, length)
+        self.req.rfile = RequestBody(
+            connection.rfile, connection.socket, length, lambda: watch.moved(connection.socket)
+        )
         if length is None:
             environ.pop("CONTENT_LENGTH", None)
         environ["wsgi.input"] = self.req.rfile
         environ["wsgi.input_terminated"] = True
         environ["wsgi.file_wrapper"] = FileWrapper
-        # Who is asking only the token says; applications may believe this variable where they are called in process.
+        # Applications may believe this variable where they are called in process; here the token says who is asking.
         environ.pop("REMOTE_USER", None)
         return environ
 
     def respond(self) -> None:
-        began = time.monotonic()
+        began, when = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
         socket = self.req.conn.socket
         socket.settimeout(_BODY_SECONDS)
+        self.req.server.watch.expect(socket, patience=_BODY_SECONDS, grace=_BODY_GRACE_SECONDS)
         try:
             self._answer()
         finally:
             socket.settimeout(self.req.server.timeout)
             _log.info(
-                "%s %s %s %s %.3f s",
+                "%s %s %s %s %s %s %.3f s",
+                when,
                 self.req.conn.remote_addr,
+                # Applications may say here who it was.
+                self.env.get("REMOTE_USER") or "-",
                 self.req.method.decode("latin-1"),
                 ascii(self.req.uri.decode("latin-1"))[1:-1],
                 self.req.status[:3].decode("latin-1") if self.req.status else "-",
@@ -88,17 +123,26 @@ class _Gateway(wsgi.Gateway_10):
 
     def _answer(self) -> None:
         response = self.req.server.wsgi_app(self.env, self.start_response)
+        connection, watch = self.req.conn.socket, self.req.server.watch
         try:
             self._read_rest()
-            if isinstance(response, FileWrapper):
-                # The kernel copies the file to the socket.
+            watch.expect(connection, patience=_PIECE_SECONDS)
+            left = self.remaining_bytes_out
+            if isinstance(response, FileWrapper) and left is not None:
                 self.req.ensure_headers_sent()
-                if self.remaining_bytes_out:
-                    file = cast(BinaryIO, response.file)
-                    self.req.conn.socket.sendfile(file, file.tell(), self.remaining_bytes_out)
+                # The kernel copies the file to the socket.
+                file = cast(BinaryIO, response.file)
+                while left and (sent := connection.sendfile(file, file.tell(), min(left, _PIECE))):
+                    left -= sent
+                    watch.moved(connection)
+                if left:
+                    # The file is shorter than it was said to be. The client must not take the next answer for its rest.
+                    self.req.close_connection = True
             else:
-                for piece in filter(None, response):
-                    self.write(piece)
+                for data in response:
+                    for start in range(0, len(data), _PIECE):
+                        self.write(data[start : start + _PIECE])
+                        watch.moved(connection)
             self.req.ensure_headers_sent()
         finally:
             if hasattr(response, "close"):
@@ -112,7 +156,7 @@ class _Gateway(wsgi.Gateway_10):
         socket = self.req.conn.socket
         socket.settimeout(_HEADER_SECONDS)
         left = _LARGEST_UNREAD
-        with self.req.server.deadlines.set(socket, _SLOWEST_SECONDS):
+        with self.req.server.watch.limit(socket, _SLOWEST_SECONDS):
             try:
                 while left >= 0 and (data := self.req.rfile.read(_PIECE)):
                     left -= len(data)
@@ -142,7 +186,7 @@ class CherootServer(wsgi.Server):
         )
         self.gateway = _Gateway
         self.requests = GrowingThreadPool(self)
-        self.deadlines = Deadlines()
+        self.watch = Watch()
 
     def process_conn(self, conn: HTTPConnection) -> None:
         """Have a request answered; a new connection first waits, without a thread, until something comes."""
@@ -150,6 +194,10 @@ class CherootServer(wsgi.Server):
             self._connections.put(conn)  # type: ignore[attr-defined]
         else:
             super().process_conn(conn)
+
+    def end_slow_requests(self) -> None:
+        """Close the connections that take too long, and those that stall while others wait for a thread."""
+        self.watch.enforce(self.requests.waiting)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Log as everything else here does, instead of writing to stderr."""

@@ -4,13 +4,19 @@ cheroot guesses at what is malformed, keeps each chunk in memory as a whole, and
 """
 
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 from cheroot.server import HeaderReader
 from werkzeug.exceptions import ClientDisconnected
 
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_ONCE = (b"Authorization", b"Content-Length", b"Host")
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+REQUEST_LINE = re.compile(_TOKEN + rb" [!-~\x80-\xff]+ HTTP/1\.[01]\r\n")
+_HEADER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t -~\x80-\xff]*?)[ \t]*\r\n")
+"""Name and value. No control character but the tab: one server sees the end of a line where another sees none."""
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t -~\x80-\xff]*)?\r\n")
+_ONCE = (b"Authorization", b"Content-Length", b"Host", b"Transfer-Encoding")
 """Two of these could mean one thing to us and another to a proxy before us."""
 _LONGEST_LINE = 4096
 _MOST_TRAILERS = 32
@@ -46,30 +52,61 @@ class Socket(Protocol):
 
 
 class StrictHeaderReader(HeaderReader):
-    """Refuses what cheroot guesses at or fails on (RFC 9112, section 5): continued lines, contradictions."""
+    """Refuses headers that cheroot guesses at or fails on (RFC 9112, sections 3.2, 5 and 6)."""
+
+    def __init__(self, protocol: bytes) -> None:
+        """protocol: of the request, `HTTP/1.0` or `HTTP/1.1`."""
+        super().__init__()
+        self._protocol = protocol
 
     def __call__(self, rfile: Reader, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
         """Read the headers into `hdict`. Raises ValueError, which becomes a 400."""
         headers = {} if hdict is None else hdict
         while (line := rfile.readline()) != b"\r\n":
-            name, colon, value = line.partition(b":")
-            if not line.endswith(b"\r\n"):
-                raise ValueError("HTTP requires CRLF terminators")
-            if not colon or not _NAME.fullmatch(name):
+            found = _HEADER.fullmatch(line)
+            if not found:
                 raise ValueError("Illegal header line.")
-            name, value = name.title(), value.strip()
+            name, value = found[1].title(), found[2]
             # `Content_Length` would become the same variable as `Content-Length`. cheroot has a class for this,
             # which takes names for str, and so fails.
             if b"_" in name:
                 continue
-            # int(), which cheroot asks, would also take signs and underscores.
-            if name == b"Content-Length" and not value.isdigit():
-                raise ValueError("Malformed Content-Length Header.")
-            if name in _ONCE and headers.get(name, value) != value:
-                raise ValueError("A header contradicts itself.")
             before = headers.get(name)
-            headers[name] = value if name in _ONCE or before is None else before + b", " + value
+            if before is not None and name in _ONCE:
+                raise ValueError("A header is there twice.")
+            headers[name] = value if before is None else before + b", " + value
+        self._check_framing(headers)
         return headers
+
+    def _check_framing(self, headers: dict[bytes, bytes]) -> None:
+        """Raise ValueError if it is not clear where the request ends, or to whom it goes."""
+        length, encoding = headers.get(b"Content-Length"), headers.get(b"Transfer-Encoding")
+        # int(), which cheroot asks, would also take signs and underscores.
+        if length is not None and not length.isdigit():
+            raise ValueError("Malformed Content-Length Header.")
+        if encoding is not None and (length is not None or self._protocol == b"HTTP/1.0"):
+            raise ValueError("Transfer-Encoding is neither for HTTP/1.0 nor beside Content-Length.")
+        if encoding is not None and encoding.lower() != b"chunked":
+            raise ValueError("A body comes with Content-Length, or with the transfer encoding `chunked`.")
+        host = headers.get(b"Host")
+        if (host is None and self._protocol == b"HTTP/1.1") or (host is not None and not _HOST.fullmatch(host)):
+            raise ValueError("HTTP/1.1 requires one Host header, with a host.")
+
+
+class ReadAgain:
+    """A reader that gives a line once more which was read from it."""
+
+    def __init__(self, line: bytes, reader: Reader) -> None:
+        self._line = line
+        self._reader = reader
+
+    def readline(self, size: int = -1) -> bytes:
+        """Return the next line."""
+        line, self._line = self._line, b""
+        return line or self._reader.readline(size)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reader, name)
 
 
 class RequestBody:
@@ -78,8 +115,13 @@ class RequestBody:
     First what the reader of the headers holds already, then as much as the socket has.
     """
 
-    def __init__(self, reader: Reader, socket: Socket, length: int | None) -> None:
-        """length: from Content-Length; None for chunks."""
+    def __init__(self, reader: Reader, socket: Socket, length: int | None, moved: Callable[[], None]) -> None:
+        """Read what follows the headers.
+
+        length: from Content-Length; None for chunks.
+        moved: called whenever something has arrived.
+        """
+        self._moved = moved
         self._reader = reader
         self._socket = socket
         self._chunked = length is None
@@ -118,26 +160,26 @@ class RequestBody:
             data = self._socket.recv(size)
         if not data:
             raise ClientDisconnected
+        self._moved()
         return data
 
     def _begin_chunk(self) -> None:
-        if self._begun and self._reader.readline(2) not in (b"\r\n", b"\n"):
+        if self._begun and self._reader.readline(2) != b"\r\n":
             raise ClientDisconnected
         self._begun = True
-        line = self._reader.readline(_LONGEST_LINE)
-        digits = line.partition(b";")[0].strip()
         # int() would also take signs, underscores and `0x`.
-        if not line.endswith(b"\n") or not digits or digits.strip(b"0123456789abcdefABCDEF"):
+        found = _CHUNK.fullmatch(self._reader.readline(_LONGEST_LINE))
+        if not found:
             raise ClientDisconnected
-        self._left = int(digits, 16)
+        self._left = int(found[1], 16)
         if self._left:
             return
         self._ended = True
         # Trailers follow, which nobody wants, up to an empty line.
         for _ in range(_MOST_TRAILERS):
             line = self._reader.readline(_LONGEST_LINE)
-            if line in (b"\r\n", b"\n"):
+            if line == b"\r\n":
                 return
-            if not line.endswith(b"\n"):
+            if not _HEADER.fullmatch(line):
                 break
         raise ClientDisconnected

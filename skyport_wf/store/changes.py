@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Literal, Self
 
 import msgspec
@@ -11,7 +12,7 @@ from skyport_wf.store.database import timestamp
 from skyport_wf.store.files import Staging
 from skyport_wf.store.node import Lock, StoredNode, StoredParts
 from skyport_wf.store.refusals import InvalidRequestError
-from skyport_wf.store.rows import leaves
+from skyport_wf.store.rows import MOST_LEAVES, leaves
 from skyport_wf.store.unpacking import COMPRESSIONS
 
 MOST_PARTS = 10_000
@@ -19,6 +20,10 @@ MOST_PARTS = 10_000
 _MOST_TAGS = 1000
 _LONGEST_NAME = 1000
 
+_BEFORE_VALUES = (b",", b"[", b"{")
+_PLACES = re.compile(rb'[,\[{]|"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+"""A place before a value, or a text, whose commas and brackets do not count."""
+_QUOTE = ord('"')
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _LIFETIME = re.compile(r"([0-9]{1,6})([MHD])")
 _UNITS = {"M": timedelta(minutes=1), "H": timedelta(hours=1), "D": timedelta(days=1)}
@@ -160,6 +165,13 @@ class NodeChange(msgspec.Struct, frozen=True):
 
 def _parse_attributes(document: bytes) -> msgspec.Raw:
     """Return the document if it is JSON that can be stored and queried."""
+    # Before they become objects, which take many times the document's room. Each value but the first has a comma or a
+    # bracket before it, outside of texts; an empty container has both.
+    most = 2 * MOST_LEAVES
+    if sum(map(document.count, _BEFORE_VALUES)) > most:
+        places = (found for found in _PLACES.finditer(document) if document[found.start()] != _QUOTE)
+        if next(islice(places, most, None), None):
+            raise InvalidRequestError(f"attributes have more than {MOST_LEAVES} values")
     try:
         for path, _, _, text in leaves(msgspec.json.decode(document)):
             # A lone half of a surrogate pair is JSON, but no text that the database takes.

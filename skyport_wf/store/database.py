@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 
 from skyport_wf.store.folder import DataFolder
@@ -41,6 +41,7 @@ class Database:
     def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
         self._writing = threading.Lock()
+        self._writing_much = threading.Lock()
         self._idle: list[_Connection] = []
         self._exists = False
         self._prepared = False
@@ -117,10 +118,13 @@ class Database:
                 connection.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection whose changes are on disk when the block ends, or, after an error, never were."""
+    def write(self, *, much: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give a connection whose changes are on disk when the block ends, or, after an error, never were.
+
+        much: whether the changes take long. Of those that do, one at a time waits for its turn among the others.
+        """
         self.prepare()
-        with self._turn(), self._borrow() as connection:
+        with self._turn(much=much), self._borrow() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -135,14 +139,17 @@ class Database:
             self._idle.pop().close()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self, *, much: bool = False) -> Iterator[None]:
         """Wait for our turn to write.
 
         SQLite's own waiting is to sleep and ask again, which starves the unlucky when many processes write;
         a file lock wakes the next in line.
         """
-        with self._writing, self._folder.turns.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with ExitStack() as turn:
+            waiting = [(self._writing_much, self._folder.long_turns)] if much else []
+            for lock, path in (*waiting, (self._writing, self._folder.turns)):
+                turn.enter_context(lock)
+                fcntl.flock(turn.enter_context(path.open("ab")), fcntl.LOCK_EX)
             yield
 
     @contextmanager

@@ -32,6 +32,7 @@ class DataFolder:
         self.path = path
         self.database = path / "shock.sqlite"
         self.turns = path / "write.lock"
+        self.long_turns = path / "write-much.lock"
         self.staging = path / "staging"
         self.files = path / "files"
         self.doubtful = path / "doubtful"
@@ -47,6 +48,7 @@ class DataFolder:
                 folder.mkdir(exist_ok=True)
                 folder.chmod(self.folder_mode)
         self.make_file(self.turns)
+        self.make_file(self.long_turns)
 
     def make_file(self, path: Path) -> None:
         """Make an empty file, if there is none."""
@@ -68,7 +70,7 @@ class DataFolder:
         if mode & stat.S_IWGRP and mode & stat.S_ISGID:
             self.file_mode, self.folder_mode = 0o660, 0o2770
         beside = [self.database.with_name(f"{self.database.name}{end}") for end in ("", "-wal", "-shm")]
-        for path in (self.staging, self.files, self.doubtful, self.turns, *beside):
+        for path in (self.staging, self.files, self.doubtful, self.turns, self.long_turns, *beside):
             # A file that is another user's has the mode that they gave it.
             with suppress(FileNotFoundError, PermissionError):
                 wanted = self.folder_mode if path.is_dir() else self.file_mode

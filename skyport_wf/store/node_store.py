@@ -24,8 +24,10 @@ from skyport_wf.store.refusals import InvalidRequestError, NodeNotFoundError
 from skyport_wf.store.rows import add_part, delete_nodes, find_node, insert_node, update_node
 from skyport_wf.store.search import Page, search
 
-_BATCH = 20
+_BATCH = 4
 """Nodes that are deleted in one go: others wait meanwhile, and each may have thousands of attributes."""
+_MUCH = 20_000
+"""Bytes of attributes from which on writing them takes long: each value is a row."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ class NodeStore:
         change.check(blank)
         self._check_source(user, change)
         content = change.upload.staging.keep() if change.upload else None
-        with self.database.write() as connection:
+        with self.database.write(much=_is_much(change)) as connection:
             now = datetime.now(UTC)
             node = msgspec.structs.replace(blank, created_on=timestamp(now))
             node = self._changed(connection, node, change, content, user, now)
@@ -82,7 +84,7 @@ class NodeStore:
         # On disk before others have to wait for us.
         content = change.upload.staging.keep() if change.upload else None
         pieces = [StoredPart(number, piece.name, piece.staging.keep()) for number, piece in change.pieces.items()]
-        with self.database.write() as connection:
+        with self.database.write(much=_is_much(change)) as connection:
             serial, before = self._find(connection, identity)
             before.acl.require(user, "write")
             if change.lifetime is not None:
@@ -134,7 +136,7 @@ class NodeStore:
                 serials = [row["serial"] for row in connection.execute(asked, (timestamp(), _BATCH))]
             if not serials:
                 return reaped
-            with self.database.write() as connection:
+            with self.database.write(much=True) as connection:
                 unused = self._delete(connection, serials)
             self.remove_files(unused)
             reaped += len(serials)
@@ -202,6 +204,10 @@ class NodeStore:
         for content in unused:
             self.files.doubt(content)
         return unused
+
+
+def _is_much(change: NodeChange) -> bool:
+    return change.attributes is not None and len(bytes(change.attributes)) > _MUCH
 
 
 def _with_part(node: StoredNode, part: StoredPart) -> StoredNode:

@@ -158,7 +158,11 @@ class ShockApp:
             route, values = ROUTES.bind("").match(request.path, request.method)
         except (HTTPException, RequestRedirect):
             raise InvalidRequestError("Parameters do not match a valid Shock request type.") from None
-        answer: Response = route(RequestContext(self.store, request, self._user(request), self.anonymous), **values)
+        user = self._user(request)
+        if user != ANONYMOUS:
+            # For the server's log.
+            request.environ["REMOTE_USER"] = user.name
+        answer: Response = route(RequestContext(self.store, request, user, self.anonymous), **values)
         return answer
 
     def _answer_failure(self, request: Request, error: StoreError) -> Response:

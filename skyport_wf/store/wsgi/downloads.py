@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from skyport_wf.store.node import StoredNode
 from skyport_wf.store.refusals import InvalidRequestError, LockedError, NodeNotFoundError, UnsupportedError
-from skyport_wf.store.wsgi.exchange import CORS, RequestContext
+from skyport_wf.store.wsgi.exchange import HEADERS, RequestContext
 
 _PIECE = 256 * 1024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -35,7 +35,7 @@ def download(context: RequestContext, node: StoredNode) -> Response:
         raise NodeNotFoundError from None
     file.seek(seek)
     length = max(0, min(length, node.content.size - seek))
-    headers = Headers({**CORS, "Content-Length": str(length)})
+    headers = Headers({**HEADERS, "Content-Length": str(length)})
     if "download_raw" not in arguments:
         headers["Content-Disposition"] = _attachment(arguments.get("file_name") or node.file_name or node.id)
     # A server may send a file in its own, faster way (PEP 3333), up to the length that the header says.

@@ -11,12 +11,14 @@ from skyport_wf.store.node import StoredNode
 from skyport_wf.store.opening import Store
 from skyport_wf.store.refusals import UnauthorizedError
 
-CORS = {
+HEADERS = {
     "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE",
     "Access-Control-Allow-Headers": "Authorization",
     "Access-Control-Allow-Origin": "*",
+    "X-Content-Type-Options": "nosniff",
 }
-"""As Shock answers: web pages may use it, with a token that they know, never with the browser's own."""
+"""Of every answer. As with Shock, web pages may ask, with a token that they know, never with the browser's own. What
+someone uploaded is not to become such a page."""
 
 EMBEDDED_SCHEME = "http+embedded"
 """The scheme of addresses in this process. `requests` adds parameters only to addresses that start with `http`."""
@@ -55,7 +57,7 @@ def error_response(status: int, message: str) -> Response:
 
 def json_response(document: Any, status: int = 200) -> Response:
     """Return a document without an envelope."""
-    return Response(msgspec.json.encode(document), status, CORS, "application/json")
+    return Response(msgspec.json.encode(document), status, HEADERS, "application/json")
 
 
 def node_document(node: StoredNode, *, created: bool = False) -> dict[str, Any]:

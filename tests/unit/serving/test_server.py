@@ -14,6 +14,7 @@ import requests
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.serving import gateway
+from skyport_wf.serving import server as server_module
 from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
@@ -108,6 +109,10 @@ def test_what_follows_a_refused_body_is_not_taken_for_a_request(server):
         b"5\r\nhello", b"5\r\nhello\r\n", b"5\r\nhelloX\r\n0\r\n\r\n", b"x\r\nhello\r\n0\r\n\r\n",
         b"-5\r\nhello\r\n0\r\n\r\n", b"+5\r\nhello\r\n0\r\n\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"5_0\r\nhello",
         b"\r\n", b"", b"5", b"f" * 5000 + b"\r\n", b"5\r\nhello\r\n0\r\nno-end-of-trailers",
+        b"5\nhello\r\n0\r\n\r\n", b"5\r\nhello\n0\r\n\r\n", b"5\r\nhello\r\n0\n\r\n", b"5\r\nhello\r\n0\r\n\n",
+        b"5\r\nhello\r\n0\r\nX: y\n\r\n", b"5\r\nhello\r\n0\r\nX: \0\r\n\r\n", b"5\r\nhello\r\n0\r\nX y\r\n\r\n",
+        b" 5\r\nhello\r\n0\r\n\r\n", b"5\x0b\r\nhello\r\n0\r\n\r\n", b"5;a\rb\r\nhello\r\n0\r\n\r\n",
+        b"5 x\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r0\r\n\r\n", b"1" * 17 + b"\r\nhello",
     ],
 )  # fmt: skip
 def test_broken_chunks_make_no_node(chunks, server, store):
@@ -150,7 +155,38 @@ def test_a_body_cut_off_makes_no_node(server, store):
         (b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\nAccept: a\r\nAccept: b\r\nConnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nAccept: a\r\nAccept: b\r\nConnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.0\r\n\r\n", 200),
+        (b"\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 200),
+        (b"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x:7445\r\nConnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\nHost: [::1]:7445\r\nConnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\nHost: \r\nConnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\nHost: x/y\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x, y\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: u@x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x:y\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: x\n\n", 400),
+        (b"GET / HTTP/1.1\r\r\nHost: x\r\n\r\n", 400),
+        (b"GET /a\rb HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET\t/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b" GET / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1 \r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.10\r\nHost: x\r\n\r\n", 400),
+        (b"GET / http/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GE(T / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        *[
+            (b"GET / HTTP/1.1\r\nHost: x\r\nX: a%bb\r\n\r\n" % bad, 400)
+            for bad in (b"\0", b"\r", b"\x0b", b"\x1b", b"\x7f")
+        ],
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: a\t\xe9\r\nConnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX\0: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: a\nY: b\r\n\r\n", 400),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello", 400),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 5\r\n\r\nhello", 400),
         (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nhello", 400),
         (b"get / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
@@ -161,16 +197,40 @@ def test_a_body_cut_off_makes_no_node(server, store):
         (b"POST /node HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
         (b"POST /node HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400),
         (b"POST /node HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \xff\r\n\r\n", 400),
+        *[
+            (b"POST /node HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:%b\r\n\r\n0\r\n\r\n" % bad, 400)
+            for bad in (
+                b" \x0bchunked",
+                b"\x0cchunked",
+                b" chunked\x0b",
+                b" chunked, chunked",
+                b" xchunked",
+                b"",
+                b' "chunked"',
+            )
+        ],
+        (
+            b"POST /node HTTP/1.1\r\nHost: x\r\n" + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
+            400,
+        ),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\tCHUNKED \r\nConnection: close\r\n\r\n0\r\n\r\n", 401),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /node HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /node HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (b"GET /?" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", 413),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", 413),
-        (b"GET / HTTP/1.1\r\nHost: " + b"\xff" * 10 + b"\r\nConnection: close\r\n\r\n", 200),
+        (b"GET / HTTP/1.1\r\nHost: " + b"\xff" * 10 + b"\r\nConnection: close\r\n\r\n", 400),
     ],
     ids=lambda sent: repr(sent[:30]) if isinstance(sent, bytes) else None,
 )
 def test_broken_requests_are_refused_and_others_served(sent, status, server):
-    received = _exchange(server, sent)
+    # What follows a refused request may be a part of it: the connection ends.
+    after = _request("GET /node/after") if status == 400 else b""
+    received = _exchange(server, sent + after)
     assert received.startswith(b"HTTP/1.1 %d" % status), received
+    assert len(re.findall(rb"^HTTP/1\.1 \d", received, re.MULTILINE)) == 1
+    assert status != 400 or b"\r\nConnection: close\r\n" in received
     assert requests.get(server.url).status_code == 200
 
 
@@ -220,16 +280,71 @@ def test_many_uploads_at_once_arrive(server, store):
         assert requests.get(f"{server.url}/node/{node}?download", headers=HEADERS).content == contents[number]
 
 
-def test_the_log_names_requests_and_no_token(server, caplog):
+def test_the_log_names_time_user_and_request_and_no_token(server, caplog):
     caplog.set_level(logging.DEBUG)
     requests.get(f"{server.url}/node?query&k=v", headers=HEADERS)
     requests.get(f"{server.url}/node", headers={"Authorization": "OAuth wrong-but-secret"})
+    requests.get(f"{server.url}/node", headers={"Remote-User": "mallory"})
     _exchange(server, b"GET /node?\x1b[31m HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert "GET /node?query&k=v 200" in caplog.text
-    assert "GET /node 400" in caplog.text
+    lines = [record.getMessage() for record in caplog.records if record.name == "skyport_wf.serving.gateway"]
+    said = [re.sub(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} 127\.0\.0\.1 ", "", line) for line in lines]
+    assert [re.sub(r" \d+\.\d{3} s$", "", line) for line in said] == [
+        "alice GET /node?query&k=v 200",
+        "- GET /node 400",
+        "- GET /node 200",
+    ]
     assert TOKEN not in caplog.text
     assert "wrong-but-secret" not in caplog.text
     assert "\x1b" not in caplog.text
+
+
+def test_no_answer_is_taken_for_a_page(server):
+    page = b"<html><script>alert(1)</script></html>"
+    node = requests.post(f"{server.url}/node", data=page, headers={"Authorization": HEADERS["Authorization"]}).json()
+    for path in ("", "/node", f"/node/{node['data']['id']}?download", f"/node/{node['data']['id']}?download_raw", "/x"):
+        answer = requests.get(f"{server.url}{path}", headers=HEADERS)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Type"] in ("application/json", "application/octet-stream")
+    assert b"X-Content-Type-Options: nosniff" in _exchange(server, b"GET / HTTP/1.1\r\n\r\n")
+
+
+def test_localhost_is_heard_by_both_families(store):
+    if not server_module._is_ours(socket.AF_INET6, ("::1", 0, 0, 0)):
+        pytest.skip("this machine does not speak IPv6")
+    with running_server(ShockApp(store), "localhost") as server:
+        for host in ("127.0.0.1", "[::1]"):
+            assert requests.get(f"http://{host}:{server.port}").json()["id"] == "Shock"
+        assert server.url == f"http://127.0.0.1:{server.port}"
+
+
+def test_a_server_of_all_addresses_names_one_that_others_can_use(store):
+    with running_server(ShockApp(store), "0.0.0.0") as server:
+        assert "0.0.0.0" not in server.url
+        assert requests.get(server.url).json()["id"] == "Shock"
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("192.0.2.7", "it is not this machine's"),
+        ("no-such-host.invalid", "Name or service not known|Temporary failure"),
+        ("a" * 64 + ".example", "label"),
+    ],
+)
+def test_an_address_that_is_not_ours_is_said(host, said, store):
+    with pytest.raises(SkyportError, match=rf"cannot listen on '{host}': .*({said}).*--host"):
+        Server(ShockApp(store), host, 0)
+
+
+def test_a_file_that_is_shorter_than_it_was_ends_the_connection(server, store):
+    node = requests.post(f"{server.url}/node", data=b"0123456789", headers={"Authorization": HEADERS["Authorization"]})
+    (path,) = store.files
+    path.write_bytes(b"01234")
+    head = f"Authorization: OAuth {TOKEN}\r\n"
+    download = _request(f"GET /node/{node.json()['data']['id']}?download", head)
+    received = _exchange(server, download + _request("GET /"))
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200"]
+    assert received.endswith(b"\r\n\r\n01234")
 
 
 def test_a_port_that_is_taken_is_said(server, store):
@@ -239,7 +354,7 @@ def test_a_port_that_is_taken_is_said(server, store):
 
 def test_the_application_is_looked_after_whatever_happens(store, monkeypatch, caplog):
     monkeypatch.setattr("skyport_wf.serving.server._MAINTENANCE_SECONDS", 0)
-    monkeypatch.setattr("skyport_wf.serving.server._DEADLINE_SECONDS", 0.01)
+    monkeypatch.setattr("skyport_wf.serving.server._SLOW_SECONDS", 0.01)
     calls = []
     twice = threading.Event()
 

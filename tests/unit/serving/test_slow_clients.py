@@ -2,13 +2,15 @@
 
 import contextlib
 import os
+import resource
 import socket
 import threading
+import time
 
 import pytest
 import requests
 
-from skyport_wf.serving import gateway
+from skyport_wf.serving import gateway, workers
 from skyport_wf.serving.server import Server, running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
@@ -110,7 +112,7 @@ def test_a_byte_now_and_then_does_not_go_on_for_ever(said, store, monkeypatch):
 def test_stalled_clients_do_not_keep_the_server_from_stopping(store):
     add_user(store.database, "alice", token=TOKEN)
     server = Server(ShockApp(store), "127.0.0.1", 0)
-    server._server.shutdown_timeout = 0.5
+    server._servers[0].shutdown_timeout = 0.5
     running = threading.Thread(target=server.run)
     running.start()
     node = requests.post(f"{server.url}/node", data=os.urandom(30_000_000), headers=HEADERS).json()["data"]["id"]
@@ -123,3 +125,75 @@ def test_stalled_clients_do_not_keep_the_server_from_stopping(store):
         assert not running.is_alive()
     # What the stalled were sending is gone; the file that was complete before is there.
     assert len(list(store.files)) == 1
+
+
+@contextlib.contextmanager
+def _many_open_files():
+    """The limit of a started server (see serve()), as here it and its clients are one process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("said", ["does not read its answer", "stops within the headers"])
+def test_more_stalled_clients_than_threads_hold_up_nobody(said, store, monkeypatch):
+    """Nobody's time is over, but they make room for others."""
+    monkeypatch.setattr(workers, "_MOST", 64)
+    monkeypatch.setattr(workers, "_SHARE", 32)
+    for limit in ("_HEADER_SECONDS", "_SLOWEST_SECONDS", "_PIECE_SECONDS"):
+        monkeypatch.setattr(gateway, limit, 600)
+    add_user(store.database, "alice", token=TOKEN)
+    with running_server(ShockApp(store)) as server, contextlib.ExitStack() as stalled:
+        node = requests.post(f"{server.url}/node", data=os.urandom(30_000_000), headers=HEADERS).json()["data"]["id"]
+        for _ in range(100):
+            stalled.enter_context(_stall(server, STALLED[said], node))
+        _use(server, 3)
+
+
+def test_a_thousand_clients_that_read_nothing_hold_up_nobody(store):
+    add_user(store.database, "alice", token=TOKEN)
+    with _many_open_files(), running_server(ShockApp(store)) as server, contextlib.ExitStack() as stalled:
+        node = requests.post(f"{server.url}/node", data=os.urandom(30_000_000), headers=HEADERS).json()["data"]["id"]
+        for _ in range(1100):
+            stalled.enter_context(_stall(server, STALLED["does not read its answer"], node))
+        _use(server, 3)
+
+
+def test_an_answer_has_a_minimum_speed(store, monkeypatch):
+    monkeypatch.setattr(gateway, "_PIECE_SECONDS", 0.5)
+    add_user(store.database, "alice", token=TOKEN)
+    with running_server(ShockApp(store)) as server:
+        node = requests.post(f"{server.url}/node", data=os.urandom(30_000_000), headers=HEADERS).json()["data"]["id"]
+        with _stall(server, STALLED["does not read its answer"], node) as reader:
+            # 8 kB/s: on its way, but for ever.
+            for _ in range(600):
+                assert reader.recv(800)
+                time.sleep(0.1)
+                if not server._servers[0].watch._busy:
+                    break
+            else:
+                pytest.fail("the server goes on sending")
+            received = 0
+            while data := reader.recv(1_000_000):
+                received += len(data)
+        assert received < 30_000_000
+
+
+def test_whoever_moves_is_not_cut_off_for_others(store, monkeypatch):
+    """Slow, but faster than those who stall: who has waited longest makes room first."""
+    monkeypatch.setattr(workers, "_MOST", 24)
+    monkeypatch.setattr(workers, "_SHORT_OF_THREADS", 1)
+    add_user(store.database, "alice", token=TOKEN)
+    content = os.urandom(3_000_000)
+    with running_server(ShockApp(store)) as server, contextlib.ExitStack() as stalled:
+        small = requests.post(f"{server.url}/node", data=content, headers=HEADERS).json()["data"]["id"]
+        large = requests.post(f"{server.url}/node", data=os.urandom(30_000_000), headers=HEADERS).json()["data"]["id"]
+        with requests.get(f"{server.url}/node/{small}?download", headers=HEADERS, stream=True) as response:
+            received = [response.raw.read(100_000)]
+            for _ in range(40):
+                stalled.enter_context(_stall(server, STALLED["does not read its answer"], large))
+            while data := response.raw.read(100_000):
+                received.append(data)
+                time.sleep(0.05)
+        assert b"".join(received) == content

@@ -1,4 +1,5 @@
 import threading
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -7,7 +8,9 @@ from skyport_wf.store.access import OURSELVES
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.query import Query
-from skyport_wf.store.users import find_or_create, list_users
+from skyport_wf.store.users import add_user, find_or_create, list_users
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.store_people import Person
 from tests.support.store_processes import WRITER, Running, write_forever, write_some
 
 
@@ -54,9 +57,40 @@ def test_nobody_waits_long_while_others_write(store_on_disk):
     assert max(waits) < 60, "others wrote this often while we waited for our turn"
 
 
+def test_small_writes_do_not_wait_for_all_that_are_large(store):
+    """Six threads write attributes of 20,000 values all the time, which takes them ten times as long as others."""
+    app = ShockApp(store)
+    token = add_user(store.database, "alice")
+    large = {f"key{number}": f"value {number}" for number in range(20_000)}
+    stop = threading.Event()
+
+    def write_large():
+        person = Person(app, token)
+        while not stop.is_set():
+            person.upload(attributes=large)
+
+    threads = [threading.Thread(target=write_large) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        while _nodes_made(store) < 6:
+            time.sleep(0.01)
+        waits = []
+        for number in range(8):
+            before = _nodes_made(store)
+            find_or_create(store.database, f"user{number}")
+            waits.append(_nodes_made(store) - before)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert max(waits) <= 2, "this many large writes were done while a small one waited"
+
+
 def _nodes_made(store):
     with store.database.read() as connection:
-        return connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'node'").fetchone()[0]
+        made = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'node'").fetchone()
+        return made[0] if made else 0
 
 
 def test_many_open_a_new_store_at_once(tmp_path):

@@ -117,9 +117,9 @@ def test_file_and_folder_reach_the_disk_before_the_database_is_told(store, monke
         real_rename(source, target)
 
     @contextmanager
-    def write():
+    def write(**how):
         happened.append("database")
-        with real_write() as connection:
+        with real_write(**how) as connection:
             yield connection
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -78,6 +79,41 @@ def test_bad_attributes(attributes, alice, app):
         response = alice.call("POST", "/node", files=files)
         assert response.status_code == 400, response.text
     assert _is_clean(app)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        b"[" + b"{}," * 5_000_000 + b"{}]",
+        b'{"k": [' + b"[]," * 5_000_000 + b"[]]}",
+        b'["' + b'","'.join([b"x"] * 3_000_000) + b'"]',
+        b"[" * 16_000_000,
+        b'{"' + b'":1,"'.join(b"%d" % number for number in range(1_000_000)) + b'":1}',
+    ],
+    ids=["objects", "lists", "texts", "brackets", "keys"],
+)
+def test_attributes_of_too_many_values_cost_no_more_than_their_size(attributes, alice, app):
+    form = (
+        b'--B\r\nContent-Disposition: form-data; name="attributes"; filename="a"\r\n\r\n'
+        + attributes
+        + b"\r\n--B--\r\n"
+    )
+    tracemalloc.start()
+    response = alice.call("POST", "/node", data=form, headers=KIND)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (response.status_code, response.json()["error"]) == (
+        400,
+        [f"attributes have more than {MOST_LEAVES} values"],
+    )
+    assert peak < 5 * len(attributes)
+    assert _is_clean(app)
+
+
+def test_texts_full_of_commas_and_brackets_are_few_values(alice):
+    text = "FROM x\n" + 'RUN a["b"], {c}, \\"d\\",' * 100_000
+    node = alice.upload(attributes={"dockerfile": text, "list": [[]] * 1000})
+    assert node["attributes"]["dockerfile"] == text
 
 
 @pytest.mark.parametrize("document", [b"null", b"[]", b"1", b'"text"', b'{"": ""}', b'{"a.b": 1, "$c": "\\u0000"}'])
@@ -213,8 +249,6 @@ def test_a_put_without_a_form_is_refused(alice):
 
 
 def test_a_gzip_bomb_takes_disk_and_not_memory(alice):
-    import tracemalloc
-
     bomb = gzip.compress(b"\0" * 64_000_000)
     tracemalloc.start()
     node = alice.call("POST", "/node", files={"gzip": ("bomb.gz", bomb)}).json()["data"]
