@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from skyport_wf.lint.hadolint.run import Hadolint
     from skyport_wf.lint.images import LintedFile
 
+_log = logging.getLogger(__name__)
 _THRESHOLDS = ("error", "warning", "info", "style", "none")
 """The levels of lint.findings, which is imported too late for --help."""
 
@@ -67,17 +69,24 @@ def run(args: argparse.Namespace) -> Outcome:
 
 
 def _lint_images(args: argparse.Namespace) -> Outcome:
+    from skyport_wf.lint.catalogue import unknown_codes
     from skyport_wf.lint.filtering import FindingFilter
     from skyport_wf.lint.findings import DEFAULT_THRESHOLD, fails
     from skyport_wf.lint.hadolint.run import find_hadolint
-    from skyport_wf.lint.images import find_bash_in_engine, lint_file, lint_images
+    from skyport_wf.lint.images import lint_file, lint_images, look_into_engine
 
+    for code in unknown_codes(args.ignore):
+        meant = code.upper() if not unknown_codes([code.upper()]) else ""
+        advice = f"Did you mean {meant}?" if meant else "Each finding is shown with its code."
+        raise UsageError(f"--ignore: there is no rule {code!r}. {advice}")
     hadolint = find_hadolint()
+    if wrong := unknown_codes((*hadolint.settings.ignored, *hadolint.settings.override.codes)):
+        _log.warning("%s names rules that there are not: %s", hadolint.settings_file, ", ".join(map(repr, wrong)))
     reported = FindingFilter(hadolint.settings, frozenset(args.ignore))
     if args.dockerfile:
         files = [lint_file(path, hadolint, reported) for path in args.dockerfile]
     elif args.engine:
-        files = lint_images(args.images, args.names, hadolint, reported, has_bash=find_bash_in_engine)
+        files = lint_images(args.images, args.names, hadolint, reported, look=look_into_engine)
     else:
         files = lint_images(args.images, args.names, hadolint, reported)
     level: Threshold = args.level or hadolint.settings.failure_threshold or DEFAULT_THRESHOLD

@@ -60,7 +60,8 @@ def build_image(
 
     with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
         dockerfile = Path(folder, "Dockerfile")
-        dockerfile.write_bytes(replace_images(context.dockerfile.read_bytes(), others, build_args=image.build_args))
+        content = context.dockerfile.read_bytes()
+        dockerfile.write_bytes(replace_images(content, others, build_args=image.build_args, platform=image.platform))
         # The rules of what the context leaves out stand beside a Dockerfile, under its name.
         rules = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
         if rules.exists():

@@ -34,6 +34,13 @@ class RootFilesystem(msgspec.Struct, frozen=True, rename="pascal"):
     """The diff ids of the layers, the lowest first."""
 
 
+class EngineConfig(msgspec.Struct, frozen=True, rename="pascal"):
+    """What an image says of the containers that are made from it."""
+
+    volumes: dict[str, dict[str, str]] | None = None
+    """By their paths."""
+
+
 class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
     """An image as `docker inspect` describes it."""
 
@@ -43,6 +50,7 @@ class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
     root_fs: RootFilesystem = msgspec.field(name="RootFS", default=RootFilesystem())
     repo_digests: tuple[str, ...] | None = None
     """Names by which registries know it."""
+    config: EngineConfig | None = None
     os: str = ""
     architecture: str = ""
     variant: str = ""

@@ -7,15 +7,18 @@ from skyport_wf.image.dockerfile import ImageUse, global_arguments, read_stages
 from skyport_wf.image.instructions import read_instructions
 
 
-def replace_images(content: bytes, names: Mapping[str, str], *, build_args: Mapping[str, str]) -> bytes:
+def replace_images(
+    content: bytes, names: Mapping[str, str], *, build_args: Mapping[str, str], platform: str | None = None
+) -> bytes:
     """Return the Dockerfile with other names where a `FROM` or a `--from=` names an image.
 
     names: the new name of each image that gets one.
     build_args: win over the defaults of `ARG` before the first `FROM`.
+    platform: what the image is built for; that of this machine if None.
     Raises SkyportError if a place cannot be found, as on a line that is no UTF-8.
     """
     instructions = read_instructions(content)
-    stages = read_stages(instructions, global_arguments(instructions, build_args))
+    stages = read_stages(instructions, global_arguments(instructions, build_args, platform))
     bases = [stage.base for stage in stages if stage.built_on is None]
     uses = [use for use in (*bases, *(use for stage in stages for use in stage.uses)) if use.image in names]
     # Bytes that are no UTF-8 come back as they were.

@@ -128,8 +128,11 @@ def _images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
             fields = option.removeprefix("--mount=").split(",")
             names = [field.removeprefix("from=") for field in fields if field.startswith("from=")]
         for name in names:
-            # Quotes and backslashes, which are taken off, can stand in it; the option itself is near enough then.
-            yield max(instruction.value.find(f"from={name}", offset) + len("from="), offset), name
+            at = instruction.value.find(f"from={name}", offset) + len("from=")
+            if at < len("from="):
+                # A quote stands between them. Inside of the name there may be more: the option is near enough then.
+                at = instruction.value.find(name, instruction.value.find("from", offset))
+            yield max(at, offset), name
 
 
 def built_stages(stages: Sequence[Stage], *, target: str | None = None) -> list[Stage]:

@@ -14,7 +14,7 @@ import msgspec
 
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>\S.*?)\s*$")
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""", re.DOTALL)
-_HEREDOC = re.compile(r"""\d*<<(?P<tabs>-?)(?P<name>(?:\w|['"])[^\s<>|;&()]*)$""")
+_HEREDOC = re.compile(r"""\d*<<(?P<tabs>-?)(?P<name>'[^'<]+'|"[^"<]+"|(?:\w|['"])[^\s<>|;&()]*)$""")
 """A word of its own, so that `$((1<<3))` and bash's `<<<word` are none."""
 _WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
 _OPTION = re.compile(r"""\s*(?P<text>--(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+)(?=\s|$)""")

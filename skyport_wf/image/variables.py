@@ -53,6 +53,13 @@ def read_word(text: str, values: Mapping[str, str]) -> str:
     return _Word(text, values).read("")
 
 
+def unknown_names(text: str, values: Mapping[str, str]) -> list[str]:
+    """Return the variables in a text that have no value, and no word to take its place, each once."""
+    word = _Word(text, values)
+    word.read("")
+    return list(dict.fromkeys(word.unknown))
+
+
 class _Word:
     """Goes through a word once; `read` and `variable` call each other where variables are nested."""
 
@@ -63,6 +70,7 @@ class _Word:
         self.at = 0
         self.depth = 0
         self.values = values
+        self.unknown: list[str] = []
         self.keep_unknown = keep_unknown
         self.keep_quotes = keep_quotes
 
@@ -104,11 +112,13 @@ class _Word:
             return "$"
         self.at = match.end()
         value = self.values.get(match[0], "")
-        is_unknown = self.keep_unknown and match[0] not in self.values
-        if not braced:
-            return self.text[begin : self.at] if is_unknown else value
-        modifier = _MODIFIER.match(self.text, self.at)
+        modifier = _MODIFIER.match(self.text, self.at) if braced else None
         how = modifier[0].removeprefix(":") if modifier else ""
+        if match[0] not in self.values and how not in ("-", "+", "?"):
+            self.unknown.append(match[0])
+        is_kept = self.keep_unknown and match[0] not in self.values
+        if not braced:
+            return self.text[begin : self.at] if is_kept else value
         self.at = modifier.end() if modifier else self.at
         self.depth += 1
         word = self.read("/}" if how in ("/", "//") else "}")
@@ -122,7 +132,7 @@ class _Word:
             return value or word
         if how == "+":
             return word if value else ""
-        return self.text[begin : self.at] if is_unknown else _modified(value, how, word, replacement)
+        return self.text[begin : self.at] if is_kept else _modified(value, how, word, replacement)
 
 
 def _modified(value: str, how: str, pattern: str, replacement: str) -> str:

@@ -1,10 +1,18 @@
 """Our rules, applied to a Dockerfile or to a script that makes a snapshot."""
 
+from __future__ import annotations
+
+import itertools
+import posixpath
+from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import msgspec
 
+from skyport_wf.errors import SkyportError
+from skyport_wf.image.context import BuildContext, list_context
 from skyport_wf.image.dockerfile import (
+    SCRATCH,
     Stage,
     argument_values,
     built_stages,
@@ -17,44 +25,60 @@ from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.lint.findings import Finding
 from skyport_wf.lint.rules.base_images import check_base_images
 from skyport_wf.lint.rules.bash import check_bash
+from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files
 from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
+from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from
+from skyport_wf.lint.rules.volumes import check_volumes_in_build, check_volumes_in_snapshot, declared_volumes
 from skyport_wf.lint.shell.invocations import Invocation, invocations, run_pipelines, script_pipelines
 
 _DATED_IMAGES = frozenset({"debian/snapshot"})
 """Images whose package archive is the one of the day in their tag."""
+_MOST_VARIABLES = 300
+"""More than any Dockerfile has; what a hostile one has beyond these is not known."""
 
 
-def lint_dockerfile(
-    instructions: Sequence[Instruction],
-    *,
-    build_args: Mapping[str, str] | None = None,
-    target: str | None = None,
-    platform: str | None = None,
-    listed: Collection[str] = (),
-) -> Iterator[Finding]:
-    """Yield what our rules find in a Dockerfile, whatever its pragmas say.
+class Surroundings(msgspec.Struct, frozen=True):
+    """What is known of a build beside its Dockerfile."""
 
-    build_args, target, platform: as in the image list.
-    listed: images of the list, by their short names, which stay what they are.
-    """
-    given = build_args or {}
-    outside = global_arguments(instructions, given, platform)
+    build_args: Mapping[str, str] = {}
+    target: str | None = None
+    """The stage that is built; the last if None."""
+    platform: str | None = None
+    listed: Collection[str] = ()
+    """Images of the list, by their short names: they stay what they are."""
+    volumes: Mapping[str, Collection[str]] = {}
+    """Paths of the volumes that images have, by their short names, as far as they are known."""
+    context: BuildContext | None = None
+
+
+_ALONE = Surroundings()
+
+
+def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = _ALONE) -> Iterator[Finding]:
+    """Yield what our rules find in a Dockerfile, whatever its pragmas say."""
+    outside = global_arguments(instructions, around.build_args, around.platform)
     stages = read_stages(instructions, outside)
-    yield from check_base_images(stages, listed)
-    yield from check_bash(built_stages(stages, target=target))
-    known: list[_Known] = []
-    for stage in stages:
-        below = _Known(_is_dated(stage.base.image), {}) if stage.built_on is None else known[stage.built_on]
-        known.append(_learn(stage, below, outside, given))
-        yield from _check_stage(stage, known[-1])
+    yield from check_base_images(stages, around.listed)
+    yield from check_bash(built_stages(stages, target=around.target))
+    for found in instructions:
+        if found.name == "FROM":
+            yield from check_variables_of_from(found, outside)
+    files: list[str] | None = None
+    if around.context and any(found.name in ("COPY", "ADD") for found in instructions):
+        try:
+            files = list_context(around.context)
+        except SkyportError as error:
+            yield BAD_IGNORE_FILE.at(1, str(error), "patterns as docker takes them")
+    yield from _Walk(stages, around, outside).findings(files)
 
 
-def lint_script(text: str, *, base: str = "") -> Iterator[Finding]:
+def lint_script(text: str, *, base: str = "", volumes: Collection[str] = ()) -> Iterator[Finding]:
     """Yield what our rules find in a script that makes a snapshot, whatever its pragmas say.
 
     base: the image that it runs in.
+    volumes: paths of that image's volumes, as far as they are known.
     """
     pipelines = script_pipelines(text)
     calls = tuple(invocations(pipelines))
@@ -63,60 +87,129 @@ def lint_script(text: str, *, base: str = "") -> Iterator[Finding]:
     yield from check_conda(calls, {})
     yield from check_clones(calls, {})
     yield from check_fetched(pipelines)
+    yield from check_volumes_in_snapshot(calls, volumes)
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """Facts that hold at the end of a stage."""
+class _Known(msgspec.Struct):
+    """What is known at some place in a stage."""
 
     dated: bool
     """True if packages come from an archive as it was at some moment."""
+    starts_empty: bool
+    """True if there is no base image that could have declared variables."""
     values: dict[str, str]
     """Of the variables that have one."""
+    without_value: dict[str, str]
+    """The variables that are declared without a value: only the build can tell what they hold."""
+    volumes: dict[str, int]
+    """The lines that declare them; 0 for those of the base image."""
+    all_known: bool = True
+    """False if there are more variables than anyone writes."""
+    folder: str = "/"
+
+    def declare(self, variables: Mapping[str, str]) -> None:
+        """Take note of variables. What the stage below knows, which has the same objects, stays as it is."""
+        values = {**self.values, **variables}
+        self.values = {name: value for name, value in values.items() if value}
+        self.without_value = self.without_value | {name: "" for name, value in variables.items() if not value}
+        self.all_known = self.all_known and max(len(values), len(self.without_value)) <= _MOST_VARIABLES
+        if not self.all_known:
+            # With thousands in each of thousands of stages, this would never end.
+            self.values = dict(itertools.islice(self.values.items(), _MOST_VARIABLES))
+            self.without_value = dict(itertools.islice(self.without_value.items(), _MOST_VARIABLES))
 
 
-def _learn(stage: Stage, below: _Known, outside: Mapping[str, str], given: Mapping[str, str]) -> _Known:
-    """Return what is known at the end of a stage.
+class _Walk:
+    """Goes through the stages of a Dockerfile in their order, and through the instructions of each."""
 
-    below: of the stage that it starts from.
-    outside: the arguments from before the first stage, which an `ARG` without a default brings in.
-    """
-    values = dict(below.values)
-    texts: list[str] = []
-    for instruction in stage.instructions:
-        texts += [instruction.value, *(heredoc.text for heredoc in instruction.heredocs)]
-        if instruction.name == "ARG":
-            # As in a build: `ARG NAME` alone brings in the value from before the first FROM.
-            declared = argument_values(instruction.value, values, given)
-            values |= {name: value or outside.get(name, "") for name, value in declared.items()}
-        elif instruction.name == "ENV":
-            name, _, rest = instruction.value.partition(" ")
-            # The second is the old form: ENV NAME VALUE
-            words = raw_words(instruction.value) if "=" in name else [f"{name}={rest.strip()}"]
-            pairs = (word.partition("=") for word in words)
-            values |= {name: read_word(text, values) for name, has_value, text in pairs if has_value}
-    return _Known(below.dated or has_snapshot_date(texts), {name: value for name, value in values.items() if value})
+    def __init__(self, stages: Sequence[Stage], around: Surroundings, outside: Mapping[str, str]) -> None:
+        self._stages = stages
+        self._around = around
+        self._outside = outside
+        self._ends: list[_Known] = []
+        declarations = (_declared(found, {}) for stage in stages for found in stage.instructions)
+        self._names = frozenset(name for values in declarations for name in values)
 
+    def findings(self, files: Collection[str] | None) -> Iterator[Finding]:
+        """Yield what the rules find that look at one instruction after the other.
 
-def _check_stage(stage: Stage, known: _Known) -> Iterator[Finding]:
-    calls_of_stage: list[Invocation] = []
-    for written in stage.instructions:
-        found = written
-        if written.name == "ONBUILD":
-            # What it makes others do counts there as it does here.
-            name, value, *_ = [*written.value.split(None, 1), "", ""]
-            found = msgspec.structs.replace(written, name=name.upper(), value=value, pieces=())
+        files: the paths in the build context; None if it is not known.
+        """
+        for stage in self._stages:
+            known = self._start(stage)
+            calls: list[Invocation] = []
+            for found in stage.instructions:
+                if found.name == "ONBUILD":
+                    # What it makes others do counts there as it does here; but they have other files and variables.
+                    name, value, *_ = [*found.value.split(None, 1), "", ""]
+                    triggered = msgspec.structs.replace(found, name=name.upper(), value=value, pieces=())
+                    yield from self._check(triggered, known, calls)
+                    continue
+                if known.all_known:
+                    here = ChainMap(known.values, known.without_value)
+                    yield from check_variables(
+                        found, here, declared=self._names, outside=self._outside, is_base_known=known.starts_empty
+                    )
+                if files is not None and self._around.context and found.name in ("COPY", "ADD"):
+                    yield from check_copied_files(found, known.values, self._around.context.root, files)
+                yield from self._check(found, known, calls)
+                self._learn(found, known)
+            # A commit may be checked out by a later instruction than the one that clones.
+            yield from check_clones(calls, known.values)
+            self._ends.append(known)
+
+    def _start(self, stage: Stage) -> _Known:
+        """Return what is known at the beginning of a stage, and of all of it, whether it has a dated archive."""
+        texts = (text for found in stage.instructions for text in (found.value, *(doc.text for doc in found.heredocs)))
+        dated = has_snapshot_date(texts)
+        if stage.built_on is not None:
+            below = self._ends[stage.built_on]
+            return msgspec.structs.replace(below, dated=dated or below.dated)
+        name = short_docker_name(stage.base.image)
+        volumes = dict.fromkeys(self._around.volumes.get(name, ()), 0)
+        return _Known(dated or _is_dated(name), stage.base.image.lower() == SCRATCH, {}, {}, volumes)
+
+    def _check(self, found: Instruction, known: _Known, calls: list[Invocation]) -> Iterator[Finding]:
+        """Yield what is found in one instruction.
+
+        calls: gets what it runs.
+        """
+        values = known.values
         if found.name == "ADD":
-            yield from check_add(found, known.values)
+            yield from check_add(found, values)
         elif found.name == "RUN":
             pipelines = run_pipelines(found)
-            calls = tuple(invocations(pipelines))
-            calls_of_stage += calls
+            run = tuple(invocations(pipelines))
+            calls += run
             if not known.dated:
-                yield from check_apt(calls, known.values)
-            yield from check_conda(calls, known.values)
+                yield from check_apt(run, values)
+            yield from check_conda(run, values)
             yield from check_fetched(pipelines)
-    # A commit may be checked out by a later instruction than the one that clones.
-    yield from check_clones(calls_of_stage, known.values)
+            yield from check_volumes_in_build(run, known.volumes, known.folder, values)
+
+    def _learn(self, found: Instruction, known: _Known) -> None:
+        """Take note of what an instruction says to those below it."""
+        if found.name == "WORKDIR":
+            known.folder = posixpath.join(known.folder, read_word(found.value, known.values))
+        elif found.name == "VOLUME":
+            known.volumes = known.volumes | dict.fromkeys(declared_volumes(found, known.values), found.line)
+        elif found.name in ("ARG", "ENV"):
+            declared = _declared(found, known.values)
+            if found.name == "ARG":
+                # As in a build: `ARG NAME` alone brings in the value from before the first FROM.
+                values = argument_values(found.value, known.values, self._around.build_args)
+                declared = {name: value or self._outside.get(name, "") for name, value in values.items()}
+            known.declare(declared)
+
+
+def _declared(found: Instruction, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that an `ARG` or `ENV` declares, with what it says that they are."""
+    if found.name not in ("ARG", "ENV"):
+        return {}
+    name, _, rest = found.value.partition(" ")
+    is_old_form = found.name == "ENV" and "=" not in name
+    words = [f"{name}={rest.strip()}"] if is_old_form else raw_words(found.value)
+    return {name: read_word(text, values) for name, _, text in (word.partition("=") for word in words)}
 
 
 def _is_dated(image: str) -> bool:

@@ -8,15 +8,18 @@ hadolint itself takes such a comment only on the line right above the instructio
 does not know. Here other comments and blank lines may stand between, and several such comments above one another.
 """
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from skyport_wf.image.instructions import Instruction, decode_lines
-from skyport_wf.lint.catalogue import REPLACED
+from skyport_wf.lint.catalogue import REPLACED, unknown_codes
 from skyport_wf.lint.findings import Finding, in_order
 from skyport_wf.lint.hadolint.settings import LintSettings
+
+_log = logging.getLogger(__name__)
 
 _PRAGMA = re.compile(
     r"\s*#\s*hadolint\s+(?P<all>global\s+)?ignore\s*=\s*(?P<codes>[A-Za-z]+\d+(?:\s*,\s*[A-Za-z]+\d+)*)\s*(?:#.*)?$"
@@ -38,8 +41,13 @@ class FindingFilter(msgspec.Struct, frozen=True):
     ignored: frozenset[str] = frozenset()
     """Rules that are ignored beyond those that the files themselves and hadolint's settings name."""
 
-    def apply(self, findings: Iterable[Finding], pragmas: Pragmas) -> tuple[Finding, ...]:
-        """Return the findings to report, each with its level, in order."""
+    def apply(self, findings: Iterable[Finding], pragmas: Pragmas, *, file: str) -> tuple[Finding, ...]:
+        """Return the findings to report, each with its level, in order.
+
+        file: what the file is called in which the findings and pragmas are.
+        """
+        if wrong := unknown_codes(sorted(pragmas.everywhere.union(*pragmas.at.values()))):
+            _log.warning("%s: a comment ignores rules that there are not: %s", file, ", ".join(wrong))
         if self.settings.disable_ignore_pragma:
             pragmas = Pragmas()
         everywhere = self.ignored.union(self.settings.ignored, pragmas.everywhere)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image.dockerfile import ImageUse
+from skyport_wf.image.dockerfile import ImageUse, built_stages, global_arguments, read_stages
 from skyport_wf.image.instructions import decode_lines, read_instructions
 from skyport_wf.image_list.addresses import GitAddress, parse_address
 from skyport_wf.image_list.images_yaml import read_image_list
-from skyport_wf.image_list.reference import short_docker_name
+from skyport_wf.image_list.reference import is_docker_name, short_docker_name
+from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
-from skyport_wf.lint.dockerfile import lint_dockerfile, lint_script
+from skyport_wf.lint.dockerfile import Surroundings, lint_dockerfile, lint_script
 from skyport_wf.lint.filtering import FindingFilter, read_dockerfile_pragmas, read_script_pragmas
 from skyport_wf.lint.findings import Finding, in_order
 from skyport_wf.lint.hadolint.run import Hadolint, run_hadolint
 from skyport_wf.lint.rules import bash
 from skyport_wf.lint.rules.addresses import check_address
 from skyport_wf.lint.rules.base_images import check_base_image
+from skyport_wf.lint.rules.line_ends import check_line_ends
+from skyport_wf.lint.rules.volumes import declared_volumes
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.resolution import ResolvedImage, resolve_images
 from skyport_wf.sources.snapshot import SnapshotSource
@@ -42,22 +45,30 @@ class LintedFile(msgspec.Struct, frozen=True):
     """The images of the list that it is for."""
 
 
+class ImageLook(msgspec.Struct, frozen=True):
+    """What an image has, seen by looking into it."""
+
+    has_bash: bool
+    volumes: tuple[str, ...]
+    """The paths of its volumes."""
+
+
 def lint_file(path: Path, hadolint: Hadolint, reported: FindingFilter) -> LintedFile:
     """Return what is found in a Dockerfile that stands in no image list. Raises UsageError if it cannot be read."""
     content = _read(path)
     instructions = read_instructions(content)
     found = [*lint_dockerfile(instructions), *run_hadolint(hadolint, content, instructions)]
-    return LintedFile(str(path), reported.apply(found, read_dockerfile_pragmas(content, instructions)))
+    return LintedFile(str(path), reported.apply(found, read_dockerfile_pragmas(content, instructions), file=str(path)))
 
 
 def lint_images(
     path: Path, names: Sequence[str], hadolint: Hadolint, reported: FindingFilter, *,
-    has_bash: Callable[[str], bool | None] = lambda name: None,
+    look: Callable[[str], ImageLook | None] | None = None,
 ) -> list[LintedFile]:  # fmt: skip
     """Return what is found in the image list at `path`, and in what its images are made from.
 
     names: the images that count; all if there are none.
-    has_bash: tells whether the image of this name has a bash, None if that is not known.
+    look: looks into the image of a name, and returns None if there is none; images are not looked into without it.
     Raises UsageError if the list or a file cannot be read, TemporaryError if an address cannot be reached.
     """
     images = read_image_list(path)
@@ -65,9 +76,14 @@ def lint_images(
     document = parse_yaml(text.decode(), name=str(path))
     chosen = [images.find(name) for name in names] or list(images.images)
     listed = {short_docker_name(image.name) for image in images.images}
-    resolved = resolve_images(
-        images, path.parent, [spec.name for spec in chosen], last_copies=True, digests=False
-    )  # fmt: skip
+    resolved = resolve_images(images, path.parent, [spec.name for spec in chosen], last_copies=True, digests=False)
+    volumes: dict[str, Collection[str]] = {}
+    # Each after those that it is built on.
+    for name, image in resolved.items():
+        for base in map(short_docker_name, image.source.used_images):
+            if look and base not in volumes and base not in listed and is_docker_name(base) and (found := look(base)):
+                volumes[base] = found.volumes
+        volumes[short_docker_name(name)] = _volumes_of(image, volumes)
     of_list: list[Finding] = []
     files: dict[str, LintedFile] = {}
     for spec in chosen:
@@ -78,31 +94,50 @@ def lint_images(
 
         image = resolved[spec.name]
         of_list += _lint_entry(image, listed, line_of)
-        found_bash = has_bash(spec.image or spec.name)
-        if found_bash is False:
+        seen = look(spec.image or spec.name) if look else None
+        if look and not seen:
+            what = "the engine has no image %s to look into. `skyport-wf build` makes it."
+            _log.warning(what, spec.image or spec.name)
+        elif seen and not seen.has_bash:
             of_list.append(bash.no_bash(line_of("name"), spec.image or spec.name))
         # What was seen in the image itself is surer than what its Dockerfile lets expect.
-        surer = frozenset() if found_bash is None else frozenset(rule.code for rule in bash.RULES)
-        for one in _lint_source(image, path.parent, listed, hadolint, reported, without=surer):
+        surer = frozenset(rule.code for rule in bash.RULES) if seen else frozenset()
+        around = Surroundings(spec.build_args, spec.target, spec.platform, listed, volumes)
+        if one := _lint_source(image, path.parent, around, hadolint, reported, without=surer):
             # Several images may be made from one file, with other arguments.
             other = files.get(one.file, LintedFile(one.file, ()))
             both = tuple(in_order([*other.findings, *one.findings]))
             files[one.file] = LintedFile(one.file, both, (*other.images, *one.images))
-    told = reported.apply(of_list, read_script_pragmas(decode_lines(text)))
+    told = reported.apply(of_list, read_script_pragmas(decode_lines(text)), file=str(path))
     return [LintedFile(str(path), told, tuple(spec.name for spec in chosen)), *files.values()]
 
 
-def find_bash_in_engine(name: str) -> bool | None:
-    """Return whether the engine's image of this name has a bash that can be run, None if there is no such image."""
+def look_into_engine(name: str) -> ImageLook | None:
+    """Return what the engine's image of this name has, None if there is no such image."""
     from skyport_wf.engine.connection import connect
     from skyport_wf.engine.containers import has_program
     from skyport_wf.engine.images import find_image
 
     engine = connect()
-    if find_image(engine, name):
-        return has_program(engine, name, bash.BASH)
-    _log.warning("the engine has no image %s to look into. `skyport-wf build` makes it.", name)
-    return None
+    found = find_image(engine, name)
+    if found is None:
+        return None
+    return ImageLook(has_program(engine, name, bash.BASH), tuple((found.config and found.config.volumes) or ()))
+
+
+def _volumes_of(image: ResolvedImage, volumes: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """Return the paths of the volumes that an image will have, as far as they are known.
+
+    volumes: those of the images that it is made from, by their short names.
+    """
+    source, spec = image.source, image.spec
+    if not isinstance(source, DockerfileSource):
+        return frozenset(path for name in source.used_images for path in volumes.get(short_docker_name(name), ()))
+    instructions = read_instructions(source.dockerfile)
+    arguments = global_arguments(instructions, spec.build_args, spec.platform)
+    chain = built_stages(read_stages(instructions, arguments), target=spec.target)
+    declared = (path for stage in chain for one in stage.instructions for path in declared_volumes(one, arguments))
+    return frozenset((*declared, *volumes.get(short_docker_name(source.base), ())))
 
 
 def _lint_entry(image: ResolvedImage, listed: Collection[str], line_of: Callable[[str], int]) -> Iterator[Finding]:
@@ -123,33 +158,45 @@ def _lint_entry(image: ResolvedImage, listed: Collection[str], line_of: Callable
 
 
 def _lint_source(
-    image: ResolvedImage, folder: Path, listed: Collection[str], hadolint: Hadolint, reported: FindingFilter, *,
+    image: ResolvedImage, folder: Path, around: Surroundings, hadolint: Hadolint, reported: FindingFilter, *,
     without: frozenset[str],
-) -> Iterator[LintedFile]:  # fmt: skip
-    """Yield the Dockerfile or script of an image with its findings; nothing of an image that has neither.
+) -> LintedFile | None:  # fmt: skip
+    """Return the Dockerfile or script of an image with its findings; None of an image that has neither.
 
     folder: what the paths of the image list start from.
-    listed: the short names of all images of the list.
     without: our rules that are not applied.
     """
-    spec = image.spec
-    if spec.snapshot and isinstance(image.source, SnapshotSource):
-        lines = decode_lines(image.source.script)
-        found = list(lint_script("\n".join(lines), base=spec.snapshot.base))
-        yield LintedFile(str(image.source.script_path), reported.apply(found, read_script_pragmas(lines)), (spec.name,))
-    elif isinstance(image.source, DockerfileSource):
-        content = image.source.dockerfile
+    spec, source = image.spec, image.source
+    if spec.snapshot and isinstance(source, SnapshotSource):
+        lines = decode_lines(source.script)
+        base = spec.snapshot.base
+        volumes = around.volumes.get(short_docker_name(base), ())
+        found = [*check_line_ends(source.script), *lint_script("\n".join(lines), base=base, volumes=volumes)]
+        script = str(source.script_path)
+        return LintedFile(script, reported.apply(found, read_script_pragmas(lines), file=script), (spec.name,))
+    if isinstance(source, DockerfileSource):
+        content = source.dockerfile
         instructions = read_instructions(content)
-        ours = lint_dockerfile(
-            instructions, build_args=spec.build_args, target=spec.target, platform=spec.platform, listed=listed
-        )
-        found = [one for one in ours if one.code not in without]
+        around = msgspec.structs.replace(around, context=source.materials.context)
+        found = [one for one in lint_dockerfile(instructions, around) if one.code not in without]
         found += run_hadolint(hadolint, content, instructions)
-        told = reported.apply(found, read_dockerfile_pragmas(content, instructions))
-        # People are shown a path as they would type it, or an address, not a file of the cache.
-        addresses = [text for text in (spec.dockerfile, spec.context) if text and parse_address(text)]
-        name = addresses[0] if addresses else str(folder / (spec.dockerfile or "Dockerfile"))
-        yield LintedFile(name, told, (spec.name,))
+        name = _shown_name(spec, folder)
+        told = reported.apply(found, read_dockerfile_pragmas(content, instructions), file=name)
+        return LintedFile(name, told, (spec.name,))
+    return None
+
+
+def _shown_name(spec: ImageSpec, folder: Path) -> str:
+    """Return a Dockerfile's name for people: a path as they would type it, or an address, not a file of the cache."""
+    name = spec.dockerfile or "Dockerfile"
+    if parse_address(name):
+        return name
+    context = parse_address(spec.context or "")
+    if isinstance(context, GitAddress):
+        # As in an address of a folder, the path in the repository stands behind the ref.
+        inside = f"{context.folder}/{name}" if context.folder else name
+        return f"{context.repository}#{context.ref or ''}:{inside}"
+    return str(folder / name)
 
 
 def _read(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -16,6 +17,8 @@ from skyport_wf.sources.source import Bases, Connect, MadeImage, Output, find_ba
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+_log = logging.getLogger(__name__)
 
 _LARGEST = 1 << 20
 """Bytes of a script: it goes into records and into the node's attributes."""
@@ -56,12 +59,16 @@ class SnapshotSource:
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Run the script in a fresh container and commit it; the container is removed whatever happens."""
-        from skyport_wf.engine.containers import commit_container
+        from skyport_wf.engine.containers import commit_container, find_container
         from skyport_wf.engine.images import require_image
         from skyport_wf.engine.scripts import run_script
 
         base = bases[self._base].reference if self._base in bases else self._base
         require_image(engine, base)
         with run_script(engine, base, self.script, spec.reference, output) as (container, command):
+            found = find_container(engine, container)
+            if found and found.mounts:
+                volumes = ", ".join(sorted(mount.destination for mount in found.mounts))
+                _log.warning("not in %s: what its script has written to %s, a volume of its base", spec.name, volumes)
             image_id = commit_container(engine, container, spec.reference, self._commit, command)
         return MadeImage(image_id, find_base(engine, self._base, bases))

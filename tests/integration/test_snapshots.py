@@ -49,6 +49,18 @@ def lab(tmp_path: Path, namespace: str) -> SnapshotLab:
     return SnapshotLab(tmp_path, namespace)
 
 
+def test_what_a_script_writes_into_a_volume_of_its_base_is_lost_with_a_word(lab: SnapshotLab) -> None:
+    lab.extend_base("VOLUME /results /more")
+    lab.list_snapshot(script="#!/bin/bash\necho x >/results/x\n")
+    code, _, log = lab.run("build", lab.name, "--record", "build.json")
+    assert code == 0, log
+    assert f"not in {lab.name}: what its script has written to /more, /results, a volume of its base" in log
+    assert docker("run", "--rm", lab.name, "ls", "/results") == ""
+    code, out, _ = lab.run("lint", "--engine")
+    assert (code, "install.sh:2: warning SKY062: `/results` is a VOLUME of the base" in out) == (3, True)
+    assert "SKY062" not in lab.run("lint").out
+
+
 def test_a_snapshot_is_the_base_after_its_script(lab: SnapshotLab) -> None:
     script = "#!/bin/bash\nset -e\necho installing\necho $FROM_BASE >/installed\n"
     lab.list_snapshot(script=script)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import msgspec
 
 from skyport_wf.child_environment import child_environment
 from skyport_wf.errors import SkyportError
-from skyport_wf.image.instructions import Instruction, decode_lines
+from skyport_wf.image.instructions import Instruction
 from skyport_wf.lint.findings import Finding, Level, Rule
+from skyport_wf.lint.hadolint.readable_text import ReadableText
 from skyport_wf.lint.hadolint.settings import LintSettings, find_settings, read_settings
 
 _log = logging.getLogger(__name__)
@@ -25,6 +27,9 @@ SECONDS = 60.0
 """A Dockerfile of 3000 instructions takes 13 s; brackets that are nested a few thousand deep do not end."""
 _LONGEST = 300
 """Characters of what hadolint says of itself."""
+_NOT_READ = "DL1000"
+"""Its rule for what it cannot read."""
+_MOST_MISTAKES = 5
 
 
 class Hadolint(msgspec.Struct, frozen=True):
@@ -72,15 +77,33 @@ def run_hadolint(
     """
     if hadolint.program is None:
         return []
-    lines, numbers = _readable_lines(content, instructions)
+    deadline = time.monotonic() + seconds
+    text = ReadableText(content, instructions)
+    found: list[Finding] = []
+    for _ in range(_MOST_MISTAKES):
+        reports = _ask(hadolint, text, deadline - time.monotonic(), seconds)
+        mistake = next((one for one in reports if one.code == _NOT_READ), None)
+        # At a mistake, hadolint ends without another word: the rest is checked without that instruction.
+        if mistake is None or not text.take_out(mistake.line):
+            return found + reports
+        found.append(mistake)
+    return found
+
+
+def _ask(hadolint: Hadolint, text: ReadableText, patience: float, seconds: float) -> list[Finding]:
+    lines = text.lines()
     command = [str(hadolint.program), "--format", "json", "--no-fail", "--disable-ignore-pragma"]
     command += ["--config", str(hadolint.settings_file)] if hadolint.settings_file else []
     # Its own output would be in another character set where the locale says so.
     environment = {**child_environment(), "LC_ALL": "C.UTF-8"}
-    given = "\n".join(lines).encode()
     try:
         done = subprocess.run(
-            [*command, "-"], input=given, capture_output=True, timeout=seconds, env=environment, check=False
+            [*command, "-"],
+            input="\n".join(line for _, line in lines).encode(),
+            capture_output=True,
+            timeout=patience,
+            env=environment,
+            check=False,
         )
         reports = msgspec.json.decode(done.stdout, type=list[_Report])
     except subprocess.TimeoutExpired:
@@ -90,29 +113,13 @@ def run_hadolint(
     except ValueError:
         said = " ".join(done.stderr.decode(errors="replace").split())[:_LONGEST]
         return [_unread(f"hadolint gave no findings (exit code {done.returncode}): {said or 'it said nothing'}")]
-    # It counts an end of the text as a line of its own.
     return [
+        # It counts an end of the text as a line of its own.
         Finding(
-            numbers[min(max(one.line, 1), len(numbers)) - 1], one.code, one.level, one.message.strip(), source=PROGRAM
+            lines[min(max(one.line, 1), len(lines)) - 1][0], one.code, one.level, one.message.strip(), source=PROGRAM
         )
         for one in reports
     ]
-
-
-def _readable_lines(content: bytes, instructions: Sequence[Instruction]) -> tuple[list[str], list[int]]:
-    """Return the Dockerfile's lines as hadolint can read them, and the number that each has in the file.
-
-    hadolint takes what follows a heredoc for a mistake unless it is blank (hadolint/hadolint#960): blank lines are put
-    in.
-    """
-    ends = {one.last_line for one in instructions if one.heredocs}
-    lines: list[str] = []
-    numbers: list[int] = []
-    for number, line in enumerate(decode_lines(content), 1):
-        added = [line, ""] if number in ends else [line]
-        lines += added
-        numbers += [number] * len(added)
-    return lines, numbers
 
 
 def _unread(what: str) -> Finding:

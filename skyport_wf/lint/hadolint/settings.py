@@ -19,6 +19,11 @@ class Override(msgspec.Struct, frozen=True):
     info: tuple[str, ...] = ()
     style: tuple[str, ...] = ()
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """All rules that are named."""
+        return (*self.error, *self.warning, *self.info, *self.style)
+
 
 class LintSettings(msgspec.Struct, frozen=True, rename="kebab"):
     """The settings that concern our rules too; hadolint reads the file, and the others, itself."""

@@ -21,7 +21,7 @@ _INTERPRETERS = re.compile(r"(?:python[\d.]*|perl|ruby|node|Rscript)$")
 _SCRIPT_GIVEN = re.compile("-[a-z]*c")
 _TAKES_SCRIPT = frozenset({"source", "."})
 _CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?|apt-key|rhash)$")
-_URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
+URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
 _SAVE = "save it with a version in its address, check it with `sha256sum --check`, then run it"
 
 
@@ -47,7 +47,7 @@ def check_fetched(pipelines: Sequence[Pipeline]) -> Iterator[Finding]:
     if any(_CHECKERS.match(call.program) for call in every_call):
         return
     for call in every_call:
-        url = next((match[0] for text in call.texts if (match := _URL.search(text))), None)
+        url = next((match[0] for text in call.texts if (match := URL.search(text))), None)
         if call.program in _FETCHERS and url and call.line not in piped:
             instead = "`echo 'SHA256  FILE' | sha256sum --check -` behind it"
             yield DOWNLOAD_UNCHECKED.at(call.line, _unchecked(url), instead)
@@ -61,7 +61,7 @@ def check_add(instruction: Instruction, values: Mapping[str, str]) -> Iterator[F
     for source in (expand(path, values, unknown=True) for path in paths[:-1]):
         if is_added_repository(source):
             yield from check_added_repository(instruction.line, source)
-        elif _URL.match(source):
+        elif URL.match(source):
             instead = f"`ADD --checksum=sha256:DIGEST {without_secrets(source)} ...`, which needs BuildKit"
             yield ADD_UNCHECKED.at(instruction.line, _unchecked(source), instead)
 

@@ -37,6 +37,8 @@ class Command(msgspec.Struct, frozen=True):
     line: int
     group: tuple["Pipeline", ...] = ()
     """Runs in the subshell."""
+    writes: tuple[str, ...] = ()
+    """Files that its output is sent to: `>x`, `2>>y`."""
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -207,10 +209,13 @@ class _Scanner:
             self.at += 1
         begin = self.at
         target = self.word()
+        operator = match[0] if match else ""
         if target.nested:
             made.add_word(begin, target)
-        if match and match[0] in ("<<", "<<-"):
-            self.here_documents.append((target.text, match[0] == "<<-"))
+        elif operator in ("<<", "<<-"):
+            self.here_documents.append((target.text, operator == "<<-"))
+        elif ">" in operator and not (operator == ">&" and target.text.isdigit()):
+            made.add_write(begin, target.text)
 
     def skip_here_documents(self) -> None:
         # Several that one line announces stand below one another.
@@ -232,6 +237,7 @@ class _Script:
         self._pipelines: list[Pipeline] = []
         self._commands: list[Command] = []
         self._words: list[Word] = []
+        self._writes: list[str] = []
         self._begin = 0
         self.word_ended = -1
 
@@ -239,6 +245,17 @@ class _Script:
         if not self._words:
             self._begin = begin
         self._words.append(word)
+
+    def add_write(self, begin: int, file: str) -> None:
+        if self._words:
+            self._writes.append(file)
+        elif self._commands and self._commands[-1].group:
+            group = self._commands.pop()
+            self._commands.append(msgspec.structs.replace(group, writes=(*group.writes, file)))
+        else:
+            # A redirection may stand before its command, or alone.
+            self._begin = begin
+            self._writes.append(file)
 
     def add_group(self, begin: int, group: tuple[Pipeline, ...]) -> None:
         self.end_command()
@@ -250,9 +267,11 @@ class _Script:
             self._words.pop()
 
     def end_command(self) -> None:
-        if self._words:
-            self._commands.append(Command(tuple(self._words), self._line_at(self._begin)))
+        if self._words or self._writes:
+            writes = tuple(self._writes)
+            self._commands.append(Command(tuple(self._words), self._line_at(self._begin), writes=writes))
             self._words.clear()
+            self._writes.clear()
 
     def end_pipeline(self) -> None:
         self.end_command()

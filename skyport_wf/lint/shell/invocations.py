@@ -34,6 +34,8 @@ class Invocation(msgspec.Struct, frozen=True):
     line: int
     wrapped: tuple[str, ...] = ()
     """The programs that run it."""
+    writes: tuple[str, ...] = ()
+    """Files that its output is sent to."""
 
     @property
     def texts(self) -> list[str]:
@@ -58,8 +60,8 @@ def invocation(command: Command) -> Invocation:
         elif text in _KEYWORDS or _ASSIGNMENT.match(text):
             at += 1
         else:
-            return Invocation(program, words[at + 1 :], command.line, tuple(wrapped))
-    return Invocation("", words[at:], command.line, tuple(wrapped))
+            return Invocation(program, words[at + 1 :], command.line, tuple(wrapped), command.writes)
+    return Invocation("", words[at:], command.line, tuple(wrapped), command.writes)
 
 
 def invocations(pipelines: Iterable[Pipeline]) -> Iterator[Invocation]:

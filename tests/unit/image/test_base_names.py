@@ -26,6 +26,11 @@ NAMES = {"lab/base:1": "skyport-wf/base:abc"}
             "FROM debian\nCOPY --from=skyport-wf/base:abc lab/base:1 /x\n",
         ),
         (
+            "FROM debian\nCOPY --from=\"lab/base:1\" a /x\n",
+            "FROM debian\nCOPY --from=\"skyport-wf/base:abc\" a /x\n",
+        ),
+        ("FROM 'lab/base':1\n", "FROM skyport-wf/base:abc\n"),
+        (
             "FROM debian\nRUN --mount=type=bind,from=lab/base:1,target=/b \\\n"
             "  --mount=from=lab/base:1,target=/c lab/base:1\n",
             "FROM debian\nRUN --mount=type=bind,from=skyport-wf/base:abc,target=/b \\\n"
@@ -52,6 +57,13 @@ def test_build_arguments_win_over_defaults() -> None:
     content = b"ARG B=debian\nFROM $B\n"
     assert replace_images(content, NAMES, build_args={"B": "lab/base:1"}) == b"ARG B=debian\nFROM skyport-wf/base:abc\n"
     assert replace_images(content, NAMES, build_args={}) == content
+
+
+def test_the_platform_decides_which_image_is_named() -> None:
+    content = b"FROM lab/base-$TARGETARCH:1\n"
+    names = {"lab/base-arm64:1": "skyport-wf/base:abc"}
+    assert replace_images(content, names, build_args={}, platform="linux/arm64") == b"FROM skyport-wf/base:abc\n"
+    assert replace_images(content, names, build_args={}, platform="linux/s390x") == content
 
 
 def test_bytes_that_are_no_utf8_stay_as_they_are() -> None:

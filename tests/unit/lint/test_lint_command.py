@@ -1,6 +1,8 @@
 """`skyport-wf lint` on Dockerfiles: hadolint and our rules together, what ignores them, levels, and bad input."""
 
 import json
+import os
+import re
 import stat
 import subprocess
 import time
@@ -134,6 +136,34 @@ def test_ignore_takes_our_codes_and_hadolints(folder: LintFolder) -> None:
     assert folder.told(*ignored, "--dockerfile", "Dockerfile") == ["2 DL3009", "2 DL3015"]
 
 
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("SKY999", "Each finding is shown with its code."),
+        ("sky002", "Did you mean SKY002?"),
+        ("dl3008", "Did you mean DL3008?"),
+        ("DL9999", "Each finding"),
+        ("DL300", "Each finding"),
+        ("SC12345", "Each finding"),
+        ("apt", "Each finding"),
+        ("", "Each finding"),
+    ],
+)
+def test_ignore_refuses_a_code_that_there_is_not(folder: LintFolder, code: str, advice: str) -> None:
+    folder.write("Dockerfile", BAD)
+    done = folder.run("--ignore", "SKY002", "--ignore", code, "--dockerfile", "Dockerfile")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"--ignore: there is no rule {code!r}. {advice}" in done.stderr
+
+
+def test_other_places_that_ignore_a_code_that_there_is_not(folder: LintFolder) -> None:
+    folder.write("Dockerfile", f"# hadolint ignore=SKY998,SKY011\n{BAD}")
+    folder.write(".hadolint.yaml", "ignored: [SKY997, DL3009]\noverride: {info: [SKY996]}\n")
+    done = folder.run("--dockerfile", "Dockerfile")
+    assert "Dockerfile: a comment ignores rules that there are not: SKY998\n" in done.stderr
+    assert ".hadolint.yaml names rules that there are not: 'SKY997', 'SKY996'\n" in done.stderr
+
+
 @pytest.mark.parametrize("name", [".hadolint.yaml", ".hadolint.yml", "config/hadolint.yaml", "home/.hadolint.yaml"])
 def test_hadolints_settings_count_for_our_rules_too(folder: LintFolder, name: str) -> None:
     folder.write("Dockerfile", BAD)
@@ -201,6 +231,37 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "FROM a@sha256:1\nRUN <<EOF\ntrue\nEOF\n# no\nCOPY <<EOF /x\nx\nEOF\nRUN cd /x || exit\n",
     )
     assert folder.told() == ["9 DL3003"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN <<-EOT\n\ttrue\n\tEOT\n",
+        "RUN <<-'EOT' sh\n\t\ttrue\n\tEOT\n",
+        "COPY <<-EOT <<EOU /x/\n\tx\n\tEOT\ny\nEOU\n",
+        'COPY <<"E O T" /x\nx\nE O T\n',
+        "ADD <<EOT /x\nx\nEOT\n",
+        "add --chmod=644 <<EOT /x\nx\nEOT\n",
+        "EXPOSE \"80\" '90/tcp'\n",
+        "FROM localhost:5000/a/b@sha256:1 AS b\n",
+        "FROM --platform=linux/amd64 registry:5000/b@sha256:1\n",
+        "FROM [::1]:5000/b@sha256:1\n",
+    ],
+)
+def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
+    """Forms that hadolint ends at, without a word on anything else."""
+    folder.write("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
+    assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
+
+
+def test_a_mistake_hides_no_other_finding(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM a@sha256:1 b c\nRUN cd /x || exit\nNONSENSE x\nRUN\nRUN cd /y || exit\n")
+    assert folder.told() == ["1 DL1000", "2 DL3003", "3 DL1000", "4 DL1000", "5 DL3003"]
+
+
+def test_many_mistakes_end_soon(folder: LintFolder) -> None:
+    folder.write("Dockerfile", "FROM a@sha256:1\n" + "NONSENSE\n" * 1000)
+    assert folder.told() == [f"{line} DL1000" for line in range(2, 7)]
 
 
 def test_what_is_no_dockerfile_is_said_with_its_line(folder: LintFolder) -> None:
@@ -314,10 +375,13 @@ def test_heredocs_without_an_end(folder: LintFolder) -> None:
         ("missing", "skyport-wf: cannot read missing: No such file or directory"),
         (".", "skyport-wf: cannot read .: Is a directory"),
         ("large", "skyport-wf: cannot read large: it has more than 1 MiB"),
+        ("pipe", "skyport-wf: cannot read pipe: it is a device or pipe"),
+        ("/dev/zero", "skyport-wf: cannot read /dev/zero: it is a device or pipe"),
     ],
 )
 def test_files_that_cannot_be_read(folder: LintFolder, name: str, message: str) -> None:
     folder.write("large", b"RUN a\n" * 200_000)
+    os.mkfifo(folder.folder / "pipe")
     done = folder.run("--dockerfile", name)
     assert (done.returncode, done.stdout, done.stderr.strip()) == (2, "", message)
 
@@ -393,6 +457,47 @@ def test_some_images_of_a_list(listed: LintFolder) -> None:
     assert listed.told("lab/tool:1", "lab/hand:1", "--images", "lab") == ["2 SKY001"]
     assert listed.run("lab/base:1", "--images", "lab").returncode == 0
     assert listed.run("lab/hand:1", "--images", "lab").stdout == "1 file: 0 findings\n"
+
+
+def test_files_of_the_context_are_looked_for(listed: LintFolder) -> None:
+    listed.write("lab/base/Dockerfile", "FROM debian@sha256:1\nCOPY tool data /x/\n")
+    listed.write("lab/base/data", "")
+    listed.write("lab/base/.dockerignore", "data\n")
+    assert listed.told("lab/base:1", "--images", "lab") == ["2 SKY071", "2 SKY072"]
+    assert listed.run("lab/base:1", "--images", "lab", "--level", "error").returncode == 3
+    listed.write("lab/base/tool", "")
+    (listed.folder / "lab/base/.dockerignore").unlink()
+    assert listed.told("lab/base:1", "--images", "lab") == []
+
+
+def test_a_script_that_writes_into_a_volume_of_its_base(listed: LintFolder) -> None:
+    listed.write("lab/base/Dockerfile", "FROM debian@sha256:1 AS one\nVOLUME /data\nFROM one\n")
+    listed.write("lab/images.yaml", LIST.replace("base: debian:12", "base: docker.io/lab/base:1"))
+    listed.write("lab/install.sh", "#!/bin/sh\ntouch /data/x /y\n")
+    assert listed.told("lab/notes:1", "--images", "lab") == ["2 SKY062"]
+    listed.write("lab/install.sh", "#!/bin/sh\r\ntouch /y\r\n")
+    assert listed.told("lab/notes:1", "--images", "lab") == ["1 SKY091"]
+
+
+@pytest.mark.parametrize("script", [b"\0\0\0", b"\xff\xfe\n", b"#!/bin/sh\n\0touch /x\n", b"x" * 900_000])
+def test_odd_scripts(listed: LintFolder, script: bytes) -> None:
+    listed.write("lab/install.sh", script)
+    assert listed.run("lab/notes:1", "--images", "lab").returncode in (0, 3)
+
+
+@pytest.mark.parametrize("name", ["lab/install.sh", "lab/base/Dockerfile"])
+def test_pipes_devices_and_endless_files_of_the_list(listed: LintFolder, name: str) -> None:
+    path = listed.folder / name
+    for make, words in (
+        (lambda: os.mkfifo(path), "device or pipe|there is no Dockerfile"),
+        (lambda: path.symlink_to("/dev/zero"), "device or pipe|there is no Dockerfile"),
+        (lambda: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 1 << 40), "it has more than 1 MiB"),
+    ):
+        path.unlink()
+        make()
+        done = listed.run("--images", "lab")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.search(words, done.stderr), done.stderr
 
 
 def test_an_image_that_is_not_in_the_list(listed: LintFolder) -> None:

@@ -58,6 +58,15 @@ def test_a_branch_of_a_git_repository(lab: LintFolder, site: Site, ref: str, say
     assert lab.run().returncode == 3
 
 
+@pytest.mark.parametrize(("ref", "inside"), [("#main:gc", "gc/"), ("#main", "gc/"), ("", "gc/")])
+def test_the_dockerfile_of_a_git_context_has_its_name(lab: LintFolder, site: Site, ref: str, inside: str) -> None:
+    Repository(site.repositories, "tools").commit({"gc/my.Dockerfile": "FROM debian\n"})
+    address = f"{site.url}/git/tools.git"
+    name = "my.Dockerfile" if ref.endswith(":gc") else "gc/my.Dockerfile"
+    write_list(lab, f"context: {address}{ref}", f"dockerfile: {name}")
+    assert told(lab)[-1] == f"{address}#{ref[1:5]}:{inside}my.Dockerfile:1 SKY001"
+
+
 def test_a_whole_commit_of_a_git_repository(lab: LintFolder, site: Site) -> None:
     commit = Repository(site.repositories, "tools").commit({"gc/Dockerfile": "FROM debian@sha256:1\n"})
     write_list(lab, f"context: {site.url}/git/tools.git#{commit}:gc", "dockerfile: Dockerfile")

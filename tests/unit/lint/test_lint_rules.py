@@ -1,10 +1,14 @@
 """Each of our rules: what it finds, on which line, and what it leaves alone."""
 
+from pathlib import Path
+
 import pytest
 
+from skyport_wf.image.context import BuildContext
 from skyport_wf.image.instructions import read_instructions
-from skyport_wf.lint.dockerfile import lint_dockerfile, lint_script
+from skyport_wf.lint.dockerfile import Surroundings, lint_dockerfile, lint_script
 from skyport_wf.lint.findings import Finding, in_order
+from skyport_wf.lint.rules.line_ends import check_line_ends
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = f"sha256:{COMMIT}{COMMIT[:24]}"
@@ -12,7 +16,7 @@ PINNED = f"FROM debian:bookworm@{DIGEST}\n"
 
 
 def lint(text: str, **given: object) -> list[Finding]:
-    return list(lint_dockerfile(read_instructions(text.encode()), **given))  # type: ignore[arg-type]
+    return list(lint_dockerfile(read_instructions(text.encode()), Surroundings(**given)))  # type: ignore[arg-type]
 
 
 def told(text: str, **given: object) -> list[str]:
@@ -441,6 +445,194 @@ def test_bash_is_told_with_why_and_what_to_write():
     (found,) = lint(f"FROM alpine:3{AT}\n")
     assert "an AWE task cannot start without /bin/bash" in found.message
     assert found.instead and "apk add --no-cache bash=VERSION" in found.instead
+
+
+# Volumes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("VOLUME /data\nRUN touch /data/x\n", ["3 SKY061"]),
+        ('VOLUME ["/data", "/db"]\nRUN echo x >/db/y\n', ["3 SKY061"]),
+        ("VOLUME /data\nRUN echo x 2>>/data/log\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN (echo a; echo b) >/data/x\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN >/data/x\n", ["3 SKY061"]),
+        ("VOLUME /data/\nRUN true && \\\n  mkdir -p /data\n", ["4 SKY061"]),
+        ("VOLUME /data\nRUN tar xf a.tar -C /data\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN ./configure --prefix=/data/x\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN dd if=/x of=/data/y\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN cp x /data/y\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN cp /data/x /y\n", []),
+        ("VOLUME /data\nRUN ls /data && cat /data/x && test -d /data\n", []),
+        ("VOLUME /data\nRUN mkdir /database /x/data\n", []),
+        ("VOLUME /data\nRUN echo /data\n", []),
+        ("VOLUME /data\nRUN sh -c 'rm -r /data/x'\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN cd /data && make\n", ["3 SKY061"]),
+        ("VOLUME /data\nRUN cd /data && ls && cd / && make\n", []),
+        ("VOLUME /data\nWORKDIR /data/x\nRUN make\nWORKDIR /\nRUN make\n", ["4 SKY061"]),
+        ("WORKDIR /a\nWORKDIR b\nVOLUME /a/b\nRUN make\n", ["5 SKY061"]),
+        ("VOLUME /data\nRUN <<E\ntrue\ntouch /data/x\nE\n", ["5 SKY061"]),
+        ("ARG D=/data\nVOLUME $D\nRUN mkdir $D/x\n", ["4 SKY061"]),
+        ("VOLUME $D\nRUN mkdir /data/x\n", ["2 SKY082"]),
+        ("RUN touch /data/x\nVOLUME /data\n", []),
+        ("VOLUME /data\nCOPY x /data/x\n", []),
+        (f"VOLUME /data\n{PINNED}RUN touch /data/x\n", []),
+    ],
+)
+def test_what_is_written_into_a_volume(text, expected):
+    assert told(PINNED + text) == expected
+
+
+def test_volumes_of_the_stage_below_and_of_the_base():
+    assert told(f"{PINNED[:-1]} AS a\nVOLUME /data\nFROM a\nRUN touch /data/x\n") == ["4 SKY061"]
+    volumes = {"lab/base:1": ("/data",)}
+    text = "FROM docker.io/lab/base:1\nRUN touch /data/x\n"
+    assert told(text, listed={"lab/base:1"}, volumes=volumes) == ["2 SKY061"]
+    (found,) = lint(text, listed={"lab/base:1"}, volumes=volumes)
+    assert found.message.startswith("`/data` is a VOLUME of the base image: what is written there is lost with the cl")
+
+
+@pytest.mark.parametrize(
+    ("script", "lines"),
+    [("touch /data/x\n", [1]), ("#!/bin/bash\ncd /data\nwget-it\n", [3]), ("ls /data\n", []), ("touch /other\n", [])],
+)
+def test_what_a_script_writes_into_a_volume_of_its_base(script, lines):
+    found = [one for one in lint_script(script, volumes=["/data"]) if one.code == "SKY062"]
+    assert [one.line for one in found] == lines
+
+
+# Variables
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY $A /x\n", ["2 SKY082"]),
+        ("ARG A\nCOPY $A ${A}/x\n", []),
+        ("ENV A=b B=$A\nENV C=$A\n", ["2 SKY081"]),
+        ("ENV PATH=$PATH:/x\n", []),
+        ("LABEL a='$X' b=\\$X c=\"\\$X\"\n", []),
+        ('LABEL a="$X"\n', ["2 SKY082"]),
+        ("RUN echo $X\nCMD echo $X\nENTRYPOINT $X\nHEALTHCHECK CMD $X\n", []),
+        ("WORKDIR ${X:-/x}\nUSER ${X-y}\nLABEL a=${X:+y}\n", []),
+        ("USER $USER\nEXPOSE $P\nSTOPSIGNAL $S\nVOLUME $V\nADD $A /x\n", [f"{line} SKY082" for line in range(2, 7)]),
+        ("ARG VERSION=1\nLABEL v=$VERSOIN\n", ["3 SKY081"]),
+        ("COPY $A /x\nARG A=1\n", ["2 SKY081"]),
+        ("ENV T=$TARGETARCH\n", ["2 SKY081"]),
+        ("ARG TARGETARCH\nENV T=$TARGETARCH\n", []),
+        ("ARG A=$B\n", ["2 SKY082"]),
+        ("ENV A b $C\n", ["2 SKY082"]),
+        ('COPY ["$A", "/x"]\n', ["2 SKY082"]),
+        ("ONBUILD COPY $A /x\n", []),
+    ],
+)
+def test_variables_without_a_value(text, expected):
+    assert told(PINNED + text) == expected
+
+
+def test_variables_of_other_places():
+    text = f"ARG G=1\nFROM debian:$G-$H@{DIGEST} AS a\nARG B=1\nENV E=$G\n"
+    assert told(text) == ["2 SKY081", "4 SKY081"]
+    assert told(f"{text}FROM a\nENV F=$B\nFROM scratch\nENV B=$B\nENV I=$NONE\nCOPY . /\n") == [
+        "2 SKY081", "4 SKY081", "8 SKY081", "9 SKY081",
+    ]  # fmt: skip
+    (_, inside, *_) = lint(text)
+    assert inside.message == (
+        "`$G` is empty: it is declared outside of the stages, and has a value in those only that declare it again"
+    )
+    assert inside.instead == "`ARG G` above, in this stage"
+    (typo,) = lint(f"{PINNED}ARG VERSION=1\nLABEL v=$VERSOIN\n")
+    assert (typo.message, typo.instead) == ("`$VERSOIN` is empty: nothing declares it", "`$VERSION`")
+
+
+# Line ends
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        (b"#!/bin/sh\r\nls\r\n", 1),
+        (b"#!/usr/bin/env python3\r\nprint()\n", 1),
+        (b"#!/bin/sh\nls\n\nls\r\n", 4),
+        (b"ls\r\n", 1),
+        (b"#!/bin/sh\nls\n", None),
+        (b"#!/usr/bin/env python3\nprint()\r\n", None),
+        (b"printf 'a\rb'\n", None),
+        (b"", None),
+    ],
+)
+def test_line_ends_of_windows(script, line):
+    assert [one.line for one in check_line_ends(script)] == ([line] if line else [])
+
+
+# Copied files
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> BuildContext:
+    for name in ("a.txt", "src/main.c", "src/deep/x", "Data/t", "secret.key", "[odd]"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "link").symlink_to("src")
+    (tmp_path / "Dockerfile").write_text("")
+    (tmp_path / ".dockerignore").write_text("secret.key\nsrc/deep\n")
+    return BuildContext(tmp_path, tmp_path / "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("instruction", "codes"),
+    [
+        ("COPY a.txt /x", []),
+        ("COPY ./a.txt src /x/", []),
+        ("COPY /src/main.c ../a.txt Dockerfile /x/", []),
+        ("COPY . /x", []),
+        ("COPY / /x", []),
+        ('COPY ["a.txt", "/x"]', []),
+        ("COPY --chown=1:1 --link a.txt /x", []),
+        ("COPY missing /x", ["SKY071"]),
+        ("COPY a.txt missing /x/", ["SKY071"]),
+        ("ADD src/missing.c /x", ["SKY071"]),
+        ("COPY data/t /x", ["SKY071"]),
+        ("COPY secret.key /x", ["SKY072"]),
+        ("COPY src/deep/x /x", ["SKY072"]),
+        ("COPY *.txt src/*.[ch] /x/", []),
+        ("COPY *.md /x/", ["SKY074"]),
+        ("COPY secret* /x/", ["SKY074"]),
+        ("COPY [[]odd] /x/", []),
+        ("COPY link/main.c link/deep/x /x/", []),
+        ("COPY $UNKNOWN/x ${A:-a.txt} /x/", []),
+        ("COPY ${A:-missing} /x/", ["SKY071"]),
+        ("COPY --from=other missing /x", ["SKY001"]),
+        ("ADD https://x.test/missing /x", ["SKY032"]),
+        ("ADD https://x.test/missing.git /x", ["SKY021"]),
+        ("COPY <<EOF /x\nmissing\nEOF", []),
+        ("ONBUILD COPY missing /x", []),
+        ("RUN cp missing /x", []),
+        ("COPY missing", []),
+    ],
+)
+def test_files_that_the_context_lacks(context, instruction, codes):
+    found = [one.code for one in lint(f"{PINNED}{instruction}\n", context=context) if one.code != "SKY082"]
+    assert found == codes
+    assert "SKY07" not in "".join(one.code for one in lint(f"{PINNED}{instruction}\n"))
+
+
+def test_a_file_is_told_with_what_to_write(context):
+    (other_case,) = lint(f"{PINNED}COPY data/t /x\n", context=context)
+    assert (other_case.message, other_case.instead) == ("`data/t` is not in the context: the build fails", "`Data/t`")
+    (ignored,) = lint(f"{PINNED}COPY secret.key /x\n", context=context)
+    assert ignored.message == (
+        "`secret.key` is no part of the context, as `.dockerignore` excludes it: the build fails"
+    )
+    assert ignored.instead == "`!secret.key` at the end of `.dockerignore`"
+
+
+def test_a_dockerignore_that_docker_refuses(context):
+    (context.root / ".dockerignore").write_text("[\n")
+    (found,) = lint(f"{PINNED}COPY a.txt /x\n", context=context)
+    assert found.code == "SKY073"
+    assert found.message.startswith(f"{context.root}/.dockerignore, line 1: docker refuses the pattern '['")
 
 
 # Lines and shells

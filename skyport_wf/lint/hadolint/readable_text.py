@@ -1,0 +1,56 @@
+"""A Dockerfile in words that hadolint can read: it takes some for mistakes that docker takes as they are."""
+
+import re
+from collections.abc import Sequence
+
+from skyport_wf.image.instructions import Instruction, decode_lines
+
+_SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
+_QUOTES = re.compile("[\"']")
+_ADD = re.compile(r"\bADD\b", re.IGNORECASE)
+
+
+class ReadableText:
+    """The text for hadolint. Its lines are those of the file, and blank ones."""
+
+    def __init__(self, content: bytes, instructions: Sequence[Instruction]) -> None:
+        self._instructions = list(instructions)
+        self._lines = decode_lines(content)
+        for one in instructions:
+            if one.name == "FROM":
+                # It takes the port of a registry without a dot in its name for a tag.
+                self._replace(one.line, one.last_line, _SHORT_REGISTRY, "localhost")
+            elif one.name == "EXPOSE":
+                self._replace(one.line, one.last_line, _QUOTES, "")
+            elif one.name == "ADD" and one.heredocs:
+                # It knows heredocs of RUN and COPY only.
+                self._replace(one.line, one.line, _ADD, "COPY")
+            if "<<-" in one.value and one.heredocs:
+                # It looks for the end of a heredoc at the very beginning of a line (hadolint/hadolint#1051).
+                self._replace(one.heredocs[0].line, one.last_line, re.compile(r"^\t+"), "")
+
+    def lines(self) -> list[tuple[int, str]]:
+        """Return the lines, each with the number of the one in the file that it stands for."""
+        # It takes what follows a heredoc for a mistake unless it is blank (hadolint/hadolint#960).
+        ends = {one.last_line for one in self._instructions if one.heredocs}
+        numbered: list[tuple[int, str]] = []
+        for number, line in enumerate(self._lines, 1):
+            numbered += [(number, line), (number, "")] if number in ends else [(number, line)]
+        return numbered
+
+    def take_out(self, line: int) -> bool:
+        """Put something without meaning in the place of the instruction on a line; False if there is none."""
+        found = next((one for one in self._instructions if one.line <= line <= one.last_line), None)
+        if found is None:
+            return False
+        self._instructions.remove(found)
+        self._lines[found.line - 1 : found.last_line] = [""] * (found.last_line - found.line + 1)
+        if found.name == "FROM":
+            # Without it, what follows would belong to the stage before.
+            name = re.search(r"\sAS\s+(\S+)$", found.value, re.IGNORECASE)
+            self._lines[found.line - 1] = f"FROM scratch AS {name[1]}" if name else "FROM scratch"
+        return True
+
+    def _replace(self, first: int, last: int, what: re.Pattern[str], by: str) -> None:
+        for index in range(first - 1, last):
+            self._lines[index] = what.sub(by, self._lines[index])

@@ -1,0 +1,59 @@
+"""SKY08x: variables that have no value where a Dockerfile uses them."""
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+
+from skyport_wf.image.instructions import Instruction
+from skyport_wf.image.variables import unknown_names
+from skyport_wf.lint.findings import Finding, Rule
+
+UNDEFINED = Rule("SKY081", "warning")
+PERHAPS_UNDEFINED = Rule("SKY082", "info")
+RULES = (UNDEFINED, PERHAPS_UNDEFINED)
+
+_WITH_VARIABLES = frozenset({"ADD", "ARG", "COPY", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"})
+"""In others, a shell reads the variables once the image runs."""
+_LIKE_ANOTHER = 0.8
+
+
+def check_variables(
+    instruction: Instruction,
+    known: Mapping[str, str],
+    *,
+    declared: Collection[str],
+    outside: Collection[str],
+    is_base_known: bool,
+) -> Iterator[Finding]:
+    """Yield the variables of an instruction that nothing above it declares.
+
+    known: those that have been declared in this stage, or in the one that it starts from.
+    declared: the names that any stage declares.
+    outside: those that are declared before the first stage, or by BuildKit.
+    is_base_known: whether the base image cannot have declared others.
+    """
+    if instruction.name not in _WITH_VARIABLES:
+        return
+    for name in unknown_names(instruction.value, known):
+        # Every image has PATH, set or not.
+        if name == "PATH":
+            continue
+        like = difflib.get_close_matches(name, known, n=1, cutoff=_LIKE_ANOTHER)
+        if name in outside:
+            what = "is declared outside of the stages, and has a value in those only that declare it again"
+            yield UNDEFINED.at(instruction.line, f"`${name}` is empty: it {what}", f"`ARG {name}` above, in this stage")
+        elif name in declared:
+            what = "nothing above in this stage declares it"
+            yield UNDEFINED.at(instruction.line, f"`${name}` is empty: {what}", f"`ARG {name}` above, in this stage")
+        elif like or is_base_known:
+            instead = f"`${like[0]}`" if like else f"`ARG {name}` above, with a value"
+            yield UNDEFINED.at(instruction.line, f"`${name}` is empty: nothing declares it", instead)
+        else:
+            what = f"`${name}` is empty unless the base image declares it: this Dockerfile does not"
+            yield PERHAPS_UNDEFINED.at(instruction.line, what, f"`ARG {name}` above, with a value, or `${{{name}:-}}`")
+
+
+def check_variables_of_from(instruction: Instruction, arguments: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the variables of a `FROM` that no `ARG` above the first `FROM` declares."""
+    for name in unknown_names(instruction.value, arguments):
+        what = f"`${name}` is empty: a FROM has only what an `ARG` declares above the first one"
+        yield UNDEFINED.at(instruction.line, what, f"`ARG {name}=...` above the first FROM")
