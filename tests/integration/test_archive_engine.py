@@ -59,7 +59,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "FROM scratch\nCOPY program /bin/program\nCOPY note /note\nCOPY program /bin/second\nCOPY note /note\n"
         'LABEL org.example.kind="test"\nENTRYPOINT ["/bin/program"]\n'
     )
-    docker("build", "--tag", NAME, str(context), env=os.environ | {"DOCKER_BUILDKIT": "0"})
+    docker("build", "--network=host", "--tag", NAME, str(context), env=os.environ | {"DOCKER_BUILDKIT": "0"})
     yield image_id(NAME)
     docker("image", "rm", "--force", NAME)
 

@@ -155,7 +155,7 @@ def test_the_same_image_from_the_engine_and_from_an_archive_is_published_already
 def test_an_image_of_the_engine_is_published_by_its_config_digest(project: Project) -> None:
     engine, name = project.engine, project.engine.name("tool")
     project.context("tool")
-    engine.docker("build", "--network", "host", "--tag", name, str(project.folder / "tool"))
+    engine.docker("build", "--network=host", "--tag", name, str(project.folder / "tool"))
     project.write_list(f"name: '{engine.name('given')}', image: '{name}'")
     receipt = project.publish("given")["given"]
     assert receipt["source"]["digest"] == receipt["image_id"]

@@ -105,7 +105,7 @@ def test_the_message_of_a_snapshot_is_kept(lab: Lab, namespace: str) -> None:
     )
     with (lab.folder / "tool/Dockerfile").open("a") as dockerfile:
         dockerfile.write("USER 0\n")
-    docker("build", "--quiet", "--tag", f"{namespace}/layered:1", str(lab.folder / "tool"))
+    docker("build", "--quiet", "--network=host", "--tag", f"{namespace}/layered:1", str(lab.folder / "tool"))
     publish(lab, f"{namespace}/noted:1")
     image = inspect_image(f"{namespace}/noted:1")
     assert (image["Author"], image["Comment"]) == ("Anna", "by a script")

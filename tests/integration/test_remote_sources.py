@@ -75,7 +75,7 @@ def base(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     name = f"test-{uuid.uuid4().hex[:12]}/base:1"
     folder = tmp_path_factory.mktemp("base")
     write_image_context(folder)
-    docker("build", "--quiet", "--tag", name, str(folder))
+    docker("build", "--quiet", "--network=host", "--tag", name, str(folder))
     yield name
     docker("image", "rm", "--force", name)
 

@@ -292,7 +292,16 @@ def test_metadata_and_a_changed_source(project: Project) -> None:
 
 def test_a_snapshot_and_its_script(project: Project) -> None:
     write_image_context(project.folder)
-    docker("build", "--quiet", "--tag", f"{project.namespace}/base:1", "--label", project.label, str(project.folder))
+    docker(
+        "build",
+        "--quiet",
+        "--network=host",
+        "--tag",
+        f"{project.namespace}/base:1",
+        "--label",
+        project.label,
+        str(project.folder),
+    )
     script = project.folder / "install.sh"
     script.write_text("#!/bin/bash\necho 1 > /etc-version\n")
     project.add(f"snapshot: {{base: '{project.namespace}/base:1', script: install.sh}}")
@@ -332,10 +341,11 @@ def test_what_it_is_built_on_comes_as_published(project: Project) -> None:
     assert "built on" in project.message("--pull", code=2)
 
     (project.folder / "base/sh2").write_text("other")
-    docker("build", "--quiet", "--tag", base, "--label", "other=1", str(project.folder / "base"))
+    docker("build", "--quiet", "--network=host", "--tag", base, "--label", "other=1", str(project.folder / "base"))
     mine = docker("image", "inspect", "--format", "{{.Id}}", base)
     report = project.reproduce(code=0)
-    assert (report["verdict"], report["changed_inputs"]) == ("same contents", [])
+    assert report["verdict"] == "same contents"
+    assert not any("base image" in what for what in report["changed_inputs"]), report["changed_inputs"]
     assert docker("image", "inspect", "--format", "{{.Id}}", base) == mine, "the user's own name stays where it is"
 
 
@@ -475,7 +485,7 @@ def test_an_end_while_the_images_are_compared(project: Project, ending: type[Bas
     project.write_image("COPY Dockerfile /x", fields="builder: classic")
     images = read_image_list(project.folder / "images.yaml")
     image = resolve_images(images, project.folder, [project.name])[project.name]
-    with pytest.raises(ending), rebuilt_image(connect(), image, lambda text: None) as rebuilt:
+    with pytest.raises(ending), rebuilt_image(connect(), image, {}, lambda text: None) as rebuilt:
         assert rebuilt.made.id in project.left()
         assert set(project.names()) == {rebuilt.name}
         raise ending
@@ -495,7 +505,7 @@ def test_an_interruption_while_output_is_shown(project: Project, builder: str) -
         if "it begins" in text:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), rebuilt_image(connect(), image, show):
+    with pytest.raises(KeyboardInterrupt), rebuilt_image(connect(), image, {}, show):
         pass
     assert project.left() == set()
 
@@ -515,6 +525,6 @@ def test_an_interruption_between_two_reads(project: Project) -> None:
         if "it begins" in text:
             sys.setprofile(interrupt)
 
-    with pytest.raises(KeyboardInterrupt), rebuilt_image(connect(), image, show):
+    with pytest.raises(KeyboardInterrupt), rebuilt_image(connect(), image, {}, show):
         pass
     assert project.left() == set()

@@ -23,14 +23,14 @@ class SnapshotLab(Lab):
             # A label of its own: the containers of equal images cannot be told apart.
             dockerfile.write(f"LABEL org.example.lab={namespace}\n")
             dockerfile.write('ENV FROM_BASE=yes\nWORKDIR /data\nENTRYPOINT ["/bin/busybox"]\nCMD ["env"]\n')
-        docker("build", "--quiet", "--tag", self.base, str(folder / "base"))
+        docker("build", "--quiet", "--network=host", "--tag", self.base, str(folder / "base"))
 
     def extend_base(self, *lines: str) -> None:
         """Build the base image with more lines in its Dockerfile."""
         dockerfile = self.folder / "base/Dockerfile"
         first, _, rest = dockerfile.read_text().partition("ENV ")
         dockerfile.write_text(first + "\n".join(lines) + f"\nENV {rest}")
-        docker("build", "--quiet", "--tag", self.base, str(self.folder / "base"))
+        docker("build", "--quiet", "--network=host", "--tag", self.base, str(self.folder / "base"))
 
     def list_image(self, source: str, *, fields: str = "", script: str = "") -> None:
         (self.folder / "install.sh").write_text(script)
@@ -91,7 +91,7 @@ def test_a_base_without_an_entry_point_gets_none(lab: SnapshotLab, line: str, co
     dockerfile = lab.folder / "base/Dockerfile"
     instructions = [it for it in dockerfile.read_text().splitlines() if not it.startswith(("ENTRYPOINT", "CMD"))]
     dockerfile.write_text("\n".join([*instructions, line, ""]))
-    docker("build", "--quiet", "--tag", lab.base, str(lab.folder / "base"))
+    docker("build", "--quiet", "--network=host", "--tag", lab.base, str(lab.folder / "base"))
     lab.list_snapshot(script="echo x >/installed\n")
     code, _, stderr = lab.run("build", lab.name, "--record", "build.json")
     assert code == 0, stderr

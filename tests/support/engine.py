@@ -53,6 +53,6 @@ def shared_layers(folder: Path, name: str) -> Iterator[None]:
     build that is just beginning.
     """
     write_image_context(folder)
-    docker("build", "--quiet", "--tag", name, str(folder), DOCKER_BUILDKIT="0")
+    docker("build", "--quiet", "--network=host", "--tag", name, str(folder), DOCKER_BUILDKIT="0")
     yield
     docker("image", "rm", name)
