@@ -113,21 +113,28 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
         if thin_on:
             check_base(shock, wanted.name, thin_on, public=wanted.public)
         claim.renew()
-    except ShockError:
+    except TemporaryError:
+        # Shock does not answer. To ask it for anything more would take as long again; whoever looks next, finishes.
+        raise
+    except SkyportError:
         _give_back(candidate, names.same, retired, shock)
         raise
     if chosen.expires:
         chosen = shock.user.keep(node_id)
     if names.same and names.same.id != candidate.node:
         _drop_upload(shock, candidate.node)
-    for other in names.others:
+    _warn_who_lost_a_base(wanted, names.others, shock)
+    if thin_on:
+        _log.warning("%s", workers_need(wanted.name, thin_on.name))
+    return receipt_of(shock, chosen)
+
+
+def _warn_who_lost_a_base(wanted: WantedImage, others: tuple[PublishedNode, ...], shock: Shock) -> None:
+    for other in others:
         if other.attributes.id != wanted.image_id and (lost := find_thin_on(shock.user, other)):
             _log.warning(
                 "thin on node %s, which was %s: %s. Publish them again", other.id, wanted.name, ", ".join(lost)
             )
-    if thin_on:
-        _log.warning("%s", workers_need(wanted.name, thin_on.name))
-    return receipt_of(shock, chosen)
 
 
 def _give_attributes(

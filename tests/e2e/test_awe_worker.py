@@ -103,7 +103,11 @@ def test_a_private_image_is_for_those_with_a_token(tmp_path: Path, namespace: st
         assert project.do("resolve", name, **anna)["name"] == name
         nobody = project.run("resolve", name, SHOCK_URL=url)
         assert (nobody.code, "finds no image" in nobody.log) == (1, True)
-        assert project.run("verify", **anna).code == 0
+        found = {
+            image["name"]: image["ok"] for image in json.loads(project.run("verify", "--json", **anna).out)["images"]
+        }
+        assert found.pop(name)
+        assert not any(found.values()), "what the list has and the lock file lacks is told"
 
         project.publish(name, **anna)  # the same image, now for everyone
         assert project.receipt_of("other")["readable_by"] == "everyone"
