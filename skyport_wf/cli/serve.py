@@ -8,7 +8,6 @@ from pathlib import Path
 
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.spec import EMBEDDED, check_shock_url
 
 _RIGHTS = ("read", "write", "delete")
 _PORTS = range(65536)
@@ -84,6 +83,8 @@ def _public_url(text: str | None) -> str | None:
     if "@" in text:
         raise UsageError("--public-url: everyone would see the user or password in the URL. Leave it out.")
     with suppress(UsageError):
+        from skyport_wf.image_list.spec import EMBEDDED, check_shock_url
+
         if text != EMBEDDED:
             return check_shock_url(text, where="--public-url")
     raise UsageError("--public-url: not a URL. Write http:// or https:// and a host, without parameters.")

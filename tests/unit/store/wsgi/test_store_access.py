@@ -226,6 +226,8 @@ class Lab:
 
     def everything(self) -> list[Any]:
         """Return all there is: every row of the database, every file."""
+        # Parts are joined in the background.
+        self.store.joiner.close()
         tables = ("user", "node", "part", "permission", "attribute")
         with self.store.database.read() as connection:
             rows = [tuple(row) for table in tables for row in connection.execute(f"SELECT * FROM {table}")]
