@@ -21,7 +21,7 @@ from skyport_wf.child_environment import child_environment
 from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, secret_mask, secret_options
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
-from skyport_wf.engine.connection import without_password
+from skyport_wf.engine.connection import engine_errors, without_password
 from skyport_wf.engine.images import load_image
 from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.context import ignore_file
@@ -84,6 +84,9 @@ def build_with_buildkit(
                 process.terminate()
                 raise
         if process.returncode:
+            # That an engine went away is no mistake of the image's: asking it says so.
+            with engine_errors(f"building {image.name}"):
+                client.ping()
             raise progress.failure(image.name)
         if exported:
             with exported.open("rb") as file:

@@ -66,8 +66,9 @@ def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str],
         if step := _STEP.match(text):
             instruction, last = step["instruction"].strip(), LastLines()
         else:
-            lines = _COLOURS.sub("", text).splitlines()
-            last.add("\n".join(line for line in lines if not _ENGINE_CHATTER.match(line)))
+            # With their ends: an event may be a line, or the beginning of one.
+            lines = _COLOURS.sub("", text).splitlines(keepends=True)
+            last.add("".join(line for line in lines if not _ENGINE_CHATTER.match(line)))
         if "aux" in event:
             image_id = event["aux"].get("ID", image_id)
         if "error" in event:
