@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import add_image_list
 from skyport_wf.cli.outcome import Outcome, short_id, table
-from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
+from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, TemporaryError
 from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
@@ -23,15 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Say what is published of the list, and what publishing the rest would do."""
     from skyport_wf.image_list.images_yaml import read_image_list
-    from skyport_wf.inspection.status import read_status
+    from skyport_wf.inspection.status import read_status, unknown_status
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.sources.resolution import resolve_images
 
     images = read_image_list(args.images)
-    resolved = resolve_images(images, args.images.parent)
+    unreachable: dict[str, TemporaryError] = {}
+    resolved = resolve_images(images, args.images.parent, unreachable=unreachable)
     with open_shock(images.shock) as shock:
         url = shock.url
-        statuses = [read_status(resolved[image.name], images.shock, shock) for image in images.images]
+        statuses = [
+            unknown_status(image, unreachable[image.name])
+            if image.name in unreachable
+            else read_status(resolved[image.name], images.shock, shock)
+            for image in images.images
+        ]
     rows = [
         (
             status.name,

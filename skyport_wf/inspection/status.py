@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import EngineError, TemporaryError
-from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.errors import EngineError, SkyportError, TemporaryError
+from skyport_wf.image_list.spec import ImageSpec, ShockSettings
 from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.thin import workers_need
@@ -45,12 +45,11 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
     Raises TemporaryError if Shock cannot be reached; an engine is asked only for an `image` or a `container`.
     """
     spec = image.spec
-    base = spec.base or ""
-    warning = workers_need(spec.name, base) if base else ""
     try:
         record = begin_record(image, settings, connect)
     except (EngineError, TemporaryError) as error:
-        return ImageStatus(spec.name, "unknown", f"fail: {error}", True, thin_on=base, warning=warning)
+        return unknown_status(spec, error)
+    base = spec.base or ""
     finish_replacement(shock, spec.name)
     decision = decide(shock, wanted_image(record), base_comes=base in image.needs)
     has_it = decision.names.same or next(iter(decision.names.others), None)
@@ -63,8 +62,18 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
         node=has_it.id if has_it else None,
         size=has_it.node.file.size if has_it else None,
         thin_on=base,
-        warning=warning,
+        warning=workers_need(spec.name, base) if base else "",
     )
+
+
+def unknown_status(spec: ImageSpec, error: SkyportError) -> ImageStatus:
+    """Return how an image stands whose source cannot be read now.
+
+    error: says why.
+    """
+    base = spec.base or ""
+    warning = workers_need(spec.name, base) if base else ""
+    return ImageStatus(spec.name, "unknown", f"fail: {error}", True, thin_on=base, warning=warning)
 
 
 def _next(decision: Decision, image: ResolvedImage, *, public: bool) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import TemporaryError, UsageError
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.records.encoding import digest_of
@@ -61,6 +61,7 @@ def resolve_images(
     *,
     last_copies: bool = False,
     digests: bool = True,
+    unreachable: dict[str, TemporaryError] | None = None,
 ) -> dict[str, ResolvedImage]:
     """Return images of the list by name, each after those that it is built on.
 
@@ -68,6 +69,7 @@ def resolve_images(
     names: only these, and those that they are built on, so that addresses of others are not asked; all if None.
     last_copies: whether those will do of what an address names that cannot be reached.
     digests: whether to digest build contexts; without, no `facts` are told.
+    unreachable: takes the images whose addresses cannot be reached, and those built on them, instead of an error.
     Raises UsageError for a missing Dockerfile, context, script or archive, or if images are built on each other in a
     circle.
     """
@@ -81,10 +83,16 @@ def resolve_images(
     needs: dict[str, tuple[str, ...]] = {}
     while todo:
         name = todo.pop()
-        if name in sources:
+        if name in sources or name in (unreachable or ()):
             continue
         spec = images.find(name)
-        sources[name] = _SOURCES[spec.source](spec, folder, remote)
+        try:
+            sources[name] = _SOURCES[spec.source](spec, folder, remote)
+        except TemporaryError as error:
+            if unreachable is None:
+                raise
+            unreachable[name] = error
+            continue
         # For docker, one image has many names, such as docker.io/REPO:TAG; a thin base has its own name alone.
         used = (listed.get(short_docker_name(one), "") for one in sources[name].used_images)
         base = [spec.base] if spec.base in listed.values() else []
@@ -92,6 +100,12 @@ def resolve_images(
         todo += needs[name]
     resolved: dict[str, ResolvedImage] = {}
     for name in _order(needs, images):
+        if unreachable:
+            if name in unreachable:
+                continue
+            if missing := next((need for need in needs[name] if need in unreachable), None):
+                unreachable[name] = unreachable[missing]
+                continue
         spec, source = images.find(name), sources[name]
         below = {need: _digest(resolved[need]) for need in needs[name]}
         facts = _describe(spec, source, below, _no_engine) if digests and source.known_without_engine else None

@@ -181,8 +181,12 @@ def test_show_changes_nothing(home: Path, wasteful: str) -> None:
         (("nobody/has:1",), 1, "an AWE worker finds no image nobody/has:1"),
         (("nobody/has:1", "--engine"), 1, "nobody/has:1"),
         (("--archive", "missing.tar"), 1, "missing.tar cannot be read: No such file or directory"),
-        (("--archive", "text.tar"), 1, "text.tar is not a docker archive"),
-        (("--archive", "text.tar", "--images", "missing.yaml"), 1, "text.tar is not a docker archive"),
+        (("--archive", "text.tar"), 1, "text.tar is not a tar, so it is not a"),
+        (
+            ("--archive", "text.tar", "--images", "missing.yaml"),
+            1,
+            "text.tar is not a tar, so it is no,
+        ),
     ],
 )
 def test_what_cannot_be_shown(home: Path, arguments: tuple[str, ...], code: int, message: str) -> None:
