@@ -185,7 +185,7 @@ def test_show_changes_nothing(home: Path, wasteful: str) -> None:
         (
             ("--archive", "text.tar", "--images", "missing.yaml"),
             1,
-            "text.tar is not a tar, so it is no,
+            "text.tar is not a tar, so it is not a",
         ),
     ],
 )
