@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 
 from skyport_wf.store.folder import DataFolder
@@ -51,8 +51,20 @@ class Database:
         """Return whether anything was ever written. Raises StoreError if the folder is closed to us."""
         if not self._exists:
             with self._folder.failing_in_words():
-                self._exists = self._folder.database.exists()
+                self._exists = self._folder.database.exists() and self._is_made()
         return self._exists
+
+    def _is_made(self) -> bool:
+        """Return whether the tables are there; waits for another process that is making them."""
+        with closing(self._connect()) as connection:
+            made = self._version(connection) == len(STEPS)
+        if made:
+            return True
+        # Who may not wait may only read what is there.
+        with suppress(OSError), self._turn():
+            pass
+        with closing(self._connect()) as connection:
+            return self._version(connection) > 0
 
     def prepare(self) -> None:
         """Make the folder and the tables, or bring older ones up to date.

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -139,3 +141,28 @@ def test_copying_while_deleting_never_loses_a_file(alice, store):
             assert alice.get(f"/node/{node}?download").content == b"content"
             alice.delete(f"/node/{node}")
         assert list(store.files) == []
+
+
+def test_whoever_comes_while_a_store_is_made_finds_it_whole(tmp_path):
+    """Processes that begin together on a folder without a store, as the jobs of a workflow do."""
+    program = (
+        "import sys; from pathlib import Path; from skyport_wf.store.opening import open_store\n"
+        "from skyport_wf.store.users import add_user\n"
+        "sys.stdin.read(1)\n"
+        "with open_store(Path(sys.argv[1])) as store:\n"
+        "    with store.database.read() as rows: rows.execute('SELECT 1') if not store.database.exists() else "
+        "rows.execute('SELECT * FROM user').fetchall()\n"
+        "    add_user(store.database, 'u' + sys.argv[2])\n"
+    )
+    for attempt in range(5):
+        folder = tmp_path / f"{attempt}"
+        command = [sys.executable, "-c", program, str(folder)]
+        started = [
+            subprocess.Popen([*command, str(n)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) for n in range(4)
+        ]
+        for process in started:
+            assert process.stdin
+            process.stdin.write(b"x")
+            process.stdin.close()
+        said = [process.stderr.read().decode() for process in started if process.stderr]
+        assert [process.wait(timeout=60) for process in started] == [0] * 4, said
