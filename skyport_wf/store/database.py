@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 
 from skyport_wf.store.folder import DataFolder
-from skyport_wf.store.refusals import StoreError
+from skyport_wf.store.refusals import UnusableError
 from skyport_wf.store.schema import STEPS
 
 _BUSY_SECONDS = 60
@@ -69,7 +69,7 @@ class Database:
     def prepare(self) -> None:
         """Make the folder and the tables, or bring older ones up to date.
 
-        Raises StoreError for a database that a newer version of this program has written, and where the database is
+        Raises UnusableError for a database that a newer version of this program has written, and where the database is
         missing beside files: a new one would make garbage of them.
         """
         if self._prepared:
@@ -79,7 +79,7 @@ class Database:
             with self._turn():
                 path = self._folder.database
                 if not path.exists() and self._folder.has_files():
-                    raise StoreError(
+                    raise UnusableError(
                         f"{path} is missing, while the files of nodes are there. Put it back: without it nothing tells "
                         "what the files are. Or choose another folder with SKYPORT_DATA."
                     )
@@ -100,7 +100,7 @@ class Database:
     def _version(self, connection: sqlite3.Connection) -> int:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(STEPS):
-            raise StoreError(
+            raise UnusableError(
                 f"{self._folder.database} was written by a newer skyport-wf (its version is {version}, this program "
                 f"knows {len(STEPS)}). Update skyport-wf, or choose another folder with SKYPORT_DATA."
             )

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import UsageError
-from skyport_wf.store.refusals import FullError, StoreError
+from skyport_wf.store.refusals import FullError, StoreError, UnusableError
 
 DATA_VARIABLE = "SKYPORT_DATA"
 
@@ -19,6 +19,7 @@ _LITTLE_ROOM = 1024 * 1024
 for what it writes."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_MISPLACED = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class DataFolder:
@@ -40,7 +41,7 @@ class DataFolder:
         self.folder_mode = 0o700
 
     def make(self) -> None:
-        """Make what is not there yet. Raises StoreError for a folder in which others could replace the store."""
+        """Make what is not there yet. Raises UnusableError for a folder in which others could replace the store."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.close()
         for folder in (self.staging, self.files, self.doubtful):
@@ -60,13 +61,13 @@ class DataFolder:
         return os.open(path, flags, self.file_mode)
 
     def close(self) -> None:
-        """Close what is in the folder to others. Raises StoreError for a folder in which they could replace it."""
+        """Close what is in the folder to others. Raises UnusableError for a folder in which they could replace it."""
         mode = self.path.stat().st_mode
         advice = "Give it mode 700 (`chmod 700`), or, to share the store with its group, mode 2770."
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise StoreError(f"everyone may write into {self.path}, and so replace the store. {advice}")
+            raise UnusableError(f"everyone may write into {self.path}, and so replace the store. {advice}")
         if mode & stat.S_IWGRP and not mode & (stat.S_ISGID | stat.S_ISVTX):
-            raise StoreError(f"a group may write into {self.path}, but would not share what is written. {advice}")
+            raise UnusableError(f"a group may write into {self.path}, but would not share what is written. {advice}")
         if mode & stat.S_IWGRP and mode & stat.S_ISGID:
             self.file_mode, self.folder_mode = 0o660, 0o2770
         beside = [self.database.with_name(f"{self.database.name}{end}") for end in ("", "-wal", "-shm")]
@@ -99,17 +100,18 @@ class DataFolder:
         if number in _NO_ROOM or code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < _LITTLE_ROOM):
             return FullError(self.path, free, max(size, _LITTLE_ROOM))
         if number in _CLOSED or code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-            return StoreError(
+            return UnusableError(
                 f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "
                 f"another folder with {DATA_VARIABLE}, or share that one with a group (mode 2770)."
             )
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return StoreError(
+            return UnusableError(
                 f"{self.database} is damaged: {error}. Restore it from a backup. Until then leave the files beside it "
                 "as they are: without it nothing tells which of them belong to nodes."
             )
         if isinstance(error, OSError):
-            return StoreError(
+            kind = UnusableError if number in _MISPLACED else StoreError
+            return kind(
                 f"the embedded Shock cannot keep its data in {self.path}: {error.strerror or error}. "
                 f"Choose another folder with {DATA_VARIABLE}."
             )

@@ -69,6 +69,10 @@ class StoreError(SkyportError):
         return "the store failed; the server's log says more"
 
 
+class UnusableError(StoreError):
+    """The folder of the store, or the database in it, has to be put right by hand: no other try will help."""
+
+
 class FullError(StoreError):
     """The disk of the store is full; nothing was written."""
 

@@ -16,7 +16,14 @@ from skyport_wf.store.changes import NodeChange
 from skyport_wf.store.database import timestamp
 from skyport_wf.store.opening import Store
 from skyport_wf.store.query import parse_query
-from skyport_wf.store.refusals import FullError, InvalidRequestError, RefusedError, StoreError, UnsupportedError
+from skyport_wf.store.refusals import (
+    FullError,
+    InvalidRequestError,
+    RefusedError,
+    StoreError,
+    UnsupportedError,
+    UnusableError,
+)
 from skyport_wf.store.users import find_by_name, find_by_token, find_or_create
 from skyport_wf.store.wsgi import acl_routes
 from skyport_wf.store.wsgi.downloads import download
@@ -167,9 +174,14 @@ class ShockApp:
 
     def _answer_failure(self, request: Request, error: StoreError) -> Response:
         """Answer that the store failed: all about it to a caller in this process, as it is its own store."""
-        is_full = isinstance(error, FullError)
-        _log.error("%s %s: %s", request.method, request.path, error, exc_info=None if is_full else error)
-        return error_response(error.status, str(error) if request.scheme == EMBEDDED_SCHEME else error.public_words)
+        is_explained = isinstance(error, FullError | UnusableError)
+        if request.scheme != EMBEDDED_SCHEME:
+            _log.error("%s %s: %s", request.method, request.path, error, exc_info=None if is_explained else error)
+            return error_response(error.status, error.public_words)
+        if not is_explained:
+            _log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
+        # A client asks again after a 500, which here would be in vain.
+        return error_response(400 if isinstance(error, UnusableError) else error.status, str(error))
 
     def _user(self, request: Request) -> User:
         """Return who is asking: by token, or named by the program that calls us in its own process.

@@ -6,8 +6,10 @@ import sqlite3
 import stat
 
 import pytest
+import requests
 
 from skyport_wf.cli.main import main
+from skyport_wf.serving.server import running_server
 from skyport_wf.store.folder import default_data
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
@@ -76,6 +78,20 @@ class TestWhoMayRead:
         with pytest.raises(StoreError, match=rf"may write into {data}.*chmod 700.*2770"):
             store.files.stage()
         assert list(data.iterdir()) == []
+
+    def test_what_is_wrong_with_it_is_said_in_process_and_kept_from_clients(self, tmp_path):
+        """400: whoever gets a 500 asks again."""
+        data = tmp_path / "data"
+        data.mkdir()
+        data.chmod(0o777)
+        alice = requests.Session()
+        with open_store(data) as store:
+            alice.mount(EMBEDDED_URL, WSGITransport(ShockApp(store), remote_user="alice"))
+            refused = alice.post(f"{EMBEDDED_URL}/node")
+            assert (refused.status_code, f"everyone may write into {data}" in refused.text) == (400, True)
+            with running_server(ShockApp(store, anonymous=frozenset({"write"}))) as server:
+                failed = requests.post(f"{server.url}/node")
+            assert (failed.status_code, str(data) in failed.text) == (500, False)
 
     def test_a_folder_like_tmp_will_do(self, tmp_path):
         data = tmp_path / "data"
