@@ -20,6 +20,9 @@ MOST_PARTS = 10_000
 _MOST_TAGS = 1000
 _LONGEST_NAME = 1000
 
+_LINK_FIELDS = frozenset(("archive_format", "download_url", "ids"))
+"""Fields of a form that makes no node."""
+
 _BEFORE_VALUES = (b",", b"[", b"{")
 _PLACES = re.compile(rb'[,\[{]|"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 """A place before a value, or a text, whose commas and brackets do not count."""
@@ -78,6 +81,10 @@ class NodeChange(msgspec.Struct, frozen=True):
         attributes: the file of that name.
         Raises InvalidRequestError for values that mean nothing.
         """
+        if stray := fields.keys() & _LINK_FIELDS:
+            raise InvalidRequestError(
+                f"{', '.join(sorted(stray))}: a link is made by POST /node with download_url and ids"
+            )
         text = fields.get("attributes_str")
         if text is not None and attributes is not None:
             raise InvalidRequestError(

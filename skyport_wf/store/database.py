@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from skyport_wf.store.folder import DataFolder
 from skyport_wf.store.refusals import UnusableError
-from skyport_wf.store.schema import STEPS
+from skyport_wf.store.schema import NOTED_SINCE, STEPS
 
 _BUSY_SECONDS = 60
 _IDLE_CONNECTIONS = 16
@@ -114,7 +114,7 @@ class Database:
     def created_on(self) -> str:
         """Return when the database was made; an empty text if that was before this was noted."""
         with self.read() as connection:
-            if self._version(connection) < len(STEPS):
+            if self._version(connection) < NOTED_SINCE:
                 return ""
             moment: str = connection.execute("SELECT created_on FROM store").fetchone()[0]
             return moment

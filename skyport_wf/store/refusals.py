@@ -49,6 +49,12 @@ class LockedError(RefusedError):
     status = 423
 
 
+class FaultError(RefusedError):
+    """A link, a type or a location is not there, or not for this user: Shock takes that for a failure of its own."""
+
+    status = 500
+
+
 class UnsupportedError(RefusedError):
     """Shock can do this, this store cannot.
 

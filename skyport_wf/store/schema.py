@@ -80,4 +80,17 @@ STEPS: tuple[str, ...] = (
     CREATE TABLE store (created_on TEXT NOT NULL);
     INSERT INTO store VALUES ('');
     """,
+    """
+    CREATE TABLE link (
+        name_sha256 BLOB PRIMARY KEY,
+        user TEXT NOT NULL,
+        link TEXT NOT NULL,
+        valid_until TEXT NOT NULL
+    );
+    CREATE INDEX link_user ON link (user);
+    CREATE INDEX link_end ON link (valid_until);
+    """,
 )
+
+NOTED_SINCE = 3
+"""The version since which a database says when it was made."""

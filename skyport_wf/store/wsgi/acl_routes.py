@@ -5,10 +5,10 @@ from werkzeug.wrappers import Response
 
 from skyport_wf.store.access import ANONYMOUS, OURSELVES, PUBLIC, RIGHTS, Acl, Right, User
 from skyport_wf.store.database import is_uuid
-from skyport_wf.store.refusals import InvalidRequestError, UnauthorizedError
+from skyport_wf.store.refusals import InvalidRequestError, UnauthorizedError, UnsupportedError
 from skyport_wf.store.users import find_by_name, find_or_create
 from skyport_wf.store.wsgi.exchange import RequestContext, acl_document, data_response
-from skyport_wf.store.wsgi.forms import read_fields
+from skyport_wf.store.wsgi.forms import read_form
 
 _KINDS: dict[str, tuple[Right, ...]] = {
     "all": RIGHTS,
@@ -22,12 +22,9 @@ _MOST_USERS = 1000
 
 
 def read_acl(context: RequestContext, identity: str) -> Response:
-    """GET /node/ID/acl: who may do what. Shock keeps it from known users who are not in its read list."""
-    context.require("read")
-    acl = context.store.read(identity, OURSELVES).acl
-    if not acl.names(context.user, "read"):
-        raise UnauthorizedError("User Unauthorized")
-    return data_response(acl_document(acl))
+    """GET /node/ID/acl: who may do what."""
+    _check_arguments(context)
+    return data_response(acl_document(context.read_as_named(identity).acl))
 
 
 def read_typed_acl(context: RequestContext, identity: str, kind: str) -> Response:
@@ -42,6 +39,7 @@ def read_typed_acl(context: RequestContext, identity: str, kind: str) -> Respons
 def change_acl(context: RequestContext, identity: str, kind: str) -> Response:
     """PUT, POST or DELETE /node/ID/acl/KIND: give or take rights."""
     _check_kind(kind)
+    _check_arguments(context)
     # Whether the node is there Shock tells everyone, before it asks for rights.
     acl = context.store.read(identity, OURSELVES).acl
     user = context.user
@@ -70,6 +68,11 @@ def change_acl(context: RequestContext, identity: str, kind: str) -> Response:
     return data_response(acl_document(context.store.change_acl(identity, change)))
 
 
+def _check_arguments(context: RequestContext) -> None:
+    if "verbosity" in context.request.args:
+        raise UnsupportedError("verbosity is not supported by this server")
+
+
 def _check_kind(kind: str) -> None:
     if kind not in _KINDS and kind not in _PUBLIC_KINDS:
         raise InvalidRequestError("Invalid acl type")
@@ -85,7 +88,8 @@ def _read_users(context: RequestContext, removing: bool) -> tuple[str, ...]:
     """Return the ids of the users that the request names, by id or by name."""
     text = context.request.args.get("users")
     if context.request.mimetype == "multipart/form-data":
-        text = read_fields(context.request, context.store.files).get("users")
+        with read_form(context.request, context.store.files) as form:
+            text = form.fields.get("users")
     names = text.split(",") if text else []
     if not names:
         raise InvalidRequestError("Action requires list of comma separated usernames in 'users' parameter")

@@ -1,8 +1,7 @@
 """Shock's HTTP interface as a WSGI application: who is asking, what for, and errors as Shock puts them."""
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
@@ -25,7 +24,7 @@ from skyport_wf.store.refusals import (
     UnusableError,
 )
 from skyport_wf.store.users import find_by_name, find_by_token, find_or_create
-from skyport_wf.store.wsgi import acl_routes
+from skyport_wf.store.wsgi import acl_routes, link_routes, location_routes
 from skyport_wf.store.wsgi.downloads import download
 from skyport_wf.store.wsgi.exchange import (
     EMBEDDED_SCHEME,
@@ -35,18 +34,20 @@ from skyport_wf.store.wsgi.exchange import (
     json_response,
     node_document,
 )
-from skyport_wf.store.wsgi.forms import read_change, read_file
+from skyport_wf.store.wsgi.forms import read_file, read_form
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-_UNSUPPORTED = ("download_url", "download_post", "download_idx", "index", "filter", "restore")
+_UNSUPPORTED = ("download_post", "download_idx", "index", "filter", "restore")
 
 _log = logging.getLogger(__name__)
 
 
 def _list_nodes(context: RequestContext) -> Response:
     context.require("read")
+    if "download_url" in context.request.args:
+        return link_routes.link_found_nodes(context)
     query = parse_query(list(context.request.args.items(multi=True)))
     page = context.store.find(query, context.user)
     documents = [node_document(node) for node in page.nodes]
@@ -60,11 +61,15 @@ def _create_node(context: RequestContext) -> Response:
     if not chunked and not request.content_length:
         return data_response(node_document(store.create(context.user, NodeChange()), created=True))
     store.files.require_room(request.content_length or 0)
-    # Shock stores the body of anything but a multipart form as a file, even the form that `curl -d` sends.
-    read: Callable[..., AbstractContextManager[NodeChange]]
-    read = read_change if request.mimetype == "multipart/form-data" else read_file
-    with read(request, store.files) as change:
-        node = store.create(context.user, change)
+    if request.mimetype == "multipart/form-data":
+        with read_form(request, store.files) as form:
+            if {"download_url", "ids"} <= form.fields.keys():
+                return link_routes.link_named_nodes(context, form)
+            node = store.create(context.user, form.change)
+    else:
+        # Shock stores the body of anything but a multipart form as a file, even the form that `curl -d` sends.
+        with read_file(request, store.files) as change:
+            node = store.create(context.user, change)
     return data_response(node_document(node, created=True))
 
 
@@ -80,6 +85,8 @@ def _read_node(context: RequestContext, identity: str) -> Response:
             raise UnsupportedError(f"{word} is not supported by this server")
     if "download" in arguments or "download_raw" in arguments:
         return download(context, node)
+    if "download_url" in arguments:
+        return link_routes.link_node(context, node)
     return data_response(node_document(node))
 
 
@@ -88,8 +95,8 @@ def _update_node(context: RequestContext, identity: str) -> Response:
     # Asked again when the change is made; asked now so that nobody sends gigabytes in vain.
     context.store.read(identity, context.user, right="write")
     context.store.files.require_room(context.request.content_length or 0)
-    with read_change(context.request, context.store.files) as change:
-        node = context.store.update(identity, context.user, change)
+    with read_form(context.request, context.store.files) as form:
+        node = context.store.update(identity, context.user, form.change)
     if node.is_joining:
         context.store.joiner.start(identity)
     return data_response(node_document(node))
@@ -101,6 +108,7 @@ def _delete_node(context: RequestContext, identity: str) -> Response:
     return data_response(None)
 
 
+_CHANGING = ("PUT", "POST", "DELETE")
 ROUTES = Map(
     [
         Rule("/node", endpoint=_list_nodes, methods=["GET"]),
@@ -110,7 +118,16 @@ ROUTES = Map(
         Rule("/node/<identity>", endpoint=_delete_node, methods=["DELETE"]),
         Rule("/node/<identity>/acl", endpoint=acl_routes.read_acl, methods=["GET"]),
         Rule("/node/<identity>/acl/<kind>", endpoint=acl_routes.read_typed_acl, methods=["GET"]),
-        Rule("/node/<identity>/acl/<kind>", endpoint=acl_routes.change_acl, methods=["PUT", "POST", "DELETE"]),
+        Rule("/node/<identity>/acl/<kind>", endpoint=acl_routes.change_acl, methods=_CHANGING),
+        Rule("/node/<identity>/locations", endpoint=location_routes.list_node_locations, methods=["GET"]),
+        Rule("/node/<identity>/locations", endpoint=location_routes.change_node_locations, methods=_CHANGING),
+        Rule("/node/<identity>/locations/<location>", endpoint=location_routes.read_node_location, methods=["GET"]),
+        Rule(
+            "/node/<identity>/locations/<location>", endpoint=location_routes.change_node_locations, methods=_CHANGING
+        ),
+        Rule("/preauth/<name>", endpoint=link_routes.use_link, methods=["GET"]),
+        Rule("/types/<kind>/<function>", endpoint=location_routes.read_type, methods=["GET", *_CHANGING]),
+        Rule("/location/<location>/<function>", endpoint=location_routes.read_location, methods=["GET", *_CHANGING]),
     ],
     strict_slashes=False,
     merge_slashes=False,
@@ -160,7 +177,7 @@ class ShockApp:
         if request.method == "OPTIONS":
             return data_response(None)
         if request.path == "/" and request.method in ("GET", "HEAD"):
-            return self._describe(request)
+            return self._describe(RequestContext(self.store, request, ANONYMOUS, self.anonymous, self.public_url))
         try:
             route, values = ROUTES.bind("").match(request.path, request.method)
         except (HTTPException, RequestRedirect):
@@ -169,7 +186,8 @@ class ShockApp:
         if user != ANONYMOUS:
             # For the server's log.
             request.environ["REMOTE_USER"] = user.name
-        answer: Response = route(RequestContext(self.store, request, user, self.anonymous), **values)
+        context = RequestContext(self.store, request, user, self.anonymous, self.public_url)
+        answer: Response = route(context, **values)
         return answer
 
     def _answer_failure(self, request: Request, error: StoreError) -> Response:
@@ -205,9 +223,8 @@ class ShockApp:
             raise InvalidRequestError("Invalid authorization header or content")
         return user
 
-    def _describe(self, request: Request) -> Response:
+    def _describe(self, context: RequestContext) -> Response:
         """Return what Shock says of itself at `/`."""
-        url = self.public_url or request.host_url
         return json_response(
             {
                 "anonymous_permissions": {right: right in self.anonymous for right in RIGHTS},
@@ -218,7 +235,7 @@ class ShockApp:
                 "resources": ["node"],
                 "server_time": timestamp(),
                 "type": "Shock",
-                "url": url.rstrip("/") + "/",
+                "url": f"{context.url}/",
                 "version": f"skyport-wf {__version__}",
             }
         )

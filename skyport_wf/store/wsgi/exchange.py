@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from werkzeug.wrappers import Request, Response
 
-from skyport_wf.store.access import ANONYMOUS, PUBLIC, RIGHTS, Acl, Right, User
+from skyport_wf.store.access import ANONYMOUS, OURSELVES, PUBLIC, RIGHTS, Acl, Right, User
 from skyport_wf.store.node import StoredNode
 from skyport_wf.store.opening import Store
 from skyport_wf.store.refusals import UnauthorizedError
@@ -38,11 +38,29 @@ class RequestContext(msgspec.Struct, frozen=True):
     """Known by their token, or anonymous."""
     anonymous: frozenset[str]
     """Rights of users without a token here, of `read`, `write` and `delete`, where the node allows it."""
+    public_url: str | None = None
+    """The address that clients use, if it is not the one that the request names."""
+
+    @property
+    def url(self) -> str:
+        """The server's address, as clients know it."""
+        return (self.public_url or self.request.host_url).rstrip("/")
 
     def require(self, right: Right) -> None:
         """Raise UnauthorizedError for a user who did not say who they are, where the server wants to know."""
         if self.user == ANONYMOUS and right not in self.anonymous:
             raise UnauthorizedError("No Authorization")
+
+    def read_as_named(self, identity: str) -> StoredNode:
+        """Return a node that the user may read themselves: that everyone may counts only for anonymous users.
+
+        So Shock guards what it tells of a node beside the node itself. Raises NodeNotFoundError, UnauthorizedError.
+        """
+        self.require("read")
+        node = self.store.read(identity, OURSELVES)
+        if not node.acl.names(self.user, "read"):
+            raise UnauthorizedError("User Unauthorized")
+        return node
 
 
 def data_response(data: Any, **page: int) -> Response:

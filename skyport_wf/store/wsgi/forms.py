@@ -28,31 +28,21 @@ _PIECE = 256 * 1024
 
 _KNOWN = frozenset(
     (
-        *("attributes_str", "copy_attributes", "copy_data", "copy_indexes", "compression", "expiration"),
-        *("file_name", "format", "parts", "priority", "remove_expiration", "tags", "users"),
+        *("archive_format", "attributes_str", "copy_attributes", "copy_data", "copy_indexes", "compression"),
+        *("download_url", "expiration", "file_name", "format", "ids", "parts", "priority", "remove_expiration"),
+        *("tags", "users"),
     )
 )
 _UNSUPPORTED = frozenset(
     (
-        *("action", "all", "archive_format", "checksum-md5", "clear_revisions", "delete", "download_url"),
-        *("file_lock", "file_unlock", "ids", "index_name", "linkage", "operation", "owner", "parent_index"),
-        *("parent_node", "path", "preserve_acls", "read", "source", "type", "unpack_node", "upload_url", "write"),
+        *("action", "all", "checksum-md5", "clear_revisions", "delete", "file_lock", "file_unlock", "index_name"),
+        *("linkage", "operation", "owner", "parent_index", "parent_node", "path", "preserve_acls", "read", "source"),
+        *("type", "unpack_node", "upload_url", "write"),
     )
 )
 """Fields that Shock knows and this store has no use for: refused, as ignoring them would be a lie."""
 
 _PART_NUMBER = re.compile(r"0*[1-9][0-9]{0,5}")
-
-
-@contextmanager
-def read_change(request: Request, files: FileStore) -> Iterator[NodeChange]:
-    """Read a form to its end and give what it asks for; files that nobody committed are removed afterwards.
-
-    Raises InvalidRequestError for a form that is broken, cut off, or has fields that Shock does not know;
-    TooLargeError beyond the limits.
-    """
-    with _read_form(request, files) as form:
-        yield NodeChange.of_form(form.fields, form.attributes, form.upload, form.pieces)
 
 
 @contextmanager
@@ -66,20 +56,19 @@ def read_file(request: Request, files: FileStore) -> Iterator[NodeChange]:
         yield NodeChange(upload=Upload("filename", staging))
 
 
-def read_fields(request: Request, files: FileStore) -> dict[str, str]:
-    """Read a form for its text fields; raises what read_change raises."""
-    with _read_form(request, files) as form:
-        return form.fields
-
-
 @contextmanager
-def _read_form(request: Request, files: FileStore) -> Iterator["_Form"]:
+def read_form(request: Request, files: FileStore) -> Iterator["Form"]:
+    """Read a form to its end and give it; files that nobody committed are removed afterwards.
+
+    Raises InvalidRequestError for a form that is broken, cut off, or has fields that Shock does not know;
+    TooLargeError beyond the limits.
+    """
     kind, options = parse_options_header(request.headers.get("Content-Type"))
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise InvalidRequestError("request Content-Type isn't multipart/form-data")
     body = get_input_stream(request.environ)
     with ExitStack() as opened:
-        form = _Form(files, opened)
+        form = Form(files, opened)
         try:
             # Not strict: strictly, a line break after the end is an error, if it arrives by itself.
             parser = PushMultipartParser(
@@ -104,7 +93,7 @@ def _read_form(request: Request, files: FileStore) -> Iterator["_Form"]:
         yield form
 
 
-class _Form:
+class Form:
     """A form, as far as it has been read."""
 
     def __init__(self, files: FileStore, opened: ExitStack) -> None:
@@ -120,6 +109,11 @@ class _Form:
         self._text: bytearray | None = None
         self._staging: Staging | None = None
         self._unpacker: Unpacker | None = None
+
+    @property
+    def change(self) -> NodeChange:
+        """What the form asks for. Raises InvalidRequestError for values that mean nothing."""
+        return NodeChange.of_form(self.fields, self.attributes, self.upload, self.pieces)
 
     def take(self, event: MultipartSegment | bytes | None) -> None:
         """Take what comes next: the start of a field or file, some of its bytes, or its end (None).

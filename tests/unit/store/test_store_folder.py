@@ -226,7 +226,7 @@ class TestALostDatabase:
         with open_store(data) as store:
             add_user(store.database, "alice")
         with sqlite3.connect(data / "shock.sqlite") as connection:
-            connection.executescript("DROP TABLE store; PRAGMA user_version = 2")
+            connection.executescript("DROP TABLE store; DROP TABLE link; PRAGMA user_version = 2")
         connection.close()
         orphan = data / "files/01" / UUID
         orphan.parent.mkdir()

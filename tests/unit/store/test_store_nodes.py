@@ -178,9 +178,16 @@ def test_the_description_says_what_and_where(nobody, store):
 def test_what_shock_can_do_and_this_cannot_is_said(alice):
     node = alice.upload(b"x")["id"]
     for refused, what in (
-        (alice.get(f"/node/{node}?download_url"), "download_url is"),
+        (alice.get("/node?download_url"), "download_url without query or querynode is"),
         (alice.get(f"/node/{node}?download&index=size&part=1"), "index is"),
-        (alice.get(f"/node/{node}?download&compression=gzip"), "compression is"),
+        (alice.get(f"/node/{node}?download&filter=fq2fa"), "filter is"),
+        (alice.get(f"/node/{node}?download&compression=bzip2"), "compression 'bzip2' is"),
+        (alice.get(f"/node/{node}?download_url&compression=xz"), "compression 'xz' is"),
+        (alice.get("/node?query&download_url&archive=tar.gz"), "archive format 'tar.gz' is"),
+        (alice.get(f"/node/{node}?download_post"), "download_post is"),
+        (alice.get(f"/node/{node}/acl/?verbosity=full"), "verbosity is"),
+        (alice.put(f"/node/{node}/acl/public_read?verbosity=full"), "verbosity is"),
+        (alice.call("POST", f"/node/{node}/locations"), "locations are"),
         (alice.call("POST", "/node", files={"parent_node": (None, node)}), "param"),
         (alice.put(f"/node/{node}", files={"linkage": (None, "parent")}), "param"),
     ):

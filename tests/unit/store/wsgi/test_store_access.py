@@ -24,6 +24,11 @@ head             200   200   200    401    401     401      401
 download         200   200   200    401    401     401      401
 download_raw     200   200   200    401    401     401      401
 download_some    200   200   200    401    401     401      401
+download_gzip    200   200   200    401    401     401      401
+link             200   200   200    401    401     401      401
+link_found       200   200   200    400    400     400      400
+link_named       200   200   200    401    401     401      401
+use_link         500   500   500    500    500     500      500
 query            1     1     1      0      0       0        0
 querynode        1     1     1      0      0       0        0
 query_md5        1     1     1      0      0       0        0
@@ -49,6 +54,19 @@ no_public_read   200   200   400    400    400     400      401
 grant            200   200   400    400    400     400      401
 post_grant       200   200   400    400    400     400      401
 take_from_other  200   200   400    400    400     400      401
+locations        200   200   200    401    401     401      401
+location         500   500   500    401    401     401      401
+post_location    400   400   401    400    401     401      401
+put_location     400   400   401    400    401     401      401
+delete_location  400   400   401    400    401     401      401
+type             500   500   500    500    500     500      401
+post_type        500   500   500    500    500     500      401
+put_type         500   500   500    500    500     500      401
+delete_type      500   500   500    500    500     500      401
+place            500   500   500    500    500     500      401
+post_place       500   500   500    500    500     500      401
+put_place        500   500   500    500    500     500      401
+delete_place     500   500   500    500    500     500      401
 new_owner        200   200   400    400    400     400      401
 delete           200   200   401    401    200     401      401
 """
@@ -62,6 +80,10 @@ head             200   200   200    200    200     200      200
 download         200   200   200    200    200     200      200
 download_raw     200   200   200    200    200     200      200
 download_some    200   200   200    200    200     200      200
+download_gzip    200   200   200    200    200     200      200
+link             200   200   200    200    200     200      200
+link_found       200   200   200    200    200     200      200
+link_named       200   200   200    200    200     200      200
 query            1     1     1      1      1       1        1
 querynode        1     1     1      1      1       1        1
 query_md5        1     1     1      1      1       1        1
@@ -78,6 +100,9 @@ copy_attributes  200   200   200    400    400     400      200
 copy_here        200   200   401    400    401     401      401
 read_acl         200   200   200    401    401     401      200
 read_typed_acl   200   200   400    400    400     400      200
+locations        200   200   200    401    401     401      200
+location         500   500   500    401    401     401      500
+put_location     400   400   401    400    401     401      401
 no_public_read   200   200   400    400    400     400      401
 grant            200   200   400    400    400     400      401
 new_owner        200   200   400    400    400     400      401
@@ -89,6 +114,8 @@ PUBLIC_NODE = """
 route            owner admin reader writer deleter stranger anonymous
 read             200   200   200    200    200     200      200
 download         200   200   200    200    200     200      200
+link             200   200   200    200    200     200      200
+link_named       200   200   200    200    200     200      200
 query            1     1     1      1      1       1        1
 attributes       200   200   200    200    200     200      200
 expiration       200   200   200    200    200     200      200
@@ -97,6 +124,8 @@ upload           200   200   200    200    200     200      200
 copy             200   200   200    400    400     400      200
 copy_here        200   200   200    400    400     400      200
 read_acl         200   200   200    401    401     401      200
+locations        200   200   200    401    401     401      200
+put_location     400   400   400    400    400     400      400
 public_read      200   200   400    400    400     400      401
 no_public_read   200   200   400    400    400     400      401
 grant            200   200   400    400    400     400      401
@@ -111,11 +140,21 @@ read            401     200
 head            401     200
 download        401     200
 download_raw    401     200
+download_gzip   401     200
+link            401     200
+link_found      401     200
+link_named      401     401
+use_link        500     500
 query           401     1
 querynode       401     1
 list            401     3
 read_acl        401     200
 read_typed_acl  401     200
+locations       401     200
+location        401     500
+put_location    401     401
+type            401     401
+place           401     401
 attributes      401     401
 file_name       401     401
 expiration      401     401
@@ -147,6 +186,11 @@ ROUTES = {
     "download": ("GET", "/node/{file}?download", None),
     "download_raw": ("GET", "/node/{file}?download_raw", None),
     "download_some": ("GET", "/node/{file}?download&seek=1&length=2", None),
+    "download_gzip": ("GET", "/node/{file}?download&compression=gzip", None),
+    "link": ("GET", "/node/{file}?download_url", None),
+    "link_found": ("GET", "/node?query&k=v&download_url", None),
+    "link_named": ("POST", "/node", {"download_url": (None, "1"), "ids": (None, "{file}")}),
+    "use_link": ("GET", "/preauth/a-name-that-was-guessed", None),
     "create": ("POST", "/node", {"attributes_str": (None, "[]")}),
     "attributes": ("PUT", "/node/{file}", {"attributes_str": (None, "[]")}),
     "attributes_file": ("PUT", "/node/{file}", {"attributes": ("a.json", b"{}")}),
@@ -161,6 +205,19 @@ ROUTES = {
     "copy_here": ("PUT", "/node/{empty}", {"copy_data": (None, "{file}")}),
     "read_acl": ("GET", "/node/{file}/acl/", None),
     "read_typed_acl": ("GET", "/node/{file}/acl/read", None),
+    "locations": ("GET", "/node/{file}/locations", None),
+    "location": ("GET", "/node/{file}/locations/tape", None),
+    "post_location": ("POST", "/node/{file}/locations", None),
+    "put_location": ("PUT", "/node/{file}/locations/tape", None),
+    "delete_location": ("DELETE", "/node/{file}/locations/tape", None),
+    "type": ("GET", "/types/metadata/info", None),
+    "post_type": ("POST", "/types/metadata/info", None),
+    "put_type": ("PUT", "/types/metadata/info", None),
+    "delete_type": ("DELETE", "/types/metadata/info", None),
+    "place": ("GET", "/location/tape/missing", None),
+    "post_place": ("POST", "/location/tape/missing", None),
+    "put_place": ("PUT", "/location/tape/missing", None),
+    "delete_place": ("DELETE", "/location/tape/missing", None),
     "public_read": ("PUT", "/node/{file}/acl/public_read", None),
     "post_public_all": ("POST", "/node/{file}/acl/public_all", None),
     "no_public_read": ("DELETE", "/node/{file}/acl/public_read", None),
@@ -228,7 +285,7 @@ class Lab:
         """Return all there is: every row of the database, every file."""
         # Parts are joined in the background.
         self.store.joiner.close()
-        tables = ("user", "node", "part", "permission", "attribute")
+        tables = ("user", "node", "part", "permission", "attribute", "link")
         with self.store.database.read() as connection:
             rows = [tuple(row) for table in tables for row in connection.execute(f"SELECT * FROM {table}")]
         return [*rows, *((path, path.read_bytes()) for path in self.store.files)]
@@ -287,7 +344,8 @@ def test_every_route_there_is_has_a_line():
 
     served = {(rule.endpoint, method) for rule in SERVED.iter_rules() for method in rule.methods - {"OPTIONS"}}
     taken = {(found(path, method), method) for method, path, _ in ROUTES.values()}
-    untaken = {(found(path, "HEAD"), "HEAD") for path in ("/node", "/node/x/acl", "/node/x/acl/read")}
+    only_read = ("/node", "/node/x/acl", "/node/x/acl/read", "/node/x/locations", "/node/x/locations/y")
+    untaken = {(found(path, "HEAD"), "HEAD") for path in (*only_read, "/preauth/x", "/types/x/y", "/location/x/y")}
     assert served - taken == untaken
     assert {route for route, _, _ in _table(PRIVATE_NODE)} == set(ROUTES) - {"create"}
 
