@@ -15,19 +15,13 @@ from skyport_wf.store.wsgi.exchange import RequestContext, data_response
 def read_type(context: RequestContext, kind: str, function: str) -> NoReturn:
     """/types/TYPE/FUNCTION: what is known of a type of nodes."""
     del function
-    _require_admin(context)
-    if context.request.method not in ("GET", "HEAD"):
-        raise FaultError(f"(TypeRequest) {context.request.method} not supported")
-    raise FaultError(f"(TypeRequest) type {kind} not found (found: )")
+    _refuse(context, "TypeRequest", f"(TypeRequest) type {kind} not found (found: )")
 
 
 def read_location(context: RequestContext, location: str, function: str) -> NoReturn:
     """/location/LOCATION/FUNCTION: the nodes in a location, or what is known of it."""
     del function
-    _require_admin(context)
-    if context.request.method not in ("GET", "HEAD"):
-        raise FaultError(f"(LocRequest) {context.request.method} not supported")
-    raise FaultError(f"(Location->Load) Location {location} not found")
+    _refuse(context, "LocRequest", f"(Location->Load) Location {location} not found")
 
 
 def list_node_locations(context: RequestContext, identity: str) -> Response:
@@ -50,8 +44,12 @@ def change_node_locations(context: RequestContext, identity: str, location: str 
     raise UnsupportedError("locations are not supported by this server")
 
 
-def _require_admin(context: RequestContext) -> None:
+def _refuse(context: RequestContext, request: str, missing: str) -> NoReturn:
+    """Say what is missing, to an admin who asks for it. request: the word of Shock's for the request."""
     if context.user == ANONYMOUS:
         raise UnauthorizedError("admin required")
     if not context.user.admin:
         raise FaultError("User Unauthorized")
+    if context.request.method not in ("GET", "HEAD"):
+        raise FaultError(f"({request}) {context.request.method} not supported")
+    raise FaultError(missing)
