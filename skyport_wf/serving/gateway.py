@@ -10,7 +10,7 @@ from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
-from skyport_wf.serving.reading import REQUEST_LINE, ReadAgain, RequestBody, StrictHeaderReader
+from skyport_wf.serving.reading import REQUEST_LINE, ReadAgain, RequestBody, StrictHeaderReader, split_host
 from skyport_wf.serving.workers import GrowingThreadPool, Watch
 
 if TYPE_CHECKING:
@@ -49,12 +49,13 @@ class _Request(HTTPRequest):
         if line and not REQUEST_LINE.fullmatch(line):
             self.simple_response("400 Bad Request", "Malformed request line, or neither HTTP/1.0 nor HTTP/1.1.")
             return False
+        line, self.host = split_host(line) if line else (line, b"")
         self.rfile = ReadAgain(line, self.rfile)
         understood: bool = super().read_request_line()  # type: ignore[no-untyped-call]
         return understood
 
     def read_request_headers(self) -> bool:
-        self.header_reader = StrictHeaderReader(self.request_protocol)
+        self.header_reader = StrictHeaderReader(self.request_protocol, self.host)
         understood: bool = super().read_request_headers()  # type: ignore[no-untyped-call]
         return understood
 

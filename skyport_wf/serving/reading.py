@@ -12,6 +12,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 REQUEST_LINE = re.compile(_TOKEN + rb" [!-~\x80-\xff]+ HTTP/1\.[01]\r\n")
+_ABSOLUTE_FORM = re.compile(rb"https?://([^/?#]+)(/?)([^#]*)", re.IGNORECASE)
 _HEADER = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t -~\x80-\xff]*?)[ \t]*\r\n")
 """Name and value. No control character but the tab: one server sees the end of a line where another sees none."""
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
@@ -54,10 +55,15 @@ class Socket(Protocol):
 class StrictHeaderReader(HeaderReader):
     """Refuses headers that cheroot guesses at or fails on (RFC 9112, sections 3.2, 5 and 6)."""
 
-    def __init__(self, protocol: bytes) -> None:
-        """protocol: of the request, `HTTP/1.0` or `HTTP/1.1`."""
+    def __init__(self, protocol: bytes, host: bytes) -> None:
+        """Read the headers of one request.
+
+        protocol: `HTTP/1.0` or `HTTP/1.1`.
+        host: if not empty, the request line's, which counts instead of the header's.
+        """
         super().__init__()
         self._protocol = protocol
+        self._host = host
 
     def __call__(self, rfile: Reader, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
         """Read the headers into `hdict`. Raises ValueError, which becomes a 400."""
@@ -76,6 +82,8 @@ class StrictHeaderReader(HeaderReader):
                 raise ValueError("A header is there twice.")
             headers[name] = value if before is None else before + b", " + value
         self._check_framing(headers)
+        if self._host:
+            headers[b"Host"] = self._host
         return headers
 
     def _check_framing(self, headers: dict[bytes, bytes]) -> None:
@@ -88,9 +96,20 @@ class StrictHeaderReader(HeaderReader):
             raise ValueError("Transfer-Encoding is neither for HTTP/1.0 nor beside Content-Length.")
         if encoding is not None and encoding.lower() != b"chunked":
             raise ValueError("A body comes with Content-Length, or with the transfer encoding `chunked`.")
-        host = headers.get(b"Host")
-        if (host is None and self._protocol == b"HTTP/1.1") or (host is not None and not _HOST.fullmatch(host)):
-            raise ValueError("HTTP/1.1 requires one Host header, with a host.")
+        if b"Host" not in headers and self._protocol == b"HTTP/1.1":
+            raise ValueError("HTTP/1.1 requires a Host header.")
+        if not all(_HOST.fullmatch(host) for host in (headers.get(b"Host", b""), self._host)):
+            raise ValueError("Malformed host.")
+
+
+def split_host(line: bytes) -> tuple[bytes, bytes]:
+    """Return a request line with a path only, and the host that stood before it, empty if none did.
+
+    Clients send the address as a whole to a proxy, and every server has to take it (RFC 9112, section 3.2.2).
+    """
+    method, target, protocol = line.split(b" ")
+    found = _ABSOLUTE_FORM.fullmatch(target)
+    return (b"%b /%b %b" % (method, found[3], protocol), found[1]) if found else (line, b"")
 
 
 class ReadAgain:

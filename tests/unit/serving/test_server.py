@@ -57,6 +57,17 @@ def _request(line, headers="", body=b""):
     return f"{line} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode() + body
 
 
+@pytest.mark.parametrize(
+    "target", ["http://shock.example:81", "http://shock.example:81/", "HTTP://shock.example:81/?x"]
+)
+def test_an_address_in_the_request_line_counts_instead_of_the_host(target, server):
+    received = _exchange(server, _request(f"GET {target}", "Connection: close\r\n"))
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b'"url":"http://shock.example:81/"' in received
+    received = _exchange(server, _request("GET http://shock.example:81/node?query&a=b", "Connection: close\r\n"))
+    assert b'"total_count":0' in received
+
+
 def test_uploads_with_and_without_a_length(server):
     content = os.urandom(3_000_000)
     whole = requests.post(f"{server.url}/node", data=START + content + END, headers=HEADERS).json()["data"]
@@ -189,7 +200,12 @@ def test_a_body_cut_off_makes_no_node(server, store):
         (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 5, 5\r\n\r\nhello", 400),
         (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nhello", 400),
         (b"get / HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-        (b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        *[
+            (b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target, 400)
+            for target in (b"ftp://x/", b"http:///", b"http://u:p@x/", b"http://x\\y/", b"http://x/#f", b"x:80", b"*")
+        ],
+        (b"GET http://x/ HTTP/1.1\r\n\r\n", 400),
+        (b"GET http://x/ HTTP/1.1\r\nHost: x@y\r\n\r\n", 400),
         (b"GET /\0 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\nhello", 400),
         (b"POST /node HTTP/1.1\r\nHost: x\r\nContent-Length: 1_0\r\n\r\nhello", 400),
