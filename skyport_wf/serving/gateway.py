@@ -114,10 +114,10 @@ class _Gateway(wsgi.Gateway_10):
                 "%s %s %s %s %s %s %.3f s",
                 when,
                 self.req.conn.remote_addr,
-                # Applications may say here who it was.
+                # Applications may say here who it was, and put something else in the place of a secret address.
                 self.env.get("REMOTE_USER") or "-",
                 self.req.method.decode("latin-1"),
-                ascii(self.req.uri.decode("latin-1"))[1:-1],
+                ascii(self.env["REQUEST_URI"])[1:-1],
                 self.req.status[:3].decode("latin-1") if self.req.status else "-",
                 time.monotonic() - began,
             )

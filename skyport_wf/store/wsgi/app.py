@@ -151,20 +151,24 @@ class ShockApp:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request (PEP 3333), whatever happens."""
         request = Request(environ, populate_request=False)
+        # For logs: the name of a link is as good as a token.
+        shown = "/preauth/..." if request.path.startswith("/preauth/") else request.path
+        if shown != request.path:
+            environ["REQUEST_URI"] = shown
         try:
             response = self._answer(request)
         except RefusedError as error:
             response = error_response(error.status, str(error))
         except StoreError as error:
-            response = self._answer_failure(request, error)
+            response = self._answer_failure(request, shown, error)
         except SkyportError as error:
             response = error_response(400, str(error))
         except HTTPException as error:
             response = error_response(error.code or 400, error.description or "bad request")
         except OSError as error:
-            response = self._answer_failure(request, self.store.folder.failure(error))
+            response = self._answer_failure(request, shown, self.store.folder.failure(error))
         except Exception:
-            _log.exception("%s %s: a bug", request.method, request.path)
+            _log.exception("%s %s: a bug", request.method, shown)
             response = error_response(500, "internal error; the server's log says more")
         try:
             return response(environ, start_response)
@@ -190,14 +194,14 @@ class ShockApp:
         answer: Response = route(context, **values)
         return answer
 
-    def _answer_failure(self, request: Request, error: StoreError) -> Response:
+    def _answer_failure(self, request: Request, shown: str, error: StoreError) -> Response:
         """Answer that the store failed: all about it to a caller in this process, as it is its own store."""
         is_explained = isinstance(error, FullError | UnusableError)
         if request.scheme != EMBEDDED_SCHEME:
-            _log.error("%s %s: %s", request.method, request.path, error, exc_info=None if is_explained else error)
+            _log.error("%s %s: %s", request.method, shown, error, exc_info=None if is_explained else error)
             return error_response(error.status, error.public_words)
         if not is_explained:
-            _log.error("%s %s: %s", request.method, request.path, error, exc_info=error)
+            _log.error("%s %s: %s", request.method, shown, error, exc_info=error)
         # A client asks again after a 500, which here would be in vain.
         return error_response(400 if isinstance(error, UnusableError) else error.status, str(error))
 

@@ -142,6 +142,22 @@ class TestALink:
             assert _outcome(alice.get(f"/node/{node}?download_url")) == (400, ["Node has no file"])
             assert _outcome(_link_named(alice, node)) == (400, ["(download_url) no available files found"])
 
+    def test_its_name_is_in_no_log(self, alice, store, caplog):
+        """A name that was looked at, or that failed, is still good for the file."""
+        caplog.set_level("DEBUG")
+        node = alice.upload(b"content")["id"]
+        path = _path(_link(alice, f"/node/{node}?download_url"))
+        with running_server(ShockApp(store)) as server:
+            assert requests.head(f"{server.url}{path}").status_code == 200
+            assert requests.head(f"{server.url}{path.replace('preauth', '%70reauth')}?x").status_code == 200
+            store.folder.database.rename(store.folder.path / "elsewhere")
+            store.database.close()
+            assert requests.get(f"{server.url}{path}").status_code == 500
+        logged = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("skyport_wf"))
+        assert logged.count(" - HEAD /preauth/... 200 ") == 2
+        assert "GET /preauth/...: " in logged
+        assert path.rpartition("/")[2] not in logged
+
     def test_guessing_names_writes_nothing(self, nobody, alice, store, tmp_path):
         with open_store(tmp_path / "none") as empty:
             assert _outcome(Person(ShockApp(empty), None).get("/preauth/x")) == GONE
