@@ -2,7 +2,6 @@
 
 import os
 import signal
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError
-from tests.support.engine import docker, shared_layers
+from tests.support.engine import own_namespace, shared_layers
 from tests.support.engines import EngineUnderTest, engine_names
 
 SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
@@ -43,7 +42,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connect().close()
     except SkyportError as error:
         pytest.fail(f"{error} `make test` starts one.") if "CI" in os.environ else pytest.skip(str(error))
-    with shared_layers(tmp_path_factory.mktemp("programs"), f"test-{uuid.uuid4().hex[:12]}/programs:1"):
+    with own_namespace() as name, shared_layers(tmp_path_factory.mktemp("programs"), f"{name}/programs:1"):
         yield os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
 
@@ -66,8 +65,5 @@ def each_engine(request: pytest.FixtureRequest, engine: str) -> Iterator[EngineU
 @pytest.fixture
 def namespace(engine: str) -> Iterator[str]:
     """Return the first part of image names that no other test uses; its images are removed afterwards."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    yield name
-    listed = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-    if mine := [image for image in listed if image.startswith(f"{name}/")]:
-        docker("image", "rm", "--force", *mine)
+    with own_namespace() as name:
+        yield name

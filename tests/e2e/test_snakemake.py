@@ -3,14 +3,19 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.support.engine import docker, write_image_context
+from tests.support.engine import docker, own_namespace, write_image_context
 from tests.support.project import Project
 
 STEPS = ("build_image", "save_image", "upload_image", "register_image", "list_packages")
+# They begin with what is published once.
+pytestmark = pytest.mark.xdist_group("Snakemake")
+
 INCLUDE = 'import skyport_wf\n\ninclude: skyport_wf.snakefile("publish")\n'
 
 
@@ -25,24 +30,45 @@ def project(tmp_path: Path, namespace: str) -> Project:
     return made
 
 
-def test_publishes_all_images_once(project: Project) -> None:
-    assert project.snakemake("publish_all") == steps_of("tool", "derived", "other")
-    assert project.status() == {"tool": "published", "derived": "published", "other": "published"}
+class Publication(NamedTuple):
+    """A project whose images Snakemake published."""
 
-    assert project.snakemake("publish_all") == set()
+    project: Project
+    ran: set[str]
 
-    lock = json.loads((project.folder / "images.lock.json").read_text())
+
+@pytest.fixture(scope="module")
+def publication(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[Publication]:
+    with own_namespace() as namespace:
+        made = Project(tmp_path_factory.mktemp("published"), namespace)
+        (made.folder / "Snakefile").write_text(INCLUDE)
+        yield Publication(made, made.snakemake("publish_all"))
+
+
+@pytest.fixture
+def published(publication: Publication, tmp_path: Path) -> Project:
+    """Return a copy of the project, to begin with."""
+    return publication.project.copied(tmp_path / "project")
+
+
+def test_publishes_all_images_once(publication: Publication, published: Project) -> None:
+    assert publication.ran == steps_of("tool", "derived", "other")
+    assert published.status() == {"tool": "published", "derived": "published", "other": "published"}
+
+    assert published.snakemake("publish_all") == set()
+
+    lock = json.loads((published.folder / "images.lock.json").read_text())
     for image in ("tool", "derived", "other"):
-        receipt = project.receipt_of(image)
-        assert receipt["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", project.name(image)).strip()
+        receipt = published.receipt_of(image)
+        assert receipt["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", published.name(image)).strip()
         assert receipt["canonical"] is True
-        assert lock["images"][project.name(image)]["node"] == receipt["node"]
-        assert not (project.records(image) / "image.tar.gz").exists()
-        about = json.loads((project.records(image) / "packages.cdx.json").read_text())["metadata"]["component"]
+        assert lock["images"][published.name(image)]["node"] == receipt["node"]
+        assert not (published.records(image) / "image.tar.gz").exists()
+        about = json.loads((published.records(image) / "packages.cdx.json").read_text())["metadata"]["component"]
         assert (f"{about['name']}:{about['version']}", about["bom-ref"]) == (receipt["name"], receipt["image_id"])
-    assert project.receipt_of("derived")["base"] == {
-        "name": project.name("tool"),
-        "image_id": project.receipt_of("tool")["image_id"],
+    assert published.receipt_of("derived")["base"] == {
+        "name": published.name("tool"),
+        "image_id": published.receipt_of("tool")["image_id"],
     }
 
 
@@ -66,46 +92,47 @@ def test_an_edit_publishes_only_that_image_and_what_is_built_on_it(project: Proj
     assert project.snakemake("publish_all") == set()
 
 
-def test_a_touch_publishes_nothing(project: Project) -> None:
-    project.snakemake("publish_all")
-    for path in (project.folder / "images").rglob("*"):
+def test_a_touch_publishes_nothing(published: Project) -> None:
+    for path in (published.folder / "images").rglob("*"):
         path.touch()
-    (project.folder / "images.yaml").touch()
-    assert project.snakemake("publish_all") == set()
+    (published.folder / "images.yaml").touch()
+    assert published.snakemake("publish_all") == set()
 
 
-def test_another_image_under_a_published_name_fails_before_it_is_built_until_it_may_replace(project: Project) -> None:
-    project.snakemake("publish_all")
-    published = project.receipt_of("other")
-    (project.folder / "images/other/data/deep/file").write_text("edited")
+def test_another_image_under_a_published_name_fails_before_it_is_built_until_it_may_replace(
+    published: Project,
+) -> None:
+    before = published.receipt_of("other")
+    (published.folder / "images/other/data/deep/file").write_text("edited")
 
     for _ in range(2):  # the failure is not forgotten
-        failed = project.run_snakemake("publish_all")
+        failed = published.run_snakemake("publish_all")
         assert failed.code == 1
-        assert f"{project.name('other')} is published already, as another image" in failed.log
-        assert "making" not in (project.folder / f"logs/skyport/{project.records('other').name}/build.log").read_text()
-    assert project.do("resolve", project.name("other"))["node"] == published["node"]
+        assert f"{published.name('other')} is published already, as another image" in failed.log
+        assert (
+            "making" not in (published.folder / f"logs/skyport/{published.records('other').name}/build.log").read_text()
+        )
+    assert published.do("resolve", published.name("other"))["node"] == before["node"]
 
-    project.list_images(fields="replace: true")
-    project.snakemake("publish_all")
-    images = project.do("ls")["images"]
-    assert [image["node"] for image in images if image["name"] == project.name("other")] == [
-        project.receipt_of("other")["node"]
+    published.list_images(fields="replace: true")
+    published.snakemake("publish_all")
+    images = published.do("ls")["images"]
+    assert [image["node"] for image in images if image["name"] == published.name("other")] == [
+        published.receipt_of("other")["node"]
     ]
-    assert project.receipt_of("other")["node"] != published["node"]
+    assert published.receipt_of("other")["node"] != before["node"]
 
 
-def test_results_that_were_lost_are_made_again_without_engine_and_without_sending(project: Project) -> None:
-    project.snakemake("publish_all")
-    before = (project.records("derived") / "receipt.json").read_bytes()
-    nodes = project.do("ls")
+def test_results_that_were_lost_are_made_again_without_engine_and_without_sending(published: Project) -> None:
+    before = (published.records("derived") / "receipt.json").read_bytes()
+    nodes = published.do("ls")
     for folder in ("results", ".snakemake"):
-        shutil.rmtree(project.folder / folder)
+        shutil.rmtree(published.folder / folder)
 
-    project.snakemake("publish_all", DOCKER_HOST="unix:///nonexistent/docker.sock")
+    published.snakemake("publish_all", DOCKER_HOST="unix:///nonexistent/docker.sock")
 
-    assert (project.records("derived") / "receipt.json").read_bytes() == before
-    assert project.do("ls") == nodes
+    assert (published.records("derived") / "receipt.json").read_bytes() == before
+    assert published.do("ls") == nodes
 
 
 def test_a_dry_run_needs_neither_engine_nor_shock(project: Project) -> None:
@@ -123,25 +150,24 @@ def test_a_build_that_fails_shows_the_instruction_and_what_it_printed(project: P
     assert project.status() == {"tool": "published", "derived": "published", "other": "not published"}
 
 
-def test_packages_that_cannot_be_listed_hide_no_publication(project: Project) -> None:
-    project.snakemake("publish_all")
-    (project.records("other") / "packages.cdx.json").unlink()
-    receipt = project.receipt_of("other")
-    files = [path for path in (project.folder / "store/files").rglob("*") if path.is_file()]
+def test_packages_that_cannot_be_listed_hide_no_publication(published: Project) -> None:
+    (published.records("other") / "packages.cdx.json").unlink()
+    receipt = published.receipt_of("other")
+    files = [path for path in (published.folder / "store/files").rglob("*") if path.is_file()]
     (stored,) = [path for path in files if hashlib.md5(path.read_bytes()).hexdigest() == receipt["md5"]]
     whole = stored.read_bytes()
     stored.write_bytes(whole[: len(whole) // 2])
-    (project.folder / "images.lock.json").unlink()
+    (published.folder / "images.lock.json").unlink()
 
-    failed = project.run_snakemake("--keep-going", "publish_all")
+    failed = published.run_snakemake("--keep-going", "publish_all")
     assert failed.code == 1
-    assert f"{project.name('other')} is published, but its packages could not be listed" in failed.log
-    assert project.receipt_of("other") == receipt
-    assert project.name("other") in json.loads((project.folder / "images.lock.json").read_text())["images"]
+    assert f"{published.name('other')} is published, but its packages could not be listed" in failed.log
+    assert published.receipt_of("other") == receipt
+    assert published.name("other") in json.loads((published.folder / "images.lock.json").read_text())["images"]
 
     stored.write_bytes(whole)
-    assert project.snakemake("publish_all") == {"list_packages other", "publish_all"}
-    assert project.snakemake("publish_all") == set()
+    assert published.snakemake("publish_all") == {"list_packages other", "publish_all"}
+    assert published.snakemake("publish_all") == set()
 
 
 def test_a_wrong_image_list_is_one_message(project: Project) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +47,16 @@ def write_image_context(folder: Path, *, base: str = "scratch", data: str = "dat
 
 
 @contextmanager
+def own_namespace() -> Iterator[str]:
+    """Yield the first part of image names that nobody else uses; remove the images of such names afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield name
+    listed = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+    if mine := [image for image in listed if image.startswith(f"{name}/")]:
+        docker("image", "rm", "--force", *mine)
+
+
+@contextmanager
 def shared_layers(folder: Path, name: str) -> Iterator[None]:
     """Keep the layers that images share in the engine.
 
@@ -55,4 +66,3 @@ def shared_layers(folder: Path, name: str) -> Iterator[None]:
     write_image_context(folder)
     docker("build", "--quiet", "--network=host", "--tag", name, str(folder), DOCKER_BUILDKIT="0")
     yield
-    docker("image", "rm", name)

@@ -1,6 +1,8 @@
 """A lab's project in a folder of its own, with its own store, and the commands that its people type."""
 
+import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,13 @@ class Project(Lab):
             with (folder / "images" / name / "Dockerfile").open("a") as dockerfile:
                 dockerfile.write(f"LABEL org.example.lab={namespace}\n")
         self.list_images()
+
+    def copied(self, folder: Path) -> "Project":
+        """Return a copy of the project in another folder, with a store of its own that has what is published."""
+        project = copy.copy(self)
+        project.folder = shutil.copytree(self.folder, folder)
+        project.variables = {**self.variables, "SKYPORT_DATA": str(folder / "store")}
+        return project
 
     def name(self, image: str) -> str:
         """Return an image's full name."""
