@@ -59,7 +59,7 @@ check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, li
 	snakefmt --check Snakefile rules workflows examples
 	snakemake --lint
 	for document in $(CWL); do cwltool --enable-ext --validate "$$document"; done
-	skyport-wf lint --cwl $(CWL)
+	skyport-wf lint --quiet --cwl $(CWL)
 	skyport-wf lint --quiet
 	skyport-wf lint --quiet --dockerfile $(DOCKERFILES)
 	if command -v shellcheck; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: scripts not checked"; fi

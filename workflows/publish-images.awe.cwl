@@ -3,8 +3,8 @@ cwlVersion: v1.0
 class: Workflow
 label: Publish Docker images to Shock, a work unit each
 doc: |
-  What to submit to AWE: packed, it is one document with a $graph. Each image is one work unit that keeps the archive to
-  itself; between work units AWE would store it in Shock once more.
+  What to submit to AWE, which packs it itself. Each image is one work unit that keeps the archive to itself; between work
+  units AWE would store it in Shock once more.
 $namespaces:
   cwltool: http://commonwl.org/cwltool#
   edam: http://edamontology.org/

@@ -59,6 +59,7 @@ steps:
     out: [names]
   publish:
     run: publish-image.cwl
+    # skyport-wf lint: ignore (AWE cannot scatter over a workflow, and has publish-images.awe.cwl)
     scatter: name
     in:
       name: plan/names

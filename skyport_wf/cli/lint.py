@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from skyport_wf.lint.images import LintedFile
 
 _log = logging.getLogger(__name__)
-_THRESHOLDS = ("error", "warning", "info", "style", "none")
-"""The levels of lint.findings, which is imported too late for --help."""
+_OF_DOCKERFILES = ("error", "warning", "info", "style", "none")
+_OF_CWL = ("failure", "loss", "note", "none")
+"""The levels of lint.findings and lint.cwl.findings, which are imported too late for --help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--dockerfile", type=Path, nargs="+", metavar="FILE", help="Dockerfiles, without an image list")
     what.add_argument("--cwl", type=Path, nargs="+", metavar="FILE", help="CWL documents that AWE is to run")
     parser.add_argument(
-        "--level", choices=_THRESHOLDS, metavar="LEVEL",
-        help="end with exit code 3 for findings from this level on: %(choices)s (default: what hadolint's settings "
-        "have as failure-threshold, or else warning)",
+        "--level", choices=dict.fromkeys((*_OF_DOCKERFILES, *_OF_CWL)), metavar="LEVEL",
+        help="end with exit code 3 for findings from this level on: error, warning, info or style (default: what "
+        "hadolint's settings have as failure-threshold, or else warning); with --cwl failure, loss (the default) or "
+        "note; none for never",
     )  # fmt: skip
     parser.add_argument(
         "--ignore", action="append", default=[], metavar="CODE", help="do not apply this rule, such as SKY002"
@@ -52,8 +54,10 @@ def run(args: argparse.Namespace) -> Outcome:
         raise UsageError("name either images of the list, or files with --dockerfile or --cwl")
     if args.engine and (args.cwl or args.dockerfile):
         raise UsageError("--engine looks into images: name images of the list")
-    if args.cwl and (args.level or args.ignore):
-        raise UsageError("--level and --ignore are for Dockerfiles: what AWE does not take in CWL always counts")
+    if args.cwl and args.ignore:
+        raise UsageError("--ignore is for the rules of Dockerfiles: those of CWL documents have no codes")
+    if args.level and args.level not in (levels := _OF_CWL if args.cwl else _OF_DOCKERFILES):
+        raise UsageError(f"--level {args.level} is not for these files: give one of {', '.join(levels)}")
     if args.packed and not args.cwl:
         raise UsageError("--packed is for CWL documents: name them with --cwl")
     outcome = _lint_cwl(args) if args.cwl else _lint_images(args)
@@ -128,19 +132,26 @@ def _lines(files: Sequence[LintedFile], level: Threshold, *, only_failing: bool)
 
 
 def _lint_cwl(args: argparse.Namespace) -> Outcome:
-    from skyport_wf.image_list.yaml_document import parse_yaml
-    from skyport_wf.lint.cwl import lint_cwl
+    from skyport_wf.formatting import count, printable
+    from skyport_wf.lint.cwl.document import lint_cwl_file
+    from skyport_wf.lint.cwl.findings import CWL_LEVELS, DEFAULT_CWL_THRESHOLD, cwl_fails
 
-    found = []
-    for path in args.cwl:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read {path}: {error}") from error
-        found += [
-            {"file": str(path), "line": one.line, "where": one.where, "message": one.message}
-            for one in lint_cwl(parse_yaml(text, name=str(path)), packed=args.packed)
-        ]
-    lines = [f"{one['file']}:{one['line']}: {one['where']}: {one['message']}" for one in found]
-    text = "\n".join(lines) or f"{len(args.cwl)} documents: nothing that AWE would reject or lose"
-    return Outcome({"findings": found}, text, EXIT_DIFFERENCE if found else EXIT_DONE)
+    level = args.level or DEFAULT_CWL_THRESHOLD
+    found = [(str(path), one) for path in args.cwl for one in lint_cwl_file(path, packed=args.packed)]
+    failing = sum(cwl_fails(one, level) for _, one in found)
+    shown = [(file, one) for file, one in found if not args.quiet or cwl_fails(one, level)]
+    lines = [printable(f"{file}:{one.line}: {one.level}: {one.where}: {one.message}") for file, one in shown]
+    if not args.quiet:
+        number = {one: sum(each.level == one for _, each in found) for one in CWL_LEVELS}
+        told = "nothing that AWE would reject or lose"
+        if number["failure"] or number["loss"]:
+            told = (
+                f"{count(number['failure'], 'failure')}, {number['loss']} {'loss' if number['loss'] == 1 else 'losses'}"
+            )
+        notes = f", {count(number['note'], 'note')}" if number["note"] else ""
+        lines.append(f"{count(len(args.cwl), 'document')}: {told}{notes}")
+    findings = [
+        {"file": file, "line": one.line, "level": one.level, "where": one.where, "message": one.message}
+        for file, one in found
+    ]
+    return Outcome({"level": level, "findings": findings}, "\n".join(lines), EXIT_DIFFERENCE if failing else EXIT_DONE)

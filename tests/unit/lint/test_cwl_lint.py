@@ -1,6 +1,7 @@
-"""Each thing that AWE rejects or loses in a CWL document: found, with its line and the reason."""
+"""Each thing that AWE rejects or loses in a CWL document: found, with its line, its level and the reason."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 import yaml
 
 from skyport_wf.image_list.yaml_document import parse_yaml
-from skyport_wf.lint.cwl import lint_cwl
+from skyport_wf.lint.cwl.document import lint_cwl
+from skyport_wf.lint.cwl.findings import CwlFinding
 from tests.support.commands import SKYPORT
 
 TOOL = """\
@@ -19,146 +21,249 @@ label: says $(inputs.text) twice
 doc: |
   Any text, $(even this).
 requirements:
+  InlineJavascriptRequirement: {}
   EnvVarRequirement:
     envDef:
-      TEXT: $(inputs.text)
+      TEXT: a-$(inputs.text)
+  InitialWorkDirRequirement:
+    listing:
+    - {entryname: $(inputs.text).txt, entry: "Hello $(inputs.text)!"}
   ResourceRequirement:
-    coresMin: 1
+    coresMin: $(inputs.number)
+    ramMin: 1000
 hints:
-  cwltool:WorkReuse: {enableReuse: false}
-  NoSuchRequirement: {}
   DockerRequirement: {dockerLoad: "http://127.0.0.1/node/1?download", dockerImageId: "sha256:0"}
 baseCommand: [sh, -c, 'echo "$(date)"']
+arguments:
+- {prefix: --threads, valueFrom: $(runtime.cores)}
+- {valueFrom: "${ return inputs.text + '.txt'; }", shellQuote: false}
+- --out=$(inputs.text).bam
+stdout: $(inputs.text).$(inputs.number).txt
 inputs:
   text:
     type: string
     default: a $(literal)
     inputBinding: {position: 1}
+  number: {type: int, default: 999999}
+  ratio: {type: double, default: 1000000}
+  position: string
+  secondaryFiles: {type: File, default: {class: File, contents: literal}}
   file:
     type: File
     secondaryFiles: [.bai, ^.dict]
     inputBinding: {valueFrom: $(self.basename), loadContents: true}
 outputs:
   said: stdout
-  log: {type: File, outputBinding: {glob: $(inputs.text)}}
+  log: {type: File, outputBinding: {glob: $(inputs.text).log, outputEval: "${ return self[0]; }"}}
 """
 WORKFLOW = """\
 cwlVersion: v1.0
 class: Workflow
 requirements: [{class: ScatterFeatureRequirement}]
-inputs: {texts: "string[]"}
+inputs:
+  texts: {type: "string[]", doc: [Some, lines]}
+  file: {type: File, default: {class: File, location: "http://127.0.0.1/x"}}
 steps:
   say:
     run: tool.cwl
+    requirements: [{class: InlineJavascriptRequirement}]
     scatter: text
     scatterMethod: flat_crossproduct
     in:
       text: texts
+      number: {default: 3}
+      ratio: {source: file, valueFrom: $(self.size / 2)}
+      position: {valueFrom: "${ return inputs.text + '$'; }"}
+      more: {valueFrom: plain}
     out: [said]
 outputs:
   all:
     type: File[]
     outputSource: say/said
 """
+EXPRESSION = """\
+cwlVersion: v1.0
+class: ExpressionTool
+requirements: {InlineJavascriptRequirement: {}}
+inputs: {file: File}
+outputs: {size: int}
+expression: "${ return {'size': inputs.file.size}; }"
+"""
 
 
-def findings(text: str, *, packed: bool = False) -> list[tuple[int, str]]:
-    """Return line and message of each finding."""
-    found = lint_cwl(parse_yaml(text, name="x.cwl"), packed=packed)
-    return [(finding.line, finding.message) for finding in found]
+def findings(text: str, *, packed: bool = False, folder: Path | None = None) -> list[CwlFinding]:
+    return lint_cwl(parse_yaml(text, name="x.cwl"), text, packed=packed, folder=folder)
 
 
 def line_of(text: str, part: str) -> int:
     return next(number for number, line in enumerate(text.splitlines(), 1) if part in line)
 
 
-@pytest.mark.parametrize("text", [TOOL, WORKFLOW], ids=["tool", "workflow"])
+@pytest.mark.parametrize("text", [TOOL, WORKFLOW, EXPRESSION], ids=["tool", "workflow", "expression"])
 def test_finds_nothing_in_what_awe_takes(text: str) -> None:
+    """Among it all that AWE hands to cwltool as it is, or was seen to evaluate right itself."""
     assert findings(text) == []
     assert findings(json.dumps(yaml.safe_load(text), indent=4)) == []
 
 
-# Each: what of the document is replaced, by what, the part whose line is told, and the reason.
+RESOURCES = "    coresMin: $(inputs.number)\n    ramMin: 1000"
+# Each: what of the document is replaced, by what, the part whose line is told, the level and the reason.
 COUNTER_EXAMPLES = {
-    "unknown class": (TOOL, "  ResourceRequirement:\n    coresMin: 1", "  WorkReuse: {enableReuse: false}", "WorkReuse",
-        "AWE does not know the class `WorkReuse`, and so drops all requirements and hints of this process"),
+    "unknown class": (TOOL, f"  ResourceRequirement:\n{RESOURCES}", "  WorkReuse: {enableReuse: false}", "WorkReuse",
+        "loss", "AWE does not know the class `WorkReuse`, and so drops all requirements and hints of this process"),
+    "software as a requirement": (TOOL, f"  ResourceRequirement:\n{RESOURCES}", "  SoftwareRequirement: {packages: []}",
+        "SoftwareRequirement", "loss", "AWE does not know the class `SoftwareRequirement`"),
     "unknown class of a list": (WORKFLOW, "[{class: ScatterFeatureRequirement}]", "[{class: cwltool:Secrets}]",
-        "cwltool:Secrets", "AWE does not know the class `cwltool:Secrets`"),
-    "network access": (TOOL, "  ResourceRequirement:\n    coresMin: 1", "  NetworkAccess: {networkAccess: true}",
-        "NetworkAccess", "`NetworkAccess` is of v1.1 and fails validation"),
-    "Shock requirement": (TOOL, "  ResourceRequirement:\n    coresMin: 1", "  ShockRequirement: {shock_api_url: x}",
-        "ShockRequirement", "`ShockRequirement` is added by AWE's submitter"),
-    "resources in parts": (TOOL, "coresMin: 1", "coresMin: 0.5", "coresMin", "AWE takes whole numbers only"),
-    "doc list": (TOOL, "doc: |\n  Any text, $(even this).", "doc: [Any, text]", "doc:",
+        "cwltool:Secrets", "loss", "AWE does not know the class `cwltool:Secrets`"),
+    "unknown hint": (TOOL, "  DockerRequirement:", "  cwltool:WorkReuse: {}\n  DockerRequirement:", "WorkReuse", "note",
+        "AWE drops the hint `cwltool:WorkReuse`"),
+    "secrets": (TOOL, "  DockerRequirement:", "  cwltool:Secrets: {}\n  DockerRequirement:", "Secrets", "note",
+        "and writes such values where others can read them"),
+    "network access": (TOOL, f"  ResourceRequirement:\n{RESOURCES}", "  NetworkAccess: {networkAccess: true}",
+        "NetworkAccess", "failure", "`NetworkAccess` is of v1.1 and fails validation"),
+    "Shock requirement": (TOOL, f"  ResourceRequirement:\n{RESOURCES}", "  ShockRequirement: {shock_api_url: x}",
+        "ShockRequirement", "failure", "`ShockRequirement` is added by AWE's submitter"),
+    "resources in parts": (TOOL, "ramMin: 1000", "ramMin: 0.5", "ramMin", "failure",
+        "AWE takes whole numbers and expressions only"),
+    "doc list": (TOOL, "doc: |\n  Any text, $(even this).", "doc: [Any, text]", "doc:", "failure",
         "AWE rejects a `doc` that is a list"),
-    "doc list of an input": (TOOL, "    type: string", "    doc: [Any, text]\n    type: string", "doc: [Any",
-        "AWE rejects a `doc` that is a list"),
-    "doc of an output": (TOOL, "log: {type: File,", "log: {type: File, doc: lost,", "doc: lost",
-        "AWE loses the `doc` of an output"),
-    "text around an expression": (TOOL, "TEXT: $(inputs.text)", "TEXT: a-$(inputs.text)", "TEXT:",
-        "AWE loses what stands around the expression in 'a-$(inputs.text)'"),
-    "two expressions": (TOOL, "glob: $(inputs.text)", "glob: $(inputs.text)$(inputs.text)", "glob",
-        "AWE loses what stands around the expression"),
-    "JavaScript": (TOOL, "glob: $(inputs.text)", "glob: $(inputs.text + 1)", "glob", "is more than a reference"),
-    "JavaScript body": (TOOL, "TEXT: $(inputs.text)", "TEXT: '${return inputs.text}'", "TEXT:", "and no JavaScript"),
-    "runtime": (TOOL, "TEXT: $(inputs.text)", "TEXT: $(runtime.outdir)", "TEXT:", "is more than a reference"),
-    "position": (TOOL, "{position: 1}", "{position: $(self)}", "position",
+    "doc of a tool's input": (TOOL, "    default: a", "    doc: [Any, text]\n    default: a", "doc: [Any",
+        "note", "AWE drops the `doc` of a tool's input"),
+    "doc of an output": (TOOL, "log: {type: File,", "log: {type: File, doc: lost,", "doc: lost", "note",
+        "AWE drops the `doc` of an output"),
+    "position": (TOOL, "{position: 1}", "{position: $(self)}", "position: $", "failure",
         "AWE rejects a `position` that is an expression"),
-    "secondary file object": (TOOL, "[.bai, ^.dict]", "[{pattern: .bai}]", "secondaryFiles",
+    "position of an argument": (TOOL, "{prefix: --threads,", "{position: $(self), prefix: --threads,", "position: $",
+        "failure", "AWE rejects a `position` that is an expression"),
+    "secondary file object": (TOOL, "[.bai, ^.dict]", "[{pattern: .bai}]", "secondaryFiles: [", "failure",
         "AWE rejects `secondaryFiles` that are objects"),
-    "one secondary file object": (TOOL, "[.bai, ^.dict]", "{pattern: .bai}", "secondaryFiles",
+    "one secondary file object": (TOOL, "[.bai, ^.dict]", "{pattern: .bai}", "secondaryFiles: {p", "failure",
         "AWE rejects `secondaryFiles` that are objects"),
     "contents of an input": (TOOL, "    type: File\n", "    type: File\n    loadContents: true\n", "    loadContents",
-        "`loadContents` is of v1.1"),
+        "loss", "`loadContents` is of v1.1"),
     "listing of an input": (TOOL, "    type: File\n", "    type: File\n    loadListing: no_listing\n", "loadListing",
-        "`loadListing` is of v1.1"),
-    "version": (TOOL, "cwlVersion: v1.0", "cwlVersion: v1.2", "cwlVersion",
+        "loss", "`loadListing` is of v1.1"),
+    "a million": (TOOL, "default: 999999", "default: 1000000", "number:", "failure",
+        "AWE writes whole numbers from 1000000"),
+    "less than minus a million": (TOOL, "default: 999999", "default: -2000000", "number:", "failure",
+        "AWE writes whole numbers"),
+    "a million among others": (TOOL, "{type: int, default: 999999}", '{type: "long[]", default: [1, 1000000]}',
+        "number:", "failure", "AWE writes whole numbers"),
+    "a million for a step": (WORKFLOW, "{default: 3}", "{default: 3000000}", "number:", "failure",
+        "AWE writes whole numbers"),
+    "a file for a tool": (TOOL, "{class: File, contents: literal}", "{class: File, location: x}",
+        "secondaryFiles: {type", "failure", "AWE cannot fetch a file that is the default of a tool's input"),
+    "version": (TOOL, "cwlVersion: v1.0", "cwlVersion: v1.2", "cwlVersion", "failure",
         "the version is v1.2, AWE's workers need `v1.0`"),
-    "no version": (TOOL, "cwlVersion: v1.0\n", "", "class:", "the version is missing"),
-    "intent": (TOOL, "label:", "intent: [x]\nlabel:", "intent", "`intent` is of v1.2"),
-    "step requirements": (WORKFLOW, "    run: tool.cwl", "    requirements: []\n    run: tool.cwl", "    requirements",
-        "AWE rejects `requirements` on a workflow's step"),
-    "when": (WORKFLOW, "    run: tool.cwl", "    when: $(inputs.text)\n    run: tool.cwl", "when",
+    "no version": (TOOL, "cwlVersion: v1.0\n", "", "class:", "failure", "the version is missing"),
+    "intent": (TOOL, "label:", "intent: [x]\nlabel:", "intent", "note", "`intent` is of v1.2"),
+    "when": (WORKFLOW, "    run: tool.cwl", "    when: $(inputs.text)\n    run: tool.cwl", "when", "loss",
         "`when` is of v1.2; AWE loses it without a word and runs the step always"),
     "pickValue of an output": (WORKFLOW, "    outputSource:", "    pickValue: all_non_null\n    outputSource:",
-        "pickValue", "`pickValue` is of v1.2"),
+        "pickValue", "loss", "`pickValue` is of v1.2"),
     "pickValue of a step": (WORKFLOW, "text: texts", "text: {source: texts, pickValue: all_non_null}", "pickValue",
-        "`pickValue` is of v1.2"),
-    "nested crossproduct": (WORKFLOW, "flat_crossproduct", "nested_crossproduct", "nested_crossproduct",
+        "loss", "`pickValue` is of v1.2"),
+    "text around a step's expression": (WORKFLOW, "$(self.size / 2)", "$(self.basename).txt", "basename", "loss",
+        "AWE loses what stands around the expression in '$(self.basename).txt'"),
+    "text around a step's function": (WORKFLOW, "\"${ return inputs.text + '$'; }\"", '"a ${ return 1; }"',
+        "return 1", "loss", "AWE loses what stands around the expression"),
+    "two expressions of a step": (WORKFLOW, "$(self.size / 2)", "$(self.nameroot)$(self.nameext)", "nameroot",
+        "failure", "for one expression, with a mistake in it"),
+    "nested crossproduct": (WORKFLOW, "flat_crossproduct", "nested_crossproduct", "nested_crossproduct", "failure",
         "AWE suspends the job at `nested_crossproduct`"),
+    "scatter over a workflow": (WORKFLOW, "run: tool.cwl", "run: {class: Workflow, inputs: [], outputs: [], steps: []}",
+        "scatter:", "failure", "AWE fails at a `scatter` over a workflow"),
     "in a step's own tool": (WORKFLOW, "run: tool.cwl",
-        "run: {class: CommandLineTool, requirements: {WorkReuse: {}}, inputs: [], outputs: []}", "run:",
+        "run: {class: CommandLineTool, requirements: {WorkReuse: {}}, inputs: [], outputs: []}", "run:", "loss",
         "AWE does not know the class `WorkReuse`"),
-    "packed without a graph": (WORKFLOW, "class: Workflow", "class: Workflow\nid: '#main'", "cwlVersion",
-        "the packed document has no `$graph`"),
+    "the word of packing": (WORKFLOW, "steps:", "# no $graph here\nsteps:", "$graph", "failure",
+        "AWE takes a document with the word `$graph` in it for a packed one"),
+    "the word of packing in a doc": (TOOL, "Any text,", "Any text, $graph,", "$graph", "failure",
+        "AWE takes a document with the word `$graph`"),
+    "two folders below": (WORKFLOW, "run: tool.cwl", "run: tools/more/tool.cwl", "run:", "failure",
+        "AWE does not find tools/more/tool.cwl"),
 }  # fmt: skip
+NOT_IN_A_GRAPH = {"the word of packing", "the word of packing in a doc", "two folders below", "scatter over a workflow"}
 
 
 @pytest.mark.parametrize("example", COUNTER_EXAMPLES.values(), ids=COUNTER_EXAMPLES.keys())
-def test_finds_what_awe_does_not_take(example: tuple[str, str, str, str, str]) -> None:
-    good, old, new, where, reason = example
+def test_finds_what_awe_does_not_take(example: tuple[str, str, str, str, str, str]) -> None:
+    good, old, new, where, level, reason = example
     assert good.count(old) == 1
     text = good.replace(old, new)
-    ((line, message),) = findings(text)
-    assert line == line_of(text, where)
-    assert reason in message
+    (found,) = findings(text)
+    assert (found.line, found.level) == (line_of(text, where), level)
+    assert reason in found.message
 
 
-@pytest.mark.parametrize("example", COUNTER_EXAMPLES.values(), ids=COUNTER_EXAMPLES.keys())
-def test_finds_it_in_a_graph_too(example: tuple[str, str, str, str, str]) -> None:
-    good, old, new, _, reason = example
+@pytest.mark.parametrize("name", sorted(COUNTER_EXAMPLES.keys() - NOT_IN_A_GRAPH))
+def test_finds_it_in_a_graph_too(name: str) -> None:
+    good, old, new, _, level, reason = COUNTER_EXAMPLES[name]
     process = as_packed(yaml.safe_load(good.replace(old, new)))
     version = process.pop("cwlVersion", None)
     document = {"$graph": [{"class": "ExpressionTool", "id": "#tool.cwl"}, process]} | (
         {"cwlVersion": version} if version else {}
     )
-    found = findings(json.dumps(document, indent=4), packed=True)
-    if "$graph" in reason:
-        assert found == []
-        return
-    ((line, message),) = found
-    assert reason in message
-    assert line > 5 or "version" in reason or "document" in reason
+    (found,) = findings(json.dumps(document, indent=4), packed=True)
+    assert found.level == level
+    assert reason in found.message
+    assert found.line > 5 or "version" in reason or "document" in reason
+
+
+def test_what_is_inside_of_a_packed_step() -> None:
+    inner = {"class": "Workflow", "id": "#main/say/run", "inputs": [], "outputs": [], "steps": []}
+    main = as_packed(yaml.safe_load(WORKFLOW))
+    del main["cwlVersion"]
+    (step,) = main["steps"]
+    for run, scatter, messages in (
+        (inner, None, ["AWE does not find the steps of a workflow inside a packed step"]),
+        ("#sub", "text", ["AWE fails at a `scatter` over a workflow"]),
+        ("#sub", None, []),
+    ):
+        step |= {"run": run, "scatter": scatter}
+        document = {"cwlVersion": "v1.0", "$graph": [main, inner | {"id": "#sub"}]}
+        found = findings(json.dumps(document, indent=4), packed=True)
+        assert [one.message[: len(message)] for one, message in zip(found, messages, strict=True)] == messages
+
+
+def test_what_other_files_run(tmp_path: Path) -> None:
+    """A workflow is one whichever file it stands in, and a path is as deep as the whole way to it."""
+    for name, text in {
+        "tool.cwl": TOOL,
+        "sub/workflow.cwl": WORKFLOW.replace("tool.cwl", "../tool.cwl"),
+        "sub/deep.cwl": WORKFLOW.replace("tool.cwl", "more/tool.cwl"),
+        "sub/round.cwl": WORKFLOW.replace("tool.cwl", "round.cwl"),
+        "sub/broken.cwl": "a: [",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def told(run: str, *, scatter: bool) -> list[str]:
+        text = WORKFLOW.replace("tool.cwl", run)
+        text = text if scatter else text.replace("    scatter: text\n    scatterMethod: flat_crossproduct\n", "")
+        return [one.message for one in findings(text, folder=tmp_path)]
+
+    assert told("tool.cwl", scatter=True) == []
+    assert told("sub/workflow.cwl", scatter=False) == []
+    assert told("sub/workflow.cwl", scatter=True) == [
+        "AWE fails at a `scatter` over a workflow. Scatter in that workflow"
+    ]
+    (deep,) = told("sub/deep.cwl", scatter=False)
+    assert "AWE does not find sub/more/tool.cwl" in deep
+    assert told("../up/tool.cwl", scatter=True) == []
+    for odd in ("sub/round.cwl", "sub/broken.cwl", "none.cwl", "sub", "http://127.0.0.1:1/a/b/c.cwl", "/dev/zero"):
+        assert told(odd, scatter=False) == []
+
+
+def test_a_comment_says_what_is_for_other_runners() -> None:
+    (found,) = findings(WORKFLOW.replace("flat_", "nested_"))
+    above = WORKFLOW.replace(
+        "    scatterMethod: flat_", "    # skyport-wf lint: ignore (for cwltool)\n    scatterMethod: nested_"
+    )
+    assert findings(above) == []
+    assert findings(WORKFLOW.replace("flat_crossproduct", "nested_crossproduct # skyport-wf lint: ignore")) == []
+    elsewhere = WORKFLOW.replace("flat_", "nested_").replace("outputs:", "# skyport-wf lint: ignore\noutputs:")
+    assert findings(elsewhere) == [found]
 
 
 def as_packed(process: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +304,7 @@ def as_packed(process: dict[str, Any]) -> dict[str, Any]:
     ids=["tool", "no main", "another file"],
 )
 def test_what_is_submitted_has_everything_in_its_graph(text: str, message: str) -> None:
-    assert message in findings(text, packed=True)[0][1]
+    assert any(message in one.message and one.level == "failure" for one in findings(text, packed=True))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +317,7 @@ def test_what_is_no_document_is_a_finding_too(text: str) -> None:
 def test_odd_shapes_are_no_crash() -> None:
     odd = "class: Workflow\ncwlVersion: v1.0\ninputs: 1\noutputs: [x, 2]\nrequirements: [x, {}]\n"
     odd += "steps: {a: b, c: {in: [1], run: 3}}\n"
-    assert {"AWE does not know the class"} == {message[:27] for _, message in findings(odd)}
+    assert {"AWE does not know the class"} == {one.message[:27] for one in findings(odd)}
 
 
 def skyport_lint(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -228,12 +333,61 @@ def test_the_command_tells_file_line_and_reason(tmp_path: Path) -> None:
 
     done = skyport_lint("--cwl", str(good), str(bad))
     assert done.returncode == 3
-    line = line_of(bad.read_text(), "position")
+    line = line_of(bad.read_text(), "position: $")
     path = "inputs.text.inputBinding.position"
-    assert done.stdout == f"{bad}:{line}: {path}: AWE rejects a `position` that is an expression\n"
+    assert done.stdout == (
+        f"{bad}:{line}: failure: {path}: AWE rejects a `position` that is an expression\n"
+        "2 documents: 1 failure, 0 losses\n"
+    )
 
     told = json.loads(skyport_lint("--cwl", str(bad), "--json").stdout)
-    assert [(one["file"], one["line"], one["where"]) for one in told["findings"]] == [(str(bad), line, path)]
+    assert told["level"] == "loss"
+    assert [(one["file"], one["line"], one["where"], one["level"]) for one in told["findings"]] == [
+        (str(bad), line, path, "failure")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("level", "codes"),
+    [(None, (0, 3, 3)), ("failure", (0, 0, 3)), ("loss", (0, 3, 3)), ("note", (3, 3, 3)), ("none", (0, 0, 0))],
+)
+def test_the_exit_code_depends_on_the_level(tmp_path: Path, level: str | None, codes: tuple[int, ...]) -> None:
+    bad = {
+        "note": ("label:", "intent: [x]\nlabel:"),
+        "loss": ("    type: File\n", "    type: File\n    loadContents: true\n"),
+        "failure": ("{position: 1}", "{position: $(self)}"),
+    }
+    given = ["--level", level] if level else []
+    for (name, (old, new)), code in zip(bad.items(), codes, strict=True):
+        path = tmp_path / f"{name}.cwl"
+        path.write_text(TOOL.replace(old, new, 1))
+        done = skyport_lint("--cwl", str(path), *given)
+        assert (done.returncode, f": {name}: " in done.stdout) == (code, True)
+        quiet = skyport_lint("--quiet", "--cwl", str(path), *given)
+        assert (quiet.returncode, quiet.stdout == "") == (code, code == 0)
+
+
+def test_the_documents_of_the_project_are_clean() -> None:
+    root = Path(__file__).parents[3]
+    documents = [*root.glob("workflows/**/*.cwl"), *root.glob("examples/*/*.cwl")]
+    assert len(documents) > 10
+    done = skyport_lint("--quiet", "--cwl", *map(str, documents))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_files_that_are_no_documents(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.cwl")
+    with (tmp_path / "large.cwl").open("wb") as file:
+        file.truncate(1 << 40)
+    for name, message in {
+        str(tmp_path / "pipe.cwl"): "it is a device or pipe",
+        "/dev/zero": "it is a device or pipe",
+        str(tmp_path): "Is a directory",
+        str(tmp_path / "large.cwl"): "it has more than 4 MiB",
+    }.items():
+        done = skyport_lint("--cwl", name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"cannot read {name}: {message}" in done.stderr
 
 
 def test_the_command_with_a_file_it_cannot_read(tmp_path: Path) -> None:

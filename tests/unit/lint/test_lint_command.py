@@ -393,7 +393,12 @@ def test_files_that_cannot_be_read(folder: LintFolder, name: str, message: str) 
         (["--engine", "--dockerfile", "x"], "--engine looks into images: name images of the list"),
         (["--cwl", "x", "--dockerfile", "y"], "not allowed with argument"),
         (["--level", "bad"], "invalid choice: 'bad'"),
-        (["--level", "info", "--cwl", "x"], "--level and --ignore are for Dockerfiles"),
+        (
+            ["--level", "info", "--cwl", "x"],
+            "--level info is not for these files: give one of failure, loss, note, none",
+        ),
+        (["--level", "loss", "--dockerfile", "x"], "--level loss is not for these files: give one of error, warning"),
+        (["--ignore", "SKY001", "--cwl", "x"], "--ignore is for the rules of Dockerfiles"),
         (["--packed"], "--packed is for CWL documents: name them with --cwl"),
         ([], "there is no images.yaml"),
     ],

@@ -1,0 +1,1 @@
+"""Checks of CWL documents: what AWE does with them."""
