@@ -12,6 +12,8 @@ def read_bounded(path: Path, most: int, *, may_be_pipe: bool = False) -> bytes:
     may_be_pipe: whether a pipe will do, as a shell makes one of `<(...)`. Where nobody writes into it, this waits.
     Raises OSError, with words that say why, if it cannot be read, is no file, or has more in it.
     """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "its name has a NUL character")
     # Opening a pipe that nobody writes into would wait for ever, and some devices never end.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if may_be_pipe else os.O_NONBLOCK))
     with os.fdopen(descriptor, "rb") as file:

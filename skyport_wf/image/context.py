@@ -150,8 +150,9 @@ def _read_ignore_file(context: BuildContext) -> tuple[bytes, str]:
         (context.root, IGNORE_FILE),
     ):
         path = _resolve_inside(folder, name)
-        # As for docker, a folder of that name, or a link that leads nowhere, is as if it were not there.
-        if path and path.exists() and not path.is_dir():
+        # As for docker, a folder of that name, or a link that leads nowhere, is as if it were not there. So is a name
+        # that is too long, for which Path.exists raises.
+        if path and os.path.exists(path) and not path.is_dir():  # noqa: PTH110
             try:
                 return read_bounded(path, _MOST_IGNORE_BYTES), str(folder / name)
             except OSError as error:
@@ -169,7 +170,7 @@ def _resolve_inside(root: Path, name: str) -> Path | None:
         entry = found / part
         if part == "..":
             found = found.parent if found != root else root
-        elif entry.is_symlink():
+        elif os.path.islink(entry):  # noqa: PTH114 - Path.is_symlink raises for a name that is too long
             links += 1
             if links > _MOST_LINKS:
                 return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -65,7 +66,7 @@ def find_materials(spec: ImageSpec, folder: Path, remote: RemoteFiles) -> Materi
 
 def _find_here(spec: ImageSpec, folder: Path) -> BuildContext:
     dockerfile = folder / (spec.dockerfile or "Dockerfile")
-    if not dockerfile.is_file():
+    if not os.path.isfile(dockerfile):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise UsageError(
             f"image {spec.name}: there is no Dockerfile {dockerfile}. Mend `dockerfile` in the image list."
         )
@@ -85,14 +86,14 @@ def _context_here(folder: Path, root: Path, dockerfile: Path) -> BuildContext:
 
 def _folder_here(spec: ImageSpec, folder: Path) -> Path:
     root = folder / (spec.context or "")
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - as above
         raise UsageError(f"image {spec.name}: there is no folder {root}. Mend `context` in the image list.")
     return root
 
 
 def _in_repository(folder: FetchedFolder, dockerfile: str) -> Materials:
     context = BuildContext(folder.path, folder.path / parse_inner_path(dockerfile))
-    if not context.dockerfile.is_file():
+    if not os.path.isfile(context.dockerfile):  # noqa: PTH113 - as above
         origin = folder.origin
         where = f"folder {origin.folder}" if origin.folder else "top folder"
         raise SkyportError(f"there is no {dockerfile} in the {where} of {origin.repository} at commit {origin.commit}.")

@@ -8,7 +8,10 @@ import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.yaml_document import parse_yaml
+from skyport_wf.input_file import read_bounded
 from skyport_wf.lint.findings import Finding, Level, Threshold
+
+_LARGEST = 1 << 20
 
 
 class Override(msgspec.Struct, frozen=True):
@@ -61,7 +64,7 @@ def _places() -> Iterator[Path]:
 def read_settings(path: Path) -> LintSettings:
     """Return what the settings file says. Raises UsageError if it cannot be read or is wrong."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path, _LARGEST).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read hadolint's settings {path}: {error}") from error
     if not text.strip():

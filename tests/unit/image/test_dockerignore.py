@@ -178,3 +178,11 @@ def test_a_link_does_not_lead_out_of_the_context(tmp_path, target):
     (root / "a").write_text("")
     (root / ".dockerignore").symlink_to(target)
     assert list_context(BuildContext(root, root / "Dockerfile")) == [".dockerignore", "a"]
+
+
+def test_a_dockerfile_whose_name_leaves_no_room_for_a_longer_one(tmp_path):
+    dockerfile = tmp_path / ("D" * 250)
+    dockerfile.write_text("FROM a\n")
+    (tmp_path / ".dockerignore").write_text("x\n")
+    (tmp_path / "x").write_text("")
+    assert list_context(BuildContext(tmp_path, dockerfile)) == [".dockerignore", dockerfile.name]

@@ -490,6 +490,20 @@ def test_odd_scripts(listed: LintFolder, script: bytes) -> None:
     assert listed.run("lab/notes:1", "--images", "lab").returncode in (0, 3)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "\\0", "a\\0b", "x/" * 3000, "."])
+@pytest.mark.parametrize(
+    "field", ["dockerfile: {}", "dockerfile: base/Dockerfile\n    context: {}", "snapshot: {{base: 'a:1', script: {}}}"]
+)
+def test_names_that_no_file_can_have(listed: LintFolder, field: str, name: str) -> None:
+    quoted = f'"{name}"'
+    listed.write("lab/images.yaml", f"images:\n  - name: lab/a:1\n    {field.format(quoted)}\n")
+    for verb in ("lint", "plan"):
+        done = subprocess.run(
+            [SKYPORT, verb, "--images", "lab"], cwd=listed.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in (0, 2, 3), done.stderr
+
+
 @pytest.mark.parametrize("name", ["lab/install.sh", "lab/base/Dockerfile"])
 def test_pipes_devices_and_endless_files_of_the_list(listed: LintFolder, name: str) -> None:
     path = listed.folder / name
