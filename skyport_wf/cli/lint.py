@@ -13,6 +13,7 @@ from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
 
 if TYPE_CHECKING:
+    from skyport_wf.lint.cwl.findings import CwlThreshold
     from skyport_wf.lint.findings import Threshold
     from skyport_wf.lint.hadolint.run import Hadolint
     from skyport_wf.lint.images import LintedFile
@@ -139,16 +140,20 @@ def _lint_cwl(args: argparse.Namespace) -> Outcome:
     level = args.level or DEFAULT_CWL_THRESHOLD
     found = [(str(path), one) for path in args.cwl for one in lint_cwl_file(path, packed=args.packed)]
     failing = sum(cwl_fails(one, level) for _, one in found)
-    shown = [(file, one) for file, one in found if not args.quiet or cwl_fails(one, level)]
-    lines = [printable(f"{file}:{one.line}: {one.level}: {one.where}: {one.message}") for file, one in shown]
+    # Notes are many, and harm nobody: they are shown to those who ask for them.
+    least: CwlThreshold = level if args.quiet or level == "note" else "loss"
+    lines = [
+        printable(f"{file}:{one.line}: {one.level}: {one.where}: {one.message}")
+        for file, one in found
+        if cwl_fails(one, least)
+    ]
     if not args.quiet:
         number = {one: sum(each.level == one for _, each in found) for one in CWL_LEVELS}
         told = "nothing that AWE would reject or lose"
         if number["failure"] or number["loss"]:
-            told = (
-                f"{count(number['failure'], 'failure')}, {number['loss']} {'loss' if number['loss'] == 1 else 'losses'}"
-            )
-        notes = f", {count(number['note'], 'note')}" if number["note"] else ""
+            losses = f"{number['loss']} loss{'' if number['loss'] == 1 else 'es'}"
+            told = f"{count(number['failure'], 'failure')}, {losses}"
+        notes = f", {count(number['note'], 'note')}" if level == "note" else ""
         lines.append(f"{count(len(args.cwl), 'document')}: {told}{notes}")
     findings = [
         {"file": file, "line": one.line, "level": one.level, "where": one.where, "message": one.message}

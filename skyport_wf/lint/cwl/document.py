@@ -133,6 +133,8 @@ class _Lint:
 
     def check_requirements(self, process: dict[str, Any], path: str) -> None:
         for name, value, place in entries(process, "requirements", path, key="class"):
+            if "$import" in value:
+                continue
             if name == "NetworkAccess":
                 what = "`NetworkAccess` is of v1.1 and fails validation; in v1.0 a container has the network"
                 self.add("failure", place, what)
@@ -147,8 +149,8 @@ class _Lint:
                     if isinstance(amount, float | bool):
                         what = f"AWE takes whole numbers and expressions only for resources, not {amount!r}"
                         self.add("failure", f"{place}.{field}", what)
-        for name, _, place in entries(process, "hints", path, key="class"):
-            if name not in KNOWN_REQUIREMENTS:
+        for name, value, place in entries(process, "hints", path, key="class"):
+            if name not in KNOWN_REQUIREMENTS and "$import" not in value:
                 what = f"AWE drops the hint `{name}`, as it does not know the class"
                 what += ", and writes such values where others can read them" if name.endswith("Secrets") else ""
                 self.add("note", place, what)

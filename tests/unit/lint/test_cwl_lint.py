@@ -314,6 +314,12 @@ def test_what_is_no_document_is_a_finding_too(text: str) -> None:
     assert findings(text)
 
 
+def test_what_is_imported_is_not_known(tmp_path: Path) -> None:
+    imported = "requirements: [{$import: a.yml}]\nhints: [{$import: b.yml}]\nclass: ExpressionTool"
+    text = EXPRESSION.replace("requirements: {InlineJavascriptRequirement: {}}\n", "")
+    assert findings(text.replace("class: ExpressionTool", imported)) == []
+
+
 def test_odd_shapes_are_no_crash() -> None:
     odd = "class: Workflow\ncwlVersion: v1.0\ninputs: 1\noutputs: [x, 2]\nrequirements: [x, {}]\n"
     odd += "steps: {a: b, c: {in: [1], run: 3}}\n"
@@ -362,7 +368,9 @@ def test_the_exit_code_depends_on_the_level(tmp_path: Path, level: str | None, c
         path = tmp_path / f"{name}.cwl"
         path.write_text(TOOL.replace(old, new, 1))
         done = skyport_lint("--cwl", str(path), *given)
-        assert (done.returncode, f": {name}: " in done.stdout) == (code, True)
+        assert (done.returncode, f": {name}: " in done.stdout) == (code, name != "note" or level == "note")
+        (told,) = json.loads(skyport_lint("--json", "--cwl", str(path), *given).stdout)["findings"]
+        assert told["level"] == name
         quiet = skyport_lint("--quiet", "--cwl", str(path), *given)
         assert (quiet.returncode, quiet.stdout == "") == (code, code == 0)
 
