@@ -54,9 +54,18 @@ def fetch_dockerfile(
     # The limits of sockets are for each piece: a server that sends a byte now and then would keep us for ever.
     threading.Thread(target=work, daemon=True).start()
     try:
-        return outcome.result(timeout=seconds)
+        dockerfile = outcome.result(timeout=seconds)
     except TimeoutError as error:
         raise TemporaryError(f"{url} did not arrive whole within {seconds:g} s.") from error
+    # Servers answer with pages for people, and with HTTP 200, where they have no such file or want a password.
+    start = dockerfile.content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"<"):
+        raise SkyportError(
+            f"{url} is a web page, not a Dockerfile. Give the address of the file itself, which many sites call `raw`."
+        )
+    if b"\x00" in start or not _FROM.search(start):
+        raise SkyportError(f"{url} is not a Dockerfile: there is no FROM in it. Mend `dockerfile` in the image list.")
+    return dockerfile
 
 
 class _Session(requests.Session):
@@ -97,19 +106,22 @@ class _Session(requests.Session):
 
 def _fetch(url: str, known: RemoteDockerfile | None, deadline: float) -> RemoteDockerfile:
     headers = {"If-None-Match": known.etag} if known and known.etag else {}
+    content = bytearray()
     with _Session() as session, _follow(session, url, headers) as response:
         if response.status_code == requests.codes.not_modified and known:
             return known
         _check_status(url, response.status_code)
-        content = _read(url, response, deadline)
-    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith(b"<"):
-        raise SkyportError(
-            f"{url} is a web page, not a Dockerfile. Give the address of the file itself, which many sites call `raw`."
-        )
-    if b"\x00" in start or not _FROM.search(start):
-        raise SkyportError(f"{url} is not a Dockerfile: there is no FROM in it. Mend `dockerfile` in the image list.")
-    return RemoteDockerfile(content, response.headers.get("ETag"))
+        try:
+            # Counted as it comes: what a server says of a length need not be true.
+            for piece in response.iter_content(PIECE):
+                content += piece
+                if len(content) > MOST_BYTES:
+                    raise SkyportError(f"{url} is larger than {MOST_BYTES >> 20} MiB, which no Dockerfile is.")
+                if time.monotonic() > deadline:
+                    raise TemporaryError(f"{url} takes too long.")
+        except requests.RequestException as error:
+            raise TemporaryError(f"{url} broke off: {root_cause(error)}.") from error
+    return RemoteDockerfile(bytes(content), response.headers.get("ETag"))
 
 
 def _follow(session: _Session, url: str, headers: dict[str, str]) -> requests.Response:
@@ -147,17 +159,3 @@ def _check_status(url: str, status: int) -> None:
     if status in (requests.codes.request_timeout, requests.codes.too_many_requests) or status >= 500:
         raise TemporaryError(f"{url} answers with HTTP {status}.")
     raise SkyportError(f"{url} answers with HTTP {status}. Mend `dockerfile` in the image list.")
-
-
-def _read(url: str, response: requests.Response, deadline: float) -> bytes:
-    content = bytearray()
-    try:
-        for piece in response.iter_content(PIECE):
-            content += piece
-            if len(content) > MOST_BYTES:
-                raise SkyportError(f"{url} is larger than {MOST_BYTES >> 20} MiB, which no Dockerfile is.")
-            if time.monotonic() > deadline:
-                raise TemporaryError(f"{url} takes too long.")
-    except requests.RequestException as error:
-        raise TemporaryError(f"{url} broke off: {root_cause(error)}.") from error
-    return bytes(content)
