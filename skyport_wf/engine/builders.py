@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.images import name_in_engine
 from skyport_wf.engine.podman import check_build
 from skyport_wf.errors import BuildError, UsageError
@@ -48,29 +50,38 @@ def build_image(
             if "\0" in name + text:
                 # The engine would cut it, or fail at the first RUN.
                 raise UsageError(f"image {image.name}: `{field}` {name!r} has a NUL character. Leave that out.")
-    others = {name: name_in_engine(client, held) for name, held in bases.items() if held != name}
+    if moved := [name for name, held in bases.items() if held != name]:
+        _log.info("in the engine, other images are called %s; the published ones are taken", ", ".join(moved))
+    # Podman has whole names, and a Dockerfile may name another registry than the one that an image has there.
+    whole = podman_version(client) is not None
+    others = {name: name_in_engine(client, held) for name, held in bases.items() if whole or held != name}
     if not others:
         return _build(client, image, context, output)
-    _log.info("in the engine, other images are called %s; the published ones are taken", ", ".join(others))
 
     def told(text: str) -> str:
         for name, other in others.items():
             text = text.replace(other, name)
         return text
 
+    with _renamed_bases(context, others, image) as renamed:
+        try:
+            return _build(client, image, renamed, lambda text: output(told(text)))
+        except BuildError as error:
+            raise BuildError(told(str(error))) from error
+
+
+@contextmanager
+def _renamed_bases(context: BuildContext, others: Mapping[str, str], image: ImageSpec) -> Iterator[BuildContext]:
+    """Yield the context with a Dockerfile that calls images by other names; what `COPY` sees is as it was."""
+    content = context.dockerfile.read_bytes()
     with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
         dockerfile = Path(folder, "Dockerfile")
-        content = context.dockerfile.read_bytes()
         dockerfile.write_bytes(replace_images(content, others, build_args=image.build_args, platform=image.platform))
         # The rules of what the context leaves out stand beside a Dockerfile, under its name.
         rules = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
         if rules.exists():
             Path(folder, "Dockerfile.dockerignore").write_bytes(rules.read_bytes())
-        moved = msgspec.structs.replace(context, dockerfile=dockerfile)
-        try:
-            return _build(client, image, moved, lambda text: output(told(text)))
-        except BuildError as error:
-            raise BuildError(told(str(error))) from error
+        yield msgspec.structs.replace(context, dockerfile=dockerfile)
 
 
 def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:

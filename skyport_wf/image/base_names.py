@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.dockerfile import ImageUse, global_arguments, read_stages
 from skyport_wf.image.instructions import read_instructions
+from skyport_wf.image_list.reference import short_docker_name
 
 
 def replace_images(
@@ -12,21 +13,23 @@ def replace_images(
 ) -> bytes:
     """Return the Dockerfile with other names where a `FROM` or a `--from=` names an image.
 
-    names: the new name of each image that gets one.
+    names: the new name of each image that gets one, whichever of docker's spellings the Dockerfile has.
     build_args: win over the defaults of `ARG` before the first `FROM`.
     platform: what the image is built for; that of this machine if None.
     Raises SkyportError if a place cannot be found, as on a line that is no UTF-8.
     """
     instructions = read_instructions(content)
+    names = {short_docker_name(name): new for name, new in names.items()}
     stages = read_stages(instructions, global_arguments(instructions, build_args, platform))
     bases = [stage.base for stage in stages if stage.built_on is None]
-    uses = [use for use in (*bases, *(use for stage in stages for use in stage.uses)) if use.image in names]
+    found = (*bases, *(use for stage in stages for use in stage.uses))
+    uses = [use for use in found if short_docker_name(use.image) in names]
     # Bytes that are no UTF-8 come back as they were.
     lines = content.decode("utf-8", "surrogateescape").split("\n")
     # From the end: what is replaced does not move what stands before it.
     for number, column, use in sorted((*_place(use, lines), use) for use in uses)[::-1]:
         line = lines[number]
-        lines[number] = line[:column] + names[use.image] + line[column + len(use.written) :]
+        lines[number] = line[:column] + names[short_docker_name(use.image)] + line[column + len(use.written) :]
     return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 

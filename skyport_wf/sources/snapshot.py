@@ -13,7 +13,7 @@ from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import digest_of, encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.remote_files import RemoteFiles
-from skyport_wf.sources.source import Bases, Connect, MadeImage, Output, find_base
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output, find_base, held_base
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -63,7 +63,8 @@ class SnapshotSource:
         from skyport_wf.engine.images import require_image
         from skyport_wf.engine.scripts import run_script
 
-        base = bases[self._base].reference if self._base in bases else self._base
+        held = held_base(self._base, bases)
+        base = held.reference if held else self._base
         require_image(engine, base)
         with run_script(engine, base, self.script, spec.reference, output) as (container, command):
             found = find_container(engine, container)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import msgspec
 
+from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import BaseImage, Source
 
@@ -30,7 +31,7 @@ class HeldBase(msgspec.Struct, frozen=True):
 
 
 Bases = Mapping[str, HeldBase]
-"""The published images that an image is built on, by the names that its source has for them."""
+"""The published images that an image is built on, by the names that the image list has for them."""
 
 
 class MadeImage(msgspec.Struct, frozen=True):
@@ -69,12 +70,18 @@ class ImageSource(Protocol):
         ...
 
 
+def held_base(name: str, bases: Bases) -> HeldBase | None:
+    """Return the published image that a source calls `name`, by whichever of docker's spellings."""
+    found = (held for listed, held in bases.items() if short_docker_name(listed) == short_docker_name(name))
+    return next(found, None)
+
+
 def find_base(engine: APIClient, name: str, bases: Bases) -> BaseImage:
     """Return the base image called `name`: the published one, or else as the engine has it."""
     from skyport_wf.engine.config_digests import config_digest
     from skyport_wf.engine.images import find_image
 
-    if published := bases.get(name):
+    if published := held_base(name, bases):
         return BaseImage(name, published.image_id)
     found = find_image(engine, name)
     return BaseImage(name, config_digest(engine, found) if found else None)

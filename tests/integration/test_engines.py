@@ -85,7 +85,7 @@ def test_an_image_is_built_on_the_published_base(project: Project, held: str) ->
     engine, base = project.engine, project.engine.name("base")
     entries = [project.context("base")]
     for builder in engine.builders:
-        lines = [f"COPY --from={base} /data/deep/file /copied"]
+        lines = [f"COPY --from=docker.io/{base} /data/deep/file /copied"]
         if builder == "buildkit":
             lines += ["# comment", f"RUN --mount=from={base},target=/base cat /base/data/deep/file >/mounted"]
         entries.append(f"{project.context(builder, *lines, base=base)}, builder: {builder}")

@@ -44,6 +44,11 @@ NAMES = {"lab/base:1": "skyport-wf/base:abc"}
             "# escape=`\nFROM `\n lab/base:1\nLABEL a=lab/base:1\n",
             "# escape=`\nFROM `\n skyport-wf/base:abc\nLABEL a=lab/base:1\n",
         ),
+        (
+            "FROM index.docker.io/lab/base:1\nCOPY --from=docker.io/lab/base:1 /a /b\n",
+            "FROM skyport-wf/base:abc\nCOPY --from=skyport-wf/base:abc /a /b\n",
+        ),
+        ('FROM "lab/base:1"\n', "FROM skyport-wf/base:abc\n"),
         ("FROM debian:bookworm\nRUN echo lab/base:1\n", "FROM debian:bookworm\nRUN echo lab/base:1\n"),
     ],
 )  # fmt: skip
