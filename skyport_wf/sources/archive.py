@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -14,6 +15,8 @@ from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+_log = logging.getLogger(__name__)
 
 
 class ArchiveSource:
@@ -33,9 +36,10 @@ class ArchiveSource:
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
         """Return the image that the file holds; of several, the one that has this name there, too.
 
-        Raises UsageError if there is no such file, ArchiveError if the image is not there, whole.
+        Raises UsageError if there is no such file, ArchiveError if the image is not there, whole, or if no Docker
+        loads it.
         """
-        from skyport_wf.image.archive.reader import inspect_archive
+        from skyport_wf.image.archive.layers import check_archive
         from skyport_wf.image.archive.stream import open_archive
 
         if self.archive is None or not self.archive.exists():
@@ -43,7 +47,10 @@ class ArchiveSource:
                 f"image {self._name}: there is no archive {self.archive}. Mend `archive` in the image list."
             )
         with open_archive(self.archive) as stream:
-            return Source(kind="archive", digest=inspect_archive(stream, wanted=self._name).image_id)
+            found = check_archive(stream, wanted=self._name)
+        for warning in found.warnings:
+            _log.warning("%s: %s", self._name, warning)
+        return Source(kind="archive", digest=found.contents.image_id)
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Raise UsageError: there is nothing to make."""

@@ -27,8 +27,9 @@ class BigArchive:
         return piece
 
     def _layer(self, number: int) -> Iterator[bytes]:
-        head = tar_of([file_member(f"file{number}", b"")])[:512]
-        yield head
+        info, _ = file_member(f"file{number}", b"")
+        info.size = self.layer_size - 512
+        yield info.tobuf()
         for at in range(512, self.layer_size, PIECE):
             yield self._noise[: min(PIECE, self.layer_size - at)]
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from skyport_wf.image.tar.reader import TarPolicy, TarReader
+from skyport_wf.image.tar.reader import SPARSE, TarPolicy, TarReader
 
 MAX_HEADERS: Final = 10_000
 """An image has at most 127 layers, and no engine writes more than five headers for each."""
@@ -44,8 +44,10 @@ def read_members(tar: TarReader) -> Iterator[Member]:
     Raises ArchiveError for members that no docker archive has.
     """
     for member in tar:
+        if member.type == tarfile.XGLTYPE:
+            continue
         name = _inside(tar, member.name)
-        if any(key.startswith(b"GNU.sparse.") for key in member.records):
+        if any(key.startswith(SPARSE) for key in member.records):
             raise tar.error(f"stores {name!r} sparsely, which docker cannot load")
         if member.type in (tarfile.REGTYPE, tarfile.CONTTYPE):
             yield Member(name, "file", member.size, "")

@@ -7,7 +7,7 @@ import msgspec
 
 from skyport_wf.image.comparison.traces import is_trace
 from skyport_wf.image.layers.entries import EntryKind
-from skyport_wf.image.layers.stacking import PlacedEntry, path_of
+from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
 
 MAX_LISTED: Final = 10_000
 """Files that are listed of each kind of change; all are counted."""
@@ -92,7 +92,7 @@ def compare_files(
             touched += before.mtime != after.mtime
             continue
         how: How = "added" if before is None else "removed" if after is None else "changed"
-        path = key[1:].replace(b"\0", b"/")
+        path = path_bytes(key)
         change = FileChange("/" + path_of(key), how, aspects, before and _state(before), after and _state(after))
         if ignored(change.path):
             ignored_count += 1

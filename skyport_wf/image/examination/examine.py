@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from typing import Final
 
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream
+from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.limits import MAX_UNPACKED
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.contents import ImageContents
@@ -15,14 +17,15 @@ from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import Waste, find_waste
-from skyport_wf.image.layers.entries import open_layer, read_entries
+from skyport_wf.image.layers.entries import LayerEntry
 from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
+from skyport_wf.image.layers.links import follow
+from skyport_wf.image.layers.loading import LoadProblem, check_layers
 from skyport_wf.image.tar.reader import TarReader
 
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
-_BASH: Final = frozenset({b"bin/bash", b"usr/bin/bash"})
-"""Where it is; in the second where /bin is a link to /usr/bin."""
+_BASH: Final = b"bin/bash"
 
 
 class ImageExamination(msgspec.Struct, frozen=True):
@@ -41,7 +44,7 @@ class ImageExamination(msgspec.Struct, frozen=True):
     operating_system: OperatingSystem | None
     """None if the image does not say."""
     has_bash: bool
-    """False if no layer brings a /bin/bash: no AWE task can start then, as a worker gives it a script for that."""
+    """False if there is no program /bin/bash: no AWE task can start then, as a worker gives it a script for that."""
     notes: tuple[str, ...]
     """Reasons why something is unknown, in sentences."""
     from_bases: tuple[str, ...] = ()
@@ -61,14 +64,14 @@ def examine_archive(
     archive = ArchiveReader(stream, wanted=wanted, max_unpacked=max_unpacked)
     with ExitStack() as opened:
         survey = _Survey(index or opened.enter_context(FileIndex()))
-        numbers: dict[str, int] = {}
-        for layer in archive.layers():
-            numbers[layer.name] = len(numbers)
-            survey.read(open_layer(layer.pieces(), name=f"{archive.name}: the layer {layer.name!r}"))
-        image = archive.image()
-        layers = [numbers[path] for path in image.layers]
-        waste = survey.find_waste(layers)
-    shown = waste.documents if waste else ()
+        image, layers = read_layers(archive, survey.take)
+        if survey.stack(layers):
+            problems, waste = check_layers(survey.index, image.contents), find_waste(survey.index, len(layers))
+            has_bash, shown = _has_bash(survey.index), waste.documents
+            notes = (*map(_note, problems), *survey.catalogue.notes)
+        else:
+            waste, has_bash, shown = None, True, ()
+            notes = (f"waste and packages are unknown: {survey.given_up}",)
     return ImageExamination(
         contents=image.contents,
         config=image.config,
@@ -76,52 +79,59 @@ def examine_archive(
         waste=waste,
         packages=survey.catalogue.packages(shown),
         operating_system=survey.catalogue.operating_system(shown),
-        has_bash=survey.has_bash or waste is None,
-        notes=survey.catalogue.notes if waste else (f"waste and packages are unknown: {survey.given_up}",),
+        has_bash=has_bash,
+        notes=notes,
     )
+
+
+def _has_bash(index: FileIndex) -> bool:
+    """Return whether the kernel finds a program at /bin/bash, links followed, all layers together."""
+    path = follow(_BASH, index.lookup)
+    found = index.lookup(path) if path else None
+    program = index.linked(found) if found else None
+    return program is not None and program.kind == "file" and bool(program.mode & 0o111)
+
+
+def _note(problem: LoadProblem) -> str:
+    return f"{problem.by} refuse to load it: {problem}" if problem.by else f"Docker cannot load it: {problem}"
 
 
 class _Survey:
     """The files of the layers, as they come by."""
 
     def __init__(self, index: FileIndex) -> None:
+        self.index = index
         self.catalogue = PackageCatalogue()
-        self.files: list[int] = []
-        self.has_bash = False
+        self.files: Counter[int] = Counter()
         self.given_up = ""
         """Why not all files are known; empty if they are."""
-        self._index = index
 
-    def read(self, layer: TarReader) -> None:
-        """Take note of all that the next layer does."""
-        self.files.append(0)
+    def take(self, number: int, entry: LayerEntry, layer: TarReader) -> bool:
+        """Take note of an entry of the layer with this number."""
         if self.given_up:
-            return
+            return False
+        document = None
+        if entry.kind == "file":
+            self.files[number] += 1
+            document = self.catalogue.read(entry.path, entry.size, layer.peek)
         try:
-            for entry in read_entries(layer):
-                document = None
-                if entry.kind == "file":
-                    self.files[-1] += 1
-                    document = self.catalogue.read(entry.path, entry.size, layer.peek)
-                self.has_bash |= entry.path in _BASH and entry.kind not in ("folder", "deleted", "emptied")
-                self._index.add(len(self.files) - 1, entry, layer, document=document)
+            self.index.add(number, entry, layer, document=document)
         except TooManyFilesError as error:
             self._give_up(str(error))
+        return not self.given_up
 
-    def find_waste(self, layers: list[int]) -> Waste | None:
-        """Return the waste of the layers, the lowest first; None if there are too many files."""
+    def stack(self, layers: list[int]) -> bool:
+        """Stack the image's layers, the lowest first; return False if there are too many files."""
         if len(layers) > MAX_LAYERS:
             self._give_up(f"it has {len(layers):,} layers, and no engine loads more than 127")
-        if self.given_up:
-            return None
         try:
-            self._index.stack(layers)
+            if not self.given_up:
+                self.index.stack(layers)
         except TooManyFilesError as error:
             self._give_up(str(error))
-            return None
-        return find_waste(self._index, len(layers))
+        return not self.given_up
 
     def _give_up(self, reason: str) -> None:
         self.given_up = reason
         # Its paths may fill the disk, and are of no use now.
-        self._index.close()
+        self.index.close()

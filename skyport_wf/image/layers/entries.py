@@ -7,11 +7,14 @@ Source: OCI image-spec, layer.md, "Whiteouts" and "Opaque Whiteout", whose names
 """
 
 import hashlib
+import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple
 
 from skyport_wf.byte_streams import ChunkReader
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.layers.flaws import Flaw, find_flaws
 from skyport_wf.image.tar.header import parse_number
 from skyport_wf.image.tar.reader import FILE_TYPES, XATTR, TarMember, TarPolicy, TarReader
 
@@ -21,10 +24,10 @@ MAX_PATH: Final = 4096
 FileType = Literal[
     "file", "folder", "symbolic link", "hard link", "character device", "block device", "named pipe", "unknown"
 ]
-EntryKind = FileType | Literal["deleted", "emptied"]
-"""`deleted` hides all that lower layers have at the path, `emptied` all that they have below the folder."""
+EntryKind = FileType | Literal["deleted", "emptied", "ignored"]
+"""`deleted` hides all that lower layers have at the path, `emptied` all that they have below the folder. `ignored` is
+something that engines pass over."""
 
-_POLICY: Final = TarPolicy("No engine loads it; save the image again.")
 _TYPES: Final[Mapping[bytes, FileType]] = {
     **dict.fromkeys(FILE_TYPES, "file"),
     tarfile.DIRTYPE: "folder",
@@ -37,8 +40,16 @@ _TYPES: Final[Mapping[bytes, FileType]] = {
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 _AUFS: Final = b".wh..wh."
-"""The beginning of names that AUFS keeps for itself; none but the one above means anything to others."""
+_NO_DEVICE: Final = frozenset((bytes(16), b"0000000\0" * 2, b"000000 \0" * 2))
+"""Device numbers of files that are no devices: nearly all."""
+_INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
+_TIME: Final = re.compile(rb"([+-]?[0-9]+)(?:\.[0-9]*)?")
 _LARGEST: Final = 1 << 63
+_OUTSIDE: Final = "Docker 28 and later refuse that; do not use it."
+
+
+class LayerError(ArchiveError):
+    """A layer is no tar, damaged, or leads out of the file system."""
 
 
 class LayerEntry(NamedTuple):
@@ -59,6 +70,13 @@ class LayerEntry(NamedTuple):
     """Seconds since 1970; fractions are dropped, as not every engine writes them."""
     xattrs: bytes = b""
     """A digest of the extended attributes; empty if there are none."""
+    absolute: bool = False
+    """Whether the tar has the path with a leading `/`."""
+    flaws: tuple[Flaw, ...] = ()
+    """Reasons in the header why engines refuse the layer."""
+
+
+_POLICY: Final = TarPolicy("No engine loads it; save the image again.", LayerError)
 
 
 def open_layer(pieces: Iterable[bytes], *, name: str) -> TarReader:
@@ -69,41 +87,59 @@ def open_layer(pieces: Iterable[bytes], *, name: str) -> TarReader:
 def read_entries(layer: TarReader) -> Iterator[LayerEntry]:
     """Yield the entries of a layer, in the order of its tar; the content of a file can be read from `layer` meanwhile.
 
-    Raises ArchiveError for a layer that is damaged or leads out of the file system.
+    Raises LayerError for a layer that is damaged or leads out of the file system.
     """
     for member in layer:
         path = _inside(layer, member.name)
         folder, slash, name = path.rpartition(b"/")
-        if not name.startswith(_WHITEOUT):
-            yield _file_entry(layer, member, path)
+        absolute = member.name.startswith(b"/")
+        if member.type == tarfile.XGLTYPE or (not path and not absolute and member.type != tarfile.DIRTYPE):
+            # Engines pass over `.` unless it is a folder, and have no use for headers that belong to no member.
+            yield LayerEntry(path, "ignored")
+        elif not name.startswith(_WHITEOUT) and not path.startswith(_AUFS):
+            yield _file_entry(layer, member, path, absolute=absolute)
         elif name == _OPAQUE:
-            yield LayerEntry(folder, "emptied")
-        elif not name.startswith(_AUFS) and name != _WHITEOUT:
-            yield LayerEntry(folder + slash + name.removeprefix(_WHITEOUT), "deleted")
+            yield LayerEntry(folder, "emptied", absolute=absolute)
+        elif path.startswith(_AUFS):
+            yield LayerEntry(path, "ignored", absolute=absolute)
+        elif name.removeprefix(_WHITEOUT) in (b"", b".", b".."):
+            flaw = Flaw("it is a whiteout without a name to delete")
+            yield LayerEntry(path, "ignored", absolute=absolute, flaws=(flaw,))
+        else:
+            yield LayerEntry(folder + slash + name.removeprefix(_WHITEOUT), "deleted", absolute=absolute)
 
 
-def _file_entry(layer: TarReader, member: TarMember, path: bytes) -> LayerEntry:
+def _file_entry(layer: TarReader, member: TarMember, path: bytes, *, absolute: bool) -> LayerEntry:
     kind, target = _TYPES.get(member.type, "unknown"), b""
     block, records = member.block, member.records
     try:
+        # Only a device has use for the numbers, but Go's reader of tars wants numbers there in any case.
+        if kind in ("character device", "block device") or block[329:345] not in _NO_DEVICE:
+            target = b"%d:%d" % (parse_number(block[329:337]), parse_number(block[337:345]))
         if kind == "hard link":
             target = _inside(layer, member.target)
         elif kind == "symbolic link":
             target = member.target
-        elif kind in ("character device", "block device"):
-            target = b"%d:%d" % (parse_number(block[329:337]), parse_number(block[337:345]))
         return LayerEntry(
             path, kind, member.size if kind == "file" else 0, target, parse_number(block[100:108]) & 0o7777,
-            _number(records.get(b"uid"), block[108:116]), _number(records.get(b"gid"), block[116:124]),
-            _number(records.get(b"mtime"), block[136:148]), _digest_xattrs(records) if records else b"",
+            _number(_INTEGER, records.get(b"uid"), block[108:116]),
+            _number(_INTEGER, records.get(b"gid"), block[116:124]),
+            _number(_TIME, records.get(b"mtime"), block[136:148]),
+            _digest_xattrs(records) if records else b"",
+            absolute, find_flaws(member, path, kind),
         )  # fmt: skip
     except ValueError as error:
         raise layer.error("has a member with a number in its header that is none") from error
 
 
-def _number(record: bytes | None, field: bytes) -> int:
+def _number(form: re.Pattern[bytes], record: bytes | None, field: bytes) -> int:
     """Return a number from its pax record, without a fraction, or else from its field."""
-    number = parse_number(field) if record is None else int(record.partition(b".")[0] or b"0")
+    if record is None:
+        number = parse_number(field)
+    elif found := form.fullmatch(record):
+        number = int(found[found.lastindex or 0])
+    else:
+        raise ValueError("not a number")
     if not -_LARGEST <= number < _LARGEST:
         raise ValueError("a number that no file system takes")
     return number
@@ -132,7 +168,8 @@ def _inside(layer: TarReader, name: bytes) -> bytes:
     for step in name.split(b"/"):
         if step == b"..":
             if not steps:
-                raise layer.error(f"names {name.decode(errors='backslashreplace')!r}, a path outside of the image")
+                shown = name.decode(errors="backslashreplace")
+                raise layer.error(f"names {shown!r}, a path outside of the image", _OUTSIDE)
             steps.pop()
         elif step not in (b"", b"."):
             steps.append(step)

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -15,6 +16,7 @@ from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.layers.content_digest import digest_content
 from skyport_wf.image.layers.entries import LayerEntry
+from skyport_wf.image.layers.flaws import Flaw
 from skyport_wf.image.layers.stacking import HiddenHow, PlacedEntry, sort_key, stack
 
 MAX_PATHS: Final = 10_000_000
@@ -23,15 +25,23 @@ MAX_PATH_BYTES: Final = 1 << 30
 """Bytes of these paths: the index may take three times as much on disk."""
 
 _BATCH: Final = 1000
+_MOST_FLAWS: Final = 1000
+_MOST_CORRECTIONS: Final = 100_000
 _MAX_LINKS: Final = 8
 """Hard links to hard links that are followed; engines write none."""
 _COLUMNS: Final = (
-    "key, place, kind, size, target, mode, uid, gid, mtime, xattrs, content, timeless, document, entries.rowid"
+    "key, place, kind, size, target, mode, uid, gid, mtime, xattrs, absolute, content, timeless, document, "
+    "entries.rowid"
 )
+_ENTRIES: Final = f"SELECT {_COLUMNS} FROM entries JOIN places USING (layer)"  # noqa: S608 - constants
+_IN_ORDER: Final = "ORDER BY key, place, kind NOT IN ('deleted', 'emptied'), entries.rowid"
+"""A folder comes right before its files. A whiteout leaves its own layer alone, so it comes before the entries that the
+layer adds."""
 _SCHEMA: Final = """
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000; PRAGMA temp_store = FILE;
 CREATE TABLE entries (layer INTEGER, key BLOB, kind TEXT, size INTEGER, target BLOB, mode INTEGER, uid INTEGER,
-                      gid INTEGER, mtime INTEGER, xattrs BLOB, content BLOB, timeless BLOB, document INTEGER);
+                      gid INTEGER, mtime INTEGER, xattrs BLOB, absolute INTEGER, content BLOB, timeless BLOB,
+                      document INTEGER);
 CREATE TABLE places (layer INTEGER, place INTEGER);
 CREATE TABLE hidden (place INTEGER, key BLOB, size INTEGER, by INTEGER, how TEXT);
 CREATE TABLE kept (place INTEGER, key BLOB, PRIMARY KEY (place, key)) WITHOUT ROWID;
@@ -55,6 +65,34 @@ class HiddenFile(NamedTuple):
     how: HiddenHow
 
 
+class Corrections:
+    """Entries that engines unpack to another effect than their names alone tell. Images have a handful."""
+
+    def __init__(self) -> None:
+        self.implied: list[tuple[bytes, int]] = []
+        """Folders that no layer names, but that take the place of a lower layer's file or link: key, and place of the
+        layer that has something below it."""
+        self.moved: dict[int, bytes] = {}
+        """Keys of entries whose paths lead through a link of their own layer, by number."""
+        self.removed: dict[int, int] = {}
+        """Numbers of entries, and of what takes the place of their folder later in their layer."""
+
+    def imply(self, key: bytes, place: int) -> None:
+        """Note a folder that no layer names."""
+        if len(self.implied) < _MOST_CORRECTIONS:
+            self.implied.append((key, place))
+
+    def move(self, number: int, key: bytes) -> None:
+        """Note where an entry really is."""
+        if len(self.moved) < _MOST_CORRECTIONS:
+            self.moved[number] = key
+
+    def remove(self, number: int, by: int) -> None:
+        """Note that an entry is gone."""
+        if len(self.removed) < _MOST_CORRECTIONS:
+            self.removed[number] = by
+
+
 class FileIndex:
     """The paths of an image's layers: filled layer by layer, then stacked. Use it in a `with` statement."""
 
@@ -71,6 +109,10 @@ class FileIndex:
         self._paths: Counter[int] = Counter()
         self._bytes: Counter[int] = Counter()
         self._all_paths = self._all_bytes = 0
+        self.flaws: list[tuple[int, bytes, Flaw]] = []
+        """Reasons in the headers of a layer why engines refuse it, with the layer's number; the first of them."""
+        self.layers: tuple[int, ...] = ()
+        """The numbers of the image's layers, the lowest first, once they are stacked."""
         self._batch: list[tuple[object, ...]] = []
         self._stacked = False
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -89,6 +131,8 @@ class FileIndex:
         self._paths[layer] += 1
         self._bytes[layer] += size
         self._all_paths += 1
+        if entry.flaws and len(self.flaws) < _MOST_FLAWS:
+            self.flaws += ((layer, entry.path, flaw) for flaw in entry.flaws)
         self._all_bytes += size
         self._check(self._all_paths, self._all_bytes)
         digest = timeless = b""
@@ -96,7 +140,7 @@ class FileIndex:
             digest, timeless = digest_content(entry.path, content)
         target = sort_key(entry.target) if entry.kind == "hard link" else entry.target
         self._batch.append(
-            (layer, sort_key(entry.path), entry.kind, entry.size, target, *entry[4:], digest, timeless, document)
+            (layer, sort_key(entry.path), entry.kind, entry.size, target, *entry[4:10], digest, timeless, document)
         )
         if len(self._batch) == _BATCH:
             self._flush()
@@ -108,47 +152,119 @@ class FileIndex:
         """
         self._check(sum(self._paths[layer] for layer in layers), sum(self._bytes[layer] for layer in layers))
         self._flush()
+        self.layers = tuple(layers)
         self._stacked = True
         with disk_errors():
             self._database.executemany("INSERT INTO places VALUES (?, ?)", zip(layers, range(len(layers)), strict=True))
             self._database.execute("CREATE INDEX entries_by_key ON entries (key)")
 
     def in_order(self) -> Iterator[PlacedEntry]:
-        """Yield the entries of the image's layers path by path, those of a path from the lowest layer up.
-
-        A folder comes right before its files. A whiteout leaves its own layer alone, so it comes before the entries
-        that the layer adds.
-        """
+        """Yield the entries of the image's layers path by path, those of a path from the lowest layer up."""
         if not self._stacked:
             raise RuntimeError("`stack` was not called")
         with disk_errors():
-            rows = self._database.execute(
-                f"SELECT {_COLUMNS} FROM entries JOIN places USING (layer) "  # noqa: S608 - a constant
-                "ORDER BY key, place, kind NOT IN ('deleted', 'emptied'), entries.rowid"
-            )
-            yield from map(PlacedEntry._make, rows)
+            yield from map(PlacedEntry._make, self._database.execute(f"{_ENTRIES} {_IN_ORDER}"))
 
     def shown(self) -> Iterator[PlacedEntry]:
         """Yield the files that the image shows, path by path; a hard link as the file that it is another name of."""
         for entry, hiding in stack(self.in_order()):
             if hiding is None:
-                yield self._linked(entry)._replace(key=entry.key) if entry.kind == "hard link" else entry
+                yield self.linked(entry)._replace(key=entry.key) if entry.kind == "hard link" else entry
 
-    def _linked(self, entry: PlacedEntry) -> PlacedEntry:
-        """Return the file that a hard link is another name of; the link itself if it leads nowhere."""
+    def linked_names(self) -> Iterator[tuple[PlacedEntry, bytes]]:
+        """Yield the files that the image shows, path by path, each with the key of the first name that it has."""
+        with disk_errors():
+            self._database.execute("DROP TABLE IF EXISTS shown")
+            self._database.execute("CREATE TABLE shown (name BLOB, at INTEGER, number INTEGER)")
+            files = ((file.key, file.place, file.number) for file in self.shown())
+            self._database.executemany("INSERT INTO shown VALUES (?, ?, ?)", files)
+            self._database.execute("CREATE INDEX shown_by_file ON shown (number, at)")
+            rows = self._database.execute(
+                "SELECT name, (SELECT MIN(name) FROM shown AS other WHERE other.number = shown.number "  # noqa: S608
+                f"AND other.at = shown.at), {_COLUMNS} FROM shown CROSS JOIN entries ON entries.rowid = shown.number "
+                "JOIN places ON places.layer = entries.layer AND places.place = shown.at ORDER BY name"
+            )
+            for name, first_name, *columns in rows:
+                yield PlacedEntry._make(columns)._replace(key=name), first_name
+
+    def lookup(self, path: bytes) -> PlacedEntry | None:
+        """Return what the image shows at a path, which is not followed if it is a link; None if nothing is there."""
+        key = sort_key(path)
+        # Layers may hide it by what they do to a folder above.
+        keys = [key[:at] for at, byte in enumerate(key) if not byte] + [key]
+        marks = ", ".join("?" * len(keys))
+        with disk_errors():
+            rows = self._database.execute(f"{_ENTRIES} WHERE key IN ({marks}) {_IN_ORDER}", keys)
+            found = [entry for entry, hiding in stack(map(PlacedEntry._make, rows)) if hiding is None]
+        return found[-1] if found and found[-1].key == key else None
+
+    def in_layer(self, path: bytes, *, place: int, before: int) -> PlacedEntry | None:
+        """Return the last entry that one layer has for a path, of those in its tar that come `before`."""
+        where = "WHERE key = ? AND place = ? AND entries.rowid < ? AND kind NOT IN ('emptied', 'ignored')"
+        with disk_errors():
+            query = f"{_ENTRIES} {where} ORDER BY entries.rowid DESC LIMIT 1"
+            row = self._database.execute(query, (sort_key(path), place, before)).fetchone()
+        return PlacedEntry._make(row) if row else None
+
+    def is_implied(self, path: bytes, *, place: int, before: int) -> bool:
+        """Return whether one layer has anything below a path, of the entries in its tar that come `before`."""
+        where = "WHERE (key > ? AND key < ? OR key = ? AND kind = 'emptied') AND place = ? AND entries.rowid < ?"
+        key = sort_key(path)
+        with disk_errors():
+            query = f"{_ENTRIES} {where} LIMIT 1"
+            return self._database.execute(query, (key + b"\0", key + b"\1", key, place, before)).fetchone() is not None
+
+    def unlinked(self, limit: int) -> list[PlacedEntry]:
+        """Return the first hard links whose file is not before them in the tar of their layer, or is a folder."""
+        query = (
+            f"{_ENTRIES} WHERE kind = 'hard link' AND (target = key OR NOT EXISTS ("  # noqa: S608 - constants
+            "SELECT 1 FROM entries AS file WHERE file.key = entries.target AND file.layer = entries.layer "
+            "AND file.rowid < entries.rowid AND file.kind NOT IN ('folder', 'emptied'))) LIMIT ?"
+        )
+        with disk_errors():
+            return [PlacedEntry._make(row) for row in self._database.execute(query, (limit,))]
+
+    def links_to_removed(self, corrections: Corrections, limit: int) -> list[PlacedEntry]:
+        """Return the first hard links that come after what removed their file."""
+        query = (
+            f"{_ENTRIES} WHERE kind = 'hard link' AND entries.rowid > ? AND (layer, target) = "  # noqa: S608 - constants
+            "(SELECT layer, key FROM entries WHERE rowid = ?) LIMIT ?"
+        )
+        with disk_errors():
+            rows = (self._database.execute(query, (by, number, limit)) for number, by in corrections.removed.items())
+            return [PlacedEntry._make(row) for row in islice(chain.from_iterable(rows), limit)]
+
+    def retarget(self, number: int, key: bytes) -> None:
+        """Have a hard link be another name of the file with this key."""
+        with disk_errors():
+            self._database.execute("UPDATE entries SET target = ? WHERE rowid = ?", (key, number))
+
+    def correct(self, corrections: Corrections) -> None:
+        """Change entries as told."""
+        with disk_errors():
+            self._database.executemany(
+                "INSERT INTO entries SELECT ?, ?, 'folder', 0, x'', 493, 0, 0, 0, x'', 0, x'', x'', NULL",
+                ((self.layers[place], key) for key, place in corrections.implied),
+            )
+            moved = ((key, number) for number, key in corrections.moved.items())
+            self._database.executemany("UPDATE entries SET key = ? WHERE rowid = ?", moved)
+            removed = ((number,) for number in corrections.removed)
+            self._database.executemany("DELETE FROM entries WHERE rowid = ?", removed)
+
+    def linked(self, entry: PlacedEntry) -> PlacedEntry:
+        """Return the file that a hard link is another name of; the entry itself if it is none, or leads nowhere."""
         for _ in range(_MAX_LINKS):
+            if entry.kind != "hard link":
+                break
             # The file is what it was when the link was made, though its own name may be another file's by now.
             found = self._database.execute(
-                f"SELECT {_COLUMNS} FROM entries JOIN places USING (layer) WHERE key = ? "  # noqa: S608 - a constant
-                "AND kind NOT IN ('deleted', 'emptied') AND (place < ? OR (place = ? AND entries.rowid < ?)) "
-                "ORDER BY place DESC, entries.rowid DESC LIMIT 1",
+                f"{_ENTRIES} WHERE key = ? AND kind NOT IN ('deleted', 'emptied', 'ignored') "
+                "AND (place < ? OR (place = ? AND entries.rowid < ?)) ORDER BY place DESC, entries.rowid DESC LIMIT 1",
                 (entry.target, entry.place, entry.place, entry.number),
             ).fetchone()
             if found is None:
                 break
             entry = PlacedEntry._make(found)
-            if entry.kind != "hard link":
-                break
         return entry
 
     def hide(self, files: Iterable[HiddenFile]) -> None:
@@ -197,7 +313,7 @@ class FileIndex:
 
     def _flush(self) -> None:
         with disk_errors():
-            values = ", ".join("?" * 13)
+            values = ", ".join("?" * 14)
             self._database.executemany(f"INSERT INTO entries VALUES ({values})", self._batch)  # noqa: S608
         self._batch.clear()
 

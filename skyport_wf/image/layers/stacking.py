@@ -31,6 +31,7 @@ class PlacedEntry(NamedTuple):
     gid: int
     mtime: int
     xattrs: bytes
+    absolute: bool
     content: bytes
     """SHA-256 of a file's content; empty if nobody wanted it."""
     timeless: bytes
@@ -54,9 +55,14 @@ def sort_key(path: bytes) -> bytes:
     return b"\0" + path.replace(b"/", b"\0") if path else b""
 
 
+def path_bytes(key: bytes) -> bytes:
+    """Return the path that a key stands for."""
+    return key[1:].replace(b"\0", b"/")
+
+
 def path_of(key: bytes) -> str:
     """Return the path that a key stands for, to show; bytes that are no UTF-8 become escapes."""
-    return key[1:].replace(b"\0", b"/").decode(errors="backslashreplace")
+    return path_bytes(key).decode(errors="backslashreplace")
 
 
 def stack(entries: Iterable[PlacedEntry]) -> Iterator[tuple[PlacedEntry, Hiding | None]]:
@@ -104,9 +110,9 @@ def _with_replacements(
     """Yield each entry of a path with the one that takes its place, and note which layers empty the path."""
     lower = None
     for entry in entries:
-        if entry.kind != "folder":
+        if entry.kind not in ("folder", "ignored"):
             folder.own.add(entry.place)
-        if entry.kind != "emptied":
+        if entry.kind not in ("emptied", "ignored"):
             if lower is not None:
                 yield lower, entry
             lower = entry

@@ -16,8 +16,10 @@ from skyport_wf.image.tar.header import BLOCK, TarHeader, parse_header
 
 MAX_EXTENSION: Final = 1 << 20
 """Bytes of one extension header (long name, pax records)."""
-MAX_EXTENSIONS: Final = 16
-"""Extension headers before one member: engines write two at most."""
+MAX_EXTENSIONS: Final = 1000
+"""Extension headers before one member: engines write two at most, and take any number."""
+SPARSE: Final = b"GNU.sparse."
+"""The beginning of the keys of pax records that describe a file stored sparsely; engines read those."""
 XATTR: Final = b"SCHILY.xattr."
 """The beginning of the keys of pax records that hold a file's extended attributes, as star and Go write them."""
 
@@ -25,7 +27,6 @@ FILE_TYPES: Final = frozenset({tarfile.REGTYPE, tarfile.CONTTYPE, tarfile.GNUTYP
 _GNU_NAMES: Final = {tarfile.GNUTYPE_LONGNAME: b"path", tarfile.GNUTYPE_LONGLINK: b"linkpath"}
 _PAX_TYPES: Final = frozenset({tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE})
 _PAX_KEYS: Final = frozenset({b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"})
-_SPARSE: Final = b"GNU.sparse."
 _WITHOUT_DATA: Final = frozenset(
     {tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE}
 )
@@ -37,6 +38,8 @@ class TarPolicy(msgspec.Struct, frozen=True):
 
     advice: str
     """Says what to do about a tar that is damaged."""
+    error: type[ArchiveError] = ArchiveError
+    """The kind of its errors."""
     not_a_tar: tuple[str, str | None] = ("has something that is not a tar header", None)
     """Problem and advice for bytes that do not even begin like a tar."""
     max_headers: int | None = None
@@ -70,6 +73,8 @@ class TarReader:
         name: what messages call it.
         """
         self.name = name
+        self.member: TarMember
+        """The member that came last."""
         self._stream = stream
         self._policy = policy
         self.headers = 0
@@ -82,15 +87,18 @@ class TarReader:
     def __iter__(self) -> Iterator[TarMember]:
         """Yield each member, passing over the unread rest of the one before, and read to the end of the stream.
 
-        A tar may lack the empty blocks at its end: Docker's Go reader takes it for whole, too.
+        A tar may lack the empty blocks at its end, or the padding of its last member: Docker's Go reader takes it for
+        whole, too. A global header counts as a member.
         Raises ArchiveError if it is no tar, ends early or is damaged.
         """
         while (member := self._next_member()) is not None:
-            self._left, self._held = member.size, b""
+            self.member, self._left, self._held = member, member.size, b""
             yield member
-            left = self._left + -member.size % BLOCK
-            while left:
-                left -= len(self._exactly(min(left, PIECE)))
+            while self._left:
+                self._left -= len(self._exactly(min(self._left, PIECE)))
+            padding = -member.size % BLOCK
+            while padding and (piece := self._stream.read(padding)):
+                padding -= len(piece)
         # A gzip file has its checksum behind the end, and the writer of a pipe waits until all of it is taken.
         trailing = 0
         while piece := self._stream.read(PIECE):
@@ -114,7 +122,9 @@ class TarReader:
 
     def error(self, problem: str, advice: str | None = None) -> ArchiveError:
         """Return the error that says what is wrong with this tar."""
-        return ArchiveError(f"{self.name} {problem}. {self._policy.advice if advice is None else advice}".rstrip())
+        return self._policy.error(
+            f"{self.name} {problem}. {self._policy.advice if advice is None else advice}".rstrip()
+        )
 
     def _next_member(self) -> TarMember | None:
         """Return the next member, its extension headers applied, or None at the end."""
@@ -131,6 +141,7 @@ class TarReader:
                 records |= self._pax_records(self._extension(header))
             elif header.type == tarfile.XGLTYPE:
                 self._extension(header)
+                return TarMember(header.name, header.type, 0, b"", block, {})
             else:
                 return self._member(header, block, records)
         raise self.error("has a member with too many extension headers")
@@ -165,7 +176,7 @@ class TarReader:
         while goes_on:
             goes_on = self._exactly(BLOCK)[504]
         return TarMember(
-            name=records.get(_SPARSE + b"name", records.get(b"path", header.name)),
+            name=records.get(SPARSE + b"name", records.get(b"path", header.name)),
             type=header.type,
             size=0 if header.type in _WITHOUT_DATA else int(size),
             target=records.get(b"linkpath", header.target),
@@ -181,6 +192,7 @@ class TarReader:
     def _pax_records(self, data: bytes) -> dict[bytes, bytes]:
         """Return the records of a pax header that are needed: each `LENGTH KEY=VALUE` and a newline."""
         records: dict[bytes, bytes] = {}
+        chunks: list[bytes] = []
         start = 0
         while start < len(data):
             digits, _, _ = data[start : start + 10].partition(b" ")
@@ -188,9 +200,15 @@ class TarReader:
             key, equals, value = data[start + len(digits) + 1 : start + length - 1].partition(b"=")
             if not equals or data[start + length - 1 : start + length] != b"\n":
                 raise self.error("has a pax header that cannot be read")
-            if key in _PAX_KEYS or key.startswith((XATTR, _SPARSE)):
+            # Go's reader takes an empty value for none.
+            if key in (SPARSE + b"offset", SPARSE + b"numbytes"):
+                # The oldest form of sparse files, which has these once for each chunk; a later one has them in a list.
+                chunks.append(value)
+            elif value and (key in _PAX_KEYS or key.startswith((XATTR, SPARSE))):
                 records[key] = value
             start += length
+        if chunks:
+            records[SPARSE + b"map"] = b",".join(chunks)
         return records
 
     def _exactly(self, size: int) -> bytes:

@@ -309,7 +309,7 @@ def test_no_traces(path: str) -> None:
 def files(count: int, content: bytes) -> Iterator[PlacedEntry]:
     for number in range(count):
         key = sort_key(b"f%09d" % number)
-        yield PlacedEntry(key, 0, "file", 1, b"", 0o644, 0, 0, 0, b"", content, b"", None, number)
+        yield PlacedEntry(key, 0, "file", 1, b"", 0o644, 0, 0, 0, b"", False, content, b"", None, number)
 
 
 def test_no_more_are_listed_than_there_is_room_for() -> None:

@@ -17,6 +17,7 @@ from skyport_wf.image.layers.file_index import FileIndex
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import (
     LAYOUTS,
+    File,
     Image,
     example_image,
     file_member,
@@ -40,21 +41,58 @@ def test_every_layout(layout: str) -> None:
     assert found.waste.by_layer == (256 * 5000 + 4, 0, 0, 0)
 
 
+def program(name: str, mode: int = 0o755) -> File:
+    info, data = file_member(name, b"#!")
+    info.mode = mode
+    return info, data
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> File:
+    return member(name, kind, target=target)
+
+
+def folder(name: str) -> File:
+    return member(name, tarfile.DIRTYPE)
+
+
+BASH = [program("bin/bash")]
+MERGED = [program("usr/bin/bash"), link("bin", "usr/bin")]
+
+
 @pytest.mark.parametrize(
-    ("layer", "has_bash"),
+    ("layers", "has_bash"),
     [
-        ({"bin/bash": b"#!"}, True),
-        ({"./usr/bin/bash": b"#!"}, True),
-        ({"bin/sh": b"#!", "opt/bash": b"#!", "bin/bash-static": b"#!"}, False),
-        ({"bin/.wh.bash": b""}, False),
+        ([BASH], True),
+        ([[program("bin/sh"), program("opt/bash"), program("bin/bash-static")]], False),
+        ([[program("usr/bin/bash")]], False),
+        ([MERGED], True),
+        ([[*MERGED[:1], link("bin", "/usr/bin")]], True),
+        ([[*MERGED[:1], link("bin", "usr/../usr/./bin")]], True),
+        ([[*MERGED[:1], link("bin", "../../usr/bin/")]], True),
+        ([[program("bin/bash", 0o644)]], False),
+        ([[folder("bin/bash/")]], False),
+        ([[program("bin/bash.real"), link("bin/bash", "bash.real")]], True),
+        ([[program("bin/busybox"), link("bin/bash", "/bin/busybox")]], True),
+        ([[link("bin/bash", "busybox")]], False),
+        ([[link("bin/bash", "bash")]], False),
+        ([[link("bin", "bin")]], False),
+        ([[program("bin/a"), link("bin/bash", "bin/a", tarfile.LNKTYPE)]], True),
+        ([[program("gnu/store/x-bash/bin/bash"), link("gnu/p", "store/x-bash"), link("bin", "gnu/p/bin")]], True),
+        ([[program("bin/bash"), program("x")], [file_member("bin/.wh.bash", b"")]], False),
+        ([BASH, [file_member(".wh.bin", b"")]], False),
+        ([BASH, [file_member("bin/.wh..wh..opq", b"")]], False),
+        ([BASH, [link("bin/bash", "gone")]], False),
+        ([MERGED, [file_member("usr/bin/.wh.bash", b"")]], False),
+        ([MERGED, [folder("bin/"), program("bin/other")]], False),
+        ([MERGED, [program("bin/other")]], False),
+        ([MERGED, [program("bin/bash")]], True),
+        ([[program("usr/bin/bash")], [link("bin", "usr/bin")]], True),
+        ([[program("usr/bin/bash")], [link("bin", "usr/bin")], [file_member(".wh.usr", b"")]], False),
+        ([[program("usr/bin/bash")], [link("bin", "usr/bin"), file_member("usr/.wh.bin", b"")], MERGED[:1]], True),
     ],
 )
-def test_whether_there_is_a_bash(layer: dict[str, bytes], has_bash: bool) -> None:
-    assert examine(Image((layer_tar({"etc/passwd": b""}), layer_tar(layer)))).has_bash is has_bash
-
-
-def test_a_link_counts_as_bash() -> None:
-    assert examine(Image((tar_of([member("bin/bash", tarfile.SYMTYPE, target="busybox")]),))).has_bash
+def test_bash_is_looked_for_as_the_kernel_does(layers: list[list[File]], has_bash: bool) -> None:
+    assert examine(Image(tuple(map(tar_of, layers)))).has_bash is has_bash
 
 
 def test_nothing_is_said_of_bash_where_files_are_not_told() -> None:
