@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from skyport_wf.byte_streams import pieces_of
-from skyport_wf.errors import ShockError, TemporaryError, root_cause
+from skyport_wf.errors import ShockError, SkyportError, TemporaryError, root_cause
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -40,7 +40,8 @@ class Download:
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, and none only at the end.
 
-        Raises TemporaryError if the connection breaks off, ShockError at the end of a file with another MD5.
+        Raises TemporaryError if the connection breaks off, ShockError if the store cannot read the file, or at the end
+        of a file with another MD5.
         """
         with self._broken_connection():
             piece = self._stream.read(size)
@@ -72,6 +73,8 @@ class Download:
 
         try:
             yield
+        except SkyportError as error:  # of the embedded store, whose disk is ours: trying again would not help
+            raise ShockError(f"the file of {self.name} cannot be read: {error}") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._broke_off(root_cause(error)) from error
 
