@@ -1,4 +1,4 @@
-"""What can go wrong, and the exit code that says so to a shell or a workflow engine.
+"""Kinds of failures, and the exit code that tells a shell or a workflow engine of each.
 
 A message says what happened, to which thing, and what to do next.
 """
@@ -13,7 +13,7 @@ EXIT_BUG = 70
 EXIT_TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h: running the same command again may work."""
 EXIT_INTERRUPTED = 130
-"""What a shell reports for a program that ended by SIGINT."""
+"""The code that a shell reports for a program that ended by SIGINT."""
 
 
 class SkyportError(Exception):

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", metavar="ID", help="the node that loses the name, if several have it")
     parser.add_argument("--undo", action="store_true", help="give the name back to a node that was retired")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
-    parser.add_argument("--force", action="store_true", help="even if other published images are thin on it")
+    parser.add_argument("--force", action="store_true", help="even if published thin images are built on it")
     add_image_list(parser)
 
 

@@ -1,4 +1,4 @@
-"""What a build or a script printed, and the message that it makes when it fails.
+"""The output of a build or a script, and the message that it makes when it fails.
 
 The words are a program's, and may be anything: a message is short and acts on no terminal.
 """

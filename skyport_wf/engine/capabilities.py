@@ -1,4 +1,4 @@
-"""What the engine is, and what it can do."""
+"""The engine's name and version, and what it can do."""
 
 from __future__ import annotations
 

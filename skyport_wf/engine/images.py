@@ -35,7 +35,7 @@ class RootFilesystem(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class EngineConfig(msgspec.Struct, frozen=True, rename="pascal"):
-    """What an image says of the containers that are made from it."""
+    """The settings that an image has for containers that are made from it."""
 
     volumes: dict[str, dict[str, str]] | None = None
     """By their paths."""

@@ -1,4 +1,4 @@
-"""What an image would be made from now that is not what its published twin was made from, as far as a node tells."""
+"""Inputs of an image that have changed since it was published, as far as its node tells."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ _REST = (
     "other fields of the image list, another SOURCE_DATE_EPOCH, or another source of an image of the list that it is "
     "made from"
 )
-"""What the source digest covers, too, and no digest of its own tells."""
+"""Settings that the source digest covers, too, and that have no digest of their own."""
 
 
 def changed_inputs(

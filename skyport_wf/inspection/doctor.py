@@ -20,12 +20,12 @@ _LITTLE_SPACE = 2_000_000_000
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What one check found."""
+    """The finding of one check."""
 
     what: str
     ok: bool
     detail: str
-    """What was found; if it is not ok, with what to do."""
+    """The finding in a sentence; if it is not ok, with what to do."""
 
 
 def examine(settings: ShockSettings, folder: Path) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""Which packages are in a published image: the receipt's side file."""
+"""List the packages in a published image, for the file beside its receipt."""
 
 from __future__ import annotations
 

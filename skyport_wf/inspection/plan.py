@@ -1,4 +1,4 @@
-"""What there is to build, and in which order, as workflow engines need to know it: without an engine or a Shock."""
+"""The images to build and their order, as workflow engines need to know them: without an engine or a Shock."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _STEP_IMAGE: Final = re.compile(r"^ ?-{2,3}> (?P<id>[0-9a-f]{11,64})\s*$", re.MULTILINE)
-"""What the classic builder, and podman, print of the image that a step made; of a failed build, nobody removes it."""
+"""The line by which the classic builder, and podman, name the image of a step; of a failed build, nobody removes it."""
 _LATE_SECONDS: Final = 2
 """For how long an engine may go on with what was interrupted, and come up with an image after all."""
 _GIVE_UP_SECONDS: Final = 15

@@ -31,7 +31,7 @@ class Reproduction(ImageComparison, frozen=True, kw_only=True):
     node: str
     """The node of the published one."""
     changed_inputs: tuple[str, ...]
-    """What else it was built from, or on: phrases such as `another Dockerfile`."""
+    """Other inputs than at its publication: phrases such as `another Dockerfile`."""
     kept_as: str | None
     """The name under which the engine keeps the image that was built again; None if it was removed."""
 

@@ -1,4 +1,4 @@
-"""What is in an image: its layers, the bytes that are wasted or shared, its packages. Nothing is changed."""
+"""Look into an image: its layers, the bytes that are wasted or shared, its packages. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def examine_node(
     *,
     index: FileIndex | None = None,
 ) -> ImageExamination:
-    """Return the findings of the image of this name that is on the node, and of what it is thin on.
+    """Return the findings of the image of this name that is on the node, and of its base, if it is thin.
 
     index: is filled with the files, unless there is no waste in what is returned.
     Raises ArchiveError if a file is no image, ShockError if a thin image's base is not there, TemporaryError if a

@@ -24,7 +24,7 @@ class ImageStatus(msgspec.Struct, frozen=True):
     name: str
     state: State
     next: str
-    """What publishing it would do."""
+    """The effect that publishing it would have."""
     would_fail: bool = False
     """Whether publishing it would fail."""
     image_id: str | None = None
@@ -35,7 +35,7 @@ class ImageStatus(msgspec.Struct, frozen=True):
     thin_on: str = ""
     """The image whose layers its archive leaves out."""
     warning: str = ""
-    """What has to be known of the image where it is used."""
+    """Facts to know of the image where it is used."""
 
 
 def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> ImageStatus:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What was found of one image of the lock file."""
+    """The findings about one image of the lock file."""
 
     name: str
     ok: bool
     detail: str
-    """What differs."""
+    """The differences, one sentence each."""
 
 
 def verify(lock: LockFile, shock: Shock, *, listed: Iterable[str] = ()) -> Iterator[Verification]:
@@ -54,7 +54,7 @@ def _differences(name: str, image: LockedImage, shock: Shock) -> Iterator[str]:
     if base and not any(has_id(other, base.image_id) for other in found):
         # A thin image that has lost its base can be loaded by nobody.
         now = f"that is image {found[-1].attributes.id} now" if found else "which is not published any more"
-        yield f"it is thin on {base.name} with image {base.image_id}, {now}"
+        yield f"it is a thin image built on {base.name} with image {base.image_id}, {now}"
     held = {"node": node.id, "image id": (node.attributes or {}).get("id"), "MD5": node.file.checksum.md5}
     for what, locked in {"node": image.node, "image id": image.image_id, "MD5": image.md5}.items():
         if held[what] != locked:

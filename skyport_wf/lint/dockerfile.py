@@ -40,7 +40,7 @@ _MOST_VARIABLES = 300
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What is known of a build beside its Dockerfile."""
+    """Facts known of a build beside its Dockerfile."""
 
     build_args: Mapping[str, str] = {}
     target: str | None = None

@@ -46,7 +46,7 @@ class LintedFile(msgspec.Struct, frozen=True):
 
 
 class ImageLook(msgspec.Struct, frozen=True):
-    """What an image has, seen by looking into it."""
+    """A look into an image: what it has."""
 
     has_bash: bool
     volumes: tuple[str, ...]

@@ -112,7 +112,7 @@ def _holds(node: PublishedNode, wanted: WantedImage) -> bool:
 def decide(shock: Shock, wanted: WantedImage, *, base_comes: bool = False) -> Decision:
     """Return what publishing the image would do. Nothing is changed.
 
-    base_comes: whether the image that this one is to be thin on is published before it.
+    base_comes: whether the base of this thin image is published before it.
     """
     names = find_name_state(shock, wanted)
     same = names.same
@@ -177,7 +177,7 @@ def _name_taken(shock: Shock, wanted: WantedImage, others: Sequence[PublishedNod
     for node in others:
         base = node.attributes.thin_on
         # What else tells two publications of one image apart.
-        thinness = f", thin on {base.name}" if base else ", whole" if wanted_base else ""
+        thinness = f", thin, built on {base.name}" if base else ", whole" if wanted_base else ""
         nodes.append(f"node {node.id} with image {node.attributes.id}{thinness}")
     known = others[0].attributes.skyport_wf
     when = f", registered {known.registered}" if known else ""

@@ -23,9 +23,9 @@ def retire(
     """Take the name off its node, and return the ids of the nodes that lose it.
 
     node_id: the node that loses it; needed if several have the name.
-    force: even if other published images are thin on it.
+    force: even if published thin images are built on it.
     dry_run: only say which.
-    Raises SkyportError if there is none, or several and none is named, or if others are thin on it;
+    Raises SkyportError if there is none, or several and none is named, or if thin images are built on it;
     AlreadyPublishedError if it is another user's.
     """
     published = find_published(shock.user, name)
@@ -37,8 +37,8 @@ def retire(
     thin = sorted(find_thin_on(shock.user, found))
     if thin and not force:
         raise SkyportError(
-            f"{', '.join(thin)} {'are' if len(thin) > 1 else 'is'} thin on {name}, and would lack its layers. Publish "
-            "whole under another tag and retire the thin one first, or give --force."
+            f"{', '.join(thin)} {'are thin images' if len(thin) > 1 else 'is a thin image'} built on {name}, and would "
+            "lack its layers. Publish whole under another tag and retire the thin one first, or give --force."
         )
     if not dry_run:
         for other in thin:

@@ -59,7 +59,7 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
 
     An image that is published, and needs no change that this user may make, is left as it is: nothing is written.
     Raises AlreadyPublishedError if another image or another user has the name, ShockError if an AWE worker would not
-    get the image, or if what it is thin on is not published.
+    get the image, or if the base of a thin image is not published.
     """
     wanted = candidate.wanted
     finish_replacement(shock, wanted.name)

@@ -32,7 +32,7 @@ def id_of(node: Node) -> str:
 
 
 def base_of(node: Node) -> tuple[str, str]:
-    """Return name and id of the image that the one on the node is thin on, both empty if it is whole.
+    """Return name and id of the base of the thin image on the node, both empty if it is whole.
 
     Another tool may have written only one of them.
     """
@@ -60,7 +60,7 @@ def find_thin_base(engine: APIClient, name: str, base: str, held: HeldBase | Non
     for number, (layer, wanted) in enumerate(zip_longest(own[: len(found.root_fs.layers)], found.root_fs.layers), 1):
         if layer != wanted:
             raise SkyportError(
-                f"{name} cannot be thin on {base}, because it is not built on it: layer {number} of "
+                f"{name} cannot be a thin image built on {base}, because it is not built on it: layer {number} of "
                 f"{len(found.root_fs.layers)} in {base} is {wanted}, in {name} it is {layer or 'missing'}. Build it "
                 "FROM "
                 f"{base} as that is published (skyport-wf pull {base}), or remove `base`."
@@ -69,7 +69,7 @@ def find_thin_base(engine: APIClient, name: str, base: str, held: HeldBase | Non
 
 
 def check_base(shock: Shock, name: str, base: ThinBase, *, public: bool) -> PublishedNode:
-    """Return the published image that another one is thin on.
+    """Return the published base of a thin image.
 
     name, public: the thin image's, and whether everyone is to read it.
     Raises ShockError if the base is not published, not for all who may read the thin image, or is another image now.
@@ -103,7 +103,7 @@ def with_base_id(attributes: Mapping[str, Any], image_id: str) -> dict[str, Any]
 
 
 def find_thin_on(shock: ShockClient, node: PublishedNode) -> list[str]:
-    """Return the names of the published images that are thin on the one on the node."""
+    """Return the names of the published thin images that are built on the one on the node."""
     found = shock.query({"type": IMAGE_TYPE, "base_image_tag": node.attributes.name})
     attributes = [other.attributes or {} for other in found]
     return sorted(str(one.get("name")) for one in attributes if has_id(node, str(one.get("base_image_id") or "")))
@@ -112,7 +112,8 @@ def find_thin_on(shock: ShockClient, node: PublishedNode) -> list[str]:
 def workers_need(name: str, base: str) -> str:
     """Return what has to be known of a thin image where AWE runs."""
     return (
-        f"{name} is thin on {base}: AWE workers fetch no base by themselves, each needs it loaded beforehand "
+        f"{name} is a thin image built on {base}: AWE workers fetch no base by themselves, each needs it loaded "
+        "beforehand "
         f"(skyport-wf pull {base})"
     )
 
@@ -124,7 +125,7 @@ def _look_for(shock: Shock, name: str, base: ThinBase, *, public: bool) -> tuple
         return same[-1], ""
     if found:
         return None, (
-            f"{name} is thin on {base.name} with image {base.image_id}, and {base.name} is image "
+            f"{name} is a thin image built on {base.name} with image {base.image_id}, and {base.name} is image "
             f"{found[-1].attributes.id} now (node {found[-1].id}). Build {name} on that (skyport-wf pull {base.name} "
             "gets it); if it is published already, under a new tag."
         )
@@ -134,7 +135,8 @@ def _look_for(shock: Shock, name: str, base: ThinBase, *, public: bool) -> tuple
             "public, or both private."
         )
     return None, (
-        f"{name} is thin on {base.name}, which {shock.name} does not have, so nobody could load it. Publish "
+        f"{name} is a thin image built on {base.name}, which {shock.name} does not have, so nobody could load it. "
+        "Publish "
         f"{base.name} first, or {name} without `base`."
     )
 

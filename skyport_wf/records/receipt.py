@@ -10,7 +10,7 @@ from skyport_wf.records.source import BaseImage, EngineVersion, Source, ThinBase
 
 
 class DockerRequirement(msgspec.Struct, frozen=True):
-    """What a CWL tool needs to run in the image."""
+    """The fields by which a CWL tool runs in the image."""
 
     docker_image_id: str = msgspec.field(name="dockerImageId")
     docker_load: str | msgspec.UnsetType = msgspec.field(name="dockerLoad", default=msgspec.UNSET)
@@ -25,7 +25,7 @@ class ReceiptUse(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="skyport-wf receipt 2"):
-    """What was published where. What can be None is unknown of an image that another tool published."""
+    """An image, and the node that it is published on. A field that can be None is unknown of images of other tools."""
 
     name: str
     image_id: str
@@ -71,7 +71,7 @@ class LockedImage(msgspec.Struct, frozen=True):
 
 
 class LockFile(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf lock 1"):
-    """Which image each name of an image list stands for; made to be committed."""
+    """The published image of each name of an image list; made to be committed."""
 
     images: dict[str, LockedImage]
 

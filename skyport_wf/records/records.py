@@ -1,4 +1,4 @@
-"""What each step leaves for the next one: frozen values."""
+"""The records that each step leaves for the next one: frozen values."""
 
 import msgspec
 
@@ -48,7 +48,7 @@ class SaveRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-w
     archive: str
     """The file's path, seen from the record's folder; empty bytes if the image is published already."""
     saved: SavedArchive | None
-    """What the file holds; None if the image is published already."""
+    """Contents of the file; None if the image is published already."""
 
 
 class UploadRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf upload 2"):

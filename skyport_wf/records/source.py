@@ -1,4 +1,4 @@
-"""What images are made from and by: the facts that records, nodes and receipts carry."""
+"""The sources of images and the programs that made them: facts that records, nodes and receipts carry."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from skyport_wf.image_list.spec import SourceKind
 
 
 class EngineVersion(msgspec.Struct, frozen=True, rename="pascal"):
-    """What an engine says of itself, in the words of the attribute `docker_version`; empty where unknown."""
+    """An engine's description of itself, in the words of the attribute `docker_version`; empty where unknown."""
 
     api_version: str = ""
     arch: str = ""
@@ -18,7 +18,7 @@ class EngineVersion(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class ContainerOrigin(msgspec.Struct, frozen=True):
-    """What is known of a container that someone prepared by hand."""
+    """The facts known of a container that someone prepared by hand."""
 
     image: str
     """The name of the image that it was made from."""
@@ -36,13 +36,13 @@ class GitOrigin(msgspec.Struct, frozen=True):
     ref: str | None
     """Commit, branch or tag, as the image list names it; None for the branch that the repository prefers."""
     commit: str
-    """What `ref` meant when the image was made."""
+    """The commit that `ref` meant when the image was made."""
     folder: str
     """Seen from the top of the repository; empty for the top."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What an image is made from."""
+    """The source of an image."""
 
     kind: SourceKind
     digest: str

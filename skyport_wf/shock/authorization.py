@@ -1,4 +1,4 @@
-"""Who is asking: the `Authorization` header, and the only server that gets to see it."""
+"""The `Authorization` header, which says who is asking, and the only server that gets to see it."""
 
 from __future__ import annotations
 

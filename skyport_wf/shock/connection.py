@@ -25,7 +25,7 @@ _TLS_REASONS = {
     "RECORD_LAYER_FAILURE": "it does not speak TLS; perhaps its URL begins with http://",
     "NO_CERTIFICATE_OR_CRL_FOUND": "the file of certificate authorities has none in it",
 }
-"""What OpenSSL calls it, in words."""
+"""OpenSSL's names for what is wrong with a certificate, in words."""
 _Shape = TypeVar("_Shape")
 
 

@@ -6,16 +6,16 @@ import msgspec
 
 
 class FileChecksum(msgspec.Struct, frozen=True):
-    """What the server computed over the file as it stored it."""
+    """Computed by the server over the file as it stored it."""
 
     md5: str = ""
 
 
 class FileLock(msgspec.Struct, frozen=True):
-    """Why a file cannot be read yet: the server joins its parts."""
+    """The lock on a file that cannot be read yet, as the server joins its parts."""
 
     error: str = ""
-    """Why joining failed; empty while it goes on."""
+    """The reason why joining failed; empty while it goes on."""
 
 
 class NodeFile(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class PublicAccess(msgspec.Struct, frozen=True):
-    """What everyone may do with a node."""
+    """Rights that everyone has on a node."""
 
     read: bool = False
     write: bool = False
@@ -78,7 +78,7 @@ class PublicAccess(msgspec.Struct, frozen=True):
 
 
 class AccessControl(msgspec.Struct, frozen=True):
-    """Who may do what with a node."""
+    """The rights on a node, and who has them."""
 
     owner: str
     """The owner's id, or `public` for a node that was uploaded without a token."""

@@ -122,7 +122,7 @@ def make_image(
 
 
 def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:
-    """Return the published images that this one is built on, and the one it is thin on, by name: the engine has them.
+    """Return the published images that this one is built on, and its base if it is thin, by name: the engine has them.
 
     Of an image of the list that is not published, the engine's own is built on.
     """

@@ -45,7 +45,7 @@ def upload(
     if build.published or record.saved is None:
         return UploadRecord(build=build, saved=None, node=check_published(build, shock), url=shock.url)
     wanted = wanted_image(build, image_id=record.saved.contents.image_id)
-    # The image that it is thin on is asked for when the name is taken: it may be published in between.
+    # The base of a thin image is asked for when the name is taken: it may be published in between.
     if same := decide(shock, wanted, base_comes=True).require().names.same:
         _log.info("%s is published already (node %s), nothing to send", build.name, same.id)
         return UploadRecord(build=build, saved=record.saved, node=same.id, url=shock.url)

@@ -1,4 +1,4 @@
-"""Getting a published image into the engine, as an AWE worker does before a task, and what a thin one is on."""
+"""Getting a published image into the engine, as an AWE worker does before a task, and the bases of a thin one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PulledImage(msgspec.Struct, frozen=True):
     downloaded: int
     """Bytes that came from Shock; 0 if the engine had the image."""
     bases: tuple[str, ...] = ()
-    """The images that it is thin on and that came with it, the lowest first."""
+    """The base images of a thin one, which came with it, the lowest first."""
 
 
 def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) -> PulledImage:
@@ -99,7 +99,7 @@ def _load(
         # Loading moves names: a base whose name the user gave to another image comes inside of the whole archive.
         if not any(find_image(engine, name_of(base)) for base in missing[:-1]):
             for base, upper in pairwise(missing):
-                _log.info("%s is thin on %s, loading that first", name_of(upper), name_of(base))
+                _log.info("%s is a thin image built on %s, loading that first", name_of(upper), name_of(base))
             images = [_load_stored(shock, engine, one, progress) for one in missing]
             return images[-1], sum(one.file.size for one in missing), tuple(map(name_of, missing[:-1]))
     chain = read_chain(shock, node)

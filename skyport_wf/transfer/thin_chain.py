@@ -1,4 +1,4 @@
-"""Thin images in a Shock, and the images that they are on, which may be thin themselves."""
+"""Thin images in a Shock, and their base images, which may be thin themselves."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MAX_CHAIN: Final = 127
 
 
 def read_chain(shock: ShockClient, node: Node, *, present: Callable[[str], bool] = lambda image: False) -> list[Node]:
-    """Return the nodes of the image and of all that it is thin on, the lowest first.
+    """Return the nodes of the image and of its bases if it is thin, the lowest first.
 
     present: whether an image of this id is there already, so that its node and those below it are not needed.
-    Raises ShockError if one of them is not there, or if they are thin on one another in a circle.
+    Raises ShockError if one of them is not there, or if they are each other's base images in a circle.
     """
     chain = [node]
     while any(base := base_of(chain[-1])) and not (base[1] and present(base[1])):
@@ -35,15 +35,18 @@ def read_chain(shock: ShockClient, node: Node, *, present: Callable[[str], bool]
             upper, (name, image_id) = name_of(chain[-1]), base
             which = f"{name} (image {image_id})" if name and image_id else name or f"image {image_id}"
             raise ShockError(
-                f"{upper} is thin on {which}, and {shock.name} has no such image that you may read. Publish that image "
+                f"{upper} is a thin image built on {which}, and {shock.name} has no such image that you may read. "
+                "Publish that image "
                 f"again, or {upper} whole."
             )
         if any(found.id == known.id for known in chain):
             circle = " -> ".join(map(name_of, [*chain, found]))
-            raise ShockError(f"images of {shock.name} are thin on one another in a circle: {circle}")
+            raise ShockError(f"images of {shock.name} are each other's base images in a circle: {circle}")
         chain.append(found)
         if len(chain) > MAX_CHAIN:
-            raise ShockError(f"{name_of(node)} is thin on more than {MAX_CHAIN} images, which no engine can load")
+            raise ShockError(
+                f"{name_of(node)} is a thin image built on more than {MAX_CHAIN} images, which no engine can load"
+            )
     return chain[::-1]
 
 

@@ -357,7 +357,7 @@ def test_a_thin_image_needs_its_base_there(world: World) -> None:
     thin = {"base_image_id": base.attributes["id"], "base_image_tag": "lab/base:1"}
     original = world.original.replace_attributes(whole.id, {**whole.attributes, **thin})
     log = world.refused()
-    assert f"{NAME} is thin on lab/base:1, which {world.to} does not have" in log
+    assert f"{NAME} is a thin image built on lab/base:1, which {world.to} does not have" in log
     assert f"`skyport-wf copy lab/base:1 --to {world.to}`" in log
     assert world.there.changes == []
     world.copy(name="lab/base:1")

@@ -91,7 +91,7 @@ def project(tmp_path: Path, namespace: str, server: tuple[Path, str, str]) -> Th
 
 @pytest.fixture
 def thin(project: ThinLab) -> dict[str, Any]:
-    """Publish a base, an image that is thin on it, and one that is thin on that; return the receipts."""
+    """Publish a base, a thin image built on it, and one built on that; return the receipts."""
     project.list_images(
         "base", "tool dockerfile: tool/Dockerfile, base: NS/base:1", "top dockerfile: top/Dockerfile, base: NS/tool:1",
         tool="base", top="tool",
@@ -216,8 +216,8 @@ def test_an_image_that_is_not_built_on_its_base(project: ThinLab, thin: dict[str
     done = project.run("publish", "--all")
     assert done.code == 1
     assert (
-        f"{project.name('other')} cannot be thin on {project.name('tool')}, because it is not built on it: layer"
-        in done.log
+        f"{project.name('other')} cannot be a thin image built on {project.name('tool')}, because it is not built on "
+        "it: layer" in done.log
     )
     assert project.shock.query({"name": project.name("other")}) == []
 
@@ -226,7 +226,10 @@ def test_a_base_that_is_not_published(project: ThinLab) -> None:
     project.list_images("alone dockerfile: alone/Dockerfile, base: NS/nobody:1")
     done = project.run("publish", "--all")
     assert done.code == 1
-    assert f"is thin on {project.name('nobody')}, which {project.shock.name} does not have, so nobody could" in done.log
+    assert (
+        f"is a thin image built on {project.name('nobody')}, which {project.shock.name} does not have, so nobody could"
+        in done.log
+    )
     assert "making" not in done.log, "nothing is built for nothing"
 
 
@@ -236,8 +239,8 @@ def test_a_base_of_the_list_that_was_not_published(project: ThinLab) -> None:
     done = project.run("publish", project.name("tool"))
     assert done.code == 1
     assert (
-        f"is thin on {project.name('base')}, which {project.shock.name} does not have, so nobody could load it"
-        in done.log
+        f"is a thin image built on {project.name('base')}, which {project.shock.name} does not have, so nobody could "
+        "load it" in done.log
     )
     assert project.shock.query({"name": project.name("tool")}) == [], "nothing is sent"
 
@@ -256,7 +259,7 @@ def test_a_base_that_is_replaced_before_it_is_registered(project: ThinLab) -> No
     project.publish()
     done = project.run("register", "upload.json", "--record", "receipt.json")
     assert done.code == 1
-    assert f"{project.name('tool')} is thin on {project.name('base')} with image sha256:" in done.log
+    assert f"{project.name('tool')} is a thin image built on {project.name('base')} with image sha256:" in done.log
     assert f"{project.name('base')} is image sha256:" in done.log
     assert project.run("resolve", project.name("tool")).code == 1
 
@@ -308,14 +311,16 @@ def test_whole_and_thin_are_told_apart(project: ThinLab, thin: dict[str, Any]) -
 def test_retiring_a_base(project: ThinLab, thin: dict[str, Any]) -> None:
     done = project.run("retire", project.name("base"))
     assert done.code == 1
-    assert f"{project.name('tool')} is thin on {project.name('base')}, and would lack its layers" in done.log
+    assert (
+        f"{project.name('tool')} is a thin image built on {project.name('base')}, and would lack its layers" in done.log
+    )
     assert project.run("verify").code == 0
     assert project.run("retire", "--force", project.name("base")).code == 0
     done = project.run("verify")
     assert done.code == 3
     assert (
-        f"it is thin on {project.name('base')} with image {thin['base']['image_id']}, which is not published"
-        in done.out
+        f"it is a thin image built on {project.name('base')} with image {thin['base']['image_id']}, which is not "
+        "published" in done.out
     )
     assert project.run("status").code == 3
 

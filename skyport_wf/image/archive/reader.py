@@ -163,7 +163,9 @@ class ArchiveReader:
         with self._name_in_errors():
             expected = (parse_config(config).rootfs.diff_ids or ())[:lacking]
         if expected != tuple(diff_id for diff_id, _ in below):
-            raise self.error("is thin on another image: what should be its base has other layers", "Publish it again.")
+            raise self.error(
+                "is a thin image, and the image that should be its base has other layers", "Publish it again."
+            )
         layers = below + tuple(self._layers[path] for path in paths[lacking:])
         with self._name_in_errors():
             return ArchivedImage(read_contents(entry, config, layers), config, paths)

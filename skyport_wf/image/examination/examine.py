@@ -104,7 +104,7 @@ class _Survey:
         self.catalogue = PackageCatalogue()
         self.files: Counter[int] = Counter()
         self.given_up = ""
-        """Why not all files are known; empty if they are."""
+        """The reason why not all files are known; empty if they are."""
 
     def take(self, number: int, entry: LayerEntry, layer: TarReader) -> bool:
         """Take note of an entry of the layer with this number."""

@@ -43,7 +43,7 @@ class PlacedEntry(NamedTuple):
 
 
 class Hiding(NamedTuple):
-    """Why an entry does not show."""
+    """The reason why an entry does not show."""
 
     by: int
     """The lowest layer that hides it."""

@@ -176,7 +176,7 @@ def test_skopeo_reads_a_completed_archive(tmp_path: Path) -> None:
 
 def test_another_image_for_a_base(tmp_path: Path) -> None:
     other = Image((layer_tar({"other": b""}), IMAGE.layers[1]))
-    with pytest.raises(ArchiveError, match="is thin on another image: what should be its base has other layers"):
+    with pytest.raises(ArchiveError, match="is a thin image, and the image that should be its base has other layers"):
         inspect_archive(completed(canonical(other), save(canonical(IMAGE), tmp_path, BASE)))
 
 

@@ -102,7 +102,8 @@ def test_it_says_once_that_workers_need_the_base(tmp_path: Path, caplog: pytest.
     publish(tmp_path, TOOL, TOOL_ID, thin_on=on())
     said = [record.getMessage() for record in caplog.records if "workers" in record.getMessage()]
     assert said == [
-        f"{TOOL} is thin on {BASE}: AWE workers fetch no base by themselves, each needs it loaded beforehand "
+        f"{TOOL} is a thin image built on {BASE}: AWE workers fetch no base by themselves, each needs it loaded "
+        "beforehand "
         f"(skyport-wf pull {BASE})"
     ]
 
@@ -111,7 +112,8 @@ def test_a_base_that_is_not_published(tmp_path: Path, shock: ShockClient) -> Non
     with pytest.raises(ShockError) as caught:
         publish(tmp_path, TOOL, TOOL_ID, thin_on=on())
     assert str(caught.value) == (
-        f"{TOOL} is thin on {BASE}, which the embedded Shock does not have, so nobody could load it. Publish {BASE} "
+        f"{TOOL} is a thin image built on {BASE}, which the embedded Shock does not have, so nobody could load it. "
+        f"Publish {BASE} "
         f"first, or {TOOL} without `base`."
     )
     assert find_published(shock, TOOL) == []
@@ -122,7 +124,8 @@ def test_a_base_that_is_another_image_now(tmp_path: Path, shock: ShockClient) ->
     with pytest.raises(ShockError) as caught:
         publish(tmp_path, TOOL, TOOL_ID, thin_on=on())
     assert str(caught.value) == (
-        f"{TOOL} is thin on {BASE} with image {BASE_ID}, and {BASE} is image {OTHER_ID} now (node {node}). Build "
+        f"{TOOL} is a thin image built on {BASE} with image {BASE_ID}, and {BASE} is image {OTHER_ID} now (node "
+        f"{node}). Build "
         f"{TOOL} on that (skyport-wf pull {BASE} gets it); if it is published already, under a new tag."
     )
     assert find_published(shock, TOOL) == []
@@ -165,7 +168,7 @@ def test_thin_and_whole_are_two_publications(tmp_path: Path) -> None:
         publish(tmp_path, TOOL, TOOL_ID, thin_on=on())
     thin = publish(tmp_path, TOOL, TOOL_ID, thin_on=on(), replace=True)
     assert thin.thin_on == on()
-    with pytest.raises(AlreadyPublishedError, match=f"with image {TOOL_ID}, thin on {BASE}, registered"):
+    with pytest.raises(AlreadyPublishedError, match=f"with image {TOOL_ID}, thin, built on {BASE}, registered"):
         publish(tmp_path, TOOL, TOOL_ID)
     assert publish(tmp_path, TOOL, TOOL_ID, thin_on=on()).node == thin.node
 
@@ -242,7 +245,9 @@ def test_status_warns_and_finds_a_base_that_is_gone(tmp_path: Path, opened: Shoc
     images = listed(tmp_path, ImageSpec(TOOL, dockerfile="a/Dockerfile", base=BASE))
     first = status(images, tmp_path)
     assert (first.state, first.thin_on) == ("base missing", BASE)
-    assert first.next.startswith(f"fail: {TOOL} is thin on {BASE}, which the embedded Shock does not have")
+    assert first.next.startswith(
+        f"fail: {TOOL} is a thin image built on {BASE}, which the embedded Shock does not have"
+    )
     assert (
         f"AWE workers fetch no base by themselves, each needs it loaded beforehand (skyport-wf pull {BASE})"
         in first.warning
@@ -274,10 +279,10 @@ def test_verify_finds_a_base_that_is_gone(tmp_path: Path, opened: Shock) -> None
     assert [found.ok for found in verify(lock, opened)] == [True]
     publish(tmp_path, BASE, OTHER_ID, replace=True)
     (found,) = verify(lock, opened)
-    assert found.detail == f"it is thin on {BASE} with image {BASE_ID}, that is image {OTHER_ID} now"
+    assert found.detail == f"it is a thin image built on {BASE} with image {BASE_ID}, that is image {OTHER_ID} now"
     retire(opened, BASE, force=True)
     (found,) = verify(lock, opened)
-    assert found.detail == f"it is thin on {BASE} with image {BASE_ID}, which is not published any more"
+    assert found.detail == f"it is a thin image built on {BASE} with image {BASE_ID}, which is not published any more"
 
 
 def test_replacing_a_base_says_who_loses_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -294,13 +299,13 @@ def test_a_base_is_not_retired_under_others(tmp_path: Path, opened: Shock, caplo
     with pytest.raises(SkyportError) as caught:
         retire(opened, BASE)
     assert str(caught.value) == (
-        f"lab/another:1, {TOOL} are thin on {BASE}, and would lack its layers. Publish whole under another tag and "
-        "retire the thin one first, or give --force."
+        f"lab/another:1, {TOOL} are thin images built on {BASE}, and would lack its layers. Publish whole under "
+        "another tag and retire the thin one first, or give --force."
     )
     (base,) = find_published(opened.user, BASE)
     assert find_thin_on(opened.user, base) == ["lab/another:1", TOOL]
     retire(opened, "lab/another:1")
-    with pytest.raises(SkyportError, match=f"{TOOL} is thin on {BASE}"):
+    with pytest.raises(SkyportError, match=f"{TOOL} is a thin image built on {BASE}"):
         retire(opened, BASE)
     retire(opened, BASE, force=True)
     assert find_published(opened.user, BASE) == []
@@ -344,7 +349,8 @@ def test_a_base_that_is_not_there(shock: ShockClient, base_id: str) -> None:
     with pytest.raises(ShockError) as caught:
         read_chain(shock, top)
     assert str(caught.value) == (
-        f"l/top:1 is thin on {which}, and the embedded Shock has no such image that you may read. Publish that image "
+        f"l/top:1 is a thin image built on {which}, and the embedded Shock has no such image that you may read. "
+        "Publish that image "
         "again, or l/top:1 whole."
     )
 
@@ -355,7 +361,7 @@ def test_images_that_others_made_thin_on_one_another(shock: ShockClient) -> None
     with pytest.raises(ShockError) as caught:
         read_chain(shock, b)
     assert str(caught.value) == (
-        "images of the embedded Shock are thin on one another in a circle: l/b:1 -> l/a:1 -> l/b:1"
+        "images of the embedded Shock are each other's base images in a circle: l/b:1 -> l/a:1 -> l/b:1"
     )
 
 
@@ -364,7 +370,9 @@ def test_a_chain_without_end(shock: ShockClient) -> None:
         top = foreign(
             shock, f"l/i:{number}", f"{number}", base_image_id=f"{number - 1}", base_image_tag=f"l/i:{number - 1}"
         )
-    with pytest.raises(ShockError, match=f"is thin on more than {MAX_CHAIN} images, which no engine can load"):
+    with pytest.raises(
+        ShockError, match=f"is a thin image built on more than {MAX_CHAIN} images, which no engine can load"
+    ):
         read_chain(shock, top)
 
 
