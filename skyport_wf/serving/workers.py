@@ -30,6 +30,8 @@ class GrowingThreadPool(ThreadPool):
 
     def __init__(self, server: "HTTPServer") -> None:
         super().__init__(server, min=_FEWEST, max=_MOST)
+        self._growing = threading.Lock()
+        self._stopped = False
 
     @property
     def waiting(self) -> int:
@@ -39,9 +41,20 @@ class GrowingThreadPool(ThreadPool):
 
     def put(self, obj: "HTTPConnection") -> None:
         """Have a connection's next request answered."""
-        if self.idle - self._queue.qsize() < _SPARE:  # type: ignore[attr-defined]
-            self.grow(_SPARE)
-        super().put(obj)
+        with self._growing:
+            if self._stopped:
+                obj.close()
+                return
+            if self.idle - self._queue.qsize() < _SPARE:  # type: ignore[attr-defined]
+                self.grow(_SPARE)
+            super().put(obj)
+
+    def stop(self, timeout: int = 5) -> None:
+        """End the threads; requests that are being answered get this many seconds."""
+        # The loop that accepts connections may still run. cheroot would wait for ever for threads that are new now.
+        with self._growing:
+            self._stopped = True
+        super().stop(timeout)
 
     @staticmethod
     def _force_close(conn: "HTTPConnection | None") -> None:

@@ -2,20 +2,20 @@
 
 import gzip
 import json
-import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tests.support.commands import CHECKOUT, SKYPORT
+from tests.support.commands import CHECKOUT, Command
 from tests.support.engine import docker, write_image_context
+from tests.support.lab import Lab
 from tests.support.podman_service import PodmanService
-from tests.support.timing import PATIENCE, wait_until
+from tests.support.timing import wait_until
 
 # They share one podman, which each leaves as it was.
 pytestmark = pytest.mark.xdist_group("podman")
@@ -35,19 +35,11 @@ CMD ["cat", "/data/kept"]
 """
 
 
-class Done(NamedTuple):
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    log: str
-
-
-class Lab:
-    """A folder with an image list, a store of its own, and the Dockerfile of an image with bash and busybox."""
+class PodmanLab(Lab):
+    """A project folder of somebody who has podman, with the Dockerfile of an image with bash and busybox."""
 
     def __init__(self, folder: Path, podman: PodmanService) -> None:
-        self.folder = folder
+        super().__init__(folder, DOCKER_HOST=podman.address)
         self.podman = podman
         self._others = self._images()
         write_image_context(folder / "tool", base=PROGRAMS)
@@ -67,42 +59,20 @@ class Lab:
         if images := self.images():
             self.podman.podman("image", "rm", "--force", *images)
 
-    def write(self, *entries: str) -> None:
-        (self.folder / "images.yaml").write_text("images:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries))
-
     def extend(self, text: str) -> None:
         with (self.folder / "tool/Dockerfile").open("a") as dockerfile:
             dockerfile.write(text)
 
-    def start(self, *arguments: str, engine: str = "", **variables: str) -> "subprocess.Popen[str]":
-        ours = {"SKYPORT_DATA": str(self.folder / "store"), "DOCKER_HOST": engine or self.podman.address}
-        return subprocess.Popen(
-            [SKYPORT, *arguments], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **ours, **variables},
-        )  # fmt: skip
-
-    def run(self, *arguments: str, engine: str = "", **variables: str) -> Done:
-        with self.start(*arguments, engine=engine, **variables) as process:
-            out, log = process.communicate(timeout=PATIENCE)
-        assert "Traceback" not in log, log
-        return Done(process.returncode, out, log)
-
-    def do(self, *arguments: str, engine: str = "", **variables: str) -> Any:
-        """Run a command that has to succeed, and return its result."""
-        done = self.run(*arguments, "--json", engine=engine, **variables)
-        assert done.code == 0, done.log
-        return json.loads(done.out)
-
-    def save(self, name: str, *, engine: str = "") -> tuple[bytes, str]:
+    def save_image(self, name: str, **variables: str) -> tuple[bytes, str]:
         """Build and save the image; return the uncompressed archive, and the image id."""
-        self.do("build", name, "--record", "build.json", engine=engine)
-        self.do("save", "build.json", "--archive", "image.tar.gz", "--record", "save.json", engine=engine)
+        self.do("build", name, "--record", "build.json", **variables)
+        self.do("save", "build.json", "--archive", "image.tar.gz", "--record", "save.json", **variables)
         record = json.loads((self.folder / "save.json").read_text())
         return gzip.decompress((self.folder / "image.tar.gz").read_bytes()), record["saved"]["contents"]["image_id"]
 
-    def receipt(self, name: str) -> Any:
+    def receipt_of(self, name: str) -> Any:
         key = name.replace("/", "_").replace(":", "_")
-        return json.loads((self.folder / f"receipts/{key}.json").read_text())
+        return self.receipt(f"receipts/{key}.json")
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +85,14 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodmanService]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, podman: PodmanService) -> Iterator[Lab]:
-    lab = Lab(tmp_path, podman)
+def lab(tmp_path: Path, podman: PodmanService) -> Iterator[PodmanLab]:
+    lab = PodmanLab(tmp_path, podman)
     yield lab
     assert lab.containers() == []
     lab.remove_images()
 
 
-def test_doctor_says_that_it_is_podman_and_what_it_lacks(lab: Lab) -> None:
+def test_doctor_says_that_it_is_podman_and_what_it_lacks(lab: PodmanLab) -> None:
     (engine, *_) = lab.do("doctor")["findings"]
     version = lab.podman.podman("version", "--format", "{{.Client.Version}}")
     assert engine["ok"]
@@ -130,7 +100,7 @@ def test_doctor_says_that_it_is_podman_and_what_it_lacks(lab: Lab) -> None:
     assert f"at {lab.podman.address}; no BuildKit, so no build secrets" in engine["detail"]
 
 
-def test_every_source_is_published_and_docker_runs_what_comes_out(lab: Lab, engine: str, namespace: str) -> None:
+def test_every_source_is_published_and_docker_runs_what_comes_out(lab: PodmanLab, engine: str, namespace: str) -> None:
     lab.podman.podman("build", "--quiet", "--tag", "handmade:local", str(lab.folder / "tool"))
     container = lab.podman.podman("create", "handmade:local", "/bin/bash", "-c", "echo made >/made")
     lab.podman.podman("start", "--attach", container)
@@ -144,60 +114,60 @@ def test_every_source_is_published_and_docker_runs_what_comes_out(lab: Lab, engi
         "image": "image: 'handmade:local'",
         "archive": "archive: saved.tar",
     }
-    lab.write(*(f"name: '{namespace}/{kind}:1', {source}" for kind, source in sources.items()))
+    lab.write_list(*(f"name: '{namespace}/{kind}:1', {source}" for kind, source in sources.items()))
     try:
         lab.do("publish", "--all", "--record", "receipts/{key}.json")
     finally:
         lab.podman.podman("rm", container)
     for kind in sources:
         name = f"{namespace}/{kind}:1"
-        pulled = lab.do("pull", name, engine=engine)
+        pulled = lab.do("pull", name, DOCKER_HOST=engine)
         assert pulled["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", name).strip()
         assert docker("run", "--rm", name, "/bin/busybox", "cat", "/data/deep/file") == "data"
-        receipt = lab.receipt(name)
+        receipt = lab.receipt_of(name)
         assert (receipt["image_id"], receipt["engine_image_id"]) == (pulled["image_id"], None)
         if kind != "archive":
             assert receipt["engine"]["Version"].startswith("podman ")
     assert docker("run", "--rm", f"{namespace}/snapshot:1", "cat", "/made") == "made\n"
     assert docker("run", "--rm", f"{namespace}/container:1", "cat", "/made") == "made\n"
-    assert lab.receipt(f"{namespace}/container:1")["source"]["container"]["image"] == "handmade:local"
-    assert lab.receipt(f"{namespace}/snapshot:1")["base"]["name"] == f"{namespace}/built:1"
+    assert lab.receipt_of(f"{namespace}/container:1")["source"]["container"]["image"] == "handmade:local"
+    assert lab.receipt_of(f"{namespace}/snapshot:1")["base"]["name"] == f"{namespace}/built:1"
     labels = docker("image", "inspect", "--format", "{{json .Config.Labels}}", f"{namespace}/built:1")
     assert json.loads(labels) == {"org.example.lab": "ours"}
     environment = docker("image", "inspect", "--format", "{{json .Config.Env}}", f"{namespace}/snapshot:1")
     assert [variable.split("=")[0] for variable in json.loads(environment)] == ["PATH"]
 
 
-def test_dockers_image_saved_by_podman_has_the_same_bytes(lab: Lab, engine: str, namespace: str) -> None:
+def test_dockers_image_saved_by_podman_has_the_same_bytes(lab: PodmanLab, engine: str, namespace: str) -> None:
     name = f"{namespace}/tool:1"
     write_image_context(lab.folder / "whole")
-    lab.write(f"name: '{name}', dockerfile: whole/Dockerfile")
-    ours = lab.save(name, engine=engine)
+    lab.write_list(f"name: '{name}', dockerfile: whole/Dockerfile")
+    ours = lab.save_image(name, DOCKER_HOST=engine)
     subprocess.run(["docker", "save", "--output", str(lab.folder / "docker.tar"), name], check=True)
     lab.podman.podman("load", "--quiet", "--input", str(lab.folder / "docker.tar"))
-    lab.write(f"name: '{name}', image: '{name}'")
-    assert lab.save(name) == ours
+    lab.write_list(f"name: '{name}', image: '{name}'")
+    assert lab.save_image(name) == ours
 
 
-def test_podmans_image_saved_by_docker_has_the_same_bytes(lab: Lab, engine: str, namespace: str) -> None:
+def test_podmans_image_saved_by_docker_has_the_same_bytes(lab: PodmanLab, engine: str, namespace: str) -> None:
     name = f"{namespace}/tool:1"
-    lab.write(f"name: '{name}', dockerfile: tool/Dockerfile")
-    ours = lab.save(name)
+    lab.write_list(f"name: '{name}', dockerfile: tool/Dockerfile")
+    ours = lab.save_image(name)
     lab.podman.podman("save", "--quiet", "--output", str(lab.folder / "podman.tar"), f"localhost/{name}")
     docker("load", "--input", str(lab.folder / "podman.tar"))
     # Podman saves it as localhost/NAME.
     docker("tag", f"localhost/{name}", name)
     docker("image", "rm", f"localhost/{name}")
-    lab.write(f"name: '{name}', image: '{name}'")
-    assert lab.save(name, engine=engine) == ours
+    lab.write_list(f"name: '{name}', image: '{name}'")
+    assert lab.save_image(name, DOCKER_HOST=engine) == ours
     assert b'"RepoTags":["%s"]' % name.encode() in ours[0]
 
 
-def test_what_docker_published_is_pulled_into_podman(lab: Lab, engine: str, namespace: str) -> None:
+def test_what_docker_published_is_pulled_into_podman(lab: PodmanLab, engine: str, namespace: str) -> None:
     name = f"{namespace}/tool:1"
     write_image_context(lab.folder / "whole")
-    lab.write(f"name: '{name}', dockerfile: whole/Dockerfile")
-    (published,) = lab.do("publish", "--all", engine=engine)["published"]
+    lab.write_list(f"name: '{name}', dockerfile: whole/Dockerfile")
+    (published,) = lab.do("publish", "--all", DOCKER_HOST=engine)["published"]
     for downloaded in (published["size"], 0):
         pulled = lab.do("pull", name)
         assert (pulled["image_id"], pulled["downloaded"]) == (published["image_id"], downloaded)
@@ -205,9 +175,9 @@ def test_what_docker_published_is_pulled_into_podman(lab: Lab, engine: str, name
     assert lab.podman.podman("run", "--rm", name, "cat", "/data/deep/file") == "data"
 
 
-def test_the_four_steps_reach_the_server(lab: Lab) -> None:
-    lab.write("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
-    _, image = lab.save("lab/tool:1")
+def test_the_four_steps_reach_the_server(lab: PodmanLab) -> None:
+    lab.write_list("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
+    _, image = lab.save_image("lab/tool:1")
     lab.do("upload", "save.json", "--record", "upload.json")
     receipt = lab.do("register", "upload.json", "--record", "receipt.json")
     assert (receipt["image_id"], receipt["canonical"]) == (image, True)
@@ -216,31 +186,31 @@ def test_the_four_steps_reach_the_server(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("registry", ["localhost/", "docker.io/"])
-def test_an_image_is_built_on_the_listed_one_whatever_had_its_name(lab: Lab, registry: str) -> None:
+def test_an_image_is_built_on_the_listed_one_whatever_had_its_name(lab: PodmanLab, registry: str) -> None:
     lab.podman.podman("build", "--quiet", "--tag", f"{registry}lab/base:1", str(lab.folder / "tool"))
     stale = lab.podman.inspect(f"{registry}lab/base:1")
     (lab.folder / "tool/data/deep/file").write_text("new")
     write_image_context(lab.folder / "on", base="lab/base:1", data="on it")
-    lab.write("name: 'lab/base:1', dockerfile: tool/Dockerfile", "name: 'lab/on:1', dockerfile: on/Dockerfile")
+    lab.write_list("name: 'lab/base:1', dockerfile: tool/Dockerfile", "name: 'lab/on:1', dockerfile: on/Dockerfile")
     base, on = lab.do("publish", "--all", "--record", "receipts/{key}.json")["published"]
     assert stale not in (base["image_id"], on["image_id"])
-    assert lab.receipt("lab/on:1")["base"] == {"name": "lab/base:1", "image_id": base["image_id"]}
+    assert lab.receipt_of("lab/on:1")["base"] == {"name": "lab/base:1", "image_id": base["image_id"]}
     assert base["layers"] == on["layers"][: len(base["layers"])]
     assert lab.podman.inspect(f"{registry}lab/base:1") == base["image_id"]
 
 
-def test_two_images_of_one_name_are_not_confused(lab: Lab) -> None:
+def test_two_images_of_one_name_are_not_confused(lab: PodmanLab) -> None:
     lab.podman.podman("build", "--quiet", "--tag", "docker.io/library/tool:x", str(lab.folder / "tool"))
     (lab.folder / "tool/data/deep/file").write_text("other")
     lab.podman.podman("build", "--quiet", "--tag", "localhost/tool:x", str(lab.folder / "tool"))
-    lab.write("name: 'lab/tool:1', image: 'tool:x'")
+    lab.write_list("name: 'lab/tool:1', image: 'tool:x'")
     done = lab.run("publish", "--all")
     assert done.code == 1
     assert (
         "image lab/tool:1: podman has several images tool:x: docker.io/library/tool:x, localhost/tool:x. Say which one"
         in done.log
     )
-    lab.write("name: 'lab/tool:1', image: 'localhost/tool:x'")
+    lab.write_list("name: 'lab/tool:1', image: 'localhost/tool:x'")
     assert lab.do("publish", "--all")["published"][0]["image_id"] == lab.podman.inspect("localhost/tool:x")
 
 
@@ -253,8 +223,8 @@ def test_two_images_of_one_name_are_not_confused(lab: Lab) -> None:
         ("network: bridge", "podman's API gives a build the host's network or none, and no 'bridge'"),
     ],
 )
-def test_what_podman_cannot_do_is_said_before_anything_is_built(lab: Lab, fields: str, message: str) -> None:
-    lab.write(f"name: 'lab/tool:1', dockerfile: tool/Dockerfile, {fields}")
+def test_what_podman_cannot_do_is_said_before_anything_is_built(lab: PodmanLab, fields: str, message: str) -> None:
+    lab.write_list(f"name: 'lab/tool:1', dockerfile: tool/Dockerfile, {fields}")
     done = lab.run("build", "lab/tool:1", "--record", "build.json", WORD="open sesame")
     assert (done.code, message in done.log) == (2, True), done.log
     assert "STEP" not in done.log
@@ -263,11 +233,11 @@ def test_what_podman_cannot_do_is_said_before_anything_is_built(lab: Lab, fields
     assert lab.images() == set()
 
 
-def test_the_fields_of_a_build_reach_podman(lab: Lab) -> None:
+def test_the_fields_of_a_build_reach_podman(lab: PodmanLab) -> None:
     lab.extend("ARG VERSION=none\nRUN echo $VERSION >/version; ls /sys/class/net >/nets\nFROM scratch AS unwanted\n")
     dockerfile = lab.folder / "tool/Dockerfile"
     dockerfile.write_text(dockerfile.read_text().replace(f"FROM {PROGRAMS}\n", f"FROM {PROGRAMS} AS wanted\n", 1))
-    lab.write(
+    lab.write_list(
         "name: 'lab/tool:1', dockerfile: tool/Dockerfile, build_args: {VERSION: '2'}, target: wanted, network: none"
     )
     lab.do("build", "lab/tool:1", "--record", "build.json", SOURCE_DATE_EPOCH="1000000000")
@@ -277,9 +247,9 @@ def test_the_fields_of_a_build_reach_podman(lab: Lab) -> None:
     assert created.startswith("2001-09-09 01:46:40")
 
 
-def test_a_heredoc_is_said_to_need_another_builder(lab: Lab) -> None:
+def test_a_heredoc_is_said_to_need_another_builder(lab: PodmanLab) -> None:
     lab.extend("RUN <<END\necho hi\nEND\n")
-    lab.write("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
+    lab.write_list("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
     done = lab.run("build", "lab/tool:1", "--record", "build.json")
     assert (done.code, "The Dockerfile has a heredoc (<<). That needs BuildKit" in done.log) == (1, True), done.log
 
@@ -295,9 +265,9 @@ def test_a_heredoc_is_said_to_need_another_builder(lab: Lab) -> None:
         ("FRUM scratch", 'Unknown instruction: "FRUM"\n'),
     ],
 )
-def test_a_build_that_fails_says_where_and_why(lab: Lab, instruction: str, message: str) -> None:
+def test_a_build_that_fails_says_where_and_why(lab: PodmanLab, instruction: str, message: str) -> None:
     lab.extend(f"{instruction}\n")
-    lab.write("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
+    lab.write_list("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
     done = lab.run("build", "lab/tool:1", "--record", "build.json")
     said = done.log.partition("skyport-wf: building lab/tool:1 failed at\n")[2]
     assert (done.code, said.startswith(f"  {instruction}\n")) == (1, True), done.log
@@ -322,17 +292,17 @@ def test_a_build_that_fails_says_where_and_why(lab: Lab, instruction: str, messa
         ("container: no-such", "image lab/tool:1: the engine has no container no-such"),
     ],
 )
-def test_sources_that_are_not_there(lab: Lab, source: str, message: str) -> None:
+def test_sources_that_are_not_there(lab: PodmanLab, source: str, message: str) -> None:
     write_image_context(lab.folder / "on", base="test-no-such/image:1")
     (lab.folder / "install.sh").write_text("true\n")
-    lab.write(f"name: 'lab/tool:1', {source}")
+    lab.write_list(f"name: 'lab/tool:1', {source}")
     done = lab.run("build", "lab/tool:1", "--record", "build.json")
     assert (done.code, message in done.log) == (1, True), done.log
 
 
-def test_flattening_keeps_what_podman_does_not_tell(lab: Lab, engine: str, namespace: str) -> None:
+def test_flattening_keeps_what_podman_does_not_tell(lab: PodmanLab, engine: str, namespace: str) -> None:
     lab.extend(RICH)
-    lab.write(
+    lab.write_list(
         *(
             f"name: '{namespace}/{name}:1', dockerfile: tool/Dockerfile, flatten: {flatten}"
             for name, flatten in {"layered": "false", "flat": "true"}.items()
@@ -350,24 +320,24 @@ def test_flattening_keeps_what_podman_does_not_tell(lab: Lab, engine: str, names
     assert again["published"][0]["image_id"] == flat["Id"]
 
 
-def inspect_in_docker(lab: Lab, name: str, engine: str) -> Any:
-    lab.do("pull", name, engine=engine)
+def inspect_in_docker(lab: PodmanLab, name: str, engine: str) -> Any:
+    lab.do("pull", name, DOCKER_HOST=engine)
     return json.loads(docker("image", "inspect", name))[0]
 
 
 @pytest.fixture
-def base(lab: Lab) -> str:
+def base(lab: PodmanLab) -> str:
     """Return the name of an image that podman has."""
     lab.podman.podman("build", "--quiet", "--tag", "lab/base:1", str(lab.folder / "tool"))
     return "lab/base:1"
 
 
-def write_snapshot(lab: Lab, base: str, script: str, commit: str = "") -> None:
+def write_snapshot(lab: PodmanLab, base: str, script: str, commit: str = "") -> None:
     (lab.folder / "install.sh").write_text(script)
-    lab.write(f"name: 'lab/tool:1', snapshot: {{base: '{base}', script: install.sh}}, {commit}")
+    lab.write_list(f"name: 'lab/tool:1', snapshot: {{base: '{base}', script: install.sh}}, {commit}")
 
 
-def test_a_commit_sets_what_it_is_told(lab: Lab, base: str) -> None:
+def test_a_commit_sets_what_it_is_told(lab: PodmanLab, base: str) -> None:
     settings = {
         "author": "Anna <anna@example.org>", "message": "by hand", "entrypoint": ["/bin/bash", "-c"],
         "cmd": ['echo "$GREETING" in $PWD'], "env": {"GREETING": 'it costs 5 €, "really" $HOME \\ '}, "workdir": "/tmp",
@@ -379,7 +349,7 @@ def test_a_commit_sets_what_it_is_told(lab: Lab, base: str) -> None:
     assert told == "Anna <anna@example.org> by hand"
 
 
-def test_a_variable_that_no_engine_can_set_leaves_nothing(lab: Lab, base: str) -> None:
+def test_a_variable_that_no_engine_can_set_leaves_nothing(lab: PodmanLab, base: str) -> None:
     write_snapshot(lab, base, "true\n", 'commit: {env: {LINES: "one\\ntwo"}}')
     before = lab.images()
     done = lab.run("build", "lab/tool:1", "--record", "build.json")
@@ -389,30 +359,29 @@ def test_a_variable_that_no_engine_can_set_leaves_nothing(lab: Lab, base: str) -
     assert lab.images() == before
 
 
-def test_a_script_that_fails_shows_its_last_lines(lab: Lab, base: str) -> None:
+def test_a_script_that_fails_shows_its_last_lines(lab: PodmanLab, base: str) -> None:
     write_snapshot(lab, base, "echo before; echo the end; exit 4\n")
     done = lab.run("build", "lab/tool:1", "--record", "build.json")
     assert "ended with exit code 4. The last it printed:\n  | before\n  | the end" in done.log
     assert done.code == 1
 
 
-def wait_for(process: "subprocess.Popen[str]", text: str) -> None:
+def wait_for(process: Command, text: str) -> None:
     """Read what the command prints until it says `text`."""
-    assert process.stderr
     assert any(text in line for line in process.stderr)
 
 
-def test_an_interrupted_script_leaves_no_container(lab: Lab, base: str) -> None:
+def test_an_interrupted_script_leaves_no_container(lab: PodmanLab, base: str) -> None:
     write_snapshot(lab, base, "echo ready; sleep 600\n")
     with lab.start("build", "lab/tool:1", "--record", "build.json") as process:
         wait_for(process, "ready")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
+        process.communicate()
     assert process.returncode == 130
     # That no container is left, the fixture looks at.
 
 
-def test_what_a_killed_command_left_goes_with_the_next(lab: Lab, base: str) -> None:
+def test_what_a_killed_command_left_goes_with_the_next(lab: PodmanLab, base: str) -> None:
     write_snapshot(lab, base, "echo ready; sleep 600\n")
     with lab.start("build", "lab/tool:1", "--record", "build.json") as process:
         wait_for(process, "ready")
@@ -422,41 +391,41 @@ def test_what_a_killed_command_left_goes_with_the_next(lab: Lab, base: str) -> N
     lab.do("build", "lab/tool:1", "--record", "build.json")
 
 
-def test_a_container_whose_program_runs_is_paused_and_goes_on(lab: Lab, base: str) -> None:
+def test_a_container_whose_program_runs_is_paused_and_goes_on(lab: PodmanLab, base: str) -> None:
     container = lab.podman.podman("run", "--detach", base, "/bin/bash", "-c", "echo x >/made; exec sleep 600")
     try:
         wait_until(lambda: "A /made" in lab.podman.podman("diff", container))
-        lab.write(f"name: 'lab/tool:1', container: {container}")
+        lab.write_list(f"name: 'lab/tool:1', container: {container}")
         lab.do("publish", "--all", "--record", "receipts/{key}.json")
         assert lab.podman.podman("run", "--rm", "lab/tool:1", "cat", "/made") == "x"
         state = lab.podman.podman("inspect", "--format", "{{.State.Running}} {{.State.Paused}}", container)
         assert state == "true false"
-        told = lab.receipt("lab/tool:1")["source"]["container"]
+        told = lab.receipt_of("lab/tool:1")["source"]["container"]
         assert (told["image"], "added /made" in told["changes"]) == (base, True)
     finally:
         lab.podman.podman("rm", "--force", "--time", "0", container)
 
 
-def test_an_interrupted_build_ends_with_its_step(lab: Lab) -> None:
+def test_an_interrupted_build_ends_with_its_step(lab: PodmanLab) -> None:
     lab.extend("RUN echo ready; sleep 3\nRUN sleep 600\n")
-    lab.write("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
+    lab.write_list("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
     with lab.start("build", "lab/tool:1", "--record", "build.json") as process:
         wait_for(process, "ready")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
+        process.communicate()
     assert process.returncode == 130
     wait_until(lambda: not lab.containers())
     assert "lab/tool" not in lab.podman.podman("image", "ls")
 
 
-def test_a_podman_that_dies_is_a_temporary_trouble(lab: Lab) -> None:
+def test_a_podman_that_dies_is_a_temporary_trouble(lab: PodmanLab) -> None:
     lab.extend("RUN echo ready; sleep 600\n")
-    lab.write("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
+    lab.write_list("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
     try:
         with lab.start("build", "lab/tool:1", "--record", "build.json") as process:
             wait_for(process, "ready")
             lab.podman.kill()
-            _, log = process.communicate(timeout=PATIENCE)
+            _, log = process.communicate()
         assert (process.returncode, "went away at building lab/tool:1" in log) == (75, True), log
         assert not (lab.folder / "build.json").exists()
         again = lab.run("build", "lab/tool:1", "--record", "build.json")
@@ -472,11 +441,11 @@ def test_the_example_does_what_its_readme_says(podman: PodmanService, tmp_path: 
     saved = tmp_path / "debian.tar"
     docker("save", "--output", str(saved), "debian:bookworm")
     podman.podman("load", "--quiet", "--input", str(saved))
-    example = Lab(folder, podman)
+    example = PodmanLab(folder, podman)
     try:
         first, notes = example.do("publish", "--all")["published"]
         assert podman.podman("run", "--rm", "--interactive", "example/count-notes:1.0", stdin=">a\nACGT\n>b\n") == "2"
-        pulled = example.do("pull", "example/count-notes:1.0", engine=engine)
+        pulled = example.do("pull", "example/count-notes:1.0", DOCKER_HOST=engine)
         assert pulled["image_id"] == notes["image_id"] != first["image_id"]
         read = docker("run", "--rm", "example/count-notes:1.0", "cat", "/usr/share/doc/count/README")
         assert read == "count counts the sequences of FASTA files\n"

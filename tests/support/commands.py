@@ -66,10 +66,11 @@ class Command:
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until it has ended, and return the same."""
-        if not select.select([self._told], [], [], timeout)[0]:
-            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
-        with self._lock:  # several threads may wait
+        # Several threads may wait, and the exit code comes once: none looks for it when another one has taken it.
+        with self._lock:
             if self.returncode is None:
+                if not select.select([self._told], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
                 self.returncode = int(self._told.readline())
         return self.returncode
 

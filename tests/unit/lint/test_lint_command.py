@@ -27,7 +27,7 @@ TOLD = ["1 SKY002", "2 SKY011", "2 DL3009", "2 DL3015", "3 DL3003", "3 SC2164"]
 
 
 def test_hadolint_and_our_rules_are_told_together(folder: LintFolder) -> None:
-    folder.write("Dockerfile", BAD)
+    folder.add("Dockerfile", BAD)
     assert folder.told() == TOLD
     ours, _, theirs, *_ = [found for found in folder.findings() if found["line"] == 2]
     assert set(ours) == {"file", "line", "code", "level", "message", "instead", "source"}
@@ -38,7 +38,7 @@ def test_hadolint_and_our_rules_are_told_together(folder: LintFolder) -> None:
 
 def test_what_hadolint_says_itself_of_the_same_file(folder: LintFolder) -> None:
     """Only what our own rules tell is left out."""
-    folder.write("Dockerfile", BAD + "RUN pip install a\nUSER root\nFROM a\nFROM b:latest\n")
+    folder.add("Dockerfile", BAD + "RUN pip install a\nUSER root\nFROM a\nFROM b:latest\n")
     program = find_hadolint().program
     assert program
     own = json.loads(
@@ -55,15 +55,15 @@ def test_what_hadolint_says_itself_of_the_same_file(folder: LintFolder) -> None:
 
 
 def test_the_text(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM debian\n")
-    done = folder.run("--dockerfile", "Dockerfile")
-    assert done.returncode == 3
-    assert done.stdout.splitlines()[0] == (
+    folder.add("Dockerfile", "FROM debian\n")
+    done = folder.lint("--dockerfile", "Dockerfile")
+    assert done.code == 3
+    assert done.out.splitlines()[0] == (
         "Dockerfile:1: warning SKY001: `debian` has no tag: each build takes whatever is newest on that day"
     )
-    assert done.stdout.splitlines()[1].startswith("    instead: `debian:TAG@sha256:DIGEST`")
-    assert done.stdout.splitlines()[2] == "1 file: 1 finding, 1 of them at `warning` or worse"
-    assert done.stderr == ""
+    assert done.out.splitlines()[1].startswith("    instead: `debian:TAG@sha256:DIGEST`")
+    assert done.out.splitlines()[2] == "1 file: 1 finding, 1 of them at `warning` or worse"
+    assert done.log == ""
 
 
 @pytest.mark.parametrize(
@@ -77,19 +77,19 @@ def test_the_text(folder: LintFolder) -> None:
     ],
 )
 def test_levels(folder: LintFolder, level: str, code: int, shown: list[str]) -> None:
-    folder.write("Dockerfile", "FROM debian:12\nRUN apt-get install -y samtools\n")
-    done = folder.run("--dockerfile", "Dockerfile", "--level", level)
-    assert done.returncode == code
-    assert [name in done.stdout for name in ("SKY002", "SKY011", "DL3015")] == [True] * 3
-    quiet = folder.run("--quiet", "--dockerfile", "Dockerfile", "--level", level)
-    assert quiet.returncode == code
-    assert [line.split()[2].rstrip(":") for line in quiet.stdout.splitlines() if "instead: " not in line] == shown
+    folder.add("Dockerfile", "FROM debian:12\nRUN apt-get install -y samtools\n")
+    done = folder.lint("--dockerfile", "Dockerfile", "--level", level)
+    assert done.code == code
+    assert [name in done.out for name in ("SKY002", "SKY011", "DL3015")] == [True] * 3
+    quiet = folder.lint("--quiet", "--dockerfile", "Dockerfile", "--level", level)
+    assert quiet.code == code
+    assert [line.split()[2].rstrip(":") for line in quiet.out.splitlines() if "instead: " not in line] == shown
 
 
 def test_an_error_is_one_at_every_level(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM scratch\n")
+    folder.add("Dockerfile", "FROM scratch\n")
     assert folder.told() == ["1 SKY042"]
-    assert folder.run("--dockerfile", "Dockerfile", "--level", "error").returncode == 3
+    assert folder.lint("--dockerfile", "Dockerfile", "--level", "error").code == 3
 
 
 # Ignoring
@@ -114,7 +114,7 @@ PRAGMAS = [
 
 @pytest.mark.parametrize(("text", "expected"), PRAGMAS)
 def test_pragmas(folder: LintFolder, text: str, expected: list[str]) -> None:
-    folder.write("Dockerfile", f"FROM debian@sha256:1\n{text}")
+    folder.add("Dockerfile", f"FROM debian@sha256:1\n{text}")
     told = [
         found["code"]
         for found in folder.findings("--ignore", "DL3015", "--ignore", "DL3059", "--dockerfile", "Dockerfile")
@@ -123,7 +123,7 @@ def test_pragmas(folder: LintFolder, text: str, expected: list[str]) -> None:
 
 
 def test_pragmas_for_hadolints_own_rules(folder: LintFolder) -> None:
-    folder.write(
+    folder.add(
         "Dockerfile",
         "FROM debian@sha256:1\nRUN cd /a || exit\n# hadolint ignore=DL3003,DL3059,SKY001\nRUN cd /b || exit\n",
     )
@@ -131,7 +131,7 @@ def test_pragmas_for_hadolints_own_rules(folder: LintFolder) -> None:
 
 
 def test_ignore_takes_our_codes_and_hadolints(folder: LintFolder) -> None:
-    folder.write("Dockerfile", BAD)
+    folder.add("Dockerfile", BAD)
     ignored = ["--ignore", "SKY002", "--ignore", "DL3008", "--ignore", "DL3003", "--ignore", "SC2164"]
     assert folder.told(*ignored, "--dockerfile", "Dockerfile") == ["2 DL3009", "2 DL3015"]
 
@@ -150,25 +150,25 @@ def test_ignore_takes_our_codes_and_hadolints(folder: LintFolder) -> None:
     ],
 )
 def test_ignore_refuses_a_code_that_there_is_not(folder: LintFolder, code: str, advice: str) -> None:
-    folder.write("Dockerfile", BAD)
-    done = folder.run("--ignore", "SKY002", "--ignore", code, "--dockerfile", "Dockerfile")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert f"--ignore: there is no rule {code!r}. {advice}" in done.stderr
+    folder.add("Dockerfile", BAD)
+    done = folder.lint("--ignore", "SKY002", "--ignore", code, "--dockerfile", "Dockerfile")
+    assert (done.code, done.out) == (2, "")
+    assert f"--ignore: there is no rule {code!r}. {advice}" in done.log
 
 
 def test_other_places_that_ignore_a_code_that_there_is_not(folder: LintFolder) -> None:
-    folder.write("Dockerfile", f"# hadolint ignore=SKY998,SKY011\n{BAD}")
-    folder.write(".hadolint.yaml", "ignored: [SKY997, DL3009]\noverride: {info: [SKY996]}\n")
-    done = folder.run("--dockerfile", "Dockerfile")
-    assert "Dockerfile: a comment ignores rules that there are not: SKY998\n" in done.stderr
-    assert ".hadolint.yaml names rules that there are not: 'SKY997', 'SKY996'\n" in done.stderr
+    folder.add("Dockerfile", f"# hadolint ignore=SKY998,SKY011\n{BAD}")
+    folder.add(".hadolint.yaml", "ignored: [SKY997, DL3009]\noverride: {info: [SKY996]}\n")
+    done = folder.lint("--dockerfile", "Dockerfile")
+    assert "Dockerfile: a comment ignores rules that there are not: SKY998\n" in done.log
+    assert ".hadolint.yaml names rules that there are not: 'SKY997', 'SKY996'\n" in done.log
 
 
 @pytest.mark.parametrize("name", [".hadolint.yaml", ".hadolint.yml", "config/hadolint.yaml", "home/.hadolint.yaml"])
 def test_hadolints_settings_count_for_our_rules_too(folder: LintFolder, name: str) -> None:
-    folder.write("Dockerfile", BAD)
+    folder.add("Dockerfile", BAD)
     settings = "ignored: [DL3008, SC2164, SKY002]\noverride:\n  error: [DL3009]\n  style: [DL3003]\n"
-    folder.write(name, settings)
+    folder.add(name, settings)
     assert folder.told() == ["2 DL3009", "2 DL3015", "3 DL3003"]
     assert {found["code"]: found["level"] for found in folder.findings()} == {
         "DL3009": "error", "DL3015": "info", "DL3003": "style",
@@ -176,8 +176,8 @@ def test_hadolints_settings_count_for_our_rules_too(folder: LintFolder, name: st
 
 
 def test_settings_can_raise_and_lower_our_rules(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM debian:12\nRUN apt-get install -y samtools\n")
-    folder.write(".hadolint.yaml", "override:\n  error: [SKY002]\n  info: [DL3008]\n")
+    folder.add("Dockerfile", "FROM debian:12\nRUN apt-get install -y samtools\n")
+    folder.add(".hadolint.yaml", "override:\n  error: [SKY002]\n  info: [DL3008]\n")
     assert {found["code"]: found["level"] for found in folder.findings()} == {
         "SKY002": "error", "SKY011": "info", "DL3015": "info",
     }  # fmt: skip
@@ -185,16 +185,16 @@ def test_settings_can_raise_and_lower_our_rules(folder: LintFolder) -> None:
 
 @pytest.mark.parametrize(("threshold", "code"), [("error", 0), ("warning", 3), ("none", 0), ("ignore", 0)])
 def test_the_threshold_of_the_settings_is_the_default_level(folder: LintFolder, threshold: str, code: int) -> None:
-    folder.write("Dockerfile", "FROM debian\n")
-    folder.write(".hadolint.yaml", f"failure-threshold: {threshold}\n")
-    assert folder.run("--dockerfile", "Dockerfile").returncode == code
-    assert folder.run("--dockerfile", "Dockerfile", "--level", "warning").returncode == 3
+    folder.add("Dockerfile", "FROM debian\n")
+    folder.add(".hadolint.yaml", f"failure-threshold: {threshold}\n")
+    assert folder.lint("--dockerfile", "Dockerfile").code == code
+    assert folder.lint("--dockerfile", "Dockerfile", "--level", "warning").code == 3
 
 
 def test_settings_that_switch_pragmas_off(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "# hadolint ignore=SKY001\nFROM debian\n")
+    folder.add("Dockerfile", "# hadolint ignore=SKY001\nFROM debian\n")
     assert folder.told() == []
-    folder.write(".hadolint.yaml", "disable-ignore-pragma: true\n")
+    folder.add(".hadolint.yaml", "disable-ignore-pragma: true\n")
     assert folder.told() == ["2 SKY001"]
 
 
@@ -209,24 +209,24 @@ def test_settings_that_switch_pragmas_off(folder: LintFolder) -> None:
     ],
 )
 def test_settings_that_are_wrong(folder: LintFolder, settings: str | bytes, message: str) -> None:
-    folder.write("Dockerfile", "FROM debian\n")
-    folder.write(".hadolint.yaml", settings)
-    done = folder.run("--dockerfile", "Dockerfile")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
+    folder.add("Dockerfile", "FROM debian\n")
+    folder.add(".hadolint.yaml", settings)
+    done = folder.lint("--dockerfile", "Dockerfile")
+    assert (done.code, done.out) == (2, "")
+    assert message in done.log
 
 
 def test_empty_settings(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM debian\n")
-    folder.write(".hadolint.yaml", "# nothing\n")
-    assert folder.run("--dockerfile", "Dockerfile").returncode in (2, 3)
+    folder.add("Dockerfile", "FROM debian\n")
+    folder.add(".hadolint.yaml", "# nothing\n")
+    assert folder.lint("--dockerfile", "Dockerfile").code in (2, 3)
 
 
 # hadolint
 
 
 def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> None:
-    folder.write(
+    folder.add(
         "Dockerfile",
         "FROM a@sha256:1\nRUN <<EOF\ntrue\nEOF\n# no\nCOPY <<EOF /x\nx\nEOF\nRUN cd /x || exit\n",
     )
@@ -250,22 +250,22 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
 )
 def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
     """Forms that hadolint ends at, without a word on anything else."""
-    folder.write("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
+    folder.add("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
     assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
 
 
 def test_a_mistake_hides_no_other_finding(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM a@sha256:1 b c\nRUN cd /x || exit\nNONSENSE x\nRUN\nRUN cd /y || exit\n")
+    folder.add("Dockerfile", "FROM a@sha256:1 b c\nRUN cd /x || exit\nNONSENSE x\nRUN\nRUN cd /y || exit\n")
     assert folder.told() == ["1 DL1000", "2 DL3003", "3 DL1000", "4 DL1000", "5 DL3003"]
 
 
 def test_many_mistakes_end_soon(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM a@sha256:1\n" + "NONSENSE\n" * 1000)
+    folder.add("Dockerfile", "FROM a@sha256:1\n" + "NONSENSE\n" * 1000)
     assert folder.told() == [f"{line} DL1000" for line in range(2, 7)]
 
 
 def test_what_is_no_dockerfile_is_said_with_its_line(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\nx\nEOF\nNONSENSE x\n")
+    folder.add("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\nx\nEOF\nNONSENSE x\n")
     (found,) = folder.findings()
     assert (found["code"], found["level"], found["line"]) == ("DL1000", "error", 5)
 
@@ -285,7 +285,7 @@ def test_without_hadolint_our_own_rules_are_applied(no_hadolint: None, caplog: p
 
 def fake_hadolint(folder: LintFolder, script: str) -> Hadolint:
     """Return a hadolint that does something else."""
-    folder.write("bin/hadolint", f"#!/bin/sh\n{script}\n")
+    folder.add("bin/hadolint", f"#!/bin/sh\n{script}\n")
     program = folder.folder / "bin/hadolint"
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return Hadolint(program, LintSettings())
@@ -352,20 +352,20 @@ def test_our_rules_are_done_with_a_megabyte_in_time(content: str) -> None:
     ],
 )
 def test_odd_files(folder: LintFolder, content: bytes, expected: list[str]) -> None:
-    folder.write("Dockerfile", content)
+    folder.add("Dockerfile", content)
     assert [one for one in folder.told() if "SKY" in one] == expected
 
 
 def test_a_binary_file_is_no_dockerfile(folder: LintFolder) -> None:
-    folder.write("Dockerfile", bytes(range(256)) * 20)
-    done = folder.run("--dockerfile", "Dockerfile")
-    assert done.returncode == 3
-    assert "Dockerfile:1: error DL1000: unexpected" in done.stdout
-    assert all(character.isprintable() or character == "\n" for character in done.stdout)
+    folder.add("Dockerfile", bytes(range(256)) * 20)
+    done = folder.lint("--dockerfile", "Dockerfile")
+    assert done.code == 3
+    assert "Dockerfile:1: error DL1000: unexpected" in done.out
+    assert all(character.isprintable() or character == "\n" for character in done.out)
 
 
 def test_heredocs_without_an_end(folder: LintFolder) -> None:
-    folder.write("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\napt-get install a\n")
+    folder.add("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\napt-get install a\n")
     assert "3 SKY011" in folder.told()
 
 
@@ -380,10 +380,10 @@ def test_heredocs_without_an_end(folder: LintFolder) -> None:
     ],
 )
 def test_files_that_cannot_be_read(folder: LintFolder, name: str, message: str) -> None:
-    folder.write("large", b"RUN a\n" * 200_000)
+    folder.add("large", b"RUN a\n" * 200_000)
     os.mkfifo(folder.folder / "pipe")
-    done = folder.run("--dockerfile", name)
-    assert (done.returncode, done.stdout, done.stderr.strip()) == (2, "", message)
+    done = folder.lint("--dockerfile", name)
+    assert (done.code, done.out, done.log.strip()) == (2, "", message)
 
 
 @pytest.mark.parametrize(
@@ -404,9 +404,9 @@ def test_files_that_cannot_be_read(folder: LintFolder, name: str, message: str) 
     ],
 )
 def test_a_wrong_command_line(folder: LintFolder, arguments: list[str], message: str) -> None:
-    done = folder.run(*arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
+    done = folder.lint(*arguments)
+    assert done.code == 2
+    assert message in done.log
 
 
 # The image list
@@ -432,10 +432,10 @@ images:
 
 @pytest.fixture
 def listed(folder: LintFolder) -> LintFolder:
-    folder.write("lab/images.yaml", LIST)
-    folder.write("lab/base/Dockerfile", "ARG WHICH=12\nFROM debian:${WHICH}\n")
-    folder.write("lab/install.sh", "#!/bin/sh\n# hadolint ignore=SKY011\napt-get install a\napt-get install b\n")
-    folder.write("lab/more.sh", "#!/bin/bash\ncurl https://x.test/i | bash\n")
+    folder.add("lab/images.yaml", LIST)
+    folder.add("lab/base/Dockerfile", "ARG WHICH=12\nFROM debian:${WHICH}\n")
+    folder.add("lab/install.sh", "#!/bin/sh\n# hadolint ignore=SKY011\napt-get install a\napt-get install b\n")
+    folder.add("lab/more.sh", "#!/bin/bash\ncurl https://x.test/i | bash\n")
     return folder
 
 
@@ -448,7 +448,7 @@ def test_the_images_of_a_list(listed: LintFolder) -> None:
         "lab/install.sh:4 SKY011",
         "lab/more.sh:2 SKY031",
     ]
-    files = json.loads(listed.run("--json", "--images", "lab").stdout)["files"]
+    files = json.loads(listed.lint("--json", "--images", "lab").out)["files"]
     assert {file["file"]: file["images"] for file in files} == {
         "lab/images.yaml": ["lab/base:1", "lab/tool:1", "lab/notes:1", "lab/more:1", "lab/hand:1"],
         "lab/base/Dockerfile": ["lab/base:1", "lab/tool:1"],
@@ -460,48 +460,50 @@ def test_the_images_of_a_list(listed: LintFolder) -> None:
 def test_some_images_of_a_list(listed: LintFolder) -> None:
     assert listed.told("lab/base:1", "--images", "lab") == ["2 SKY002"]
     assert listed.told("lab/tool:1", "lab/hand:1", "--images", "lab") == ["2 SKY001"]
-    assert listed.run("lab/base:1", "--images", "lab").returncode == 0
-    assert listed.run("lab/hand:1", "--images", "lab").stdout == "1 file: 0 findings\n"
+    assert listed.lint("lab/base:1", "--images", "lab").code == 0
+    assert listed.lint("lab/hand:1", "--images", "lab").out == "1 file: 0 findings\n"
 
 
 def test_files_of_the_context_are_looked_for(listed: LintFolder) -> None:
-    listed.write("lab/base/Dockerfile", "FROM debian@sha256:1\nCOPY tool data /x/\n")
-    listed.write("lab/base/data", "")
-    listed.write("lab/base/.dockerignore", "data\n")
+    listed.add("lab/base/Dockerfile", "FROM debian@sha256:1\nCOPY tool data /x/\n")
+    listed.add("lab/base/data", "")
+    listed.add("lab/base/.dockerignore", "data\n")
     assert listed.told("lab/base:1", "--images", "lab") == ["2 SKY071", "2 SKY072"]
-    assert listed.run("lab/base:1", "--images", "lab", "--level", "error").returncode == 3
-    listed.write("lab/base/tool", "")
+    assert listed.lint("lab/base:1", "--images", "lab", "--level", "error").code == 3
+    listed.add("lab/base/tool", "")
     (listed.folder / "lab/base/.dockerignore").unlink()
     assert listed.told("lab/base:1", "--images", "lab") == []
 
 
 def test_a_script_that_writes_into_a_volume_of_its_base(listed: LintFolder) -> None:
-    listed.write("lab/base/Dockerfile", "FROM debian@sha256:1 AS one\nVOLUME /data\nFROM one\n")
-    listed.write("lab/images.yaml", LIST.replace("base: debian:12", "base: docker.io/lab/base:1"))
-    listed.write("lab/install.sh", "#!/bin/sh\ntouch /data/x /y\n")
+    listed.add("lab/base/Dockerfile", "FROM debian@sha256:1 AS one\nVOLUME /data\nFROM one\n")
+    listed.add("lab/images.yaml", LIST.replace("base: debian:12", "base: docker.io/lab/base:1"))
+    listed.add("lab/install.sh", "#!/bin/sh\ntouch /data/x /y\n")
     assert listed.told("lab/notes:1", "--images", "lab") == ["2 SKY062"]
-    listed.write("lab/install.sh", "#!/bin/sh\r\ntouch /y\r\n")
+    listed.add("lab/install.sh", "#!/bin/sh\r\ntouch /y\r\n")
     assert listed.told("lab/notes:1", "--images", "lab") == ["1 SKY091"]
 
 
 @pytest.mark.parametrize("script", [b"\0\0\0", b"\xff\xfe\n", b"#!/bin/sh\n\0touch /x\n", b"x" * 900_000])
 def test_odd_scripts(listed: LintFolder, script: bytes) -> None:
-    listed.write("lab/install.sh", script)
-    assert listed.run("lab/notes:1", "--images", "lab").returncode in (0, 3)
+    listed.add("lab/install.sh", script)
+    assert listed.lint("lab/notes:1", "--images", "lab").code in (0, 3)
 
 
-@pytest.mark.parametrize("name", ["x" * 300, "\\0", "a\\0b", "x/" * 3000, "."])
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 300, "\\0", "a\\0b", "x/" * 3000, "."],
+    ids=["300 letters", "a NUL", "a NUL between", "3000 folders", "a folder"],
+)
 @pytest.mark.parametrize(
     "field", ["dockerfile: {}", "dockerfile: base/Dockerfile\n    context: {}", "snapshot: {{base: 'a:1', script: {}}}"]
 )
 def test_names_that_no_file_can_have(listed: LintFolder, field: str, name: str) -> None:
     quoted = f'"{name}"'
-    listed.write("lab/images.yaml", f"images:\n  - name: lab/a:1\n    {field.format(quoted)}\n")
+    listed.add("lab/images.yaml", f"images:\n  - name: lab/a:1\n    {field.format(quoted)}\n")
     for verb in ("lint", "plan"):
-        done = subprocess.run(
-            [SKYPORT, verb, "--images", "lab"], cwd=listed.folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode in (0, 2, 3), done.stderr
+        done = listed.run(verb, "--images", "lab")
+        assert done.code in (0, 2, 3), done.log
 
 
 @pytest.mark.parametrize("name", ["lab/install.sh", "lab/base/Dockerfile"])
@@ -514,15 +516,15 @@ def test_pipes_devices_and_endless_files_of_the_list(listed: LintFolder, name: s
     ):
         path.unlink()
         make()
-        done = listed.run("--images", "lab")
-        assert (done.returncode, done.stdout) == (2, "")
-        assert re.search(words, done.stderr), done.stderr
+        done = listed.lint("--images", "lab")
+        assert (done.code, done.out) == (2, "")
+        assert re.search(words, done.log), done.log
 
 
 def test_an_image_that_is_not_in_the_list(listed: LintFolder) -> None:
-    done = listed.run("lab/bases:1", "--images", "lab")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "image 'lab/bases:1' is not in the image list. It has: lab/base:1" in done.stderr
+    done = listed.lint("lab/bases:1", "--images", "lab")
+    assert (done.code, done.out) == (2, "")
+    assert "image 'lab/bases:1' is not in the image list. It has: lab/base:1" in done.log
 
 
 @pytest.mark.parametrize(("gone", "message"), [
@@ -531,23 +533,23 @@ def test_an_image_that_is_not_in_the_list(listed: LintFolder) -> None:
 ])  # fmt: skip
 def test_a_file_of_the_list_that_is_missing(listed: LintFolder, gone: str, message: str) -> None:
     (listed.folder / gone).unlink()
-    done = listed.run("--images", "lab")
-    assert done.returncode == 2
-    assert message in done.stderr
+    done = listed.lint("--images", "lab")
+    assert done.code == 2
+    assert message in done.log
 
 
 def test_the_report(listed: LintFolder) -> None:
-    done = listed.run("lab/base:1", "--images", "lab", "--report", "new/folder/lint.json", "--level", "info")
-    assert done.returncode == 3
+    done = listed.lint("lab/base:1", "--images", "lab", "--report", "new/folder/lint.json", "--level", "info")
+    assert done.code == 3
     report = json.loads((listed.folder / "new/folder/lint.json").read_text())
-    assert report == json.loads(listed.run("lab/base:1", "--images", "lab", "--level", "info", "--json").stdout)
+    assert report == json.loads(listed.lint("lab/base:1", "--images", "lab", "--level", "info", "--json").out)
     assert (report["level"], report["hadolint"], report["findings"][0]["code"]) == ("info", True, "SKY002")
 
 
 def test_what_init_writes_passes(folder: LintFolder) -> None:
     subprocess.run([SKYPORT, "init", "."], cwd=folder.folder, check=True, capture_output=True)
-    done = folder.run()
-    assert done.returncode == 0, done.stdout
+    done = folder.lint()
+    assert done.code == 0, done.out
 
 
 def test_every_rule_has_a_code_of_its_own():

@@ -17,7 +17,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def lab(folder: LintFolder, tmp_path: Path) -> LintFolder:
-    folder.environment["SKYPORT_CACHE"] = str(tmp_path / "cache")
+    folder.variables["SKYPORT_CACHE"] = str(tmp_path / "cache")
     return folder
 
 
@@ -55,7 +55,7 @@ def test_a_branch_of_a_git_repository(lab: LintFolder, site: Site, ref: str, say
         branch["message"] == f"of {address}, {says}: it can be another commit at each build, and is {commit[:12]} now"
     )
     assert branch["instead"] == f"`{address}#{commit}`"
-    assert lab.run().returncode == 3
+    assert lab.lint().code == 3
 
 
 @pytest.mark.parametrize(("ref", "inside"), [("#main:gc", "gc/"), ("#main", "gc/"), ("", "gc/")])
@@ -71,7 +71,7 @@ def test_a_whole_commit_of_a_git_repository(lab: LintFolder, site: Site) -> None
     commit = Repository(site.repositories, "tools").commit({"gc/Dockerfile": "FROM debian@sha256:1\n"})
     write_list(lab, f"context: {site.url}/git/tools.git#{commit}:gc", "dockerfile: Dockerfile")
     assert told(lab) == ["images.yaml:3 SKY052"]
-    assert lab.run().returncode == 0
+    assert lab.lint().code == 0
 
 
 def test_pragmas_in_the_list_and_in_what_was_fetched(lab: LintFolder, site: Site) -> None:
@@ -84,11 +84,11 @@ def test_an_address_that_cannot_be_reached_is_temporary_until_there_is_a_copy(la
     with remote_site(tmp_path / "site") as site:
         site.files["/Dockerfile"] = b"FROM debian@sha256:1\n"
         write_list(lab, f"dockerfile: {site.url}/other")
-        missing = lab.run()
+        missing = lab.lint()
         write_list(lab, f"dockerfile: {site.url}/Dockerfile")
         assert told(lab) == ["images.yaml:3 SKY052"]
     assert missing.returncode == 1
     assert "image lab/tool:1:" in missing.stderr
     assert told(lab) == ["images.yaml:3 SKY052"]
     write_list(lab, f"dockerfile: {site.url}/another")
-    assert lab.run().returncode == 75
+    assert lab.lint().code == 75
