@@ -6,6 +6,8 @@ from skyport_wf.cli.arguments import add_image_list, add_record, fill_key
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, short_id
 
+EXAMPLES = ("skyport-wf build my-lab/tool:1.0 --record build.json",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

@@ -7,6 +7,11 @@ from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progres
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import human_size
 
+EXAMPLES = (
+    "skyport-wf copy my-lab/tool:1.0 --to https://shock.example.org --to-token-env OTHER_TOKEN",
+    "skyport-wf copy my-lab/tool:1.0 --to embedded",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

@@ -6,6 +6,11 @@ from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, read_setti
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED
 
+EXAMPLES = (
+    "skyport-wf doctor",
+    "SHOCK_URL=https://shock.example.org skyport-wf doctor --json",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

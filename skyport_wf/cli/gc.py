@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from skyport_wf.store.opening import Store
 
 
+EXAMPLES = (
+    "skyport-wf gc",
+    "skyport-wf gc --remove",
+    "skyport-wf gc --check",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     what = parser.add_mutually_exclusive_group()

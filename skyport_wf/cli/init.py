@@ -43,6 +43,9 @@ include: skyport_wf.snakefile("publish")
 }
 
 
+EXAMPLES = ("skyport-wf init my-images",)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")

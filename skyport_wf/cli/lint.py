@@ -24,6 +24,13 @@ _OF_CWL = ("failure", "loss", "note", "none")
 """The levels of lint.findings and lint.cwl.findings, which are imported too late for --help."""
 
 
+EXAMPLES = (
+    "skyport-wf lint",
+    "skyport-wf lint --dockerfile Dockerfile --level error",
+    "skyport-wf lint --cwl workflow.cwl",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="images of the list; all of them if none is named")

@@ -6,6 +6,8 @@ from pathlib import Path
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import count
 
+EXAMPLES = ("skyport-wf lock results/skyport/*/receipt.json --lock images.lock.json",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 
+EXAMPLES = (
+    "skyport-wf ls",
+    "skyport-wf ls my-lab/tool",
+    "skyport-wf ls 'my-lab/*'",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("repository", nargs="?", metavar="REPO", help="only this repository's images")

@@ -5,6 +5,11 @@ import argparse
 from skyport_wf.cli.arguments import add_image_list
 from skyport_wf.cli.outcome import Outcome, table
 
+EXAMPLES = (
+    "skyport-wf plan",
+    "skyport-wf plan --json",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

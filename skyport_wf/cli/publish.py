@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from skyport_wf.sources.resolution import ResolvedImage
 
 
+EXAMPLES = (
+    "skyport-wf publish --all --dry-run",
+    "skyport-wf publish my-lab/tool:1.0",
+    "skyport-wf publish --all --record 'receipts/{key}.json'",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="REPO:TAG of images of the list")

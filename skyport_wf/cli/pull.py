@@ -6,6 +6,8 @@ from skyport_wf.cli.arguments import add_image_list, opened_shock, progress_bar
 from skyport_wf.cli.outcome import Outcome, short_id
 from skyport_wf.formatting import human_size
 
+EXAMPLES = ("skyport-wf pull my-lab/tool:1.0",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

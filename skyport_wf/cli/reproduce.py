@@ -21,6 +21,12 @@ _VALUE = 60
 """Characters of a value in a table."""
 
 
+EXAMPLES = (
+    "skyport-wf reproduce my-lab/tool:1.0",
+    "skyport-wf reproduce my-lab/tool:1.0 --ignore '/opt/data/*' --ignore-traces",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", metavar="NAME", help="REPO:TAG of an image of the list")

@@ -6,6 +6,11 @@ from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import human_size
 
+EXAMPLES = (
+    "skyport-wf resolve my-lab/tool:1.0",
+    "skyport-wf resolve my-lab/tool",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

@@ -5,6 +5,11 @@ import argparse
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
 
+EXAMPLES = (
+    "skyport-wf retire my-lab/tool:1.0 --dry-run",
+    "skyport-wf retire my-lab/tool:1.0",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

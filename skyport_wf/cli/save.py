@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from skyport_wf.records.records import BuildRecord
 
 
+EXAMPLES = ("skyport-wf save build.json --archive image.tar.gz --record save.json",)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("build", type=Path, metavar="BUILD", help="the build record")

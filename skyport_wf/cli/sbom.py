@@ -6,6 +6,8 @@ from pathlib import Path
 from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, opened_shock, progress_bar
 from skyport_wf.cli.outcome import Outcome
 
+EXAMPLES = ("skyport-wf sbom receipt.json --record packages.cdx.json",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

@@ -15,6 +15,12 @@ _PORTS = range(65536)
 _log = logging.getLogger(__name__)
 
 
+EXAMPLES = (
+    "skyport-wf serve",
+    "skyport-wf serve --host 0.0.0.0 --port 7445",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(

@@ -20,6 +20,13 @@ _COMMAND = 100
 """Characters of a layer's command."""
 
 
+EXAMPLES = (
+    "skyport-wf show my-lab/tool:1.0 --packages",
+    "skyport-wf show --archive image.tar.gz --chart layers.svg",
+    "skyport-wf show debian:bookworm --engine",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from skyport_wf.inspection.status import ImageStatus
 
 
+EXAMPLES = (
+    "skyport-wf status",
+    "skyport-wf status --json",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add_image_list(parser)

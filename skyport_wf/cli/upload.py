@@ -6,6 +6,8 @@ from pathlib import Path
 from skyport_wf.cli.arguments import add_record, fill_key, progress_bar
 from skyport_wf.cli.outcome import Outcome
 
+EXAMPLES = ("skyport-wf upload save.json --record upload.json",)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from skyport_wf.store.database import Database
 
 
+EXAMPLES = (
+    "skyport-wf user add alice",
+    "skyport-wf user ls",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)

@@ -7,6 +7,11 @@ from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_sho
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
 
+EXAMPLES = (
+    "skyport-wf verify",
+    "skyport-wf verify --remove-stale",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.multipart import StreamingForm
 
+_log = logging.getLogger(__name__)
 _CONNECT_SECONDS, _STALL_SECONDS, _SILENCE_SECONDS = 10, 60, 300
 """How long a server may take to accept a connection, to take the next piece of a body, and to answer."""
 _REDIRECTS = range(300, 400)
@@ -107,6 +109,10 @@ class ShockConnection:
             raise self._unreachable(error) from error
         except requests.RequestException as error:
             raise ShockError(f"Shock at {self.name} cannot be asked: {error}") from error
+        _log.debug(
+            "%s %s at %s: HTTP %s after %.2f s",
+            method, path, self.name, response.status_code, response.elapsed.total_seconds(),
+        )  # fmt: skip
         if response.status_code in TEMPORARY_STATUSES:
             response.close()
             raise TemporaryError(f"Shock at {self.name} answers {method} {path} with HTTP {response.status_code}.")

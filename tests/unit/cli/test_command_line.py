@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 import skyport_wf
-from skyport_wf.cli.main import VERBS
+from skyport_wf.cli.parser import parse
+from skyport_wf.cli.verbs import VERBS
 from skyport_wf.records.files import write_record
 from skyport_wf.records.receipt import merge_into_lock
 from tests.support.failing_server import SILENCE, Answer, FailingServer, refusal
@@ -57,6 +59,36 @@ def test_help_names_every_verb_and_each_explains_itself():
     assert all(f"\n    {verb} " in done.stdout for verb in VERBS)
 
 
+@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
+def test_alone_it_shows_all_verbs(arguments):
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run("--help").stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_help_and_examples_that_it_takes(verb, capsys):
+    with pytest.raises(SystemExit, match=r"^0$"):
+        parse(["help", verb])
+    _, _, examples = capsys.readouterr().out.partition("\nexamples:\n")
+    assert examples
+    for line in examples.splitlines():
+        words = [word for word in shlex.split(line) if "=" not in word or word.startswith("-")]
+        assert words[:2] == ["skyport-wf", verb]
+        assert parse(words[1:]).verb == verb
+
+
+def test_verbose_shows_the_requests(failing_server, monkeypatch, project):
+    empty = {"data": [], "status": 200, "error": None, "total_count": 0}
+    failing_server.answers = [Answer(200, json.dumps(empty).encode())] * 3
+    monkeypatch.setenv("SHOCK_URL", failing_server.url)
+    monkeypatch.setenv("KB_AUTH_TOKEN", SECRET)
+    done = run("ls", "--verbose")
+    assert f"skyport-wf: GET /node at {failing_server.url}: HTTP 200 after " in done.stderr
+    assert SECRET not in done.stderr
+
+
 def test_0_done(project):
     done = run("plan")
     assert (done.returncode, done.stderr) == (0, "")
@@ -79,10 +111,16 @@ def test_1_failed_with_a_message_and_no_traceback(project):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ([], "the following arguments are required: VERB"),
-        (["pblish"], "argument VERB: invalid choice: 'pblish'"),
+        (["-v"], "the following arguments are required: VERB. `skyport-wf --help` lists the verbs."),
+        (["pblish"], "there is no verb pblish; did you mean publish? `skyport-wf --help` lists the verbs."),
+        (["x\x1b[31m"], "there is no verb x[31m. `skyport-wf --help` lists the verbs."),
+        (["publish", "--al"], "there is no option --al; did you mean --all? `skyport-wf publish --help` shows what it"),
+        (["publish", "-k"], "there is no option -k. `skyport-wf publish --help` shows what it takes."),
+        (["ls", "a", "b", "c"], "unexpected: b c. `skyport-wf ls --help` shows what it takes."),
+        (["lint", "--level", "eror"], "argument --level: there is no eror; did you mean error?"),
+        (["lint", "--level", "x"], "argument --level: there is no x; it takes error, warning, "),
         (["build"], "the following arguments are required: NAME, --record"),
-        (["plan", "--imges", "x"], "unrecognized arguments: --imges x"),
+        (["plan", "--imges", "x"], "there is no option --imges; did you mean --images?"),
         (["plan", "--images", "none.yaml"], "there is no none.yaml. `skyport-wf init` writes one"),
         (["publish"], "name the images to publish, or give --all"),
         (["publish", "a/b:1", "--all"], "name the images to publish, or give --all"),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from skyport_wf.cli.main import VERBS
+from skyport_wf.cli.verbs import VERBS
 from tests.support.timing import PATIENCE
 
 HEAVY = [
@@ -46,7 +46,8 @@ def test_nothing_heavy_is_imported_to_say_what_there_is(arguments):
 def test_no_verb_imports_anything_heavy_to_explain_itself():
     program = (
         "import sys, contextlib, io\n"
-        "from skyport_wf.cli.main import main, VERBS\n"
+        "from skyport_wf.cli.main import main\n"
+        "from skyport_wf.cli.verbs import VERBS\n"
         "for verb in VERBS:\n"
         "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as out:\n"
         "        main([verb, '--help'])\n"

@@ -1,0 +1,104 @@
+"""The parser of the command line: argparse, with an overview by groups, examples, and "did you mean"."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+from skyport_wf import __version__
+from skyport_wf.cli.arguments import everywhere
+from skyport_wf.cli.verbs import VERBS, overview
+from skyport_wf.errors import UsageError
+from skyport_wf.formatting import printable
+
+_PROGRAM = "skyport-wf"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what the words of the command line ask for.
+
+    Raises UsageError if they cannot be understood, SystemExit when help or the version was asked for and shown.
+    """
+    parser, verbs = _make_parser(arguments)
+    if not arguments:
+        parser.print_help()
+        parser.exit()
+    # Two more ways to ask, as people try them.
+    if arguments[0] in ("help", "version"):
+        arguments = [*arguments[1:], f"--{arguments[0]}"]
+    args, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        _refuse(verbs[args.verb], unknown)
+    return args
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Leaves examples and groups as they stand."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends as every other failure does, so that `--json` has its document."""
+
+    def __init__(self, **settings: Any) -> None:
+        # An abbreviation that is right today could mean two options tomorrow.
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        more = "lists the verbs" if self.prog == _PROGRAM else "shows what it takes"
+        raise UsageError(f"{message}{'' if message.endswith('?') else '.'} `{self.prog} --help` {more}.")
+
+    # argparse has no public way to put this into other words; if it calls it no more, its own words are shown.
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is None or value in action.choices:
+            return
+        known = list(map(str, action.choices))
+        what = f"there is no {'verb ' if action.dest == 'verb' else ''}{printable(str(value))}"
+        meant = did_you_mean(str(value), known)
+        if action.dest == "verb":
+            self.error(what + meant)
+        raise argparse.ArgumentError(action, what + (meant or f"; it takes {', '.join(known)}"))
+
+
+def _refuse(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn:
+    """Say which words are not understood, and which option was meant."""
+    for word in unknown:
+        if word.startswith("-"):
+            option = word.partition("=")[0]
+            known = re.findall(r"--[a-z][a-z-]*", parser.format_help())
+            parser.error(f"there is no option {printable(option)}{did_you_mean(option, known)}")
+    parser.error(f"unexpected: {printable(' '.join(unknown))}")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?`, or nothing if no known word is like it."""
+    import difflib
+
+    # The word may be of any length.
+    close = difflib.get_close_matches(word[:100], list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return a parser that knows every verb's name, and the arguments of those that may be asked for."""
+    behind = everywhere(argparse.SUPPRESS)
+    parser: argparse.ArgumentParser = _Parser(
+        prog=_PROGRAM,
+        description="Publish Docker images to Shock: build, save, upload, register.",
+        epilog=f"{overview()}\n\n`skyport-wf VERB --help` tells more, with examples.",
+        parents=[everywhere(None)],
+        usage="%(prog)s [OPTIONS] VERB ...",
+    )
+    parser.add_argument("--version", action="version", version=f"skyport-wf {__version__}")
+    actions = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog=_PROGRAM, help=argparse.SUPPRESS)
+    verbs = {}
+    for verb, line in VERBS.items():
+        verbs[verb] = actions.add_parser(verb, description=line[0].upper() + line[1:] + ".", parents=[behind])
+        # Which word is the verb only the parser can tell: `--log build publish` has two.
+        if verb in arguments:
+            module = importlib.import_module(f"skyport_wf.cli.{verb}")
+            module.add_arguments(verbs[verb])
+            verbs[verb].epilog = "examples:\n" + "\n".join(f"    {example}" for example in module.EXAMPLES)
+    return parser, verbs

@@ -1,0 +1,49 @@
+"""The verbs of the command line, in groups by what people do. Each is a module of this folder."""
+
+GROUPS = {
+    "Begin": {
+        "init": "write an image list to start from",
+        "doctor": "check engine, Shock, token and disk space",
+        "lint": "find what hurts in Dockerfiles before they are built, and what AWE rejects in CWL",
+    },
+    "Publish": {
+        "status": "what is published, and what would be done",
+        "publish": "all four steps as one stream",
+        "verify": "compare Shock with the lock file",
+        "reproduce": "build a published image again, and say what differs",
+    },
+    "Use what is published": {
+        "ls": "list the images that a Shock has",
+        "resolve": "which node an AWE worker gets for a name",
+        "show": "say what is in an image: layers, waste, packages",
+        "pull": "load a published image into the engine",
+        "copy": "publish an image on another Shock too",
+        "retire": "take the name off a published image",
+    },
+    "Steps, as workflow engines call them": {
+        "plan": "what there is to build, for workflow engines",
+        "build": "step 1: build an image, or find that it is published",
+        "save": "step 2: write the image to a canonical archive",
+        "upload": "step 3: send the archive to Shock, hidden",
+        "register": "step 4: publish the upload under its name",
+        "sbom": "list the packages in a published image, beside its receipt",
+        "lock": "write the lock file from receipts",
+    },
+    "The embedded Shock": {
+        "serve": "serve the embedded Shock over HTTP",
+        "user": "manage the embedded Shock's users",
+        "gc": "find and remove what crashes left in the embedded Shock",
+    },
+}
+"""The verbs of each group, and what each does in a line."""
+
+VERBS = {verb: line for verbs in GROUPS.values() for verb, line in verbs.items()}
+
+
+def overview() -> str:
+    """Return all verbs by group, as `skyport-wf --help` shows them."""
+    width = max(map(len, VERBS)) + 2
+    return "\n\n".join(
+        "\n".join((f"{group}:", *(f"    {verb:<{width}}{line}" for verb, line in verbs.items())))
+        for group, verbs in GROUPS.items()
+    )
