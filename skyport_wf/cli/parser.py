@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from skyport_wf import __version__
 from skyport_wf.cli.arguments import everywhere
+from skyport_wf.cli.completion import complete, words_so_far
 from skyport_wf.cli.verbs import VERBS, overview
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import printable
@@ -22,7 +23,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises UsageError if they cannot be understood, SystemExit when help or the version was asked for and shown.
     """
-    parser, verbs = _make_parser(arguments)
+    parser, verbs = _make_parser([*arguments, *words_so_far()])
+    complete(parser)
     if not arguments:
         parser.print_help()
         parser.exit()

@@ -1,0 +1,69 @@
+"""`skyport-wf completion SHELL`, and the words that a shell offers at the tab key."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+from skyport_wf.cli.outcome import Outcome
+
+EXAMPLES = (
+    """eval "$(skyport-wf completion bash)"      # in ~/.bashrc; the same with zsh in ~/.zshrc""",
+    "skyport-wf completion fish | source       # in ~/.config/fish/config.fish",
+)
+
+_ASKED = "_ARGCOMPLETE"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Say what the shell has to read."""
+    from argcomplete.shell_integration import shellcode
+
+    code = shellcode(["skyport-wf"], shell=args.shell)
+    return Outcome({"shell": args.shell, "code": code}, code)
+
+
+def words_so_far() -> list[str]:
+    """Return the words of the line that a shell asks to complete; none if this is an ordinary start."""
+    return os.environ.get("COMP_LINE", "").split() if _ASKED in os.environ else []
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer the shell and end, if it asked."""
+    if _ASKED in os.environ:
+        from argcomplete import autocomplete
+
+        # Its types want a class of its own here, and it calls what it gets.
+        autocomplete(parser, default_completer=_complete_argument)  # type: ignore[arg-type]
+
+
+def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """Return image names where one is wanted, and files everywhere else."""
+    from argcomplete.completers import FilesCompleter
+
+    if action.metavar == "NAME":
+        return sorted({name for name in _image_names(parsed_args) if name.startswith(prefix)})
+    return list(FilesCompleter()(prefix))
+
+
+def _image_names(args: argparse.Namespace) -> Iterator[str]:
+    """Yield the names in the image list and the lock file: both are here, where a Shock may take long to answer."""
+    from skyport_wf.cli.arguments import DEFAULT_LIST
+    from skyport_wf.errors import SkyportError
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.records.files import read_record
+    from skyport_wf.records.receipt import LockFile
+
+    path = getattr(args, "images", DEFAULT_LIST)
+    # A list that is wrong gets its message from the command itself.
+    with suppress(SkyportError):
+        yield from (image.name for image in read_image_list(path).images)
+    with suppress(SkyportError):
+        yield from read_record(path.parent / "images.lock.json", LockFile).images
