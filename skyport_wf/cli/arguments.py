@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,15 +44,40 @@ def everywhere(default: object) -> argparse.ArgumentParser:
 def add_image_list(parser: argparse.ArgumentParser) -> None:
     """Add `--images`."""
     parser.add_argument(
-        "--images", type=image_list, default=DEFAULT_LIST, metavar="FILE",
-        help="the image list, or the folder that holds images.yaml (default: %(default)s)",
+        "--images", type=image_list, default=str(DEFAULT_LIST), metavar="FILE",
+        help="the image list, or the folder that holds images.yaml (default: the nearest one, here or further up)",
     )  # fmt: skip
 
 
 def image_list(text: str) -> Path:
-    """Return the image list that `text` names: CWL can name the folder of a project, but not a file inside it."""
+    """Return the image list that `text` names: CWL can name the folder of a project, but not a file inside it.
+
+    If it is the usual name and not here, the list of the project is taken in whose folders the user works.
+    """
     path = Path(text)
-    return path / DEFAULT_LIST if path.is_dir() else path
+    if path.is_dir():
+        return _list_in(path) or path / DEFAULT_LIST
+    if path != DEFAULT_LIST or path.exists():
+        return path
+    here = Path.cwd()
+    # A list that somebody else could have put there might send the token to a Shock of theirs.
+    ours = takewhile(_is_ours_alone, here.parents)
+    found = next(filter(None, map(_list_in, (here, *ours))), None)
+    return Path(os.path.relpath(found)) if found else path
+
+
+def _is_ours_alone(folder: Path) -> bool:
+    """Return whether a folder belongs to the user, and nobody else may write into it."""
+    with suppress(OSError):
+        status = folder.stat()
+        return status.st_uid == os.geteuid() and not status.st_mode & stat.S_IWOTH
+    return False
+
+
+def _list_in(folder: Path) -> Path | None:
+    """Return the image list in a folder, by either of the names that YAML files have."""
+    names = (DEFAULT_LIST.name, DEFAULT_LIST.with_suffix(".yml").name)
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_settings(args: argparse.Namespace) -> ShockSettings:

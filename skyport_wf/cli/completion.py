@@ -10,8 +10,8 @@ from contextlib import suppress
 from skyport_wf.cli.outcome import Outcome
 
 EXAMPLES = (
-    """eval "$(skyport-wf completion bash)"      # in ~/.bashrc; the same with zsh in ~/.zshrc""",
-    "skyport-wf completion fish | source       # in ~/.config/fish/config.fish",
+    "skyport-wf completion bash >~/.local/share/bash-completion/completions/skyport-wf",
+    "skyport-wf completion fish >~/.config/fish/completions/skyport-wf.fish",
 )
 
 _ASKED = "_ARGCOMPLETE"
@@ -55,13 +55,14 @@ def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argpar
 
 def _image_names(args: argparse.Namespace) -> Iterator[str]:
     """Yield the names in the image list and the lock file: both are here, where a Shock may take long to answer."""
-    from skyport_wf.cli.arguments import DEFAULT_LIST
+    from skyport_wf.cli.arguments import DEFAULT_LIST, image_list
     from skyport_wf.errors import SkyportError
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
-    path = getattr(args, "images", DEFAULT_LIST)
+    # argparse has not looked yet at what is not on the line.
+    path = image_list(str(getattr(args, "images", DEFAULT_LIST)))
     # A list that is wrong gets its message from the command itself.
     with suppress(SkyportError):
         yield from (image.name for image in read_image_list(path).images)

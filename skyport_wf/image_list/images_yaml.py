@@ -1,29 +1,19 @@
-"""Reading `images.yaml`, and saying what is wrong with it: which line, which field, what is allowed."""
+"""Reading `images.yaml`, and saying what is wrong with it: which lines, which fields, what is allowed."""
 
-import difflib
-import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any
 
 import msgspec
 
 from skyport_wf.child_environment import hide_from_children
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.addresses import find_wrong_address
+from skyport_wf.image_list.conversion import convert
+from skyport_wf.image_list.mistakes import Mistake, MistakesError
 from skyport_wf.image_list.reference import parse_reference
-from skyport_wf.image_list.spec import (
-    DEFAULT_TOKEN_VARIABLE,
-    SOURCES,
-    Builder,
-    BuildSecret,
-    CommitSettings,
-    ImageList,
-    ImageSpec,
-    ShockSettings,
-    Snapshot,
-    check_shock_url,
-)
-from skyport_wf.image_list.yaml_document import YamlDocument, parse_yaml
+from skyport_wf.image_list.spec import SOURCES, CommitSettings, ImageList, ImageSpec, ShockSettings, check_shock_url
+from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
 
 _ONLY_OF_A_BUILD = (
@@ -31,15 +21,12 @@ _ONLY_OF_A_BUILD = (
 )  # fmt: skip
 _LARGEST = 2 << 20
 """Bytes of an image list that are read: that of ten thousand images has less."""
-_UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
-_ANY_KEY = "[...]"
-"""How msgspec names a value of a free mapping, such as one of the build arguments."""
 
 
 def read_image_list(path: Path) -> ImageList:
     """Return the image list in the file `path`.
 
-    Raises UsageError, with the line and the field, if it cannot be read or is wrong.
+    Raises UsageError, with lines and fields, if it cannot be read or is wrong.
     """
     try:
         text = read_bounded(path, _LARGEST).decode()
@@ -61,136 +48,104 @@ def read_image_list(path: Path) -> ImageList:
 def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
     """Return the image list that `text` spells; `name` is what messages call it.
 
-    Raises UsageError, with the line and the field, if anything is wrong.
+    Raises UsageError, with lines and fields, for all that is wrong in it, as far as that can be known at once.
     """
     document = parse_yaml(text, name=name)
-    try:
-        images = msgspec.convert(document.value, ImageList)
-    except msgspec.ValidationError as error:
-        raise _explain(error, document, name) from error
-    _check(images, document, name)
-    hide_from_children(images.shock.token_env)
-    return images
-
-
-def _check(images: ImageList, document: YamlDocument, name: str) -> None:
-    """Raise UsageError for what the types alone cannot say."""
-    taken: dict[str, tuple[str, int]] = {}
-    for index, image in enumerate(images.images):
+    listed = document.value
+    if isinstance(listed, dict):
+        # For what is written once and meant several times, by anchors; compose files have the same.
+        listed = {key: value for key, value in listed.items() if not str(key).startswith("x-")}
+    parts, mistakes = convert(listed, _Parts, document, "$")
+    shock, wrong = convert(parts.shock if parts else {}, ShockSettings, document, "$.shock")
+    mistakes += wrong
+    # Each image by itself: a mistake in one of them hides none in another.
+    images: dict[str, ImageSpec] = {}
+    for index, entry in enumerate(parts.images if parts else ()):
         path = f"$.images[{index}]"
-        line = document.line_of(f"{path}.name")
+        image, wrong = convert(entry, ImageSpec, document, path)
+        mistakes += wrong
+        if image and not wrong:
+            images[path] = image
+    lines = {path: document.line_of(f"{path}.name") for path in images}
+    found = [*_wrong_names(images, lines), *_wrong_fields(images), *(_wrong_urls(shock) if shock else ())]
+    mistakes += [Mistake(document.place_of(path), words) for path, words in found]
+    if mistakes or not shock:
+        raise MistakesError(mistakes, name, document.source)
+    hide_from_children(shock.token_env)
+    return ImageList(tuple(images.values()), shock)
+
+
+class _Parts(msgspec.Struct, forbid_unknown_fields=True):
+    """An image list whose parts are still as they came."""
+
+    images: Annotated[list[Any], msgspec.Meta(min_length=1)]
+    shock: dict[Any, Any] = {}
+
+
+def _wrong_names(images: Mapping[str, ImageSpec], lines: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield path and words of each name that cannot be used, or that another image has."""
+    taken: dict[str, tuple[str, int]] = {}
+    for path, image in images.items():
         try:
             key = image.reference.key
         except UsageError as error:
-            raise UsageError(f"{name}, line {line}, field name: {error}") from error
+            yield f"{path}.name", f", field name: {error}"
+            continue
         if key in taken:
             other, first = taken[key]
             what = "stands" if other == image.name else f"makes the same file name {key!r} as {other!r}, which stands"
-            raise UsageError(f"{name}, line {line}, field name: {image.name!r} {what} on line {first} already")
-        taken[key] = (image.name, line)
-        _check_fields(image, path, document, name)
-    for field in ("url", "public_url"):
-        if url := getattr(images.shock, field):
-            check_shock_url(url, where=f"{name}, line {document.line_of(f'$.shock.{field}')}, field {field}")
+            yield f"{path}.name", f", field name: {image.name!r} {what} on line {first} already"
+        else:
+            taken[key] = (image.name, lines[path])
 
 
-def _check_fields(image: ImageSpec, path: str, document: YamlDocument, name: str) -> None:
-    if len(image.sources) != 1:
-        said = f"has {' and '.join(image.sources)}" if image.sources else "says nothing of where it comes from"
-        line = document.line_of(path)
-        raise UsageError(f"{name}, line {line}, image {image.name}: {said}. Give exactly one of {', '.join(SOURCES)}.")
+def _wrong_fields(images: Mapping[str, ImageSpec]) -> Iterator[tuple[str, str]]:
+    """Yield path and words of each thing that the types alone cannot say."""
+    for path, image in images.items():
+        if len(image.sources) != 1:
+            said = f"has {' and '.join(image.sources)}" if image.sources else "says nothing of where it comes from"
+            yield path, f", image {image.name}: {said}. Give exactly one of {', '.join(SOURCES)}."
+            continue
+        for field, why in _fields_that_do_not_fit(image):
+            yield f"{path}.{field}", f", field {field}: {why}"
 
-    def refuse(field: str, why: str) -> UsageError:
-        return UsageError(f"{name}, line {document.line_of(f'{path}.{field}')}, field {field}: {why}")
 
+def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
+    """Yield each field that makes no sense beside the image's source or its other fields, and why."""
+    as_it_is = f"an archive is published as it is, and {image.name} comes from one. Remove the field."
     if image.base:
         try:
             parse_reference(image.base)
         except UsageError as error:
-            raise refuse("base", str(error)) from error
+            yield "base", str(error)
         if image.flatten:
-            why = f"with `flatten`, {image.name} has one layer, and none of its base's. Remove one of the two fields."
-            raise refuse("base", why)
-        if image.source == "archive":
-            why = f"an archive is published as it is, and {image.name} comes from one. Remove the field."
-            raise refuse("base", why)
+            yield (
+                "base",
+                f"with `flatten`, {image.name} has one layer, and none of its base's. Remove one of the two fields.",
+            )
+        elif image.source == "archive":
+            yield "base", as_it_is
     for field in _ONLY_OF_A_BUILD:
         if getattr(image, field) and image.source != "dockerfile":
-            why = f"only an image with a `dockerfile` is built, {image.name} has `{image.source}`. Remove the field."
-            raise refuse(field, why)
+            yield (
+                field,
+                f"only an image with a `dockerfile` is built, {image.name} has `{image.source}`. Remove the field.",
+            )
     if image.commit != CommitSettings() and image.source not in ("snapshot", "container"):
-        raise refuse("commit", f"only a container is committed, {image.name} has `{image.source}`. Remove the field.")
+        yield "commit", f"only a container is committed, {image.name} has `{image.source}`. Remove the field."
     if image.flatten and image.source == "archive":
-        raise refuse("flatten", f"an archive is published as it is, and {image.name} comes from one. Remove the field.")
+        yield "flatten", as_it_is
     for secret, place in image.secrets.items():
         if bool(place.env) == bool(place.file):
-            raise refuse(f"secrets.{secret}", "give either `env`, a variable, or `file`")
+            yield f"secrets.{secret}", "give either `env`, a variable, or `file`"
     if wrong := find_wrong_address(image.dockerfile, image.context):
-        raise refuse(*wrong)
+        yield wrong
 
 
-def _explain(error: msgspec.ValidationError, document: YamlDocument, name: str) -> UsageError:
-    """Return a message of ours for one of msgspec's."""
-    problem, _, path = str(error).partition(" - at `")
-    # Of a mapping's key, msgspec says "at `key` in `PATH`".
-    path = path.rpartition(" in `")[2].rstrip("`") or "$"
-    if path == "$.shock.token_env":
-        # Whatever stands there may be the token itself, so it is not shown.
-        why = f"expected the name of the variable that holds the token, such as {DEFAULT_TOKEN_VARIABLE}"
-        return UsageError(f"{name}, line {document.line_of(path)}, field token_env: {why}; never the token")
-    if unknown := _UNKNOWN_FIELD.match(problem):
-        return _explain_unknown_field(unknown["field"], path, document, name)
-    if path.endswith(_ANY_KEY):
-        path = _first_that_is_not_text(document.value, path.removesuffix(_ANY_KEY))
-    if path == "$.shock.auth":
-        why = "expected one word, such as OAuth, Bearer or basic"
-        return UsageError(f"{name}, line {document.line_of(path)}, field auth: {why}; never the token")
-    if path.endswith(".builder"):
-        problem = f"expected {', '.join(get_args(Builder))}"
-    field = path.rpartition(".")[2].removeprefix("$") or "the file"
-    hint = ""
-    if problem.startswith(("Expected `str`, got", "Expected `str | null`, got")) and document.texts.get(path):
-        hint = f'. Quote it: "{document.texts[path]}"'
-    line = document.line_of(path)
-    return UsageError(f"{name}, line {line}, field {field}: {_in_yaml_words(problem)}{hint}")
-
-
-def _explain_unknown_field(field: str, path: str, document: YamlDocument, name: str) -> UsageError:
-    allowed = _fields_allowed_at(path)
-    near = difflib.get_close_matches(field, allowed, n=1)
-    suggestion = f"; did you mean `{near[0]}`?" if near else "."
-    line = document.line_of(f"{path}.{field}")
-    return UsageError(f"{name}, line {line}, field {field}: unknown{suggestion} Allowed here: {', '.join(allowed)}.")
-
-
-def _fields_allowed_at(path: str) -> tuple[str, ...]:
-    if path == "$.shock":
-        return ShockSettings.__struct_fields__
-    if path.endswith(".snapshot"):
-        return Snapshot.__struct_fields__
-    if path.endswith(".commit"):
-        return CommitSettings.__struct_fields__
-    if ".secrets." in path or path.endswith(".secrets[...]"):
-        return BuildSecret.__struct_fields__
-    return ImageSpec.__struct_fields__ if path.startswith("$.images[") else ImageList.__struct_fields__
-
-
-def _in_yaml_words(problem: str) -> str:
-    words = {
-        "`str`": "text", "`bool`": "true or false",
-        "`int`": "a whole number", "`float`": "a number",
-        "`object`": "a mapping", "`array`": "a list", "`null`": "nothing",
-        "object missing required field": "the required field is missing:",
-    }  # fmt: skip
-    problem = problem[:1].lower() + problem[1:].replace(" | null`", "`")
-    for python, word in words.items():
-        problem = problem.replace(python, word)
-    return problem
-
-
-def _first_that_is_not_text(value: Any, path: str) -> str:
-    """Return the path of the value that msgspec refused in the free mapping at `path`."""
-    for key, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path):
-        value = value[int(index)] if index else value[key]
-    wrong = next((key for key, item in value.items() if not isinstance(item, str)), "")
-    return f"{path}.{wrong}"
+def _wrong_urls(shock: ShockSettings) -> Iterator[tuple[str, str]]:
+    for field in ("url", "public_url"):
+        if url := getattr(shock, field):
+            try:
+                check_shock_url(url, where=f", field {field}")
+            except UsageError as error:
+                yield f"$.shock.{field}", str(error)

@@ -11,29 +11,39 @@ import msgspec
 import yaml
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.mistakes import Mistake, MistakesError, Place
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 40
 """No image list needs more levels; a limit keeps a hostile document from exhausting the stack."""
+_BEGIN = Place(1, 0, 1)
 _MOST_VALUES = 100_000
 """Aliases of aliases can make a short text stand for billions of values."""
 
 
 class YamlDocument(msgspec.Struct, frozen=True):
-    """What a YAML file holds."""
+    """The contents of a YAML file."""
 
+    name: str
+    """What messages call it."""
+    source: tuple[str, ...]
+    """The lines of its text."""
     value: Any
     """Plain dicts, lists, strings, numbers, booleans and None."""
-    lines: dict[str, int]
-    """Line, counted from 1, by path; of a mapping's value, the line of its key."""
+    places: dict[str, Place]
+    """Where things stand, by path; of a mapping's value, where its key stands."""
     texts: dict[str, str]
     """Every scalar as it was written, by path: `1.10` where the value is the number 1.1."""
 
     def line_of(self, path: str) -> int:
         """Return the line of `path`, or of the nearest thing around it that has one."""
-        while path and path not in self.lines:
+        return self.place_of(path).line
+
+    def place_of(self, path: str) -> Place:
+        """Return where `path` stands, or the nearest thing around it that stands somewhere."""
+        while path and path not in self.places:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.lines.get(path, 1)
+        return self.places.get(path, _BEGIN)
 
 
 def parse_yaml(text: str, *, name: str) -> YamlDocument:
@@ -42,6 +52,7 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
     name: what messages call it, usually the file's name.
     Raises UsageError, with the line, if it is not YAML, holds several documents or has a key twice.
     """
+    source = tuple(text.splitlines())
     try:
         _check_depth(text, name)
         root = yaml.compose(text, Loader=_LOADER)
@@ -49,15 +60,46 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
             raise UsageError(f"{name} is empty. `skyport-wf init` writes one to start from.")
         walk = _Walk(name)
         walk.note(root, "$", ())
-        return YamlDocument(yaml.constructor.SafeConstructor().construct_document(root), walk.lines, walk.texts)
+        value = yaml.constructor.SafeConstructor().construct_document(root)
+        return YamlDocument(name, source, value, walk.places, walk.texts)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise UsageError(f"{name}, line {line}: not valid YAML: {error.problem}") from error
+        raise _syntax_error(error, name, source) from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from error
     except (LookupError, AttributeError) as error:
         # What PyYAML's constructors raise for `!!bool maybe`, `!!int ''` or `!!timestamp today`.
         raise UsageError(f"{name}: not valid YAML: a value is not what its `!!` tag says") from error
+
+
+_BEGAN = ("scanning a quoted scalar", "parsing a flow", "scanning a simple key")
+"""Mistakes that are seen long after the thing that they are of has begun."""
+_WORDS = {
+    "mapping values are not allowed": (
+        "a `:` that makes no sense here: quote a value that has `: ` in it, and indent a line as those it belongs with"
+    ),
+    "found unexpected end of stream": "a quote that is not closed",
+    "did not find expected key": "a line that is indented otherwise than those before it, or a quote that closes too "
+    "early",
+    "did not find expected '-'": "a line that belongs to the list item above it, and is indented less. Indent it more.",
+    "did not find expected ','": "a bracket that is not closed",
+    "did not find expected node": "a bracket that is not closed",
+    "found undefined alias": "an alias (`*NAME`) whose anchor (`&NAME`) is not there",
+    "but found another document": "a second document (`---`): an image list is one",
+    "could not find expected ':'": "a key without `: ` behind it",
+}
+"""libyaml's words, by how they begin, and what people call it."""
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, name: str, source: tuple[str, ...]) -> UsageError:
+    problem = str(error.problem)
+    began = error.context_mark if any(what in str(error.context) for what in _BEGAN) else None
+    mark = began or error.problem_mark
+    place = Place(mark.line + 1, mark.column, 1) if mark else _BEGIN
+    words = next((words for begin, words in _WORDS.items() if problem.startswith(begin)), problem)
+    if problem.startswith("found character that cannot start"):
+        sign = source[place.line - 1][place.column : place.column + 1] if place.line <= len(source) else ""
+        words = "a tab. YAML is indented with spaces." if sign == "\t" else f"a value begins with `{sign}`. Quote it."
+    return MistakesError([Mistake(place, f": not valid YAML: {words}")], name, source)
 
 
 def _check_depth(text: str, name: str) -> None:
@@ -92,15 +134,15 @@ class _Walk:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.lines: dict[str, int] = {}
+        self.places: dict[str, Place] = {}
         self.texts: dict[str, str] = {}
         self.values = 0
 
     def note(self, node: yaml.Node, path: str, above: tuple[int, ...]) -> None:
-        self.lines.setdefault(path, node.start_mark.line + 1)
+        self._place(path, node)
         self.values += 1
         if len(above) > _DEEPEST or self.values > _MOST_VALUES or id(node) in above:
-            raise _too_deep(self.name, self.lines[path])
+            raise _too_deep(self.name, self.places[path].line)
         above = (*above, id(node))
         if isinstance(node, yaml.ScalarNode):
             self.texts[path] = node.value
@@ -121,5 +163,14 @@ class _Walk:
                     f"{self.name}, line {line}: {key.value!r} stands here again (first on line {first[key.value]})"
                 )
             first[key.value] = line
-            self.lines.setdefault(f"{path}.{key.value}", line)
+            self._place(f"{path}.{key.value}", key)
             self.note(value, f"{path}.{key.value}", above)
+
+    def _place(self, path: str, node: yaml.Node) -> None:
+        """Note where something stands, if its key has not said so already."""
+        if isinstance(node, yaml.MappingNode) and node.value:
+            # Its first key stands for it.
+            node = node.value[0][0]
+        start, end = node.start_mark, node.end_mark
+        width = end.column - start.column if end.line == start.line else 1
+        self.places.setdefault(path, Place(start.line + 1, start.column, width))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -74,7 +75,8 @@ def test_each_verb_has_help_and_examples_that_it_takes(verb, capsys):
     _, _, examples = capsys.readouterr().out.partition("\nexamples:\n")
     assert examples
     for line in examples.splitlines():
-        words = [word for word in shlex.split(line) if "=" not in word or word.startswith("-")]
+        # What a shell takes for itself is left out.
+        words = [word for word in shlex.split(line) if not re.match(r"[A-Z_]+=|>", word)]
         assert words[:2] == ["skyport-wf", verb]
         assert parse(words[1:]).verb == verb
 
@@ -154,6 +156,20 @@ def test_2_a_wrong_list_names_line_and_field(project):
     assert done.stderr.startswith(
         "skyport-wf: images.yaml, line 5, field dockfile: unknown; did you mean `dockerfile`?"
     )
+
+
+@pytest.mark.parametrize("name", ["images.yaml", "images.yml"])
+def test_a_list_is_found_further_up(project, name, monkeypatch):
+    project.chmod(0o755)
+    (project / "images.yaml").rename(project / name)
+    (project / "tool/deep").mkdir()
+    monkeypatch.chdir(project / "tool/deep")
+    assert only_document(run("plan", "--json").stdout)["images"][0]["name"] == "a/b:1"
+    (project / name).write_text("images: 5\n")
+    assert f"../../{name}, line 1, field images: expected a list" in run("plan").stderr
+    # Somebody else could put a list into a folder that everyone may write to.
+    project.chmod(0o777)
+    assert run("plan").stderr.startswith("skyport-wf: there is no images.yaml. `skyport-wf init` writes one")
 
 
 def test_3_status_finds_what_is_not_published(project):

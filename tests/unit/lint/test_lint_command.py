@@ -392,7 +392,7 @@ def test_files_that_cannot_be_read(folder: LintFolder, name: str, message: str) 
         (["a/b:1", "--dockerfile", "x"], "name either images of the list, or files with --dockerfile or --cwl"),
         (["--engine", "--dockerfile", "x"], "--engine looks into images: name images of the list"),
         (["--cwl", "x", "--dockerfile", "y"], "not allowed with argument"),
-        (["--level", "bad"], "invalid choice: 'bad'"),
+        (["--level", "bad"], "there is no bad; it takes error, warning, info, style, none"),
         (
             ["--level", "info", "--cwl", "x"],
             "--level info is not for these files: give one of failure, loss, note, none",
