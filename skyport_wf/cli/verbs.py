@@ -20,6 +20,8 @@ GROUPS = {
         "pull": "load a published image into the engine",
         "copy": "publish an image on another Shock too",
         "retire": "take the name off a published image",
+        "delete": "delete retired images for good",
+        "adopt": "mend an image that docker2shock.pl published",
     },
     "Steps, as workflow engines call them": {
         "plan": "what there is to build, for workflow engines",

@@ -13,6 +13,7 @@ from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.publication.attributes import NodeAttributes, describe_upload, read_attributes
+from skyport_wf.publication.awe_problems import find_problems_of_file, in_words
 from skyport_wf.publication.connection import Target, open_shock, open_target
 from skyport_wf.publication.name_state import WantedImage, decide
 from skyport_wf.publication.published import find_published
@@ -89,6 +90,7 @@ def copy(
         if decision.state == "base missing" and not decision.names.same:
             _advise_base(attributes, there)
         decision.require()
+        _check_usable(origin, node, attributes.name)
         sent = 0
 
         def count(size: int) -> None:
@@ -104,8 +106,12 @@ def copy(
         candidate = Candidate(
             wanted=wanted,
             node=same.id if same else _upload(origin, node, build, there, count),
-            # As they stand there: another tool's may say more than this one knows.
-            attributes=node.attributes,
+            # As they stand there: another tool's may say more than this one knows, and may lack what the name tells.
+            attributes={
+                **(node.attributes or {}),
+                "repository": build.reference.repository,
+                "tag": build.reference.tag,
+            },
             hidden=describe_upload(build),
             source=None,
             anew="Run the command again.",
@@ -123,6 +129,15 @@ def _check_token(settings: ShockSettings, target: Target) -> None:
         raise UsageError(
             f"{variable} holds the token for {url}, and a token goes to one server only. Put the token for "
             f"{target.url} into another variable, and name that with --to-token-env."
+        )
+
+
+def _check_usable(origin: Shock, node: Node, name: str) -> None:
+    """Raise SkyportError if no AWE worker could run a copy either."""
+    if fatal := [problem for problem in find_problems_of_file(origin.user, node) if problem.fatal]:
+        raise SkyportError(
+            f"{name} is not copied, as no AWE worker could run the copy: {in_words(fatal)}. Its owner can mend it: "
+            f"`skyport-wf adopt {name}`."
         )
 
 
