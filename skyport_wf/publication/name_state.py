@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError
-from skyport_wf.publication.awe_problems import AweProblem, find_problems, in_words
+from skyport_wf.publication.awe_problems import AweProblem, find_problems_of_file, in_words
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner
 from skyport_wf.publication.thin import base_problem, same_image
 from skyport_wf.records.records import BuildRecord
@@ -98,15 +98,15 @@ def wanted_image(build: BuildRecord, *, image_id: str | None = None) -> WantedIm
 def find_name_state(shock: Shock, wanted: WantedImage) -> NameState:
     """Return how the image's name stands."""
     found = find_published(shock.user, wanted.name)
-    same = [node for node in found if _holds(node, wanted)]
+    same = [node for node in found if _holds(shock, node, wanted)]
     others = [node for node in found if node not in same]
     return NameState(same[0] if same else None, (*others, *same[1:]), wanted.replace or not others)
 
 
-def _holds(node: PublishedNode, wanted: WantedImage) -> bool:
+def _holds(shock: Shock, node: PublishedNode, wanted: WantedImage) -> bool:
     """Return whether a node has the image of this source; or of this id, and as whole or thin as is wanted."""
     known, base = node.attributes.skyport_wf, node.attributes.thin_on
-    if node.id == wanted.but or (wanted.replace and _fatal_problems(node)):
+    if node.id == wanted.but or (wanted.replace and _fatal_problems(shock, node)):
         return False
     if known is not None and known.source.digest == wanted.source_digest:
         return True
@@ -116,8 +116,8 @@ def _holds(node: PublishedNode, wanted: WantedImage) -> bool:
     return same_image(node.attributes.id, wanted.image_id)
 
 
-def _fatal_problems(node: PublishedNode) -> list[AweProblem]:
-    return [problem for problem in find_problems(node.node) if problem.fatal]
+def _fatal_problems(shock: Shock, node: PublishedNode) -> list[AweProblem]:
+    return [problem for problem in find_problems_of_file(shock.user, node.node) if problem.fatal]
 
 
 def decide(shock: Shock, wanted: WantedImage, *, base_comes: bool = False) -> Decision:
@@ -138,7 +138,7 @@ def decide(shock: Shock, wanted: WantedImage, *, base_comes: bool = False) -> De
             f"{wanted.name}) and publish it again."
         )
         return Decision("damaged", names, ShockError(problem))
-    if same and (problems := _fatal_problems(same)):
+    if same and (problems := _fatal_problems(shock, same)):
         mend = f"`skyport-wf adopt {wanted.name}` mends it"
         who = mend if shock.may_change(same.id) else f"ask its owner: {mend}"
         problem = f"{wanted.name} is on node {same.id}, but no AWE worker can run it: {in_words(problems)}. {who}."

@@ -57,7 +57,11 @@ def adopt(
     dry_run: bool = False,
     progress: Progress = lambda size: None,
 ) -> Adoption:
-    """Complete the attributes of a node, and give it the right id; a file that is not gzip goes to a new node.
+    """Complete the attributes of a node, and give it the right id.
+
+    A file that is not gzip, or that gives the image no such name, is sent anew, to a new node: workers cannot load the
+    one, and a CWL runner would not find the image of the other.
+
 
     name: as the node has it, whatever that is.
     new_name: REPO:TAG, in the place of a name that AWE cannot use.
@@ -72,7 +76,7 @@ def adopt(
         raise not_the_owner(name, node.id)
     _check_free(shock, reference, node)
     contents = _read_contents(shock, node, progress)
-    packed = is_gzip(shock.user, node)
+    why_anew = _why_anew(shock, node, str(reference), contents)
     wanted = {
         "name": str(reference), "repository": reference.repository, "tag": reference.tag, "id": contents.image_id
     }  # fmt: skip
@@ -81,13 +85,13 @@ def adopt(
         for key, value in wanted.items()
         if text_of(node, key) != value
     ]
-    if not packed:
-        changes.append(f"its file becomes gzip, on a new node; node {node.id} is retired")
+    if why_anew:
+        changes.append(f"{why_anew}, on a new node; node {node.id} is retired")
     if changes and not dry_run:
-        if packed:
-            _change(shock, node, reference, wanted)
-        else:
+        if why_anew:
             node = _move(shock, node, reference, contents, progress)
+        else:
+            _change(shock, node, reference, wanted)
     return Adoption(str(reference), contents.image_id, node.id, tuple(changes))
 
 
@@ -128,8 +132,19 @@ def _read_contents(shock: Shock, node: Node, progress: Progress) -> ImageContent
     """Return what the file holds, all of it read; of a thin one, with those that it is on."""
     from skyport_wf.image.archive.reader import inspect_archive
 
-    with open_whole(shock.user, read_chain(shock.user, node), progress) as archive:
+    chain = read_chain(shock.user, node)
+    if len(chain) == 1:
+        with open_archive(shock.user, node, progress) as whole:
+            return inspect_archive(whole)
+    with open_whole(shock.user, chain, progress) as archive:
         return inspect_archive(archive)
+
+
+def _why_anew(shock: Shock, node: Node, name: str, contents: ImageContents) -> str:
+    """Return what has to be changed of the file itself, empty if nothing."""
+    if not is_gzip(shock.user, node):
+        return "its file becomes gzip"
+    return "" if name in contents.repo_tags else f"its file gives the image the name {name}"
 
 
 def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[str, str]) -> None:
@@ -154,7 +169,8 @@ def _move(shock: Shock, node: Node, reference: ImageReference, contents: ImageCo
     attributes = read_attributes(node.attributes)
     if attributes is None or attributes.thin_on:
         raise SkyportError(
-            f"{name} is thin and its file is not gzip. Pull it (skyport-wf pull), and publish the engine's image anew."
+            f"{name} is thin, and its file would have to be changed. Pull it (skyport-wf pull), and publish the "
+            "engine's image anew."
         )
     source = Source("archive", contents.image_id)
     build = BuildRecord(

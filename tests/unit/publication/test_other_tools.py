@@ -1,6 +1,7 @@
 """Nodes as docker2shock.pl made them: what is said of them everywhere, and how they are mended."""
 
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.publication.connection import Shock
 from skyport_wf.shock.client import ShockClient
@@ -31,7 +33,7 @@ def put(shock: ShockClient, name: str = NAME, *, file: bytes | None = None, **at
         "base_image_id": "", "dockerfile": DOCKERFILE, **attributes,
     }  # fmt: skip
     told = {key: value for key, value in told.items() if value is not None}
-    content = gzip.compress(archive()) if file is None else file
+    content = gzip.compress(archive(name=name)) if file is None else file
     node = shock.create(lambda: [content], file_name="image.tar", attributes=told, expiration="1D")
     shock.set_public(node.id, True)
     return shock.keep(node.id)
@@ -110,11 +112,12 @@ def test_each_way_to_be_wrong(shock: ShockClient, said: Any, attributes: dict[st
     assert words in text
 
 
-def test_a_plain_tar_is_told_by_its_first_bytes(shock: ShockClient, said: Any) -> None:
+def test_a_plain_tar_is_told_by_its_first_bytes(shock: ShockClient, said: Any, listed: Path) -> None:
     put(shock, file=archive(), **right())
-    code, text = said("resolve", NAME)
-    assert code == 3
-    assert "its file is not gzip, so that a worker crashes when it loads it" in text
+    for command in (["resolve", NAME], ["status"]):
+        code, text = said(*command)
+        assert code == 3
+        assert "its file is not gzip, so that a worker crashes when it loads it" in text
 
 
 def test_one_that_workers_can_run_is_published(shock: ShockClient, said: Any, listed: Path) -> None:
@@ -193,8 +196,11 @@ class TestAdopting:
         assert said("adopt", name, "--as", NAME)[0] == 0
         assert said("resolve", NAME)[0] == 0
         (now,) = shock.query({"type": "dockerimage"})
-        assert (now.id == node.id) == (file is None)
         assert (now.attributes or {})["name"] == NAME
+        # A CWL runner looks for the name that the file gives the image.
+        with shock.download(now.id) as stream:
+            assert inspect_archive(io.BytesIO(gzip.decompress(stream.read()))).repo_tags == (NAME,)
+        assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
 
     def test_the_id_is_that_of_the_archive(self, shock: ShockClient, said: Any) -> None:
         put(shock, id="1" * 64)
