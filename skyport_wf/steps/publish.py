@@ -21,6 +21,7 @@ from skyport_wf.steps.save import left_out, note_image, open_image
 from skyport_wf.steps.upload import check_published, upload_archive
 from skyport_wf.transfer.earlier import find_retired, find_uploads, holds, take_up
 from skyport_wf.transfer.parts import goes_in_parts, part_size, range_of_scratch
+from skyport_wf.transfer.same_image import copy_same_image
 from skyport_wf.transfer.send import check_arrival, copy_on_server, send
 from skyport_wf.transfer.stream_upload import StreamUpload
 from skyport_wf.transfer.unfinished import ProgressFile
@@ -65,7 +66,10 @@ def _upload_stream(record: BuildRecord, shock: Shock, progress: Callable[[int], 
 
     with _Export(record, progress) as export:
         try:
-            node = _find_sent(record, shock, export) or _send(record, shock, export)
+            node = _find_sent(record, shock, export)
+            if node is None and (same := _copy_same_image(record, shock)):
+                return same
+            node = node or _send(record, shock, export)
         except OtherLayersError:
             # Known only at the end, where the manifest is.
             _log.info("%s holds more than %s: writing an archive of that alone", record.archive, record.name)
@@ -88,6 +92,16 @@ def _find_sent(record: BuildRecord, shock: Shock, export: _Export) -> Node | Non
             _log.info("%s was sent already (node %s)", record.name, node.id)
             return node
     return copy_on_server(shock.user, record, digests)
+
+
+def _copy_same_image(record: BuildRecord, shock: Shock) -> UploadRecord | None:
+    """Return a copy of a node that has the image under another name."""
+    if record.archive:
+        return copy_same_image(shock, record, record.source.digest)
+    from skyport_wf.engine.capabilities import uses_containerd_store
+
+    # On containerd's store it takes an export to know the config digest, which takes about as long as to send it.
+    return None if uses_containerd_store(connect()) else copy_same_image(shock, record, record.image or "")
 
 
 def _send(record: BuildRecord, shock: Shock, export: _Export) -> Node:
@@ -121,11 +135,7 @@ def _upload_file(record: BuildRecord, shock: Shock, progress: Callable[[int], No
             file, saved = opened.enter_context(written)
         note_image(record, saved)
         nothing = ProgressFile(None)
-        node = upload_archive(
-            shock, record, range_of_scratch(file), saved.digests, remembered=nothing, progress=progress
-        )
-        check_arrival(shock, node, saved.digests, record.name)
-    return UploadRecord(build=record, saved=saved, node=node.id, url=shock.url)
+        return upload_archive(shock, record, range_of_scratch(file), saved, remembered=nothing, progress=progress)
 
 
 class _Export:
