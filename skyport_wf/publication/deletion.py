@@ -97,8 +97,7 @@ def _why_not(
     if node.id in locked:
         return "the lock file names it; --force deletes it all the same"
     if image.state == "unfinished":
-        changed = max(node.created_on, node.last_modified)
-        young = datetime.now(UTC) - datetime.fromisoformat(changed) < _LONGEST_UPLOAD if changed else False
+        young = _is_young(max(node.created_on, node.last_modified))
         return "it is less than a day old, and may become an image; --force deletes it all the same" if young else ""
     attributes = read_attributes(node.attributes)
     thin = find_thin_on(shock.user, PublishedNode(node, attributes)) if attributes else []
@@ -108,6 +107,15 @@ def _why_not(
         for other in images
     )  # fmt: skip
     return f"{', '.join(thin)} would lack its layers; --force deletes it all the same" if thin and not again else ""
+
+
+def _is_young(changed: str) -> bool:
+    """Return whether a node that was last changed then may still be somebody's work."""
+    try:
+        return datetime.now(UTC) - datetime.fromisoformat(changed) < _LONGEST_UPLOAD
+    except (ValueError, TypeError, OverflowError):
+        # What cannot be read is better kept.
+        return True
 
 
 def _changed(shock: Shock, image: StoredImage) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import OWN_KEY, RETIRED_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.awe_problems import find_problems, text_of
@@ -52,6 +53,28 @@ def fits(name: str, patterns: Iterable[str]) -> bool:
     """
     repository = name.partition(":")[0]
     return any(fnmatchcase(name, pattern) or fnmatchcase(repository, pattern) for pattern in patterns)
+
+
+def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = False) -> list[str]:
+    """Return the names that are meant, each once: those with `*`, `?` or `[...]` stand for all images that fit.
+
+    retired: mean those that were retired, instead of published ones.
+    Raises SkyportError if nothing fits a pattern.
+    """
+    found: list[str] = []
+    for name in names:
+        if not _GLOB.search(name):
+            found.append(name)
+            continue
+        gone = ("retired", "replaced")
+        images = list_images(shock, [name], hidden=retired)
+        fitting = sorted(
+            {image.name for image in images if (image.state in gone) == retired and image.state != "unfinished"}
+        )
+        if not fitting:
+            raise SkyportError(f"{shock.name} has no image that fits {name}. `skyport-wf ls` shows what it has.")
+        found += fitting
+    return list(dict.fromkeys(found))
 
 
 def _find(shock: ShockClient, patterns: Sequence[str], kind: str) -> list[Node]:

@@ -178,3 +178,54 @@ def test_the_base_of_a_thin_image_stays(shop: Shop) -> None:
     shop.publish("1", "lab/base:1")
     (shop.folder / "images.lock.json").unlink()
     assert shop.stays("*") == {}
+
+
+def test_whose_it_is_and_how_much_space_it_takes(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    first = shop.publish("1" * 5000, "lab/a:1")
+    assert main(["retire", "lab/a:1"]) == 0
+    # The server copies the file, so it is stored once.
+    second = shop.publish("1" * 5000, "lab/a:1")
+    shop.be("ben")
+    other = shop.publish("2", "lab/b:1")
+    shop.client.set_public(other, False)
+    hidden = shop.upload()
+    found = shop.said("ls", "--all", "--long")
+    by_node = {image["node"]: image for image in found["images"]}
+    assert by_node.keys() == {first, second, other, hidden}
+    assert {node: image["readable_by"] for node, image in by_node.items()} == {
+        first: "everyone", second: "everyone", other: "listed users", hidden: "listed users"
+    }  # fmt: skip
+    # Shock tells owners only to those who are in a node's lists.
+    assert by_node[second]["owner"] is None
+    assert by_node[other]["owner"] == by_node[hidden]["owner"] is not None
+    size = {node: image["size"] for node, image in by_node.items()}
+    assert found["space"] == {
+        "named": sum(size.values()), "stored": size[second] + size[other] + 1000, "reclaimable": 1000
+    }  # fmt: skip
+    assert [image["name"] for image in shop.said("ls", "--sort", "name")["images"]] == ["lab/a:1", "lab/b:1"]
+    assert [image["node"] for image in shop.said("ls", "--sort", "size", "-r")["images"]][-1] == max(
+        (second, other), key=size.__getitem__
+    )
+    assert main(["ls", "--format", "names", "--sort", "name"]) == 0
+    assert capsys.readouterr().out == "lab/a:1\nlab/b:1\n"
+    assert main(["ls", "--format", "tsv", "lab/b"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert dict(zip(head.split("\t"), line.split("\t"), strict=True))["readers"] == "listed users"
+    assert main(["ls", "--all", "--long"]) == 0
+    assert "can be deleted" in capsys.readouterr().out
+
+
+def test_several_are_retired_at_once_or_none(shop: Shop) -> None:
+    nodes = {name: shop.publish(name, name) for name in ("lab/a:1", "lab/b:1", "other/c:1")}
+    assert shop.said("retire", "lab/*", "-n")["retired"].keys() == {"lab/a:1", "lab/b:1"}
+    assert set(shop.states().values()) == {"published"}
+    shop.said("retire", "lab/*", "other/nothing:1", code=1)
+    assert set(shop.states().values()) == {"published"}
+    shop.said("retire", "lab/*", "other/c:1", "--node", nodes["lab/a:1"], code=2)
+    shop.said("retire", "lab/*")
+    assert {name: shop.states()[node] for name, node in nodes.items()} == {
+        "lab/a:1": "retired", "lab/b:1": "retired", "other/c:1": "published"
+    }  # fmt: skip
+    shop.said("retire", "--undo", "lab/?:1")
+    assert set(shop.states().values()) == {"published"}
+    assert "no image that fits nobody/*" in shop.said("retire", "nobody/*", code=1)["error"]
