@@ -18,9 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write a lock file with the entries of these receipts, and no others."""
-    from skyport_wf.records.files import read_record, write_record
-    from skyport_wf.records.receipt import Receipt, merge_into_lock
+    from skyport_wf.records.files import read_record, write_lock
+    from skyport_wf.records.receipt import Receipt
 
-    lock = merge_into_lock(None, [read_record(path, Receipt) for path in args.receipts])
-    write_record(args.lock, lock)
+    lock = write_lock(args.lock, [read_record(path, Receipt) for path in args.receipts])
     return Outcome(lock, f"{args.lock} holds {count(len(lock.images), 'image')}")

@@ -3,50 +3,126 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, short_id, table
-from skyport_wf.formatting import human_size
+from skyport_wf.formatting import count, human_size, printable
 
 if TYPE_CHECKING:
-    from skyport_wf.shock.node import Node
+    from skyport_wf.inspection.listing import ListedImage, Space
+    from skyport_wf.publication.connection import Shock
 
-
+SORT_KEYS: Final = ("created", "changed", "name", "size", "state", "owner")
+_DAY: Final = len("2026-11-26T20:20:25")
 EXAMPLES = (
     "skyport-wf ls",
-    "skyport-wf ls my-lab/tool",
     "skyport-wf ls 'my-lab/*'",
+    "skyport-wf ls --all --long --sort size",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("repository", nargs="?", metavar="REPO", help="only this repository's images")
+    parser.add_argument(
+        "patterns", nargs="*", metavar="NAME", help="only images of this name: REPO:TAG, REPO, or either with * ? [...]"
+    )
+    parser.add_argument("--all", "-a", action="store_true", help="also retired, replaced and unfinished ones")
+    parser.add_argument("--long", "-l", action="store_true", help="also owner, readers and last change, and totals")
+    parser.add_argument("--sort", choices=SORT_KEYS, default="created", help="the order (default: %(default)s)")
+    parser.add_argument("--reverse", "-r", action="store_true", help="the other way round")
+    parser.add_argument(
+        "--format", choices=("table", "tsv", "names"), default="table",
+        help="a table for people, lines with tabs and whole values, or names alone (default: %(default)s)",
+    )  # fmt: skip
     add_image_list(parser)
 
 
 def run(args: argparse.Namespace) -> Outcome:
     """List the images that the Shock has, newest first."""
-    from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+    from skyport_wf.inspection.listing import measure
 
-    query = {"type": IMAGE_TYPE} | ({"repository": args.repository} if args.repository else {})
     with opened_shock(args) as shock:
-        nodes = shock.user.query(query)
-    images = [_describe(node) for node in nodes]
+        listed = _find(shock, args)
+    space = measure([one.image for one in listed])
+    value: dict[str, object] = {"images": [_describe(one, long=args.long) for one in listed]}
+    if args.long or args.all:
+        value["space"] = space
+    if args.format == "names":
+        return Outcome(value, "\n".join(dict.fromkeys(printable(one.image.name) for one in listed)))
+    if args.format == "tsv":
+        return Outcome(value, "\n".join("\t".join(line) for line in _tsv(listed)))
+    return Outcome(value, _text(listed, space, args))
+
+
+def _find(shock: Shock, args: argparse.Namespace) -> list[ListedImage]:
+    from skyport_wf.inspection.listing import ListedImage, add_access, sort_images
+    from skyport_wf.publication.inventory import list_images
+
+    images = list_images(shock.user, args.patterns, hidden=args.all)
+    if args.long or args.sort == "owner" or args.format == "tsv":
+        listed = add_access(shock, images)
+    else:
+        listed = [ListedImage(image, "", "everyone") for image in images]
+    return sort_images(listed, args.sort, reverse=args.reverse)
+
+
+def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace) -> str:
+    head = ["IMAGE", "STATE", "IMAGE ID", "SIZE", "CREATED", "NODE"]
     rows = [
-        (image["name"], short_id(str(image["image_id"])), human_size(node.file.size), node.created_on[:19], node.id)
-        for image, node in zip(images, nodes, strict=True)
+        [image.name, image.state, short_id(_id(one)), human_size(image.node.file.size), image.node.created_on[:_DAY],
+         image.node.id]
+        for one in listed
+        for image in (one.image,)
+    ]  # fmt: skip
+    if args.long:
+        head[5:5] = ["CHANGED", "OWNER", "READERS"]
+        for row, one in zip(rows, listed, strict=True):
+            row[5:5] = [one.image.node.last_modified[:_DAY], one.owner or "-", one.readable_by]
+    notes = [
+        f"{printable(one.image.name)} ({one.image.node.id}): {'; '.join(one.image.notes)}"
+        for one in listed
+        if one.image.notes
     ]
-    return Outcome({"images": images}, table(("IMAGE", "IMAGE ID", "SIZE", "CREATED", "NODE"), rows))
+    paragraphs = [table(head, rows), "\n".join(notes)]
+    if args.long or args.all:
+        total = f"{count(len(listed), 'image')}, {human_size(space.stored)} stored"
+        shared = space.named - space.stored
+        total += f"; {human_size(shared)} more are shared" if shared else ""
+        paragraphs.append(total + (f"; {human_size(space.reclaimable)} can be deleted" if space.reclaimable else ""))
+    return "\n\n".join(filter(None, paragraphs))
 
 
-def _describe(node: Node) -> dict[str, object]:
+def _tsv(listed: Sequence[ListedImage]) -> list[list[str]]:
+    """Return the lines for programs: bytes, whole ids and times as Shock has them; a heading first."""
+    lines = [["name", "state", "image_id", "size", "created", "changed", "owner", "readers", "node"]]
+    for one in listed:
+        node = one.image.node
+        cells = (
+            one.image.name, one.image.state, _id(one), node.file.size, node.created_on, node.last_modified, one.owner,
+            one.readable_by, node.id,
+        )  # fmt: skip
+        lines.append([printable(str(cell)).replace("\t", " ") for cell in cells])
+    return lines
+
+
+def _id(one: ListedImage) -> str:
+    return str((one.image.node.attributes or {}).get("id") or "")
+
+
+def _describe(one: ListedImage, *, long: bool) -> dict[str, object]:
+    node = one.image.node
     attributes = node.attributes or {}
     return {
         "name": attributes.get("name"),
+        "state": one.image.state,
         "image_id": attributes.get("id"),
         "size": node.file.size,
         "created_on": node.created_on,
+        "last_modified": node.last_modified,
+        "expiration": node.expiration if node.expires else None,
         "node": node.id,
+        "notes": one.image.notes,
+        **({"owner": one.owner or None, "readable_by": one.readable_by} if long else {}),
     }

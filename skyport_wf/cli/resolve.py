@@ -4,6 +4,7 @@ import argparse
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
 from skyport_wf.formatting import human_size
 
 EXAMPLES = (
@@ -21,10 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say which node an AWE worker would get, or why it would get none."""
+    from skyport_wf.publication.awe_problems import find_problems_of_file
     from skyport_wf.publication.resolve import find_for_worker
 
     with opened_shock(args) as shock:
         node = find_for_worker(shock, args.name, anonymous=args.anonymous)
+        problems = find_problems_of_file(shock.anybody if args.anonymous else shock.user, node)
     attributes = node.attributes or {}
     found = {
         "asked": args.name,
@@ -34,12 +37,16 @@ def run(args: argparse.Namespace) -> Outcome:
         "download_url": f"{shock.download_base}/node/{node.id}?download",
         "size": node.file.size,
         "md5": node.file.checksum.md5,
+        "problems": [problem.text for problem in problems],
     }
     text = "\n".join(
         (
             f"{found['name']}  {found['image_id']}",
             f"node {node.id}, {human_size(node.file.size)}, MD5 {node.file.checksum.md5}",
             str(found["download_url"]),
+            *(f"Problem: {problem.text}." for problem in problems),
+            *([f"`skyport-wf adopt {found['name']}` mends it."] if problems else []),
         )
     )
-    return Outcome(found, text)
+    code = EXIT_DIFFERENCE if any(problem.fatal for problem in problems) else EXIT_DONE
+    return Outcome(found, text, code)

@@ -1,19 +1,21 @@
-"""`skyport-wf retire NAME`."""
+"""`skyport-wf retire NAME...`."""
 
 import argparse
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import UsageError
 
 EXAMPLES = (
     "skyport-wf retire my-lab/tool:1.0 --dry-run",
-    "skyport-wf retire my-lab/tool:1.0",
+    "skyport-wf retire 'my-lab/old-*'",
+    "skyport-wf retire --undo my-lab/tool:1.0",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("name", metavar="NAME", help="REPO:TAG")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="REPO:TAG, or in quotes with * ? [...] for several")
     parser.add_argument("--node", metavar="ID", help="the node that loses the name, if several have it")
     parser.add_argument("--undo", action="store_true", help="give the name back to a node that was retired")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
@@ -22,17 +24,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Take the name off a published image; its node stays, for those who know its id."""
+    """Take the name off published images; their nodes stay, for those who know their ids."""
+    from skyport_wf.publication.inventory import expand_names
     from skyport_wf.publication.retire import restore, retire
 
-    # Any name may be retired, also one that could not be published today.
-    name = args.name
     with opened_shock(args) as shock:
-        if args.undo:
-            nodes = restore(shock, name, node_id=args.node, dry_run=args.dry_run)
-        else:
-            nodes = retire(shock, name, node_id=args.node, force=args.force, dry_run=args.dry_run)
-    done = f"{name} would be" if args.dry_run else f"{name} is"
+        # Any name may be retired, also one that could not be published today.
+        names = expand_names(shock.user, args.names, retired=args.undo)
+        if args.node and len(names) > 1:
+            raise UsageError("--node ID names one node: give one name with it")
+
+        def change(name: str, *, dry_run: bool) -> list[str]:
+            if args.undo:
+                return restore(shock, name, node_id=args.node, dry_run=dry_run)
+            return retire(shock, name, node_id=args.node, force=args.force, dry_run=dry_run)
+
+        # All of them are looked at before the first is changed.
+        nodes = {name: change(name, dry_run=True) for name in names}
+        if not args.dry_run:
+            nodes = {name: change(name, dry_run=False) for name in names}
     what = "published again" if args.undo else "retired"
-    value = {"name": name, "restored" if args.undo else "retired": nodes, "dry_run": args.dry_run}
-    return Outcome(value, f"{done} {what} (node {', '.join(nodes)})")
+    value = {"restored" if args.undo else "retired": nodes, "dry_run": args.dry_run}
+    lines = [
+        f"{name} {'would be' if args.dry_run else 'is'} {what} (node {', '.join(found)})"
+        for name, found in nodes.items()
+    ]
+    return Outcome(value, "\n".join(lines))

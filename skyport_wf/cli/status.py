@@ -62,7 +62,10 @@ def run(args: argparse.Namespace) -> Outcome:
 
 
 def _warnings(statuses: Sequence[ImageStatus]) -> Iterator[str]:
-    """Yield what has to be known of thin images, those on one base together."""
+    """Yield what has to be known of images: thin ones on one base together, and what other tools left incomplete."""
+    for status in statuses:
+        if status.problems:
+            yield f"{status.name}: {'; '.join(status.problems)} (`skyport-wf adopt {status.name}` mends it)"
     for base in sorted({status.thin_on for status in statuses if status.thin_on}):
         thin = [status.name for status in statuses if status.thin_on == base]
         yield f"thin on {base}: {', '.join(thin)}"

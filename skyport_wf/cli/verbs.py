@@ -19,7 +19,10 @@ GROUPS = {
         "show": "say what is in an image: layers, waste, packages",
         "pull": "load a published image into the engine",
         "copy": "publish an image on another Shock too",
+        "tag": "publish an image under another name, too",
         "retire": "take the name off a published image",
+        "delete": "delete retired images for good",
+        "adopt": "mend an image that docker2shock.pl published",
     },
     "Steps, as workflow engines call them": {
         "plan": "what there is to build, for workflow engines",

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock, progress_bar
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError
 
@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add_image_list(parser)
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
+    parser.add_argument(
+        "--deep", action="store_true", help="read every byte of the images' files, too, and find what is damaged"
+    )
     parser.add_argument(
         "--remove-stale",
         action="store_true",
@@ -37,8 +40,8 @@ def run(args: argparse.Namespace) -> Outcome:
     lock = read_record(args.lock or args.images.parent / "images.lock.json", LockFile)
     # Without a list, the lock file is all there is to compare with.
     listed = [image.name for image in read_image_list(args.images).images] if args.images.exists() else []
-    with opened_shock(args) as shock:
-        found = list(verify(lock, shock, listed=listed))
+    with opened_shock(args) as shock, progress_bar(args, "read") as progress:
+        found = list(verify(lock, shock, listed=listed, deep=args.deep, progress=progress))
     removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
     rows = [(image.name, "ok" if image.ok else "DIFFERS", image.detail) for image in found]
     code = EXIT_DONE if all(image.ok for image in found) else EXIT_DIFFERENCE

@@ -47,6 +47,8 @@ class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
     id: str
     """The config digest on a classic image store, a manifest digest on containerd's."""
     repo_tags: tuple[str, ...] | None = None
+    size: int = 0
+    """Bytes of its layers."""
     root_fs: RootFilesystem = msgspec.field(name="RootFS", default=RootFilesystem())
     repo_digests: tuple[str, ...] | None = None
     """Names by which registries know it."""

@@ -13,8 +13,9 @@ from skyport_wf.errors import ArchiveError, ShockError, TemporaryError
 from skyport_wf.image.contents import Layer
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.awe_problems import find_problems_of_file
 from skyport_wf.publication.resolve import find_for_worker
-from skyport_wf.publication.thin import name_of
+from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ def examine_published(
     node = find_for_worker(shock, asked)
     name = name_of(node)
     found = examine_node(shock.user, node, name, progress)
-    said = str((node.attributes or {}).get("id"))
-    if said == found.contents.image_id:
-        return name, found, ()
-    return name, found, (f"its node says that it is image {said}, so no AWE worker runs it. Publish it again",)
+    notes = [problem.text for problem in find_problems_of_file(shock.user, node)]
+    if not same_image(found.contents.image_id, said := id_of(node)):
+        notes.append(f"its node says that it is image {said}, so no AWE worker runs it. Publish it again")
+    return name, found, tuple(notes)
 
 
 def examine_receipt(

@@ -8,6 +8,7 @@ import msgspec
 
 from skyport_wf.errors import EngineError, SkyportError, TemporaryError
 from skyport_wf.image_list.spec import ImageSpec, ShockSettings
+from skyport_wf.publication.awe_problems import find_problems
 from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.thin import workers_need
@@ -36,6 +37,8 @@ class ImageStatus(msgspec.Struct, frozen=True):
     """The image whose layers its archive leaves out."""
     warning: str = ""
     """Facts to know of the image where it is used."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with the node that has it, though AWE workers can run it."""
 
 
 def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> ImageStatus:
@@ -63,6 +66,13 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
         size=has_it.node.file.size if has_it else None,
         thin_on=base,
         warning=workers_need(spec.name, base) if base else "",
+        problems=tuple(
+            problem.text
+            for problem in find_problems(has_it.node)
+            if has_it is decision.names.same and not problem.fatal
+        )
+        if has_it
+        else (),
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.inspection.deep_reading import read_deeply
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import AweLookupError
 from skyport_wf.publication.published import find_published
@@ -16,6 +17,9 @@ from skyport_wf.publication.thin import has_id
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.records.receipt import LockedImage, LockFile
+    from skyport_wf.shock.node import Node
+
+    _Reader = Callable[[Shock, Node, LockedImage | None], Iterator[str]]
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -27,20 +31,37 @@ class Verification(msgspec.Struct, frozen=True):
     """The differences, one sentence each."""
 
 
-def verify(lock: LockFile, shock: Shock, *, listed: Iterable[str] = ()) -> Iterator[Verification]:
+def verify(
+    lock: LockFile,
+    shock: Shock,
+    *,
+    listed: Iterable[str] = (),
+    deep: bool = False,
+    progress: Callable[[int], None] = lambda size: None,
+) -> Iterator[Verification]:
     """Yield what Shock has of each image of the lock file; one that was published on another Shock differs.
 
     listed: the names of the image list; one that the lock file lacks differs, too.
+    deep: read the files, too, every byte of them, also of those that the lock file lacks.
+    progress: called with the bytes of each piece that is read.
     """
+
+    def read(shock: Shock, node: Node, image: LockedImage | None) -> Iterator[str]:
+        return read_deeply(shock.user, node, image, progress) if deep else iter(())
+
     for name in listed:
         if name not in lock.images:
-            yield Verification(name, False, "it is in the image list, and the lock file lacks it: publish it")
+            problems = ["it is in the image list, and the lock file lacks it: publish it"]
+            if deep and (found := find_published(shock.user, name)):
+                problems += read(shock, found[0].node, None)
+            yield Verification(name, False, "; ".join(problems))
     for name, image in lock.images.items():
-        differences = "; ".join(_differences(name, image, shock))
-        yield Verification(name, not differences, differences or f"node {image.node}")
+        differences = "; ".join(_differences(name, image, shock, read))
+        whole = ", every byte of its file read" if deep else ""
+        yield Verification(name, not differences, differences or f"node {image.node}{whole}")
 
 
-def _differences(name: str, image: LockedImage, shock: Shock) -> Iterator[str]:
+def _differences(name: str, image: LockedImage, shock: Shock, read: _Reader) -> Iterator[str]:
     if image.shock != shock.url:
         yield f"the lock file says it is on {image.shock}, asked is {shock.url}"
     try:
@@ -59,3 +80,4 @@ def _differences(name: str, image: LockedImage, shock: Shock) -> Iterator[str]:
     for what, locked in {"node": image.node, "image id": image.image_id, "MD5": image.md5}.items():
         if held[what] != locked:
             yield f"the {what} is {held[what]}, the lock file says {locked}"
+    yield from read(shock, node, image)

@@ -49,6 +49,9 @@ class PublishedFacts(msgspec.Struct, frozen=True):
     """When, in UTC."""
     thin_on: ThinBase | None = None
     """The image whose layers the archive lacks; None if it lacks none."""
+    archive_name: str = ""
+    """The name that the archive itself gives the image, where that is not the published one: the file was copied on the
+    server from a node of that name. Empty if it is the published one."""
     replaces: tuple[str, ...] = ()
     """Ids of the nodes that have to give up the name to this one; a publisher who was interrupted may not have made
     them do so."""
@@ -88,10 +91,13 @@ def describe_upload(build: BuildRecord) -> dict[str, str]:
     return {"type": UPLOAD_TYPE, "name": build.name, "source_digest": build.source.digest}
 
 
-def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) -> NodeAttributes:
+def describe_image(
+    build: BuildRecord, saved: SavedArchive, *, registered: str, archive_name: str = ""
+) -> NodeAttributes:
     """Return the attributes that publish the image on the node that holds `saved`.
 
     registered: when, in UTC.
+    archive_name: the name that the archive gives the image, if that is another one.
     """
     contents = saved.contents
     facts = PublishedFacts(
@@ -105,6 +111,7 @@ def describe_image(build: BuildRecord, saved: SavedArchive, *, registered: str) 
         description=build.description,
         registered=registered,
         thin_on=build.thin_on,
+        archive_name="" if archive_name == build.name else archive_name,
     )
     return NodeAttributes(
         type=IMAGE_TYPE,

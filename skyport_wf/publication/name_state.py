@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError
+from skyport_wf.publication.awe_problems import AweProblem, find_problems_of_file, in_words
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner
-from skyport_wf.publication.thin import base_problem
+from skyport_wf.publication.thin import base_problem, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 State = Literal[
     "published", "not published", "unfinished", "other readers", "to be replaced", "name taken", "not allowed",
-    "damaged", "base missing", "unknown",
+    "damaged", "broken", "base missing", "unknown",
 ]  # fmt: skip
 OTHERWISE = "give this image a new tag, or set `replace: true` for it in the image list."
 """What there is to do if another image has the name."""
@@ -42,6 +43,8 @@ class WantedImage(msgspec.Struct, frozen=True, kw_only=True):
     """Whether everyone is to read it."""
     replace: bool
     """Whether another image may lose the name to it."""
+    but: str = ""
+    """A node that does not count as having the image: it is to be replaced by one that workers can use."""
     otherwise: str = OTHERWISE
     """What a message says can be done if another image has the name."""
 
@@ -95,18 +98,26 @@ def wanted_image(build: BuildRecord, *, image_id: str | None = None) -> WantedIm
 def find_name_state(shock: Shock, wanted: WantedImage) -> NameState:
     """Return how the image's name stands."""
     found = find_published(shock.user, wanted.name)
-    same = [node for node in found if _holds(node, wanted)]
+    same = [node for node in found if _holds(shock, node, wanted)]
     others = [node for node in found if node not in same]
     return NameState(same[0] if same else None, (*others, *same[1:]), wanted.replace or not others)
 
 
-def _holds(node: PublishedNode, wanted: WantedImage) -> bool:
+def _holds(shock: Shock, node: PublishedNode, wanted: WantedImage) -> bool:
     """Return whether a node has the image of this source; or of this id, and as whole or thin as is wanted."""
     known, base = node.attributes.skyport_wf, node.attributes.thin_on
+    if node.id == wanted.but or (wanted.replace and _fatal_problems(shock, node)):
+        return False
     if known is not None and known.source.digest == wanted.source_digest:
         return True
     as_thin = (base.name if base else "") == (wanted.thin_on.name if wanted.thin_on else "")
-    return node.attributes.id == wanted.image_id and as_thin
+    if not (node.attributes.id and wanted.image_id) or not as_thin:
+        return False
+    return same_image(node.attributes.id, wanted.image_id)
+
+
+def _fatal_problems(shock: Shock, node: PublishedNode) -> list[AweProblem]:
+    return [problem for problem in find_problems_of_file(shock.user, node.node) if problem.fatal]
 
 
 def decide(shock: Shock, wanted: WantedImage, *, base_comes: bool = False) -> Decision:
@@ -127,6 +138,11 @@ def decide(shock: Shock, wanted: WantedImage, *, base_comes: bool = False) -> De
             f"{wanted.name}) and publish it again."
         )
         return Decision("damaged", names, ShockError(problem))
+    if same and (problems := _fatal_problems(shock, same)):
+        mend = f"`skyport-wf adopt {wanted.name}` mends it"
+        who = mend if shock.may_change(same.id) else f"ask its owner: {mend}"
+        problem = f"{wanted.name} is on node {same.id}, but no AWE worker can run it: {in_words(problems)}. {who}."
+        return Decision("broken", names, ShockError(problem))
     base = same.attributes.thin_on if same else wanted.thin_on
     if base and (same or not base_comes) and (problem := base_problem(shock, wanted.name, base, public=wanted.public)):
         return Decision("base missing", names, ShockError(problem))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -50,7 +50,18 @@ def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
 
 
 def require_owner(shock: Shock, node_id: str, name: str) -> None:
-    """Raise AlreadyPublishedError if the node is another user's.
+    """Raise AlreadyPublishedError if the node is another user's; one that nobody owns is everyone's."""
+    if _owner_of(shock, node_id) == "another":
+        raise not_the_owner(name, node_id)
+
+
+def is_ours(shock: Shock, node_id: str) -> bool:
+    """Return whether the node is this user's own; nobody's is that of users without a token."""
+    return _owner_of(shock, node_id) == ("this user" if shock.is_known_user else "nobody")
+
+
+def _owner_of(shock: Shock, node_id: str) -> Literal["this user", "nobody", "another"]:
+    """Return whose a node is.
 
     Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
     """
@@ -58,13 +69,14 @@ def require_owner(shock: Shock, node_id: str, name: str) -> None:
 
     access = shock.user.find_access(node_id)
     if access is None:
-        raise not_the_owner(name, node_id)
+        return "another"
     if access.owner == "public":
-        return
+        return "nobody"
     try:
         shock.user.set_public(node_id, access.public.read)
-    except ShockRefusalError as error:
-        raise not_the_owner(name, node_id) from error
+    except ShockRefusalError:
+        return "another"
+    return "this user"
 
 
 def not_the_owner(name: str, node_id: str) -> AlreadyPublishedError:

@@ -49,4 +49,6 @@ def _cwl_requirement(attributes: NodeAttributes, download_url: str) -> DockerReq
     if attributes.thin_on:
         # A runner loads no thin archive: its engine has to have the image.
         return DockerRequirement(attributes.name)
-    return DockerRequirement(attributes.name, download_url)
+    known = attributes.skyport_wf
+    # The name that loading the archive gives, which is what the runner looks for then.
+    return DockerRequirement((known and known.archive_name) or attributes.name, download_url)

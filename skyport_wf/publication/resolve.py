@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyport_wf.publication.awe_lookup import choose, plan_lookup
+from skyport_wf.publication.awe_lookup import AweLookupError, choose, plan_lookup
+from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.replacement import finish_replacement
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
+_TOLD = 2
+"""Images that a message tells of."""
 _FIRST_PAGE = 25
 """Shock's default page, and a worker looks at no other."""
 
@@ -31,8 +34,27 @@ def find_for_worker(shock: Shock, asked: str, *, anonymous: bool = False) -> Nod
     """Return what `resolve` returns, after finishing a replacement of the name that was interrupted.
 
     anonymous: as a worker without a token asks; otherwise as the user.
+    Raises AweLookupError where a worker would fail, with what there is of that repository that none finds.
     """
     lookup = plan_lookup(asked)
     if not lookup.latest and shock.is_known_user and not anonymous:
         finish_replacement(shock, asked)
-    return resolve(shock.anybody if anonymous else shock.user, asked)
+    client = shock.anybody if anonymous else shock.user
+    try:
+        return resolve(client, asked)
+    except AweLookupError as error:
+        if hint := _tell_of_problems(client, asked) if lookup.latest else "":
+            raise AweLookupError(f"{error} {hint}") from error
+        raise
+
+
+def _tell_of_problems(shock: ShockClient, asked: str) -> str:
+    """Return what is wrong with images of the repository that was asked for, empty if there are none."""
+    found = [image for image in list_images(shock, [asked.partition(":")[0]]) if image.notes]
+    told = [
+        f"There is {image.name or 'one without a name'} (node {image.node.id}), but {'; '.join(image.notes)}. "
+        f"`skyport-wf adopt {image.name}` mends it."
+        for image in found[:_TOLD]
+    ]
+    more = [f"There are {len(found) - _TOLD} more: `skyport-wf ls` lists them."] if len(found) > _TOLD else []
+    return " ".join((*told, *more))

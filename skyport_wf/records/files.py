@@ -83,6 +83,17 @@ def update_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
     return new
 
 
+def write_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
+    """Write a lock file of these receipts' entries and no others, and return it.
+
+    Whoever updates it at this moment is waited for: what he has read before, he would write again.
+    """
+    with _turn_in(lock.parent):
+        new = merge_into_lock(None, receipts)
+        write_record(lock, new)
+    return new
+
+
 @contextmanager
 def _turn_in(folder: Path) -> Iterator[None]:
     """Hold the folder's own lock, so that no file of a lock is left behind."""

@@ -60,3 +60,5 @@ class UploadRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport
     """The node's id."""
     url: str
     """The Shock that has the node."""
+    archive_name: str = ""
+    """The name that the archive itself gives the image, where that is another one; see `PublishedFacts`."""

@@ -123,9 +123,24 @@ class ShockClient:
         """Make a node with the file of the node `source`, which is not sent, and return it."""
         return self._create({"expiration": expiration, "copy_data": source, "file_name": file_name}, attributes)
 
-    def create_for_parts(self, count: int, *, file_name: str, attributes: Mapping[str, Any], expiration: str) -> Node:
-        """Make a node whose file comes in `count` parts, and return it."""
-        return self._create({"expiration": expiration, "parts": str(count), "file_name": file_name}, attributes)
+    def create_for_parts(
+        self, count: int | None, *, file_name: str, attributes: Mapping[str, Any], expiration: str
+    ) -> Node:
+        """Make a node whose file comes in `count` parts, and return it; if None, `close_parts` says when all came."""
+        parts = "unknown" if count is None else str(count)
+        return self._create({"expiration": expiration, "parts": parts, "file_name": file_name}, attributes)
+
+    def close_parts(self, node_id: str) -> None:
+        """Say that all parts of a node have come whose number was not known; the server joins them.
+
+        A node that was closed already is no error, as an answer may be lost.
+        """
+        try:
+            self._ask("PUT", f"/node/{node_id}", files={"parts": (None, "close")})
+        except ShockRefusalError:
+            node = self.find(node_id)
+            if node is None or not (node.file.locked or node.file.complete):
+                raise
 
     def send_part(
         self,
@@ -211,14 +226,24 @@ class ShockClient:
     @contextmanager
     def download(self, node_id: str) -> Iterator[BinaryIO]:
         """Open the node's file as a stream of its bytes as they are stored."""
-        path = f"/node/{node_id}"
-        response = retrying(lambda: self._connection.send("GET", path, params={"download": ""}, stream=True))
+        with self._opened(f"/node/{node_id}", {"download": ""}) as stream:
+            yield stream
+
+    @contextmanager
+    def _opened(self, path: str, parameters: Mapping[str, str]) -> Iterator[BinaryIO]:
+        response = retrying(lambda: self._connection.send("GET", path, params=parameters, stream=True))
         try:
             if not response.ok:
                 raise self._connection.refusal(response, f"GET {path}?download")
             yield cast(BinaryIO, response.raw)
         finally:
             response.close()
+
+    def read_start(self, node_id: str, length: int) -> bytes:
+        """Return the first bytes of the node's file."""
+        path, part = f"/node/{node_id}", {"download": "", "seek": "0", "length": str(length)}
+        with self._opened(path, part) as stream:
+            return stream.read(length)
 
     def close(self) -> None:
         """Close the connections to the server."""

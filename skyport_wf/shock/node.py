@@ -38,9 +38,16 @@ class NodeParts(msgspec.Struct, frozen=True):
     """The parts of a file that is uploaded in several."""
 
     count: int = 0
-    """How many there will be."""
+    """How many there will be; as many as have arrived if that is not known before."""
+    varlen: bool = False
+    """Whether their number was not known when the node was made."""
     parts: tuple[tuple[str, ...] | None, ...] = ()
     """Name and MD5 of each, in its place; empty or None where the part has not arrived."""
+
+    @property
+    def arrived(self) -> int:
+        """How many have arrived."""
+        return sum(1 for part in self.parts if part)
 
     def md5_of(self, number: int) -> str | None:
         """Return the MD5 of a part, None if it has not arrived; the first is number 1."""
@@ -55,6 +62,7 @@ class Node(msgspec.Struct, frozen=True):
     attributes: dict[str, Any] | None
     file: NodeFile
     created_on: str = ""
+    last_modified: str = ""
     expiration: str = ""
     parts: NodeParts | None = None
     """None if the file came, or comes, in one piece."""

@@ -32,7 +32,9 @@ def register(record: UploadRecord, shock: Shock) -> Receipt:
     candidate = Candidate(
         wanted=wanted_image(build, image_id=saved.contents.image_id if saved else None),
         node=record.node,
-        attributes=to_json_values(describe_image(build, saved, registered="")) if saved else None,
+        attributes=to_json_values(describe_image(build, saved, registered="", archive_name=record.archive_name))
+        if saved
+        else None,
         hidden=describe_upload(build),
         source=build.source,
         dockerfile=build.dockerfile,

@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.byte_streams import pieces_of
-from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.image.contents import ArchiveDigests
+from skyport_wf.errors import SkyportError
+from skyport_wf.image.contents import ArchiveDigests, SavedArchive
 from skyport_wf.image_list.spec import EMBEDDED
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
-from skyport_wf.transfer.parts import goes_in_parts
+from skyport_wf.transfer.parts import ReadRange, goes_in_parts, range_of_file, unreadable
 from skyport_wf.transfer.parts_upload import PartsUpload
+from skyport_wf.transfer.same_image import copy_same_image
 from skyport_wf.transfer.send import check_arrival, copy_on_server, send
 from skyport_wf.transfer.unfinished import ProgressFile
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
-    from skyport_wf.shock.node import Node
-
 _log = logging.getLogger(__name__)
 
 
@@ -50,44 +48,50 @@ def upload(
         _log.info("%s is published already (node %s), nothing to send", build.name, same.id)
         return UploadRecord(build=build, saved=record.saved, node=same.id, url=shock.url)
     remembered = ProgressFile(progress_file)
-    node = _upload_archive(shock, build, archive, record.saved.digests, remembered=remembered, progress=progress)
-    check_arrival(shock, node, record.saved.digests, build.name)
+    _check_size(archive, record.saved.digests)
+    uploaded = upload_archive(
+        shock, build, range_of_file(archive), record.saved, remembered=remembered, progress=progress
+    )
     remembered.remove()
-    return UploadRecord(build=build, saved=record.saved, node=node.id, url=shock.url)
+    return uploaded
 
 
-def _upload_archive(
+def upload_archive(
     shock: Shock,
     build: BuildRecord,
-    archive: Path,
-    digests: ArchiveDigests,
+    read: ReadRange,
+    saved: SavedArchive,
     *,
     remembered: ProgressFile,
     progress: Callable[[int], None],
-) -> Node:
-    """Return a hidden, expiring node with the archive: copied on the server, sent in parts, or in one piece."""
-    _check_size(archive, digests)
+) -> UploadRecord:
+    """Let a hidden, expiring node have the archive: copied on the server, sent in parts, or in one piece.
+
+    read: gives the archive's bytes.
+    Raises TemporaryError if it cannot be sent, or arrives as something else.
+    """
+    digests = saved.digests
     # The embedded Shock is a folder here: parts would be written twice, and there is no connection to lose.
     in_parts = shock.url != EMBEDDED and goes_in_parts(digests.size, build.shock)
-    parts = PartsUpload(shock, build, archive, digests, progress_file=remembered) if in_parts else None
+    parts = PartsUpload(shock, build, read, digests, progress_file=remembered) if in_parts else None
+
+    def read_all() -> Iterator[bytes]:
+        for piece in read(0, digests.size):
+            yield piece
+            progress(len(piece))
+
     if parts and (unfinished := parts.find_unfinished()):
-        return parts.finish(unfinished, progress)
-    if copy := copy_on_server(shock.user, build, digests):
-        return copy
-    if parts:
-        return parts.finish(None, progress)
-
-    def read() -> Iterator[bytes]:
-        _check_size(archive, digests)
-        try:
-            with archive.open("rb") as file:
-                for piece in pieces_of(file):
-                    yield piece
-                    progress(len(piece))
-        except OSError as error:
-            raise _unreadable(archive, error) from error
-
-    return send(shock, build, read, size=digests.size)
+        node = parts.finish(unfinished, progress)
+    elif copy := copy_on_server(shock.user, build, digests):
+        node = copy
+    elif same := copy_same_image(shock, build, saved.contents.image_id):
+        return same
+    elif parts:
+        node = parts.finish(None, progress)
+    else:
+        node = send(shock, build, read_all, size=digests.size)
+    check_arrival(shock, node, digests, build.name)
+    return UploadRecord(build=build, saved=saved, node=node.id, url=shock.url)
 
 
 def check_published(build: BuildRecord, shock: Shock) -> str:
@@ -105,10 +109,6 @@ def _check_size(archive: Path, digests: ArchiveDigests) -> None:
     try:
         size = archive.stat().st_size
     except OSError as error:
-        raise _unreadable(archive, error) from error
+        raise unreadable(archive, error) from error
     if size != digests.size:
         raise SkyportError(f"{archive} has {size} bytes, its record says {digests.size}. Run `skyport-wf save` again.")
-
-
-def _unreadable(archive: Path, error: OSError) -> UsageError:
-    return UsageError(f"cannot read the archive {archive}: {error.strerror}. Run `skyport-wf save` again.")

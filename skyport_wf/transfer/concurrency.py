@@ -18,21 +18,16 @@ def run_concurrently(
     """Yield what `work` returns for each item, as it comes; the first error is raised and ends it all.
 
     work: called with an item, and with an event that is set when its result is not wanted any more.
-    at_once: how many threads there are. They do not keep the program from ending: someone who interrupts it
-        does not want to wait for a server that does not answer.
+    items: taken one by one in the caller's thread, never more than one ahead of the work.
+    at_once: how many threads there are; with one, the work is done in the order of the items. They do not keep the
+        program from ending: someone who interrupts it does not want to wait for a server that does not answer.
     """
-    todo: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+    todo: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
     done: queue.SimpleQueue[Future[_Result]] = queue.SimpleQueue()
     stopping = threading.Event()
-    for item in items:
-        todo.put(item)
 
     def work_on() -> None:
-        while not stopping.is_set():
-            try:
-                item = todo.get_nowait()
-            except queue.Empty:
-                return
+        while (item := todo.get()) is not None:
             outcome: Future[_Result] = Future()
             try:
                 outcome.set_result(work(item, stopping))
@@ -40,12 +35,21 @@ def run_concurrently(
                 outcome.set_exception(error)
             done.put(outcome)
 
-    count = todo.qsize()
-    threads = [threading.Thread(target=work_on, daemon=True) for _ in range(min(at_once, count))]
-    for thread in threads:
-        thread.start()
+    threads = 0
+    under_way = 0
     try:
-        for _ in range(count):
+        for item in items:
+            if under_way == at_once:
+                yield done.get().result()
+                under_way -= 1
+            if threads == under_way:
+                threading.Thread(target=work_on, daemon=True).start()
+                threads += 1
+            todo.put(item)
+            under_way += 1
+        for _ in range(under_way):
             yield done.get().result()
     finally:
         stopping.set()
+        for _ in range(threads):
+            todo.put(None)

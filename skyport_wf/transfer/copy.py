@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,21 +14,23 @@ from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.publication.attributes import NodeAttributes, describe_upload, read_attributes
+from skyport_wf.publication.awe_problems import find_problems_of_file, in_words
 from skyport_wf.publication.connection import Target, open_shock, open_target
+from skyport_wf.publication.inventory import StoredImage
 from skyport_wf.publication.name_state import WantedImage, decide
-from skyport_wf.publication.published import find_published
+from skyport_wf.publication.published import PublishedNode, find_published
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.settings import read_token_variable, shock_url, token_source
 from skyport_wf.publication.take_name import Candidate, receipt_of, take_name
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import Source
+from skyport_wf.shock.node import Node
 from skyport_wf.transfer.download import open_download
 from skyport_wf.transfer.send import check_arrival, copy_on_server, send
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
-    from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
 _OTHERWISE = "copy it under this name only with --replace, if nobody needs the one that is there any more."
@@ -44,73 +47,124 @@ class CopiedImage(msgspec.Struct, frozen=True):
     """Of the copy."""
 
 
-def copy(
-    settings: ShockSettings,
-    asked: str,
-    target: Target,
-    *,
-    private: bool = False,
-    replace: bool = False,
-    progress: Callable[[int], None] = lambda size: None,
-) -> CopiedImage:
-    """Publish the image that an AWE worker would get for `asked` on another Shock too.
+class PlannedCopy(msgspec.Struct, frozen=True):
+    """An image that can be copied, or is there already."""
 
-    settings: the Shock that has it.
-    private: let only the owner read the copy, even if everyone may read the original.
-    replace: whether another image of the name may lose it there.
-    progress: called with the bytes of each piece that goes over.
-    Raises AweLookupError if a worker would get none, AlreadyPublishedError if another image or another user has the
-    name there, UsageError if the token for it is missing or is another server's.
+    node: Node
+    """The original's."""
+    wanted: WantedImage
+    """What it is to be there."""
+    there: PublishedNode | None
+    """The node that has the image there already, if there is one."""
+    is_done: bool
+    """Whether there is nothing to do."""
+
+
+@contextmanager
+def open_both(settings: ShockSettings, target: Target) -> Iterator[tuple[Shock, Shock]]:
+    """Open the Shock to copy from, which the settings mean, and the one to copy to.
+
+    Raises UsageError if the token for that is missing, or is the other server's.
     """
     _check_token(settings, target)
     with open_shock(settings) as origin, open_target(target) as there:
-        node = find_for_worker(origin, asked)
-        attributes = read_attributes(node.attributes)
-        if attributes is None or not node.file.complete:
-            raise ShockError(f"node {node.id} of {asked} is damaged: it has no file, or attributes that make no sense")
-        wanted = WantedImage(
-            name=attributes.name,
-            source_digest="",
-            image_id=attributes.id,
-            thin_on=attributes.thin_on,
-            public=not private and origin.everyone_reads(node.id),
-            replace=replace,
-            otherwise=_OTHERWISE,
+        yield origin, there
+
+
+def plan_copy(origin: Shock, there: Shock, asked: str, *, private: bool = False, replace: bool = False) -> PlannedCopy:
+    """Return what it takes to publish the image that an AWE worker would get for `asked` on another Shock too.
+
+    private: let only the owner read the copy, even if everyone may read the original.
+    replace: whether another image of the name may lose it there.
+    Raises AweLookupError if a worker would get none, AlreadyPublishedError if another image or another user has the
+    name there, UsageError if the copy is to be private and there is no token for it.
+    """
+    node = find_for_worker(origin, asked)
+    attributes = read_attributes(node.attributes)
+    if attributes is None or not node.file.complete:
+        raise ShockError(f"node {node.id} of {asked} is damaged: it has no file, or attributes that make no sense")
+    wanted = WantedImage(
+        name=attributes.name,
+        source_digest="",
+        image_id=attributes.id,
+        thin_on=attributes.thin_on,
+        public=not private and origin.everyone_reads(node.id),
+        replace=replace,
+        otherwise=_OTHERWISE,
+    )
+    if not wanted.public and not there.is_known_user:
+        raise UsageError(
+            f"the copy of {wanted.name} is to be private, and without a token nothing can be: put the token for "
+            f"{there.url} into a variable, and name that with --to-token-env."
         )
-        if not wanted.public and not there.is_known_user:
-            raise UsageError(
-                f"the copy of {wanted.name} is to be private, and without a token nothing can be: put the token for "
-                f"{target.url} into a variable, and name that with --to-token-env."
-            )
-        decision = decide(there, wanted)
-        # Who reads a copy that is there stays as it is.
-        if decision.state in ("published", "other readers") and decision.names.same:
-            return CopiedImage(node.id, 0, receipt_of(there, decision.names.same.node))
+    decision = decide(there, wanted)
+    # Who reads a copy that is there stays as it is.
+    is_done = decision.state in ("published", "other readers") and decision.names.same is not None
+    if not is_done:
         if decision.state == "base missing" and not decision.names.same:
             _advise_base(attributes, there)
         decision.require()
-        sent = 0
+        _check_usable(origin, node, attributes.name)
+    return PlannedCopy(node, wanted, decision.names.same, is_done)
 
-        def count(size: int) -> None:
-            nonlocal sent
-            sent += size
-            progress(size)
 
-        # By what is known of an image that another tool published, the upload is known by the image's id.
-        known = attributes.skyport_wf
-        source = known.source if known else Source("archive", attributes.id)
-        build = BuildRecord(wanted.name, source, ShockSettings())
-        same = decision.names.same
-        candidate = Candidate(
-            wanted=wanted,
-            node=same.id if same else _upload(origin, node, build, there, count),
-            # As they stand there: another tool's may say more than this one knows.
-            attributes=node.attributes,
-            hidden=describe_upload(build),
-            source=None,
-            anew="Run the command again.",
-        )
-        return CopiedImage(node.id, sent, take_name(candidate, there))
+def copy(
+    origin: Shock, there: Shock, planned: PlannedCopy, *, progress: Callable[[int], None] = lambda size: None
+) -> CopiedImage:
+    """Publish the image on the other Shock.
+
+    progress: called with the bytes of each piece that goes over.
+    """
+    node, wanted, same = planned.node, planned.wanted, planned.there
+    if planned.is_done and same:
+        return CopiedImage(node.id, 0, receipt_of(there, same.node))
+    sent = 0
+
+    def count(size: int) -> None:
+        nonlocal sent
+        sent += size
+        progress(size)
+
+    # By what is known of an image that another tool published, the upload is known by the image's id.
+    attributes = read_attributes(node.attributes)
+    known = attributes.skyport_wf if attributes else None
+    source = known.source if known else Source("archive", wanted.image_id or "")
+    build = BuildRecord(wanted.name, source, ShockSettings())
+    candidate = Candidate(
+        wanted=wanted,
+        node=same.id if same else _upload(origin, node, build, there, count),
+        # As they stand there: another tool's may say more than this one knows, and may lack what the name tells.
+        attributes={
+            **(node.attributes or {}),
+            "repository": build.reference.repository,
+            "tag": build.reference.tag,
+        },
+        hidden=describe_upload(build),
+        source=None,
+        anew="Run the command again.",
+    )
+    return CopiedImage(node.id, sent, take_name(candidate, there))
+
+
+def bases_first(names: Sequence[str], images: Sequence[StoredImage]) -> list[str]:
+    """Return the names in an order in which no thin image comes before the one that it is on.
+
+    images: as the Shock has them.
+    """
+    bases = {
+        image.name: attributes.thin_on.name
+        for image in images
+        if (attributes := read_attributes(image.node.attributes)) and attributes.thin_on
+    }
+
+    def depth(name: str) -> int:
+        below = 0
+        # No chain is longer than there are images, unless it is a circle.
+        while below <= len(bases) and (base := bases.get(name)):
+            name, below = base, below + 1
+        return below
+
+    return sorted(names, key=depth)
 
 
 def _check_token(settings: ShockSettings, target: Target) -> None:
@@ -123,6 +177,15 @@ def _check_token(settings: ShockSettings, target: Target) -> None:
         raise UsageError(
             f"{variable} holds the token for {url}, and a token goes to one server only. Put the token for "
             f"{target.url} into another variable, and name that with --to-token-env."
+        )
+
+
+def _check_usable(origin: Shock, node: Node, name: str) -> None:
+    """Raise SkyportError if no AWE worker could run a copy either."""
+    if fatal := [problem for problem in find_problems_of_file(origin.user, node) if problem.fatal]:
+        raise SkyportError(
+            f"{name} is not copied, as no AWE worker could run the copy: {in_words(fatal)}. Its owner can mend it: "
+            f"`skyport-wf adopt {name}`."
         )
 
 

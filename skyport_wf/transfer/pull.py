@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from skyport_wf.byte_streams import pieces_of
-from skyport_wf.errors import EngineError
+from skyport_wf.errors import ArchiveError
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.publication.resolve import find_for_worker
-from skyport_wf.publication.thin import id_of, name_of, same_image
+from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
 from skyport_wf.sources.source import HeldBase
-from skyport_wf.transfer.download import open_download
 from skyport_wf.transfer.thin_chain import open_whole, read_chain
 
 if TYPE_CHECKING:
@@ -47,8 +45,9 @@ def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) ->
     """Load the image that an AWE worker would get for `asked` into the engine, and tag it.
 
     Before a thin image, those that it is on are loaded, as far as the engine lacks them.
+    Other names stay where they are, whatever names the archive has.
     Raises AweLookupError if a worker would get none, ShockError if a file is damaged or a base is not there,
-    EngineError if the archive holds another image than its attributes say.
+    ArchiveError if the archive holds another image than its attributes say; the engine has loaded nothing then.
     """
     from skyport_wf.engine.config_digests import find_by_config_digest
     from skyport_wf.engine.connection import connect
@@ -89,44 +88,55 @@ def _load(
     shock: ShockClient, engine: APIClient, node: Node, reference: ImageReference, progress: Progress
 ) -> tuple[EngineImage, int, tuple[str, ...]]:
     """Load the image of a node under a name; return it, the bytes that came, and the bases that came with it."""
-    from skyport_wf.engine.capabilities import takes_thin_archives, uses_containerd_store
-    from skyport_wf.engine.config_digests import find_by_config_digest, note_config_digest
-    from skyport_wf.engine.images import find_image, load_image
+    from skyport_wf.engine.capabilities import takes_thin_archives
+    from skyport_wf.engine.config_digests import find_by_config_digest
+    from skyport_wf.engine.images import find_image
 
     name = name_of(node)
     if takes_thin_archives(engine) and str(reference) == name:
         missing = read_chain(shock, node, present=lambda image_id: find_by_config_digest(engine, image_id) is not None)
         # Loading moves names: a base whose name the user gave to another image comes inside of the whole archive.
         if not any(find_image(engine, name_of(base)) for base in missing[:-1]):
-            for base, upper in pairwise(missing):
-                _log.info("%s is a thin image built on %s, loading that first", name_of(upper), name_of(base))
-            images = [_load_stored(shock, engine, one, progress) for one in missing]
-            return images[-1], sum(one.file.size for one in missing), tuple(map(name_of, missing[:-1]))
+            below = find_by_config_digest(engine, base_of(missing[0])[1])
+            for one in missing:
+                if one.id != node.id:
+                    _log.info("%s is a thin image built on %s, loading that first", name, name_of(one))
+                below = _load_archive(shock, engine, [one], name_of(one), progress, below=below)
+            assert below  # noqa: S101 - the image of the node, which is the last of those that were missing
+            return below, sum(one.file.size for one in missing), tuple(map(name_of, missing[:-1]))
     chain = read_chain(shock, node)
-    downloaded, bases = sum(one.file.size for one in chain), tuple(map(name_of, chain[:-1]))
-    if len(chain) == 1 and str(reference) == name and not uses_containerd_store(engine):
-        return _load_stored(shock, engine, node, progress), downloaded, bases
-    with open_whole(shock, chain, progress, reference=str(reference)) as archive:
-        image = load_image(engine, pieces_of(archive), name)
+    image = _load_archive(shock, engine, chain, str(reference), progress)
+    return image, sum(one.file.size for one in chain), tuple(map(name_of, chain[:-1]))
+
+
+def _load_archive(
+    shock: ShockClient,
+    engine: APIClient,
+    chain: Sequence[Node],
+    reference: str,
+    progress: Progress,
+    *,
+    below: EngineImage | None = None,
+) -> EngineImage:
+    """Load the image in the last node of a chain, and give it one name, whatever names its archive has.
+
+    below: the image in the engine whose layers the chain lacks.
+    Raises ArchiveError, before the engine has loaded anything, if the archive holds another image than its node says.
+    """
+    from skyport_wf.engine.config_digests import note_config_digest
+    from skyport_wf.engine.images import load_image
+    from skyport_wf.image.contents import Layer
+
+    node = chain[-1]
+    said = id_of(node).removeprefix("sha256:")
+    base = [Layer(diff_id, 0, "") for diff_id in below.root_fs.layers] if below else []
+    try:
+        with open_whole(shock, chain, progress, reference=reference, base=base, wanted_id=f"sha256:{said}") as archive:
+            image = load_image(engine, pieces_of(archive), name_of(node))
+    except ArchiveError as error:
+        raise ArchiveError(
+            f"{error} AWE workers cannot run {name_of(node)} as it is published. Nothing was loaded."
+        ) from error
     # Read from the very bytes that were loaded; containerd's store would tell it only by its export.
     note_config_digest(image.id, archive.image_id)
-    _check_loaded(node, archive.image_id)
-    return image, downloaded, bases
-
-
-def _load_stored(shock: ShockClient, engine: APIClient, node: Node, progress: Progress) -> EngineImage:
-    """Load the file of a node as it is. Not for containerd's store, which tells no config digest."""
-    from skyport_wf.engine.images import load_image
-
-    with open_download(shock, node, name_of(node), progress) as download:
-        image = load_image(engine, download.pieces(), name_of(node))
-    _check_loaded(node, image.id)
     return image
-
-
-def _check_loaded(node: Node, image_id: str) -> None:
-    if not same_image(image_id, id_of(node)):
-        raise EngineError(
-            f"{name_of(node)} was loaded, but its archive holds the image {image_id}, and its attributes say "
-            f"{id_of(node)}. AWE workers look for that and cannot run it. Publish it again."
-        )

@@ -11,6 +11,7 @@ from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.publication.attributes import describe_upload
 from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
 from skyport_wf.records.records import BuildRecord
+from skyport_wf.transfer.earlier import holds
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -69,7 +70,7 @@ def copy_on_server(shock: ShockClient, build: BuildRecord, digests: ArchiveDiges
         _log.debug("%s does not tell which nodes hold a file: %s", shock.name, error)
         return None
     for source in found:
-        if not _holds(source, digests):
+        if not holds(source, digests):
             continue
         try:
             copy = shock.create_copy(
@@ -82,12 +83,8 @@ def copy_on_server(shock: ShockClient, build: BuildRecord, digests: ArchiveDiges
             # Deleted meanwhile, damaged, or another user's, of which a server copies nothing for us.
             _log.debug("node %s cannot be copied: %s", source.id, error)
             continue
-        if _holds(copy, digests) and copy.expires:
+        if holds(copy, digests) and copy.expires:
             _log.info("%s has these bytes already (node %s), nothing is sent", shock.name, source.id)
             return copy
         shock.delete(copy.id)
     return None
-
-
-def _holds(node: Node, digests: ArchiveDigests) -> bool:
-    return node.file.complete and (node.file.size, node.file.checksum.md5) == (digests.size, digests.md5)

@@ -15,6 +15,7 @@ from skyport_wf.transfer.download import open_download
 if TYPE_CHECKING:
     from skyport_wf.byte_streams import ByteStream
     from skyport_wf.image.archive.completed import CompletedArchive
+    from skyport_wf.image.contents import Layer
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
@@ -65,12 +66,20 @@ def find_base(shock: ShockClient, name: str, image_id: str) -> Node | None:
 
 @contextmanager
 def open_whole(
-    shock: ShockClient, chain: Sequence[Node], progress: Callable[[int], None], *, reference: str = ""
+    shock: ShockClient,
+    chain: Sequence[Node],
+    progress: Callable[[int], None],
+    *,
+    reference: str = "",
+    base: Sequence[Layer] = (),
+    wanted_id: str = "",
 ) -> Iterator[CompletedArchive]:
     """Open the image in the last node of a chain as one whole archive, read from all of them.
 
     progress: called with the bytes of each piece that arrives.
-    reference: the name that the archive gives the image, if not the published one.
+    reference: the one name that the archive gives the image, if not the published one.
+    base: layers that it may lack.
+    wanted_id: the config digest that the image has to have; any if empty.
     """
     from skyport_wf.image.archive.completed import CompletedArchive
 
@@ -83,7 +92,9 @@ def open_whole(
                 opened.close()
                 yield opened.enter_context(open_archive(shock, below, progress))
 
-        yield CompletedArchive(open_each(), reference=reference or name_of(node), name=_file_of(node))
+        yield CompletedArchive(
+            open_each(), reference=reference or name_of(node), name=_file_of(node), base=base, wanted_id=wanted_id
+        )
 
 
 @contextmanager

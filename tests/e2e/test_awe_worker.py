@@ -27,12 +27,18 @@ def curl(url: str) -> bytes:
     return subprocess.run(["curl", "--silent", "--fail", "--show-error", url], check=True, capture_output=True).stdout
 
 
-@pytest.mark.parametrize("way", ["snakemake", "publish"])
+@pytest.mark.parametrize("way", ["snakemake", "tag"])
 def test_a_worker_finds_loads_and_runs_what_was_published(tmp_path: Path, namespace: str, way: str) -> None:
     project = Project(tmp_path, namespace)
     (tmp_path / "Snakefile").write_text('import skyport_wf\n\ninclude: skyport_wf.snakefile("publish")\n')
-    project.snakemake("publish_all") if way == "snakemake" else project.publish("--all")
     name = project.name("derived")
+    if way == "snakemake":
+        project.snakemake("publish_all")
+    else:
+        project.publish("--all")
+        # The archive of this one says another name.
+        project.do("tag", name, project.name("second"))
+        name = project.name("second")
     docker("image", "rm", "--force", *(project.name(image) for image in ("derived", "tool", "other")))
 
     with served(project) as url:

@@ -1,5 +1,6 @@
 """`copy`: a published image on a second Shock, as another user there; the two servers see nothing of each other."""
 
+import gzip
 import json
 import signal
 from collections.abc import Iterable, Iterator
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from skyport_wf.publication.attributes import CLAIM_TYPE, RETIRED_TYPE, UPLOAD_TYPE
+from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
+from skyport_wf.transfer.copy import bases_first
 from tests.support.deadly_app import DeadlyApp
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.http_server import Recording
@@ -377,7 +380,7 @@ def test_an_image_that_another_tool_published(world: World) -> None:
         "docker_version": {"Version": "1.3"},
         "more": [1, None, {"deep": 2.5}],
     }
-    node = world.original.create(lambda: [b"archive"], file_name="x.tar", attributes={}, expiration="1D")
+    node = world.original.create(lambda: [gzip.compress(b"archive")], file_name="x.tar", attributes={}, expiration="1D")
     world.original.replace_attributes(node.id, attributes)
     world.original.set_public(node.id, True)
     world.copy()
@@ -385,3 +388,42 @@ def test_an_image_that_another_tool_published(world: World) -> None:
     assert copied.attributes == attributes
     assert copied.file.checksum.md5 == node.file.checksum.md5
     assert world.copy()["sent"] == 0
+
+
+def test_several_at_once_after_a_look(world: World) -> None:
+    """Bases come before what is thin on them; one that cannot be copied keeps no other from it."""
+    for name in ("lab/b:1", "lab/a:1", "lab/c:1"):
+        world.publish(name=name)
+    world.lab.write(incompressible_layer(1000, seed=9), name="lab/c:1")
+    there = {"SHOCK_URL": world.to, "KB_AUTH_TOKEN": THEIRS}
+    assert world.lab.run("publish", "lab/c:1", **there).code == 0
+    names = ["lab/[ab]:1", "lab/c:1"]
+    command = ["copy", *names, "--to", world.to, "--to-token-env", "THERE"]
+    plan = world.lab.run(*command, "--dry-run", "--json")
+    assert plan.code == 1
+    found = json.loads(plan.out)["dry_run"]
+    assert [(one["name"], one["next"][:9]) for one in found] == [
+        ("lab/a:1", "copy it, "), ("lab/b:1", "copy it, "), ("lab/c:1", "fail: lab")
+    ]  # fmt: skip
+    assert len(world.copied.query({"type": "dockerimage"})) == 1
+    assert world.lab.run(*command, "--record", "one.json").code == 2
+    done = world.lab.run(*command, "--record", "{key}.json", "--json")
+    assert done.code == 1
+    told = json.loads(done.out)
+    assert [one["receipt"]["name"] for one in told["copied"]] == ["lab/a:1", "lab/b:1"]
+    assert [*told["failed"]] == ["lab/c:1"]
+    assert (world.lab.folder / "lab_b_1.json").exists()
+    # Again, nothing is sent.
+    again = json.loads(world.lab.run(*command, "--json").out)
+    assert [one["sent"] for one in again["copied"]] == [0, 0]
+    assert "no image that fits nothing/*" in world.lab.run("copy", "nothing/*", *command[3:]).log
+
+
+def test_bases_come_first(world: World) -> None:
+    for name, base in {"lab/a:1": "lab/b:1", "lab/b:1": "lab/c:1", "lab/c:1": "", "lab/x:1": "lab/x:1"}.items():
+        world.original.create_empty(
+            attributes={"type": "dockerimage", "name": name, "id": "x", "base_image_tag": base}, expiration="1D"
+        )
+    images = list_images(world.original)
+    assert bases_first(["lab/a:1", "lab/b:1", "lab/c:1"], images) == ["lab/c:1", "lab/b:1", "lab/a:1"]
+    assert set(bases_first(["lab/a:1", "lab/x:1"], images)) == {"lab/a:1", "lab/x:1"}

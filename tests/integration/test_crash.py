@@ -1,32 +1,32 @@
 """kill -9 at every point of publishing, then the same command again: always exactly one published node.
 
 The points are the requests that a real server of the store receives: the command is killed by its process id
-just before a request is answered, or just after.
+just before a request is answered, or just after. Commands that nobody kills run in this process.
 """
 
 from __future__ import annotations
 
 import json
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from skyport_wf.cli.main import main
 from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
-from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.deadly_app import DeadlyApp
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.lab import NAME, Lab
+from tests.support.store_people import fast_folder
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -40,103 +40,178 @@ STEPS = {
         ["register", "upload.json", "--record", "receipt.json"],
     ],
 }
+OLDER, NEWER = (Image((layer_tar({"file": content}),)).image_id for content in (b"older", b"newer"))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(tmp_path / "store") as opened:
-        yield opened
+class FaultyApp(DeadlyApp):
+    """Kills the command at a request, or fails: from one request on, or at that one only."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.struck = False
+        self.heal()
+
+    def fail(self, number: int, status: str, *, method: str = "", once: bool = False) -> None:
+        """Answer with an error from the request of this number on; the next one has number 1.
+
+        method: only requests of this method count, and fail.
+        once: only that request fails.
+        """
+        self.struck = False
+        self._failing = (number, status, method, once)
+
+    def heal(self) -> None:
+        self._failing = (0, "", "", True)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with self._lock:
+            number, status, method, once = self._failing
+            counts = not method or environ["REQUEST_METHOD"] == method
+            self._failing = (number - counts, status, method, once)
+            fails = counts and (number == 1 or (number < 1 and not once))
+            self.struck = self.struck or fails
+        if not fails:
+            return super().__call__(environ, start_response)
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps({"status": int(status[:3]), "data": None, "error": ["refused"]}).encode()]
 
 
-@contextmanager
-def served_lab(folder: Path, store: Store, *, replaces: bool) -> Iterator[tuple[DeadlyApp, ShockClient, Lab]]:
-    """Serve the store; yield the application, its client, and a publisher's lab with an image to publish."""
-    app = DeadlyApp(store)
-    with running_server(app) as server:
-        lab = Lab(folder, add_user(store.database, folder.name), SHOCK_URL=server.url)
+class Round:
+    """A publisher of its own, with an image to publish, and the server that all rounds have."""
+
+    def __init__(self, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lab = lab
+        self.client = ShockClient(lab.variables["SHOCK_URL"])
+        self._monkeypatch = monkeypatch
+
+    def write_image(self, content: bytes) -> None:
+        # Everything is large enough to go in parts.
+        self.lab.write(layer_tar({"file": content}), settings="parts_above: 0", fields="replace: true")
+
+    def run(self, *arguments: str, **variables: str) -> int:
+        """Run a command in this process; return its exit code."""
+        with self._monkeypatch.context() as patch:
+            patch.chdir(self.lab.folder)
+            for name, value in {**self.lab.variables, **variables}.items():
+                patch.setenv(name, value)
+            return main([*arguments, "--quiet"])
+
+    def images(self) -> list[str]:
+        """Return the ids of the images that have the name, as a worker without a token sees them."""
+        return [str((node.attributes or {})["id"]) for node in self.client.query({"type": "dockerimage", "name": NAME})]
+
+    def check_published(self) -> None:
+        """One node has the name, an AWE worker without a token gets it, it stays, and it is the newer image."""
+        (node,) = self.client.query({"type": "dockerimage", "name": NAME})
+        assert resolve(self.client, NAME).id == node.id
+        assert not node.expires
+        assert (node.attributes or {})["id"] == NEWER
+        assert self.lab.receipt()["node"] == node.id
+        for kind in (UPLOAD_TYPE, CLAIM_TYPE):
+            assert all(left.expires for left in self.client.query({"type": kind}))
+
+    def check_resolves(self) -> str:
+        """After a command that looks, a worker gets one image for good: the old one or the new one. Return its id."""
+        assert self.run("resolve", NAME) == 0
+        (image_id,) = self.images()
+        assert image_id in (OLDER, NEWER)
+        assert not resolve(self.client, NAME).expires
+        return image_id
+
+    def clean_up(self) -> None:
+        """Delete what the round leaves: each of its claims would cost the next rounds requests."""
+        owner = ShockClient(self.client.url, token=self.lab.variables["KB_AUTH_TOKEN"])
+        for node in owner.query({"name": NAME}):
+            owner.delete(node.id)
+
+
+class Stage:
+    """The server of all rounds."""
+
+    def __init__(self, folder: Path, store: Store, app: FaultyApp, url: str) -> None:
+        self.app = app
+        self._folder, self._store, self._url = folder, store, url
+        self._rounds = 0
+
+    @contextmanager
+    def new_round(self, monkeypatch: pytest.MonkeyPatch, *, replaces: bool) -> Iterator[Round]:
+        self._rounds += 1
+        user = f"user-{self._rounds}"
+        lab = Lab(self._folder / user, add_user(self._store.database, user), SHOCK_URL=self._url)
+        begun = Round(lab, monkeypatch)
         if replaces:
-            write_image(lab, b"older")
-            assert lab.run("publish", NAME).code == 0
-        write_image(lab, b"newer")
-        yield app, ShockClient(server.url), lab
+            begun.write_image(b"older")
+            assert begun.run("publish", NAME) == 0
+        begun.write_image(b"newer")
+        try:
+            yield begun
+        finally:
+            self.app.heal()
+            begun.clean_up()
+
+    def kill(self, begun: Round, way: str, number: int, *, before: bool) -> bool:
+        """Run the commands, killed at the request of this number; return whether that came."""
+        self.app.arm(number, before=before)
+        killed = any(self.app.run(partial(begun.lab.start, *command)) == -signal.SIGKILL for command in STEPS[way])
+        self.app.disarm()
+        return killed
 
 
-def write_image(lab: Lab, content: bytes) -> None:
-    # `publish` sends a stream in one piece, the steps send parts.
-    lab.write(layer_tar({"file": content}), settings="parts_above: 0", fields="replace: true")
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with fast_folder() as folder, open_store(folder / "store") as store:
+        app = FaultyApp(store)
+        with running_server(app) as server:
+            yield Stage(folder, store, app, server.url)
 
 
 @pytest.mark.parametrize("replaces", [False, True], ids=["new", "replacing"])
 @pytest.mark.parametrize("way", STEPS)
 def test_killed_at_any_request_the_same_command_ends_in_one_published_node(
-    tmp_path: Path, store: Store, way: str, replaces: bool
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, way: str, replaces: bool
 ) -> None:
+    """Killed after a request, the command has not noted what it was answered: else, that is as good as before the next.
+
+    Only the steps note anything before their end, and what replaces nothing shows that.
+    """
+    notes = way == "steps" and not replaces
     deaths = 0
-    for before in (True, False):
-        for deadly_request in range(1, 100):
-            with served_lab(tmp_path / f"{before}-{deadly_request}", store, replaces=replaces) as (app, client, lab):
-                app.arm(deadly_request, before=before)
-                killed = any(app.run(partial(lab.start, *command)) == -signal.SIGKILL for command in STEPS[way])
-                deaths += killed
-                app.disarm()
-                for command in STEPS[way]:
-                    assert lab.run(*command).code == 0
-                check_published(client, lab.folder)
-                clean_up(client, lab)
-            if not killed:
-                break
+    for number in range(1, 100):
+        with stage.new_round(monkeypatch, replaces=replaces) as begun:
+            if killed := stage.kill(begun, way, number, before=True):
+                run_again(begun, way)
+        deaths += killed
+        if notes or not killed:
+            with stage.new_round(monkeypatch, replaces=replaces) as begun:
+                assert stage.kill(begun, way, number if killed else number - 1, before=False)
+                run_again(begun, way)
+        if not killed:
+            break
     assert deaths > 10
 
 
-def check_published(client: ShockClient, folder: Path) -> None:
-    """One node has the name, an AWE worker without a token gets it, it stays, and it is the newer image."""
-    (node,) = client.query({"type": "dockerimage", "name": NAME})
-    assert resolve(client, NAME).id == node.id
-    assert not node.expires
-    image = Image((layer_tar({"file": b"newer"}),))
-    assert (node.attributes or {})["id"] == image.image_id
-    assert json.loads((folder / "receipt.json").read_text())["node"] == node.id
-    for kind in (UPLOAD_TYPE, CLAIM_TYPE):
-        assert all(left.expires for left in client.query({"type": kind}))
+def run_again(begun: Round, way: str) -> None:
+    for command in STEPS[way]:
+        assert begun.run(*command) == 0
+    begun.check_published()
 
 
-def images_of(client: ShockClient) -> list[str]:
-    """Return the ids of the images that have the name, as a worker without a token sees them."""
-    return [str((node.attributes or {})["id"]) for node in client.query({"type": "dockerimage", "name": NAME})]
-
-
-def clean_up(client: ShockClient, lab: Lab) -> None:
-    """Delete what a round leaves: each of its claims would cost the next rounds requests."""
-    owner = ShockClient(client.url, token=lab.variables["KB_AUTH_TOKEN"])
-    for node in owner.query({"name": NAME}):
-        owner.delete(node.id)
-
-
-OLDER, NEWER = (Image((layer_tar({"file": content}),)).image_id for content in (b"older", b"newer"))
-
-
-def test_killed_at_any_request_of_a_replacement_the_name_is_never_lost(tmp_path: Path, store: Store) -> None:
+def test_killed_at_any_request_of_a_replacement_the_name_is_never_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After the next command that looks, a worker gets the old image or the new one, for good.
 
     Just before a request is as good as just after the one before: the server is in the same state.
     """
     deaths, twice = 0, 0
-    for deadly_request in range(1, 100):
-        with served_lab(tmp_path / f"{deadly_request}", store, replaces=True) as (app, client, lab):
-            app.arm(deadly_request)
-            killed = app.run(partial(lab.start, "publish", NAME)) == -signal.SIGKILL
-            app.disarm()
-            found = images_of(client)
+    for number in range(1, 100):
+        with stage.new_round(monkeypatch, replaces=True) as begun:
+            killed = stage.kill(begun, "publish", number, before=True)
+            found = begun.images()
             assert 1 <= len(found) <= 2, "never nobody"
             twice += len(found) == 2
-            looked = lab.run("resolve", NAME)
-            assert looked.code == 0, looked.log
-            (image_id,) = images_of(client)
-            assert image_id in (OLDER, NEWER)
-            if len(found) == 2 or found == [NEWER]:
-                assert image_id == NEWER
-                assert not resolve(client, NAME).expires
-            clean_up(client, lab)
+            image_id = begun.check_resolves()
+            assert image_id == (OLDER if found == [OLDER] else NEWER)
         deaths += killed
         if not killed:
             break
@@ -146,64 +221,37 @@ def test_killed_at_any_request_of_a_replacement_the_name_is_never_lost(tmp_path:
 
 @pytest.mark.parametrize("status", ["503 Service Unavailable", "400 Bad Request"], ids=["outage", "refusal"])
 def test_refused_at_any_request_of_a_replacement_the_name_is_never_lost(
-    tmp_path: Path, store: Store, status: str
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     """From one request on the server answers nothing but errors, until the command has ended."""
     for number in range(1, 100):
-        with served_lab(tmp_path / f"{number}", store, replaces=True) as (_, client, lab):
-            failing = FailingFrom(store, number, status)
-            with running_server(failing) as server:
-                done = lab.run("publish", NAME, SHOCK_URL=server.url, SKYPORT_RETRY_SECONDS="0")
-            assert 1 <= len(images_of(client)) <= 2
-            assert lab.run("resolve", NAME).code == 0
-            (image_id,) = images_of(client)
-            assert image_id in (OLDER, NEWER)
-            assert not resolve(client, NAME).expires
-            clean_up(client, lab)
-        if done.code == 0:
+        with stage.new_round(monkeypatch, replaces=True) as begun:
+            stage.app.fail(number, status)
+            # In a process of its own, which is gone then: nobody has to wait for its claim.
+            code = begun.lab.run("publish", NAME, SKYPORT_RETRY_SECONDS="0").code
+            stage.app.heal()
+            assert 1 <= len(begun.images()) <= 2
+            image_id = begun.check_resolves()
+        if code == 0:
             assert image_id == NEWER
             break
-        assert done.code in (1, 75)
+        assert code in (1, 75)
     assert number > 10
 
 
 @pytest.mark.parametrize("change", ["PUT", "DELETE"])
-def test_a_single_change_that_is_refused_gives_the_name_back(tmp_path: Path, store: Store, change: str) -> None:
+def test_a_single_change_that_is_refused_gives_the_name_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     """One request fails and all that follow succeed: the old image has its name again, or the new one keeps it."""
     for number in range(1, 100):
-        with served_lab(tmp_path / f"{number}", store, replaces=True) as (_, client, lab):
-            failing = FailingFrom(store, number, "400 Bad Request", method=change, once=True)
-            with running_server(failing) as server:
-                done = lab.run("publish", NAME, SHOCK_URL=server.url, SKYPORT_RETRY_SECONDS="0")
-            (image_id,) = images_of(client)
-            assert image_id == (NEWER if done.code == 0 else OLDER), done.log
-            assert not resolve(client, NAME).expires
-            clean_up(client, lab)
-        if not failing.struck:
+        with stage.new_round(monkeypatch, replaces=True) as begun:
+            stage.app.fail(number, "400 Bad Request", method=change, once=True)
+            code = begun.run("publish", NAME, SKYPORT_RETRY_SECONDS="0")
+            stage.app.heal()
+            (image_id,) = begun.images()
+            assert image_id == (NEWER if code == 0 else OLDER)
+            assert not resolve(begun.client, NAME).expires
+        if not stage.app.struck:
             break
     assert number > 1
-
-
-class FailingFrom:
-    """A served store that fails, from one request on or at that one only."""
-
-    def __init__(self, store: Store, number: int, status: str, *, method: str = "", once: bool = False) -> None:
-        self._app = ShockApp(store)
-        self._number = number
-        self._status = status
-        self._method = method
-        self._once = once
-        self._lock = threading.Lock()
-        self.struck = False
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
-        with self._lock:
-            if not self._method or environ["REQUEST_METHOD"] == self._method:
-                self._number -= 1
-            fails = self._number == 0 or (self._number < 0 and not self._once)
-            fails = fails and (not self._method or environ["REQUEST_METHOD"] == self._method)
-            self.struck = self.struck or fails
-        if not fails:
-            return self._app(environ, start_response)
-        start_response(self._status, [("Content-Type", "application/json")])
-        return [json.dumps({"status": int(self._status[:3]), "data": None, "error": ["refused"]}).encode()]

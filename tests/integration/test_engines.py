@@ -3,6 +3,7 @@
 Images are published to a store that is served, as an engine of another person, and fetched, built on, and run.
 """
 
+import gzip
 import json
 import os
 import subprocess
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from skyport_wf.shock.client import ShockClient
 from tests.support.commands import COMMANDS
+from tests.support.docker_archives import File, Image, file_member, layer_tar, legacy, manifest_of, sha256, tar_of
 from tests.support.engine import write_image_context
 from tests.support.engines import EngineUnderTest
 from tests.support.lab import Lab, ServedShock, make_user
@@ -47,6 +50,23 @@ class Project(Lab):
     def pull(self, name: str) -> Any:
         return self.run("pull", "--json", self.engine.name(name)).result
 
+    def put_on_shock(self, name: str, image_id: str, members: list[File], **attributes: str) -> None:
+        """Make a node as another tool does, with an archive of these members, that everyone may read."""
+        repository, _, tag = self.engine.name(name).partition(":")
+        told = {
+            "type": "dockerimage", "name": f"{repository}:{tag}", "repository": repository, "tag": tag, "id": image_id
+        }  # fmt: skip
+        client = ShockClient(self.variables["SHOCK_URL"], token=self.variables["KB_AUTH_TOKEN"])
+        packed = gzip.compress(tar_of(members))
+        node = client.create(lambda: [packed], file_name="a", attributes=told | attributes, expiration="1D")
+        client.set_public(node.id, True)
+
+    def names(self) -> dict[str, str]:
+        """Return all names that the engine has in the namespace, and the images that bear them."""
+        listed = self.engine.docker("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}")
+        named = (line.split() for line in listed.splitlines() if self.engine.namespace in line)
+        return {name.removeprefix("localhost/").removeprefix("docker.io/"): image for name, image in named}
+
     def give_name_to_another(self, name: str) -> str:
         """Let an experiment take the name of an image; return the engine's id of it."""
         write_image_context(self.folder / f"experiment-{name}", data=f"{self.engine.namespace} an experiment")
@@ -77,6 +97,53 @@ def test_a_published_image_is_fetched_once_and_leaves_nothing_nameless(project: 
     # Another user has no notes of what was loaded; the image bears its name.
     project.variables["SKYPORT_CACHE"] = str(project.folder / "cache of another user")
     assert project.pull("tool")["downloaded"] == 0
+    assert engine.nameless() == set()
+
+
+def test_an_image_gets_the_one_name_that_was_asked_for(project: Project) -> None:
+    """The archives of other tools may name images of ours: whole ones, and thin ones with what they are on."""
+    engine, victim = project.engine, project.engine.name("victim")
+    content = [layer_tar({f"{engine.namespace}-{number}": b"x"}) for number in range(3)]
+    mine, whole, thin = Image((content[0],)), Image((content[1],)), Image((content[1], content[2]))
+    with_victim = tar_of(legacy(mine, tags=[victim]))
+    subprocess.run(["docker", "load", "--quiet"], input=with_victim, env=os.environ | engine.variables, check=True)
+    before = project.names()
+    assert [*before] == [victim]
+
+    project.put_on_shock("nice", whole.image_id, legacy(whole, tags=[victim, engine.name("more")]))
+    config, layer = f"{sha256(thin.config)}.json", f"{sha256(content[2])}.tar"
+    lacking = [
+        file_member(config, thin.config),
+        file_member(layer, content[2]),
+        file_member("manifest.json", manifest_of(config, ["0.tar", layer], [victim])),
+    ]
+    base = {"base_image_tag": engine.name("nice"), "base_image_id": whole.image_id}
+    project.put_on_shock("thin", thin.image_id, lacking, **base)
+
+    assert project.pull("thin")["image_id"] == thin.image_id
+    found = project.names()
+    # Where the base has to come by itself, it has its own name.
+    assert found.keys() - {engine.name("nice")} == {victim, engine.name("thin")}
+    assert found[victim] == before[victim]
+    project.pull("nice")
+    assert project.names().keys() == {victim, engine.name("thin"), engine.name("nice")}
+    assert project.names()[victim] == before[victim]
+    assert engine.nameless() == set()
+
+
+def test_an_archive_of_another_image_leaves_the_engine_as_it_is(project: Project) -> None:
+    engine = project.engine
+    image = Image((layer_tar({engine.namespace: b"x"}),))
+    project.put_on_shock("wrong", "sha256:" + "1" * 64, legacy(image))
+    old = [(info, data) for info, data in legacy(image) if info.name != "manifest.json"]
+    project.put_on_shock("old", "2" * 64, old)
+    done = project.run("pull", engine.name("wrong"))
+    assert done.code == 1
+    assert f"holds the image {image.image_id}, and not sha256:{'1' * 64}" in done.log
+    done = project.run("pull", engine.name("old"))
+    assert done.code == 1
+    assert "was written by a Docker before 1.10" in done.log
+    assert project.names() == {}
     assert engine.nameless() == set()
 
 

@@ -16,12 +16,12 @@ from skyport_wf.records.records import SaveRecord
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.steps.upload import upload
-from skyport_wf.transfer.parts import plan_parts
+from skyport_wf.transfer.parts import plan_parts, range_of_file
 from skyport_wf.transfer.parts_upload import PartsUpload
 from skyport_wf.transfer.unfinished import ProgressFile
 from tests.support.commands import Command
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
-from tests.support.lab import MIB, Lab, ServedShock, incompressible_layer, served, the_published_node
+from tests.support.lab import MIB, Lab, ServedShock, incompressible_layer, make_user, served, the_published_node
 from tests.support.timing import PATIENCE
 
 PART = MIB
@@ -82,7 +82,7 @@ def test_killed_after_the_last_part_nothing_is_sent_again(tmp_path: Path, monkey
         # What the command has done when it is killed before it writes its record.
         with open_shock(save.build.shock) as shock:
             parts = PartsUpload(
-                shock, save.build, lab.folder / "image.tar.gz", save.saved.digests,
+                shock, save.build, range_of_file(lab.folder / "image.tar.gz"), save.saved.digests,
                 progress_file=ProgressFile(lab.folder / "upload.json.progress"),
             )  # fmt: skip
             node = parts.finish(None, lambda size: None)
@@ -219,3 +219,107 @@ def test_interrupted_it_does_not_wait_for_a_server_that_is_silent(tmp_path: Path
         assert proxy.sent < digests["size"] + 4 * PART + 100_000
         assert lab.register(proxy.url).code == 0
         the_published_node(server.url, image, digests)
+
+
+PUBLISH = ["publish", "lab/tool:1.0", "--record", "receipt.json"]
+
+
+def test_a_killed_publish_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Its archive comes as a stream, and nothing of it is on this disk."""
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        image = lab.write(incompressible_layer(20 * MIB), settings=SETTINGS)
+        for at in (5 * MIB, 6 * MIB + 1, 500):
+            kill_at(proxy, at, lambda: lab.start(*PUBLISH, SHOCK_URL=proxy.url))
+            (node,) = uploads(server, lab)
+            assert node.expires
+            assert not owner(server, lab).read_access(node.id).public.read
+        before = proxy.sent
+        done = lab.run(*PUBLISH, SHOCK_URL=proxy.url)
+        assert done.code == 0, done.log
+        told = re.search(rf"to node {node.id} in parts, it has (\d+)", done.log)
+        assert told, done.log
+        assert int(told[1]) >= 9
+        assert proxy.sent - before < (21 - int(told[1])) * PART + 100_000
+        # Each death costs the part that was under way.
+        assert proxy.sent < 20 * MIB + 3 * PART + 200_000
+        receipt = lab.receipt()
+        assert the_published_node(server.url, image, receipt).id == node.id
+        assert uploads(server, lab) == []
+
+
+def test_a_publish_that_was_killed_after_its_upload_sends_nothing_again(tmp_path: Path) -> None:
+    """Whether the archive went in parts, in one piece, or by way of a file."""
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        for way, settings in {"parts": SETTINGS, "one piece": "parts_above: 100"}.items():
+            image = lab.write(incompressible_layer(5 * MIB, seed=len(way)), settings=settings, fields="replace: true")
+            # The claim of the name is the first that is said of it after the upload.
+            app_saw = proxy.sent
+            kill_when_uploaded(server, lab, proxy)
+            (node,) = uploads(server, lab)
+            assert node.file.complete
+            assert proxy.sent - app_saw > 5 * MIB
+            before = proxy.sent
+            done = lab.run(*PUBLISH, SHOCK_URL=proxy.url)
+            assert done.code == 0, done.log
+            assert f"was sent already (node {node.id})" in done.log
+            assert proxy.sent - before < 30_000
+            assert the_published_node(server.url, image, lab.receipt()).id == node.id
+
+
+def kill_when_uploaded(server: ServedShock, lab: Lab, proxy: FaultProxy) -> None:
+    """Start `publish`, and kill it with the first bytes that it sends once its upload is whole."""
+    victim: Future[Command] = Future()
+
+    def kill_if_uploaded() -> None:
+        if any(node.file.complete for node in uploads(server, lab)):
+            victim.result(PATIENCE).kill()
+        else:
+            proxy.plan(Fault("call", 300, kill_if_uploaded))
+
+    proxy.plan(Fault("call", 5 * MIB, kill_if_uploaded))
+    with lab.start(*PUBLISH, SHOCK_URL=proxy.url) as command:
+        victim.set_result(command)
+        command.communicate()
+    assert command.returncode == -signal.SIGKILL
+
+
+def test_an_upload_of_another_user_is_not_gone_on_with(tmp_path: Path) -> None:
+    """He could change it later. It says that it is the same image, and everyone may write it."""
+    with served(tmp_path) as (server, lab):
+        image = lab.write(incompressible_layer(5 * MIB), settings=SETTINGS)
+        assert lab.run(*PUBLISH, SHOCK_URL=server.url).code == 0
+        published = the_published_node(server.url, image, lab.receipt())
+        mallory = ShockClient(server.url, token=make_user(tmp_path / "store", "mallory"))
+        source = (published.attributes or {})["skyport_wf"]["source"]["digest"]
+        told = {"type": UPLOAD_TYPE, "name": "lab/tool:1.0", "source_digest": source, "part_size": PART}
+        with mallory.download(published.id) as stream:
+            archive = stream.read()
+        traps = [
+            mallory.create_for_parts(None, file_name="x", attributes=told, expiration="1D").id,
+            mallory.create(lambda: [archive], file_name="x", attributes=told, expiration="1D").id,
+        ]
+        for trap in traps:
+            for right in ("read", "write", "delete"):
+                mallory._ask("PUT", f"/node/{trap}/acl/public_{right}")
+        assert lab.run("retire", "lab/tool:1.0", SHOCK_URL=server.url).code == 0
+        owner(server, lab).delete(published.id)
+        done = lab.run(*PUBLISH, SHOCK_URL=server.url)
+        assert done.code == 0, done.log
+        assert "it has 0" in done.log
+        assert the_published_node(server.url, image, lab.receipt()).id not in traps
+        for trap in traps:
+            node = mallory.find(trap)
+            assert node
+            assert node.parts is None or node.parts.arrived == 0
+
+
+def test_what_was_retired_is_copied_on_the_server_by_publish_too(tmp_path: Path) -> None:
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        image = lab.write(incompressible_layer(5 * MIB), settings=SETTINGS)
+        assert lab.run(*PUBLISH, SHOCK_URL=proxy.url).code == 0
+        assert lab.run("retire", "lab/tool:1.0", SHOCK_URL=proxy.url).code == 0
+        before = proxy.sent
+        done = lab.run(*PUBLISH, SHOCK_URL=proxy.url)
+        assert "has these bytes already" in done.log
+        assert proxy.sent - before < 30_000
+        the_published_node(server.url, image, lab.receipt())

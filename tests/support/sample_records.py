@@ -1,5 +1,6 @@
 """Records of an image that is as real as values can be."""
 
+import gzip
 import hashlib
 from typing import Any
 
@@ -14,7 +15,7 @@ from skyport_wf.records.source import BaseImage, EngineVersion, Source
 NAME = "skyport/velvet:1.2.10"
 IMAGE_ID = "sha256:" + "1" * 64
 SOURCE_DIGEST = "sha256:" + "5" * 64
-ARCHIVE = b"the bytes of an archive, which Shock does not look into"
+ARCHIVE = gzip.compress(b"a gzipped archive", mtime=0)
 
 
 def build_record(**changes: Any) -> BuildRecord:

@@ -33,6 +33,8 @@ from skyport_wf.image.tar.header import BLOCK
 from skyport_wf.image.tar.reader import TarReader
 
 MANIFEST: Final = "manifest.json"
+OLD_MANIFEST: Final = "repositories"
+"""What Docker before 1.10 wrote in place of the manifest; later ones write it, too."""
 MAX_DOCUMENTS: Final = 24 << 20
 """Bytes of all JSON documents together, any of which may turn out to be the config; those have 1,000 to 100,000."""
 _MAX_LINKS = 8
@@ -206,6 +208,12 @@ class ArchiveReader:
                     entries = parse_manifest(self._documents[self._find(MANIFEST, self._documents, "manifest")])
                 elif INDEX in self._names:
                     entries = find_images(self._documents[self._find(INDEX, self._documents, "index")], self._documents)
+                elif OLD_MANIFEST in self._names:
+                    raise self.error(
+                        "was written by a Docker before 1.10: it has no manifest.json and no image id that engines of "
+                        "today know",
+                        "Load it with Docker 20.10 (docker load), and publish the image that this makes.",
+                    )
                 else:
                     raise self.error(
                         "is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`."

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.image.archive.canonical import canonical_file, save_canonical
 from skyport_wf.image.archive.completed import CompletedArchive
@@ -92,6 +93,27 @@ def test_nothing_above_the_base(tmp_path: Path) -> None:
     archive = save(tar_of(legacy(image)), tmp_path, BASE)
     assert archive == thin(image, BASE)
     assert examine_archive(completed(canonical(BASE), archive)).contents.image_id == image.image_id
+
+
+def test_under_one_name_whatever_the_archive_says() -> None:
+    source = io.BytesIO(tar_of(legacy(IMAGE, tags=["victim:1", "other:2"])))
+    again = CompletedArchive([source], reference="nice:1", wanted_id=IMAGE.image_id)
+    assert inspect_archive(again).repo_tags == ("nice:1",)
+
+
+def test_without_the_layers_of_a_base_that_is_there() -> None:
+    below = inspect_archive(io.BytesIO(canonical(BASE))).layers
+    source = thin(IMAGE, BASE)
+    written = CompletedArchive([io.BytesIO(source)], reference="nice:1", base=below)
+    content = b"".join(pieces_of(written))
+    assert len(content) < len(source) + 2048
+    assert examine_archive(completed(canonical(BASE), content)).contents.image_id == IMAGE.image_id
+
+
+def test_an_archive_of_another_image_has_no_end() -> None:
+    other = CompletedArchive([io.BytesIO(canonical(IMAGE))], reference="nice:1", wanted_id=BASE.image_id)
+    with pytest.raises(ArchiveError, match=f"holds the image {IMAGE.image_id}, and not {BASE.image_id}"):
+        inspect_archive(other)
 
 
 @pytest.mark.parametrize("base", [Image(IMAGE.layers[1:2]), Image((*IMAGE.layers, IMAGE.layers[0]))])

@@ -1,3 +1,5 @@
+import gzip
+
 import msgspec
 import pytest
 
@@ -131,7 +133,7 @@ def test_an_image_whose_file_is_not_there_is_damaged(opened, decided):
 
 
 def put(shock: ShockClient, attributes: dict[str, object]) -> str:
-    return shock.create(lambda: [b"x"], file_name="x.tar.gz", attributes=attributes, expiration="2D").id
+    return shock.create(lambda: [gzip.compress(b"x")], file_name="x.tar.gz", attributes=attributes, expiration="2D").id
 
 
 def test_nodes_of_a_name_are_found_oldest_first(shock):

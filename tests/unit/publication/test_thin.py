@@ -1,5 +1,6 @@
 """Thin images in a Shock: what they need there, what is said of them, who may take a base away."""
 
+import gzip
 import hashlib
 import json
 from pathlib import Path
@@ -63,7 +64,7 @@ def foreign(shock: ShockClient, name: str, image_id: str, **attributes: str) -> 
     """Publish an image as another tool does."""
     repository, _, tag = name.partition(":")
     values = {"type": "dockerimage", "name": name, "repository": repository, "tag": tag, "id": image_id, **attributes}
-    node = shock.create(lambda: [name.encode()], file_name="x", attributes=values, expiration="2D")
+    node = shock.create(lambda: [gzip.compress(name.encode())], file_name="x", attributes=values, expiration="2D")
     return shock.keep(node.id)
 
 

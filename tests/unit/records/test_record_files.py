@@ -3,6 +3,7 @@ import resource
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.records import files as records_files
 from skyport_wf.records.encoding import encode_json
-from skyport_wf.records.files import read_record, write_record
+from skyport_wf.records.files import read_record, write_lock, write_record
 from skyport_wf.records.receipt import LockFile, Receipt
 from skyport_wf.records.records import BuildRecord
 from tests.support.commands import CHECKOUT
-from tests.support.sample_records import build_record
+from tests.support.sample_records import build_record, receipt
 from tests.support.timing import PATIENCE
 
 LARGE = build_record(description="x" * 200_000)
@@ -105,6 +107,30 @@ def test_many_that_add_to_one_lock_file_lose_nothing(tmp_path):
     lock = read_record(tmp_path / "images.lock.json", LockFile)
     assert sorted(lock.images) == sorted(f"lab/{name}:{n}" for name in "abcd" for n in range(20))
     assert names_in(tmp_path) == ["images.lock.json"]
+
+
+def test_whoever_writes_a_lock_file_anew_waits_for_those_who_add_to_it(tmp_path):
+    """What they have read before, they would write again, and his entries would be gone."""
+    lock = tmp_path / "images.lock.json"
+    adding, done = threading.Event(), threading.Event()
+
+    def add() -> None:
+        with records_files._turn_in(tmp_path):
+            adding.set()
+            done.wait(PATIENCE)
+            write_record(lock, LockFile({}))
+
+    adder = threading.Thread(target=add)
+    writer = threading.Thread(target=write_lock, args=(lock, [receipt()]))
+    adder.start()
+    adding.wait(PATIENCE)
+    writer.start()
+    writer.join(0.1)
+    assert not lock.exists()
+    done.set()
+    writer.join()
+    adder.join()
+    assert list(read_record(lock, LockFile).images) == [receipt().name]
 
 
 def test_a_file_that_is_not_there(tmp_path):

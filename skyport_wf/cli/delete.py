@@ -1,0 +1,80 @@
+"""`skyport-wf delete NAME...`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
+from skyport_wf.formatting import count, human_size
+
+EXAMPLES = (
+    "skyport-wf delete 'my-lab/*'",
+    "skyport-wf delete my-lab/tool:1.0 --remove",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "patterns", nargs="*", metavar="NAME", help="REPO:TAG, REPO, or either with * ? [...] in quotes; '*' for all"
+    )
+    parser.add_argument("--node", metavar="ID", help="this node and no other")
+    parser.add_argument("--unfinished", action="store_true", help="also uploads that nobody has registered")
+    parser.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
+    parser.add_argument(
+        "--force", action="store_true", help="also what the lock file names, what thin images are on, and new uploads"
+    )
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Delete nodes that were retired or replaced, for good; without --remove, only say which and what comes free."""
+    from skyport_wf.publication.deletion import delete, freed_space, plan_deletion
+
+    if not (args.patterns or args.node):
+        raise UsageError("name the images whose retired nodes are to be deleted ('*' for all), or give --node ID")
+    locked = _locked(args.lock or args.images.parent / "images.lock.json", must_exist=args.lock is not None)
+    with opened_shock(args) as shock:
+        plan = plan_deletion(
+            shock, args.patterns, node_id=args.node, unfinished=args.unfinished, locked=locked, force=args.force
+        )
+        freed = freed_space(shock, plan)
+        done = delete(shock, plan) if args.remove else plan
+    going = sum(not one.refusal for one in done)
+    stays = len(done) - going
+    word = "deleted" if args.remove else "would be deleted"
+    rows = [
+        (one.image.name, one.image.state, human_size(one.image.node.file.size), one.image.node.id,
+         f"stays: {one.refusal}" if one.refusal else word)
+        for one in done
+    ]  # fmt: skip
+    summary = f"{count(going, 'node')}, {human_size(freed)} " + (
+        "came free" if args.remove else "would come free; `--remove` deletes them for good"
+    )
+    text = (
+        f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{summary}" if done else "there is nothing to delete"
+    )
+    value = {
+        "removed": args.remove,
+        "freed": freed,
+        "nodes": [
+            {"node": one.image.node.id, "name": one.image.name, "state": one.image.state,
+             "size": one.image.node.file.size, "refusal": one.refusal or None}
+            for one in done
+        ],
+    }  # fmt: skip
+    return Outcome(value, text, EXIT_FAILED if stays and (args.remove or args.node) else EXIT_DONE)
+
+
+def _locked(lock: Path, *, must_exist: bool) -> frozenset[str]:
+    """Return the ids of the nodes that a lock file names."""
+    from skyport_wf.records.files import read_record
+    from skyport_wf.records.receipt import LockFile
+
+    if not must_exist and not lock.exists():
+        return frozenset()
+    return frozenset(image.node for image in read_record(lock, LockFile).images.values())

@@ -1,0 +1,26 @@
+"""`skyport-wf tag NAME NEW`."""
+
+import argparse
+
+from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.outcome import Outcome
+
+EXAMPLES = ("skyport-wf tag my-lab/tool:1.0 my-lab/tool:1.0-course",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", metavar="NAME", help="REPO[:TAG] of a published image, as an AWE task names it")
+    parser.add_argument("new_name", metavar="NEW", help="REPO:TAG that it is to have, too")
+    add_image_list(parser)
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Publish an image under another name, too; the server copies its file, and nothing is sent."""
+    from skyport_wf.steps.tag import tag
+
+    with opened_shock(args) as shock:
+        receipt = tag(shock, args.name, args.new_name)
+    return Outcome(
+        receipt, f"{receipt.name} is published, readable by {receipt.readable_by} (node {receipt.node}, nothing sent)"
+    )

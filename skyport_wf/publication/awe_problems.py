@@ -1,0 +1,111 @@
+"""Nodes that an AWE worker would find and not be able to run: as docker2shock.pl left them, or damaged.
+
+Source: AWE's worker code of 2019, see awe_lookup.py; a worker compares the attribute `id` byte for byte with what its
+engine calls the image, which since Docker 1.10 begins with `sha256:`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.reference import LATEST, parse_reference
+from skyport_wf.publication.attributes import OWN_KEY
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+_HEX = re.compile(r"[0-9a-f]{64}")
+_GZIP = b"\x1f\x8b"
+
+
+class AweProblem(msgspec.Struct, frozen=True):
+    """What is wrong with a node, and what an AWE worker does about it."""
+
+    text: str
+    fatal: bool
+    """Whether no work unit that names the image can run; if not, only who asks for its repository does not get it."""
+
+
+def find_problems(node: Node) -> list[AweProblem]:
+    """Return what is wrong with the node of a published image, as far as its attributes tell."""
+    return [
+        *(AweProblem(text, True) for text in _fatal(node)),
+        *(AweProblem(text, False) for text in _of_latest(node)),
+    ]
+
+
+def find_problems_of_file(shock: ShockClient, node: Node) -> list[AweProblem]:
+    """Return what `find_problems` does, and whether a worker can unpack the file."""
+    found = find_problems(node)
+    if node.file.complete and not is_gzip(shock, node):
+        found.append(AweProblem("its file is not gzip, so that a worker crashes when it loads it", True))
+    return found
+
+
+def is_gzip(shock: ShockClient, node: Node) -> bool:
+    """Return whether the node's file is gzip: of nodes that other tools made, its first bytes are fetched."""
+    # This package publishes nothing else.
+    ours = bool((node.attributes or {}).get(OWN_KEY))
+    return ours or shock.read_start(node.id, len(_GZIP)) == _GZIP
+
+
+def in_words(problems: list[AweProblem]) -> str:
+    """Return the problems as one text."""
+    return "; ".join(problem.text for problem in problems)
+
+
+def _fatal(node: Node) -> Iterator[str]:
+    name, image_id = text_of(node, "name"), text_of(node, "id")
+    if not node.file.complete:
+        yield "it has no file, or one that is not complete, so that a worker's download fails"
+    if reason := _unusable_name(name):
+        yield reason
+    if not image_id:
+        yield "its attribute `id` is missing, on which a worker's work unit fails"
+    elif _HEX.fullmatch(image_id):
+        yield (
+            "its `id` lacks `sha256:`, so that a worker's engine never has it: each work unit downloads the image, and "
+            "fails"
+        )
+    elif not _HEX.fullmatch(image_id.removeprefix("sha256:")):
+        yield "its `id` is none that an engine has, so that each work unit downloads the image, and fails"
+
+
+def _unusable_name(name: str) -> str:
+    """Return why no worker asks for the name, or can use it; an empty text if one can."""
+    if not name:
+        return "it has no name, so that nobody finds it"
+    _, colon, tag = name.partition(":")
+    if ":" in tag:
+        return "its name has more than one colon, on which a worker's work unit fails"
+    if not colon or tag in ("", LATEST):
+        which = f"the tag `{tag}`" if tag else "no tag"
+        return f"its name has {which}: who asks for that gets the highest tag of the repository, never this name"
+    try:
+        parse_reference(name)
+    except UsageError as error:
+        return f"a worker loads it and cannot tag it: {str(error).partition('. Write it as')[0]}"
+    return ""
+
+
+def _of_latest(node: Node) -> Iterator[str]:
+    """Yield what is wrong with it for those who ask for the highest tag of its repository."""
+    name, repository, tag = (text_of(node, key) for key in ("name", "repository", "tag"))
+    if not repository:
+        yield "its attribute `repository` is missing, so that who asks for its repository does not get it"
+    elif not tag:
+        yield f"its attribute `tag` is missing, on which every work unit that asks for `{repository}` fails"
+    elif f"{repository}:{tag}" != name and not _unusable_name(name):
+        yield f"its attributes `repository` and `tag` say {repository}:{tag}, and who asks for that repository gets it"
+
+
+def text_of(node: Node, key: str) -> str:
+    """Return an attribute of a node, empty if it is missing or not text."""
+    value = (node.attributes or {}).get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,126 @@
+"""Deleting what nobody finds by name any more, so that its space comes free. Published images are retired first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.publication.attributes import read_attributes
+from skyport_wf.publication.inventory import StoredImage, list_images
+from skyport_wf.publication.published import PublishedNode, is_ours
+from skyport_wf.publication.thin import find_thin_on, same_image
+
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
+
+_ANOTHER_USER = "it is another user's"
+_WELL_KNOWN = 100
+"""Nodes with the same bytes that are looked at."""
+_LONGEST_UPLOAD = timedelta(days=1)
+"""For how long an upload may still be somebody's work."""
+
+
+class Deletion(msgspec.Struct, frozen=True):
+    """A node that is to be deleted."""
+
+    image: StoredImage
+    refusal: str = ""
+    """Why it stays; empty if it goes."""
+
+
+def plan_deletion(
+    shock: Shock,
+    patterns: Sequence[str],
+    *,
+    node_id: str | None = None,
+    unfinished: bool = False,
+    locked: Collection[str] = (),
+    force: bool = False,
+) -> list[Deletion]:
+    """Return what would be deleted of the images that fit the patterns, and what would stay and why.
+
+    node_id: the one node that is meant; otherwise all that are retired or replaced.
+    unfinished: uploads that nobody has registered, too.
+    locked: ids of nodes that a lock file names; they stay, as do bases of thin images, unless `force`.
+    Raises SkyportError if there is no such node.
+    """
+    images = list_images(shock.user, patterns, hidden=True)
+    if node_id is not None:
+        chosen = [image for image in images if image.node.id == node_id]
+        if not chosen:
+            raise SkyportError(f"{shock.name} has no node {node_id} of an image. `skyport-wf ls --all` lists them.")
+    else:
+        states = ("retired", "replaced", "unfinished") if unfinished else ("retired", "replaced")
+        chosen = [image for image in images if image.state in states]
+    return [Deletion(image, _why_not(shock, image, images, locked, force=force)) for image in chosen]
+
+
+def delete(shock: Shock, plan: Sequence[Deletion]) -> list[Deletion]:
+    """Delete the nodes of a plan, and return it as it was carried out: another user's node, or a changed one, stays."""
+    done = []
+    for one in plan:
+        refusal = (
+            one.refusal or _changed(shock, one.image) or ("" if is_ours(shock, one.image.node.id) else _ANOTHER_USER)
+        )
+        if not refusal:
+            shock.user.delete(one.image.node.id)
+        done.append(msgspec.structs.replace(one, refusal=refusal))
+    return done
+
+
+def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int:
+    """Return the bytes that come free: of files that no other node has that this user sees."""
+    going = {one.image.node.id: one.image.node.file for one in plan if not one.refusal}
+    sizes = {file.checksum.md5: file.size for file in going.values() if file.checksum.md5}
+    return sum(
+        size
+        for md5, size in sizes.items()
+        if all(node.id in going for node in shock.user.find_by_md5(md5, limit=_WELL_KNOWN))
+    )
+
+
+def _why_not(
+    shock: Shock, image: StoredImage, images: Sequence[StoredImage], locked: Collection[str], *, force: bool
+) -> str:
+    """Return why a node stays, as far as can be told without changing it; an empty text if it goes."""
+    node = image.node
+    if image.state not in ("retired", "replaced", "unfinished"):
+        return f"it is published: `skyport-wf retire {image.name} --node {node.id}` first"
+    if not shock.may_change(node.id):
+        return _ANOTHER_USER
+    if force:
+        return ""
+    if node.id in locked:
+        return "the lock file names it; --force deletes it all the same"
+    if image.state == "unfinished":
+        young = _is_young(max(node.created_on, node.last_modified))
+        return "it is less than a day old, and may become an image; --force deletes it all the same" if young else ""
+    attributes = read_attributes(node.attributes)
+    thin = find_thin_on(shock.user, PublishedNode(node, attributes)) if attributes else []
+    again = any(
+        other.node.id != node.id and attributes and other.name == image.name and other.state != "unfinished"
+        and same_image(attributes.id, str((other.node.attributes or {}).get("id")))
+        for other in images
+    )  # fmt: skip
+    return f"{', '.join(thin)} would lack its layers; --force deletes it all the same" if thin and not again else ""
+
+
+def _is_young(changed: str) -> bool:
+    """Return whether a node that was last changed then may still be somebody's work."""
+    try:
+        return datetime.now(UTC) - datetime.fromisoformat(changed) < _LONGEST_UPLOAD
+    except (ValueError, TypeError, OverflowError):
+        # What cannot be read is better kept.
+        return True
+
+
+def _changed(shock: Shock, image: StoredImage) -> str:
+    """Return whether a node is something else than it was when the plan was made, in words."""
+    now = shock.user.find(image.node.id)
+    if now is None or (now.attributes or {}).get("type") != (image.node.attributes or {}).get("type"):
+        return "someone has changed it meanwhile"
+    return ""

@@ -1,0 +1,122 @@
+"""What a Shock has of images, in any state: published, retired, replaced, unfinished, or as other tools left them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from skyport_wf.errors import SkyportError
+from skyport_wf.publication.attributes import OWN_KEY, RETIRED_TYPE, UPLOAD_TYPE
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.awe_problems import find_problems, text_of
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+ImageState = Literal["published", "ambiguous", "expiring", "legacy", "broken", "retired", "replaced", "unfinished"]
+_GLOB = re.compile(r"[*?\[]")
+
+
+class StoredImage(msgspec.Struct, frozen=True):
+    """A node that holds an image, or is about to."""
+
+    node: Node
+    name: str
+    """As its attributes have it; empty if they do not."""
+    state: ImageState
+    notes: tuple[str, ...] = ()
+    """What is wrong with it, and what an AWE worker does about it."""
+
+
+def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: bool = False) -> list[StoredImage]:
+    """Return the images whose names fit one of the patterns, newest first; all if there are none.
+
+    patterns: see `fits`.
+    hidden: also those that no AWE query finds: retired, replaced and unfinished ones.
+    """
+    nodes = _find(shock, patterns, f"{IMAGE_TYPE}*" if hidden else IMAGE_TYPE)
+    names = Counter(text_of(node, "name") for node in nodes if text_of(node, "type") == IMAGE_TYPE)
+    replaced = {replaced for node in nodes for replaced in _replaces(node)}
+    return [_describe(node, names, replaced) for node in nodes]
+
+
+def fits(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether one of the patterns means the name.
+
+    A pattern is REPO:TAG, REPO for all its tags, or either with `*`, `?` and `[...]`.
+    """
+    repository = name.partition(":")[0]
+    return any(fnmatchcase(name, pattern) or fnmatchcase(repository, pattern) for pattern in patterns)
+
+
+def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = False) -> list[str]:
+    """Return the names that are meant, each once: those with `*`, `?` or `[...]` stand for all images that fit.
+
+    retired: mean those that were retired, instead of published ones.
+    Raises SkyportError if nothing fits a pattern.
+    """
+    found: list[str] = []
+    for name in names:
+        if not _GLOB.search(name):
+            found.append(name)
+            continue
+        gone = ("retired", "replaced")
+        images = list_images(shock, [name], hidden=retired)
+        fitting = sorted(
+            {image.name for image in images if (image.state in gone) == retired and image.state != "unfinished"}
+        )
+        if not fitting:
+            raise SkyportError(f"{shock.name} has no image that fits {name}. `skyport-wf ls` shows what it has.")
+        found += fitting
+    return list(dict.fromkeys(found))
+
+
+def _find(shock: ShockClient, patterns: Sequence[str], kind: str) -> list[Node]:
+    """Return the nodes, newest first: by their names, as other tools' nodes have no attribute `repository`."""
+    if not patterns:
+        found = shock.query({"type": kind})
+    else:
+        # The server knows no pattern but a beginning: what is before the first special character.
+        starts = {_GLOB.split(pattern, maxsplit=1)[0] for pattern in patterns}
+        by_id = {
+            node.id: node
+            for start in starts
+            if not any(start.startswith(other) for other in starts - {start})
+            for node in shock.query({"type": kind, "name": f"{start}*"} if start else {"type": kind})
+        }
+        found = sorted(by_id.values(), key=lambda node: node.created_on, reverse=True)
+    kinds = (IMAGE_TYPE, RETIRED_TYPE, UPLOAD_TYPE)
+    return [
+        node
+        for node in found
+        if text_of(node, "type") in kinds and (not patterns or fits(text_of(node, "name"), patterns))
+    ]
+
+
+def _replaces(node: Node) -> list[str]:
+    own = (node.attributes or {}).get(OWN_KEY)
+    replaced = own.get("replaces") if isinstance(own, dict) else None
+    return [one for one in replaced if isinstance(one, str)] if isinstance(replaced, list) else []
+
+
+def _describe(node: Node, names: Counter[str], replaced: set[str]) -> StoredImage:
+    name, kind = text_of(node, "name"), text_of(node, "type")
+    if kind == UPLOAD_TYPE:
+        return StoredImage(node, name, "unfinished")
+    if kind == RETIRED_TYPE:
+        return StoredImage(node, name, "replaced" if node.id in replaced else "retired")
+    problems = find_problems(node)
+    notes = tuple(problem.text for problem in problems)
+    if any(problem.fatal for problem in problems):
+        return StoredImage(node, name, "broken", notes)
+    if names[name] > 1:
+        return StoredImage(node, name, "ambiguous", (*notes, f"{names[name]} nodes have its name, and AWE takes none"))
+    if node.expires:
+        return StoredImage(node, name, "expiring", notes)
+    return StoredImage(node, name, "legacy" if problems else "published", notes)

@@ -1,0 +1,58 @@
+"""Another name for a published image, without sending it: the server copies the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyport_wf.errors import ShockError, SkyportError
+from skyport_wf.image_list.reference import parse_reference
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.attributes import read_attributes
+from skyport_wf.publication.name_state import decide, wanted_image
+from skyport_wf.publication.resolve import find_for_worker
+from skyport_wf.publication.take_name import receipt_of
+from skyport_wf.records.receipt import Receipt
+from skyport_wf.records.records import BuildRecord
+from skyport_wf.steps.register import register
+from skyport_wf.transfer.same_image import copy_node
+
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
+
+
+def tag(shock: Shock, asked: str, new_name: str) -> Receipt:
+    """Publish the image that an AWE worker gets for `asked` under another name, too; return that one's receipt.
+
+    Who may read it is the same. The image has the name already: nothing is done.
+    Raises AlreadyPublishedError if another image has the new name, ShockError if the server does not copy the file.
+    """
+    parse_reference(new_name)
+    node = find_for_worker(shock, asked)
+    attributes = read_attributes(node.attributes)
+    known = attributes.skyport_wf if attributes else None
+    if attributes is None or known is None:
+        raise SkyportError(
+            f"{asked} was published by another tool, and its node does not tell what is in its file. Publish it anew "
+            "under the new name."
+        )
+    build = BuildRecord(
+        name=new_name,
+        source=known.source,
+        shock=ShockSettings(url=shock.url, public=shock.everyone_reads(node.id)),
+        description=known.description,
+        dockerfile=attributes.dockerfile,
+        engine=attributes.docker_version,
+        image=known.engine_image_id or attributes.id,
+        base=known.base,
+        thin_on=known.thin_on,
+    )
+    decision = decide(shock, wanted_image(build, image_id=attributes.id)).require()
+    if decision.is_done and decision.names.same:
+        return receipt_of(shock, decision.names.same.node)
+    copied = copy_node(shock, build, node, attributes)
+    if copied is None:
+        raise ShockError(
+            f"node {node.id}, which has {asked}, cannot be copied: it is another user's, or damaged. Pull the image "
+            f"(skyport-wf pull {asked}), and publish it as {new_name}."
+        )
+    return register(copied, shock)

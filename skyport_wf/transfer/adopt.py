@@ -1,0 +1,217 @@
+"""Making a node that docker2shock.pl left into one that AWE workers of today can use, after reading all of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from skyport_wf.errors import ShockError, SkyportError, UsageError
+from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.attributes import describe_image, describe_upload, read_attributes, to_json_values
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
+from skyport_wf.publication.awe_problems import is_gzip, text_of
+from skyport_wf.publication.claim import claim_name
+from skyport_wf.publication.name_state import WantedImage
+from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
+from skyport_wf.publication.replacement import retire_node
+from skyport_wf.publication.resolve import resolve
+from skyport_wf.publication.take_name import Candidate, take_name
+from skyport_wf.records.records import BuildRecord
+from skyport_wf.records.source import Source
+from skyport_wf.transfer.send import check_arrival, send
+from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
+
+if TYPE_CHECKING:
+    from skyport_wf.image.archive.normalise import NormalisedStream
+    from skyport_wf.image.contents import ImageContents, SavedArchive
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.shock.node import Node
+
+Progress = Callable[[int], None]
+_KEPT = ("dockerfile", "docker_version")
+"""Attributes of the old node that a new one has as they are."""
+
+
+class Adoption(msgspec.Struct, frozen=True):
+    """What was mended of a node, or would be."""
+
+    name: str
+    """The name that the image has then."""
+    image_id: str
+    node: str
+    """The node that has it; before a new one is made, the old one."""
+    changes: tuple[str, ...]
+    """In words; empty if nothing is wrong."""
+
+
+def adopt(
+    shock: Shock,
+    name: str,
+    *,
+    new_name: str | None = None,
+    node_id: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = lambda size: None,
+) -> Adoption:
+    """Complete the attributes of a node, and give it the right id.
+
+    A file that is not gzip, or that gives the image no such name, is sent anew, to a new node: workers cannot load the
+    one, and a CWL runner would not find the image of the other.
+
+
+    name: as the node has it, whatever that is.
+    new_name: REPO:TAG, in the place of a name that AWE cannot use.
+    node_id: the node, if several have the name.
+    dry_run: only say what would be done.
+    Raises UsageError for a name that cannot be used, ArchiveError if the file is no image or one of a Docker before
+    1.10, AlreadyPublishedError if the node is another user's, SkyportError if another node has the new name.
+    """
+    node = _find(shock, name, node_id)
+    reference = _usable_name(name, new_name)
+    if not shock.may_change(node.id):
+        raise not_the_owner(name, node.id)
+    _check_free(shock, reference, node)
+    contents = _read_contents(shock, node, progress)
+    why_anew = _why_anew(shock, node, str(reference), contents)
+    wanted = {
+        "name": str(reference), "repository": reference.repository, "tag": reference.tag, "id": contents.image_id
+    }  # fmt: skip
+    changes = [
+        f"attribute `{key}`: {text_of(node, key) or 'missing'} -> {value}"
+        for key, value in wanted.items()
+        if text_of(node, key) != value
+    ]
+    if why_anew:
+        changes.append(f"{why_anew}, on a new node; node {node.id} is retired")
+    if changes and not dry_run:
+        if why_anew:
+            node = _move(shock, node, reference, contents, progress)
+        else:
+            _change(shock, node, reference, wanted)
+    return Adoption(str(reference), contents.image_id, node.id, tuple(changes))
+
+
+def _find(shock: Shock, name: str, node_id: str | None) -> Node:
+    found = [
+        node for node in shock.user.query({"type": IMAGE_TYPE, "name": name})
+        if text_of(node, "name") == name and node_id in (None, node.id)
+    ]  # fmt: skip
+    if not found:
+        raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
+    if len(found) > 1:
+        nodes = ", ".join(node.id for node in found)
+        raise SkyportError(f"several nodes have the name {name}: {nodes}. Name one with --node, and retire the others.")
+    return found[0]
+
+
+def _usable_name(name: str, new_name: str | None) -> ImageReference:
+    try:
+        return parse_reference(name if new_name is None else new_name)
+    except UsageError as error:
+        if new_name is not None:
+            raise
+        raise UsageError(
+            f"{error} Say under which name it is to be: `skyport-wf adopt {name} --as REPO:TAG`."
+        ) from error
+
+
+def _check_free(shock: Shock, reference: ImageReference, node: Node) -> None:
+    """Raise SkyportError if another node has the name."""
+    if taken := [other.id for other in find_published(shock.user, str(reference)) if other.id != node.id]:
+        raise SkyportError(
+            f"{reference} is published already (node {', '.join(taken)}). Choose another name with --as, or retire "
+            f"this one: `skyport-wf retire {text_of(node, 'name')} --node {node.id}`."
+        )
+
+
+def _read_contents(shock: Shock, node: Node, progress: Progress) -> ImageContents:
+    """Return what the file holds, all of it read; of a thin one, with those that it is on."""
+    from skyport_wf.image.archive.reader import inspect_archive
+
+    chain = read_chain(shock.user, node)
+    if len(chain) == 1:
+        with open_archive(shock.user, node, progress) as whole:
+            return inspect_archive(whole)
+    with open_whole(shock.user, chain, progress) as archive:
+        return inspect_archive(archive)
+
+
+def _why_anew(shock: Shock, node: Node, name: str, contents: ImageContents) -> str:
+    """Return what has to be changed of the file itself, empty if nothing."""
+    if not is_gzip(shock.user, node):
+        return "its file becomes gzip"
+    return "" if name in contents.repo_tags else f"its file gives the image the name {name}"
+
+
+def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[str, str]) -> None:
+    """Complete the attributes of the node itself, in one request."""
+    public = shock.everyone_reads(node.id)
+    with claim_name(shock.user, str(reference), public=public) as claim:
+        _check_free(shock, reference, node)
+        require_owner(shock, node.id, str(reference))
+        claim.renew()
+        shock.user.replace_attributes(node.id, {**(node.attributes or {}), **wanted})
+    try:
+        found = resolve(shock.as_worker(public=public), str(reference)).id
+    except AweLookupError as error:
+        raise ShockError(f"node {node.id} was mended, but {error}") from error
+    if found != node.id:
+        raise ShockError(f"node {node.id} was mended, but an AWE worker gets node {found} for {reference}")
+
+
+def _move(shock: Shock, node: Node, reference: ImageReference, contents: ImageContents, progress: Progress) -> Node:
+    """Publish the image anew with a gzipped file, in the place of the node; return the new one."""
+    name = str(reference)
+    attributes = read_attributes(node.attributes)
+    if attributes is None or attributes.thin_on:
+        raise SkyportError(
+            f"{name} is thin, and its file would have to be changed. Pull it (skyport-wf pull), and publish the "
+            "engine's image anew."
+        )
+    source = Source("archive", contents.image_id)
+    build = BuildRecord(
+        name, source, ShockSettings(public=shock.everyone_reads(node.id)), dockerfile=attributes.dockerfile
+    )
+    made, saved = _send_gzipped(shock, node, build, progress)
+    told: dict[str, Any] = to_json_values(describe_image(build, saved, registered=""))
+    old = node.attributes or {}
+    candidate = Candidate(
+        wanted=WantedImage(
+            name=name, source_digest=source.digest, image_id=contents.image_id, thin_on=None,
+            public=build.shock.public, replace=True, but=node.id,
+        ),
+        node=made.id,
+        attributes={**old, **told, **{key: old[key] for key in _KEPT if key in old}},
+        hidden=describe_upload(build),
+        source=None,
+        anew="Run the command again.",
+    )  # fmt: skip
+    receipt = take_name(candidate, shock)
+    if text_of(node, "name") != name:
+        # Under its own name it was replaced with the new one's arrival; under another it still has that.
+        retire_node(shock, PublishedNode(node, attributes))
+    return msgspec.structs.replace(made, id=receipt.node)
+
+
+def _send_gzipped(shock: Shock, node: Node, build: BuildRecord, progress: Progress) -> tuple[Node, SavedArchive]:
+    from skyport_wf.image.archive.normalise import NormalisedStream
+
+    with ExitStack() as opened:
+        streams: list[NormalisedStream] = []
+
+        def read() -> Iterator[bytes]:
+            opened.close()
+            source = opened.enter_context(open_archive(shock.user, node, progress))
+            stream = NormalisedStream(source, build.reference)
+            opened.callback(stream.close)
+            streams[:] = [stream]
+            yield from stream
+
+        made = send(shock, build, read, size=None)
+        saved = streams[0].result
+        check_arrival(shock, made, saved.digests, build.name)
+    return made, saved

@@ -1,0 +1,57 @@
+"""What an earlier run has left of publishing an image, so that nothing is sent a second time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skyport_wf.publication.attributes import RETIRED_TYPE, UPLOAD_TYPE, read_attributes
+from skyport_wf.publication.published import is_ours
+from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
+from skyport_wf.records.records import BuildRecord
+
+if TYPE_CHECKING:
+    from skyport_wf.image.contents import ArchiveDigests
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.shock.node import Node
+
+
+def find_uploads(shock: Shock, build: BuildRecord) -> list[Node]:
+    """Return the hidden nodes that are to become this image, or were, newest first; others may have made them."""
+    found = shock.user.query({"type": UPLOAD_TYPE, "name": build.name})
+    return [node for node in found if node.expires and _text(node, "source_digest") == build.source.digest]
+
+
+def find_retired(shock: Shock, build: BuildRecord) -> list[Node]:
+    """Return the nodes that were this image, and lost the name."""
+    return [
+        node
+        for node in shock.user.query({"type": RETIRED_TYPE, "name": build.name})
+        if (known := read_attributes(node.attributes)) and known.skyport_wf
+        if known.skyport_wf.source.digest == build.source.digest
+    ]
+
+
+def holds(node: Node, digests: ArchiveDigests) -> bool:
+    """Return whether the node's file has these bytes."""
+    return node.file.complete and (node.file.size, node.file.checksum.md5) == (digests.size, digests.md5)
+
+
+def take_up(shock: Shock, node: Node) -> bool:
+    """Return whether an upload can be gone on with; it is given time for that then.
+
+    Another user's cannot: he could change it later. Nor can one that nobody owns, if this user owns what he uploads.
+    """
+    from skyport_wf.shock.connection import ShockRefusalError
+
+    if not is_ours(shock, node.id):
+        return False
+    try:
+        shock.user.expire(node.id, UPLOAD_EXPIRATION)
+    except ShockRefusalError:  # it has vanished
+        return False
+    return True
+
+
+def _text(node: Node, key: str) -> str:
+    value = (node.attributes or {}).get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,92 @@
+"""A node whose file comes in parts: sending them one by one, and waiting until the server has joined them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from skyport_wf.errors import ShockError, SkyportError, TemporaryError
+from skyport_wf.transfer.parts import Part, ReadRange, read_part
+
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.shock.node import Node
+
+_log = logging.getLogger(__name__)
+_JOINING_SECONDS, _JOINED_PER_SECOND = 300, 5_000_000
+"""How long joining may take: this, and at least so many bytes a second."""
+_FORGOTTEN_SECONDS = 10
+"""For how long a node may have all its parts, no file, and no joining under way."""
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
+
+
+class UnusableNodeError(SkyportError):
+    """The node cannot become what was sent: Shock never takes a part a second time."""
+
+
+def put_part(shock: Shock, node: Node, part: Part, read: ReadRange, *, digest: str, stopping: threading.Event) -> None:
+    """Let the node have the part, and see that it is the right one.
+
+    node: as it was when the upload began, or was gone on with; a part that it has already is not sent.
+    digest: the part's MD5.
+    Raises UnusableNodeError if it has another one, or is gone.
+    """
+    from skyport_wf.shock.connection import ShockRefusalError
+
+    listed = node.md5_of_part(part.number)
+    try:
+        listed = listed or shock.user.send_part(
+            node.id, part.number, lambda: read_part(read, part, stopping), size=part.size, stopping=stopping
+        )
+    except ShockRefusalError as error:
+        if error.status == 404:
+            raise _vanished(shock, node.id) from error
+        raise
+    if listed != digest:
+        raise UnusableNodeError(
+            f"part {part.number} arrived damaged: {shock.name} lists it with MD5 {listed}, it has {digest}"
+        )
+
+
+def await_joined(shock: Shock, node_id: str, size: int) -> Node:
+    """Return the node when the server has joined its parts.
+
+    size: bytes of all of them.
+    Raises UnusableNodeError if that fails, takes unreasonably long, or was forgotten.
+    """
+    until = time.monotonic() + _JOINING_SECONDS + size / _JOINED_PER_SECOND
+    forgotten = until
+    pause = _SHORTEST_PAUSE
+    while True:
+        node = shock.user.find(node_id)
+        if node is None:
+            raise _vanished(shock, node_id)
+        if node.file.complete:
+            return node
+        what = f"{shock.name} could not join the parts of node {node_id}"
+        if node.file.locked and node.file.locked.error:
+            raise UnusableNodeError(f"{what}: {node.file.locked.error}")
+        now = time.monotonic()
+        # A server that is started again while it joins never goes on. Its node then looks, for ever, as otherwise
+        # only for the moment between the last part and the beginning of joining.
+        forgotten = until if node.file.locked else min(forgotten, now + _FORGOTTEN_SECONDS)
+        if now > forgotten:
+            raise UnusableNodeError(f"{what}: it has forgotten them")
+        if now > until:
+            raise UnusableNodeError(f"{what} in reasonable time")
+        time.sleep(pause)
+        pause = min(1.5 * pause, _LONGEST_PAUSE)
+
+
+def drop_node(shock: Shock, node_id: str) -> None:
+    """Delete an upload that is of no use; one that cannot be deleted expires."""
+    try:
+        shock.user.delete(node_id)
+    except (ShockError, TemporaryError) as error:
+        _log.info("the unfinished upload %s stays until it expires: %s", node_id, error)
+
+
+def _vanished(shock: Shock, node_id: str) -> UnusableNodeError:
+    return UnusableNodeError(f"the unfinished upload {node_id} vanished from {shock.name}")

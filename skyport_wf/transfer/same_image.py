@@ -1,0 +1,95 @@
+"""The same image under another name: its file is copied on the server, and says the name that it was made for.
+
+An AWE worker does not mind: it looks for the image by its id after loading, and gives it the name that the task has
+(its engine then knows the archive's name, too). A CWL runner looks for a name, so the receipt tells it the archive's.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.errors import ShockError
+from skyport_wf.image.contents import ImageContents, SavedArchive
+from skyport_wf.publication.attributes import NodeAttributes, PublishedFacts, describe_upload, read_attributes
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.published import is_ours
+from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
+from skyport_wf.records.records import BuildRecord, UploadRecord
+from skyport_wf.transfer.earlier import holds
+from skyport_wf.transfer.send import archive_name
+
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.shock.node import Node
+
+_log = logging.getLogger(__name__)
+
+
+def copy_same_image(shock: Shock, build: BuildRecord, image_id: str) -> UploadRecord | None:
+    """Return a hidden, expiring node with a file of the image that has another name; None if there is none to copy.
+
+    image_id: the image's config digest.
+    """
+    for node in shock.user.query({"type": IMAGE_TYPE, "id": image_id}):
+        attributes = read_attributes(node.attributes)
+        if attributes and attributes.name != build.name and (copied := copy_node(shock, build, node, attributes)):
+            _log.info("%s has the image as %s (node %s), nothing is sent", shock.name, attributes.name, node.id)
+            return copied
+    return None
+
+
+def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> UploadRecord | None:
+    """Return a hidden, expiring node with the file of a published one; None if the server does not copy it.
+
+    Another user's is not copied: what he says of his file may be wrong. What another tool published says too little.
+    """
+    known = attributes.skyport_wf
+    if known is None or not node.file.complete or not _as_thin(build, known) or not is_ours(shock, node.id):
+        return None
+    try:
+        copy = shock.user.create_copy(
+            node.id,
+            file_name=archive_name(build),
+            attributes=describe_upload(build),
+            expiration=UPLOAD_EXPIRATION,
+        )
+    except ShockError as error:
+        _log.debug("node %s cannot be copied: %s", node.id, error)
+        return None
+    if not holds(copy, known.archive):
+        shock.user.delete(copy.id)
+        return None
+    return UploadRecord(
+        build=build,
+        saved=_saved(attributes, known),
+        node=copy.id,
+        url=shock.url,
+        archive_name=known.archive_name or attributes.name,
+    )
+
+
+def _as_thin(build: BuildRecord, known: PublishedFacts) -> bool:
+    """Return whether the file lacks the layers that the archive is to lack, and no others."""
+    wanted, there = build.thin_on, known.thin_on
+    if wanted is None or there is None:
+        return wanted is there
+    return (wanted.name, wanted.image_id) == (there.name, there.image_id)
+
+
+def _saved(attributes: NodeAttributes, known: PublishedFacts) -> SavedArchive:
+    """Return what saving the image told when the file was made, as far as the node has it."""
+    system, _, architecture = known.platform.partition("/")
+    contents = ImageContents(
+        image_id=attributes.id,
+        architecture=architecture,
+        os=system,
+        created=None,
+        repo_tags=(),
+        labels=tuple((label.name, label.value) for label in known.labels),
+        layers=known.layers,
+    )
+    # The image's own export under its new name would be other bytes.
+    return SavedArchive(contents, msgspec.structs.replace(known.archive, canonical=False))

@@ -1,0 +1,231 @@
+"""`ls --all` shows every node of an image with its state; `delete` takes what nobody needs, and only one's own."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skyport_wf.cli.main import main
+from skyport_wf.publication.attributes import UPLOAD_TYPE
+from skyport_wf.serving.server import running_server
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.docker_archives import Image, canonical, layer_tar
+
+NAME = "lab/tool:1.0"
+
+
+class Shop:
+    """A served store with two users, and the command line as one of them uses it."""
+
+    def __init__(self, folder: Path, url: str, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.url, self.tokens = folder, url, tokens
+        self._monkeypatch = monkeypatch
+        self.be("anna")
+
+    def be(self, user: str) -> None:
+        self._monkeypatch.setenv("KB_AUTH_TOKEN", self.tokens[user])
+        self.client = ShockClient(self.url, token=self.tokens[user] or None)
+
+    def publish(self, content: str, name: str = NAME, *, replace: bool = False) -> str:
+        """Publish an image with this content, and return its node."""
+        (self.folder / "image.tar").write_bytes(canonical(Image((layer_tar({"file": content.encode()}),)), name))
+        entry = f"{{name: '{name}', archive: image.tar, replace: {str(replace).lower()}}}"
+        (self.folder / "images.yaml").write_text(f"images: [{entry}]\n")
+        assert main(["publish", name, "--quiet"]) == 0
+        (node,) = self.client.query({"type": "dockerimage", "name": name})
+        return node.id
+
+    def upload(self, age: str = "") -> str:
+        """Leave an upload that nobody registers."""
+        attributes = {"type": UPLOAD_TYPE, "name": NAME, "source_digest": "x"}
+        return self.client.create(lambda: [b"x" * 1000], file_name="a", attributes=attributes, expiration="2D").id
+
+    def states(self) -> dict[str, str]:
+        return {image["node"]: image["state"] for image in self.said("ls", "--all")["images"]}
+
+    def said(self, *arguments: str, code: int = 0) -> Any:
+        """Run a command and return what `--json` says."""
+        self._capsys.readouterr()
+        found = main([*arguments, "--json"])
+        told = self._capsys.readouterr()
+        assert found == code, told
+        return json.loads(told.out)
+
+    def stays(self, *arguments: str) -> dict[str, str]:
+        """Return why nodes would stay, by their ids."""
+        plan = self.said("delete", *arguments, code=1 if "--node" in arguments else 0)
+        return {node["node"]: node["refusal"] for node in plan["nodes"] if node["refusal"]}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shop]:
+    monkeypatch.chdir(tmp_path)
+    with open_store(tmp_path / "store") as store:
+        tokens = {name: add_user(store.database, name) for name in ("anna", "ben")} | {"nobody": ""}
+        with running_server(ShockApp(store)) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            made = Shop(tmp_path, server.url, tokens, monkeypatch)
+            made._capsys = capsys
+            yield made
+
+
+def test_every_state_is_listed(shop: Shop) -> None:
+    replaced = shop.publish("1")
+    published = shop.publish("2", replace=True)
+    retired = shop.publish("3", "lab/gone:1")
+    assert main(["retire", "lab/gone:1"]) == 0
+    unfinished = shop.upload()
+    expiring = shop.publish("4", "lab/cut:1")
+    shop.client.expire(expiring, "1D")
+    states = {
+        replaced: "replaced", published: "published", retired: "retired", unfinished: "unfinished", expiring: "expiring"
+    }  # fmt: skip
+    assert shop.states() == states
+    assert {image["node"] for image in shop.said("ls")["images"]} == {published, expiring}
+    assert {image["node"] for image in shop.said("ls", "lab/gone", "*cut:?", "--all")["images"]} == {retired, expiring}
+    # Claims are not images.
+    shop.client.create_empty(attributes={"type": "dockerimage-claim", "name": NAME}, expiration="1H")
+    assert shop.states() == states
+
+
+def test_retired_nodes_are_deleted_on_purpose_only(shop: Shop) -> None:
+    replaced = shop.publish("1")
+    size = shop.client.find(replaced).file.size  # type: ignore[union-attr]
+    published = shop.publish("2", replace=True)
+    plan = shop.said("delete", NAME)
+    assert [node["node"] for node in plan["nodes"]] == [replaced]
+    assert (plan["removed"], plan["freed"]) == (False, size)
+    assert shop.client.find(replaced), "nothing is done without --remove"
+    assert shop.said("delete", NAME, "--remove")["freed"] == size
+    assert shop.client.find(replaced) is None
+    assert shop.states() == {published: "published"}
+    assert main(["delete"]) == 2
+
+
+def test_space_that_others_share_does_not_come_free(shop: Shop) -> None:
+    first = shop.publish("1")
+    assert main(["retire", NAME]) == 0
+    # The server copies the file.
+    assert shop.publish("1") != first
+    assert shop.said("delete", "lab/*")["freed"] == 0
+
+
+def test_what_is_published_is_not_deleted(shop: Shop) -> None:
+    published = shop.publish("1")
+    assert shop.said("delete", NAME)["nodes"] == []
+    assert shop.stays("--node", published, "--force")[published].startswith("it is published: `skyport-wf retire")
+    shop.said("delete", "--node", published, "--force", "--remove", code=1)
+    assert shop.states() == {published: "published"}
+    assert "has no node" in shop.said("delete", "--node", "nothing", code=1)["error"]
+
+
+def test_what_a_lock_file_names_stays(shop: Shop) -> None:
+    node = shop.publish("1")
+    assert main(["retire", NAME]) == 0
+    assert "lock file" in shop.stays(NAME)[node]
+    shop.said("delete", NAME, "--remove", code=1)
+    assert shop.states() == {node: "retired"}
+    (shop.folder / "images.lock.json").rename("other.json")
+    assert shop.stays("*") == {}
+    assert "lock file" in shop.stays("*", "--lock", "other.json")[node]
+    assert len(shop.said("delete", "*", "--lock", "other.json", "--force", "--remove")["nodes"]) == 1
+    assert shop.states() == {}
+
+
+def test_only_ones_own(shop: Shop) -> None:
+    node = shop.publish("1")
+    assert main(["retire", NAME]) == 0
+    (shop.folder / "images.lock.json").unlink()
+    for user in ("ben", "nobody"):
+        shop.be(user)
+        assert shop.stays(NAME) == {node: "it is another user's"}
+        shop.said("delete", NAME, "--force", "--remove", code=1)
+        assert shop.client.find(node)
+    # Not even one that everyone may delete.
+    shop.be("anna")
+    for right in ("write", "delete"):
+        shop.client._ask("PUT", f"/node/{node}/acl/public_{right}")
+    shop.be("ben")
+    shop.said("delete", NAME, "--force", "--remove", code=1)
+    assert shop.client.find(node)
+
+
+def test_an_upload_may_be_somebodys_work(shop: Shop) -> None:
+    node = shop.upload()
+    assert shop.said("delete", NAME)["nodes"] == []
+    assert "less than a day old" in shop.stays(NAME, "--unfinished")[node]
+    shop.said("delete", NAME, "--unfinished", "--force", "--remove")
+    assert shop.states() == {}
+
+
+def test_the_base_of_a_thin_image_stays(shop: Shop) -> None:
+    base = shop.publish("1", "lab/base:1")
+    image_id = (shop.client.find(base).attributes or {})["id"]  # type: ignore[union-attr]
+    thin = {
+        "type": "dockerimage", "name": NAME, "repository": "lab/tool", "tag": "1.0", "id": "sha256:" + "1" * 64,
+        "base_image_tag": "lab/base:1", "base_image_id": image_id,
+    }  # fmt: skip
+    shop.client.create(lambda: [b"x"], file_name="a", attributes=thin, expiration="1D")
+    assert main(["retire", "lab/base:1", "--force"]) == 0
+    (shop.folder / "images.lock.json").unlink()
+    assert shop.stays("*") == {base: f"{NAME} would lack its layers; --force deletes it all the same"}
+    # Published again, the same image is its base.
+    shop.publish("1", "lab/base:1")
+    (shop.folder / "images.lock.json").unlink()
+    assert shop.stays("*") == {}
+
+
+def test_whose_it_is_and_how_much_space_it_takes(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    first = shop.publish("1" * 5000, "lab/a:1")
+    assert main(["retire", "lab/a:1"]) == 0
+    # The server copies the file, so it is stored once.
+    second = shop.publish("1" * 5000, "lab/a:1")
+    shop.be("ben")
+    other = shop.publish("2", "lab/b:1")
+    shop.client.set_public(other, False)
+    hidden = shop.upload()
+    found = shop.said("ls", "--all", "--long")
+    by_node = {image["node"]: image for image in found["images"]}
+    assert by_node.keys() == {first, second, other, hidden}
+    assert {node: image["readable_by"] for node, image in by_node.items()} == {
+        first: "everyone", second: "everyone", other: "listed users", hidden: "listed users"
+    }  # fmt: skip
+    # Shock tells owners only to those who are in a node's lists.
+    assert by_node[second]["owner"] is None
+    assert by_node[other]["owner"] == by_node[hidden]["owner"] is not None
+    size = {node: image["size"] for node, image in by_node.items()}
+    assert found["space"] == {
+        "named": sum(size.values()), "stored": size[second] + size[other] + 1000, "reclaimable": 1000
+    }  # fmt: skip
+    assert [image["name"] for image in shop.said("ls", "--sort", "name")["images"]] == ["lab/a:1", "lab/b:1"]
+    assert [image["node"] for image in shop.said("ls", "--sort", "size", "-r")["images"]][-1] == max(
+        (second, other), key=size.__getitem__
+    )
+    assert main(["ls", "--format", "names", "--sort", "name"]) == 0
+    assert capsys.readouterr().out == "lab/a:1\nlab/b:1\n"
+    assert main(["ls", "--format", "tsv", "lab/b"]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert dict(zip(head.split("\t"), line.split("\t"), strict=True))["readers"] == "listed users"
+    assert main(["ls", "--all", "--long"]) == 0
+    assert "can be deleted" in capsys.readouterr().out
+
+
+def test_several_are_retired_at_once_or_none(shop: Shop) -> None:
+    nodes = {name: shop.publish(name, name) for name in ("lab/a:1", "lab/b:1", "other/c:1")}
+    assert shop.said("retire", "lab/*", "-n")["retired"].keys() == {"lab/a:1", "lab/b:1"}
+    assert set(shop.states().values()) == {"published"}
+    shop.said("retire", "lab/*", "other/nothing:1", code=1)
+    assert set(shop.states().values()) == {"published"}
+    shop.said("retire", "lab/*", "other/c:1", "--node", nodes["lab/a:1"], code=2)
+    shop.said("retire", "lab/*")
+    assert {name: shop.states()[node] for name, node in nodes.items()} == {
+        "lab/a:1": "retired", "lab/b:1": "retired", "other/c:1": "published"
+    }  # fmt: skip
+    shop.said("retire", "--undo", "lab/?:1")
+    assert set(shop.states().values()) == {"published"}
+    assert "no image that fits nobody/*" in shop.said("retire", "nobody/*", code=1)["error"]

@@ -1,0 +1,268 @@
+"""Nodes as docker2shock.pl made them: what is said of them everywhere, and how they are mended."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skyport_wf.cli.main import main
+from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.publication.attributes import RETIRED_TYPE
+from skyport_wf.publication.connection import Shock
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.shock.node import Node
+from tests.support.docker_archives import Image, canonical, file_member, layer_tar, legacy, tar_of
+
+IMAGE = Image((layer_tar({"bin/bash": b"x", "tool": b"a tool"}),))
+BARE = IMAGE.image_id.removeprefix("sha256:")
+NAME = "skyport/old:1.0"
+DOCKERFILE = "RlJPTSBkZWJpYW4K"
+
+
+def archive(image: Image = IMAGE, name: str = NAME) -> bytes:
+    return tar_of(legacy(image, tags=[name]))
+
+
+def put(shock: ShockClient, name: str = NAME, *, file: bytes | None = None, **attributes: Any) -> Node:
+    """Make a node as that tool did, for everyone to read; attributes that are None are left out."""
+    told = {
+        "type": "dockerimage", "name": name, "id": BARE, "docker_version": {"Version": "1.12.1"}, "base_image_tag": "",
+        "base_image_id": "", "dockerfile": DOCKERFILE, **attributes,
+    }  # fmt: skip
+    told = {key: value for key, value in told.items() if value is not None}
+    content = gzip.compress(archive(name=name)) if file is None else file
+    node = shock.create(lambda: [content], file_name="image.tar", attributes=told, expiration="1D")
+    shock.set_public(node.id, True)
+    return shock.keep(node.id)
+
+
+def right(name: str = NAME) -> dict[str, str]:
+    """Return the attributes that make a node right."""
+    repository, _, tag = name.partition(":")
+    return {"repository": repository, "tag": tag, "id": IMAGE.image_id}
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Return what runs the command line, and gives its exit code and all that it says."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        code = main(arguments)
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    return run
+
+
+@pytest.fixture
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a project whose list has the very image, as an archive."""
+    (tmp_path / "image.tar").write_bytes(archive())
+    (tmp_path / "images.yaml").write_text(f"images:\n- {{name: '{NAME}', archive: image.tar}}\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+NO_ID = "its `id` lacks `sha256:`"
+NO_REPOSITORY = "its attribute `repository` is missing"
+
+
+def test_it_is_said_what_is_wrong_and_what_a_worker_does(shock: ShockClient, said: Any, listed: Path) -> None:
+    node = put(shock)
+    for command, code in (
+        (["ls"], 0),
+        (["ls", "skyport/old"], 0),
+        (["ls", "skyport/*"], 0),
+        (["resolve", NAME], 3),
+        (["resolve", "skyport/old"], 1),
+        (["status"], 3),
+        (["show", NAME], 0),
+    ):
+        found, text = said(*command)
+        assert found == code, text
+        assert NO_REPOSITORY in text or command == ["status"]
+        assert NO_ID in text
+        assert node.id in text or command[0] == "show"
+        assert "skyport-wf adopt skyport/old:1.0" in text or command[0] in ("ls", "show")
+    assert json.loads(said("ls", "--json")[1])["images"][0]["state"] == "broken"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ({"id": None}, "its attribute `id` is missing, on which a worker's work unit fails"),
+        ({"id": "busybox"}, "its `id` is none that an engine has"),
+        ({"id": 12}, "its attribute `id` is missing"),
+        ({"name": "skyport/old:latest"}, "its name has the tag `latest`: who asks for that gets the highest tag"),
+        ({"name": "skyport/old"}, "its name has no tag: who asks for that"),
+        ({"name": "Skyport/Old:1"}, "a worker loads it and cannot tag it: image name 'Skyport/Old:1'"),
+        ({"name": "host:5000/old:1"}, "its name has more than one colon"),
+        ({"name": None}, "it has no name"),
+        ({"repository": "skyport/old"}, "its attribute `tag` is missing, on which every work unit that asks for"),
+        ({"repository": "skyport/new", "tag": "1.0"}, "say skyport/new:1.0, and who asks for that repository gets it"),
+    ],
+)
+def test_each_way_to_be_wrong(shock: ShockClient, said: Any, attributes: dict[str, Any], words: str) -> None:
+    put(shock, **{"id": IMAGE.image_id, **attributes})
+    code, text = said("ls")
+    assert code == 0
+    assert words in text
+
+
+def test_a_plain_tar_is_told_by_its_first_bytes(shock: ShockClient, said: Any, listed: Path) -> None:
+    put(shock, file=archive(), **right())
+    for command in (["resolve", NAME], ["status"]):
+        code, text = said(*command)
+        assert code == 3
+        assert "its file is not gzip, so that a worker crashes when it loads it" in text
+
+
+def test_one_that_workers_can_run_is_published(shock: ShockClient, said: Any, listed: Path) -> None:
+    """By its name, that is: only who asks for the repository misses it."""
+    put(shock, id=IMAGE.image_id)
+    code, text = said("status")
+    assert code == 0
+    assert NO_REPOSITORY in text
+    assert said("publish", NAME)[0] == 0
+    assert len(shock.query({"type": "dockerimage"})) == 1
+
+
+def test_the_very_same_image_is_the_same(shock: ShockClient, said: Any, listed: Path) -> None:
+    node = put(shock)
+    for command in (["publish", NAME], ["publish", NAME, "--dry-run"]):
+        code, text = said(*command)
+        assert code == 1
+        assert f"{NAME} is on node {node.id}, but no AWE worker can run it" in text
+        assert "another image" not in text
+    put(shock, name="skyport/other:1.0", id="1" * 64)
+    (listed / "images.yaml").write_text("images:\n- {name: 'skyport/other:1.0', archive: image.tar}\n")
+    assert "is published already, as another image" in said("publish", "--all")[1]
+
+
+def test_a_broken_one_may_be_replaced(shock: ShockClient, said: Any, listed: Path) -> None:
+    node = put(shock)
+    (listed / "images.yaml").write_text(f"images:\n- {{name: '{NAME}', archive: image.tar, replace: true}}\n")
+    assert said("publish", NAME)[0] == 0
+    assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
+    assert said("resolve", NAME)[0] == 0
+
+
+@pytest.mark.parametrize("name", ["skyport/old:latest", "skyport/old", "Skyport/Old:1", "host:5000/old:1"])
+def test_any_name_can_be_retired(shock: ShockClient, said: Any, name: str) -> None:
+    node = put(shock, name)
+    assert said("retire", name)[0] == 0
+    assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
+
+
+class TestAdopting:
+    def test_attributes_are_completed_and_nothing_else_changes(self, shock: ShockClient, said: Any) -> None:
+        node = put(shock, of_another_tool={"kept": [1, 2]})
+        code, text = said("adopt", NAME, "--dry-run")
+        assert code == 0
+        assert f"attribute `id`: {BARE} -> {IMAGE.image_id}" in text
+        assert shock.find(node.id) == node
+        assert said("adopt", NAME)[0] == 0
+        (mended,) = shock.query({"type": "dockerimage"})
+        assert mended.id == node.id
+        assert mended.attributes == {**(node.attributes or {}), **right()}
+        assert not mended.expires
+        assert said("resolve", "skyport/old")[0] == 0
+        assert "nothing to mend" in said("adopt", NAME)[1]
+
+    def test_a_plain_tar_becomes_gzip_in_a_new_node(self, shock: ShockClient, said: Any) -> None:
+        node = put(shock, file=archive())
+        assert f"its file becomes gzip, on a new node; node {node.id} is retired" in said("adopt", NAME, "-n")[1]
+        assert said("adopt", NAME)[0] == 0
+        (made,) = shock.query({"type": "dockerimage"})
+        attributes = made.attributes or {}
+        assert attributes == {**(node.attributes or {}), **right(), "skyport_wf": attributes["skyport_wf"]}
+        assert attributes["skyport_wf"]["archive"]["size"] == made.file.size
+        assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
+        assert shock.read_access(made.id).public.read
+        with shock.download(made.id) as stream:
+            assert NAME.encode() in gzip.decompress(stream.read())
+        assert said("resolve", NAME)[0] == 0
+
+    @pytest.mark.parametrize("name", ["skyport/old:latest", "skyport/old", "Skyport/Old:1", "host:5000/old:1"])
+    @pytest.mark.parametrize("file", [None, archive()], ids=["gzip", "tar"])
+    def test_under_a_name_that_awe_can_use(self, shock: ShockClient, said: Any, name: str, file: bytes | None) -> None:
+        node = put(shock, name, file=file)
+        code, text = said("adopt", name)
+        assert code == 2
+        assert f"skyport-wf adopt {name} --as REPO:TAG" in text
+        assert said("adopt", name, "--as", NAME)[0] == 0
+        assert said("resolve", NAME)[0] == 0
+        (now,) = shock.query({"type": "dockerimage"})
+        assert (now.attributes or {})["name"] == NAME
+        # A CWL runner looks for the name that the file gives the image.
+        with shock.download(now.id) as stream:
+            assert inspect_archive(io.BytesIO(gzip.decompress(stream.read()))).repo_tags == (NAME,)
+        assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
+
+    def test_the_id_is_that_of_the_archive(self, shock: ShockClient, said: Any) -> None:
+        put(shock, id="1" * 64)
+        assert said("adopt", NAME)[0] == 0
+        assert (shock.query({"type": "dockerimage"})[0].attributes or {})["id"] == IMAGE.image_id
+
+    def test_a_private_one_stays_private(self, shock: ShockClient, said: Any) -> None:
+        for file in (None, archive()):
+            node = put(shock, file=file)
+            shock.set_public(node.id, False)
+            assert said("adopt", NAME)[0] == 0
+            (made,) = shock.query({"type": "dockerimage"})
+            assert not shock.read_access(made.id).public.read
+            assert said("retire", NAME)[0] == 0
+
+    def test_refused(self, shock: ShockClient, said: Any) -> None:
+        members = [(info, data) for info, data in legacy(IMAGE) if info.name != "manifest.json"]
+        before = [
+            put(shock, "skyport/ancient:1", file=gzip.compress(tar_of(members))),
+            put(shock, "skyport/broken:1", file=gzip.compress(canonical(IMAGE)[:-3000])),
+            put(shock, "skyport/none:1", file=gzip.compress(tar_of([file_member("x", b"x")]))),
+            put(shock, "skyport/twice:1"),
+            put(shock, "skyport/twice:1"),
+            put(shock, "skyport/taken"),
+            put(shock, "skyport/taken:1", **right("skyport/taken:1")),
+        ]
+        for arguments, words in {
+            ("skyport/ancient:1",): "was written by a Docker before 1.10",
+            ("skyport/broken:1",): "breaks off before its end",
+            ("skyport/none:1",): "it has no manifest.json",
+            ("skyport/twice:1",): "several nodes have the name skyport/twice:1",
+            ("skyport/taken", "--as", "skyport/taken:1"): "skyport/taken:1 is published already",
+            ("skyport/nothing:1",): "has no image skyport/nothing:1",
+        }.items():
+            code, text = said("adopt", *arguments)
+            assert code == 1
+            assert words in text
+        assert [shock.find(node.id) for node in before] == before
+
+    def test_one_of_several_by_its_node(self, shock: ShockClient, said: Any) -> None:
+        first, second = put(shock), put(shock)
+        assert said("retire", NAME, "--node", first.id)[0] == 0
+        assert said("adopt", NAME, "--node", second.id)[0] == 0
+
+
+def test_a_copy_lacks_nothing(
+    shock: ShockClient, opened: Shock, said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from skyport_wf.serving.server import running_server
+    from skyport_wf.store.opening import open_store
+    from skyport_wf.store.wsgi.app import ShockApp
+
+    put(shock, id=IMAGE.image_id)
+    put(shock, "skyport/bare:1")
+    with open_store(tmp_path / "there") as store:
+        app = ShockApp(store, anonymous=frozenset({"read", "write"}))
+        with running_server(app) as server:
+            assert said("copy", NAME, "--to", server.url)[0] == 0
+            (made,) = ShockClient(server.url).query({"type": "dockerimage"})
+            assert (made.attributes or {}).items() >= right().items()
+            code, text = said("copy", "skyport/bare:1", "--to", server.url)
+            assert code == 1
+            assert NO_ID in text
+            assert "skyport-wf adopt skyport/bare:1" in text
+            assert len(ShockClient(server.url).query({"name": "skyport/bare:1"})) == 0

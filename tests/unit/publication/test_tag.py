@@ -1,0 +1,158 @@
+"""One image under two names: the server copies the file, and who loads it finds the image."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skyport_wf.cli.main import main
+from skyport_wf.serving.server import running_server
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.docker_archives import Image, canonical, layer_tar
+
+OLD, NEW = "lab/tool:1.0", "lab/again:2"
+IMAGE = Image((layer_tar({"file": b"a tool"}),), {"org.example.who": "lab"})
+
+
+class People:
+    """A served store with two users."""
+
+    def __init__(self, store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+        self.tokens: dict[str, str] = {}
+        self.url = ""
+        self.files = store / "files"
+
+    def be(self, user: str) -> None:
+        self._monkeypatch.setenv("KB_AUTH_TOKEN", self.tokens[user])
+        self.client = ShockClient(self.url, token=self.tokens[user])
+
+    def do(self, *arguments: str, code: int = 0) -> Any:
+        self._capsys.readouterr()
+        found = main([*arguments, "--json"])
+        told = self._capsys.readouterr()
+        assert found == code, told
+        return json.loads(told.out) if code or arguments[0] != "publish" else json.loads(told.out)["published"][0]
+
+    def stored(self) -> int:
+        """Return how many files the store has."""
+        return sum(path.is_file() for path in self.files.rglob("*"))
+
+
+@pytest.fixture
+def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[People]:
+    monkeypatch.chdir(tmp_path)
+    found = People(tmp_path / "store", capsys, monkeypatch)
+    with open_store(tmp_path / "store") as store:
+        found.tokens = {name: add_user(store.database, name) for name in ("anna", "ben")}
+        with running_server(ShockApp(store)) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            found.url = server.url
+            found.be("anna")
+            yield found
+
+
+def listed(name: str) -> None:
+    Path("image.tar").write_bytes(canonical(IMAGE, name))
+    Path("images.yaml").write_text(f"images: [{{name: '{name}', archive: image.tar}}]\n")
+
+
+STEPS = (
+    ("build", NEW, "--record", "build.json"),
+    ("save", "build.json", "--archive", "image.tar.gz", "--record", "save.json"),
+    ("upload", "save.json", "--record", "upload.json"),
+    ("register", "upload.json", "--record", "receipt.json"),
+)
+
+
+@pytest.mark.parametrize("way", ["tag", "publish", "steps"])
+def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(people: People, way: str) -> None:
+    listed(OLD)
+    first = people.do("publish", OLD)
+    stored = people.stored()
+    if way == "tag":
+        receipt = people.do("tag", OLD, NEW)
+    else:
+        listed(NEW)
+        commands = STEPS if way == "steps" else [("publish", NEW)]
+        receipt = [people.do(*command) for command in commands][-1]
+    assert people.stored() == stored
+    assert receipt["node"] != first["node"]
+    for same in ("image_id", "md5", "size", "layers", "stored_layers", "archive_sha256"):
+        assert receipt[same] == first[same]
+    assert receipt["name"] == NEW
+    assert receipt["use"]["awe"] == {"Dockerimage": NEW}
+    assert receipt["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == OLD
+    assert receipt["canonical"] is False
+    for name in (OLD, NEW, "lab/again"):
+        assert people.do("resolve", name)["image_id"] == IMAGE.image_id
+    Path("images.yaml").unlink()
+    assert people.do("verify", "--deep")["images"]
+    # What is done is done.
+    assert people.do("tag", OLD, NEW) == receipt
+    third = people.do("tag", NEW, "lab/third:3")
+    assert third["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == OLD
+    # The first name may go, and back under it the archive has its own name.
+    assert main(["retire", OLD]) == 0
+    assert people.do("resolve", NEW)["node"] == receipt["node"]
+    back = people.do("tag", NEW, OLD)
+    assert back["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == OLD
+
+
+def test_who_may_read_it_is_the_same(people: People) -> None:
+    listed(OLD)
+    people.do("publish", OLD, "--private")
+    assert people.do("tag", OLD, NEW)["readable_by"] == "listed users"
+
+
+def test_a_name_that_is_taken_or_impossible(people: People) -> None:
+    listed(OLD)
+    people.do("publish", OLD)
+    Path("image.tar").write_bytes(canonical(Image((layer_tar({"x": b"other"}),)), NEW))
+    Path("images.yaml").write_text(f"images: [{{name: '{NEW}', archive: image.tar}}]\n")
+    people.do("publish", NEW)
+    assert "is published already, as another image" in people.do("tag", OLD, NEW, code=1)["error"]
+    for name in ("lab/tool", "lab/tool:latest", "Lab/tool:1"):
+        people.do("tag", OLD, name, code=2)
+    assert len(people.client.query({"type": "dockerimage*"})) == 2
+
+
+def test_another_users_file_is_not_trusted(people: People) -> None:
+    """He lets everyone write his node and says that it is our image; its file is another."""
+    listed(OLD)
+    people.do("publish", OLD)
+    assert "it is another user's" in as_ben(people, "tag", OLD, NEW, code=1)["error"]
+    people.be("anna")
+    trap = forge(people)
+    listed(NEW)
+    receipt = people.do("publish", NEW)
+    assert receipt["md5"] != trap["md5"]
+    assert receipt["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == NEW
+
+
+def as_ben(people: People, *arguments: str, code: int = 0) -> Any:
+    people.be("ben")
+    return people.do(*arguments, code=code)
+
+
+def forge(people: People) -> dict[str, Any]:
+    """Let another user say of a file that it is our image, in the place of ours, and let us read and write it."""
+    (mine,) = people.client.query({"type": "dockerimage", "name": OLD})
+    attributes: Any = mine.attributes
+    people.client.delete(mine.id)
+    people.be("ben")
+    content = b"\x1f\x8b a file of another kind"
+    node = people.client.create(lambda: [content], file_name="a", attributes={}, expiration="1D")
+    told = {"size": node.file.size, "md5": node.file.checksum.md5}
+    attributes["skyport_wf"]["archive"].update(told)
+    people.client.replace_attributes(node.id, attributes)
+    for right in ("read", "write", "delete"):
+        people.client._ask("PUT", f"/node/{node.id}/acl/public_{right}")
+        people.client._ask("PUT", f"/node/{node.id}/acl/{right}?users=anna")
+    people.be("anna")
+    return told
