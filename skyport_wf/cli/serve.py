@@ -42,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Serve the embedded Shock until it is told to stop."""
+    from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
+    from skyport_wf.registry.backend import EmbeddedBackend
     from skyport_wf.serving.server import serve
     from skyport_wf.store.folder import default_data
     from skyport_wf.store.opening import open_store
@@ -54,7 +56,8 @@ def run(args: argparse.Namespace) -> Outcome:
         what = "the store" if store.database.exists() else "a new, empty store"
         # Not at the first upload: a folder that cannot be used is to be known now.
         store.database.prepare()
-        app = ShockApp(store, anonymous=rights, public_url=public_url)
+        shock = ShockApp(store, anonymous=rights, public_url=public_url)
+        app = ShockWithRegistry(shock, RegistryApp(EmbeddedBackend(shock), public_url=public_url))
 
         def ready(url: str) -> None:
             if rights - {"read"} and not _is_loopback(args.host):

@@ -208,10 +208,15 @@ class ShockClient:
         return f"{self.url}/node/{node_id}?download"
 
     @contextmanager
-    def download(self, node_id: str) -> Iterator[BinaryIO]:
-        """Open the node's file as a stream of its bytes as they are stored."""
-        path = f"/node/{node_id}"
-        response = retrying(lambda: self._connection.send("GET", path, params={"download": ""}, stream=True))
+    def download(self, node_id: str, *, part: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
+        """Open the node's file as a stream of its bytes as they are stored.
+
+        part: where to begin and how many bytes to read, if not all.
+        """
+        path, parameters = f"/node/{node_id}", {"download": ""}
+        if part:
+            parameters |= {"seek": str(part[0]), "length": str(part[1])}
+        response = retrying(lambda: self._connection.send("GET", path, params=parameters, stream=True))
         try:
             if not response.ok:
                 raise self._connection.refusal(response, f"GET {path}?download")
