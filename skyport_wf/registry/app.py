@@ -16,10 +16,12 @@ from werkzeug.wrappers import Request, Response
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image_list.reference import LATEST, is_repository
 from skyport_wf.registry.authorization import TOKEN_PATH, answer_token, challenge, read_caller
-from skyport_wf.registry.blobs import answer_blob, set_identity
+from skyport_wf.registry.backend import FilePart
+from skyport_wf.registry.blobs import answer_blob, send_copied, set_identity
 from skyport_wf.registry.listing import add_warning, answer_catalog, answer_tags
 from skyport_wf.registry.lookup import Lookup
 from skyport_wf.registry.manifests import choose_flavour
+from skyport_wf.registry.package_lists import ARTIFACT_TYPE, INDEX_TYPE, make_referrers
 from skyport_wf.registry.refusals import (
     DigestInvalidError,
     NameInvalidError,
@@ -29,6 +31,7 @@ from skyport_wf.registry.refusals import (
     UnavailableError,
     UnsupportedError,
 )
+from skyport_wf.registry.stored_image import StoredBlob
 from skyport_wf.registry.view import View
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ class RegistryApp:
                 (r"/(?P<repository>.+)/tags/list", answer_tags),
                 (r"/(?P<repository>.+)/manifests/(?P<reference>[^/]+)", self._manifest),
                 (r"/(?P<repository>.+)/blobs/(?P<digest>[^/]+)", self._blob),
+                (r"/(?P<repository>.+)/referrers/(?P<digest>[^/]+)", self._referrers),
             )
         )
 
@@ -132,12 +136,11 @@ class RegistryApp:
     def _manifest(self, request: Request, view: View, repository: str, reference: str) -> Response:
         """GET or HEAD /v2/NAME/manifests/REFERENCE, a tag or a digest."""
         if ":" in reference:
-            found, manifest = self._lookup.by_digest(view, repository, reference)
+            found = self._lookup.by_digest(view, repository, reference)
         else:
-            found = self._lookup.by_tag(view, repository, reference)
-            manifest = found.image.manifest(choose_flavour(request.accept_mimetypes))
-        answer = Response(manifest.content, content_type=manifest.media_type)
-        set_identity(answer, manifest.digest, is_public=found.is_public)
+            found = self._lookup.by_tag(view, repository, reference, choose_flavour(request.accept_mimetypes))
+        answer = Response(found.manifest.content, content_type=found.manifest.media_type)
+        set_identity(answer, found.manifest.digest, is_public=found.is_public)
         if ":" not in reference:
             # The tag may be another image's next time.
             answer.headers["Cache-Control"] = f"{'public' if found.is_public else 'private'}, no-cache"
@@ -147,8 +150,25 @@ class RegistryApp:
         return answer.make_conditional(request)
 
     def _blob(self, request: Request, view: View, repository: str, digest: str) -> Response:
+        """GET or HEAD /v2/NAME/blobs/DIGEST."""
         found = self._lookup.blob(view, repository, digest)
-        return answer_blob(request, view, self._backend, digest, found)
+
+        def send(part: FilePart) -> Response:
+            if isinstance(found.blob, StoredBlob) and found.blob.is_copied:
+                return send_copied(request, self._lookup.copies, part)
+            return self._backend.send(request, part, None if found.is_public else view.caller.token)
+
+        return answer_blob(request, digest, found, send)
+
+    def _referrers(self, request: Request, view: View, repository: str, digest: str) -> Response:
+        """GET /v2/NAME/referrers/DIGEST: the artifacts that refer to an image, which is the list of its packages."""
+        wanted = request.args.get("artifactType")
+        artifacts = self._lookup.artifacts(view, repository, digest) if wanted in (None, ARTIFACT_TYPE) else []
+        answer = Response(make_referrers(artifacts), content_type=INDEX_TYPE)
+        answer.headers["Cache-Control"] = "no-store"
+        if wanted is not None:
+            answer.headers["OCI-Filters-Applied"] = "artifactType"
+        return answer
 
 
 class ShockWithRegistry:

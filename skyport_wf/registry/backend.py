@@ -47,13 +47,10 @@ class EmbeddedBackend:
 
     def client(self, token: str | None) -> ShockClient:
         """Return a client that calls the store's application."""
-        import requests
-
         from skyport_wf.shock.client import ShockClient
-        from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+        from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 
-        session = requests.Session()
-        session.mount(EMBEDDED_URL, WSGITransport(self._app))
+        session = embedded_session(self._app)
         return ShockClient(EMBEDDED_URL, token=token, name="the embedded Shock", session=session)
 
     def send(self, request: Request, part: FilePart, token: str | None) -> Response:

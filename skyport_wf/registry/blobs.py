@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.registry.backend import FilePart
-from skyport_wf.registry.refusals import RangeInvalidError
+from skyport_wf.registry.refusals import BlobUnknownError, RangeInvalidError
 from skyport_wf.registry.stored_image import StoredBlob
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-    from skyport_wf.registry.backend import Backend
+    from skyport_wf.registry.copies import Copies
     from skyport_wf.registry.lookup import FoundBlob
-    from skyport_wf.registry.view import View
 
 _YEAR: Final = 365 * 86400
 
 
-def answer_blob(request: Request, view: View, backend: Backend, digest: str, found: FoundBlob) -> Response:
-    """GET or HEAD /v2/NAME/blobs/DIGEST."""
+def answer_blob(request: Request, digest: str, found: FoundBlob, send: Callable[[FilePart], Response]) -> Response:
+    """GET or HEAD /v2/NAME/blobs/DIGEST.
+
+    send: returns an answer with a part of the file in which the blob is stored, or with status 307 for elsewhere.
+    """
     blob = found.blob
     size = len(blob) if isinstance(blob, bytes) else blob.size
     if digest in request.if_none_match:
@@ -33,8 +37,7 @@ def answer_blob(request: Request, view: View, backend: Backend, digest: str, fou
     if request.method == "HEAD":
         answer = Response()
     elif isinstance(blob, StoredBlob):
-        token = None if found.is_public else view.caller.token
-        answer = backend.send(request, FilePart(blob.node, blob.offset + start, stop - start), token)
+        answer = send(FilePart(blob.node, blob.offset + start, stop - start))
     else:
         answer = Response(blob[start:stop])
     set_identity(answer, digest, is_public=found.is_public)
@@ -46,6 +49,26 @@ def answer_blob(request: Request, view: View, backend: Backend, digest: str, fou
             answer.status_code = 206
             answer.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     return answer
+
+
+def send_copied(request: Request, copies: Copies, part: FilePart) -> Response:
+    """Return an answer whose body is a part of the copy of a node's file. Raises BlobUnknownError if that is gone."""
+    try:
+        file = copies.open(part.node)
+    except OSError as error:
+        raise BlobUnknownError("the copy that had this blob is gone. Ask for the image by its tag again.") from error
+    file.seek(part.offset)
+    # A server may send a file in its own, faster way (PEP 3333), up to the length that the header says.
+    wrapper = request.environ.get("wsgi.file_wrapper")
+    answer = Response(wrapper(file, PIECE) if wrapper else _pieces(file, part.size), direct_passthrough=True)
+    answer.call_on_close(file.close)
+    return answer
+
+
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size and (piece := file.read(min(PIECE, size))):
+        size -= len(piece)
+        yield piece
 
 
 def set_identity(answer: Response, digest: str, *, is_public: bool) -> None:

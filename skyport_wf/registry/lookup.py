@@ -5,44 +5,47 @@ What was found is remembered by node: a node's file never changes. Who may read 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from skyport_wf.errors import ArchiveError, ShockError
 from skyport_wf.image_list.reference import LATEST, is_tag
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.resolve import resolve
-from skyport_wf.publication.thin import id_of, name_of
+from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.bounded_cache import BoundedCache
-from skyport_wf.registry.manifests import Flavour, Manifest
+from skyport_wf.registry.copies import Copies
+from skyport_wf.registry.manifests import Flavour, Manifest, digest_of
+from skyport_wf.registry.package_lists import EMPTY, PackageLists, make_artifact
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestUnknownError
-from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, ranges_of, read_stored_image
+from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, read_stored_image
 from skyport_wf.transfer.thin_chain import read_chain
 
 if TYPE_CHECKING:
     from skyport_wf.registry.view import View
     from skyport_wf.shock.node import Node
 
-LAYER_DIGEST: Final = "skyport_wf.archive.layers.digest"
+_LAYER_DIGEST: Final = "skyport_wf.archive.layers.digest"
 """The attribute with the digests of the layers in a node's file."""
 _KINDS: Final = (IMAGE_TYPE, RETIRED_TYPE)
 """An image that lost its name to another one can still be pulled by digest."""
 _MEMORY: Final = 16 << 20
-"""Bytes of configs, and of what is known of blobs and manifests."""
+"""Bytes of images, and of what is remembered of digests."""
 _ENTRY: Final = 500
 """Bytes that remembering a digest takes, about."""
 _CANDIDATES: Final = 10
-"""Nodes with the same layer among which one is chosen."""
+"""Nodes with the same layer of which one is taken."""
 
 
-class FoundImage(msgspec.Struct, frozen=True):
-    """An image that the caller may read."""
+class FoundManifest(msgspec.Struct, frozen=True):
+    """A manifest that the caller may read."""
 
-    image: StoredImage
+    manifest: Manifest
     name: str
-    """As it is published: with `latest`, it has another tag than was asked for."""
+    """The image's, as it is published: for `latest`, it has another tag than was asked for."""
     is_public: bool
     """Whether everyone may read it."""
 
@@ -59,100 +62,149 @@ class Lookup:
     """Finds images and blobs. Threads share it."""
 
     def __init__(self) -> None:
+        self.copies = Copies()
+        self._lists = PackageLists()
         self._images = BoundedCache[StoredImage](_MEMORY)
-        self._manifests = BoundedCache[tuple[str, Flavour]](_MEMORY)
-        self._blobs = BoundedCache[StoredBlob](_MEMORY)
-        self._configs = BoundedCache[str](_MEMORY)
+        self._nodes = BoundedCache[str](_MEMORY)
 
-    def by_tag(self, view: View, repository: str, tag: str) -> FoundImage:
-        """Return the image that an AWE worker would get for REPOSITORY:TAG.
+    def by_tag(self, view: View, repository: str, tag: str, flavour: Flavour) -> FoundManifest:
+        """Return a manifest of the image that an AWE worker would get for REPOSITORY:TAG.
 
-        Raises ManifestUnknownError if it would get none.
+        Raises ManifestUnknownError if it would get none, or one that cannot be read.
         """
         if not is_tag(tag):
-            raise ManifestUnknownError(f"{tag!r} is not a tag")
+            raise ManifestUnknownError(f"{tag[:100]!a} is not a tag")
         try:
             node = resolve(view.shock, repository if tag == LATEST else f"{repository}:{tag}")
-        except AweLookupError as error:
+            if _repository_of(node) != repository:
+                # A node may say of itself that it is of a repository that its name is not of.
+                raise ManifestUnknownError(f"node {node.id} has a name of another repository")
+            if not node.file.complete:
+                raise ManifestUnknownError(f"node {node.id} has no file yet")
+            image = self._image(view, node, make=True)
+        except (AweLookupError, ArchiveError, ShockError) as error:
             raise ManifestUnknownError(str(error)) from error
-        if name_of(node).rpartition(":")[0] != repository:
-            # A node may say of itself that it is of a repository that its name is not of.
-            raise ManifestUnknownError(f"node {node.id} has a name of another repository")
-        if not node.file.complete:
-            raise ManifestUnknownError(f"node {node.id} has no file yet")
-        return FoundImage(self._read(view, node), name_of(node), view.is_public(node.id))
+        return FoundManifest(image.manifest(flavour), name_of(node), view.is_public(node.id))
 
-    def by_digest(self, view: View, repository: str, digest: str) -> tuple[FoundImage, Manifest]:
-        """Return the image of a repository with a manifest of this digest, and that manifest.
+    def by_digest(self, view: View, repository: str, digest: str) -> FoundManifest:
+        """Return the manifest of this digest, of an image of a repository, or of a list of its packages.
 
         Raises ManifestUnknownError if there is none.
         """
-        if known := self._manifests.get(f"{repository}@{digest}"):
-            node_id, flavour = known
-            found = view.find(node_id)
-            if found and name_of(found[0]).rpartition(":")[0] == repository:
-                image = self._read(view, found[0])
-                return FoundImage(image, name_of(found[0]), found[1]), image.manifest(flavour)
-        for node in self.nodes_of(view, repository):
-            try:
-                image = self._read(view, node)
-            except NoRangesError:
-                continue
-            for flavour in Flavour:
-                if (manifest := image.manifest(flavour)).digest == digest:
-                    return FoundImage(image, name_of(node), view.is_public(node.id)), manifest
-        raise ManifestUnknownError(f"no image of {repository} that you may read has a manifest {digest}")
+        node, manifest = self._find_manifest(view, repository, digest)
+        return FoundManifest(manifest, name_of(node), view.is_public(node.id))
+
+    def artifacts(self, view: View, repository: str, digest: str) -> list[Manifest]:
+        """Return the manifests of the artifacts that refer to a manifest of an image; none if that is not there."""
+        try:
+            node, subject = self._find_manifest(view, repository, digest)
+        except ManifestUnknownError:
+            return []
+        if subject not in self._image_manifests(view, node):
+            # Nothing refers to a list of packages.
+            return []
+        document = self._lists.make(view.shock, node)
+        artifact = make_artifact(document, subject)
+        self._remember(repository, node, artifact.digest, digest_of(document))
+        return [artifact]
 
     def blob(self, view: View, repository: str, digest: str) -> FoundBlob:
         """Return a blob. Raises BlobUnknownError if there is none."""
-        known = self._blobs.get(f"{repository}@{digest}")
-        if known and (found := view.find(known.node)):
-            return FoundBlob(known, found[1])
-        known_image = self._configs.get(f"{repository}@{digest}")
-        if known_image and (found := view.find(known_image)):
-            return FoundBlob(self._read(view, found[0]).config, found[1])
-        for node in self._holders(view, repository, {LAYER_DIGEST: digest}):
-            for layer in ranges_of(node):
-                if layer.digest == digest:
-                    blob = StoredBlob(layer.digest, layer.size, node.id, layer.offset)
-                    return FoundBlob(blob, view.is_public(node.id))
-        for node in self._holders(view, repository, {"id": digest}):
-            if id_of(node) == digest:
-                return FoundBlob(self._read(view, node).config, view.is_public(node.id))
+        if digest == digest_of(EMPTY):
+            return FoundBlob(EMPTY, is_public=True)
+        for node in self._holders(view, repository, digest):
+            try:
+                image = self._image(view, node)
+            except (ArchiveError, ShockError):
+                # Whoever made it may have claimed the blob of another one.
+                continue
+            if image.image_id == digest:
+                return FoundBlob(image.config, view.is_public(node.id))
+            for layer in image.layers:
+                # A thin image has layers on nodes that others may read than the image itself.
+                if layer.digest == digest and view.find(layer.node):
+                    self._remember(repository, node, digest)
+                    return FoundBlob(layer, view.is_public(layer.node))
+            document = self._lists.find(node.id)
+            if document and digest_of(document) == digest:
+                return FoundBlob(document, view.is_public(node.id))
         raise BlobUnknownError(f"no image that you may read has a blob {digest}")
 
-    def nodes_of(self, view: View, repository: str) -> Iterator[Node]:
-        """Yield the nodes with images that have, or had, a name of the repository, the newest first."""
-        for kind in _KINDS:
-            # By the names: other tools leave out the attribute `repository`.
-            for node in view.query({"type": kind, "name": f"{repository}:*"}):
-                if name_of(node).rpartition(":")[0] == repository and node.file.complete:
-                    yield node
+    def _find_manifest(self, view: View, repository: str, digest: str) -> tuple[Node, Manifest]:
+        remembered = self._nodes.get(f"{repository}@{digest}")
+        first = view.find(remembered) if remembered else None
+        for node in (*([first] if first else ()), *_nodes_of(view, repository)):
+            try:
+                manifests = self._image_manifests(view, node)
+            except (ArchiveError, ShockError):
+                continue
+            if document := self._lists.find(node.id):
+                manifests = (*manifests, *(make_artifact(document, manifest) for manifest in manifests))
+            for manifest in manifests:
+                if manifest.digest == digest and _repository_of(node) == repository:
+                    return node, manifest
+        raise ManifestUnknownError(f"no image of {repository} that you may read has a manifest {digest}")
 
-    @staticmethod
-    def _holders(view: View, repository: str, asked: dict[str, str]) -> Iterator[Node]:
-        """Yield nodes with images, the repository's own first, of a few of each the oldest first.
+    def _image_manifests(self, view: View, node: Node) -> tuple[Manifest, ...]:
+        image = self._image(view, node)
+        return tuple(image.manifest(flavour) for flavour in Flavour)
 
-        What stands in a node's attributes its owner has written: a blob that an older node has is not for others to
-        claim.
+    def _holders(self, view: View, repository: str, digest: str) -> Iterator[Node]:
+        """Yield the nodes that may have a blob: the one that had it last, the repository's own, others.
+
+        What stands in a node's attributes its owner has written. So of several nodes the oldest comes first: nobody can
+        claim a blob that is there already.
         """
-        for narrowed in ({"repository": repository}, {}):
-            found = view.query({**narrowed, **asked}, limit=_CANDIDATES)
-            for node in reversed(found):
-                if (node.attributes or {}).get("type") in _KINDS and node.file.complete:
-                    yield node
+        remembered = self._nodes.get(f"{repository}@{digest}")
+        if remembered and (node := view.find(remembered)):
+            yield node
+        for asked in ({"repository": repository, _LAYER_DIGEST: digest}, {_LAYER_DIGEST: digest}, {"id": digest}):
+            yield from filter(_has_image, view.query(asked, limit=_CANDIDATES, oldest_first=True))
+        for node_id in (*self._lists.find_digest(digest), *self.copies.find_layer(digest)):
+            if node := view.find(node_id):
+                yield node
 
-    def _read(self, view: View, node: Node) -> StoredImage:
-        """Return the image on a node, and remember it with its manifests and blobs."""
+    def _image(self, view: View, node: Node, *, make: bool = False) -> StoredImage:
+        """Return the image on a node, and remember it with its digests.
+
+        make: whether to make a copy if its layers are no ranges of the file.
+        Raises NoRangesError, or what reading the node's file raises.
+        """
         if known := self._images.get(node.id):
             return known
-        image = read_stored_image(view.shock, read_chain(view.shock, node))
-        repository = name_of(node).rpartition(":")[0]
-        self._images.put(node.id, image, size=len(image.config) + _ENTRY * (len(image.layers) + 1))
-        for flavour in Flavour:
-            digest = image.manifest(flavour).digest
-            self._manifests.put(f"{repository}@{digest}", (node.id, flavour), size=_ENTRY)
-        for layer in image.layers:
-            self._blobs.put(f"{repository}@{layer.digest}", layer, size=_ENTRY)
-        self._configs.put(f"{repository}@{image.image_id}", node.id, size=_ENTRY)
+        chain = read_chain(view.shock, node)
+        try:
+            image = read_stored_image(view.shock, chain)
+        except NoRangesError:
+            copied = self.copies.make(view.shock, chain) if make else self.copies.find(node.id)
+            if copied is None:
+                raise
+            # Not remembered: the copy may go.
+            image = copied
+        else:
+            self._images.put(node.id, image, size=len(image.config) + _ENTRY * (len(image.layers) + 1))
+        manifests = (image.manifest(flavour).digest for flavour in Flavour)
+        # Not the layers' digests: those are what the owner of the node says, and others may have the blob, too.
+        self._remember(_repository_of(node), node, image.image_id, *manifests)
         return image
+
+    def _remember(self, repository: str, node: Node, *digests: str) -> None:
+        for digest in digests:
+            self._nodes.put(f"{repository}@{digest}", node.id, size=_ENTRY)
+
+
+def _nodes_of(view: View, repository: str) -> Iterable[Node]:
+    """Yield the nodes with images that have, or had, a name of the repository, the newest first."""
+    for kind in _KINDS:
+        # By the names: other tools leave out the attribute `repository`.
+        for node in view.query({"type": kind, "name": f"{repository}:*"}):
+            if _repository_of(node) == repository and _has_image(node):
+                yield node
+
+
+def _has_image(node: Node) -> bool:
+    return (node.attributes or {}).get("type") in _KINDS and node.file.complete
+
+
+def _repository_of(node: Node) -> str:
+    return name_of(node).rpartition(":")[0]

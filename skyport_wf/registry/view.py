@@ -26,6 +26,7 @@ class View:
     def __init__(self, backend: Backend, caller: Caller) -> None:
         self.caller = caller
         self._backend = backend
+        self._found_as_nobody: dict[str, Node | None] = {}
 
     @cached_property
     def _nobody(self) -> ShockClient:
@@ -41,10 +42,12 @@ class View:
         # Asked for what no node is: the answer is short.
         self.query({"type": _NO_TYPE}, limit=1)
 
-    def query(self, attributes: Mapping[str, str], *, limit: int | None = None) -> list[Node]:
-        """Return the nodes that the caller may read whose attributes match, newest first."""
+    def query(
+        self, attributes: Mapping[str, str], *, limit: int | None = None, oldest_first: bool = False
+    ) -> list[Node]:
+        """Return the nodes that the caller may read whose attributes match, as ShockClient.query does."""
         try:
-            return self.shock.query(attributes, limit=limit)
+            return self.shock.query(attributes, limit=limit, oldest_first=oldest_first)
         except ShockRefusalError as error:
             if error.status in _NOT_YOURS:
                 raise UnauthorizedError(
@@ -52,17 +55,19 @@ class View:
                 ) from error
             raise
 
-    def find(self, node_id: str) -> tuple[Node, bool] | None:
-        """Return a node, and whether everyone may read it; None if it is not there for the caller."""
-        if node := _find(self._nobody, node_id):
-            return node, True
-        if self.caller.token and (node := _find(self.shock, node_id)):
-            return node, False
-        return None
+    def find(self, node_id: str) -> Node | None:
+        """Return a node, None if it is not there for the caller."""
+        return self._find_as_nobody(node_id) or (_find(self.shock, node_id) if self.caller.token else None)
 
     def is_public(self, node_id: str) -> bool:
         """Return whether everyone may read a node that the caller may read."""
-        return self.caller.token is None or _find(self._nobody, node_id) is not None
+        return self.caller.token is None or self._find_as_nobody(node_id) is not None
+
+    def _find_as_nobody(self, node_id: str) -> Node | None:
+        # A view lasts as long as a request.
+        if node_id not in self._found_as_nobody:
+            self._found_as_nobody[node_id] = _find(self._nobody, node_id)
+        return self._found_as_nobody[node_id]
 
 
 def _find(shock: ShockClient, node_id: str) -> Node | None:

@@ -66,15 +66,18 @@ class ShockClient:
         """Return what the server says of itself at its root. Raises ShockError if it is not Shock."""
         return self._connection.read_root()
 
-    def query(self, attributes: Mapping[str, str], *, limit: int | None = None) -> list[Node]:
-        """Return the nodes whose attributes match, newest first.
+    def query(
+        self, attributes: Mapping[str, str], *, limit: int | None = None, oldest_first: bool = False
+    ) -> list[Node]:
+        """Return the nodes whose attributes match, newest first unless told otherwise.
 
         attributes: value by name; a value may start or end with the wildcard `*`.
         limit: only the first page, of so many nodes; all pages if None.
         """
         nodes: list[Node] = []
+        order = {"direction": "asc"} if oldest_first else {}
         while True:
-            page = {"limit": str(limit or _PAGE), "offset": str(len(nodes))}
+            page = {"limit": str(limit or _PAGE), "offset": str(len(nodes)), **order}
             answer = self._query({"query": "", **attributes, **page})
             found = self._connection.convert(answer["data"] or [], list[Node])
             nodes += found

@@ -49,7 +49,6 @@ MAY_USE_NETWORK = {
         "engine/connection.py",
         "store/wsgi/transport.py",
         "sources/remote/",
-        "publication/connection.py",
     ),
     "urllib3": ("shock/", "engine/connection.py", "store/wsgi/transport.py", "transfer/download.py"),
     "docker": ("engine/",),
