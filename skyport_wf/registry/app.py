@@ -5,8 +5,10 @@ Source: OCI distribution spec 1.1, "Endpoints", "Error codes".
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +20,7 @@ from skyport_wf.image_list.reference import LATEST, is_repository
 from skyport_wf.registry.authorization import TOKEN_PATH, answer_token, challenge, read_caller
 from skyport_wf.registry.backend import FilePart
 from skyport_wf.registry.blobs import answer_blob, send_copied, set_identity
+from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.listing import add_warning, answer_catalog, answer_tags
 from skyport_wf.registry.lookup import Lookup
 from skyport_wf.registry.manifests import choose_flavour
@@ -43,6 +46,9 @@ PREFIX: Final = "/v2"
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,}")
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST_DIGEST = 512
+_CHECKED_SECONDS = 60
+"""How long a token is taken for one that the Shock knows. Whatever is read for its owner, is asked for with it."""
+_CALLERS = 10_000
 _HEADERS: Final = {
     "Docker-Distribution-Api-Version": "registry/2.0",
     "X-Content-Type-Options": "nosniff",
@@ -62,6 +68,7 @@ class RegistryApp:
         self._backend = backend
         self._public_url = public_url
         self._lookup = Lookup()
+        self._checked = BoundedCache[float](_CALLERS)
         self._routes: tuple[tuple[re.Pattern[str], Callable[..., Response]], ...] = tuple(
             (re.compile(f"{PREFIX}{pattern}"), answer)
             for pattern, answer in (
@@ -104,9 +111,9 @@ class RegistryApp:
         if request.method not in ("GET", "HEAD"):
             raise UnsupportedError("this registry hands images out, and takes none")
         _check_names(values)
-        caller = read_caller(request.environ.get("HTTP_AUTHORIZATION"))
+        caller = read_caller(request.environ.get("HTTP_AUTHORIZATION"), with_name=self._backend.has_passwords)
         view = View(self._backend, caller)
-        view.check()
+        self._check(view)
         try:
             return route(request, view, **values)
         except RegistryError as error:
@@ -116,6 +123,14 @@ class RegistryApp:
                     f"{error}. That is all that everyone may read; log in with a Shock token to see more."
                 ) from error
             raise
+
+    def _check(self, view: View) -> None:
+        """Raise UnauthorizedError if the Shock does not know the caller, which is asked now and then."""
+        key = hashlib.sha256((view.caller.token or "").encode()).hexdigest()
+        until = self._checked.get(key)
+        if until is None or until < time.monotonic():
+            view.check()
+            self._checked.put(key, time.monotonic() + _CHECKED_SECONDS, size=1)
 
     @staticmethod
     def _ping(request: Request, view: View) -> Response:
@@ -153,10 +168,11 @@ class RegistryApp:
         """GET or HEAD /v2/NAME/blobs/DIGEST."""
         found = self._lookup.blob(view, repository, digest)
 
-        def send(part: FilePart) -> Response:
+        def send(part: FilePart, is_whole: bool) -> Response:
             if isinstance(found.blob, StoredBlob) and found.blob.is_copied:
                 return send_copied(request, self._lookup.copies, part)
-            return self._backend.send(request, part, None if found.is_public else view.caller.token)
+            token = None if found.is_public else view.caller.token
+            return self._backend.send(request, part, token, is_whole=is_whole)
 
         return answer_blob(request, digest, found, send)
 

@@ -46,8 +46,11 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     expires_in: int = _SECONDS
 
 
-def read_caller(header: str | None) -> Caller:
-    """Return who sends the header `Authorization`. Raises UnauthorizedError if it makes no sense."""
+def read_caller(header: str | None, *, with_name: bool = False) -> Caller:
+    """Return who sends the header `Authorization`. Raises UnauthorizedError if it makes no sense.
+
+    with_name: whether the Shock's token is USER:PASSWORD, and not only what is sent as password.
+    """
     if header is None:
         return Caller(None, has_answered=False)
     scheme, _, token = header.strip().partition(" ")
@@ -55,6 +58,8 @@ def read_caller(header: str | None) -> Caller:
     if scheme.lower() == "basic":
         basic = Authorization.from_header(header.strip())
         token = (basic and basic.password) or ""
+        if with_name and basic and token:
+            token = f"{basic.username}:{token}"
     if not _USABLE.fullmatch(token):
         raise UnauthorizedError("the authorization makes no sense. Give any user name and a Shock token as password.")
     return Caller(None if token == NOBODY else token, has_answered=True)

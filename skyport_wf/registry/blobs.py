@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response
+from werkzeug.wsgi import ClosingIterator
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.registry.backend import FilePart
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 _YEAR: Final = 365 * 86400
 
 
-def answer_blob(request: Request, digest: str, found: FoundBlob, send: Callable[[FilePart], Response]) -> Response:
+def answer_blob(
+    request: Request, digest: str, found: FoundBlob, send: Callable[[FilePart, bool], Response]
+) -> Response:
     """GET or HEAD /v2/NAME/blobs/DIGEST.
 
-    send: returns an answer with a part of the file in which the blob is stored, or with status 307 for elsewhere.
+    send: returns an answer with a part of the file in which the blob is stored, or with status 307 for elsewhere; takes
+        the part, and whether it is the whole blob.
     """
     blob = found.blob
     size = len(blob) if isinstance(blob, bytes) else blob.size
@@ -37,7 +41,7 @@ def answer_blob(request: Request, digest: str, found: FoundBlob, send: Callable[
     if request.method == "HEAD":
         answer = Response()
     elif isinstance(blob, StoredBlob):
-        answer = send(FilePart(blob.node, blob.offset + start, stop - start))
+        answer = send(FilePart(blob.node, blob.offset + start, stop - start), (start, stop) == (0, size))
     else:
         answer = Response(blob[start:stop])
     set_identity(answer, digest, is_public=found.is_public)
@@ -48,6 +52,9 @@ def answer_blob(request: Request, digest: str, found: FoundBlob, send: Callable[
         if (start, stop) != (0, size):
             answer.status_code = 206
             answer.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    else:
+        # The node may be closed to others, or deleted, and its bytes be those of another node then.
+        answer.headers["Cache-Control"] = "no-cache"
     return answer
 
 
@@ -60,9 +67,8 @@ def send_copied(request: Request, copies: Copies, part: FilePart) -> Response:
     file.seek(part.offset)
     # A server may send a file in its own, faster way (PEP 3333), up to the length that the header says.
     wrapper = request.environ.get("wsgi.file_wrapper")
-    answer = Response(wrapper(file, PIECE) if wrapper else _pieces(file, part.size), direct_passthrough=True)
-    answer.call_on_close(file.close)
-    return answer
+    body = wrapper(file, PIECE) if wrapper else ClosingIterator(_pieces(file, part.size), file.close)
+    return Response(body, direct_passthrough=True)
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
