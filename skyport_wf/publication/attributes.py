@@ -49,6 +49,8 @@ class PublishedFacts(msgspec.Struct, frozen=True):
     """When, in UTC."""
     thin_on: ThinBase | None = None
     """The image whose layers the archive lacks; None if it lacks none."""
+    pushed_manifest: str | msgspec.UnsetType = msgspec.UNSET
+    """The manifest, JSON, with which the image was pushed to the registry; not there if it was published otherwise."""
     replaces: tuple[str, ...] = ()
     """Ids of the nodes that have to give up the name to this one; a publisher who was interrupted may not have made
     them do so."""

@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from skyport_wf.errors import SkyportError, TemporaryError
-from skyport_wf.image_list.reference import LATEST, is_repository
+from skyport_wf.image_list.reference import is_repository
+from skyport_wf.registry import push_routes
 from skyport_wf.registry.authorization import TOKEN_PATH, answer_token, challenge, read_caller
-from skyport_wf.registry.backend import FilePart
-from skyport_wf.registry.blobs import answer_blob, send_copied, set_identity
 from skyport_wf.registry.bounded_cache import BoundedCache
-from skyport_wf.registry.listing import add_warning, answer_catalog, answer_tags
+from skyport_wf.registry.context import RequestContext
+from skyport_wf.registry.listing import answer_catalog, answer_tags
 from skyport_wf.registry.lookup import Lookup
-from skyport_wf.registry.manifests import choose_flavour
-from skyport_wf.registry.package_lists import ARTIFACT_TYPE, INDEX_TYPE, make_referrers
+from skyport_wf.registry.pull_routes import answer_blob, answer_manifest, answer_referrers
 from skyport_wf.registry.refusals import (
     DigestInvalidError,
     NameInvalidError,
@@ -33,8 +33,8 @@ from skyport_wf.registry.refusals import (
     UnauthorizedError,
     UnavailableError,
     UnsupportedError,
+    UploadInvalidError,
 )
-from skyport_wf.registry.stored_image import StoredBlob
 from skyport_wf.registry.view import View
 
 if TYPE_CHECKING:
@@ -49,12 +49,58 @@ _LONGEST_DIGEST = 512
 _CHECKED_SECONDS = 60
 """How long a token is taken for one that the Shock knows. Whatever is read for its owner, is asked for with it."""
 _CALLERS = 10_000
+"""Callers that are remembered for that time."""
 _HEADERS: Final = {
     "Docker-Distribution-Api-Version": "registry/2.0",
     "X-Content-Type-Options": "nosniff",
 }
 
 _log = logging.getLogger(__name__)
+
+
+def _answer_ping(context: RequestContext) -> Response:
+    """GET /v2/: whether this is a registry, and for whom.
+
+    Who did not say who they are is asked to: a client that is not asked here never sends a password.
+    """
+    if not context.view.caller.has_answered:
+        raise UnauthorizedError("ask for a token first; without a password it is one for what everyone may read")
+    return Response(b"{}", content_type="application/json")
+
+
+def _answer_token(context: RequestContext) -> Response:
+    """GET /v2/token: the token service."""
+    answer = Response(msgspec.json.encode(answer_token(context.view.caller)), content_type="application/json")
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+_REPOSITORY = "/(?P<repository>.+)"
+_ROUTES: tuple[tuple[re.Pattern[str], dict[str, Callable[..., Response]]], ...] = tuple(
+    (re.compile(PREFIX + pattern), methods)
+    for pattern, methods in (
+        (r"/?", {"GET": _answer_ping}),
+        (TOKEN_PATH.removeprefix(PREFIX), {"GET": _answer_token}),
+        (r"/_catalog", {"GET": answer_catalog}),
+        (_REPOSITORY + r"/tags/list", {"GET": answer_tags}),
+        (_REPOSITORY + r"/blobs/uploads/?", {"POST": push_routes.begin_upload}),
+        (
+            _REPOSITORY + r"/blobs/uploads/(?P<upload>[^/]+)",
+            {
+                "GET": push_routes.show_upload,
+                "PATCH": push_routes.continue_upload,
+                "PUT": push_routes.finish_upload,
+                "DELETE": push_routes.cancel_upload,
+            },
+        ),
+        (
+            _REPOSITORY + r"/manifests/(?P<reference>[^/]+)",
+            {"GET": answer_manifest, "PUT": push_routes.put_manifest},
+        ),
+        (_REPOSITORY + r"/blobs/(?P<digest>[^/]+)", {"GET": answer_blob}),
+        (_REPOSITORY + r"/referrers/(?P<digest>[^/]+)", {"GET": answer_referrers}),
+    )
+)
 
 
 class RegistryApp:
@@ -69,18 +115,6 @@ class RegistryApp:
         self._public_url = public_url
         self._lookup = Lookup()
         self._checked = BoundedCache[float](_CALLERS)
-        self._routes: tuple[tuple[re.Pattern[str], Callable[..., Response]], ...] = tuple(
-            (re.compile(f"{PREFIX}{pattern}"), answer)
-            for pattern, answer in (
-                (r"/?", self._ping),
-                (TOKEN_PATH.removeprefix(PREFIX), self._token),
-                (r"/_catalog", answer_catalog),
-                (r"/(?P<repository>.+)/tags/list", answer_tags),
-                (r"/(?P<repository>.+)/manifests/(?P<reference>[^/]+)", self._manifest),
-                (r"/(?P<repository>.+)/blobs/(?P<digest>[^/]+)", self._blob),
-                (r"/(?P<repository>.+)/referrers/(?P<digest>[^/]+)", self._referrers),
-            )
-        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333), whatever happens."""
@@ -89,6 +123,9 @@ class RegistryApp:
             answer = self._answer(request)
         except RegistryError as error:
             answer = _refuse(error)
+        except HTTPException as error:
+            # Of the body: it breaks off, or is not as HTTP says.
+            answer = _refuse(UploadInvalidError(error.description or "bad request"), status=error.code)
         except TemporaryError as error:
             _log.error("%s %s: %s", request.method, request.path, error)
             answer = _refuse(UnavailableError("the Shock behind this registry does not answer. Try again later."))
@@ -99,23 +136,28 @@ class RegistryApp:
             _log.exception("%s %s: a bug", request.method, request.path)
             answer = _refuse(RegistryError("internal error; the server's log says more"))
         if answer.status_code == UnauthorizedError.status:
-            answer.headers["WWW-Authenticate"] = challenge((self._public_url or request.host_url).rstrip("/"))
+            answer.headers["WWW-Authenticate"] = challenge(self._url(request))
         answer.headers.update(_HEADERS)
         return answer(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
-        matches = ((route, pattern.fullmatch(request.path)) for pattern, route in self._routes)
-        route, values = next(((route, found.groupdict()) for route, found in matches if found), (None, {}))
-        if route is None:
+        matches = ((methods, pattern.fullmatch(request.path)) for pattern, methods in _ROUTES)
+        methods, values = next(((methods, found.groupdict()) for methods, found in matches if found), ({}, {}))
+        if not methods:
             raise RouteUnknownError("no registry answers at this address")
-        if request.method not in ("GET", "HEAD"):
-            raise UnsupportedError("this registry hands images out, and takes none")
+        method = "GET" if request.method == "HEAD" else request.method
+        if method not in methods:
+            allowed = (*methods, *(["HEAD"] if "GET" in methods else ()))
+            raise UnsupportedError(f"{request.method[:20]!a} is not done here", allowed=allowed)
         _check_names(values)
         caller = read_caller(request.environ.get("HTTP_AUTHORIZATION"), with_name=self._backend.has_passwords)
         view = View(self._backend, caller)
         self._check(view)
+        if (method != "GET" or "upload" in values) and caller.token is None and not view.anyone_writes:
+            raise UnauthorizedError("publishing takes a Shock token. Log in: any user name, and the token as password.")
+        context = RequestContext(request, view, self._backend, self._lookup, url=self._url(request))
         try:
-            return route(request, view, **values)
+            return methods[method](context, **values)
         except RegistryError as error:
             if error.status == RouteUnknownError.status and not caller.has_answered:
                 # Clients send what they have only when they are asked. It is the same answer for what is not there.
@@ -124,6 +166,10 @@ class RegistryApp:
                 ) from error
             raise
 
+    def _url(self, request: Request) -> str:
+        """Return the registry's address, as clients know it."""
+        return (self._public_url or request.host_url).rstrip("/")
+
     def _check(self, view: View) -> None:
         """Raise UnauthorizedError if the Shock does not know the caller, which is asked now and then."""
         key = hashlib.sha256((view.caller.token or "").encode()).hexdigest()
@@ -131,60 +177,6 @@ class RegistryApp:
         if until is None or until < time.monotonic():
             view.check()
             self._checked.put(key, time.monotonic() + _CHECKED_SECONDS, size=1)
-
-    @staticmethod
-    def _ping(request: Request, view: View) -> Response:
-        """GET /v2/: whether this is a registry, and for whom.
-
-        Who did not say who they are is asked to: a client that is not asked here never sends a password.
-        """
-        if not view.caller.has_answered:
-            raise UnauthorizedError("ask for a token first; without a password it is one for what everyone may read")
-        return Response(b"{}", content_type="application/json")
-
-    @staticmethod
-    def _token(request: Request, view: View) -> Response:
-        answer = Response(msgspec.json.encode(answer_token(view.caller)), content_type="application/json")
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-    def _manifest(self, request: Request, view: View, repository: str, reference: str) -> Response:
-        """GET or HEAD /v2/NAME/manifests/REFERENCE, a tag or a digest."""
-        if ":" in reference:
-            found = self._lookup.by_digest(view, repository, reference)
-        else:
-            found = self._lookup.by_tag(view, repository, reference, choose_flavour(request.accept_mimetypes))
-        answer = Response(found.manifest.content, content_type=found.manifest.media_type)
-        set_identity(answer, found.manifest.digest, is_public=found.is_public)
-        if ":" not in reference:
-            # The tag may be another image's next time.
-            answer.headers["Cache-Control"] = f"{'public' if found.is_public else 'private'}, no-cache"
-            answer.headers["Vary"] = "Accept"
-        if reference == LATEST:
-            add_warning(answer, f"{repository}:{LATEST} is {found.name} now, the highest tag by AWE's order")
-        return answer.make_conditional(request)
-
-    def _blob(self, request: Request, view: View, repository: str, digest: str) -> Response:
-        """GET or HEAD /v2/NAME/blobs/DIGEST."""
-        found = self._lookup.blob(view, repository, digest)
-
-        def send(part: FilePart, is_whole: bool) -> Response:
-            if isinstance(found.blob, StoredBlob) and found.blob.is_copied:
-                return send_copied(request, self._lookup.copies, part)
-            token = None if found.is_public else view.caller.token
-            return self._backend.send(request, part, token, is_whole=is_whole)
-
-        return answer_blob(request, digest, found, send)
-
-    def _referrers(self, request: Request, view: View, repository: str, digest: str) -> Response:
-        """GET /v2/NAME/referrers/DIGEST: the artifacts that refer to an image, which is the list of its packages."""
-        wanted = request.args.get("artifactType")
-        artifacts = self._lookup.artifacts(view, repository, digest) if wanted in (None, ARTIFACT_TYPE) else []
-        answer = Response(make_referrers(artifacts), content_type=INDEX_TYPE)
-        answer.headers["Cache-Control"] = "no-store"
-        if wanted is not None:
-            answer.headers["OCI-Filters-Applied"] = "artifactType"
-        return answer
 
 
 class ShockWithRegistry:
@@ -209,17 +201,19 @@ def _check_names(values: dict[str, str]) -> None:
             f"{repository[:100]!a} is not a name of a repository: lower case letters, digits, and . _ - / between "
             "them. Images that have another name on the Shock are for AWE alone; publish them under a new name."
         )
-    for digest in (values.get("digest"), values.get("reference")):
-        if digest is None or (digest is values.get("reference") and ":" not in digest):
-            continue
-        is_digest = len(digest) <= _LONGEST_DIGEST and _DIGEST.fullmatch(digest)
-        if not is_digest or (digest.startswith("sha256:") and not _SHA256.fullmatch(digest)):
-            raise DigestInvalidError(f"{digest[:100]!a} is not a digest. Write sha256: and 64 hex digits.")
+    digest, reference = values.get("digest"), values.get("reference", "")
+    if digest is None and ":" in reference:
+        digest = reference
+    if digest is None:
+        return
+    is_digest = len(digest) <= _LONGEST_DIGEST and _DIGEST.fullmatch(digest)
+    if not is_digest or (digest.startswith("sha256:") and not _SHA256.fullmatch(digest)):
+        raise DigestInvalidError(f"{digest[:100]!a} is not a digest. Write sha256: and 64 hex digits.")
 
 
-def _refuse(error: RegistryError) -> Response:
+def _refuse(error: RegistryError, *, status: int | None = None) -> Response:
     document = {"errors": [{"code": error.code, "message": str(error)}]}
-    answer = Response(msgspec.json.encode(document), error.status, content_type="application/json")
+    answer = Response(msgspec.json.encode(document), status or error.status, content_type="application/json")
     answer.headers.update(error.headers)
     answer.headers["Cache-Control"] = "no-store"
     return answer

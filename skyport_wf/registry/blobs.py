@@ -17,16 +17,13 @@ from skyport_wf.registry.stored_image import StoredBlob
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-    from skyport_wf.registry.copies import Copies
     from skyport_wf.registry.lookup import FoundBlob
 
 _YEAR: Final = 365 * 86400
 
 
-def answer_blob(
-    request: Request, digest: str, found: FoundBlob, send: Callable[[FilePart, bool], Response]
-) -> Response:
-    """GET or HEAD /v2/NAME/blobs/DIGEST.
+def send_blob(request: Request, digest: str, found: FoundBlob, send: Callable[[FilePart, bool], Response]) -> Response:
+    """Return a blob, or the range of it that the request asks for.
 
     send: returns an answer with a part of the file in which the blob is stored, or with status 307 for elsewhere; takes
         the part, and whether it is the whole blob.
@@ -58,12 +55,12 @@ def answer_blob(
     return answer
 
 
-def send_copied(request: Request, copies: Copies, part: FilePart) -> Response:
-    """Return an answer whose body is a part of the copy of a node's file. Raises BlobUnknownError if that is gone."""
+def send_file(request: Request, open_file: Callable[[], BinaryIO], part: FilePart) -> Response:
+    """Return an answer whose body is a part of a file of the registry's own. Raises BlobUnknownError if it is gone."""
     try:
-        file = copies.open(part.node)
+        file = open_file()
     except OSError as error:
-        raise BlobUnknownError("the copy that had this blob is gone. Ask for the image by its tag again.") from error
+        raise BlobUnknownError("the registry has no longer what it made of this image. Ask for its tag.") from error
     file.seek(part.offset)
     # A server may send a file in its own, faster way (PEP 3333), up to the length that the header says.
     wrapper = request.environ.get("wsgi.file_wrapper")

@@ -95,7 +95,11 @@ def _image(node_id: str, path: Path, saved: SavedArchive) -> StoredImage:
             return os.pread(file.fileno(), size, offset)
 
     config = read_config(read, saved.digests.size, layers, image_id=saved.contents.image_id)
+    sizes = {layer.diff_id: layer.size for layer in saved.contents.layers}
     stored = {
-        layer.diff_id: StoredBlob(layer.digest, layer.size, node_id, layer.offset, is_copied=True) for layer in layers
+        layer.diff_id: StoredBlob(
+            layer.digest, layer.size, node_id, layer.offset, layer.diff_id, sizes[layer.diff_id], is_copied=True
+        )
+        for layer in layers
     }
     return StoredImage(node_id, config, place_layers(config, stored))

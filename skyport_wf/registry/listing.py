@@ -19,7 +19,7 @@ from skyport_wf.registry.refusals import NameUnknownError, PageInvalidError
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-    from skyport_wf.registry.view import View
+    from skyport_wf.registry.context import RequestContext
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _SHOWN: Final = 3
@@ -31,13 +31,13 @@ class _Page(msgspec.Struct, frozen=True):
     """Where the next page is; empty for the last."""
 
 
-def answer_catalog(request: Request, view: View) -> Response:
+def answer_catalog(context: RequestContext) -> Response:
     """GET /v2/_catalog: the repositories with an image that the caller may read.
 
     Names that no registry can have are left out, and said in a warning.
     """
-    named = {name_of(node).rpartition(":")[0] or name_of(node) for node in view.query({"type": IMAGE_TYPE})}
-    page = _page(request, filter(is_repository, named))
+    named = {name_of(node).rpartition(":")[0] or name_of(node) for node in context.view.query({"type": IMAGE_TYPE})}
+    page = _page(context.request, filter(is_repository, named))
     answer = _answer({"repositories": page.names}, page)
     if hidden := sorted(name for name in named if not is_repository(name)):
         shown = ", ".join(ascii(name)[1:-1] for name in hidden[:_SHOWN])
@@ -45,17 +45,17 @@ def answer_catalog(request: Request, view: View) -> Response:
     return answer
 
 
-def answer_tags(request: Request, view: View, repository: str) -> Response:
+def answer_tags(context: RequestContext, repository: str) -> Response:
     """GET /v2/NAME/tags/list: the tags of the images of a repository that the caller may read.
 
     `latest` is not among them: nothing is published under it. Raises NameUnknownError if there is no image.
     """
-    found = view.query({"type": IMAGE_TYPE, "name": f"{repository}:*"})
+    found = context.view.query({"type": IMAGE_TYPE, "name": f"{repository}:*"})
     named = [name_of(node).rpartition(":") for node in found]
     tags = {tag for name, _, tag in named if name == repository and is_tag(tag) and tag != LATEST}
     if not tags:
         raise NameUnknownError(f"there is no image of {repository} that you may read")
-    page = _page(request, tags)
+    page = _page(context.request, tags)
     return _answer({"name": repository, "tags": page.names}, page)
 
 

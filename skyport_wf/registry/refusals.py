@@ -125,3 +125,52 @@ class UnavailableError(RegistryError):
     def headers(self) -> Mapping[str, str]:
         """Seconds until another try makes sense."""
         return {"Retry-After": "5"}
+
+
+class UploadUnknownError(RegistryError):
+    """There is no such upload of the caller's, or no longer."""
+
+    code = "BLOB_UPLOAD_UNKNOWN"
+    status = 404
+
+
+class UploadInvalidError(RegistryError):
+    """A chunk does not follow the one before it."""
+
+    code = "BLOB_UPLOAD_INVALID"
+    status = 416
+
+
+class SizeInvalidError(RegistryError):
+    """Something is larger than it may be, or not as long as it was said to be."""
+
+    code = "SIZE_INVALID"
+    status = 413
+
+
+class ManifestBlobUnknownError(RegistryError):
+    """A manifest names a blob that was not pushed, and that no image has that the caller may read."""
+
+    code = "MANIFEST_BLOB_UNKNOWN"
+    status = 404
+
+
+class TagInvalidError(RegistryError):
+    """Nothing can be published under this tag."""
+
+    code = "TAG_INVALID"
+    status = 400
+
+
+class DeniedError(RegistryError):
+    """The name is taken, by another image or another user."""
+
+    code = "DENIED"
+    status = 409
+
+
+class TooManyError(RegistryError):
+    """The caller has begun too much that is not finished, or the disk is full."""
+
+    code = "TOOMANYREQUESTS"
+    status = 429

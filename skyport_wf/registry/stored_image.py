@@ -20,6 +20,8 @@ from skyport_wf.image.contents import StoredLayer
 from skyport_wf.image.tar.reader import TarReader
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.registry.manifests import Flavour, Manifest, make_manifest
+from skyport_wf.registry.pushed_manifests import parse_manifest
+from skyport_wf.registry.refusals import ManifestInvalidError
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -43,6 +45,9 @@ class StoredBlob(msgspec.Struct, frozen=True):
     """The id of the node that has the image."""
     offset: int
     """Where it begins in the node's file, or in the copy of that."""
+    diff_id: str
+    unpacked: int
+    """Bytes of the uncompressed layer, as the node's owner says."""
     is_copied: bool = False
     """Whether it is in a copy of the image, as the node's file has no such range."""
 
@@ -55,6 +60,8 @@ class StoredImage(msgspec.Struct, frozen=True):
     config: bytes
     layers: tuple[StoredBlob, ...]
     """The lowest first; one that the image has twice is there twice."""
+    pushed: Manifest | None = None
+    """The manifest with which it was pushed."""
 
     @property
     def image_id(self) -> str:
@@ -62,7 +69,9 @@ class StoredImage(msgspec.Struct, frozen=True):
         return id_of_config(self.config)
 
     def manifest(self, flavour: Flavour) -> Manifest:
-        """Return the image's manifest."""
+        """Return the image's manifest: the one with which it was pushed, if that has this form."""
+        if self.pushed and self.pushed.media_type == flavour.media_type:
+            return self.pushed
         return make_manifest(flavour, config=self.config, layers=[(layer.digest, layer.size) for layer in self.layers])
 
 
@@ -97,12 +106,32 @@ def read_stored_image(shock: ShockClient, chain: Sequence[Node]) -> StoredImage:
             return stream.read(size)
 
     config = read_config(read, node.file.size, own, image_id=_image_id(node))
-    stored = {
-        layer.diff_id: StoredBlob(layer.digest, layer.size, holder.id, layer.offset)
-        for holder in chain
-        for layer in ranges_of(holder)
-    }
-    return StoredImage(node.id, config, place_layers(config, stored))
+    stored: dict[str, StoredBlob] = {}
+    for holder in chain:
+        attributes = read_attributes(holder.attributes)
+        known = attributes.skyport_wf if attributes else None
+        sizes = {layer.diff_id: layer.size for layer in (known.layers if known else ())}
+        for layer in ranges_of(holder):
+            stored[layer.diff_id] = StoredBlob(
+                layer.digest, layer.size, holder.id, layer.offset, layer.diff_id, sizes.get(layer.diff_id, 0)
+            )
+    image = StoredImage(node.id, config, place_layers(config, stored))
+    return msgspec.structs.replace(image, pushed=_pushed_manifest(node, image))
+
+
+def _pushed_manifest(node: Node, image: StoredImage) -> Manifest | None:
+    """Return the manifest with which an image was pushed, if the node has one and it is of these very blobs."""
+    attributes = read_attributes(node.attributes)
+    text = attributes.skyport_wf.pushed_manifest if attributes and attributes.skyport_wf else msgspec.UNSET
+    if text is msgspec.UNSET:
+        return None
+    try:
+        pushed = parse_manifest(text.encode())
+    except ManifestInvalidError:
+        return None
+    if (pushed.config, pushed.layers) != (image.image_id, tuple(layer.digest for layer in image.layers)):
+        return None
+    return Manifest(pushed.media_type, text.encode())
 
 
 def place_layers(config: bytes, stored: dict[str, StoredBlob]) -> tuple[StoredBlob, ...]:

@@ -37,6 +37,12 @@ class View:
         """The Shock as the caller asks it."""
         return self._backend.client(self.caller.token) if self.caller.token else self._nobody
 
+    @property
+    def anyone_writes(self) -> bool:
+        """Whether the Shock takes nodes from those without a token."""
+        rights = self._nobody.read_server().get("anonymous_permissions")
+        return isinstance(rights, dict) and rights.get("write") is True
+
     def check(self) -> None:
         """Raise UnauthorizedError if the Shock does not know the caller, or tells nothing to those without a token."""
         # Asked for what no node is: the answer is short.
