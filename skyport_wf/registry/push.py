@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
-from skyport_wf.image.archive.joined import GzippedLayer, JoinedArchive
+from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
@@ -132,11 +132,11 @@ class Pusher:
     ) -> tuple[str, dict[str, object]]:
         """Return a hidden, expiring node with the archive, and the attributes that publish it."""
         layers = find_layers(self._context, self._repository, manifest)
-        _check_layers(config, layers)
+        _check_layers(config, [diff_id for diff_id, _ in layers])
         joined: list[JoinedArchive] = []
 
         def read() -> Iterator[bytes]:
-            joined.append(JoinedArchive(reference, config, layers))
+            joined.append(JoinedArchive(reference, config, dict(layers)))
             yield from joined[-1]
 
         uploaded = send(self._shock, build, read, size=None)
@@ -161,8 +161,11 @@ class Pusher:
         raise ManifestInvalidError(f"the blob {digest} is not the config of an image")
 
 
-def _check_layers(config: bytes, layers: dict[str, GzippedLayer]) -> None:
-    """Raise ManifestInvalidError if the layers are not those that the config names."""
-    diff_ids = set(parse_config(config).rootfs.diff_ids or ())
-    if wrong := diff_ids ^ layers.keys():
-        raise ManifestInvalidError(f"the layer with the diff id {min(wrong)} is in the config or pushed, but not both")
+def _check_layers(config: bytes, diff_ids: list[str]) -> None:
+    """Raise ManifestInvalidError if the layers are not those that the config names, in this order."""
+    named = parse_config(config).rootfs.diff_ids or ()
+    if tuple(diff_ids) != named:
+        raise ManifestInvalidError(
+            f"the layers are not those of the config, in its order: their diff ids are "
+            f"{', '.join(diff_ids)[:1000] or 'none'}, and it names {', '.join(named)[:1000] or 'none'}"
+        )

@@ -67,18 +67,19 @@ def examine_layer(path: Path) -> LayerFacts:
     return facts
 
 
-def find_layers(context: RequestContext, repository: str, manifest: PushedManifest) -> dict[str, GzippedLayer]:
-    """Return the layers of a manifest by their diff ids.
+def find_layers(context: RequestContext, repository: str, manifest: PushedManifest) -> list[tuple[str, GzippedLayer]]:
+    """Return the layers of a manifest with their diff ids, the lowest first.
 
     Raises ManifestBlobUnknownError if one is neither pushed nor on a node that the caller may read,
     ManifestInvalidError if one is no layer.
     """
-    found: dict[str, GzippedLayer] = {}
+    found: dict[str, tuple[str, GzippedLayer]] = {}
     for digest in dict.fromkeys(manifest.layers):
         if path := context.staging.blob(digest):
             _require_size(manifest, digest, path.stat().st_size)
             facts = examine_layer(path)
-            found[facts.diff_id] = GzippedLayer(facts.size, partial(read_pieces, path.with_name(facts.file)))
+            layer = GzippedLayer(facts.size, partial(read_pieces, path.with_name(facts.file)))
+            found[digest] = facts.diff_id, layer
             continue
         try:
             blob = context.lookup.blob(context.view, repository, digest).blob
@@ -87,8 +88,8 @@ def find_layers(context: RequestContext, repository: str, manifest: PushedManife
         if isinstance(blob, bytes):
             raise ManifestInvalidError(f"the blob {digest} is no layer")
         _require_size(manifest, digest, blob.size)
-        found[blob.diff_id] = GzippedLayer(blob.unpacked, partial(_read_stored, context, blob))
-    return found
+        found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_stored, context, blob))
+    return [found[digest] for digest in manifest.layers]
 
 
 def _require_size(manifest: PushedManifest, digest: str, size: int) -> None:

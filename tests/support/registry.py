@@ -1,7 +1,9 @@
 """Published images for tests of the registry, and a client of it that is no program."""
 
+import gzip
 import io
 import json
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.publication.attributes import describe_image, to_json_values
 from skyport_wf.records.source import Source, ThinBase
+from skyport_wf.registry.manifests import Flavour
 from tests.support.docker_archives import Image, legacy, sha256, tar_of
 from tests.support.sample_records import build_record
 from tests.support.store_people import Person
@@ -102,3 +105,62 @@ class Puller:
         assert answer.status_code == 200, answer.text
         assert (f"sha256:{sha256(answer.data)}", len(answer.data)) == (descriptor["digest"], descriptor["size"])
         return answer.data
+
+
+class Pusher(Puller):
+    """Someone who pushes to a registry."""
+
+    def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> TestResponse:
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        return self._client.open(path, method=method, data=body, headers={**self._headers, **named})
+
+    def send_blob(self, repository: str, blob: bytes) -> str:
+        """Push a blob as docker does, and return its digest."""
+        digest = f"sha256:{sha256(blob)}"
+        started = self.send("POST", f"/v2/{repository}/blobs/uploads/")
+        assert started.status_code == 202, started.text
+        where = started.headers["Location"]
+        assert self.send("PATCH", where, blob).status_code == 202
+        done = self.send("PUT", f"{where}?digest={digest}")
+        assert done.status_code == 201, done.text
+        return digest
+
+    def send_image(
+        self,
+        repository: str,
+        image: Image,
+        *,
+        media_type: str = OCI_MANIFEST,
+        compress: Callable[[bytes], bytes] = gzip.compress,
+        skip: Collection[bytes] = (),
+    ) -> bytes:
+        """Push the blobs of an image, and return the manifest that is to follow them.
+
+        skip: layers that are there.
+        """
+        flavour = next(flavour for flavour in Flavour if flavour.media_type == media_type)
+        _, config_type, layer_type = flavour.value
+        blobs = [compress(layer) for layer in image.layers]
+        for plain, blob in zip(image.layers, blobs, strict=True):
+            if plain not in skip:
+                self.send_blob(repository, blob)
+        self.send_blob(repository, image.config)
+        layers = [{"mediaType": layer_type, "size": len(blob), "digest": f"sha256:{sha256(blob)}"} for blob in blobs]
+        config = {"mediaType": config_type, "size": len(image.config), "digest": image.image_id}
+        # Not as the registry would write it.
+        document = {"layers": layers, "config": config, "mediaType": media_type, "schemaVersion": 2}
+        return json.dumps(document, indent=3).encode()
+
+    def try_push(self, name: str, image: Image, **how: Any) -> TestResponse:
+        """Push an image, and return the answer to its manifest."""
+        repository, _, tag = name.rpartition(":")
+        return self.send("PUT", f"/v2/{repository}/manifests/{tag}", self.send_image(repository, image, **how))
+
+    def push(self, name: str, image: Image, **how: Any) -> bytes:
+        """Push an image, and return its manifest."""
+        repository, _, tag = name.rpartition(":")
+        manifest = self.send_image(repository, image, **how)
+        answer = self.send("PUT", f"/v2/{repository}/manifests/{tag}", manifest)
+        assert answer.status_code == 201, answer.text
+        assert answer.headers["Docker-Content-Digest"] == f"sha256:{sha256(manifest)}"
+        return manifest

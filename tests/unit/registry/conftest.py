@@ -10,7 +10,7 @@ from skyport_wf.registry.backend import EmbeddedBackend
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.registry import Puller
+from tests.support.registry import Puller, Pusher
 from tests.support.store_people import Person, fast_folder
 
 
@@ -29,6 +29,9 @@ class World:
 
     def puller(self, name: str) -> Puller:
         return Puller(self.app, self.tokens[name])
+
+    def pusher(self, name: str) -> Pusher:
+        return Pusher(self.app, self.tokens[name])
 
     def restarted(self, name: str | None = None) -> Puller:
         """Someone who asks a registry that remembers nothing."""
