@@ -35,10 +35,21 @@ class Site:
         self.registry = server.url.removeprefix("http://")
         self.gateway = gateway.url.removeprefix("http://")
         self.receipts: dict[str, Any] = {}
+        self._names = 0
 
     @property
     def image_id(self) -> str:
         return str(self.receipts["tool"]["image_id"])
+
+    def new_name(self, tool: str) -> str:
+        """Return a name in the same registry that nothing is published under."""
+        self._names += 1
+        return f"{tool.partition('/')[0]}/pushed/tool-{self._names}:1.0"
+
+    def published_id(self, name: str) -> str:
+        """Return the id of the image that an AWE worker gets for what was pushed under a name."""
+        lab = Lab(self.folder / "lab", SHOCK_URL=f"http://{self.registry}")
+        return str(lab.do("resolve", name.partition("/")[2])["image_id"])
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +125,13 @@ def test_docker(each_engine: EngineUnderTest, site: Site, tool: str, tmp_path: P
         engine.docker("pull", "--quiet", tool)
         assert engine.read(tool, "/data/deep/file") == DATA
         assert config_digest_of(engine, tool, tmp_path) == site.image_id
+        pushed = site.new_name(tool)
+        engine.docker("tag", tool, pushed)
+        host, config = tool.partition("/")[0], ("--config", str(tmp_path / "config"))
+        engine.docker(*config, "login", "--username=x", f"--password={site.token}", host)
+        engine.docker(*config, "push", "--quiet", pushed)
+        assert site.published_id(pushed) == site.image_id
+        engine.remove(pushed)
         (pinned,) = json.loads(engine.docker("image", "inspect", "--format", "{{json .RepoDigests}}", tool))
         engine.remove(tool)
         engine.docker("pull", "--quiet", pinned)
@@ -155,6 +173,9 @@ def test_podman(site: Site, tool: str) -> None:
         service.podman(*login, stdin=site.token)
         service.podman("pull", "--quiet", "--tls-verify=false", auth, secret)
         assert service.inspect(secret) == site.receipts["secret"]["image_id"]
+        pushed = site.new_name(tool)
+        service.podman("push", "--quiet", "--tls-verify=false", f"--creds=x:{site.token}", tool, pushed)
+        assert site.published_id(pushed) == site.image_id
 
 
 @through_the_gateway
@@ -162,6 +183,9 @@ def test_buildah(site: Site, tool: str, tmp_path: Path) -> None:
     buildah = ("buildah", f"--root={tmp_path}/root", f"--runroot={tmp_path}/run", "--storage-driver=vfs")
     pulled = run(*buildah, "pull", "--quiet", "--tls-verify=false", tool).strip()
     assert f"sha256:{pulled}" == site.image_id
+    name = site.new_name(tool)
+    run(*buildah, "push", "--quiet", "--tls-verify=false", f"--creds=x:{site.token}", tool, f"docker://{name}")
+    assert site.published_id(name) == site.image_id
 
 
 def test_skopeo(site: Site, tool: str, tmp_path: Path) -> None:
@@ -178,6 +202,15 @@ def test_skopeo(site: Site, tool: str, tmp_path: Path) -> None:
     run("skopeo", "sync", "--src-tls-verify=false", "--src=docker", "--dest=dir", repository, tmp_path / "mirror")
     (mirrored,) = (tmp_path / "mirror").rglob("manifest.json")
     assert json.loads(mirrored.read_bytes()) == manifest
+    pushed = site.new_name(tool)
+    creds = f"--dest-creds=x:{site.token}"
+    dest = ("--dest-tls-verify=false", creds)
+    run("skopeo", "copy", *dest, f"dir:{mirrored.parent}", f"docker://{pushed}")
+    assert site.published_id(pushed) == site.image_id
+    again = json.loads(run("skopeo", "inspect", "--tls-verify=false", f"docker://{pushed}"))
+    assert again["Digest"] == inspected["Digest"]
+    zstd = ("--dest-compress-format=zstd", "--dest-compress", "--format=oci")
+    run("skopeo", "copy", *dest, *zstd, f"docker-archive:{tmp_path}/a.tar", f"docker://{site.new_name(tool)}")
     latest = json.loads(run("skopeo", "inspect", "--tls-verify=false", f"docker://{repository}:latest"))
     assert latest["Digest"] == inspected["Digest"]
 
@@ -270,6 +303,10 @@ def test_crane(site: Site, tool: str, tmp_path: Path) -> None:
     host, _, repository = tool.removesuffix(":1.0").partition("/")
     assert repository in run(crane, "catalog", "--insecure", host).split()
     run(crane, "pull", "--insecure", tool, tmp_path / "pulled.tar")
+    pushed, docker_config = site.new_name(tool), {"DOCKER_CONFIG": str(tmp_path)}
+    run(crane, "auth", "login", "--insecure", "--username=x", f"--password={site.token}", host, **docker_config)
+    run(crane, "push", "--insecure", tmp_path / "pulled.tar", pushed, **docker_config)
+    assert site.published_id(pushed) == site.image_id
     with open_archive(tmp_path / "pulled.tar") as stream:
         assert inspect_archive(stream).image_id == site.image_id
 
