@@ -14,12 +14,10 @@ from werkzeug.wrappers import Request, Response
 from skyport_wf.byte_streams import ChunkReader, pieces_of
 from skyport_wf.registry.manifests import digest_of
 from skyport_wf.registry.push import Pusher
-from skyport_wf.registry.pushed_layers import examine_layer
 from skyport_wf.registry.pushed_manifests import LARGEST_MANIFEST, check_part_of_index
 from skyport_wf.registry.refusals import (
     BlobUnknownError,
     DigestInvalidError,
-    ManifestInvalidError,
     SizeInvalidError,
     UploadInvalidError,
 )
@@ -47,7 +45,7 @@ def begin_upload(context: RequestContext, repository: str) -> Response:
     if digest is None:
         return _accepted(repository, opened)
     opened.append(context.request.stream)
-    return _finish(context, repository, opened, digest)
+    return _finish(repository, opened, digest)
 
 
 def show_upload(context: RequestContext, repository: str, upload: str) -> Response:
@@ -70,7 +68,7 @@ def finish_upload(context: RequestContext, repository: str, upload: str) -> Resp
     digest = context.request.args.get("digest", "")
     _require_digest(digest)
     opened.append(context.request.stream, start=_start(context.request))
-    return _finish(context, repository, opened, digest)
+    return _finish(repository, opened, digest)
 
 
 def cancel_upload(context: RequestContext, repository: str, upload: str) -> Response:
@@ -104,12 +102,8 @@ def _require_digest(digest: str) -> None:
         raise DigestInvalidError(f"{digest[:100]!a} is not a digest. Write sha256: and 64 hex digits.")
 
 
-def _finish(context: RequestContext, repository: str, upload: Upload, digest: str) -> Response:
+def _finish(repository: str, upload: Upload, digest: str) -> Response:
     upload.finish(digest)
-    if path := context.staging.blob(digest):
-        # Now, while the client sends other layers: it waits for the manifest.
-        with suppress(ManifestInvalidError):
-            examine_layer(path)
     return _created(repository, digest)
 
 

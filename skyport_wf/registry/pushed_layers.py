@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.byte_streams import ChunkReader, CountedStream
-from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.compression import (
-    CompressionError,
-    can_decompress,
-    decompressed,
-    open_gzip_member,
-    recognise_format,
-)
+from skyport_wf.byte_streams import ChunkReader
+from skyport_wf.image.archive.compression import ByteSink, open_gzip_member
 from skyport_wf.image.archive.joined import GzippedLayer
-from skyport_wf.image.archive.limits import check_expansion
-from skyport_wf.image.tar.header import BLOCK
 from skyport_wf.output_file import replace_file
+from skyport_wf.registry.layer_scan import LayerFacts, scan_layer
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
-from skyport_wf.registry.staging import LayerFacts, read_pieces
+from skyport_wf.registry.staging import note_of, read_pieces
 from skyport_wf.transfer.download import read_part
 
 if TYPE_CHECKING:
@@ -39,32 +32,29 @@ def examine_layer(path: Path) -> LayerFacts:
     One that is not gzip is compressed into a file beside it.
     Raises ManifestInvalidError if it is no layer.
     """
-    note = path.with_suffix(".json")
-    try:
-        return msgspec.json.decode(note.read_bytes(), type=LayerFacts)
-    except (OSError, msgspec.DecodeError):
-        pass
-    with path.open("rb") as file:
-        kind = recognise_format(file.read(BLOCK))
-    name = f"the layer {path.stem}"
-    if kind not in ("tar", "") and not can_decompress(kind):
-        raise ManifestInvalidError(f"{name} is in {kind} format, and layers are tar, with gzip or zstd or neither")
-    digest, size = hashlib.sha256(), 0
-    try:
-        pieces = _unpacked(path, kind, name)
-        if kind != "gzip":
-            pieces = _compress(pieces, path.with_suffix(".gz"))
-        for piece in pieces:
-            digest.update(piece)
-            size += len(piece)
-    except (CompressionError, EOFError) as error:
-        raise ManifestInvalidError(f"{name} cannot be decompressed: {error}") from error
-    except ArchiveError as error:
-        raise ManifestInvalidError(str(error)) from error
-    facts = LayerFacts(f"sha256:{digest.hexdigest()}", size, path.name if kind == "gzip" else f"{path.stem}.gz")
+    note = note_of(path)
+    with suppress(OSError, msgspec.DecodeError):
+        noted = msgspec.json.decode(note.read_bytes(), type=LayerFacts)
+        # What came in several pieces was looked at only in part.
+        if noted.stored == path.stat().st_size and (noted.is_gzip or gzip_of(path).exists()):
+            return noted
+    with ExitStack() as opened:
+
+        def sink() -> ByteSink:
+            target = opened.enter_context(replace_file(gzip_of(path)))
+            return opened.enter_context(open_gzip_member(target))
+
+        facts = scan_layer(ChunkReader(read_pieces(path)), sink=sink)
+    if facts is None:
+        raise ManifestInvalidError(f"the blob {path.stem} is no layer")
     with replace_file(note) as written:
         written.write(msgspec.json.encode(facts))
     return facts
+
+
+def gzip_of(path: Path) -> Path:
+    """Return the file that is made of a layer that is not gzip."""
+    return path.with_suffix(".gz")
 
 
 def find_layers(context: RequestContext, repository: str, manifest: PushedManifest) -> list[tuple[str, GzippedLayer]]:
@@ -78,7 +68,7 @@ def find_layers(context: RequestContext, repository: str, manifest: PushedManife
         if path := context.staging.blob(digest):
             _require_size(manifest, digest, path.stat().st_size)
             facts = examine_layer(path)
-            layer = GzippedLayer(facts.size, partial(read_pieces, path.with_name(facts.file)))
+            layer = GzippedLayer(facts.size, partial(read_pieces, path if facts.is_gzip else gzip_of(path)))
             found[digest] = facts.diff_id, layer
             continue
         try:
@@ -95,29 +85,6 @@ def find_layers(context: RequestContext, repository: str, manifest: PushedManife
 def _require_size(manifest: PushedManifest, digest: str, size: int) -> None:
     if manifest.sizes[digest] != size:
         raise ManifestInvalidError(f"the blob {digest} has {size} bytes, the manifest says {manifest.sizes[digest]}")
-
-
-def _unpacked(path: Path, kind: str, name: str) -> Iterator[bytes]:
-    if not can_decompress(kind):
-        yield from read_pieces(path)
-        return
-    taken = unpacked = 0
-
-    def count(size: int) -> None:
-        nonlocal taken
-        taken += size
-
-    for piece in decompressed(CountedStream(ChunkReader(read_pieces(path)), count), kind):
-        unpacked += len(piece)
-        check_expansion(name, stored=taken, unpacked=unpacked)
-        yield piece
-
-
-def _compress(pieces: Iterator[bytes], path: Path) -> Iterator[bytes]:
-    with replace_file(path) as file, open_gzip_member(file) as member:
-        for piece in pieces:
-            member.write(piece)
-            yield piece
 
 
 def _read_stored(context: RequestContext, blob: StoredBlob) -> Iterator[bytes]:

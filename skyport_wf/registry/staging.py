@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -21,13 +21,16 @@ from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import cache_folder
 from skyport_wf.formatting import human_size
 from skyport_wf.output_file import replace_file
+from skyport_wf.registry.layer_scan import LayerFacts, scan_layer
 from skyport_wf.registry.refusals import (
     DigestInvalidError,
+    ManifestInvalidError,
     SizeInvalidError,
     TooManyError,
     UploadInvalidError,
     UploadUnknownError,
 )
+from skyport_wf.side_reader import SideReader
 
 if TYPE_CHECKING:
     from skyport_wf.byte_streams import ByteStream
@@ -135,7 +138,9 @@ class Upload:
         size = self.size
         if start is not None and start != size:
             raise UploadInvalidError(f"the upload has {size} bytes, and the chunk begins at {start}")
-        with self.path.open("ab", buffering=0) as file:
+        with self.path.open("ab", buffering=0) as file, ExitStack() as opened:
+            # Most come in one piece, from a client that takes its time to compress.
+            scan = opened.enter_context(SideReader(scan_layer)) if not size else None
             since_checked = 0
             while piece := stream.read(PIECE):
                 size += len(piece)
@@ -146,6 +151,8 @@ class Upload:
                     _require_room()
                     since_checked = 0
                 file.write(piece)
+                scan = _scan(scan, piece)
+            self._note(scan)
         return size
 
     def finish(self, digest: str) -> None:
@@ -155,21 +162,39 @@ class Upload:
         if found != digest:
             self.cancel()
             raise DigestInvalidError(f"the blob has the digest {found}, not {digest}. Push it again.")
-        self.path.replace(self._staging.path(digest, "blob"))
+        blob = self._staging.path(digest, "blob")
+        with suppress(FileNotFoundError):
+            note_of(self.path).replace(note_of(blob))
+        self.path.replace(blob)
+
+    def _note(self, scan: SideReader[LayerFacts | None] | None) -> None:
+        """Note what was found out about what came so far, which may be all."""
+        try:
+            facts = scan.finish() if scan else None
+        except ManifestInvalidError:
+            facts = None
+        if facts:
+            note_of(self.path).write_bytes(msgspec.json.encode(facts))
 
     def cancel(self) -> None:
         """Remove it."""
-        self.path.unlink(missing_ok=True)
+        for path in (self.path, note_of(self.path)):
+            path.unlink(missing_ok=True)
 
 
-class LayerFacts(msgspec.Struct, frozen=True):
-    """What was found out about a blob that is a layer."""
+def _scan(scan: SideReader[LayerFacts | None] | None, piece: bytes) -> SideReader[LayerFacts | None] | None:
+    """Hand a piece on; None once it is known that the blob is no layer, which many are not."""
+    try:
+        if scan:
+            scan.write(piece)
+    except ManifestInvalidError:
+        return None
+    return scan
 
-    diff_id: str
-    size: int
-    """Bytes of the uncompressed layer."""
-    file: str
-    """The name of the file that has it as gzip: the blob's own, or one made of it."""
+
+def note_of(path: Path) -> Path:
+    """Return the file with what was found out about a blob."""
+    return path.with_suffix(".json")
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ ORDER = (
         "input_file",
         "output_file",
         "retries",
+        "side_reader",
     ),
     ("image_list",),
     ("image",),

@@ -5,11 +5,9 @@ Each layer stays byte for byte what it was, so that whoever knows it by its dige
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from functools import partial
 
 import msgspec
 
@@ -23,9 +21,7 @@ from skyport_wf.image.archive.manifest import image_id, manifest_document, parse
 from skyport_wf.image.archive.reader import MANIFEST
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import ImageReference
-
-_PIECES_AHEAD: Final = 8
-"""Pieces of 1 MiB that wait to be checked."""
+from skyport_wf.side_reader import SideReader
 
 
 class GzippedLayer(msgspec.Struct, frozen=True):
@@ -58,10 +54,11 @@ class JoinedArchive:
         self.result: SavedArchive
 
     def __iter__(self) -> Iterator[bytes]:
-        with _CheckedStream(str(self._reference)) as checked:
+        # In a thread of its own, while it is made: decompressing it twice would take longer.
+        with SideReader(partial(check_archive, wanted=str(self._reference))) as checked:
             yield from self._members(checked)
 
-    def _members(self, checked: _CheckedStream) -> Iterator[bytes]:
+    def _members(self, checked: SideReader[CheckedImage]) -> Iterator[bytes]:
         diff_ids = parse_config(self._config).rootfs.diff_ids or ()
         config = config_name(image_id(self._config))
         manifest = manifest_document(config=config, name=str(self._reference), layers=tuple(map(layer_name, diff_ids)))
@@ -78,7 +75,7 @@ class JoinedArchive:
         self.result = SavedArchive(contents, self._hasher.digests(canonical=True))
         yield last
 
-    def _layer(self, diff_id: str, layer: GzippedLayer, checked: _CheckedStream) -> Iterator[bytes]:
+    def _layer(self, diff_id: str, layer: GzippedLayer, checked: SideReader[CheckedImage]) -> Iterator[bytes]:
         passed: deque[bytes] = deque()
 
         def stored() -> Iterator[bytes]:
@@ -95,53 +92,6 @@ class JoinedArchive:
             raise ArchiveError(f"{self._reference}: layer {diff_id} cannot be decompressed ({error})") from error
         yield from map(self._hasher.of_layer, passed)
 
-    def _small(self, data: bytes, checked: _CheckedStream) -> bytes:
+    def _small(self, data: bytes, checked: SideReader[CheckedImage]) -> bytes:
         checked.write(self._hasher.uncompressed(data))
         return self._hasher.compressed(gzip_member(data))
-
-
-class _CheckedStream:
-    """Checks an archive in a thread of its own, while it is made."""
-
-    def __init__(self, name: str) -> None:
-        self._pieces: queue.Queue[bytes | None] = queue.Queue(_PIECES_AHEAD)
-        self._outcome: CheckedImage | BaseException | None = None
-        self._ended = False
-        self._thread = threading.Thread(target=self._check, args=(name,), name="check", daemon=True)
-
-    def write(self, piece: bytes) -> None:
-        """Add a piece. Raises ArchiveError if what came so far is none."""
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        self._pieces.put(piece)
-
-    def finish(self) -> CheckedImage:
-        """Return what was found. Raises ArchiveError."""
-        self._pieces.put(None)
-        self._thread.join()
-        if isinstance(self._outcome, CheckedImage):
-            return self._outcome
-        assert self._outcome  # noqa: S101 - the thread has ended
-        raise self._outcome
-
-    def __enter__(self) -> _CheckedStream:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pieces.put(None)
-        self._thread.join()
-
-    def _check(self, name: str) -> None:
-        try:
-            self._outcome = check_archive(ChunkReader(self._arriving()), wanted=name)
-        except BaseException as error:
-            self._outcome = error
-            # Whoever makes it may be waiting for room.
-            while not self._ended and self._pieces.get() is not None:
-                pass
-
-    def _arriving(self) -> Iterator[bytes]:
-        while (piece := self._pieces.get()) is not None:
-            yield piece
-        self._ended = True

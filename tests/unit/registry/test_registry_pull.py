@@ -204,7 +204,7 @@ def test_a_thin_image_without_its_base_is_refused_in_words(world: World) -> None
     publish(world.alice, world.folder, f"{NAME}:1.0", tool, thin_on=("my-lab/base:12", base))
     answer = world.nobody.get(f"/v2/{NAME}/manifests/1.0")
     assert answer.status_code == 404
-    assert "is thin on my-lab/base:12" in answer.text
+    assert "is a thin image built on my-lab/base:12" in answer.text
 
 
 def test_names_that_no_registry_can_have_are_left_out_and_said(world: World) -> None:
