@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,29 +33,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)")
     parser.add_argument(
         "--anonymous",
-        default="read",
         metavar="RIGHTS",
-        help="what users without a token may do: some of read,write,delete, or none (default: %(default)s)",
+        help="what users without a token may do: some of read,write,delete, or none (default: read)",
     )
     parser.add_argument("--public-url", metavar="URL", help="where clients reach the server, if not at host and port")
+    parser.add_argument(
+        "--shock", metavar="URL", help="be a registry of the images on another Shock, and no store: a gateway to it"
+    )
+    parser.add_argument(
+        "--shock-auth",
+        type=_word,
+        metavar="WORD",
+        help="the word before a token for that Shock, or `basic` (default: OAuth)",
+    )
+    parser.add_argument(
+        "--no-redirect",
+        action="store_true",
+        help="send all layers through the gateway, for a cache in front of it, instead of naming the Shock's address",
+    )
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Serve the embedded Shock until it is told to stop."""
+    """Serve the embedded Shock, and a registry of its images, until it is told to stop."""
+    return _serve_gateway(args) if args.shock is not None else _serve_store(args)
+
+
+def _serve_store(args: argparse.Namespace) -> Outcome:
     from skyport_wf.http_session import is_loopback
+    from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
+    from skyport_wf.registry.backend import EmbeddedBackend
     from skyport_wf.serving.server import serve
     from skyport_wf.store.folder import default_data
     from skyport_wf.store.opening import open_store
     from skyport_wf.store.wsgi.app import ShockApp
 
-    rights = _rights(args.anonymous)
+    if args.shock_auth is not None or args.no_redirect:
+        raise UsageError("--shock-auth and --no-redirect are for a gateway: name its Shock with --shock.")
+    rights = _rights("read" if args.anonymous is None else args.anonymous)
     public_url = _public_url(args.public_url)
     data = args.data or default_data()
     with open_store(data) as store:
         what = "the store" if store.database.exists() else "a new, empty store"
         # Not at the first upload: a folder that cannot be used is to be known now.
         store.database.prepare()
-        app = ShockApp(store, anonymous=rights, public_url=public_url)
+        shock = ShockApp(store, anonymous=rights, public_url=public_url)
+        app = ShockWithRegistry(shock, RegistryApp(EmbeddedBackend(shock), public_url=public_url))
 
         def ready(url: str) -> None:
             if rights - {"read"} and not is_loopback(args.host):
@@ -70,9 +93,42 @@ def run(args: argparse.Namespace) -> Outcome:
     return Outcome(None, "")
 
 
+def _serve_gateway(args: argparse.Namespace) -> Outcome:
+    from skyport_wf.image_list.spec import EMBEDDED, ShockSettings, check_shock_url
+    from skyport_wf.publication.settings import ca_bundle
+    from skyport_wf.registry.app import RegistryApp
+    from skyport_wf.registry.backend import RemoteBackend
+    from skyport_wf.serving.server import serve
+
+    if args.data is not None or args.anonymous is not None:
+        raise UsageError("--data and --anonymous are for a store here, and --shock is for one elsewhere. Choose.")
+    shock = check_shock_url(args.shock, where="--shock")
+    if shock == EMBEDDED:
+        raise UsageError("--shock names a Shock elsewhere. Without it, the embedded Shock is served.")
+    backend = RemoteBackend(
+        shock,
+        auth=args.shock_auth or ShockSettings().auth,
+        ca_bundle=ca_bundle(ShockSettings()),
+        redirects=not args.no_redirect,
+    )
+
+    def ready(url: str) -> None:
+        text = "" if args.quiet else f"a registry of the images on {shock} answers at {url}"
+        Outcome({"url": url, "shock": shock}, text).write(as_json=args.json)
+
+    serve(RegistryApp(backend, public_url=_public_url(args.public_url)), args.host, args.port, ready=ready)
+    return Outcome(None, "")
+
+
 def _host(text: str) -> str:
     if not text or not text.isprintable() or " " in text:
         raise argparse.ArgumentTypeError("not an address. Give one of this machine, such as 127.0.0.1")
+    return text
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", text):
+        raise argparse.ArgumentTypeError("not a scheme. Give a word such as OAuth, or basic")
     return text
 
 

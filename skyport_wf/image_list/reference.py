@@ -65,11 +65,21 @@ def _why_unusable(repository: str, colon: str, tag: str) -> str:
         return "the tag `latest` cannot be published, AWE takes it for the highest tag there is"
     if repository != repository.lower():
         return "the repository has upper case letters, which Docker does not allow"
-    if not _REPOSITORY.fullmatch(repository) or len(repository) > _LONGEST_REPOSITORY:
+    if not is_repository(repository):
         return f"{repository!r} is not a repository name (lower case letters, digits, and . _ - / between them)"
-    if not _TAG.fullmatch(tag):
+    if not is_tag(tag):
         return f"{tag!r} is not a tag (letters, digits, and . _ - after the first character, 128 at most)"
     return ""
+
+
+def is_repository(text: str) -> bool:
+    """Tell whether docker and a registry take the text for the name of a repository."""
+    return len(text) <= _LONGEST_REPOSITORY and _REPOSITORY.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Tell whether docker and a registry take the text for a tag."""
+    return _TAG.fullmatch(text) is not None
 
 
 def is_docker_name(text: str) -> bool:

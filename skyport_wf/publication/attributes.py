@@ -52,6 +52,8 @@ class PublishedFacts(msgspec.Struct, frozen=True):
     archive_name: str = ""
     """The name that the archive itself gives the image, where that is not the published one: the file was copied on the
     server from a node of that name. Empty if it is the published one."""
+    pushed_manifest: str | msgspec.UnsetType = msgspec.UNSET
+    """The manifest, JSON, with which the image was pushed to the registry; not there if it was published otherwise."""
     replaces: tuple[str, ...] = ()
     """Ids of the nodes that have to give up the name to this one; a publisher who was interrupted may not have made
     them do so."""

@@ -159,13 +159,10 @@ class Shock:
 
         Whoever may write the store's files needs no token; it is not sent there either.
         """
-        import requests
-
         from skyport_wf.shock.client import ShockClient
-        from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+        from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 
-        session = requests.Session()
-        session.mount(EMBEDDED_URL, WSGITransport(self._app, remote_user=name))
+        session = embedded_session(self._app, remote_user=name)
         client = ShockClient(EMBEDDED_URL, name=self.name, session=session)
         self._opened.callback(client.close)
         return client

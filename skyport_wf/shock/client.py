@@ -67,15 +67,18 @@ class ShockClient:
         """Return what the server says of itself at its root. Raises ShockError if it is not Shock."""
         return self._connection.read_root()
 
-    def query(self, attributes: Mapping[str, str], *, limit: int | None = None) -> list[Node]:
-        """Return the nodes whose attributes match, newest first.
+    def query(
+        self, attributes: Mapping[str, str], *, limit: int | None = None, oldest_first: bool = False
+    ) -> list[Node]:
+        """Return the nodes whose attributes match, newest first unless told otherwise.
 
         attributes: value by name; a value may start or end with the wildcard `*`.
         limit: only the first page, of so many nodes; all pages if None.
         """
         nodes: list[Node] = []
+        order = {"direction": "asc"} if oldest_first else {}
         while True:
-            page = {"limit": str(limit or _PAGE), "offset": str(len(nodes))}
+            page = {"limit": str(limit or _PAGE), "offset": str(len(nodes)), **order}
             answer = self._query({"query": "", **attributes, **page})
             found = self._connection.convert(answer["data"] or [], list[Node])
             nodes += found
@@ -224,13 +227,14 @@ class ShockClient:
         return f"{self.url}/node/{node_id}?download"
 
     @contextmanager
-    def download(self, node_id: str) -> Iterator[BinaryIO]:
-        """Open the node's file as a stream of its bytes as they are stored."""
-        with self._opened(f"/node/{node_id}", {"download": ""}) as stream:
-            yield stream
+    def download(self, node_id: str, *, part: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
+        """Open the node's file as a stream of its bytes as they are stored.
 
-    @contextmanager
-    def _opened(self, path: str, parameters: Mapping[str, str]) -> Iterator[BinaryIO]:
+        part: where to begin and how many bytes to read, if not all.
+        """
+        path, parameters = f"/node/{node_id}", {"download": ""}
+        if part:
+            parameters |= {"seek": str(part[0]), "length": str(part[1])}
         response = retrying(lambda: self._connection.send("GET", path, params=parameters, stream=True))
         try:
             if not response.ok:
@@ -241,8 +245,7 @@ class ShockClient:
 
     def read_start(self, node_id: str, length: int) -> bytes:
         """Return the first bytes of the node's file."""
-        path, part = f"/node/{node_id}", {"download": "", "seek": "0", "length": str(length)}
-        with self._opened(path, part) as stream:
+        with self.download(node_id, part=(0, length)) as stream:
             return stream.read(length)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from skyport_wf.byte_streams import pieces_of
+from skyport_wf.byte_streams import PIECE, pieces_of
 from skyport_wf.errors import ShockError, SkyportError, TemporaryError, root_cause
 
 if TYPE_CHECKING:
@@ -24,6 +24,25 @@ def open_download(shock: ShockClient, node: Node, name: str, progress: Callable[
     """
     with shock.download(node.id) as stream:
         yield Download(stream, node, name, progress)
+
+
+def read_part(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
+    """Yield the `size` bytes of a part of a file, as they come.
+
+    name: what messages call the file.
+    Raises TemporaryError if the connection breaks off, or gives fewer.
+    """
+    import urllib3
+
+    left, reason = size, "the connection ended"
+    try:
+        while left and (piece := stream.read(min(PIECE, left))):
+            left -= len(piece)
+            yield piece
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        reason = root_cause(error)
+    if left:
+        raise TemporaryError(f"{name} broke off after {size - left} of {size} bytes: {reason}")
 
 
 class Download:

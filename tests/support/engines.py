@@ -26,6 +26,12 @@ def podman_program() -> str:
     return str(_programs(_others()[name]) / "podman") if name else "podman"
 
 
+def find_program(name: str) -> Path | None:
+    """Return a command that comes with the engine of another Debian release, None where no engine has it."""
+    found = (_programs(host) / name for host in _others().values())
+    return next((path for path in found if path.exists()), None)
+
+
 def _programs(host: str) -> Path:
     """Return where the commands of an engine's root lie: beside its socket."""
     return Path(host.removeprefix("unix://")).with_name("bin")

@@ -116,9 +116,11 @@ def make_user(data: Path, name: str) -> str:
 class ServedShock:
     """`skyport-wf serve` in a process of its own, which can be killed and started again at the same address."""
 
-    def __init__(self, data: Path, *options: str) -> None:
+    def __init__(self, data: Path, *options: str, gateway_to: str = "") -> None:
+        """Serve the store in `data`; or a gateway to the Shock at another address, which only works beside there."""
         self._data = data
         self._options = options
+        self._gateway_to = gateway_to
         # A port of our own choice, as only such a one can be taken again while old connections to it are dying.
         with socket.create_server(("127.0.0.1", 0)) as unused:
             self._port = str(unused.getsockname()[1])
@@ -126,7 +128,8 @@ class ServedShock:
         self.start()
 
     def start(self) -> None:
-        command = ("serve", "--json", "--port", self._port, "--data", str(self._data), *self._options)
+        of = ("--shock", self._gateway_to) if self._gateway_to else ("--data", str(self._data))
+        command = ("serve", "--json", "--port", self._port, *of, *self._options)
         self._process = Command(command, folder=self._data.parent, variables=environment(), quiet=True)
         lines = ""
         while not lines.endswith("}\n"):

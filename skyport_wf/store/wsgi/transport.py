@@ -1,6 +1,6 @@
 """A `requests` transport that calls a WSGI application in this process: no server, no socket, same answers.
 
-    session.mount(EMBEDDED_URL, WSGITransport(app, remote_user="alice"))
+    session = embedded_session(app, remote_user="alice")
     session.get(f"{EMBEDDED_URL}/node/...")
 
 Bodies stream both ways: a generator or a file is read as the application asks for it, an answer as the caller
@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from requests import PreparedRequest, Response
+from requests import PreparedRequest, Response, Session
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
@@ -30,6 +30,16 @@ EMBEDDED_URL = f"{EMBEDDED_SCHEME}://store"
 """The address to mount the transport at, and to begin addresses with."""
 
 _NOT_PREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+
+
+def embedded_session(app: "WSGIApplication", *, remote_user: str | None = None) -> Session:
+    """Return a session whose requests to EMBEDDED_URL an application in this process answers.
+
+    remote_user: as for WSGITransport.
+    """
+    session = Session()
+    session.mount(EMBEDDED_URL, WSGITransport(app, remote_user=remote_user))
+    return session
 
 
 class WSGITransport(BaseAdapter):

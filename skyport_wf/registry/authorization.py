@@ -1,0 +1,80 @@
+"""Who is calling: a Shock token, as registries' clients send it.
+
+A client is sent to a token service (`/v2/token`), which takes any user name with the Shock token as password and gives
+that token back; one that has nothing gets a token that stands for nobody. A challenge for Basic would be simpler, but
+Docker fails on it where it has no password, and then nobody could pull what everyone may read. Who sends Basic all the
+same is understood, too.
+Source: distribution's token authentication; RFC 6750, RFC 7617.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+from werkzeug.datastructures import Authorization
+from werkzeug.http import quote_header_value
+
+from skyport_wf.registry.refusals import UnauthorizedError
+
+TOKEN_PATH: Final = "/v2/token"  # noqa: S105 - an address
+SERVICE: Final = "skyport-wf"
+NOBODY: Final = "anonymous"
+"""The token of who has none. It never goes to a Shock."""
+_SECONDS: Final = 3600
+"""How long a client may use a token before it asks again. The token itself is as good as Shock takes it for."""
+_USABLE = re.compile(r"[!-~]{1,65536}")
+"""A header can carry it, as a part of its own."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Someone who sends a request."""
+
+    token: str | None
+    """Their Shock token; None for nobody in particular."""
+    has_answered: bool
+    """Whether they sent any authorization: if not, they may do better when they are asked to."""
+
+    def __repr__(self) -> str:
+        return "Caller(...)"
+
+
+class TokenAnswer(msgspec.Struct, frozen=True):
+    """The answer of the token service; some clients read one field, some the other."""
+
+    token: str
+    access_token: str
+    expires_in: int = _SECONDS
+
+
+def read_caller(header: str | None, *, with_name: bool = False) -> Caller:
+    """Return who sends the header `Authorization`. Raises UnauthorizedError if it makes no sense.
+
+    with_name: whether the Shock's token is USER:PASSWORD, and not only what is sent as password.
+    """
+    if header is None:
+        return Caller(None, has_answered=False)
+    scheme, _, token = header.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() == "basic":
+        basic = Authorization.from_header(header.strip())
+        token = (basic and basic.password) or ""
+        if with_name and basic and token:
+            token = f"{basic.username}:{token}"
+    if not _USABLE.fullmatch(token):
+        raise UnauthorizedError("the authorization makes no sense. Give any user name and a Shock token as password.")
+    return Caller(None if token == NOBODY else token, has_answered=True)
+
+
+def challenge(url: str) -> str:
+    """Return the header that tells a client where to get a token.
+
+    url: the registry's address, as clients know it.
+    """
+    realm = quote_header_value(url + TOKEN_PATH, allow_token=False)
+    return f'Bearer realm={realm},service="{SERVICE}"'
+
+
+def answer_token(caller: Caller) -> TokenAnswer:
+    """Return what the token service answers someone who was found to be who they say."""
+    token = caller.token or NOBODY
+    return TokenAnswer(token, token)

@@ -1,0 +1,210 @@
+"""Finding images and blobs on a Shock: by tag as an AWE worker does, by digest among all that the caller may read.
+
+What was found is remembered by node: a node's file never changes. Who may read the node is asked each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from skyport_wf.errors import ArchiveError, ShockError
+from skyport_wf.image_list.reference import LATEST, is_tag
+from skyport_wf.publication.attributes import RETIRED_TYPE
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
+from skyport_wf.publication.resolve import resolve
+from skyport_wf.publication.thin import name_of
+from skyport_wf.registry.bounded_cache import BoundedCache
+from skyport_wf.registry.copies import Copies
+from skyport_wf.registry.manifests import Flavour, Manifest, digest_of
+from skyport_wf.registry.package_lists import EMPTY, PackageLists, make_artifact
+from skyport_wf.registry.refusals import BlobUnknownError, ManifestUnknownError
+from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, read_stored_image
+from skyport_wf.transfer.thin_chain import read_chain
+
+if TYPE_CHECKING:
+    from skyport_wf.registry.view import View
+    from skyport_wf.shock.node import Node
+
+_LAYER_DIGEST: Final = "skyport_wf.archive.layers.digest"
+"""The attribute with the digests of the layers in a node's file."""
+_KINDS: Final = (IMAGE_TYPE, RETIRED_TYPE)
+"""An image that lost its name to another one can still be pulled by digest."""
+_MEMORY: Final = 16 << 20
+"""Bytes of images, and of what is remembered of digests."""
+_ENTRY: Final = 500
+"""Bytes that remembering a digest takes, about."""
+_CANDIDATES: Final = 10
+"""Nodes with the same layer of which one is taken."""
+
+
+class FoundManifest(msgspec.Struct, frozen=True):
+    """A manifest that the caller may read."""
+
+    manifest: Manifest
+    name: str
+    """The image's, as it is published: for `latest`, it has another tag than was asked for."""
+    is_public: bool
+    """Whether everyone may read it."""
+
+
+class FoundBlob(msgspec.Struct, frozen=True):
+    """A blob that the caller may read."""
+
+    blob: StoredBlob | bytes
+    is_public: bool
+    """Whether everyone may read it."""
+
+
+class Lookup:
+    """Finds images and blobs. Threads share it."""
+
+    def __init__(self) -> None:
+        self.copies = Copies()
+        self._lists = PackageLists()
+        self._images = BoundedCache[StoredImage](_MEMORY)
+        self._nodes = BoundedCache[str](_MEMORY)
+
+    def by_tag(self, view: View, repository: str, tag: str, flavour: Flavour) -> FoundManifest:
+        """Return a manifest of the image that an AWE worker would get for REPOSITORY:TAG.
+
+        Raises ManifestUnknownError if it would get none, or one that cannot be read.
+        """
+        if not is_tag(tag):
+            raise ManifestUnknownError(f"{tag[:100]!a} is not a tag")
+        try:
+            node = resolve(view.shock, repository if tag == LATEST else f"{repository}:{tag}")
+            if _repository_of(node) != repository:
+                # A node may say of itself that it is of a repository that its name is not of.
+                raise ManifestUnknownError(f"node {node.id} has a name of another repository")
+            if not node.file.complete:
+                raise ManifestUnknownError(f"node {node.id} has no file yet")
+            image = self._image(view, node, make=True)
+        except (AweLookupError, ArchiveError, ShockError) as error:
+            raise ManifestUnknownError(str(error)) from error
+        return FoundManifest(image.manifest(flavour), name_of(node), view.is_public(node.id))
+
+    def by_digest(self, view: View, repository: str, digest: str) -> FoundManifest:
+        """Return the manifest of this digest, of an image of a repository, or of a list of its packages.
+
+        Raises ManifestUnknownError if there is none.
+        """
+        node, manifest = self._find_manifest(view, repository, digest)
+        return FoundManifest(manifest, name_of(node), view.is_public(node.id))
+
+    def artifacts(self, view: View, repository: str, digest: str) -> list[Manifest]:
+        """Return the manifests of the artifacts that refer to a manifest of an image; none if that is not there."""
+        try:
+            node, subject = self._find_manifest(view, repository, digest)
+        except ManifestUnknownError:
+            return []
+        if subject not in self._image_manifests(view, node):
+            # Nothing refers to a list of packages.
+            return []
+        document = self._lists.make(view.shock, node)
+        artifact = make_artifact(document, subject)
+        self._remember(repository, node, artifact.digest, digest_of(document))
+        return [artifact]
+
+    def blob(self, view: View, repository: str, digest: str) -> FoundBlob:
+        """Return a blob. Raises BlobUnknownError if there is none."""
+        if digest == digest_of(EMPTY):
+            return FoundBlob(EMPTY, is_public=True)
+        for node in self._holders(view, repository, digest):
+            try:
+                image = self._image(view, node)
+            except (ArchiveError, ShockError):
+                # Whoever made it may have claimed the blob of another one.
+                continue
+            if image.image_id == digest:
+                return FoundBlob(image.config, view.is_public(node.id))
+            for layer in image.layers:
+                # A thin image has layers on nodes that others may read than the image itself.
+                if layer.digest == digest and view.find(layer.node):
+                    self._remember(repository, node, digest)
+                    return FoundBlob(layer, view.is_public(layer.node))
+            document = self._lists.find(node.id)
+            if document and digest_of(document) == digest:
+                return FoundBlob(document, view.is_public(node.id))
+        raise BlobUnknownError(f"no image that you may read has a blob {digest}")
+
+    def _find_manifest(self, view: View, repository: str, digest: str) -> tuple[Node, Manifest]:
+        remembered = self._nodes.get(f"{repository}@{digest}")
+        first = view.find(remembered) if remembered else None
+        for node in (*([first] if first else ()), *_nodes_of(view, repository)):
+            try:
+                manifests = self._image_manifests(view, node)
+            except (ArchiveError, ShockError):
+                continue
+            if document := self._lists.find(node.id):
+                manifests = (*manifests, *(make_artifact(document, manifest) for manifest in manifests))
+            for manifest in manifests:
+                if manifest.digest == digest and _repository_of(node) == repository:
+                    return node, manifest
+        raise ManifestUnknownError(f"no image of {repository} that you may read has a manifest {digest}")
+
+    def _image_manifests(self, view: View, node: Node) -> tuple[Manifest, ...]:
+        image = self._image(view, node)
+        return tuple(image.manifest(flavour) for flavour in Flavour)
+
+    def _holders(self, view: View, repository: str, digest: str) -> Iterator[Node]:
+        """Yield the nodes that may have a blob: the one that had it last, the repository's own, others.
+
+        What stands in a node's attributes its owner has written. So of several nodes the oldest comes first: nobody can
+        claim a blob that is there already.
+        """
+        remembered = self._nodes.get(f"{repository}@{digest}")
+        if remembered and (node := view.find(remembered)):
+            yield node
+        for asked in ({"repository": repository, _LAYER_DIGEST: digest}, {_LAYER_DIGEST: digest}, {"id": digest}):
+            yield from filter(_has_image, view.query(asked, limit=_CANDIDATES, oldest_first=True))
+        for node_id in (*self._lists.find_digest(digest), *self.copies.find_layer(digest)):
+            if node := view.find(node_id):
+                yield node
+
+    def _image(self, view: View, node: Node, *, make: bool = False) -> StoredImage:
+        """Return the image on a node, and remember it with its digests.
+
+        make: whether to make a copy if its layers are no ranges of the file.
+        Raises NoRangesError, or what reading the node's file raises.
+        """
+        if known := self._images.get(node.id):
+            return known
+        chain = read_chain(view.shock, node)
+        try:
+            image = read_stored_image(view.shock, chain)
+        except NoRangesError:
+            copied = self.copies.make(view.shock, chain) if make else self.copies.find(node.id)
+            if copied is None:
+                raise
+            # Not remembered: the copy may go.
+            image = copied
+        else:
+            self._images.put(node.id, image, size=len(image.config) + _ENTRY * (len(image.layers) + 1))
+        manifests = (image.manifest(flavour).digest for flavour in Flavour)
+        # Not the layers' digests: those are what the owner of the node says, and others may have the blob, too.
+        self._remember(_repository_of(node), node, image.image_id, *manifests)
+        return image
+
+    def _remember(self, repository: str, node: Node, *digests: str) -> None:
+        for digest in digests:
+            self._nodes.put(f"{repository}@{digest}", node.id, size=_ENTRY)
+
+
+def _nodes_of(view: View, repository: str) -> Iterable[Node]:
+    """Yield the nodes with images that have, or had, a name of the repository, the newest first."""
+    for kind in _KINDS:
+        # By the names: other tools leave out the attribute `repository`.
+        for node in view.query({"type": kind, "name": f"{repository}:*"}):
+            if _repository_of(node) == repository and _has_image(node):
+                yield node
+
+
+def _has_image(node: Node) -> bool:
+    return (node.attributes or {}).get("type") in _KINDS and node.file.complete
+
+
+def _repository_of(node: Node) -> str:
+    return name_of(node).rpartition(":")[0]

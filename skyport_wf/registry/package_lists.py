@@ -1,0 +1,98 @@
+"""The packages in an image as an artifact that refers to it, so that `oras discover` and scanners find them.
+
+Making the list takes reading the image once; it is kept then.
+Source: OCI image-spec 1.1, manifest.md, "Guidelines for Artifact Usage"; CycloneDX's media type (IANA).
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from skyport_wf.output_file import replace_file
+from skyport_wf.publication.thin import name_of
+from skyport_wf.registry.made_files import MadeFiles
+from skyport_wf.registry.manifests import Descriptor, Flavour, Manifest, digest_of
+
+if TYPE_CHECKING:
+    from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import Node
+
+ARTIFACT_TYPE: Final = "application/vnd.cyclonedx+json"
+INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
+EMPTY: Final = b"{}"
+"""The config of an artifact, which has none."""
+_EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
+
+
+class PackageLists:
+    """The lists on this machine, which other processes may make and use, too."""
+
+    def __init__(self) -> None:
+        self._documents = MadeFiles("packages", ".cdx.json")
+        self._making = threading.Lock()
+
+    def find(self, node_id: str) -> bytes | None:
+        """Return the CycloneDX document of the image on a node if it was made already."""
+        path = self._documents.find(node_id)
+        try:
+            return path.read_bytes() if path else None
+        except OSError:
+            return None
+
+    def find_digest(self, digest: str) -> list[str]:
+        """Return the ids of the nodes whose document has this digest."""
+        return [
+            node_id
+            for node_id in self._documents.known()
+            if (document := self.find(node_id)) and digest_of(document) == digest
+        ]
+
+    def make(self, shock: ShockClient, node: Node) -> bytes:
+        """Return the document, made if it is not there.
+
+        Raises ArchiveError if the node's file is no image, ShockError or TemporaryError if it cannot be read.
+        """
+        from skyport_wf.image.examination.sbom import make_sbom
+        from skyport_wf.inspection.show import examine_node
+
+        path = self._documents.path(node.id)
+        # One at a time, whatever is asked for: each takes a processor.
+        with self._making:
+            if found := self.find(node.id):
+                return found
+            document = make_sbom(name_of(node), examine_node(shock, node, name_of(node), lambda size: None))
+            self._documents.make_room(len(document))
+            with replace_file(path) as file:
+                file.write(document)
+        return document
+
+
+def make_artifact(document: bytes, subject: Manifest) -> Manifest:
+    """Return the manifest that attaches a list of packages to an image. subject: the image's manifest."""
+    content = msgspec.json.encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": Flavour.OCI.media_type,
+            "artifactType": ARTIFACT_TYPE,
+            "config": Descriptor(_EMPTY_TYPE, len(EMPTY), digest_of(EMPTY)),
+            "layers": [
+                Descriptor(
+                    ARTIFACT_TYPE,
+                    len(document),
+                    digest_of(document),
+                    annotations={"org.opencontainers.image.title": "packages.cdx.json"},
+                )
+            ],
+            "subject": subject.descriptor,
+        }
+    )
+    return Manifest(Flavour.OCI.media_type, content)
+
+
+def make_referrers(artifacts: list[Manifest]) -> bytes:
+    """Return the index of the artifacts that refer to an image."""
+    listed = [msgspec.structs.replace(artifact.descriptor, artifact_type=ARTIFACT_TYPE) for artifact in artifacts]
+    return msgspec.json.encode({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": listed})

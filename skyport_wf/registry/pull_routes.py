@@ -1,0 +1,84 @@
+"""The routes of pulling: manifests, blobs, and what refers to an image.
+
+Source: OCI distribution spec 1.1, "Pull", "Content Discovery".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from werkzeug.wrappers import Response
+
+from skyport_wf.image_list.reference import LATEST
+from skyport_wf.registry.backend import FilePart
+from skyport_wf.registry.blobs import send_blob, send_file, set_identity
+from skyport_wf.registry.listing import add_warning
+from skyport_wf.registry.lookup import FoundBlob
+from skyport_wf.registry.manifests import choose_flavour
+from skyport_wf.registry.package_lists import ARTIFACT_TYPE, INDEX_TYPE, make_referrers
+from skyport_wf.registry.pushed_manifests import media_type_of
+from skyport_wf.registry.stored_image import StoredBlob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from skyport_wf.registry.context import RequestContext
+
+
+def answer_manifest(context: RequestContext, repository: str, reference: str) -> Response:
+    """GET or HEAD /v2/NAME/manifests/REFERENCE, a tag or a digest."""
+    lookup, view = context.lookup, context.view
+    if ":" in reference:
+        if pushed := context.staging.manifest(reference):
+            answer = Response(pushed, content_type=media_type_of(pushed))
+            set_identity(answer, reference, is_public=False)
+            return answer
+        found = lookup.by_digest(view, repository, reference)
+    else:
+        found = lookup.by_tag(view, repository, reference, choose_flavour(context.request.accept_mimetypes))
+    answer = Response(found.manifest.content, content_type=found.manifest.media_type)
+    set_identity(answer, found.manifest.digest, is_public=found.is_public)
+    if ":" not in reference:
+        # The tag may be another image's next time.
+        answer.headers["Cache-Control"] = f"{'public' if found.is_public else 'private'}, no-cache"
+        answer.headers["Vary"] = "Accept"
+    if reference == LATEST:
+        add_warning(answer, f"{repository}:{LATEST} is {found.name} now, the highest tag by AWE's order")
+    return answer.make_conditional(context.request)
+
+
+def answer_blob(context: RequestContext, repository: str, digest: str) -> Response:
+    """GET or HEAD /v2/NAME/blobs/DIGEST."""
+    if pushed := context.staging.blob(digest):
+        return _answer_pushed(context, digest, pushed)
+    found = context.lookup.blob(context.view, repository, digest)
+
+    def send(part: FilePart, is_whole: bool) -> Response:
+        if isinstance(found.blob, StoredBlob) and found.blob.is_copied:
+            return send_file(context.request, lambda: context.lookup.copies.open(part.node), part)
+        token = None if found.is_public else context.view.caller.token
+        return context.backend.send(context.request, part, token, is_whole=is_whole)
+
+    return send_blob(context.request, digest, found, send)
+
+
+def answer_referrers(context: RequestContext, repository: str, digest: str) -> Response:
+    """GET /v2/NAME/referrers/DIGEST: the artifacts that refer to an image, which is the list of its packages."""
+    wanted = context.request.args.get("artifactType")
+    artifacts = context.lookup.artifacts(context.view, repository, digest) if wanted in (None, ARTIFACT_TYPE) else []
+    answer = Response(make_referrers(artifacts), content_type=INDEX_TYPE)
+    answer.headers["Cache-Control"] = "no-store"
+    if wanted is not None:
+        answer.headers["OCI-Filters-Applied"] = "artifactType"
+    return answer
+
+
+def _answer_pushed(context: RequestContext, digest: str, path: Path) -> Response:
+    """Answer with a blob that the sender has pushed, and that nobody else sees."""
+    blob = StoredBlob(digest, path.stat().st_size, node="", offset=0, diff_id="", unpacked=0)
+
+    def opened() -> BinaryIO:
+        return path.open("rb")
+
+    found = FoundBlob(blob, is_public=False)
+    return send_blob(context.request, digest, found, lambda part, _: send_file(context.request, opened, part))

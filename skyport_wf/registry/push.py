@@ -1,0 +1,171 @@
+"""A pushed manifest becomes a published image: the archive is made of the blobs, and registered as any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
+from skyport_wf.image.archive.joined import JoinedArchive
+from skyport_wf.image.archive.manifest import parse_config
+from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.attributes import OWN_KEY, describe_image, describe_upload, to_json_values
+from skyport_wf.publication.connection import Shock
+from skyport_wf.publication.name_state import WantedImage, decide
+from skyport_wf.publication.take_name import Candidate, take_name
+from skyport_wf.records.records import BuildRecord
+from skyport_wf.records.source import Source
+from skyport_wf.registry.pushed_layers import find_layers
+from skyport_wf.registry.pushed_manifests import PushedManifest, choose_platform, parse_manifest
+from skyport_wf.registry.refusals import (
+    BlobUnknownError,
+    DeniedError,
+    ManifestBlobUnknownError,
+    ManifestInvalidError,
+    ManifestUnknownError,
+    TagInvalidError,
+)
+from skyport_wf.registry.stored_image import LARGEST_CONFIG
+from skyport_wf.transfer.send import check_arrival, send
+
+if TYPE_CHECKING:
+    from skyport_wf.registry.backend import Backend
+    from skyport_wf.registry.context import RequestContext
+    from skyport_wf.shock.client import ShockClient
+
+_OTHERWISE = "push it under a new tag."
+
+
+class CallersShock(Shock):
+    """The Shock of a registry, as publishing asks it for the caller."""
+
+    def __init__(self, backend: Backend, token: str | None, url: str) -> None:
+        """Ask for the owner of the token. url: the registry's address, for messages."""
+        super().__init__(
+            url,
+            download_base=url,
+            read_token=lambda: token,
+            token_from="the password of your login",  # noqa: S106
+            auth="",
+            ca_bundle=lambda: None,
+        )
+        self._backend = backend
+
+    @cached_property
+    def user(self) -> ShockClient:
+        """The Shock as the caller asks it."""
+        return self._backend.client(self.token)
+
+    @cached_property
+    def anybody(self) -> ShockClient:
+        """The Shock as somebody without a token asks it."""
+        return self._backend.client(None)
+
+
+class Pusher:
+    """Publishes what one caller pushes to a repository."""
+
+    def __init__(self, context: RequestContext, repository: str) -> None:
+        """Publish for the sender of the request."""
+        self._context = context
+        self._repository = repository
+        self._staging = context.staging
+        self._shock = CallersShock(context.backend, context.view.caller.token, context.url)
+
+    def push(self, content: bytes, tag: str) -> None:
+        """Publish the image of a manifest, or the one for AWE of an index.
+
+        Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, ManifestUnknownError, DeniedError.
+        """
+        try:
+            reference = parse_reference(f"{self._repository}:{tag}")
+        except UsageError as error:
+            raise TagInvalidError(str(error)) from error
+        digest = choose_platform(content)
+        if digest is not None:
+            chosen = self._staging.manifest(digest)
+            if chosen is None:
+                raise ManifestUnknownError(f"the index names the manifest {digest}, which was not pushed before it")
+            content = chosen
+        manifest = parse_manifest(content)
+        try:
+            self._publish(reference, manifest, content)
+        except ArchiveError as error:
+            raise ManifestInvalidError(str(error)) from error
+        except (AlreadyPublishedError, ShockError) as error:
+            raise DeniedError(str(error)) from error
+        self._staging.remove_blobs({manifest.config, *manifest.layers})
+
+    def _publish(self, reference: ImageReference, manifest: PushedManifest, content: bytes) -> None:
+        build = BuildRecord(str(reference), Source("archive", manifest.config), ShockSettings())
+        wanted = WantedImage(
+            name=build.name,
+            source_digest=build.source.digest,
+            image_id=manifest.config,
+            thin_on=None,
+            public=build.shock.public,
+            replace=False,
+            otherwise=_OTHERWISE,
+        )
+        # Before anything is read or sent that cannot end well.
+        same = decide(self._shock, wanted).require().names.same
+        attributes = None
+        if same is None:
+            config = self._config(manifest.config)
+            node, attributes = self._upload(build, reference, config, manifest, content)
+        take_name(
+            Candidate(
+                wanted=wanted,
+                node=same.id if same else node,
+                attributes=attributes,
+                hidden=describe_upload(build),
+                source=None,
+                anew="Push it again.",
+            ),
+            self._shock,
+        )
+
+    def _upload(
+        self, build: BuildRecord, reference: ImageReference, config: bytes, manifest: PushedManifest, content: bytes
+    ) -> tuple[str, dict[str, object]]:
+        """Return a hidden, expiring node with the archive, and the attributes that publish it."""
+        layers = find_layers(self._context, self._repository, manifest)
+        _check_layers(config, [diff_id for diff_id, _ in layers])
+        joined: list[JoinedArchive] = []
+
+        def read() -> Iterator[bytes]:
+            joined.append(JoinedArchive(reference, config, dict(layers)))
+            yield from joined[-1]
+
+        uploaded = send(self._shock, build, read, size=None)
+        saved = joined[-1].result
+        check_arrival(self._shock, uploaded, saved.digests, build.name)
+        attributes = to_json_values(describe_image(build, saved, registered=""))
+        attributes[OWN_KEY]["pushed_manifest"] = content.decode()
+        return uploaded.id, attributes
+
+    def _config(self, digest: str) -> bytes:
+        """Return the config. Raises ManifestBlobUnknownError, ManifestInvalidError if it is too large to be one."""
+        path = self._staging.blob(digest)
+        if path is None:
+            try:
+                blob = self._context.lookup.blob(self._context.view, self._repository, digest).blob
+            except BlobUnknownError as error:
+                raise ManifestBlobUnknownError(f"the config {digest} was not pushed") from error
+            if isinstance(blob, bytes):
+                return blob
+        elif path.stat().st_size <= LARGEST_CONFIG:
+            return path.read_bytes()
+        raise ManifestInvalidError(f"the blob {digest} is not the config of an image")
+
+
+def _check_layers(config: bytes, diff_ids: list[str]) -> None:
+    """Raise ManifestInvalidError if the layers are not those that the config names, in this order."""
+    named = parse_config(config).rootfs.diff_ids or ()
+    if tuple(diff_ids) != named:
+        raise ManifestInvalidError(
+            f"the layers are not those of the config, in its order: their diff ids are "
+            f"{', '.join(diff_ids)[:1000] or 'none'}, and it names {', '.join(named)[:1000] or 'none'}"
+        )

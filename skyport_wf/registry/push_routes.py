@@ -1,0 +1,134 @@
+"""The routes of pushing: blobs in one piece, in chunks, as a stream or taken over from another repository; manifests.
+
+Source: OCI distribution spec 1.1, "Push".
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Request, Response
+
+from skyport_wf.byte_streams import ChunkReader, pieces_of
+from skyport_wf.registry.manifests import digest_of
+from skyport_wf.registry.push import Pusher
+from skyport_wf.registry.pushed_manifests import LARGEST_MANIFEST, check_part_of_index
+from skyport_wf.registry.refusals import (
+    BlobUnknownError,
+    DigestInvalidError,
+    SizeInvalidError,
+    UploadInvalidError,
+)
+
+if TYPE_CHECKING:
+    from skyport_wf.registry.context import RequestContext
+    from skyport_wf.registry.staging import Upload
+
+_RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def begin_upload(context: RequestContext, repository: str) -> Response:
+    """POST /v2/NAME/blobs/uploads/: begin an upload, or take a blob that is there or comes with the request."""
+    staging, arguments = context.staging, context.request.args
+    mount, digest = arguments.get("mount"), arguments.get("digest")
+    if mount and _SHA256.fullmatch(mount):
+        with suppress(BlobUnknownError):
+            if not staging.blob(mount):
+                context.lookup.blob(context.view, repository, mount)
+            return _created(repository, mount)
+    if digest is not None:
+        _require_digest(digest)
+    opened = staging.open_upload()
+    if digest is None:
+        return _accepted(repository, opened)
+    opened.append(context.request.stream)
+    return _finish(repository, opened, digest)
+
+
+def show_upload(context: RequestContext, repository: str, upload: str) -> Response:
+    """GET the address of an upload: how far it is."""
+    answer = _accepted(repository, context.staging.upload(upload))
+    answer.status_code = 204
+    return answer
+
+
+def continue_upload(context: RequestContext, repository: str, upload: str) -> Response:
+    """PATCH the address of an upload: add a chunk, or a stream."""
+    opened = context.staging.upload(upload)
+    opened.append(context.request.stream, start=_start(context.request))
+    return _accepted(repository, opened)
+
+
+def finish_upload(context: RequestContext, repository: str, upload: str) -> Response:
+    """PUT the address of an upload: add the last chunk, if there is one, and make it a blob."""
+    opened = context.staging.upload(upload)
+    digest = context.request.args.get("digest", "")
+    _require_digest(digest)
+    opened.append(context.request.stream, start=_start(context.request))
+    return _finish(repository, opened, digest)
+
+
+def cancel_upload(context: RequestContext, repository: str, upload: str) -> Response:
+    """DELETE the address of an upload."""
+    context.staging.upload(upload).cancel()
+    return Response(status=204)
+
+
+def put_manifest(context: RequestContext, repository: str, reference: str) -> Response:
+    """PUT /v2/NAME/manifests/REFERENCE: by tag, publish the image; by digest, keep the manifest for an index."""
+    content = ChunkReader(pieces_of(context.request.stream)).read(LARGEST_MANIFEST + 1)
+    if len(content) > LARGEST_MANIFEST:
+        raise SizeInvalidError(f"a manifest may have {LARGEST_MANIFEST:,} bytes")
+    digest = digest_of(content)
+    if ":" not in reference:
+        Pusher(context, repository).push(content, reference)
+    elif reference == digest:
+        check_part_of_index(content)
+        context.staging.add_manifest(content)
+    else:
+        raise DigestInvalidError(f"the manifest has the digest {digest}, not {reference}")
+    answer = Response(status=201)
+    answer.headers["Location"] = f"/v2/{repository}/manifests/{digest}"
+    answer.headers["Docker-Content-Digest"] = digest
+    return answer
+
+
+def _require_digest(digest: str) -> None:
+    """Raise DigestInvalidError for what is no SHA-256: other algorithms are not in use here."""
+    if not _SHA256.fullmatch(digest):
+        raise DigestInvalidError(f"{digest[:100]!a} is not a digest. Write sha256: and 64 hex digits.")
+
+
+def _finish(repository: str, upload: Upload, digest: str) -> Response:
+    upload.finish(digest)
+    return _created(repository, digest)
+
+
+def _start(request: Request) -> int | None:
+    """Return where a chunk begins, None if the request does not say. Raises UploadInvalidError."""
+    text = request.headers.get("Content-Range")
+    if text is None:
+        return None
+    found = _RANGE.fullmatch(text.strip())
+    length = request.content_length
+    if not found or (length is not None and int(found[2]) - int(found[1]) + 1 != length):
+        raise UploadInvalidError("Content-Range does not say what comes: write FIRST-LAST")
+    return int(found[1])
+
+
+def _accepted(repository: str, upload: Upload) -> Response:
+    answer = Response(status=202)
+    answer.headers["Location"] = f"/v2/{repository}/blobs/uploads/{upload.identity}"
+    answer.headers["Range"] = f"0-{max(0, upload.size - 1)}"
+    answer.headers["Docker-Upload-UUID"] = upload.identity
+    return answer
+
+
+def _created(repository: str, digest: str) -> Response:
+    answer = Response(status=201)
+    answer.headers["Location"] = f"/v2/{repository}/blobs/{digest}"
+    answer.headers["Docker-Content-Digest"] = digest
+    return answer

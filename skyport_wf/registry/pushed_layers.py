@@ -1,0 +1,102 @@
+"""The layers of an image that is being pushed: of the blobs that came, and of images that are published already."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skyport_wf.byte_streams import ChunkReader
+from skyport_wf.image.archive.compression import ByteSink, open_gzip_member
+from skyport_wf.image.archive.joined import GzippedLayer
+from skyport_wf.output_file import replace_file
+from skyport_wf.registry.layer_scan import LayerFacts, scan_layer
+from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
+from skyport_wf.registry.staging import note_of, read_pieces
+from skyport_wf.transfer.download import read_part
+
+if TYPE_CHECKING:
+    from skyport_wf.registry.context import RequestContext
+    from skyport_wf.registry.pushed_manifests import PushedManifest
+    from skyport_wf.registry.stored_image import StoredBlob
+
+
+def examine_layer(path: Path) -> LayerFacts:
+    """Return what a pushed blob is as a layer, which is noted beside it.
+
+    One that is not gzip is compressed into a file beside it.
+    Raises ManifestInvalidError if it is no layer.
+    """
+    note = note_of(path)
+    with suppress(OSError, msgspec.DecodeError):
+        noted = msgspec.json.decode(note.read_bytes(), type=LayerFacts)
+        # What came in several pieces was looked at only in part.
+        if noted.stored == path.stat().st_size and (noted.is_gzip or gzip_of(path).exists()):
+            return noted
+    with ExitStack() as opened:
+
+        def sink() -> ByteSink:
+            target = opened.enter_context(replace_file(gzip_of(path)))
+            return opened.enter_context(open_gzip_member(target))
+
+        facts = scan_layer(ChunkReader(read_pieces(path)), sink=sink)
+    if facts is None:
+        raise ManifestInvalidError(f"the blob {path.stem} is no layer")
+    with replace_file(note) as written:
+        written.write(msgspec.json.encode(facts))
+    return facts
+
+
+def gzip_of(path: Path) -> Path:
+    """Return the file that is made of a layer that is not gzip."""
+    return path.with_suffix(".gz")
+
+
+def find_layers(context: RequestContext, repository: str, manifest: PushedManifest) -> list[tuple[str, GzippedLayer]]:
+    """Return the layers of a manifest with their diff ids, the lowest first.
+
+    Raises ManifestBlobUnknownError if one is neither pushed nor on a node that the caller may read,
+    ManifestInvalidError if one is no layer.
+    """
+    found: dict[str, tuple[str, GzippedLayer]] = {}
+    for digest in dict.fromkeys(manifest.layers):
+        if path := context.staging.blob(digest):
+            _require_size(manifest, digest, path.stat().st_size)
+            facts = examine_layer(path)
+            layer = GzippedLayer(facts.size, partial(read_pieces, path if facts.is_gzip else gzip_of(path)))
+            found[digest] = facts.diff_id, layer
+            continue
+        try:
+            blob = context.lookup.blob(context.view, repository, digest).blob
+        except BlobUnknownError as error:
+            raise ManifestBlobUnknownError(f"the blob {digest} was not pushed, and {error}") from error
+        if isinstance(blob, bytes):
+            raise ManifestInvalidError(f"the blob {digest} is no layer")
+        _require_size(manifest, digest, blob.size)
+        found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_stored, context, blob))
+    return [found[digest] for digest in manifest.layers]
+
+
+def _require_size(manifest: PushedManifest, digest: str, size: int) -> None:
+    if manifest.sizes[digest] != size:
+        raise ManifestInvalidError(f"the blob {digest} has {size} bytes, the manifest says {manifest.sizes[digest]}")
+
+
+def _read_stored(context: RequestContext, blob: StoredBlob) -> Iterator[bytes]:
+    """Yield a layer of a published image. Raises ManifestInvalidError at its end if its owner says it is another."""
+    digest = hashlib.sha256()
+    name = f"the file of node {blob.node}"
+    copied = context.lookup.copies.open(blob.node) if blob.is_copied else None
+    with copied or context.view.shock.download(blob.node, part=(blob.offset, blob.size)) as stream:
+        if copied:
+            copied.seek(blob.offset)
+        for piece in read_part(stream, blob.size, name):
+            digest.update(piece)
+            yield piece
+    if f"sha256:{digest.hexdigest()}" != blob.digest:
+        raise ManifestInvalidError(f"{name} has something else as the blob {blob.digest}. Push it.")

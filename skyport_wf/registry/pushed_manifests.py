@@ -1,0 +1,119 @@
+"""Manifests as clients push them: of an image, or an index of the images of several platforms.
+
+Source: Docker image manifest version 2, schema 2; OCI image-spec 1.1, manifest.md, image-index.md.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from skyport_wf.registry.manifests import Flavour
+from skyport_wf.registry.refusals import ManifestInvalidError
+
+LARGEST_MANIFEST: Final = 4 << 20
+"""Bytes that a registry has to take at least; those of images have a few thousand."""
+_MOST_LAYERS: Final = 1000
+_INDEX_TYPES: Final = (
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+)
+_CONFIG_TYPES: Final = tuple(flavour.value[1] for flavour in Flavour)
+_NO_IMAGE: Final = "it is not an image, and AWE has a use for nothing else"
+_LAYER_TYPES: Final = (".tar", ".tar.gzip", ".tar+gzip", ".tar+zstd", ".tar.zstd")
+
+
+class PushedManifest(msgspec.Struct, frozen=True):
+    """The manifest of an image."""
+
+    media_type: str
+    config: str
+    """Digest of the config: the image's id."""
+    layers: tuple[str, ...]
+    """Digests, the lowest first."""
+    sizes: dict[str, int]
+    """Bytes of each blob, by digest."""
+
+
+class _Platform(msgspec.Struct, frozen=True):
+    os: str = ""
+    architecture: str = ""
+
+
+class _Descriptor(msgspec.Struct, frozen=True, rename="camel"):
+    digest: str
+    media_type: str = ""
+    size: int = 0
+    platform: _Platform | None = None
+
+
+class _Document(msgspec.Struct, frozen=True, rename="camel"):
+    schema_version: int
+    media_type: str = ""
+    artifact_type: str = ""
+    config: _Descriptor | None = None
+    layers: tuple[_Descriptor, ...] | None = None
+    manifests: tuple[_Descriptor, ...] | None = None
+
+
+def parse_manifest(content: bytes) -> PushedManifest:
+    """Return the manifest of an image. Raises ManifestInvalidError, with the reason, if it is none."""
+    document = _decode(content)
+    media_type = document.media_type or Flavour.OCI.media_type
+    if media_type not in [flavour.media_type for flavour in Flavour]:
+        raise ManifestInvalidError(f"a manifest of the type {media_type[:200]!a} is not one of an image")
+    config, layers = document.config, document.layers
+    if config is None or layers is None or config.media_type not in _CONFIG_TYPES or document.artifact_type:
+        raise ManifestInvalidError(_NO_IMAGE)
+    if len(layers) > _MOST_LAYERS:
+        raise ManifestInvalidError(f"it has {len(layers)} layers, and no engine takes so many")
+    for layer in layers:
+        if not layer.media_type.endswith(_LAYER_TYPES) or "foreign" in layer.media_type:
+            raise ManifestInvalidError(f"its layer {layer.digest[:100]!a} is of the type {layer.media_type[:200]!a}")
+    sizes = {blob.digest: blob.size for blob in (config, *layers)}
+    return PushedManifest(media_type, config.digest, tuple(layer.digest for layer in layers), sizes)
+
+
+def check_part_of_index(content: bytes) -> None:
+    """Raise ManifestInvalidError for a manifest that cannot be one of an index: of an image, or of its attestation."""
+    document = _decode(content)
+    if document.media_type in _INDEX_TYPES or document.manifests is not None:
+        return
+    if document.artifact_type or not document.config or document.config.media_type not in _CONFIG_TYPES:
+        raise ManifestInvalidError(_NO_IMAGE)
+
+
+def choose_platform(content: bytes) -> str | None:
+    """Return the digest of the manifest in an index that AWE's workers need; None if the content is no index.
+
+    Attestations, which are listed beside the images, have an unknown platform.
+    Raises ManifestInvalidError if there is no such image.
+    """
+    document = _decode(content)
+    if document.media_type not in _INDEX_TYPES and not (document.manifests is not None and not document.media_type):
+        return None
+    for descriptor in document.manifests or ():
+        platform = descriptor.platform
+        if platform and (platform.os, platform.architecture) == ("linux", "amd64"):
+            return descriptor.digest
+    alone = [one for one in document.manifests or () if one.platform is None]
+    if len(alone) == 1 and len(document.manifests or ()) == 1:
+        return alone[0].digest
+    raise ManifestInvalidError("the index has no image for linux/amd64, which is what AWE's workers are")
+
+
+def media_type_of(content: bytes) -> str:
+    """Return the media type of a manifest or an index."""
+    document = _decode(content)
+    return document.media_type or (Flavour.OCI.media_type if document.manifests is None else _INDEX_TYPES[1])
+
+
+def _decode(content: bytes) -> _Document:
+    try:
+        document = msgspec.json.decode(content, type=_Document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ManifestInvalidError(f"it is not a manifest: {error}") from error
+    if document.schema_version != 2:
+        raise ManifestInvalidError(f"manifests of schema {document.schema_version} are no longer in use")
+    return document

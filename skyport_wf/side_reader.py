@@ -1,0 +1,67 @@
+"""A stream that is read on the side, in a thread of its own, while somebody passes it on."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final, Generic, TypeVar
+
+from skyport_wf.byte_streams import ByteStream, ChunkReader
+
+_Result = TypeVar("_Result")
+_PIECES_AHEAD: Final = 8
+"""Pieces of at most 1 MiB that wait to be read."""
+
+
+class SideReader(Generic[_Result]):
+    """Hands pieces to a function that reads them as a stream. Use it in a `with` statement, which ends the thread."""
+
+    def __init__(self, read: Callable[[ByteStream], _Result]) -> None:
+        """Begin to read. read: what reads the stream; it need not read to the end."""
+        self._read = read
+        self._pieces: queue.Queue[bytes | None] = queue.Queue(_PIECES_AHEAD)
+        self._result: _Result
+        self._error: BaseException | None = None
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="side reader", daemon=True)
+
+    def write(self, piece: bytes) -> None:
+        """Add a piece. Raises what reading those before has raised."""
+        if self._error:
+            raise self._error
+        self._pieces.put(piece)
+
+    def finish(self) -> _Result:
+        """Return what the function returns once the stream has ended. Raises what it raises."""
+        self._end()
+        if self._error:
+            raise self._error
+        return self._result
+
+    def __enter__(self) -> SideReader[_Result]:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._thread.is_alive():
+            self._pieces.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        arriving = self._arriving()
+        try:
+            self._result = self._read(ChunkReader(arriving))
+        except BaseException as error:
+            self._error = error
+        # Whoever writes may be waiting for room.
+        while not self._ended:
+            self._ended = self._pieces.get() is None
+
+    def _arriving(self) -> Iterator[bytes]:
+        while (piece := self._pieces.get()) is not None:
+            yield piece
+        self._ended = True

@@ -1,0 +1,135 @@
+"""A registry of the images on a Shock elsewhere: it stores nothing, and there may be several."""
+
+import gzip
+import os
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from skyport_wf.registry.app import RegistryApp
+from skyport_wf.registry.backend import RemoteBackend
+from skyport_wf.serving.server import running_server
+from tests.support.docker_archives import Image, layer_tar
+from tests.support.failing_server import Answer, FailingServer
+from tests.support.http_server import Recording
+from tests.support.lab import MIB, incompressible_layer
+from tests.support.registry import Puller, publish
+from tests.unit.registry.conftest import World
+
+BASE, TOOL = layer_tar({"base": b""}), layer_tar({"tool": bytes(300_000)})
+OPEN, SECRET = Image((BASE, TOOL)), Image((layer_tar({"secret": b"secret"}),))
+
+
+@pytest.fixture
+def shock(world: World) -> Iterator[str]:
+    """A Shock that is reached over HTTP, with a public image and a private one; its address."""
+    publish(world.alice, world.folder, "lab/open:1", OPEN)
+    publish(world.alice, world.folder, "lab/secret:1", SECRET, public=False)
+    with running_server(world.shock) as server:
+        yield server.url
+
+
+def first_layer(puller: Puller, image: str) -> str:
+    """Return the address of the lowest layer."""
+    return f"/v2/{image}/blobs/{puller.json(f'/v2/{image}/manifests/1')['layers'][0]['digest']}"
+
+
+def test_clients_are_sent_to_the_shock_for_what_everyone_may_read(world: World, shock: str) -> None:
+    gateway = Puller(RegistryApp(RemoteBackend(shock)))
+    answer = gateway.get(first_layer(gateway, "lab/open"))
+    assert answer.status_code == 307
+    # They go without the token that they have for the registry.
+    there = requests.get(answer.headers["Location"], timeout=10)
+    assert gzip.decompress(there.content) == BASE
+    assert answer.headers["Location"].startswith(f"{shock}/node/")
+    # The node may be another one's to read tomorrow.
+    assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_a_client_that_wants_a_range_gets_it_from_here(world: World, shock: str) -> None:
+    gateway = Puller(RegistryApp(RemoteBackend(shock)))
+    path = first_layer(gateway, "lab/open")
+    whole = requests.get(gateway.get(path).headers["Location"], timeout=10).content
+    answer = gateway.get(path, Range="bytes=10-19")
+    assert (answer.status_code, answer.data) == (206, whole[10:20])
+    headed = gateway.get(path, method="HEAD")
+    assert (headed.status_code, headed.headers["Content-Length"]) == (200, str(len(whole)))
+
+
+@pytest.mark.parametrize("redirects", [True, False])
+def test_private_images_are_streamed_for_who_may_read_them(world: World, shock: str, redirects: bool) -> None:
+    app = RegistryApp(RemoteBackend(shock, redirects=redirects))
+    owner, nobody = Puller(app, world.tokens["alice"]), Puller(app)
+    config, (layer,) = owner.pull("lab/secret", "1")
+    assert (config, gzip.decompress(layer)) == (SECRET.config, SECRET.layers[0])
+    assert "private" in owner.get(first_layer(owner, "lab/secret")).headers["Cache-Control"]
+    path = first_layer(owner, "lab/secret")
+    for puller in (nobody, Puller(app, world.tokens["bob"])):
+        assert puller.error("/v2/lab/secret/manifests/1") == (404, "MANIFEST_UNKNOWN")
+        assert puller.error(path) == (404, "BLOB_UNKNOWN")
+    assert Puller(app, "wrong").error("/v2/lab/open/manifests/1") == (401, "UNAUTHORIZED")
+
+
+def test_all_goes_through_a_gateway_that_has_a_cache_in_front(world: World, shock: str) -> None:
+    gateway = Puller(RegistryApp(RemoteBackend(shock, redirects=False)))
+    config, layers = gateway.pull("lab/open", "1")
+    assert (config, tuple(map(gzip.decompress, layers))) == (OPEN.config, OPEN.layers)
+    answer = gateway.get(first_layer(gateway, "lab/open"))
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["ETag"] == f'"{answer.headers["Docker-Content-Digest"]}"'
+
+
+def test_several_gateways_and_the_store_itself_have_the_same(world: World, shock: str) -> None:
+    pullers = [world.nobody, *(Puller(RegistryApp(RemoteBackend(shock))) for _ in range(2))]
+    manifests = [puller.get("/v2/lab/open/manifests/1") for puller in pullers]
+    assert len({manifest.data for manifest in manifests}) == 1
+    digest = manifests[0].headers["Docker-Content-Digest"]
+    fresh = Puller(RegistryApp(RemoteBackend(shock)))
+    assert fresh.get(f"/v2/lab/open/manifests/{digest}").data == manifests[0].data
+    assert Puller(RegistryApp(RemoteBackend(shock))).get(first_layer(world.nobody, "lab/open")).status_code == 307
+    assert fresh.json("/v2/_catalog") == {"repositories": ["lab/open"]}
+
+
+def test_a_token_goes_to_the_shock_as_that_wants_it(world: World, shock: str) -> None:
+    recorded = Recording(world.shock)
+    token = world.tokens["alice"]
+    with running_server(recorded) as server:
+        puller = Puller(RegistryApp(RemoteBackend(server.url, auth="OAuth2")), token)
+        assert puller.get("/v2/lab/secret/manifests/1").status_code == 200
+        assert recorded.authorizations - {None} == {f"OAuth2 {token}"}
+        recorded.authorizations.clear()
+        basic = Puller(RegistryApp(RemoteBackend(server.url, auth="basic")))
+        assert basic.get("/v2/", Authorization="Basic YWxpY2U6c2VjcmV0").status_code == 401
+        assert recorded.authorizations == {"Basic YWxpY2U6c2VjcmV0"}
+
+
+def test_a_shock_that_is_gone_is_a_temporary_failure(world: World) -> None:
+    with running_server(world.shock) as server:
+        app = RegistryApp(RemoteBackend(server.url))
+    assert Puller(app).error("/v2/lab/open/manifests/1") == (503, "UNAVAILABLE")
+    assert Puller(app).get("/v2/").headers["Retry-After"] == "5"
+
+
+def test_something_that_is_no_shock_is_said(failing_server: FailingServer) -> None:
+    failing_server.answers = [Answer(200, b"<html>")]
+    status, code = Puller(RegistryApp(RemoteBackend(failing_server.url))).error("/v2/")
+    assert (status, code) == (500, "UNKNOWN")
+
+
+def test_a_blob_that_breaks_off_does_not_end_well(world: World, shock: str) -> None:
+    image = Image((incompressible_layer(3 * MIB),))
+    publish(world.alice, world.folder, "lab/large:1", image)
+    (stored,) = [
+        path
+        for path in (world.folder / "data").rglob("*")
+        if path.is_file() and path.stat().st_size > 2 * MIB and path.open("rb").read(2) == b"\x1f\x8b"
+    ]
+    with running_server(RegistryApp(RemoteBackend(shock, redirects=False))) as gateway:
+        path = first_layer(Puller(RegistryApp(RemoteBackend(shock))), "lab/large")
+        stored.chmod(0o600)
+        os.truncate(stored, 2 * MIB)
+        with requests.get(gateway.url + path, timeout=10, stream=True) as answer:
+            assert answer.status_code == 200
+            with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+                assert answer.content == b""

@@ -1,0 +1,371 @@
+"""Pushing images to a registry: they are published as by any other way, or not at all."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backports.zstd import compress as zstd_compress
+
+from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.archive.stream import ArchiveStream
+from skyport_wf.registry import staging
+from tests.support.docker_archives import Image, layer_tar
+from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Pusher, publish
+from tests.unit.registry.conftest import World
+
+BASE = layer_tar({"bin/bash": b"bash", "etc/os": b"debian"})
+TOOL = layer_tar({"usr/bin/tool": bytes(70_000)})
+NAME = "my-lab/tool"
+IMAGE = Image((BASE, TOOL))
+
+
+def nodes(world: World, query: str = "type=dockerimage") -> list[Any]:
+    return world.alice.find(f"query&{query}")
+
+
+def leftovers(world: World) -> list[Path]:
+    """Return what waits to be published."""
+    return [path for path in (world.folder / "cache/registry/pushed").glob("*/*") if path.is_file()]
+
+
+@pytest.mark.parametrize("media_type", [DOCKER_MANIFEST, OCI_MANIFEST])
+@pytest.mark.parametrize(
+    "layers",
+    [(BASE, TOOL), (BASE, TOOL, BASE), (BASE, b"", TOOL), (TOOL + bytes(100),), ()],
+    ids=["two", "repeated", "empty", "odd length", "none"],
+)
+def test_what_is_pushed_is_published_and_pulled_as_it_was(
+    world: World, layers: tuple[bytes, ...], media_type: str
+) -> None:
+    image = Image(layers)
+    pusher = world.pusher("alice")
+    sent = pusher.push(f"{NAME}:1.0", image, media_type=media_type)
+    (node,) = nodes(world, "name=my-lab/tool:1.0")
+    assert node["attributes"]["id"] == image.image_id
+    assert node["expiration"].startswith("0001")
+    with world.shock.store.files.open(node_file(world, node)) as file:
+        assert inspect_archive(ArchiveStream(file, name="archive")).image_id == image.image_id
+    assert node["attributes"]["skyport_wf"]["archive"]["canonical"] is True
+    # Everyone pulls it, by the digest that the client was told, byte for byte as it was pushed.
+    for puller in (world.nobody, world.restarted()):
+        answer = puller.get(f"/v2/{NAME}/manifests/1.0", Accept=media_type)
+        assert answer.data == sent
+        config, pulled = puller.pull(NAME, f"sha256:{hashlib.sha256(sent).hexdigest()}", media_type)
+        assert (config, tuple(map(gzip.decompress, pulled))) == (image.config, layers)
+    # And in the other form, too.
+    other = OCI_MANIFEST if media_type == DOCKER_MANIFEST else DOCKER_MANIFEST
+    assert world.nobody.pull(NAME, "1.0", other)[0] == image.config
+    assert leftovers(world) == []
+
+
+def node_file(world: World, node: Any) -> str:
+    from skyport_wf.store.access import OURSELVES
+
+    content = world.shock.store.read(node["id"], OURSELVES).content
+    assert content
+    return content.id
+
+
+@pytest.mark.parametrize("compress", [zstd_compress, lambda layer: layer], ids=["zstd", "plain"])
+def test_other_layers_are_compressed_once(world: World, compress: Callable[[bytes], bytes]) -> None:
+    world.pusher("alice").push(f"{NAME}:1.0", IMAGE, compress=compress)
+    config, layers = world.nobody.pull(NAME, "1.0")
+    assert (config, tuple(map(gzip.decompress, layers))) == (IMAGE.config, IMAGE.layers)
+
+
+def test_gzip_layers_stay_as_they_are(world: World) -> None:
+    def compress(layer: bytes) -> bytes:
+        # In two members, as parallel compressors write them.
+        return gzip.compress(layer[:100], 9) + gzip.compress(layer[100:], 1)
+
+    world.pusher("alice").push(f"{NAME}:1.0", IMAGE, compress=compress)
+    assert world.nobody.pull(NAME, "1.0")[1] == [compress(layer) for layer in IMAGE.layers]
+
+
+def test_a_blob_in_chunks_as_a_stream_and_at_once(world: World) -> None:
+    pusher, blob = world.pusher("alice"), bytes(range(256)) * 40
+    digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+    started = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/")
+    assert (started.status_code, started.headers["Range"]) == (202, "0-0")
+    where = started.headers["Location"]
+    first = pusher.send("PATCH", where, blob[:100], Content_Range="0-99")
+    assert (first.status_code, first.headers["Range"]) == (202, "0-99")
+    # Out of order, or of another length than it says.
+    for chunk_range in ("0-99", "101-200", "100-150", "x", "200-100"):
+        assert pusher.send("PATCH", where, blob[100:200], Content_Range=chunk_range).status_code == 416
+    # What is there already counts, wherever the client was interrupted.
+    shown = pusher.send("GET", where)
+    assert (shown.status_code, shown.headers["Range"]) == (204, "0-99")
+    assert pusher.send("PATCH", where, blob[100:500]).headers["Range"] == "0-499"
+    done = pusher.send("PUT", f"{where}?digest={digest}", blob[500:], Content_Range=f"500-{len(blob) - 1}")
+    assert (done.status_code, done.headers["Location"]) == (201, f"/v2/{NAME}/blobs/{digest}")
+    assert pusher.get(f"/v2/{NAME}/blobs/{digest}").data == blob
+    assert pusher.get(f"/v2/{NAME}/blobs/{digest}", Range="bytes=3-9").data == blob[3:10]
+    assert pusher.send("PATCH", where, b"x").status_code == 404
+    at_once = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?digest={digest}", blob)
+    assert at_once.status_code == 201
+    # Nobody else has it, or its upload.
+    for other in (world.nobody, world.pusher("bob"), world.pusher("admin")):
+        assert other.get(f"/v2/{NAME}/blobs/{digest}").status_code == 404
+    upload = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
+    for method in ("GET", "PATCH", "PUT", "DELETE"):
+        assert world.pusher("bob").send(method, f"{upload}?digest={digest}").status_code == 404
+    assert pusher.send("DELETE", upload).status_code == 204
+    assert pusher.send("GET", upload).status_code == 404
+
+
+def test_a_blob_of_another_digest_is_refused_and_gone(world: World) -> None:
+    pusher = world.pusher("alice")
+    wrong = f"sha256:{'7' * 64}"
+    where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
+    assert pusher.error(f"{where}?digest={wrong}", method="PUT") == (400, "DIGEST_INVALID")
+    assert pusher.send("GET", where).status_code == 404
+    for digest in ("", "x", "sha512:" + "7" * 128, "sha256:../../x"):
+        assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?digest={digest}").status_code == 400
+    assert leftovers(world) == []
+
+
+def test_what_is_published_need_not_be_pushed(world: World) -> None:
+    publish(world.alice, world.folder, "other/base:1", Image((BASE,)))
+    (layer,) = world.nobody.json("/v2/other/base/manifests/1")["layers"]
+    pusher = world.pusher("bob")
+    assert pusher.get(f"/v2/{NAME}/blobs/{layer['digest']}", method="HEAD").status_code == 200
+    mounted = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?mount={layer['digest']}&from=other/base")
+    assert mounted.status_code == 201
+    unknown = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?mount=sha256:{'7' * 64}&from=other/base")
+    assert unknown.status_code == 202
+    blobs = {BASE: world.nobody.blob("other/base", layer)}
+    pusher.push(f"{NAME}:1.0", IMAGE, compress=lambda plain: blobs.get(plain) or gzip.compress(plain), skip={BASE})
+    config, layers = world.nobody.pull(NAME, "1.0")
+    assert config == IMAGE.config
+    assert layers[0] == blobs[BASE]
+
+
+def test_a_layer_of_a_copy_need_not_be_pushed_either(world: World) -> None:
+    publish(world.alice, world.folder, "other/base:1", Image((BASE,)), ranges=False)
+    (layer,) = world.nobody.json("/v2/other/base/manifests/1")["layers"]
+    stored = world.nobody.blob("other/base", layer)
+    blobs = {BASE: stored}
+    compress = lambda plain: blobs.get(plain) or gzip.compress(plain)  # noqa: E731
+    world.pusher("bob").push(f"{NAME}:1.0", IMAGE, compress=compress, skip={BASE})
+    assert world.nobody.pull(NAME, "1.0")[1][0] == stored
+
+
+def test_a_private_layer_of_others_has_to_be_pushed(world: World) -> None:
+    publish(world.alice, world.folder, "other/secret:1", Image((BASE,)), public=False)
+    (layer,) = world.puller("alice").json("/v2/other/secret/manifests/1")["layers"]
+    pusher = world.pusher("bob")
+    assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?mount={layer['digest']}&from=x").status_code == 202
+    blobs = {BASE: world.puller("alice").blob("other/secret", layer)}
+    answer = pusher.try_push(
+        f"{NAME}:1.0", IMAGE, compress=lambda plain: blobs.get(plain) or gzip.compress(plain), skip={BASE}
+    )
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (404, "MANIFEST_BLOB_UNKNOWN")
+
+
+def test_a_name_is_pushed_to_once(world: World) -> None:
+    alice = world.pusher("alice")
+    sent = alice.push(f"{NAME}:1.0", IMAGE)
+    # The same again is no change, for nobody.
+    for name in ("alice", "bob", "admin"):
+        world.pusher(name).push(f"{NAME}:1.0", IMAGE)
+    other = Image((TOOL,))
+    for name in ("alice", "bob", "admin"):
+        answer = world.pusher(name).try_push(f"{NAME}:1.0", other)
+        assert (answer.status_code, answer.json["errors"][0]["code"]) == (409, "DENIED")
+        assert f"{NAME}:1.0" in answer.text
+    assert world.nobody.get(f"/v2/{NAME}/manifests/1.0", Accept=OCI_MANIFEST).data == sent
+    assert len(nodes(world)) == 1
+
+
+@pytest.mark.parametrize("tag", ["latest", ".x", "a" * 129, "ü"])
+def test_a_tag_that_nothing_can_be_published_under(world: World, tag: str) -> None:
+    answer = world.pusher("alice").try_push(f"{NAME}:{tag}", IMAGE)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "TAG_INVALID")
+    assert nodes(world) == []
+
+
+def test_who_has_no_token_pushes_nothing(world: World) -> None:
+    for method, path in (
+        ("POST", f"/v2/{NAME}/blobs/uploads/"),
+        ("PATCH", f"/v2/{NAME}/blobs/uploads/{'0' * 32}"),
+        ("PUT", f"/v2/{NAME}/manifests/1.0"),
+        ("GET", f"/v2/{NAME}/blobs/uploads/{'0' * 32}"),
+    ):
+        answer = world.nobody.get(path, method=method)
+        assert answer.status_code == 401
+        assert "Bearer realm=" in answer.headers["WWW-Authenticate"]
+    assert not (world.folder / "cache/registry/pushed").exists() or leftovers(world) == []
+
+
+def index_of(*entries: tuple[bytes, Any]) -> bytes:
+    manifests = [
+        {
+            "mediaType": OCI_MANIFEST,
+            "digest": f"sha256:{hashlib.sha256(manifest).hexdigest()}",
+            "size": len(manifest),
+            **({"platform": platform} if platform else {}),
+        }
+        for manifest, platform in entries
+    ]
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": manifests,
+    }
+    return json.dumps(document).encode()
+
+
+def test_of_an_index_the_image_for_awe_is_published(world: World) -> None:
+    pusher = world.pusher("alice")
+    other = Image((TOOL,))
+    attestation = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": f"sha256:{'7' * 64}",
+                "size": 2,
+            },
+            "layers": [{"mediaType": "application/vnd.in-toto+json", "digest": f"sha256:{'8' * 64}", "size": 2}],
+        }
+    ).encode()
+    manifests = [pusher.send_image(NAME, image) for image in (other, IMAGE)]
+    for manifest in (*manifests, attestation):
+        digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+        assert pusher.send("PUT", f"/v2/{NAME}/manifests/{digest}", manifest).status_code == 201
+        assert pusher.get(f"/v2/{NAME}/manifests/{digest}").data == manifest
+        assert world.nobody.get(f"/v2/{NAME}/manifests/{digest}").status_code == 404
+    index = index_of(
+        (manifests[0], {"os": "linux", "architecture": "arm64"}),
+        (manifests[1], {"os": "linux", "architecture": "amd64"}),
+        (attestation, {"os": "unknown", "architecture": "unknown"}),
+    )
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", index)
+    assert answer.status_code == 201
+    assert answer.headers["Docker-Content-Digest"] == f"sha256:{hashlib.sha256(index).hexdigest()}"
+    assert world.nobody.pull(NAME, "1.0")[0] == IMAGE.config
+    only_arm = index_of((manifests[0], {"os": "linux", "architecture": "arm64"}))
+    assert pusher.send("PUT", f"/v2/{NAME}/manifests/2.0", only_arm).status_code == 400
+    missing = index_of((b"never pushed", {"os": "linux", "architecture": "amd64"}))
+    assert pusher.send("PUT", f"/v2/{NAME}/manifests/2.0", missing).status_code == 404
+
+
+def changed(pusher: Pusher, image: Image, change: Callable[[Any], object]) -> bytes:
+    manifest = json.loads(pusher.send_image(NAME, image))
+    change(manifest)
+    return json.dumps(manifest).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda manifest: manifest["layers"].pop(), 400),
+        (lambda manifest: manifest["layers"].reverse(), 400),
+        (lambda manifest: manifest["layers"].append(manifest["layers"][0]), 400),
+        (lambda manifest: manifest["layers"][0].update(digest=f"sha256:{'7' * 64}"), 404),
+        (lambda manifest: manifest["layers"][0].update(digest="x/../../y"), 404),
+        (lambda manifest: manifest["layers"][0].update(size=1), 400),
+        (lambda manifest: manifest["layers"][0].update(mediaType="text/html"), 400),
+        (lambda manifest: manifest["config"].update(digest=f"sha256:{'7' * 64}"), 404),
+        (lambda manifest: manifest["config"].update(digest=manifest["layers"][0]["digest"]), 400),
+        (lambda manifest: manifest["config"].update(mediaType="application/vnd.cncf.helm.config.v1+json"), 400),
+        (lambda manifest: manifest.update(layers=manifest["layers"] * 600), 400),
+        (lambda manifest: manifest.update(schemaVersion=1), 400),
+        (lambda manifest: manifest.update(mediaType="application/x"), 400),
+        (lambda manifest: manifest.update(artifactType="x/y"), 400),
+        (lambda manifest: manifest.update(layers=None), 400),
+        (lambda manifest: manifest.update(config=[]), 400),
+    ],
+)
+def test_a_manifest_that_does_not_fit(world: World, change: Callable[[Any], object], status: int) -> None:
+    pusher = world.pusher("alice")
+    manifest = changed(pusher, IMAGE, change)
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest)
+    assert answer.status_code == status, answer.text
+    assert answer.json["errors"][0]["message"]
+    assert nodes(world) == nodes(world, "type=dockerimage-upload") == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b"\xff", b'{"schemaVersion": 2}', b"[" * 100_000, b" " * (5 << 20)]
+)
+def test_a_body_that_is_no_manifest(world: World, content: bytes) -> None:
+    answer = world.pusher("alice").send("PUT", f"/v2/{NAME}/manifests/1.0", content)
+    assert answer.status_code in (400, 413)
+    assert answer.json["errors"][0]["code"] in ("MANIFEST_INVALID", "SIZE_INVALID")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        b"no layer",
+        b'{"json": 1}',
+        gzip.compress(b"no tar, but compressed" * 50),
+        gzip.compress(BASE)[:-5],
+        gzip.compress(BASE) + b"rubbish",
+        b"\x1f\x8b" + bytes(50),
+        zstd_compress(BASE)[:-5],
+        b"PK\x03\x04" + bytes(600),
+    ],
+)
+def test_a_layer_that_is_none(world: World, layer: bytes) -> None:
+    # The config says that it is: by the digest of what can be read of it.
+    answer = world.pusher("alice").try_push(f"{NAME}:1.0", IMAGE, compress=lambda plain: layer)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+    # Or that it is just these bytes.
+    answer = world.pusher("alice").try_push(f"{NAME}:1.0", Image((layer,)), compress=lambda plain: plain)
+    assert answer.status_code == 400
+    assert nodes(world) == nodes(world, "type=dockerimage-upload") == []
+
+
+@pytest.mark.parametrize("config", [b"", b"{}", b"[1]", b'{"rootfs": {"diff_ids": ["x"]}}', b"\xff" * 100])
+def test_a_config_that_is_none(world: World, config: bytes) -> None:
+    pusher = world.pusher("alice")
+    manifest = json.loads(pusher.send_image(NAME, IMAGE))
+    manifest["config"] |= {"digest": pusher.send_blob(NAME, config), "size": len(config)}
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", json.dumps(manifest).encode())
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+
+
+def test_uploads_that_are_never_finished_are_few_and_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "MOST_UPLOADS", 3)
+    pusher = world.pusher("alice")
+    for _ in range(3):
+        assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").status_code == 202
+    assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
+    # Others are not concerned.
+    assert world.pusher("bob").send("POST", f"/v2/{NAME}/blobs/uploads/").status_code == 202
+    monkeypatch.setattr(staging, "UPLOAD_SECONDS", -1)
+    assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").status_code == 202
+    assert len(leftovers(world)) == 1
+
+
+def test_blobs_that_no_manifest_takes_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pusher = world.pusher("alice")
+    pusher.send_image(NAME, IMAGE)
+    assert leftovers(world)
+    monkeypatch.setattr(staging, "BLOB_SECONDS", -1)
+    staging.expire()
+    assert leftovers(world) == []
+
+
+def test_a_blob_that_is_too_large_or_a_disk_that_is_full(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pusher = world.pusher("alice")
+    monkeypatch.setattr(staging, "LARGEST_BLOB", 1000)
+    where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
+    assert pusher.send("PATCH", where, bytes(1001)).status_code == 413
+    monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
+    assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
+
+
+def test_a_layer_that_unpacks_to_far_more_than_an_image(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skyport_wf.image.archive.limits.EXPANSION_ABOVE", 1 << 20)
+    bomb = gzip.compress(bytes(50 << 20))
+    answer = world.pusher("alice").try_push(f"{NAME}:1.0", IMAGE, compress=lambda plain: bomb)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
