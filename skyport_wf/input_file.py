@@ -4,23 +4,50 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 
 def read_bounded(path: Path, most: int, *, may_be_pipe: bool = False) -> bytes:
     """Return what is in a file, of which no more than `most` bytes are ever read.
 
-    may_be_pipe: whether a pipe will do, as a shell makes one of `<(...)`. Where nobody writes into it, this waits.
+    may_be_pipe: as for `open_file`.
     Raises OSError, with words that say why, if it cannot be read, is no file, or has more in it.
     """
-    if "\0" in str(path):
-        raise OSError(errno.EINVAL, "its name has a NUL character")
-    # Opening a pipe that nobody writes into would wait for ever, and some devices never end.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if may_be_pipe else os.O_NONBLOCK))
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or (may_be_pipe and stat.S_ISFIFO(mode))):
-            raise OSError(errno.EINVAL, "it is a device or pipe")
+    with open_file(path, may_be_pipe=may_be_pipe) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it has more than {most >> 20} MiB" if most >> 20 else f"it has more than {most} B")
     return content
+
+
+def open_file(path: Path, *, may_be_pipe: bool = False) -> BinaryIO:
+    """Open a file for reading, without waiting and without taking a device for one.
+
+    may_be_pipe: whether a pipe will do, as a shell makes one of `<(...)`. One that nobody writes into is empty.
+    Raises OSError, with words that say why, if it cannot be opened, or is no file.
+    """
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "its name has a NUL character")
+    # Opening a pipe that nobody writes into would wait for ever, and some devices never end.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not (stat.S_ISREG(mode) or (may_be_pipe and stat.S_ISFIFO(mode))):
+            raise OSError(errno.EINVAL, "it is a device or pipe")
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is something. Unlike Path.exists, this takes names that nothing can have."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder. Unlike Path.is_dir, this takes names that nothing can have."""
+    return os.path.isdir(path)  # noqa: PTH112

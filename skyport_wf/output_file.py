@@ -6,13 +6,17 @@ import glob
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from skyport_wf.errors import SkyportError
+from skyport_wf.errors import SkyportError, UsageError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_LONGEST_PART = 230
+"""Bytes of a file's name that are in the name of its partial file: a name has 255 at most."""
+_ENOUGH = 1 << 20
+"""Bytes of a file by which its kind is told."""
 
 
 class OutputFile:
@@ -57,12 +61,18 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
     A device or pipe, such as /dev/null, cannot be replaced and is written to as it is.
     Raises SkyportError if the folder does not exist, is full or may not be written to.
     """
-    if target.exists() and not (target.is_file() or target.is_dir()):
-        with _named(target), target.open("wb", buffering=0) as device:
-            yield OutputFile(device.fileno(), target)
+    with _named(target):
+        special = target.exists() and not (target.is_file() or target.is_dir())
+    if special:
+        with _named(target):
+            descriptor = open_for_writing(target)
+        try:
+            yield OutputFile(descriptor, target)
+        finally:
+            os.close(descriptor)
         return
     _remove_abandoned(target)
-    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
+    partial = target.parent / f"{_beginning_of_partial(target)}{secrets.token_hex(4)}.part"
     try:
         with _named(target):
             file = partial.open("xb", buffering=0)
@@ -74,12 +84,47 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
         with _named(target):
             partial.replace(target)
     finally:
-        partial.unlink(missing_ok=True)
+        # What could not be made cannot be removed either.
+        with suppress(OSError):
+            partial.unlink()
+
+
+def open_for_writing(path: Path) -> int:
+    """Open a file, device or pipe for writing from the beginning, and return the descriptor.
+
+    Raises OSError, also where nobody reads a pipe.
+    """
+    # A pipe would wait until somebody does.
+    how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    descriptor = os.open(path, how, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def keep_other_file(path: Path, what: str, is_one: Callable[[bytes], bool]) -> None:
+    """Raise UsageError if there is a file that is no `what`: someone has mistaken its name.
+
+    is_one: tells from a file's first mebibyte.
+    """
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            there = file.read(_ENOUGH)
+    except OSError as error:
+        raise SkyportError(f"cannot write {path}: {error.strerror}") from error
+    if there.strip() and not is_one(there):
+        raise UsageError(f"{path} is there, and is no {what}: it stays as it is. Name another file, or remove it.")
+
+
+def _beginning_of_partial(target: Path) -> str:
+    # With all of a name that is as long as names can be, that of the partial file would be longer.
+    return os.fsdecode(b".%s." % os.fsencode(target.name)[:_LONGEST_PART])
 
 
 def _remove_abandoned(target: Path) -> None:
     """Remove what a killed process has left; a living one holds a lock on its file."""
-    for path in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+    for path in target.parent.glob(f"{glob.escape(_beginning_of_partial(target))}*.part"):
         with suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
@@ -91,5 +136,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise SkyportError(f"cannot write {path}: it is a pipe or socket that nobody reads from") from error
         advice = ". Make room there, or write to another disk." if error.errno in _FULL else ""
         raise SkyportError(f"cannot write {path}: {error.strerror}{advice}") from error

@@ -12,11 +12,18 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyport_wf.errors import UsageError
+from skyport_wf.input_file import exists, is_folder
+
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
     from skyport_wf.image_list.spec import ShockSettings
     from skyport_wf.publication.connection import Shock
 
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095
+"""Bytes of a file's name, and of a path (NAME_MAX, PATH_MAX of Linux)."""
+_SHOWN = 100
+"""Characters of a wrong word that are shown."""
 DEFAULT_LIST = Path("images.yaml")
 DEFAULT_RESULTS = Path("results/skyport")
 _KEY = "{key}"
@@ -35,10 +42,43 @@ def everywhere(default: object) -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", "-v", action="store_true", default=default, help="say more of what is done")
     parser.add_argument(
-        "--log", default=default, metavar="FILE", help="write messages to FILE; errors go to stderr too"
+        "--log",
+        type=output_file,
+        default=default,
+        metavar="FILE",
+        help="write messages to FILE; errors go to stderr too",
     )
     parser.add_argument("--no-progress", action="store_true", default=default, help="show no progress bars")
     return parser
+
+
+def check_words(args: argparse.Namespace) -> None:
+    """Raise UsageError for a word that no file, server or record can have, whatever it is for."""
+    for argument, value in vars(args).items():
+        for word in value if isinstance(value, list) else [value]:
+            if reason := _why_unusable(word):
+                raise UsageError(f"argument {argument}: {str(word)[:_SHOWN]!r}: {reason}")
+
+
+def _why_unusable(word: object) -> str:
+    if isinstance(word, (str, Path)) and "\0" in str(word):
+        return "it has a NUL character"
+    if isinstance(word, str):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            return "it is not UTF-8"
+    if isinstance(word, Path):
+        return _why_no_path(word)
+    return ""
+
+
+def output_file(text: str) -> Path:
+    """Return the path of a file to write."""
+    path = Path(text)
+    if path.name in ("", ".."):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file")
+    return path
 
 
 def add_image_list(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +95,9 @@ def image_list(text: str) -> Path:
     If it is the usual name and not here, the list of the project is taken in whose folders the user works.
     """
     path = Path(text)
-    if path.is_dir():
+    if is_folder(path):
         return _list_in(path) or path / DEFAULT_LIST
-    if path != DEFAULT_LIST or path.exists():
+    if path != DEFAULT_LIST or exists(path):
         return path
     here = Path.cwd()
     # A list that somebody else could have put there might send the token to a Shock of theirs.
@@ -104,15 +144,30 @@ def opened_shock(args: argparse.Namespace) -> Iterator[Shock]:
 
 def add_record(parser: argparse.ArgumentParser, what: str) -> None:
     """Add `--record`, the file that a step writes."""
-    parser.add_argument("--record", type=Path, required=True, metavar="FILE", help=f"where to write {what}; {KEY_HELP}")
+    parser.add_argument(
+        "--record", type=output_file, required=True, metavar="FILE", help=f"where to write {what}; {KEY_HELP}"
+    )
 
 
 def fill_key(path: Path, reference: ImageReference) -> Path:
     """Return `path` with the image's key for each `{key}`.
 
     CWL cannot put a name together, and files of several images that come to one folder must not have one name.
+    Raises UsageError if that makes a name that no file can have.
     """
-    return Path(str(path).replace(_KEY, reference.key))
+    filled = Path(str(path).replace(_KEY, reference.key))
+    if reason := _why_no_path(filled):
+        raise UsageError(f"{filled}: {reason}. Write another name in the place of {_KEY}.")
+    return filled
+
+
+def _why_no_path(path: Path) -> str:
+    """Return why no file can have this path, or an empty text."""
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        return f"a path has at most {_LONGEST_PATH} bytes"
+    if any(len(os.fsencode(name)) > _LONGEST_NAME for name in path.parts):
+        return f"the name of a file has at most {_LONGEST_NAME} bytes"
+    return ""
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """`skyport-wf copy NAME --to URL`."""
 
 import argparse
-from pathlib import Path
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progress_bar, read_settings
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar, read_settings
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import human_size
 
@@ -23,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to-auth", default="OAuth", metavar="WORD", help="the word before that token, or `basic`")
     parser.add_argument("--private", action="store_true", help="let only the owner read the copy")
     parser.add_argument("--replace", action="store_true", help="take the name from another image that has it there")
-    parser.add_argument("--record", type=Path, metavar="FILE", help=f"write the copy's receipt to FILE; {KEY_HELP}")
+    parser.add_argument(
+        "--record", type=output_file, metavar="FILE", help=f"write the copy's receipt to FILE; {KEY_HELP}"
+    )
     add_image_list(parser)
 
 

@@ -1,6 +1,9 @@
 """`skyport-wf init`."""
 
 import argparse
+import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from skyport_wf.cli.outcome import Outcome
@@ -53,13 +56,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write a project to start from; no file that is there is touched."""
-    paths = [args.folder / name for name in _FILES]
-    if there := [str(path) for path in paths if path.exists()]:
+    from skyport_wf.records.encoding import check_unicode
+
+    # A link that leads nowhere is somebody's, too.
+    if there := [str(args.folder / name) for name in _FILES if os.path.lexists(args.folder / name)]:
         raise SkyportError(f"there is {', '.join(there)} already, nothing was written. Choose another folder.")
-    for path, text in zip(paths, _FILES.values(), strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    (args.folder / "images/hello/hello").chmod(0o755)
-    written = [str(path) for path in paths]
+    written = [check_unicode(str(args.folder / name)) for name in _FILES]
+    _write_all(dict(zip(map(Path, written), _FILES.values(), strict=True)))
     text = "\n".join((*(f"wrote {path}" for path in written), "next: snakemake publish_all --cores 2"))
     return Outcome({"written": written}, text)
+
+
+def _write_all(texts: Mapping[Path, str]) -> None:
+    """Write all files; if that fails none is left, and no folder that was made for them."""
+    made: list[Path] = []
+    try:
+        for path, text in texts.items():
+            _make_folders(path.parent, made)
+            made.append(path)
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+            if text.startswith("#!"):
+                path.chmod(0o755)
+    except OSError as error:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise SkyportError(
+            f"cannot write {error.filename or path}: {error.strerror}. Choose another folder."
+        ) from error
+
+
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    """Make the folder and those above it, and note each that was not there."""
+    if not folder.is_dir():
+        _make_folders(folder.parent, made)
+        folder.mkdir()
+        made.append(folder)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list
+from skyport_wf.cli.arguments import add_image_list, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", action="store_true", help="look also whether the engine's images of these names have /bin/bash"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write what --json prints into FILE, too")
+    parser.add_argument("--report", type=output_file, metavar="FILE", help="write what --json prints into FILE, too")
     parser.add_argument(
         "--packed", action="store_true", help="the CWL documents are what will be submitted: each has to have a $graph"
     )
@@ -70,13 +70,12 @@ def run(args: argparse.Namespace) -> Outcome:
         raise UsageError("--packed is for CWL documents: name them with --cwl")
     outcome = _lint_cwl(args) if args.cwl else _lint_images(args)
     if args.report:
-        from skyport_wf.output_file import replace_file
+        from skyport_wf.output_file import keep_other_file
         from skyport_wf.records.encoding import encode_json
-        from skyport_wf.steps.save import make_folder
+        from skyport_wf.records.files import write_document
 
-        make_folder(args.report.parent)
-        with replace_file(args.report) as file:
-            file.write(encode_json(outcome.value))
+        keep_other_file(args.report, "report of lint", lambda there: b'"findings"' in there)
+        write_document(args.report, encode_json(outcome.value))
     return outcome
 
 

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from skyport_wf.cli.arguments import output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import count
 
@@ -12,7 +13,7 @@ EXAMPLES = ("skyport-wf lock results/skyport/*/receipt.json --lock images.lock.j
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("receipts", type=Path, nargs="+", metavar="RECEIPT", help="receipts of published images")
-    parser.add_argument("--lock", type=Path, required=True, metavar="FILE", help="the lock file")
+    parser.add_argument("--lock", type=output_file, required=True, metavar="FILE", help="the lock file")
 
 
 def run(args: argparse.Namespace) -> Outcome:

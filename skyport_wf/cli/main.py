@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
-from skyport_wf.cli.messages import report_error, start_logging
+from skyport_wf.cli.messages import report_error, start_logging, stop_logging
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.parser import parse
 from skyport_wf.cli.signals import act_on_signals
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except Exception:
         return _fail(f"{traceback.format_exc()}{_REPORT}", EXIT_BUG, args)
+    finally:
+        stop_logging()
     return outcome.exit_code
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from skyport_wf import __version__
-from skyport_wf.cli.arguments import everywhere
+from skyport_wf.cli.arguments import check_words, everywhere
 from skyport_wf.cli.completion import complete, words_so_far
 from skyport_wf.cli.verbs import VERBS, overview
 from skyport_wf.errors import UsageError
@@ -31,9 +31,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     # Two more ways to ask, as people try them.
     if arguments[0] in ("help", "version"):
         arguments = [*arguments[1:], f"--{arguments[0]}"]
+    if arguments.count("--") > 1 or any(word.startswith("-") and word.endswith("=--") for word in arguments):
+        # argparse takes such a one for a value that is not there.
+        raise UsageError("`--` is no value. It stands once, before the first argument that is no option")
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
         _refuse(verbs[args.verb], unknown)
+    check_words(args)
     return args
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progress_bar
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
@@ -36,13 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="let only the owner read the images")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and send nothing")
     parser.add_argument(
-        "--record", type=Path, metavar="FILE",
+        "--record", type=output_file, metavar="FILE",
         help=f"write the receipt to FILE, and a lock file only where --lock says; {KEY_HELP}",
     )  # fmt: skip
     parser.add_argument(
-        "--sbom", type=Path, metavar="FILE", help=f"write the packages in the image as CycloneDX JSON; {KEY_HELP}"
+        "--sbom",
+        type=output_file,
+        metavar="FILE",
+        help=f"write the packages in the image as CycloneDX JSON; {KEY_HELP}",
     )
-    parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
+    parser.add_argument(
+        "--lock", type=output_file, metavar="FILE", help="the lock file (default: beside the image list)"
+    )
 
 
 def run(args: argparse.Namespace) -> Outcome:
@@ -92,7 +96,7 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
     No receipt goes to Snakemake's folders by itself: it would lack what Snakemake notes of its own files, and later
     edits would go unseen.
     """
-    from skyport_wf.records.files import update_lock, write_document, write_record
+    from skyport_wf.records.files import update_lock, write_packages, write_record
 
     if args.record:
         write_record(fill_key(args.record, reference), receipt)
@@ -105,7 +109,7 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
 
         with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
             listed = list_packages(receipt, shock, progress=progress)
-        write_document(fill_key(args.sbom, reference), listed.document)
+        write_packages(fill_key(args.sbom, reference), listed.document)
 
 
 def _rehearse(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, progress_bar
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
@@ -43,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--paths", type=_count, default=_PATHS, metavar="N", help="list so many files (default: %(default)s)"
     )
-    parser.add_argument("--record", type=Path, metavar="FILE", help=f"write the JSON report to FILE, too; {KEY_HELP}")
+    parser.add_argument(
+        "--record", type=output_file, metavar="FILE", help=f"write the JSON report to FILE, too; {KEY_HELP}"
+    )
 
 
 def run(args: argparse.Namespace) -> Outcome:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_record, fill_key, image_list
+from skyport_wf.cli.arguments import KEY_HELP, add_record, fill_key, image_list, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import human_size
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("build", type=Path, metavar="BUILD", help="the build record")
     parser.add_argument(
-        "--archive", type=Path, required=True, metavar="FILE", help=f"where to write the archive; {KEY_HELP}"
+        "--archive", type=output_file, required=True, metavar="FILE", help=f"where to write the archive; {KEY_HELP}"
     )
     add_record(parser, "the save record")
     parser.add_argument(

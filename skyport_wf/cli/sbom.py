@@ -23,13 +23,13 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image.examination.report import count_packages
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.inspection.packages import list_packages
-    from skyport_wf.records.files import read_record, write_document
+    from skyport_wf.records.files import read_record, write_packages
     from skyport_wf.records.receipt import Receipt
 
     receipt = read_record(args.receipt, Receipt)
     target = fill_key(args.record, parse_reference(receipt.name))
     with opened_shock(args) as shock, progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
         listed = list_packages(receipt, shock, progress=progress)
-    write_document(target, listed.document)
+    write_packages(target, listed.document)
     text = f"packages in {receipt.name}: {count_packages(listed.packages)} ({target})"
     return Outcome(json.loads(listed.document), text)

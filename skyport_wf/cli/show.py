@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, opened_shock, progress_bar
+from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, opened_shock, output_file, progress_bar
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import UsageError
 
@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source.add_argument("--engine", action="store_true", help="look into the engine's image NAME instead")
     parser.add_argument("--packages", action="store_true", help="list the packages in it")
-    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw its layers into this SVG file")
-    parser.add_argument("--sbom", type=Path, metavar="FILE", help="write its packages as CycloneDX JSON")
+    parser.add_argument("--chart", type=output_file, metavar="FILE", help="draw its layers into this SVG file")
+    parser.add_argument("--sbom", type=output_file, metavar="FILE", help="write its packages as CycloneDX JSON")
     add_image_list(parser)
 
 
@@ -96,16 +96,18 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
 
 
 def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageExamination) -> None:
-    from skyport_wf.records.files import write_document
+    from skyport_wf.records.files import write_document, write_packages
 
     if args.chart:
         from skyport_wf.image.examination.chart import draw_chart
+        from skyport_wf.output_file import keep_other_file
 
+        keep_other_file(args.chart, "SVG file", lambda there: b"<svg" in there)
         write_document(args.chart, draw_chart(report).encode())
     if args.sbom:
         from skyport_wf.image.examination.sbom import make_sbom
 
-        write_document(args.sbom, make_sbom(report.name, found))
+        write_packages(args.sbom, make_sbom(report.name, found))
 
 
 def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import everywhere
 from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.errors import SkyportError
 
 if TYPE_CHECKING:
     from skyport_wf.store.database import Database
+
+_LONGEST_LINE = 4096
+"""Bytes of stdin that are read: a token has 512 at most."""
 
 
 EXAMPLES = (
@@ -80,7 +84,14 @@ def _renew(database: Database, args: argparse.Namespace) -> Outcome:
 
 def _given(args: argparse.Namespace) -> str | None:
     given: str | None = args.token
-    return sys.stdin.readline().strip() if given == "-" else given
+    if given != "-":
+        return given
+    try:
+        line = sys.stdin.buffer.readline(_LONGEST_LINE)
+    except OSError as error:
+        raise SkyportError(f"cannot read the token from stdin: {error.strerror}") from error
+    # What is not UTF-8 becomes characters that no token may have.
+    return line.decode(errors="replace").strip()
 
 
 def _told(value: dict[str, str | bool], text: str, token: str | None) -> Outcome:

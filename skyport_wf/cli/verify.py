@@ -5,7 +5,7 @@ from pathlib import Path
 
 from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, table
-from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
+from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError
 
 EXAMPLES = (
     "skyport-wf verify",
@@ -54,5 +54,8 @@ def _remove_receipts(results: Path, name: str) -> str:
 
     folder = results / parse_reference(name).key
     for record in ("build.json", "save.json", "upload.json", "receipt.json", "packages.cdx.json"):
-        (folder / record).unlink(missing_ok=True)
+        try:
+            (folder / record).unlink(missing_ok=True)
+        except OSError as error:
+            raise SkyportError(f"cannot remove {folder / record}: {error.strerror}") from error
     return str(folder)

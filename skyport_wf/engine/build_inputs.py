@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.errors import UsageError
+from skyport_wf.input_file import read_bounded
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.spec import BuildSecret, ImageSpec
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 EPOCH: Final = "SOURCE_DATE_EPOCH"
 """Names the time that builds take for now, in seconds since 1970. Source: reproducible-builds.org."""
 MASK: Final = "***"
+_LARGEST_SECRET: Final = 500 << 10
+"""Bytes of a secret: BuildKit takes no more (session/secrets)."""
 _SHORTEST: Final = 4
 """Characters of a line of a secret that is masked: shorter ones are in every text."""
 
@@ -40,8 +43,11 @@ def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:
         if secret.env and secret.env not in os.environ:
             raise UsageError(f"the variable {secret.env} of the build secret {name!r} is not set")
         path = Path(secret.file or "")
-        if not secret.env and not path.is_file():
-            raise UsageError(f"there is no file {path} for the build secret {name!r}")
+        if not secret.env:
+            try:
+                read_bounded(path, _LARGEST_SECRET)
+            except OSError as error:
+                raise UsageError(f"the build secret {name!r}: cannot read {path}: {error.strerror}") from error
         yield from ("--secret", csv_line(f"id={name}", f"env={secret.env}" if secret.env else f"src={path}"))
 
 
@@ -64,7 +70,11 @@ def secret_mask(secrets: Mapping[str, BuildSecret]) -> Callable[[str], str]:
     lines: set[str] = set()
     for secret in secrets.values():
         try:
-            text = os.environ.get(secret.env, "") if secret.env else Path(secret.file or "").read_text(errors="replace")
+            text = (
+                os.environ.get(secret.env, "")
+                if secret.env
+                else read_bounded(Path(secret.file or ""), _LARGEST_SECRET).decode(errors="replace")
+            )
         except OSError:
             # Nothing to mask: the build will say that the file cannot be read.
             continue

@@ -18,6 +18,7 @@ from skyport_wf.engine.images import name_in_engine
 from skyport_wf.engine.podman import check_build
 from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.base_names import replace_images
+from skyport_wf.input_file import exists
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -79,7 +80,7 @@ def _renamed_bases(context: BuildContext, others: Mapping[str, str], image: Imag
         dockerfile.write_bytes(replace_images(content, others, build_args=image.build_args, platform=image.platform))
         # The rules of what the context leaves out stand beside a Dockerfile, under its name.
         rules = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
-        if rules.exists():
+        if exists(rules):
             Path(folder, "Dockerfile.dockerignore").write_bytes(rules.read_bytes())
         yield msgspec.structs.replace(context, dockerfile=dockerfile)
 

@@ -12,7 +12,7 @@ from skyport_wf.errors import SkyportError
 from skyport_wf.image.docker_command import find_docker_command
 from skyport_wf.image.file_digests import digest_files
 from skyport_wf.image.ignoring.dockerignore import IgnoreRules, have_an_old_meaning, parse_dockerignore, quote
-from skyport_wf.input_file import read_bounded
+from skyport_wf.input_file import exists, is_folder, read_bounded
 
 IGNORE_FILE = ".dockerignore"
 _MOST_IGNORE_BYTES = 1 << 20
@@ -97,7 +97,7 @@ def ignore_file(context: BuildContext, *more: str) -> bytes:
 
 def _scan(context: BuildContext) -> dict[str, os.stat_result]:
     """Return what list_context lists, with what the system says of each."""
-    if not context.root.is_dir():
+    if not is_folder(context.root):
         raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
     patterns = parse_dockerignore(*_read_ignore_file(context))
     command = find_docker_command() if have_an_old_meaning(patterns) else None
@@ -151,8 +151,8 @@ def _read_ignore_file(context: BuildContext) -> tuple[bytes, str]:
     ):
         path = _resolve_inside(folder, name)
         # As for docker, a folder of that name, or a link that leads nowhere, is as if it were not there. So is a name
-        # that is too long, for which Path.exists raises.
-        if path and os.path.exists(path) and not path.is_dir():  # noqa: PTH110
+        # that is too long.
+        if path and exists(path) and not path.is_dir():
             try:
                 return read_bounded(path, _MOST_IGNORE_BYTES), str(folder / name)
             except OSError as error:

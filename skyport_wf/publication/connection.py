@@ -214,6 +214,8 @@ def open_target(target: Target) -> Iterator[Shock]:
 def system_user() -> str:
     """Return the name of the system's user; a number will do where no file has a name for it, as in containers."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        name = getpass.getuser()
+        name.encode()
+    except (KeyError, OSError, UnicodeEncodeError):
         return f"uid{os.getuid()}"
+    return name

@@ -8,7 +8,7 @@ import msgspec
 from skyport_wf.child_environment import hide_from_children
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings, check_shock_url
-from skyport_wf.input_file import read_bounded
+from skyport_wf.input_file import exists, read_bounded
 
 URL_VARIABLE = "SHOCK_URL"
 TOKEN_FILE_VARIABLE = "SHOCK_TOKEN_FILE"  # noqa: S105 - the name of a variable
@@ -90,7 +90,7 @@ def ca_bundle(settings: ShockSettings) -> str | None:
         (f"the variable {CA_VARIABLE}", os.environ.get(CA_VARIABLE)),
     ):
         if path:
-            if not Path(path).exists():
+            if not exists(Path(path)):
                 raise UsageError(f"{where} names {path}, which is not there. Name a file of certificates (PEM).")
             return path
     return None

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from skyport_wf.errors import SkyportError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.records.receipt import LockFile, Receipt
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.records.version_1 import upgrade_record
@@ -16,6 +16,17 @@ RecordT = TypeVar("RecordT", BuildRecord, SaveRecord, UploadRecord, Receipt, Loc
 def encode_json(value: Any) -> bytes:
     """Return `value` as JSON to read and compare: keys in order, two spaces, a line's end at the end."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def check_unicode(text: str) -> str:
+    """Return a text that JSON can hold. Raises UsageError for a path that has other bytes than those of UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{text!r} is not UTF-8, so no record can name it. Give the file or folder another name."
+        ) from error
+    return text
 
 
 def digest_of(content: bytes) -> str:

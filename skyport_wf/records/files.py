@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
-from skyport_wf.output_file import replace_file
+from skyport_wf.output_file import keep_other_file, replace_file
 from skyport_wf.records.encoding import RecordT, decode_record, encode_json, read_kind
 from skyport_wf.records.receipt import LockFile, Receipt, merge_into_lock
 
@@ -35,17 +35,24 @@ def write_record(path: Path, record: object) -> None:
     Raises UsageError if there is a file that is no record of this kind: someone has mistaken its name.
     """
     content = encode_json(record)
+    kind = read_kind(content)
     try:
         # A link is replaced, not the file that it leads to.
         there = read_bounded(path, _LARGEST) if path.is_file() and not path.is_symlink() else b""
     except OSError as error:
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
-    if there.strip() and read_kind(there) != read_kind(content):
-        raise UsageError(
-            f"{path} is there, and is no `{read_kind(content)}` record: it stays as it is. Name another file, or "
-            "remove it."
-        )
+    # A large record is not a whole document in the bytes by which other kinds of files are told.
+    keep_other_file(path, f"`{kind}` record", lambda _: not there.strip() or read_kind(there) == kind)
     write_document(path, content)
+
+
+def write_packages(path: Path, document: bytes) -> None:
+    """Write a list of packages to the file `path`, as `write_document` does.
+
+    Raises UsageError if there is a file that is no CycloneDX document: someone has mistaken its name.
+    """
+    keep_other_file(path, "CycloneDX JSON", lambda there: b'"CycloneDX"' in there)
+    write_document(path, document)
 
 
 def write_document(path: Path, content: bytes) -> None:
@@ -54,7 +61,7 @@ def write_document(path: Path, content: bytes) -> None:
     A file that holds the same bytes already is left as it is, but for its time.
     """
     try:
-        if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
+        if path.is_file() and path.stat().st_size == len(content) and read_bounded(path, len(content)) == content:
             os.utime(path)
             return
         path.parent.mkdir(parents=True, exist_ok=True)

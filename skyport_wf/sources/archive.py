@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.input_file import exists
 from skyport_wf.records.source import Source
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
@@ -42,7 +43,7 @@ class ArchiveSource:
         from skyport_wf.image.archive.layers import check_archive
         from skyport_wf.image.archive.stream import open_archive
 
-        if self.archive is None or not self.archive.exists():
+        if self.archive is None or not exists(self.archive):
             raise UsageError(
                 f"image {self._name}: there is no archive {self.archive}. Mend `archive` in the image list."
             )

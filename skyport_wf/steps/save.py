@@ -10,6 +10,8 @@ from pathlib import Path
 from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.contents import SavedArchive
+from skyport_wf.output_file import keep_other_file
+from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
 
 
@@ -22,11 +24,14 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     Raises EngineError if the engine no longer has the image, SkyportError for a full disk.
     """
     from skyport_wf.image.archive.canonical import save_canonical
+    from skyport_wf.image.archive.compression import recognise_format
 
-    path = os.path.relpath(archive.resolve(), record_folder.resolve())
     if archive.is_dir():
         raise UsageError(f"{archive} is a folder. Name the file to write the archive to.")
+    keep_other_file(archive, "archive", lambda there: recognise_format(there) == "gzip")
     make_folder(archive.parent)
+    # Before the work is done: a record could not name it.
+    path = check_unicode(os.path.relpath(os.path.realpath(archive), os.path.realpath(record_folder)))
     if build.published:
         # Workflow engines want the file that a step promises. One that is there already is somebody's.
         try:

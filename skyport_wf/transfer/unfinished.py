@@ -11,9 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.files import write_document
 
+_LARGEST = 1 << 16
+"""Bytes of such a file."""
 _RESUMABLE_SECONDS = 36 * 3600
 """Half a day less than what the node lives, so that there is time to send the rest and to register it."""
 
@@ -52,8 +55,8 @@ class ProgressFile:
         if self._path is None:
             return None
         try:
-            saved = msgspec.json.decode(self._path.read_bytes(), type=UnfinishedUpload)
-        except (OSError, msgspec.DecodeError):
+            saved = msgspec.json.decode(read_bounded(self._path, _LARGEST), type=UnfinishedUpload)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             # Without it everything is sent again, which is right whatever has happened to the file.
             return None
         return saved.node if saved.continues(wanted) else None

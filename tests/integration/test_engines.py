@@ -29,7 +29,7 @@ class Project(Lab):
         """Write a Dockerfile with bash and busybox, or on the image `base`; return the fields that name it."""
         if not base:
             # No other test's images have its layers.
-            write_image_context(self.folder / name, data=f"{self.engine.namespace} {name}")
+            write_image_context(self.folder / name, data=f"{self.engine.namespace} {name}", label=self.engine.label)
         else:
             (self.folder / name).mkdir()
             (self.folder / name / "Dockerfile").write_text(f"FROM {base}\n")

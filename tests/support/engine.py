@@ -28,7 +28,9 @@ def inspect_image(name: str) -> dict[str, Any]:
     return json.loads(docker("image", "inspect", name))[0]
 
 
-def write_image_context(folder: Path, *, base: str = "scratch", data: str = "data", own_layers: bool = False) -> None:
+def write_image_context(
+    folder: Path, *, base: str = "scratch", data: str = "data", own_layers: bool = False, label: str = ""
+) -> None:
     """Write a Dockerfile and its context: bash and busybox on `scratch`, or `data` alone on another image.
 
     own_layers: have no layer that other images have; otherwise all share those of the programs.
@@ -43,6 +45,7 @@ def write_image_context(folder: Path, *, base: str = "scratch", data: str = "dat
         programs += ['RUN ["/bin/busybox", "--install", "-s", "/bin"]', 'CMD ["/bin/bash"]']
     copy = ["COPY data /data"]
     lines = [f"FROM {base}", *(copy + programs if own_layers else programs + copy)]
+    lines += [f"LABEL {label}"] if label else []
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
 
 

@@ -49,7 +49,8 @@ class EngineUnderTest:
         self.builders = ["classic"] if self.is_podman else ["classic", "buildkit"]
         self.published: set[str] = set()
         """The ids of published images, which may have got names of our own."""
-        self._before: set[str] = set()
+        self.label = f"org.example.test={self.namespace}"
+        """By which images of this test are told from others that come up at the same time."""
 
     def docker(self, *arguments: str) -> str:
         """Run the docker command on this engine, and return what it printed."""
@@ -73,8 +74,9 @@ class EngineUnderTest:
         return self.docker("run", "--rm", "--network", "host", name, "/bin/busybox", "cat", path)
 
     def nameless(self) -> set[str]:
-        """Return the ids of images without a name that have come up."""
-        return self._all_nameless() - self._before
+        """Return the ids of images with the label that have no name."""
+        filters = ["--filter", "dangling=true", "--filter", f"label={self.label}"]
+        return set(self.docker("image", "ls", "--no-trunc", "--quiet", *filters).split())
 
     def remove(self, *names: str) -> None:
         self.docker("image", "rm", "--force", *names)
@@ -86,11 +88,7 @@ class EngineUnderTest:
         if mine := [name for name in listed if f"{self.namespace}/" in name or name.rpartition(":")[2] in tags]:
             self.remove(*mine)
 
-    def _all_nameless(self) -> set[str]:
-        return set(self.docker("image", "ls", "--no-trunc", "--quiet", "--filter", "dangling=true").split())
-
     def __enter__(self) -> Self:
-        self._before = self._all_nameless()
         return self
 
     def __exit__(self, *_: object) -> None:

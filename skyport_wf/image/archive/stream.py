@@ -11,6 +11,7 @@ from skyport_wf.image.archive.compression import CompressionError, can_decompres
 from skyport_wf.image.archive.folder import read_folder
 from skyport_wf.image.archive.limits import check_expansion
 from skyport_wf.image.tar.header import BLOCK
+from skyport_wf.input_file import is_folder, open_file
 
 _READ_AHEAD = 1 << 18
 
@@ -22,11 +23,11 @@ def open_archive(path: Path) -> Iterator["ArchiveStream"]:
     Raises ArchiveError if it cannot be read, or is compressed in a format that no engine reads.
     """
     advice = "Save or fetch it again."
-    if path.is_dir():
+    if is_folder(path):
         yield ArchiveStream(ChunkReader(read_folder(path)), name=str(path), advice=advice)
         return
     try:
-        file = path.open("rb", buffering=0)
+        file = open_file(path, may_be_pipe=True)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror}. Check `archive`.") from error
     with file:

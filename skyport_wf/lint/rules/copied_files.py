@@ -8,6 +8,7 @@ from skyport_wf.image.dockerfile import copy_arguments
 from skyport_wf.image.ignoring.go_patterns import BadPatternError, path_matcher
 from skyport_wf.image.instructions import Instruction
 from skyport_wf.image.variables import expand
+from skyport_wf.input_file import exists
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.rules.downloads import URL
 from skyport_wf.lint.rules.git_clones import is_added_repository
@@ -47,7 +48,7 @@ def check_copied_files(
                 pass
             what = f"no file of the context matches `{written}`: BuildKit copies nothing, the classic builder fails"
             yield NOTHING_MATCHES.at(instruction.line, what, _INSTEAD)
-        elif (root / path).exists():
+        elif exists(root / path):
             what = f"`{written}` is no part of the context, as `.dockerignore` excludes it: the build fails"
             yield IGNORED.at(instruction.line, what, f"`!{path}` at the end of `.dockerignore`")
         else:

@@ -1,0 +1,149 @@
+"""Files that commands write: nobody's file is replaced, and full disks and names that none can have are told."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.cli.main import main
+from tests.support.small_disk import fill, small_disk
+
+LIST = "images: [{name: 'lab/tool:1', dockerfile: tool/Dockerfile}]\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian:bookworm\n")
+    (tmp_path / "images.yaml").write_text(LIST)
+    (tmp_path / "notes.txt").write_text("notes")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", size=1 << 20) as disk:
+        fill(disk)
+        yield disk
+
+
+def fails(code: int, *arguments: str) -> str:
+    """Run a command that has to fail so; return what it was given to say."""
+    run = subprocess.run([sys.executable, "-m", "skyport_wf", *arguments], capture_output=True, text=True, check=False)
+    assert (run.returncode, "Traceback" in run.stderr) == (code, False), run.stderr
+    return run.stderr.removeprefix("skyport-wf: ").rstrip()
+
+
+@pytest.mark.parametrize(
+    ("verb", "option", "what"),
+    [
+        ("plan", "--log=notes.txt", "log of skyport-wf"),
+        ("lint", "--report=notes.txt", "report of lint"),
+        ("lint", "--log=images.yaml", "log of skyport-wf"),
+    ],
+)
+def test_a_file_of_another_kind_stays(project, capsys, verb, option, what):
+    assert main([verb, option]) == 2
+    file = option.partition("=")[2]
+    assert f"{file} is there, and is no {what}: it stays as it is." in capsys.readouterr().err
+    assert [(project / name).read_text() for name in ("notes.txt", "images.yaml")] == ["notes", LIST]
+
+
+def test_a_log_is_replaced_by_the_next_one(project, capsys):
+    (project / "tool/Dockerfile").unlink()
+    for _ in range(2):
+        assert main(["plan", "--log", "logs/x.log"]) == 2
+        assert (project / "logs/x.log").read_text() == capsys.readouterr().err
+    assert main(["ls", "--log", "logs/x.log"]) == 0
+    assert (project / "logs/x.log").read_text() == ""
+
+
+def test_a_log_on_a_full_disk_fails_nothing(project, capsys):
+    assert main(["plan", "--images", "none", "--log", "/dev/full"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "skyport-wf: there is no none. `skyport-wf init` writes one, or name another with --images.",
+        "skyport-wf: cannot write the log file /dev/full: No space left on device",
+        "skyport-wf: there is no none. `skyport-wf init` writes one, or name another with --images.",
+    ]
+    assert main(["plan", "--log", "/dev/full"]) == 0
+
+
+def test_a_log_into_a_folder_or_a_pipe_without_a_reader(project):
+    os.mkfifo("pipe")
+    assert fails(2, "plan", "--log", "tool") == "cannot write the log file tool: Is a directory"
+    assert fails(2, "plan", "--log", "pipe").startswith("cannot write the log file pipe: ")
+
+
+def test_a_list_that_is_a_pipe_or_a_device(project):
+    os.mkfifo("pipe")
+    for name in ("pipe", "/dev/zero"):
+        assert fails(2, "plan", "--images", name) == f"cannot read {name}: it is a device or pipe"
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("x" * 256, "the name of a file has at most 255 bytes"),
+        ("é" * 128, "the name of a file has at most 255 bytes"),
+        ("x/" * 2100, "a path has at most 4095 bytes"),
+        ("a\0b", "it has a NUL character"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--images", "--log"])
+def test_names_that_no_file_can_have(project, capsys, option, word, reason):
+    assert main(["plan", f"{option}={word}"]) == 2
+    assert capsys.readouterr().err.endswith(f"{reason}\n")
+
+
+def test_a_key_may_be_too_long_for_a_name(project, capsys):
+    name = f"lab/{'x' * 200}:{'1' * 100}"
+    (project / "images.yaml").write_text(f"images: [{{name: '{name}', archive: none.tar}}]")
+    (project / "none.tar").write_bytes(b"")
+    assert main(["publish", "--all", "--record={key}.json"]) == 2
+    assert (
+        "the name of a file has at most 255 bytes. Write another name in the place of {key}." in capsys.readouterr().err
+    )
+
+
+def test_a_name_of_255_bytes_is_written(project):
+    assert main(["lint", "--report", "x" * 255]) == 0
+    assert (project / ("x" * 255)).stat().st_size
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/", "tool/.."])
+def test_what_is_no_name_of_a_file(project, capsys, name):
+    assert main(["plan", f"--log={name}"]) == 2
+    assert "is not the name of a file" in capsys.readouterr().err
+
+
+class TestInit:
+    def test_beside_what_is_there(self, project):
+        assert fails(1, "init") == "there is images.yaml already, nothing was written. Choose another folder."
+
+    def test_on_a_link_that_leads_nowhere(self, project):
+        (project / "new").mkdir()
+        (project / "new/Snakefile").symlink_to("/nonexistent/x")
+        assert fails(1, "init", "new") == "there is new/Snakefile already, nothing was written. Choose another folder."
+
+    def test_on_a_file(self, project):
+        assert fails(1, "init", "notes.txt") == "cannot write notes.txt: File exists. Choose another folder."
+
+    def test_in_a_folder_that_cannot_be_made(self, project):
+        assert "No such file or directory" in fails(1, "init", "/proc/none/x")
+
+    def test_on_a_full_disk_nothing_is_left(self, full_disk):
+        before = sorted(full_disk.iterdir())
+        assert "No space left on device" in fails(1, "init", str(full_disk / "new"))
+        assert sorted(full_disk.iterdir()) == before
+
+    def test_in_a_folder_of_somebody_else(self, folder_of_nobody, capsys):
+        closed = folder_of_nobody / "closed"
+        closed.mkdir(mode=0o500)
+        assert main(["init", str(closed)]) == 1
+        assert "Permission denied. Choose another folder." in capsys.readouterr().err
+        assert list(closed.iterdir()) == []
