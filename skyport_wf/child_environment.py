@@ -11,6 +11,11 @@ def hide_from_children(variable: str) -> None:
     _hidden.add(variable)
 
 
+def hidden_variables() -> frozenset[str]:
+    """Return the variables that no program gets."""
+    return frozenset(_hidden)
+
+
 def child_environment(*needed: str) -> dict[str, str]:
     """Return this process's variables without those that hold a token.
 

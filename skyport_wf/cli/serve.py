@@ -1,7 +1,6 @@
 """`skyport-wf serve`."""
 
 import argparse
-import ipaddress
 import logging
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Serve the embedded Shock until it is told to stop."""
+    from skyport_wf.http_session import is_loopback
     from skyport_wf.serving.server import serve
     from skyport_wf.store.folder import default_data
     from skyport_wf.store.opening import open_store
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> Outcome:
         app = ShockApp(store, anonymous=rights, public_url=public_url)
 
         def ready(url: str) -> None:
-            if rights - {"read"} and not _is_loopback(args.host):
+            if rights - {"read"} and not is_loopback(args.host):
                 _log.warning(
                     "everyone who reaches this machine may %s without a token. Leave that out of --anonymous, or "
                     "listen at 127.0.0.1.",
@@ -94,13 +94,6 @@ def _public_url(text: str | None) -> str | None:
         if text != EMBEDDED:
             return check_shock_url(text, where="--public-url")
     raise UsageError("--public-url: not a URL. Write http:// or https:// and a host, without parameters.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _rights(text: str) -> frozenset[str]:

@@ -46,6 +46,8 @@ def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:
         if not secret.env:
             try:
                 read_bounded(path, _LARGEST_SECRET)
+            except FileNotFoundError as error:
+                raise UsageError(f"there is no file {path} for the build secret {name!r}") from error
             except OSError as error:
                 raise UsageError(f"the build secret {name!r}: cannot read {path}: {error.strerror}") from error
         yield from ("--secret", csv_line(f"id={name}", f"env={secret.env}" if secret.env else f"src={path}"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from skyport_wf.child_environment import hidden_variables
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
 from skyport_wf.formatting import printable
 
@@ -57,8 +58,14 @@ def _connect_once() -> APIClient:
     from docker.errors import DockerException, TLSParameterError
     from docker.utils import kwargs_from_env
 
+    from skyport_wf.http_session import PlainSession
+
+    class Client(docker.APIClient, PlainSession):
+        """The package's client, which is a session of requests."""
+
     try:
-        client = docker.APIClient(version="auto", **kwargs_from_env())
+        # To the programs that keep passwords for registries, it hands this process's variables.
+        client = Client(version="auto", credstore_env=dict.fromkeys(hidden_variables(), ""), **kwargs_from_env())
         client.timeout = None  # type: ignore[assignment]  # requests takes None for "no limit"
     except (DockerException, ValueError) as error:
         words = str(error).lower()

@@ -12,6 +12,7 @@ import msgspec
 import requests
 
 from skyport_wf.errors import ShockError
+from skyport_wf.http_session import PlainSession
 from skyport_wf.retries import retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
@@ -53,7 +54,7 @@ class ShockClient:
         self._connection = ShockConnection(
             self.url,
             name=self.name,
-            session=session or requests.Session(),
+            session=session or PlainSession(),
             authorization=Authorization(self.url, token, auth),
             token_advice=f"The token in {token_from} is not one that may do this."
             if token

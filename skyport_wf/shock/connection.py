@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import ssl
 import threading
@@ -9,8 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 import requests
+import urllib3
 
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
+from skyport_wf.http_session import read_answer
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.multipart import StreamingForm
@@ -22,6 +25,10 @@ _REDIRECTS = range(300, 400)
 _BLOBSTORE = "blobstore"
 _BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """A connection that broke, as against one that cannot be trusted."""
+_BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+_LARGEST_ANSWER = 256 << 20
+"""Bytes of an answer that are read: that with a page of a thousand large images has a tenth of it."""
+_LARGEST_REFUSAL = 1 << 20
 _TLS_REASONS = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS; perhaps its URL begins with http://",
     "RECORD_LAYER_FAILURE": "it does not speak TLS; perhaps its URL begins with http://",
@@ -77,13 +84,14 @@ class ShockConnection:
         """
         if form is not None:
             arguments |= {"data": form, "headers": {"Content-Type": form.content_type}}
-        response = self.send(method, path, **arguments)
+        response = self.send(method, path, stream=True, **arguments)
         if response.status_code >= _REDIRECTS.start:
             raise self.refusal(response, f"{method} {path}")
+        content = self._read(response, f"{method} {path}")
         try:
-            answer = response.json()
-        except requests.JSONDecodeError as error:
-            raise self._no_json(response, f"{method} {path}") from error
+            answer = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise self._no_json(response, content, f"{method} {path}") from error
         if not enveloped:
             return answer
         if not isinstance(answer, dict) or "data" not in answer:
@@ -101,11 +109,7 @@ class ShockConnection:
             )  # fmt: skip
         except requests.exceptions.SSLError as error:
             raise self._tls_failure(error) from error
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ) as error:
+        except _BROKEN as error:
             raise self._unreachable(error) from error
         except requests.RequestException as error:
             raise ShockError(f"Shock at {self.name} cannot be asked: {error}") from error
@@ -152,10 +156,20 @@ class ShockConnection:
         """Close the connections that are kept for further requests."""
         self._session.close()
 
-    def _no_json(self, response: requests.Response, request: str) -> ShockError | TemporaryError:
+    def _read(self, response: requests.Response, request: str) -> bytes:
+        try:
+            return read_answer(response, _LARGEST_ANSWER)
+        except requests.exceptions.SSLError as error:
+            raise self._tls_failure(error) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise self._unreachable(error) from error
+        except ValueError as error:
+            raise ShockError(f"{self.name} answers {request} with {error}, which no Shock does") from error
+
+    def _no_json(self, response: requests.Response, content: bytes, request: str) -> ShockError | TemporaryError:
         # Where a connection ends within the headers, Python takes the answer for one that has no more of them.
         cut_off = not {"Content-Length", "Transfer-Encoding"} & set(map(str.title, response.headers))
-        if cut_off and response.content[:1] in (b"", b"{"):
+        if cut_off and content[:1] in (b"", b"{"):
             return TemporaryError(f"The answer of Shock at {self.name} to {request} broke off.")
         return ShockError(f"{self.name} answers {request} with something else than Shock does")
 
@@ -179,6 +193,6 @@ class ShockConnection:
 
 def _said(response: requests.Response) -> str:
     try:
-        return "; ".join(map(str, response.json()["error"]))
-    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return "; ".join(map(str, json.loads(read_answer(response, _LARGEST_REFUSAL))["error"]))
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, RecursionError):
         return f"HTTP {response.status_code}"

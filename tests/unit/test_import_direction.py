@@ -20,6 +20,7 @@ ORDER = (
         "child_environment",
         "errors",
         "formatting",
+        "http_session",
         "input_file",
         "output_file",
         "retries",
@@ -45,6 +46,7 @@ FLOORS = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 NETWORK = {"requests", "urllib3", "http", "socket", "docker", "urllib.request"}
 MAY_USE_NETWORK = {
     "requests": (
+        "http_session.py",
         "shock/",
         "engine/connection.py",
         "store/wsgi/transport.py",

@@ -14,6 +14,7 @@ import requests
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
+from skyport_wf.http_session import PlainSession
 
 MOST_BYTES = 1 << 20
 MOST_SECONDS = 30.0
@@ -68,13 +69,8 @@ def fetch_dockerfile(
     return dockerfile
 
 
-class _Session(requests.Session):
+class _Session(PlainSession):
     """A session that sends no passwords, leaves redirects alone, and fails with our errors."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Without an answer from here, requests would look for a password in ~/.netrc.
-        self.auth = lambda request: request
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: for a redirect, requests would read its content to the end, however much that is."""

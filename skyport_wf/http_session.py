@@ -1,0 +1,73 @@
+"""Where requests go by themselves: past no proxy to this machine, and with nobody's password from ~/.netrc."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+
+class PlainSession(requests.Session):
+    """A session that sends only the passwords that it was given, and asks this machine itself."""
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a request. Without an answer to who asks, requests would look for one in ~/.netrc."""
+        if not (request.auth or self.auth):
+            request.auth = _as_it_is
+        return super().prepare_request(request)
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Let who asks decide anew after a redirect; requests would take the password for that host in ~/.netrc."""
+        del response
+        prepared_request.headers.pop("Authorization", None)
+        if callable(self.auth):
+            self.auth(prepared_request)
+
+    def rebuild_proxies(
+        self, prepared_request: requests.PreparedRequest, proxies: MutableMapping[str, str] | None
+    ) -> dict[str, str]:
+        """Return the proxies for where a redirect leads."""
+        found = super().rebuild_proxies(prepared_request, proxies)  # type: ignore[no-untyped-call]
+        return {} if is_loopback(_host(prepared_request.url)) else dict(found)
+
+    def merge_environment_settings(self, url: str | bytes | None, *arguments: Any, **options: Any) -> Any:
+        """Return what holds for a request, but no proxy for this machine: the name means another one there."""
+        settings = super().merge_environment_settings(url, *arguments, **options)
+        return {**settings, "proxies": {}} if is_loopback(_host(url)) else settings
+
+
+def read_answer(response: requests.Response, most: int) -> bytes:
+    """Return the content of a streamed answer, of which little more than `most` bytes are ever read.
+
+    Raises ValueError if there is more.
+    """
+    with response:
+        return b"".join(_bounded(response, most))
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether a name or address is that of this machine, for programs on it."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _bounded(response: requests.Response, most: int) -> Iterator[bytes]:
+    read = 0
+    for piece in response.iter_content(1 << 16):
+        read += len(piece)
+        if read > most:
+            raise ValueError(f"more than {most >> 20} MiB")
+        yield piece
+
+
+def _host(url: str | bytes | None) -> str | None:
+    return urlsplit(url.decode() if isinstance(url, bytes) else url or "").hostname
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

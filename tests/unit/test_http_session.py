@@ -1,0 +1,105 @@
+"""Passwords and proxies: requests go where they are meant to, with what they were given."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from skyport_wf.engine.connection import connect
+from skyport_wf.errors import ShockError, SkyportError
+from skyport_wf.http_session import PlainSession, is_loopback, read_answer
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.shock.connection import ShockRefusalError
+from tests.support.failing_server import Answer, FailingServer, envelope
+
+TOKEN = "the-token-of-alice"
+
+
+@pytest.fixture
+def other() -> Iterator[FailingServer]:
+    with FailingServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["machine 127.0.0.1", "machine localhost", "default"])
+def netrc(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text(f"{request.param} login anna password s3cr3t\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+def passwords(server: FailingServer) -> list[str | None]:
+    return [request.headers.get("Authorization") for request in server.seen]
+
+
+@pytest.mark.usefixtures("netrc")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("token", [TOKEN, None])
+def test_after_a_redirect_nobody_gets_a_password(failing_server, other, host, token):
+    failing_server.answers = [Answer(302, b"", {"Location": f"http://{host}:{other.port}/node/n"})]
+    ShockClient(failing_server.url, token=token).find("n")
+    assert passwords(failing_server) == [f"OAuth {token}" if token else None]
+    assert passwords(other) == [None]
+
+
+def test_after_a_redirect_to_itself_the_server_gets_the_token_again(failing_server):
+    failing_server.answers = [Answer(302, b"", {"Location": "/elsewhere"}), *failing_server.answers]
+    ShockClient(failing_server.url, token=TOKEN).find("n")
+    assert passwords(failing_server) == [f"OAuth {TOKEN}"] * 2
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_this_machine_is_asked_past_proxies(monkeypatch, failing_server, other, variable):
+    monkeypatch.setenv(variable, other.url)
+    ShockClient(failing_server.url).find("n")
+    ShockClient(f"http://localhost:{failing_server.port}").find("n")
+    assert not other.seen
+    ShockClient("http://shock.test").find("n")
+    assert [request.path for request in other.seen] == ["http://shock.test/node/n"]
+
+
+def test_a_redirect_to_this_machine_passes_proxies(monkeypatch, failing_server, other):
+    monkeypatch.setenv("HTTP_PROXY", other.url)
+    other.answers = [Answer(302, b"", {"Location": f"{failing_server.url}/node/n"})]
+    ShockClient("http://shock.test").find("n")
+    assert len(other.seen) == len(failing_server.seen) == 1
+
+
+@pytest.mark.usefixtures("netrc")
+def test_an_engine_on_this_machine_is_asked_past_proxies_and_gets_no_password(monkeypatch, failing_server, other):
+    monkeypatch.setenv("HTTP_PROXY", other.url)
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    failing_server.answers = [Answer(200, b'{"ApiVersion": "1.44"}')]
+    connect().close()
+    assert not other.seen
+    assert passwords(failing_server) == [None]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_without_end_is_not_read(monkeypatch, failing_server, status):
+    monkeypatch.setattr("skyport_wf.shock.connection._LARGEST_ANSWER", 1 << 20)
+    failing_server.answers = [Answer(status, b'{"data": "' + b"x" * (5 << 20) + b'"}')]
+    with pytest.raises(ShockError if status == 200 else ShockRefusalError) as error:
+        ShockClient(failing_server.url).find("n")
+    assert len(str(error.value)) < 300
+
+
+def test_an_answer_of_a_million_levels(failing_server):
+    failing_server.answers = [Answer(200, b"[" * 1_000_000)]
+    with pytest.raises(SkyportError, match="something else than Shock does"):
+        ShockClient(failing_server.url).find("n")
+
+
+def test_an_answer_is_read_up_to_a_size(failing_server):
+    failing_server.answers = [envelope("x" * 1000)]
+    with PlainSession() as session:
+        assert len(read_answer(session.get(failing_server.url, stream=True), 1 << 20)) > 1000
+        with pytest.raises(ValueError, match="more than 0 MiB"):
+            read_answer(session.get(failing_server.url, stream=True), 100)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"), [("localhost", True), ("127.8.9.1", True), ("::1", True), ("shock.test", False), (None, False)]
+)
+def test_names_of_this_machine(host, own):
+    assert is_loopback(host) == own
