@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from skyport_wf.cli.main import VERBS, _parser
+from skyport_wf.cli.parser import _make_parser
+from skyport_wf.cli.verbs import VERBS
 from skyport_wf.errors import EXIT_BUG, EXIT_INTERRUPTED
 from skyport_wf.formatting import terminal_text
 from skyport_wf.image_list.spec import BuildSecret, CommitSettings, ImageSpec, ShockSettings, Snapshot
@@ -36,7 +37,7 @@ EACH = 15
 GOOD = {
     "name": NAME, "names": NAME, "folder": "new", "to": "embedded",
     "build": "build.json", "save": "save.json", "upload": "upload.json", "receipt": "receipt.json",
-    "receipts": "receipt.json", "record": "new.json", "archive": "new.tar.gz", "lock": "new.lock.json",
+    "receipts": "receipt.json", "shell": "bash", "record": "new.json", "archive": "new.tar.gz", "lock": "new.lock.json",
 }  # fmt: skip
 """Values of what a verb cannot be without, by the name in its namespace."""
 OF_THE_VERB = {
@@ -83,8 +84,7 @@ class Option(NamedTuple):
 
 def options() -> Iterator[Option]:
     for verb in VERBS:
-        (subparsers,) = (a for a in _parser([verb])._actions if isinstance(a, argparse._SubParsersAction))
-        yield from options_of((verb,), subparsers.choices[verb])
+        yield from options_of((verb,), _make_parser([verb])[1][verb])
 
 
 def options_of(verb: tuple[str, ...], parser: argparse.ArgumentParser) -> Iterator[Option]:
