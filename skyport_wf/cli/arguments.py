@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import UsageError
-from skyport_wf.input_file import is_folder
+from skyport_wf.input_file import exists, is_folder
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
@@ -97,7 +97,7 @@ def image_list(text: str) -> Path:
     path = Path(text)
     if is_folder(path):
         return _list_in(path) or path / DEFAULT_LIST
-    if path != DEFAULT_LIST or os.path.lexists(path):
+    if path != DEFAULT_LIST or exists(path):
         return path
     here = Path.cwd()
     # A list that somebody else could have put there might send the token to a Shock of theirs.

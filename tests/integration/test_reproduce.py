@@ -457,9 +457,8 @@ def test_an_interruption(project: Project, builder: str, number: signal.Signals)
     """While a step runs that would take an hour; as a terminal or a workflow engine interrupts it."""
     if builder == "snapshot":
         write_image_context(project.folder)
-        docker(
-            "build", "--quiet", "--tag", f"{project.namespace}/base:1", "--label", project.label, str(project.folder)
-        )
+        names = ("--tag", f"{project.namespace}/base:1", "--label", project.label)
+        docker("build", "--quiet", "--network=host", *names, str(project.folder))
         script = project.folder / "install.sh"
         script.write_text("#!/bin/bash\n")
         project.add(f"snapshot: {{base: '{project.namespace}/base:1', script: install.sh}}")

@@ -54,6 +54,46 @@ def test_which_version_of_samtools_is_in_it(lab: Lab) -> None:
     assert document["metadata"]["component"]["bom-ref"] == receipt["image_id"]
 
 
+def test_what_was_listed_before_it_was_sent_is_not_read_again(lab: Lab) -> None:
+    lab.save("")
+    assert lab.run("upload", "save.json", "--record", "upload.json", "--sbom", "{key}.packages").code == 0
+    assert lab.register("").code == 0
+    listed = (lab.folder / "lab_tool_1.0.packages").read_bytes()
+    # Nothing answers there.
+    lab.variables["SHOCK_URL"] = "http://127.0.0.1:1"
+    options = ("--record", "a.cdx.json", "--listed", "{key}.packages")
+    assert lab.run("sbom", "receipt.json", *options).code == 0
+    assert (lab.folder / "a.cdx.json").read_bytes() == listed
+    # It counts once: later the node is read.
+    assert not (lab.folder / "lab_tool_1.0.packages").exists()
+    assert lab.run("sbom", "receipt.json", *options).code != 0
+    lab.variables["SHOCK_URL"] = ""
+    sbom(lab)
+    assert (lab.folder / "out/lab_tool_1.0.cdx.json").read_bytes() == listed
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"{", b"[]", b"{}", b'{"metadata": {"component": null}}', b"\xff",
+        b'{"metadata": {"component": {"name": "lab/tool", "version": "1.0", "bom-ref": "sha256:0"}}}',
+    ],
+)  # fmt: skip
+def test_a_list_of_something_else_does_not_count(lab: Lab, content: bytes) -> None:
+    publish(lab)
+    (lab.folder / "listed").write_bytes(content)
+    done = lab.run("sbom", "receipt.json", "--record", "a.cdx.json", "--listed", "listed")
+    assert done.code == 0, done.log
+    assert versions(json.loads((lab.folder / "a.cdx.json").read_text()))["samtools"] == "1.16.1-1"
+
+
+def test_an_archive_that_cannot_be_listed_is_sent_all_the_same(lab: Lab) -> None:
+    lab.save("")
+    (lab.folder / "notes.txt").write_text("notes")
+    done = lab.run("upload", "save.json", "--record", "upload.json", "--sbom", "notes.txt")
+    assert (done.code, "notes.txt is there, and is no CycloneDX JSON" in done.log) == (0, True)
+
+
 def test_publish_writes_the_same_document(lab: Lab) -> None:
     publish(lab, "--sbom", "packages/{key}.json")
     sbom(lab)

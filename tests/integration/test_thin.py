@@ -301,7 +301,7 @@ def test_whole_and_thin_are_told_apart(project: ThinLab, thin: dict[str, Any]) -
     project.list_images("base", "tool", tool="base")
     done = project.run("publish", project.name("tool"))
     assert done.code == 1
-    assert f"thin on {project.name('base')}, registered" in done.log
+    assert f"thin, built on {project.name('base')}, registered" in done.log
     project.list_images("base", "tool dockerfile: tool/Dockerfile, replace: true", tool="base")
     whole = project.publish(project.name("tool"))["tool"]
     assert (whole["image_id"], whole["thin_on"]) == (thin["tool"]["image_id"], None)
