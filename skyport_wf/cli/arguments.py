@@ -149,6 +149,12 @@ def add_record(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+def require_key(option: str, path: Path | None) -> None:
+    """Raise UsageError for a file that an option names, and that several images would write."""
+    if path and _KEY not in str(path):
+        raise UsageError(f"{option} {path}: each image needs a file of its own. Put {_KEY} into the name.")
+
+
 def fill_key(path: Path, reference: ImageReference) -> Path:
     """Return `path` with the image's key for each `{key}`.
 

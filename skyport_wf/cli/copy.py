@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar, read_settings
+from skyport_wf.cli.arguments import (
+    KEY_HELP,
+    add_image_list,
+    fill_key,
+    output_file,
+    progress_bar,
+    read_settings,
+    require_key,
+)
 from skyport_wf.cli.outcome import Outcome, table
-from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
+from skyport_wf.errors import EXIT_DONE, SkyportError
 from skyport_wf.formatting import human_size
-from skyport_wf.image_list.reference import ImageReference, parse_reference
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -54,7 +60,7 @@ def run(args: argparse.Namespace) -> Outcome:
     with open_both(read_settings(args), target) as (origin, there):
         names = expand_names(origin.user, args.names)
         if len(names) > 1:
-            _check_record(args.record)
+            require_key("--record", args.record)
             names = bases_first(names, list_images(origin.user))
         if args.dry_run:
             return _rehearse(origin, there, names, args)
@@ -63,12 +69,8 @@ def run(args: argparse.Namespace) -> Outcome:
         return _copy_all(origin, there, names, args)
 
 
-def _check_record(record: Path | None) -> None:
-    if record and fill_key(record, ImageReference("a", "1")) == record:
-        raise UsageError(f"--record {record}: each image needs a file of its own. Put {{key}} into the name.")
-
-
 def _copy_one(origin: Shock, there: Shock, name: str, args: argparse.Namespace) -> CopiedImage:
+    from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.records.files import write_record
     from skyport_wf.transfer.copy import copy, plan_copy
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar, require_key
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
@@ -61,18 +61,13 @@ def run(args: argparse.Namespace) -> Outcome:
     images = read_image_list(args.images)
     images = make_private(images) if args.private else images
     names = [images.find(name).name for name in args.names] or [image.name for image in images.images]
-    _check_files(args, [images.find(name).reference for name in set(names)])
+    if len(set(names)) > 1:
+        require_key("--record", args.record)
+        require_key("--sbom", args.sbom)
     resolved = resolve_images(images, args.images.parent, names)
     chosen = [image for name, image in resolved.items() if name in names]
     with open_shock(images.shock) as shock:
         return (_rehearse if args.dry_run else _publish)(chosen, images.shock, shock, args)
-
-
-def _check_files(args: argparse.Namespace, chosen: Sequence[ImageReference]) -> None:
-    """Raise UsageError if several images would be written to one file."""
-    for option, path in {"--record": args.record, "--sbom": args.sbom}.items():
-        if path and len({fill_key(path, reference) for reference in chosen}) < len(chosen):
-            raise UsageError(f"{option} {path}: each image needs a file of its own. Put {{key}} into the name.")
 
 
 def _publish(
