@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ class Pusher(Puller):
         image: Image,
         *,
         media_type: str = OCI_MANIFEST,
-        compress: Callable[[bytes], bytes] = gzip.compress,
+        compress: Callable[[bytes], bytes] = partial(gzip.compress, mtime=0),
         skip: Collection[bytes] = (),
     ) -> bytes:
         """Push the blobs of an image, and return the manifest that is to follow them.
