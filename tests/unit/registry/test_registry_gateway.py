@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -174,11 +175,15 @@ class Interrupted:
         self._app = app
         self.after = after
         self.parts = 0
+        self._lock = threading.Lock()
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         if environ["REQUEST_METHOD"] == "PUT" and int(environ.get("CONTENT_LENGTH") or 0) > 10_000:
-            if self.parts >= self.after:
+            # Parts come several at once.
+            with self._lock:
+                arrives = self.parts < self.after
+                self.parts += arrives
+            if not arrives:
                 start_response("503 Service Unavailable", [("Content-Length", "0")])
                 return []
-            self.parts += 1
         return self._app(environ, start_response)
