@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 from skyport_wf.byte_streams import ByteStream, ChunkReader
 
 _Result = TypeVar("_Result")
-_PIECES_AHEAD: Final = 8
+_PIECES_AHEAD: Final = 4
 """Pieces of at most 1 MiB that wait to be read."""
 
 

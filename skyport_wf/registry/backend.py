@@ -37,6 +37,8 @@ class FilePart(msgspec.Struct, frozen=True):
 class Backend(Protocol):
     """A Shock that has the images of a registry."""
 
+    is_remote: bool
+    """Whether it is reached over a network."""
     has_passwords: bool
     """Whether its token is a user's name and password, instead of a word."""
 
@@ -56,6 +58,7 @@ class Backend(Protocol):
 class EmbeddedBackend:
     """The embedded Shock in this process: it sends the files itself, so that the kernel copies them to the client."""
 
+    is_remote = False
     has_passwords = False
 
     def __init__(self, app: ShockApp) -> None:
@@ -96,6 +99,8 @@ class EmbeddedBackend:
 
 class RemoteBackend:
     """A Shock elsewhere: clients are sent there for what everyone may read, and get the rest from here."""
+
+    is_remote = True
 
     def __init__(self, url: str, *, auth: str = "OAuth", ca_bundle: str | None = None, redirects: bool = True) -> None:
         """Speak to the Shock at `url`.

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
 from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
+from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.output_file import replace_file
 from skyport_wf.publication.attributes import OWN_KEY, describe_image, describe_upload, to_json_values
 from skyport_wf.publication.connection import Shock
 from skyport_wf.publication.name_state import WantedImage, decide
 from skyport_wf.publication.take_name import Candidate, take_name
-from skyport_wf.records.records import BuildRecord
+from skyport_wf.records.records import BuildRecord, SaveRecord
 from skyport_wf.records.source import Source
+from skyport_wf.registry.manifests import digest_of
 from skyport_wf.registry.pushed_layers import find_layers
 from skyport_wf.registry.pushed_manifests import PushedManifest, choose_platform, parse_manifest
 from skyport_wf.registry.refusals import (
@@ -28,6 +31,7 @@ from skyport_wf.registry.refusals import (
     TagInvalidError,
 )
 from skyport_wf.registry.stored_image import LARGEST_CONFIG
+from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.send import check_arrival, send
 
 if TYPE_CHECKING:
@@ -133,18 +137,46 @@ class Pusher:
         """Return a hidden, expiring node with the archive, and the attributes that publish it."""
         layers = find_layers(self._context, self._repository, manifest)
         _check_layers(config, [diff_id for diff_id, _ in layers])
+
+        def join() -> JoinedArchive:
+            return JoinedArchive(reference, config, dict(layers))
+
+        # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
+        if self._context.backend.is_remote:
+            node, saved = self._send_file(build, join(), digest_of(content))
+        else:
+            node, saved = self._send_stream(build, join)
+        attributes = to_json_values(describe_image(build, saved, registered=""))
+        attributes[OWN_KEY]["pushed_manifest"] = content.decode()
+        return node, attributes
+
+    def _send_stream(self, build: BuildRecord, join: Callable[[], JoinedArchive]) -> tuple[str, SavedArchive]:
+        """Send the archive as it is made."""
         joined: list[JoinedArchive] = []
 
         def read() -> Iterator[bytes]:
-            joined.append(JoinedArchive(reference, config, dict(layers)))
+            # Once for each attempt to send it.
+            joined.append(join())
             yield from joined[-1]
 
-        uploaded = send(self._shock, build, read, size=None)
+        node = send(self._shock, build, read, size=None)
         saved = joined[-1].result
-        check_arrival(self._shock, uploaded, saved.digests, build.name)
-        attributes = to_json_values(describe_image(build, saved, registered=""))
-        attributes[OWN_KEY]["pushed_manifest"] = content.decode()
-        return uploaded.id, attributes
+        check_arrival(self._shock, node, saved.digests, build.name)
+        return node.id, saved
+
+    def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> tuple[str, SavedArchive]:
+        """Send the archive by way of a file. digest: of the manifest, by which an unfinished upload is known."""
+        path = self._staging.path(digest, "archive")
+        with replace_file(path) as file:
+            for piece in archive:
+                file.write(piece)
+        try:
+            record = SaveRecord(build, path.name, archive.result)
+            progress = self._staging.path(digest, "unfinished")
+            uploaded = upload(record, path, self._shock, progress_file=progress)
+        finally:
+            path.unlink(missing_ok=True)
+        return uploaded.node, archive.result
 
     def _config(self, digest: str) -> bytes:
         """Return the config. Raises ManifestBlobUnknownError, ManifestInvalidError if it is too large to be one."""

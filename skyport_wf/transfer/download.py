@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from skyport_wf.byte_streams import PIECE, pieces_of
+from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ShockError, SkyportError, TemporaryError, root_cause
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
+
+
+_PART_PIECE: Final = 256 * 1024
+"""Bytes of a part that are read at a time: a gateway passes many on at once."""
 
 
 @contextmanager
@@ -36,7 +40,7 @@ def read_part(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
 
     left, reason = size, "the connection ended"
     try:
-        while left and (piece := stream.read(min(PIECE, left))):
+        while left and (piece := stream.read(min(_PART_PIECE, left))):
             left -= len(piece)
             yield piece
     except (urllib3.exceptions.HTTPError, OSError) as error:

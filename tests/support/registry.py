@@ -107,6 +107,11 @@ class Puller:
         return answer.data
 
 
+def gzipped(layer: bytes) -> bytes:
+    """Return the same bytes each time, as gzip."""
+    return gzip.compress(layer, mtime=0)
+
+
 class Pusher(Puller):
     """Someone who pushes to a registry."""
 
@@ -131,7 +136,7 @@ class Pusher(Puller):
         image: Image,
         *,
         media_type: str = OCI_MANIFEST,
-        compress: Callable[[bytes], bytes] = gzip.compress,
+        compress: Callable[[bytes], bytes] = gzipped,
         skip: Collection[bytes] = (),
     ) -> bytes:
         """Push the blobs of an image, and return the manifest that is to follow them.

@@ -2,11 +2,14 @@
 
 import gzip
 import os
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
 
+from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.registry.app import RegistryApp
 from skyport_wf.registry.backend import RemoteBackend
 from skyport_wf.serving.server import running_server
@@ -14,7 +17,8 @@ from tests.support.docker_archives import Image, layer_tar
 from tests.support.failing_server import Answer, FailingServer
 from tests.support.http_server import Recording
 from tests.support.lab import MIB, incompressible_layer
-from tests.support.registry import Puller, publish
+from tests.support.registry import OCI_MANIFEST, Puller, Pusher, publish
+from tests.support.timing import PATIENCE
 from tests.unit.registry.conftest import World
 
 BASE, TOOL = layer_tar({"base": b""}), layer_tar({"tool": bytes(300_000)})
@@ -133,3 +137,63 @@ def test_a_blob_that_breaks_off_does_not_end_well(world: World, shock: str) -> N
             assert answer.status_code == 200
             with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
                 assert answer.content == b""
+
+
+def test_what_is_pushed_to_a_gateway_is_published_on_the_shock(world: World, shock: str) -> None:
+    app = RegistryApp(RemoteBackend(shock))
+    image = Image((BASE, layer_tar({"new": b""})))
+    manifest = Pusher(app, world.tokens["alice"]).push("lab/pushed:1", image)
+    for puller in (world.nobody, Puller(RegistryApp(RemoteBackend(shock, redirects=False)))):
+        assert puller.get("/v2/lab/pushed/manifests/1", Accept=OCI_MANIFEST).data == manifest
+        assert puller.pull("lab/pushed", "1")[0] == image.config
+    assert Pusher(app).send("POST", "/v2/lab/pushed/blobs/uploads/").status_code == 401
+    answer = Pusher(app, world.tokens["bob"]).try_push("lab/pushed:1", OPEN)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (409, "DENIED")
+    assert list((world.folder / "cache/registry/pushed").rglob("*.archive")) == []
+
+
+def test_a_large_push_through_a_gateway_goes_on_where_it_was_interrupted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skyport_wf.registry.push.ShockSettings", lambda: ShockSettings(parts_above=1, part_size=1))
+    image = Image((incompressible_layer(5 * MIB),))
+    interrupted = Interrupted(world.shock, after=3)
+    with running_server(interrupted) as server:
+        pusher = Pusher(RegistryApp(RemoteBackend(server.url)), world.tokens["alice"])
+        assert pusher.try_push("lab/large:1", image).status_code == 503
+        assert world.nobody.get("/v2/lab/large/manifests/1").status_code == 404
+        sent, interrupted.after = interrupted.parts, 1000
+        pusher.push("lab/large:1", image)
+    # There are five large parts, of which most were not sent again.
+    assert sent == 3
+    assert interrupted.parts - sent < 5
+    assert world.nobody.pull("lab/large", "1")[0] == image.config
+
+
+class Interrupted:
+    """A Shock whose answers stop after some parts of files."""
+
+    def __init__(self, app: Any, *, after: int) -> None:
+        self._app = app
+        self.after = after
+        self.parts = 0
+        self._stored = 0
+        self._changed = threading.Condition()
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] != "PUT" or int(environ.get("CONTENT_LENGTH") or 0) < 10_000:
+            return self._app(environ, start_response)
+        # Parts come several at once.
+        with self._changed:
+            arrives = self.parts < self.after
+            self.parts += arrives
+            if not arrives:
+                # The client takes back what is on its way when it sees this.
+                assert self._changed.wait_for(lambda: self._stored == self.parts, PATIENCE)
+                start_response("503 Service Unavailable", [("Content-Length", "0")])
+                return []
+        answer = self._app(environ, start_response)
+        with self._changed:
+            self._stored += 1
+            self._changed.notify_all()
+        return answer
