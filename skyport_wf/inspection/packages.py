@@ -74,12 +74,13 @@ def take_list(path: Path, receipt: Receipt) -> bytes | None:
     """
     try:
         document = read_bounded(path, _LARGEST)
-        path.unlink()
         about = msgspec.json.decode(document)["metadata"]["component"]
-        same = (f"{about['name']}:{about['version']}", about["bom-ref"]) == (receipt.name, receipt.image_id)
+        listed = f"{about['name']}:{about['version']}", about["bom-ref"]
+        # Only now is it known that the file is a list, and no file of somebody's.
+        path.unlink()
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         return None
-    return document if same else None
+    return document if listed == (receipt.name, receipt.image_id) else None
 
 
 def _warn(name: str, found: ImageExamination) -> None:

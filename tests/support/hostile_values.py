@@ -14,11 +14,9 @@ from pathlib import Path
 from skyport_wf.cli.main import main
 from tests.support.commands import Done
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.timing import PATIENCE
 
 NAME = "lab/tool:1"
-PATIENCE_SECONDS = 20
-"""After which a command hangs: each takes milliseconds."""
-
 WORDS = (
     *("", " ", "\t", "\n", "-", "--", "-1", "0", "1e999", "nan", "٣", "9" * 5000, "x", "x" * 300, "x/" * 3000),
     *("\0", "\x1b[2J\x07", "a\u202eb\r\nc", "\udcff\udcfe", "ünïcödé", "{key}", "{}", "{0}", "%s%n", "~nobody/x"),
@@ -106,8 +104,8 @@ def kept(folder: Path) -> Mapping[str, bytes]:
 def interrupted_if_it_hangs() -> Iterator[None]:
     """Send SIGINT to the command if it does not end: it ends with 130 then."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
-    timer = threading.Timer(PATIENCE_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
-    faulthandler.dump_traceback_later(PATIENCE_SECONDS - 1, file=sys.__stderr__)
+    timer = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGINT))
+    faulthandler.dump_traceback_later(PATIENCE - 1, file=sys.__stderr__)
     timer.start()
     try:
         yield

@@ -118,7 +118,7 @@ def test_1_failed_with_a_message_and_no_traceback(project):
         (["x\x1b[31m"], "there is no verb x[31m. `skyport-wf --help` lists the verbs."),
         (["publish", "--al"], "there is no option --al; did you mean --all? `skyport-wf publish --help` shows what it"),
         (["publish", "-k"], "there is no option -k. `skyport-wf publish --help` shows what it takes."),
-        (["resolve", "a", "b", "c"], "unexpected: b c. `skyport-wf resolve --help` shows what it takes."),
+        (["pull", "a", "b", "c"], "unexpected: b c. `skyport-wf pull --help` shows what it takes."),
         (["lint", "--level", "eror"], "argument --level: there is no eror; did you mean error?"),
         (["lint", "--level", "x"], "argument --level: there is no x; it takes error, warning, "),
         (["build"], "the following arguments are required: NAME, --record"),
