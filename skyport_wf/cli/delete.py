@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size
 
+if TYPE_CHECKING:
+    from skyport_wf.publication.deletion import Deletion
+
+_DIGITS: Final = 5
+"""Of a number of days or nodes; no Shock is older."""
 EXAMPLES = (
     "skyport-wf delete 'my-lab/*'",
     "skyport-wf delete my-lab/tool:1.0 --remove",
+    "skyport-wf delete '*' --older 90d --keep 1",
 )
 
 
@@ -23,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--node", metavar="ID", help="this node and no other")
     parser.add_argument("--unfinished", action="store_true", help="also uploads that nobody has registered")
+    parser.add_argument(
+        "--older", type=_days, default=timedelta(0), metavar="DAYS", help="only those retired so long ago"
+    )
+    parser.add_argument("--keep", type=_count, default=0, metavar="N", help="leave the newest N of each name alone")
     parser.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
     parser.add_argument(
@@ -40,34 +53,57 @@ def run(args: argparse.Namespace) -> Outcome:
     locked = _locked(args.lock or args.images.parent / "images.lock.json", must_exist=args.lock is not None)
     with opened_shock(args) as shock:
         plan = plan_deletion(
-            shock, args.names, node_id=args.node, unfinished=args.unfinished, locked=locked, force=args.force
+            shock,
+            args.names,
+            node_id=args.node,
+            unfinished=args.unfinished,
+            older=args.older,
+            keep=args.keep,
+            locked=locked,
+            force=args.force,
         )
-        freed = freed_space(shock, plan)
         done = delete(shock, plan) if args.remove else plan
-    going = sum(not one.refusal for one in done)
-    stays = len(done) - going
-    word = "deleted" if args.remove else "would be deleted"
+        freed = freed_space(shock, done)
+    value = {"removed": args.remove, "freed": freed, "nodes": [_describe(one) for one in done]}
+    failed = any(one.refusal for one in done) and (args.remove or args.node)
+    text = _tell(done, freed, removed=args.remove) if done else "there is nothing to delete"
+    return Outcome(value, text, EXIT_FAILED if failed else EXIT_DONE)
+
+
+def _describe(one: Deletion) -> dict[str, object]:
+    image, node = one.image, one.image.node
+    return {
+        "node": node.id,
+        "name": image.name,
+        "state": image.state,
+        "size": node.file.size,
+        "refusal": one.refusal or None,
+    }
+
+
+def _tell(done: Sequence[Deletion], freed: int, *, removed: bool) -> str:
+    word = "deleted" if removed else "would be deleted"
     rows = [
         (one.image.name, one.image.state, human_size(one.image.node.file.size), one.image.node.id,
          f"stays: {one.refusal}" if one.refusal else word)
         for one in done
     ]  # fmt: skip
-    summary = f"{count(going, 'node')}, {human_size(freed)} " + (
-        "came free" if args.remove else "would come free; `--remove` deletes them for good"
-    )
-    text = (
-        f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{summary}" if done else "there is nothing to delete"
-    )
-    value = {
-        "removed": args.remove,
-        "freed": freed,
-        "nodes": [
-            {"node": one.image.node.id, "name": one.image.name, "state": one.image.state,
-             "size": one.image.node.file.size, "refusal": one.refusal or None}
-            for one in done
-        ],
-    }  # fmt: skip
-    return Outcome(value, text, EXIT_FAILED if stays and (args.remove or args.node) else EXIT_DONE)
+    what = "came free" if removed else "would come free; `--remove` deletes them for good"
+    going = count(sum(not one.refusal for one in done), "node")
+    return f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{going}, {human_size(freed)} {what}"
+
+
+def _days(text: str) -> timedelta:
+    number = text.removesuffix("d")
+    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, such as 90")
+    return timedelta(days=int(number))
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of nodes, such as 3")
+    return int(text)
 
 
 def _locked(lock: Path, *, must_exist: bool) -> frozenset[str]:
