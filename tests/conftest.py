@@ -1,5 +1,6 @@
 """What tests of several kinds need: signals that arrive, an engine that answers, names that nobody else uses."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -33,6 +34,15 @@ def pytest_configure() -> None:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Name bytes by their number: gzipped, they have the time of day in them, and all processes need the same names."""
     return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 10 else None
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Leave logging as it was: a command line that runs in this process sets it up for itself."""
+    log = logging.getLogger("skyport_wf")
+    before = log.handlers, log.level, log.propagate
+    yield
+    log.handlers, log.level, log.propagate = before
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from skyport_wf.errors import SkyportError
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
@@ -39,6 +40,25 @@ class BuildRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-
     def thin_on_name(self) -> str:
         """The name of the image whose layers are left out, empty for a whole archive."""
         return self.thin_on.name if self.thin_on else ""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The diff ids of the layers that the archive leaves out, the lowest first; none of a whole archive.
+
+        Raises SkyportError if the record does not tell, which a build of a thin image does.
+        """
+        if self.thin_on is None:
+            return ()
+        if self.thin_on.layers is None:
+            raise SkyportError(
+                f"{self.name}: the build record lacks the layers of its base. Run `skyport-wf build` again."
+            )
+        return self.thin_on.layers
+
+    @property
+    def file_name(self) -> str:
+        """The name that a download of the archive has."""
+        return f"{self.reference.key}.tar.gz"
 
 
 class SaveRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf save 2"):

@@ -13,7 +13,7 @@ from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
-from skyport_wf.publication.published import find_published, require_owner
+from skyport_wf.publication.published import find_published
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
 from skyport_wf.publication.thin import find_thin_base, same_image
@@ -30,21 +30,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def build(image: ResolvedImage, settings: ShockSettings, shock: Shock, *, output: Output) -> BuildRecord:
+def build(
+    image: ResolvedImage, settings: ShockSettings, shock: Shock, *, output: Output, base_comes: bool = True
+) -> BuildRecord:
     """Build the image, or take note that Shock has it.
 
     settings: the image list's.
     output: called with each piece of text that the build prints.
+    base_comes: whether the base of a thin image is published before this image, if the list has it.
     Raises AlreadyPublishedError, before anything is built, if another image has the name, and SkyportError if it cannot
     be published for another reason that is known by now.
     """
     record = begin_record(image, settings, connect)
     finish_replacement(shock, record.name)
-    decision = decide(shock, wanted_image(record), base_comes=record.thin_on_name in image.needs).require()
-    for other in decision.names.others:
-        # Nobody should build for an hour to hear then that the name is not his to take.
-        require_owner(shock, other.id, record.name)
-    if same := decision.names.same:
+    base_comes = base_comes and record.thin_on_name in image.needs
+    # Nobody should build for an hour to hear then that the name is not his to take.
+    if same := decide(shock, wanted_image(record), base_comes=base_comes).require().names.same:
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
         return msgspec.structs.replace(record, published=same.id)
     return record if record.archive else _make(record, image, shock, output)

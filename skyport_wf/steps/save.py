@@ -40,7 +40,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
             raise SkyportError(f"cannot write {archive}: {error.strerror}") from error
         return SaveRecord(build=build, archive=path, saved=None)
     with open_image(build) as stream:
-        saved = save_canonical(stream, build.reference, archive, base=left_out(build))
+        saved = save_canonical(stream, build.reference, archive, base=build.left_out)
     note_image(build, saved)
     return SaveRecord(build=build, archive=path, saved=saved)
 
@@ -51,20 +51,6 @@ def note_image(build: BuildRecord, saved: SavedArchive) -> None:
 
     if build.image:
         note_config_digest(build.image, saved.contents.image_id)
-
-
-def left_out(build: BuildRecord) -> tuple[str, ...]:
-    """Return the diff ids of the layers that the archive leaves out, the lowest first; none of a whole archive.
-
-    Raises SkyportError if the record does not tell, which a build of a thin image does.
-    """
-    if build.thin_on is None:
-        return ()
-    if build.thin_on.layers is None:
-        raise SkyportError(
-            f"{build.name}: the build record lacks the layers of its base. Run `skyport-wf build` again."
-        )
-    return build.thin_on.layers
 
 
 @contextmanager

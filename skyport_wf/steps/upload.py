@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.image.contents import ArchiveDigests, SavedArchive
-from skyport_wf.image_list.spec import EMBEDDED
+from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
-from skyport_wf.transfer.parts import ReadRange, goes_in_parts, range_of_file, unreadable
-from skyport_wf.transfer.parts_upload import PartsUpload
-from skyport_wf.transfer.same_image import copy_same_image
-from skyport_wf.transfer.send import check_arrival, copy_on_server, send
+from skyport_wf.transfer.parts import range_of_file, unreadable
 from skyport_wf.transfer.unfinished import ProgressFile
+from skyport_wf.transfer.upload import upload_file
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -49,49 +46,9 @@ def upload(
         return UploadRecord(build=build, saved=record.saved, node=same.id, url=shock.url)
     remembered = ProgressFile(progress_file)
     _check_size(archive, record.saved.digests)
-    uploaded = upload_archive(
-        shock, build, range_of_file(archive), record.saved, remembered=remembered, progress=progress
-    )
+    uploaded = upload_file(shock, build, range_of_file(archive), record.saved, remembered=remembered, progress=progress)
     remembered.remove()
     return uploaded
-
-
-def upload_archive(
-    shock: Shock,
-    build: BuildRecord,
-    read: ReadRange,
-    saved: SavedArchive,
-    *,
-    remembered: ProgressFile,
-    progress: Callable[[int], None],
-) -> UploadRecord:
-    """Let a hidden, expiring node have the archive: copied on the server, sent in parts, or in one piece.
-
-    read: gives the archive's bytes.
-    Raises TemporaryError if it cannot be sent, or arrives as something else.
-    """
-    digests = saved.digests
-    # The embedded Shock is a folder here: parts would be written twice, and there is no connection to lose.
-    in_parts = shock.url != EMBEDDED and goes_in_parts(digests.size, build.shock)
-    parts = PartsUpload(shock, build, read, digests, progress_file=remembered) if in_parts else None
-
-    def read_all() -> Iterator[bytes]:
-        for piece in read(0, digests.size):
-            yield piece
-            progress(len(piece))
-
-    if parts and (unfinished := parts.find_unfinished()):
-        node = parts.finish(unfinished, progress)
-    elif copy := copy_on_server(shock.user, build, digests):
-        node = copy
-    elif same := copy_same_image(shock, build, saved.contents.image_id):
-        return same
-    elif parts:
-        node = parts.finish(None, progress)
-    else:
-        node = send(shock, build, read_all, size=digests.size)
-    check_arrival(shock, node, digests, build.name)
-    return UploadRecord(build=build, saved=saved, node=node.id, url=shock.url)
 
 
 def check_published(build: BuildRecord, shock: Shock) -> str:

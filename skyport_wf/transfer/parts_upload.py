@@ -18,7 +18,6 @@ from skyport_wf.transfer.concurrency import run_concurrently
 from skyport_wf.transfer.earlier import find_uploads, take_up
 from skyport_wf.transfer.parts import Part, ReadRange, md5_of_part, plan_parts
 from skyport_wf.transfer.parts_node import UnusableNodeError, await_joined, drop_node, put_part
-from skyport_wf.transfer.send import archive_name
 from skyport_wf.transfer.unfinished import ProgressFile, begin
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class PartsUpload:
         """Make a node for the parts, and remember it."""
         node = self._shock.user.create_for_parts(
             len(self._parts),
-            file_name=archive_name(self._build),
+            file_name=self._build.file_name,
             attributes=self._attributes(),
             expiration=UPLOAD_EXPIRATION,
         )

@@ -19,7 +19,6 @@ from skyport_wf.publication.published import is_ours
 from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.transfer.earlier import holds
-from skyport_wf.transfer.send import archive_name
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -52,7 +51,7 @@ def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttr
     try:
         copy = shock.user.create_copy(
             node.id,
-            file_name=archive_name(build),
+            file_name=build.file_name,
             attributes=describe_upload(build),
             expiration=UPLOAD_EXPIRATION,
         )

@@ -23,11 +23,6 @@ _CANDIDATES = 3
 """Nodes with the same bytes that are tried as a source."""
 
 
-def archive_name(build: BuildRecord) -> str:
-    """Return what a download of the archive is called."""
-    return f"{build.reference.key}.tar.gz"
-
-
 def send(shock: Shock, build: BuildRecord, open_content: Callable[[], Iterable[bytes]], *, size: int | None) -> Node:
     """Make the hidden, expiring node with the archive on it.
 
@@ -37,7 +32,7 @@ def send(shock: Shock, build: BuildRecord, open_content: Callable[[], Iterable[b
     _log.info("sending %s to %s", build.name, shock.name)
     return shock.user.create(
         open_content,
-        file_name=archive_name(build),
+        file_name=build.file_name,
         attributes=describe_upload(build),
         expiration=UPLOAD_EXPIRATION,
         size=size,
@@ -75,7 +70,7 @@ def copy_on_server(shock: ShockClient, build: BuildRecord, digests: ArchiveDiges
         try:
             copy = shock.create_copy(
                 source.id,
-                file_name=archive_name(build),
+                file_name=build.file_name,
                 attributes=describe_upload(build),
                 expiration=UPLOAD_EXPIRATION,
             )

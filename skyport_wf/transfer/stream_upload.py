@@ -19,7 +19,6 @@ from skyport_wf.transfer.concurrency import run_concurrently
 from skyport_wf.transfer.earlier import find_uploads, take_up
 from skyport_wf.transfer.parts import Part, cut_into_parts
 from skyport_wf.transfer.parts_node import UnusableNodeError, await_joined, drop_node, put_part
-from skyport_wf.transfer.send import archive_name
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -66,7 +65,7 @@ class StreamUpload:
     def _begin(self) -> Node:
         return self._shock.user.create_for_parts(
             None,
-            file_name=archive_name(self._build),
+            file_name=self._build.file_name,
             attributes={**describe_upload(self._build), _PART_SIZE: self._part_size},
             expiration=UPLOAD_EXPIRATION,
         )

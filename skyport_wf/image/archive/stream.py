@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from skyport_wf.byte_streams import ByteStream, ChunkReader, RawStream
@@ -22,16 +22,16 @@ def open_archive(path: Path) -> Iterator["ArchiveStream"]:
 
     Raises ArchiveError if it cannot be read, or is compressed in a format that no engine reads.
     """
-    advice = "Save or fetch it again."
-    if is_folder(path):
-        yield ArchiveStream(ChunkReader(read_folder(path)), name=str(path), advice=advice)
-        return
-    try:
-        file = open_file(path, may_be_pipe=True)
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read: {error.strerror}. Check `archive`.") from error
-    with file:
-        yield ArchiveStream(file, name=str(path), advice=advice)
+    with ExitStack() as opened:
+        stream: ByteStream
+        if is_folder(path):
+            stream = ChunkReader(read_folder(path))
+        else:
+            try:
+                stream = opened.enter_context(open_file(path, may_be_pipe=True))
+            except OSError as error:
+                raise ArchiveError(f"{path} cannot be read: {error.strerror}. Check `archive`.") from error
+        yield ArchiveStream(stream, name=str(path), advice="Save or fetch it again.")
 
 
 class ArchiveStream:

@@ -30,7 +30,6 @@ from skyport_wf.shock.node import Node
 from skyport_wf.sources.resolution import resolve_images
 from skyport_wf.steps.build import begin_record, connect
 from skyport_wf.steps.register import register
-from skyport_wf.steps.save import left_out
 from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.thin_chain import MAX_CHAIN, read_chain
 from tests.support.sample_records import build_record, saved_archive
@@ -389,9 +388,9 @@ def test_a_record_that_does_not_tell_the_layers() -> None:
     with pytest.raises(
         SkyportError, match=r"the build record lacks the layers of its base\. Run `skyport-wf build` again"
     ):
-        left_out(build_record(thin_on=ThinBase(BASE)))
-    assert left_out(build_record(thin_on=on())) == (LAYER,)
-    assert left_out(build_record()) == ()
+        assert build_record(thin_on=ThinBase(BASE)).left_out
+    assert build_record(thin_on=on()).left_out == (LAYER,)
+    assert build_record().left_out == ()
 
 
 def test_the_attributes_of_a_thin_image_come_back_as_they_were() -> None:
