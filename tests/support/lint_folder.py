@@ -12,7 +12,9 @@ class LintFolder(Lab):
     """A folder with files to lint."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, HOME=str(folder / "home"), XDG_CONFIG_HOME=str(folder / "config"))
+        super().__init__(
+            folder, HOME=str(folder / "home"), XDG_CONFIG_HOME=str(folder / "config"), SKYPORT_RETRY_SECONDS="0"
+        )
 
     def add(self, name: str, content: str | bytes) -> None:
         """Put a file into the folder."""
