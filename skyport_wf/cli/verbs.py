@@ -16,6 +16,7 @@ GROUPS = {
     "Use what is published": {
         "ls": "list the images that a Shock has",
         "resolve": "which node an AWE worker gets for a name",
+        "receipt": "the receipt of an image that was pushed, copied, or published by others",
         "show": "say what is in an image: layers, waste, packages",
         "pull": "load a published image into the engine",
         "copy": "publish an image on another Shock too",

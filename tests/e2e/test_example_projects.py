@@ -50,6 +50,15 @@ def test_what_the_readme_shows(project: Path) -> None:
     check_readme(project)
 
 
+@pytest.mark.parametrize("project", ["registry"], indirect=True)
+def test_what_the_readme_shows_of_a_registry(project: Path) -> None:
+    try:
+        check_readme(project)
+    finally:
+        for image in ("greet:1.0", "debian:12"):
+            docker("image", "rm", "--force", f"127.0.0.1:7448/example/{image}")
+
+
 @pytest.mark.parametrize("project", ["buildkit"], indirect=True)
 def test_what_the_readme_shows_of_buildkit_and_no_file_has_the_secret(project: Path) -> None:
     check_readme(project)

@@ -49,7 +49,7 @@ class Site:
     def published_id(self, name: str) -> str:
         """Return the id of the image that an AWE worker gets for what was pushed under a name."""
         lab = Lab(self.folder / "lab", SHOCK_URL=f"http://{self.registry}")
-        return str(lab.do("resolve", name.partition("/")[2])["image_id"])
+        return str(lab.do("receipt", name.partition("/")[2])["image_id"])
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from werkzeug.test import Client
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.docker_archives import Image, layer_tar
-from tests.support.registry import Puller, publish
+from tests.support.docker_archives import Image, layer_tar, sha256
+from tests.support.registry import Puller, Pusher, publish
 from tests.unit.registry.conftest import World
 
 PUBLIC, SECRET = Image((layer_tar({"open": b""}),)), Image((layer_tar({"secret": b""}),))
@@ -175,3 +175,68 @@ def test_the_public_address_is_where_tokens_are_given(published: World) -> None:
     registry = RegistryApp(EmbeddedBackend(published.shock), public_url="https://shock.example.org/")
     answer = Client(registry).get("/v2/")
     assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="https://shock.example.org/v2/token"')
+
+
+ROUTES = {
+    ("GET", "/v2/"): (200, 200, 200, 200),
+    ("GET", "/v2/token"): (200, 200, 200, 200),
+    ("GET", "/v2/_catalog"): (200, 200, 200, 200),
+    ("GET", "/v2/lab/open/tags/list"): (200, 200, 200, 200),
+    ("GET", "/v2/lab/open/manifests/1"): (200, 200, 200, 200),
+    ("GET", "/v2/lab/secret/tags/list"): (200, 200, 404, 404),
+    ("GET", "/v2/lab/secret/manifests/1"): (200, 200, 404, 404),
+    ("GET", "/v2/lab/secret/manifests/latest"): (200, 200, 404, 404),
+    ("GET", "/v2/lab/secret/manifests/{manifest}"): (200, 200, 404, 404),
+    ("GET", "/v2/lab/secret/blobs/{config}"): (200, 200, 404, 404),
+    ("GET", "/v2/lab/secret/blobs/{layer}"): (200, 200, 404, 404),
+    ("HEAD", "/v2/lab/secret/blobs/{layer}"): (200, 200, 404, 404),
+    # Whether something is there at all is not said: there is nothing that refers to it.
+    ("GET", "/v2/lab/secret/referrers/{manifest}"): (200, 200, 200, 200),
+    ("POST", "/v2/lab/open/blobs/uploads/"): (202, 202, 202, 401),
+    ("POST", "/v2/lab/open/blobs/uploads/?mount={layer}"): (201, 201, 202, 401),
+    ("GET", "/v2/lab/open/blobs/uploads/{upload}"): (204, 404, 404, 401),
+    ("PATCH", "/v2/lab/open/blobs/uploads/{upload}"): (202, 404, 404, 401),
+    ("PUT", "/v2/lab/open/blobs/uploads/{upload}?digest={empty}"): (201, 404, 404, 401),
+    ("DELETE", "/v2/lab/open/blobs/uploads/{upload}"): (204, 404, 404, 401),
+    ("GET", "/v2/lab/open/blobs/{pushed}"): (200, 404, 404, 404),
+    ("GET", "/v2/lab/open/manifests/{index}"): (200, 404, 404, 404),
+    # The name has another image: for everyone the same, and as for someone who may not read that.
+    ("PUT", "/v2/lab/open/manifests/1"): (409, 409, 409, 401),
+    ("DELETE", "/v2/lab/open/manifests/1"): (405, 405, 405, 405),
+    ("DELETE", "/v2/lab/open/blobs/{layer}"): (405, 405, 405, 405),
+}
+"""The status of each route for the owner, an admin, another user and nobody."""
+
+
+@pytest.mark.parametrize(("route", "expected"), ROUTES.items(), ids=lambda value: " ".join(map(str, value)))
+def test_each_route_for_each_caller(
+    published: World, route: tuple[str, str], expected: tuple[int, int, int, int]
+) -> None:
+    method, path = route
+    owner = published.pusher("alice")
+    secret = owner.get("/v2/lab/secret/manifests/1")
+    other = Image((layer_tar({"other": b""}),))
+    index = b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
+    found = {
+        "manifest": secret.headers["Docker-Content-Digest"],
+        "config": secret.json["config"]["digest"],
+        "layer": secret.json["layers"][0]["digest"],
+        "empty": f"sha256:{sha256(b'')}",
+        "pushed": owner.send_blob("lab/open", b"pushed"),
+        "index": f"sha256:{sha256(index)}",
+    }
+    assert owner.send("PUT", f"/v2/lab/open/manifests/{found['index']}", index).status_code == 201
+    callers = [published.pusher(name) for name in ("alice", "admin", "bob")]
+    statuses = []
+    # The owner last, whose request may end an upload.
+    for caller in [Pusher(published.app), *reversed(callers)]:
+        upload = owner.send("POST", "/v2/lab/open/blobs/uploads/").headers["Docker-Upload-UUID"]
+        body = b""
+        if route == ("PUT", "/v2/lab/open/manifests/1"):
+            # Each pushes the blobs, but those who may not.
+            body = (caller if caller in callers else owner).send_image("lab/open", other)
+        answer = caller.send(method, path.format(upload=upload, **found), body)
+        statuses.append(answer.status_code)
+        if answer.status_code == 200 and "referrers" in path:
+            assert len(answer.json["manifests"]) == (caller in callers[:2])
+    assert tuple(reversed(statuses)) == expected
