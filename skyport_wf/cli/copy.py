@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Publish the images that an AWE worker would get on another Shock too, each after the one that it is thin on."""
+    """Publish the images that an AWE worker would get on another Shock too, each after its base image."""
     from skyport_wf.image_list.spec import check_shock_url
     from skyport_wf.publication.connection import Target
     from skyport_wf.publication.inventory import expand_names, list_images

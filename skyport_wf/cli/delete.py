@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
     parser.add_argument(
-        "--force", action="store_true", help="also what the lock file names, what thin images are on, and new uploads"
+        "--force", action="store_true", help="also what the lock file names, base images of thin ones, and new uploads"
     )
     add_image_list(parser)
 

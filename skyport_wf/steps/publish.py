@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
+_LARGEST_PART = 32 << 20
+"""Bytes: the parts of a stream are in memory, and of an archive that is larger than any there may be more than a
+thousand."""
 
 
 def publish(
@@ -108,7 +111,7 @@ def _send(record: BuildRecord, shock: Shock, export: _Export) -> Node:
     size = _about_size(record)
     if shock.url == EMBEDDED or not goes_in_parts(size, record.shock):
         return send(shock, record, export.open, size=None)
-    return StreamUpload(shock, record, part_size(size, record.shock)).send(export.open)
+    return StreamUpload(shock, record, min(part_size(size, record.shock), _LARGEST_PART)).send(export.open)
 
 
 def _about_size(record: BuildRecord) -> int:

@@ -129,7 +129,7 @@ def _check_free(shock: Shock, reference: ImageReference, node: Node) -> None:
 
 
 def _read_contents(shock: Shock, node: Node, progress: Progress) -> ImageContents:
-    """Return what the file holds, all of it read; of a thin one, with those that it is on."""
+    """Return what the file holds, all of it read; of a thin one, with its base images."""
     from skyport_wf.image.archive.reader import inspect_archive
 
     chain = read_chain(shock.user, node)

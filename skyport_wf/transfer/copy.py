@@ -147,7 +147,7 @@ def copy(
 
 
 def bases_first(names: Sequence[str], images: Sequence[StoredImage]) -> list[str]:
-    """Return the names in an order in which no thin image comes before the one that it is on.
+    """Return the names in an order in which no thin image comes before its base image.
 
     images: as the Shock has them.
     """

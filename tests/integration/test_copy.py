@@ -391,7 +391,7 @@ def test_an_image_that_another_tool_published(world: World) -> None:
 
 
 def test_several_at_once_after_a_look(world: World) -> None:
-    """Bases come before what is thin on them; one that cannot be copied keeps no other from it."""
+    """Base images come first; one that cannot be copied keeps no other from it."""
     for name in ("lab/b:1", "lab/a:1", "lab/c:1"):
         world.publish(name=name)
     world.lab.write(incompressible_layer(1000, seed=9), name="lab/c:1")

@@ -101,7 +101,7 @@ def test_a_published_image_is_fetched_once_and_leaves_nothing_nameless(project: 
 
 
 def test_an_image_gets_the_one_name_that_was_asked_for(project: Project) -> None:
-    """The archives of other tools may name images of ours: whole ones, and thin ones with what they are on."""
+    """The archives of other tools may name images of ours: whole ones, and thin ones with their base images."""
     engine, victim = project.engine, project.engine.name("victim")
     content = [layer_tar({f"{engine.namespace}-{number}": b"x"}) for number in range(3)]
     mine, whole, thin = Image((content[0],)), Image((content[1],)), Image((content[1], content[2]))
