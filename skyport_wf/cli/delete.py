@@ -19,7 +19,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "patterns", nargs="*", metavar="NAME", help="REPO:TAG, REPO, or either with * ? [...] in quotes; '*' for all"
+        "names", nargs="*", metavar="NAME", help="REPO:TAG, REPO, or either with * ? [...] in quotes; '*' for all"
     )
     parser.add_argument("--node", metavar="ID", help="this node and no other")
     parser.add_argument("--unfinished", action="store_true", help="also uploads that nobody has registered")
@@ -35,12 +35,12 @@ def run(args: argparse.Namespace) -> Outcome:
     """Delete nodes that were retired or replaced, for good; without --remove, only say which and what comes free."""
     from skyport_wf.publication.deletion import delete, freed_space, plan_deletion
 
-    if not (args.patterns or args.node):
+    if not (args.names or args.node):
         raise UsageError("name the images whose retired nodes are to be deleted ('*' for all), or give --node ID")
     locked = _locked(args.lock or args.images.parent / "images.lock.json", must_exist=args.lock is not None)
     with opened_shock(args) as shock:
         plan = plan_deletion(
-            shock, args.patterns, node_id=args.node, unfinished=args.unfinished, locked=locked, force=args.force
+            shock, args.names, node_id=args.node, unfinished=args.unfinished, locked=locked, force=args.force
         )
         freed = freed_space(shock, plan)
         done = delete(shock, plan) if args.remove else plan

@@ -26,7 +26,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "patterns", nargs="*", metavar="NAME", help="only images of this name: REPO:TAG, REPO, or either with * ? [...]"
+        "names", nargs="*", metavar="NAME", help="only images of this name: REPO:TAG, REPO, or either with * ? [...]"
     )
     parser.add_argument("--all", "-a", action="store_true", help="also retired, replaced and unfinished ones")
     parser.add_argument("--long", "-l", action="store_true", help="also owner, readers and last change, and totals")
@@ -60,7 +60,7 @@ def _find(shock: Shock, args: argparse.Namespace) -> list[ListedImage]:
     from skyport_wf.inspection.listing import ListedImage, add_access, sort_images
     from skyport_wf.publication.inventory import list_images
 
-    images = list_images(shock.user, args.patterns, hidden=args.all)
+    images = list_images(shock.user, args.names, hidden=args.all)
     if args.long or args.sort == "owner" or args.format == "tsv":
         listed = add_access(shock, images)
     else:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 EACH = 15
 """Values that each option, field and variable gets, of all that there are, unless SKYPORT_TEST_HOSTILE is `all`."""
 GOOD = {
-    "name": NAME, "names": NAME, "folder": "new", "to": "embedded",
+    "name": NAME, "names": NAME, "new_name": "lab/new:1", "folder": "new", "to": "embedded",
     "build": "build.json", "save": "save.json", "upload": "upload.json", "receipt": "receipt.json",
     "receipts": "receipt.json", "shell": "bash", "record": "new.json", "archive": "new.tar.gz", "lock": "new.lock.json",
 }  # fmt: skip
