@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import ShockError, UsageError
 from skyport_wf.image_list.reference import LATEST, parse_reference
 from skyport_wf.publication.attributes import OWN_KEY
 
@@ -43,8 +43,11 @@ def find_problems(node: Node) -> list[AweProblem]:
 def find_problems_of_file(shock: ShockClient, node: Node) -> list[AweProblem]:
     """Return what `find_problems` does, and whether a worker can unpack the file."""
     found = find_problems(node)
-    if node.file.complete and not is_gzip(shock, node):
-        found.append(AweProblem("its file is not gzip, so that a worker crashes when it loads it", True))
+    try:
+        if node.file.complete and not is_gzip(shock, node):
+            found.append(AweProblem("its file is not gzip, so that a worker crashes when it loads it", True))
+    except ShockError as error:
+        found.append(AweProblem(f"its file cannot be read: {str(error).rstrip('.')}", True))
     return found
 
 

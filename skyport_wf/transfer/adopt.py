@@ -17,7 +17,7 @@ from skyport_wf.publication.awe_problems import is_gzip, text_of
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.name_state import WantedImage
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
-from skyport_wf.publication.replacement import retire_node
+from skyport_wf.publication.replacement import finish_replacement, retire_node
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.records.records import BuildRecord
@@ -70,6 +70,8 @@ def adopt(
     Raises UsageError for a name that cannot be used, ArchiveError if the file is no image or one of a Docker before
     1.10, AlreadyPublishedError if the node is another user's, SkyportError if another node has the new name.
     """
+    # Of an earlier try that was interrupted.
+    finish_replacement(shock, name)
     node = _find(shock, name, node_id)
     reference = _usable_name(name, new_name)
     if not shock.may_change(node.id):

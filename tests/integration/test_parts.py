@@ -1,6 +1,7 @@
 """Archives in parts: killed and begun again, only what is missing is sent; what cannot become right is given up."""
 
 import os
+import random
 import re
 import signal
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ from skyport_wf.transfer.parts import plan_parts, range_of_file
 from skyport_wf.transfer.parts_upload import PartsUpload
 from skyport_wf.transfer.unfinished import ProgressFile
 from tests.support.commands import Command
+from tests.support.engine import write_image_context
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.lab import MIB, Lab, ServedShock, incompressible_layer, make_user, served, the_published_node
 from tests.support.timing import PATIENCE
@@ -323,3 +325,23 @@ def test_what_was_retired_is_copied_on_the_server_by_publish_too(tmp_path: Path)
         assert "has these bytes already" in done.log
         assert proxy.sent - before < 30_000
         the_published_node(server.url, image, lab.receipt())
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_killed_publish_of_a_built_image_goes_on_too(tmp_path: Path, namespace: str) -> None:
+    """An engine's export of an image is made into the same archive each time."""
+    name = f"{namespace}/tool:1.0"
+    with served(tmp_path) as (server, lab), FaultProxy(server.url) as proxy:
+        write_image_context(lab.folder / "image", data=namespace)
+        (lab.folder / "image/data/noise").write_bytes(random.Random(1).randbytes(6 * MIB))
+        lab.write_list(f"name: '{name}', dockerfile: image/Dockerfile", shock=f"url: embedded, {SETTINGS}")
+        kill_at(proxy, 4 * MIB, lambda: lab.start("publish", name, SHOCK_URL=proxy.url))
+        (node,) = uploads(server, lab)
+        done = lab.run("publish", name, "--record", "receipt.json", SHOCK_URL=proxy.url)
+        assert done.code == 0, done.log
+        # The server may still have been taking the last one.
+        assert re.search(rf"to node {node.id} in parts, it has [34]$", done.log, re.MULTILINE), done.log
+        size = lab.receipt()["size"]
+        assert size > 6 * MIB
+        assert proxy.sent < size + PART + 200_000
+        assert lab.receipt()["node"] == node.id

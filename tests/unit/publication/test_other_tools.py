@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,17 @@ def test_a_plain_tar_is_told_by_its_first_bytes(shock: ShockClient, said: Any, l
         code, text = said(*command)
         assert code == 3
         assert "its file is not gzip, so that a worker crashes when it loads it" in text
+
+
+def test_a_file_that_the_store_has_lost(shock: ShockClient, said: Any, listed: Path) -> None:
+    put(shock, **right())
+    for path in (Path(os.environ["SKYPORT_DATA"]) / "files").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    for command, code in ((["status"], 3), (["resolve", NAME], 3), (["ls"], 0), (["adopt", NAME], 1)):
+        found, text = said(*command)
+        assert found == code
+        assert "its file cannot be read" in text or command[0] in ("ls", "adopt")
 
 
 def test_one_that_workers_can_run_is_published(shock: ShockClient, said: Any, listed: Path) -> None:
