@@ -39,6 +39,7 @@ STEPS = {
         ["upload", "save.json", "--record", "upload.json"],
         ["register", "upload.json", "--record", "receipt.json"],
     ],
+    "adopt": [["adopt", NAME]],
 }
 OLDER, NEWER = (Image((layer_tar({"file": content}),)).image_id for content in (b"older", b"newer"))
 
@@ -166,7 +167,7 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize("replaces", [False, True], ids=["new", "replacing"])
-@pytest.mark.parametrize("way", STEPS)
+@pytest.mark.parametrize("way", ["publish", "steps"])
 def test_killed_at_any_request_the_same_command_ends_in_one_published_node(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, way: str, replaces: bool
 ) -> None:
@@ -217,6 +218,34 @@ def test_killed_at_any_request_of_a_replacement_the_name_is_never_lost(
             break
     assert deaths > 10
     assert twice, "the moment in which both have the name was met"
+
+
+def test_killed_at_any_request_of_an_adoption_the_name_is_never_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain tar of another tool becomes gzip in a new node: the same command again ends in that one node."""
+    deaths = 0
+    for number in range(1, 100):
+        with stage.new_round(monkeypatch, replaces=False) as begun:
+            put_plain_tar(begun)
+            killed = stage.kill(begun, "adopt", number, before=True)
+            assert 1 <= len(begun.images()) <= 2, "never nobody"
+            assert begun.run("adopt", NAME) == 0
+            assert begun.check_resolves() == NEWER
+            assert begun.client.read_start(resolve(begun.client, NAME).id, 2) == b"\x1f\x8b"
+        deaths += killed
+        if not killed:
+            break
+    assert deaths > 10
+
+
+def put_plain_tar(begun: Round) -> None:
+    owner = ShockClient(begun.client.url, token=begun.lab.variables["KB_AUTH_TOKEN"])
+    content = (begun.lab.folder / "image.tar").read_bytes()
+    told = {"type": "dockerimage", "name": NAME, "id": NEWER}
+    node = owner.create(lambda: [content], file_name="image.tar", attributes=told, expiration="1D")
+    owner.set_public(node.id, True)
+    owner.keep(node.id)
 
 
 @pytest.mark.parametrize("status", ["503 Service Unavailable", "400 Bad Request"], ids=["outage", "refusal"])
