@@ -43,13 +43,22 @@ def take_up(shock: Shock, node: Node) -> bool:
     """
     from skyport_wf.shock.connection import ShockRefusalError
 
-    if not is_ours(shock, node.id):
+    now = shock.user.find(node.id)
+    if now is None or not _is_upload(now) or not is_ours(shock, node.id):
         return False
     try:
-        shock.user.expire(node.id, UPLOAD_EXPIRATION)
+        now = shock.user.expire(node.id, UPLOAD_EXPIRATION)
     except ShockRefusalError:  # it has vanished
         return False
+    if not _is_upload(now):
+        # In this very moment its own publisher has registered it, and it is to stay.
+        shock.user.keep(node.id)
+        return False
     return True
+
+
+def _is_upload(node: Node) -> bool:
+    return _text(node, "type") == UPLOAD_TYPE and node.expires
 
 
 def _text(node: Node, key: str) -> str:
