@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size
 
+_DIGITS: Final = 5
+"""Of a number of days or nodes; no Shock is older."""
 EXAMPLES = (
     "skyport-wf delete 'my-lab/*'",
     "skyport-wf delete my-lab/tool:1.0 --remove",
+    "skyport-wf delete '*' --older 90d --keep 1",
 )
 
 
@@ -23,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--node", metavar="ID", help="this node and no other")
     parser.add_argument("--unfinished", action="store_true", help="also uploads that nobody has registered")
+    parser.add_argument(
+        "--older", type=_days, default=timedelta(0), metavar="DAYS", help="only those retired so long ago"
+    )
+    parser.add_argument("--keep", type=_count, default=0, metavar="N", help="leave the newest N of each name alone")
     parser.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
     parser.add_argument(
@@ -40,7 +49,14 @@ def run(args: argparse.Namespace) -> Outcome:
     locked = _locked(args.lock or args.images.parent / "images.lock.json", must_exist=args.lock is not None)
     with opened_shock(args) as shock:
         plan = plan_deletion(
-            shock, args.names, node_id=args.node, unfinished=args.unfinished, locked=locked, force=args.force
+            shock,
+            args.names,
+            node_id=args.node,
+            unfinished=args.unfinished,
+            older=args.older,
+            keep=args.keep,
+            locked=locked,
+            force=args.force,
         )
         freed = freed_space(shock, plan)
         done = delete(shock, plan) if args.remove else plan
@@ -68,6 +84,19 @@ def run(args: argparse.Namespace) -> Outcome:
         ],
     }  # fmt: skip
     return Outcome(value, text, EXIT_FAILED if stays and (args.remove or args.node) else EXIT_DONE)
+
+
+def _days(text: str) -> timedelta:
+    number = text.removesuffix("d")
+    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, such as 90")
+    return timedelta(days=int(number))
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of nodes, such as 3")
+    return int(text)
 
 
 def _locked(lock: Path, *, must_exist: bool) -> frozenset[str]:

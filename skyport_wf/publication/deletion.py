@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from skyport_wf.publication.thin import find_thin_on, same_image
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
+    from skyport_wf.shock.node import Node
 
 _ANOTHER_USER = "it is another user's"
 _WELL_KNOWN = 100
@@ -38,6 +40,8 @@ def plan_deletion(
     *,
     node_id: str | None = None,
     unfinished: bool = False,
+    older: timedelta = timedelta(0),
+    keep: int = 0,
     locked: Collection[str] = (),
     force: bool = False,
 ) -> list[Deletion]:
@@ -45,6 +49,8 @@ def plan_deletion(
 
     node_id: the one node that is meant; otherwise all that are retired or replaced.
     unfinished: uploads that nobody has registered, too.
+    older: only nodes that were last changed so long ago; retiring one changes it.
+    keep: how many of each name are left alone, the newest first.
     locked: ids of nodes that a lock file names; they stay, as do bases of thin images, unless `force`.
     Raises SkyportError if there is no such node.
     """
@@ -55,7 +61,13 @@ def plan_deletion(
             raise SkyportError(f"{shock.name} has no node {node_id} of an image. `skyport-wf ls --all` lists them.")
     else:
         states = ("retired", "replaced", "unfinished") if unfinished else ("retired", "replaced")
-        chosen = [image for image in images if image.state in states]
+        newest: Counter[str] = Counter()
+        chosen = []
+        for image in images:
+            if image.state in states:
+                newest[image.name] += 1
+                if newest[image.name] > keep and not _is_younger(image.node, older):
+                    chosen.append(image)
     return [Deletion(image, _why_not(shock, image, images, locked, force=force)) for image in chosen]
 
 
@@ -97,7 +109,7 @@ def _why_not(
     if node.id in locked:
         return "the lock file names it; --force deletes it all the same"
     if image.state == "unfinished":
-        young = _is_young(max(node.created_on, node.last_modified))
+        young = _is_younger(node, _LONGEST_UPLOAD)
         return "it is less than a day old, and may become an image; --force deletes it all the same" if young else ""
     attributes = read_attributes(node.attributes)
     thin = find_thin_on(shock.user, PublishedNode(node, attributes)) if attributes else []
@@ -109,10 +121,11 @@ def _why_not(
     return f"{', '.join(thin)} would lack its layers; --force deletes it all the same" if thin and not again else ""
 
 
-def _is_young(changed: str) -> bool:
-    """Return whether a node that was last changed then may still be somebody's work."""
+def _is_younger(node: Node, age: timedelta) -> bool:
+    """Return whether a node was changed within this time."""
     try:
-        return datetime.now(UTC) - datetime.fromisoformat(changed) < _LONGEST_UPLOAD
+        changed = datetime.fromisoformat(max(node.created_on, node.last_modified))
+        return datetime.now(UTC) - changed < age
     except (ValueError, TypeError, OverflowError):
         # What cannot be read is better kept.
         return True

@@ -107,6 +107,23 @@ def test_retired_nodes_are_deleted_on_purpose_only(shop: Shop) -> None:
     assert main(["delete"]) == 2
 
 
+def test_the_newest_are_kept(shop: Shop) -> None:
+    first, second = shop.publish("1"), shop.publish("2", replace=True)
+    shop.publish("3", replace=True)
+    other = shop.publish("4", "lab/b:1")
+    assert main(["retire", "lab/b:1"]) == 0
+    (shop.folder / "images.lock.json").unlink()
+
+    def chosen(*options: str) -> set[str]:
+        return {node["node"] for node in shop.said("delete", "*", *options)["nodes"]}
+
+    assert chosen() == chosen("--older", "0") == {first, second, other}
+    assert chosen("--keep", "1") == {first}
+    assert chosen("--keep", "2") == chosen("--older", "1d") == set()
+    for wrong in (["--older", "-1"], ["--older", "1w"], ["--keep", "x"], ["--older", "9" * 30]):
+        shop.said("delete", "*", *wrong, code=2)
+
+
 def test_space_that_others_share_does_not_come_free(shop: Shop) -> None:
     first = shop.publish("1")
     assert main(["retire", NAME]) == 0
