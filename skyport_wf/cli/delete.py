@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size
+
+if TYPE_CHECKING:
+    from skyport_wf.publication.deletion import Deletion
 
 _DIGITS: Final = 5
 """Of a number of days or nodes; no Shock is older."""
@@ -58,32 +62,35 @@ def run(args: argparse.Namespace) -> Outcome:
             locked=locked,
             force=args.force,
         )
-        freed = freed_space(shock, plan)
         done = delete(shock, plan) if args.remove else plan
-    going = sum(not one.refusal for one in done)
-    stays = len(done) - going
-    word = "deleted" if args.remove else "would be deleted"
+        freed = freed_space(shock, done)
+    value = {"removed": args.remove, "freed": freed, "nodes": [_describe(one) for one in done]}
+    failed = any(one.refusal for one in done) and (args.remove or args.node)
+    text = _tell(done, freed, removed=args.remove) if done else "there is nothing to delete"
+    return Outcome(value, text, EXIT_FAILED if failed else EXIT_DONE)
+
+
+def _describe(one: Deletion) -> dict[str, object]:
+    image, node = one.image, one.image.node
+    return {
+        "node": node.id,
+        "name": image.name,
+        "state": image.state,
+        "size": node.file.size,
+        "refusal": one.refusal or None,
+    }
+
+
+def _tell(done: Sequence[Deletion], freed: int, *, removed: bool) -> str:
+    word = "deleted" if removed else "would be deleted"
     rows = [
         (one.image.name, one.image.state, human_size(one.image.node.file.size), one.image.node.id,
          f"stays: {one.refusal}" if one.refusal else word)
         for one in done
     ]  # fmt: skip
-    summary = f"{count(going, 'node')}, {human_size(freed)} " + (
-        "came free" if args.remove else "would come free; `--remove` deletes them for good"
-    )
-    text = (
-        f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{summary}" if done else "there is nothing to delete"
-    )
-    value = {
-        "removed": args.remove,
-        "freed": freed,
-        "nodes": [
-            {"node": one.image.node.id, "name": one.image.name, "state": one.image.state,
-             "size": one.image.node.file.size, "refusal": one.refusal or None}
-            for one in done
-        ],
-    }  # fmt: skip
-    return Outcome(value, text, EXIT_FAILED if stays and (args.remove or args.node) else EXIT_DONE)
+    what = "came free" if removed else "would come free; `--remove` deletes them for good"
+    going = count(sum(not one.refusal for one in done), "node")
+    return f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{going}, {human_size(freed)} {what}"
 
 
 def _days(text: str) -> timedelta:

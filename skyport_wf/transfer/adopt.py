@@ -62,7 +62,6 @@ def adopt(
     A file that is not gzip, or that gives the image no such name, is sent anew, to a new node: workers cannot load the
     one, and a CWL runner would not find the image of the other.
 
-
     name: as the node has it, whatever that is.
     new_name: REPO:TAG, in the place of a name that AWE cannot use.
     node_id: the node, if several have the name.
