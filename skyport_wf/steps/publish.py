@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
 _log = logging.getLogger(__name__)
-_LARGEST_PART = 32 << 20
-"""Bytes: the parts of a stream are in memory, and of an archive that is larger than any there may be more than a
-thousand."""
 
 
 def publish(

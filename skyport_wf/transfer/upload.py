@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
+_LARGEST_PART = 32 << 20
+"""Bytes: the parts of a stream are in memory, and of an archive that is larger than any there may be more than a
+thousand."""
 
 
 class ArchiveSource(Protocol):
@@ -93,7 +96,8 @@ def upload_stream(
     if node is None and image_id and (same := copy_same_image(shock, build, image_id)):
         return same
     if node is None and shock.url != EMBEDDED and goes_in_parts(about_size, build.shock):
-        node = StreamUpload(shock, build, part_size(about_size, build.shock)).send(source.open)
+        size = min(part_size(about_size, build.shock), _LARGEST_PART)
+        node = StreamUpload(shock, build, size).send(source.open)
     node = node or send(shock, build, source.open, size=None)
     check_arrival(shock, node, source.saved.digests, build.name)
     return UploadRecord(build=build, saved=source.saved, node=node.id, url=shock.url)
