@@ -74,12 +74,13 @@ def take_list(path: Path, receipt: Receipt) -> bytes | None:
     """
     try:
         document = read_bounded(path, _LARGEST)
-        path.unlink()
         about = msgspec.json.decode(document)["metadata"]["component"]
-        same = (f"{about['name']}:{about['version']}", about["bom-ref"]) == (receipt.name, receipt.image_id)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+        if (f"{about['name']}:{about['version']}", about["bom-ref"]) != (receipt.name, receipt.image_id):
+            return None
+        path.unlink()
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         return None
-    return document if same else None
+    return document
 
 
 def _warn(name: str, found: ImageExamination) -> None:
