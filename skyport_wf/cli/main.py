@@ -9,13 +9,18 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 
+from skyport_wf import __version__
 from skyport_wf.cli.messages import report_error, start_logging, stop_logging
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.parser import parse
 from skyport_wf.cli.signals import act_on_signals
 from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError, UsageError
 
-_REPORT = "This is a bug of skyport-wf. Please report it with the lines above; they hold no token."
+_REPORT = (
+    "This is a bug of skyport-wf {version}. Please report it to those who maintain the copy that you have: your site's "
+    "administrators, or the repository that it was installed from. Keep for them the command, the image list, the "
+    "lines above, which hold no token, and what `skyport-wf doctor` says."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe has seen enough.
         return EXIT_FAILED
     except Exception:
-        return _fail(f"{traceback.format_exc()}{_REPORT}", EXIT_BUG, args)
+        return _fail(f"{traceback.format_exc()}{_REPORT.format(version=__version__)}", EXIT_BUG, args)
     finally:
         stop_logging()
     return outcome.exit_code

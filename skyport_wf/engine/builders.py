@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import ImageSpec
 
 _log = logging.getLogger(__name__)
+_BUILDKIT_NETWORKS = (None, "default", "host", "none")
+"""The values of `network` that BuildKit understands."""
 _HEREDOC = re.compile(rb"^\s*(RUN|COPY|ADD)\b.*<<-?[\"']?\w", re.IGNORECASE | re.MULTILINE)
 
 
@@ -89,8 +91,16 @@ def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: C
     from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
     from skyport_wf.engine.classic_build import build_classically
 
-    command = None if image.builder == "classic" else find_buildkit(client)
-    if not command and (image.builder == "buildkit" or image.secrets or image.ssh):
+    needs_buildkit = image.builder == "buildkit" or image.secrets or image.ssh
+    if needs_buildkit and image.network not in _BUILDKIT_NETWORKS:
+        raise UsageError(
+            f"image {image.name}: BuildKit gives a build the engine's own network, the host's or none, and no "
+            f"{image.network!r}. Set `network` to `host` or `none`, or leave it out."
+        )
+    # Of the two, only the classic builder knows networks that someone has made.
+    is_classic = image.builder == "classic" or image.network not in _BUILDKIT_NETWORKS
+    command = None if is_classic else find_buildkit(client)
+    if not command and needs_buildkit:
         raise UsageError(
             f"image {image.name} is to be built with BuildKit, which needs an engine with it and a docker command of "
             "18.09 to 22, or a later one with the buildx plugin. Install one, or set `builder: classic`."

@@ -94,6 +94,8 @@ def _explain(problem: str, path: str, document: YamlDocument, *, unknown: bool) 
         return Mistake(place, f", field {field}: {_NEVER_SHOWN[path]}")
     if path.endswith(".builder"):
         problem = f"expected {', '.join(get_args(Builder))}"
+    if path.endswith(".platform"):
+        problem = "expected text such as linux/amd64 or linux/arm64/v8"
     hint = ""
     if problem.startswith(("Expected `str`, got", "Expected `str | null`, got")) and document.texts.get(path):
         hint = f'. Quote it: "{document.texts[path]}"'

@@ -89,7 +89,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     build_args: dict[str, str] = {}
     target: _Text | None = None
     """The stage of the Dockerfile to stop at."""
-    platform: _Text | None = None
+    platform: Annotated[str, msgspec.Meta(pattern=r"^(linux|[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,2})$")] | None = None
     """Such as `linux/amd64`."""
     network: _Text | None = None
     """The network that RUN instructions see; the engine's default if unset."""

@@ -75,12 +75,13 @@ def take_list(path: Path, receipt: Receipt) -> bytes | None:
     try:
         document = read_bounded(path, _LARGEST)
         about = msgspec.json.decode(document)["metadata"]["component"]
-        listed = f"{about['name']}:{about['version']}", about["bom-ref"]
-        # Only now is it known that the file is a list, and no file of somebody's.
+        if (f"{about['name']}:{about['version']}", about["bom-ref"]) != (receipt.name, receipt.image_id):
+            return None
+        # Only now is it known that the file is such a list, and no file of somebody's.
         path.unlink()
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
         return None
-    return document if listed == (receipt.name, receipt.image_id) else None
+    return document
 
 
 def _warn(name: str, found: ImageExamination) -> None:

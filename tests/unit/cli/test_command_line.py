@@ -335,7 +335,10 @@ def test_a_bug_is_reported_as_one(project):
     (project / "yaml.py").write_text("raise RuntimeError('broken on purpose')\n")
     done = run("plan", "--json", env={**os.environ, "PYTHONPATH": str(project)})
     assert done.returncode == 70
-    assert "RuntimeError: broken on purpose\nThis is a bug of skyport-wf. Please report it" in done.stderr
+    assert (
+        f"RuntimeError: broken on purpose\nThis is a bug of skyport-wf {skyport_wf.__version__}. Please report it to"
+        in done.stderr
+    )
     assert only_document(done.stdout)["exit_code"] == 70
 
 

@@ -1,6 +1,8 @@
 """A signal at any moment of a start ends the command in order; closed streams are no mistake."""
 
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.timing import PATIENCE
 
 STEP_SECONDS = 0.005
-STARTS = 60
+STARTS = int(os.environ.get("SKYPORT_TEST_SIGNALS", "120"))
+"""Of all commands with all signals; 1000 sends one every 5 ms of each command."""
+COMMANDS = {
+    "ls": ["ls"],
+    "publish": ["publish", "--all", "--record", "receipt.json"],
+    "register": ["register", "upload.json", "--record", "receipt.json"],
+}
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -22,28 +32,59 @@ def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+def run(folder: Path, *arguments: str) -> float:
+    """Run a command to its end, and return how long it took."""
+    began = time.monotonic()
+    with command(folder, *arguments) as process:
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, said
+    return time.monotonic() - began
+
+
 def in_python(process: subprocess.Popen[str]) -> bool:
     """Whether the command's first line has run: until then the signal is for Python alone."""
     handled = next(line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "SigCgt" in line)
     return bool(int(handled.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_at_every_moment_of_a_start(tmp_path, number):
+@pytest.fixture(scope="module")
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project whose image is sent, but not registered."""
+    folder = tmp_path_factory.mktemp("signals") / "made"
+    folder.mkdir()
+    (folder / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"content"}),)), "lab/tool:1"))
+    (folder / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    run(folder, "build", "lab/tool:1", "--record", "build.json")
+    run(folder, "save", "build.json", "--archive", "image.tar.gz", "--record", "save.json")
+    run(folder, "upload", "save.json", "--record", "upload.json")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_at_every_moment_of_a_command(tmp_path, uploaded, verb, number):
+    starts = STARTS // len(COMMANDS) // len(SIGNALS)
+    copies = (shutil.copytree(uploaded, tmp_path / str(copy)) for copy in itertools.count())
+    lasts = run(next(copies), *COMMANDS[verb])
+    step = max(lasts / starts, STEP_SECONDS)
     ended = {0: 0, 128 + number: 0}
-    for start in range(STARTS):
-        with command(tmp_path, "ls") as process:
+    for start in range(starts):
+        folder = next(copies)
+        with command(folder, *COMMANDS[verb]) as process:
             until = time.monotonic() + PATIENCE
             while process.poll() is None and not in_python(process) and time.monotonic() < until:
                 pass
-            time.sleep(start * STEP_SECONDS)
+            time.sleep(start * step % lasts)
             process.send_signal(number)
             _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode in ended, said
         ended[process.returncode] += 1
         assert "Traceback" not in said
         assert "Exception ignored" not in said
-    assert ended[128 + number] > STARTS / 10
+        shutil.rmtree(folder)
+    assert ended[128 + number] > starts / 10, ended
+    print(f"{verb}, {number.name}: {ended}")
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
