@@ -13,22 +13,24 @@ def snakefile(name: str = "publish") -> str:
 
     Raises ValueError, with the names there are, if there are no such rules.
     """
-    from pathlib import Path
+    from skyport_wf.pipelines.shipped import find_shipped, list_shipped
 
-    package = Path(__file__).parent
-    for folder in (package / "rules", package.parent / "rules"):
-        if (found := folder / f"{name}.smk").is_file():
-            return str(found)
-    there = sorted(path.stem for path in (*package.glob("rules/*.smk"), *package.parent.glob("rules/*.smk")))
-    raise ValueError(f"skyport-wf has no rules called {name!r}, it has: {', '.join(there)}")
+    try:
+        return str(find_shipped(f"rules/{name}.smk"))
+    except FileNotFoundError:
+        there = [path.stem for path in list_shipped("rules/*.smk")]
+        raise ValueError(f"skyport-wf has no rules called {name!r}, it has: {', '.join(there)}") from None
 
 
 def receipt(image: str, *, results: str = "results") -> str:
     """Return the path of the receipt of `image`, REPO:TAG: the file to take as input where the image has to be there.
 
-    results: the pathvar `results` of the workflow.
-    Raises UsageError for a name that cannot be published.
+    results: the pathvar `results` of the rules.
+    Raises UsageError for a name that cannot be published, or that no image list has which the rules have read by then.
     """
     from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.pipelines.opening import check_listed
 
-    return f"{results}/skyport/{parse_reference(image).key}/receipt.json"
+    key = parse_reference(image).key
+    check_listed(image, results)
+    return f"{results}/skyport/{key}/receipt.json"
