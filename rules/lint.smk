@@ -25,11 +25,11 @@ if _skyport.makes("lint"):
         input:
             settings=[local(name) for name in _skyport.lint_settings],
         output:
-            json="<results>/skyport/{skyport_key}/lint.json",
+            json=_skyport.at("<results>/skyport/{skyport_key}/lint.json"),
         log:
-            "<logs>/skyport/{skyport_key}/lint.log",
+            _skyport.at("<logs>/skyport/{skyport_key}/lint.log"),
         benchmark:
-            "<benchmarks>/skyport/{skyport_key}/lint.tsv"
+            _skyport.at("<benchmarks>/skyport/{skyport_key}/lint.tsv")
         wildcard_constraints:
             skyport_key=_skyport.constraint,
         localrule: True
@@ -57,7 +57,9 @@ if _skyport.defines("lint_all"):
     rule lint_all:
         """Every image of the list, checked."""
         input:
-            expand("<results>/skyport/{skyport_key}/lint.json", skyport_key=_skyport.keys),
+            expand(_skyport.at("<results>/skyport/{skyport_key}/lint.json"), skyport_key=_skyport.keys),
+        container:
+            None
 
 
 _skyport.leave(workflow)

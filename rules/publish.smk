@@ -12,7 +12,8 @@ includes this file:
     images:   the image list                      (images.yaml)
     lock:     the lock file                       (images.lock.json beside the list)
     conda:    the environment of the rules: a file, a name, or true for the one of this package   (none)
-    cluster:  whether what needs no engine may go to a cluster                                    (false)
+    steps:    `each` in a job of its own, or all as one `stream`                                  (each)
+    cluster:  whether those that need no engine may go to a cluster                               (false)
 """
 
 
@@ -21,7 +22,8 @@ include: "plan.smk"
 
 if _skyport.makes("steps"):
 
-    include: "steps.smk"
+    include: "publish/stream.smk" if _skyport.streams else "publish/steps.smk"
+    include: "publish/lock.smk"
 
 
 if _skyport.defines("publish_all"):
@@ -30,11 +32,13 @@ if _skyport.defines("publish_all"):
         """Every image of the list, published, with the packages that are in it."""
         input:
             expand(
-                "<results>/skyport/{skyport_key}/{file}",
+                _skyport.at("<results>/skyport/{skyport_key}/{file}"),
                 skyport_key=_skyport.keys,
                 file=["receipt.json", "packages.cdx.json"],
             ),
             local(_skyport.locked) if _skyport.owns_lock else _skyport.locked,
+        container:
+            None
 
 
 _skyport.leave(workflow)

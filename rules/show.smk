@@ -20,24 +20,24 @@ if _skyport.makes("show"):
         The other images have to be there, as it is compared with them; that they change draws no new picture.
         """
         input:
-            receipt="<results>/skyport/{skyport_key}/receipt.json",
+            receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
             others=ancient(
                 expand(
-                    "<results>/skyport/{skyport_key}/receipt.json",
+                    _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
                     skyport_key=_skyport.keys,
                 )
             ),
         output:
-            json="<results>/skyport/{skyport_key}/show.json",
+            json=_skyport.at("<results>/skyport/{skyport_key}/show.json"),
             chart=report(
-                "<results>/skyport/{skyport_key}/layers.svg",
+                _skyport.at("<results>/skyport/{skyport_key}/layers.svg"),
                 category="Images",
                 labels=lambda wildcards: {"image": _skyport.name(wildcards)},
             ),
         log:
-            "<logs>/skyport/{skyport_key}/show.log",
+            _skyport.at("<logs>/skyport/{skyport_key}/show.log"),
         benchmark:
-            "<benchmarks>/skyport/{skyport_key}/show.tsv"
+            _skyport.at("<benchmarks>/skyport/{skyport_key}/show.tsv")
         wildcard_constraints:
             skyport_key=_skyport.constraint,
         conda:
@@ -65,10 +65,12 @@ if _skyport.defines("show_all"):
         """What is in every image of the list."""
         input:
             expand(
-                "<results>/skyport/{skyport_key}/{file}",
+                _skyport.at("<results>/skyport/{skyport_key}/{file}"),
                 skyport_key=_skyport.keys,
                 file=["show.json", "layers.svg", "packages.cdx.json"],
             ),
+        container:
+            None
 
 
 _skyport.leave(workflow)

@@ -45,6 +45,8 @@ def start_logging(args: argparse.Namespace) -> None:
         aloud = logging.StreamHandler(sys.stderr)
         aloud.setFormatter(handler.formatter)
         aloud.setLevel(logging.WARNING)
+        # That something is tried again says nothing yet of how it ends.
+        aloud.addFilter(lambda record: record.name != "skyport_wf.retries")
         log.handlers.append(aloud)
     log.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     log.propagate = False

@@ -52,7 +52,8 @@ class ImageRules:
         self.settings = settings
         self.images = settings.images
         self.lock = settings.lock_file
-        self.results: str = workflow.pathvars.apply("<results>")
+        self._pathvars = workflow.pathvars
+        self.results = self.at("<results>")
         """Where receipts go, as far as no prefix moves them."""
         self.target: str | None = workflow.default_target
         """The workflow's default target before the rules come."""
@@ -70,6 +71,13 @@ class ImageRules:
         first = part not in self._defined
         self._defined.add(part)
         return first
+
+    def at(self, path: str) -> str:
+        """Return a path with the workflow's pathvars put in.
+
+        Snakemake does that too, but not before it hands paths to a default storage provider.
+        """
+        return str(self._pathvars.apply(path))
 
     def leave(self, workflow: Any) -> None:
         """Leave the workflow's default target as it was before the rules came, unless they are all of the workflow.
@@ -184,6 +192,11 @@ class ImageRules:
         return str(Path(wanted).absolute()) if Path(wanted).suffix in (".yaml", ".yml") else wanted
 
     @property
+    def streams(self) -> bool:
+        """Whether an image is published by one job."""
+        return self.settings.steps == "stream"
+
+    @property
     def is_local(self) -> bool:
         """Whether all steps run where Snakemake runs."""
         return not self.settings.cluster
@@ -206,7 +219,7 @@ class ImageRules:
     @property
     def locked(self) -> str:
         """The file that says that the lock file is up to date: that one, where the rules own it."""
-        return self.lock if self.owns_lock else f"<results>/skyport/{self._mark}.locked"
+        return self.lock if self.owns_lock else self.at(f"<results>/skyport/{self._mark}.locked")
 
     @property
     def lock_option(self) -> list[str]:

@@ -27,6 +27,8 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     conda: bool | str = False
     """The conda environment of the rules: a file, the name of one that is there, or true for the one that the package
     brings; without, the command in PATH is called."""
+    steps: Literal["each", "stream"] = "each"
+    """Whether each step of publishing is a job, or all of them are one."""
     cluster: bool = False
     """Whether upload, registering and the package list of an image may go to a cluster, as one group of jobs."""
     pathvars: dict[str, str] = {}
