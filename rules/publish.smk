@@ -24,6 +24,7 @@ if _skyport.makes("steps"):
 
     include: "publish/stream.smk" if _skyport.streams else "publish/steps.smk"
     include: "publish/lock.smk"
+    include: "publish/sif.smk"
 
 
 if _skyport.defines("publish_all"):

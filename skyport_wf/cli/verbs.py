@@ -17,7 +17,8 @@ GROUPS = {
         "ls": "list the images that a Shock has",
         "resolve": "which node an AWE worker gets for a name",
         "show": "say what is in an image: layers, waste, packages",
-        "pull": "load a published image into the engine",
+        "pull": "load a published image into the engine, or write it to a file",
+        "run": "run a command in a published image",
         "copy": "publish an image on another Shock too",
         "tag": "publish an image under another name, too",
         "retire": "take the name off a published image",
@@ -32,6 +33,7 @@ GROUPS = {
         "register": "step 4: publish the upload under its name",
         "sbom": "list the packages in a published image, beside its receipt",
         "lock": "write the lock file from receipts",
+        "receipt": "write the receipt of an image that others have published",
     },
     "The embedded Shock": {
         "serve": "serve the embedded Shock over HTTP",

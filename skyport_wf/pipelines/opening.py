@@ -21,15 +21,26 @@ class _Opened:
     workflow: Any = None
     lists: list[ImageRules] = []  # noqa: RUF012 - the process has one
     namespaces: list[Any] = []  # noqa: RUF012
-    """The modules or pipelines that have them, in the same order."""
+    """The modules or pipelines that have them, and what they have them for, in the same order."""
 
 
 def open_rules(workflow: Any, config: Mapping[str, Any]) -> ImageRules:
-    """Return the images that the rules are about, for the rule file that is being parsed.
+    """Return the images of a list, for the rule file that is being parsed.
 
     workflow, config: as Snakemake's language has them.
     Raises WorkflowError, in one sentence, for whatever is wrong with the settings or the list.
     """
+    return _open(workflow, config, ImageRules)
+
+
+def open_lock(workflow: Any, config: Mapping[str, Any]) -> ImageRules:
+    """Return the images of a lock file, for the rule file that is being parsed. Otherwise as `open_rules`."""
+    from skyport_wf.pipelines.locked import LockedRules
+
+    return _open(workflow, config, LockedRules)
+
+
+def _open(workflow: Any, config: Mapping[str, Any], kind: type[ImageRules]) -> ImageRules:
     from snakemake_interface_common.exceptions import WorkflowError
 
     if workflow is not _Opened.workflow:
@@ -37,15 +48,16 @@ def open_rules(workflow: Any, config: Mapping[str, Any]) -> ImageRules:
     if not shutil.which("skyport-wf"):
         # Snakemake was called by its path, its environment is not activated: the command lies beside its Python.
         os.environ.update(PATH=os.pathsep.join([*os.get_exec_path(), str(Path(sys.executable).parent)]))
-    if workflow.modifier not in _Opened.namespaces:
+    namespace = (workflow.modifier, kind)
+    if namespace not in _Opened.namespaces:
         try:
             settings = read_settings(config, whole=_are_the_workflow(workflow))
-            rules = ImageRules(settings, workflow, _Opened.lists)
+            rules = kind(settings, workflow, _Opened.lists)
         except SkyportError as error:
             raise WorkflowError(str(error)) from None
         _Opened.lists.append(rules)
-        _Opened.namespaces.append(workflow.modifier)
-    opened = _Opened.lists[_Opened.namespaces.index(workflow.modifier)]
+        _Opened.namespaces.append(namespace)
+    opened = _Opened.lists[_Opened.namespaces.index(namespace)]
     opened.target = workflow.default_target
     return opened
 
@@ -57,7 +69,7 @@ def check_listed(name: str, results: str) -> None:
     """
     lists = [rules for rules in _Opened.lists if rules.is_known and rules.results == results]
     if lists and not any(rules.has(name) for rules in lists):
-        told = " ".join(f"{rules.images} has {rules.told_names}." for rules in lists)
+        told = " ".join(f"{rules.origin} has {rules.told_names}." for rules in lists)
         raise UsageError(f"image {name} is in no image list that this workflow has read by here. {told}")
 
 

@@ -52,6 +52,8 @@ class ImageRules:
         self.settings = settings
         self.images = settings.images
         self.lock = settings.lock_file
+        self.origin = self._origin()
+        """The file that has the names."""
         self._pathvars = workflow.pathvars
         self.results = self.at("<results>")
         """Where receipts go, as far as no prefix moves them."""
@@ -101,14 +103,14 @@ class ImageRules:
             for other in self._before:
                 if part in other._defined and (both := sorted({*self._names} & {*other._names})):
                     raise UsageError(
-                        f"{', '.join(both)} is in two image lists of this workflow, {other.images} and {self.images}. "
+                        f"{', '.join(both)} is in two image lists of this workflow, {other.origin} and {self.origin}. "
                         "Take it out of one of them."
                     )
         return True
 
     def is_same_list(self, other: ImageRules) -> bool:
-        """Return whether both publish the same list into the same folder."""
-        return (os.path.realpath(self.images), self.results) == (os.path.realpath(other.images), other.results)
+        """Return whether both are about the same list, with receipts in the same folder."""
+        return (os.path.realpath(self.origin), self.results) == (os.path.realpath(other.origin), other.results)
 
     @cached_property
     def planned(self) -> dict[str, PlannedImage]:
@@ -120,11 +122,7 @@ class ImageRules:
             with suppress(OSError, msgspec.DecodeError):
                 plan = msgspec.json.decode(read_bounded(self._plan_file, _LARGEST_PLAN), type=list[PlannedImage])
                 return {image.key: image for image in plan}
-        from skyport_wf.image_list.images_yaml import read_image_list
-        from skyport_wf.inspection.plan import plan_images
-
-        path = Path(self.images)
-        return {image.key: image for image in plan_images(read_image_list(path), path.parent)}
+        return {image.key: image for image in self._plan()}
 
     @property
     def keys(self) -> list[str]:
@@ -171,7 +169,7 @@ class ImageRules:
 
     def refuse(self, wildcards: Wildcards) -> list[str]:
         """Raise UsageError: the list has no such image."""
-        raise UsageError(f"{self.images} has no image with the key {wildcards.skyport_key}, it has {self.told_names}")
+        raise UsageError(f"{self.origin} has no image with the key {wildcards.skyport_key}, it has {self.told_names}")
 
     @property
     def told_names(self) -> str:
@@ -241,11 +239,27 @@ class ImageRules:
         """The files that hadolint takes its settings from."""
         return [name for name in (".hadolint.yaml", ".hadolint.yml") if Path(name).is_file()]
 
+    @property
+    def images_option(self) -> list[str]:
+        """The option that names the image list, which a pipeline that publishes nothing need not have."""
+        return ["--images", self.images] if Path(self.images).exists() else []
+
     def kept_names(self, wildcards: object) -> list[str]:
         """Return the option that keeps the images of other lists in a lock file that they share."""
         others = [other for other in self._lists if other is not self and other._writes_into(self.lock)]
         names = {name for other in others for name in other._names} - {*self._names}
         return ["--keep", *sorted(names)] if names else []
+
+    def _origin(self) -> str:
+        return self.settings.images
+
+    def _plan(self) -> list[PlannedImage]:
+        """Read the list. Raises UsageError for what is wrong with it."""
+        from skyport_wf.image_list.images_yaml import read_image_list
+        from skyport_wf.inspection.plan import plan_images
+
+        path = Path(self.images)
+        return plan_images(read_image_list(path), path.parent)
 
     def _writes_into(self, lock: str) -> bool:
         return os.path.realpath(self.lock) == os.path.realpath(lock)
@@ -260,7 +274,7 @@ class ImageRules:
 
     @property
     def _mark(self) -> str:
-        return hashlib.sha256(os.fsencode(f"{self.images}\0{self.results}")).hexdigest()[:12]
+        return hashlib.sha256(os.fsencode(f"{self.origin}\0{self.results}")).hexdigest()[:12]
 
     @property
     def _plan_file(self) -> Path:
@@ -268,8 +282,7 @@ class ImageRules:
 
     def _check(self) -> None:
         """Raise UsageError for what can be known before anything runs."""
-        if "{" in self.results or "}" in self.results:
-            raise UsageError(f"the pathvar `results` is {self.results!r}: Snakemake takes braces for wildcards.")
+        self._check_results()
         for image in self.planned.values():
             if image.archive and ("{" in image.archive or "}" in image.archive):
                 raise UsageError(
@@ -280,6 +293,10 @@ class ImageRules:
                 f"the lock file {self.lock} cannot be written, and lacks {', '.join(missing)}. Name another one in "
                 "the setting `lock`."
             )
+
+    def _check_results(self) -> None:
+        if "{" in self.results or "}" in self.results:
+            raise UsageError(f"the pathvar `results` is {self.results!r}: Snakemake takes braces for wildcards.")
         receipts = [Path(self.results) / "skyport" / key / "receipt.json" for key in self.planned]
         if not _is_writable(Path(self.results) / "skyport") and not all(receipt.exists() for receipt in receipts):
             raise UsageError(f"the folder {self.results} cannot be written to. Name another in the pathvar `results`.")
