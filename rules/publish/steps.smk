@@ -74,7 +74,11 @@ rule save_image:
 
 
 rule upload_image:
-    """Send the archive to Shock, hidden."""
+    """Send the archive to Shock, hidden, and list the packages in it while it is on this disk.
+
+    The list is none of the outputs: an image that cannot be listed is sent all the same, and `list_packages`, which
+    takes the list away, reads the node where there is none.
+    """
     input:
         archive=_skyport.at("<results>/skyport/{skyport_key}/image.tar.gz"),
         save=_skyport.at("<results>/skyport/{skyport_key}/save.json"),
@@ -97,10 +101,12 @@ rule upload_image:
         shock=1,
     params:
         digest=_skyport.digest,
+        packages=lambda wildcards, output: f"{output.record}.packages",
     shell:
         _skyport.say_if_killed + r"""
         skyport-wf upload {input.save:q} \
             --record {output.record:q} \
+            --sbom {params.packages:q} \
             --log {log:q}
         """
 
@@ -168,10 +174,12 @@ rule list_packages:
         shock=1,
     params:
         images=_skyport.images,
+        listed=lambda wildcards, input: f"{input.receipt.removesuffix('receipt.json')}upload.json.packages",
     shell:
         _skyport.say_if_killed + r"""
         skyport-wf sbom {input.receipt:q} \
             --images {params.images:q} \
             --record {output.packages:q} \
+            --listed {params.listed:q} \
             --log {log:q}
         """

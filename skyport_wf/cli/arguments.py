@@ -42,8 +42,9 @@ def everywhere(default: object) -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", "-v", action="store_true", default=default, help="say more of what is done")
     parser.add_argument(
-        "--log", default=default, metavar="FILE", help="write messages to FILE; warnings and errors go to stderr too"
-    )
+        "--log", type=output_file, default=default, metavar="FILE",
+        help="write messages to FILE; warnings and errors go to stderr too",
+    )  # fmt: skip
     parser.add_argument("--no-progress", action="store_true", default=default, help="show no progress bars")
     return parser
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import image_list
+from skyport_wf.cli.arguments import image_list, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import count
 
@@ -19,7 +19,7 @@ EXAMPLES = ("skyport-wf lock results/skyport/*/receipt.json --lock images.lock.j
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("receipts", type=Path, nargs="+", metavar="RECEIPT", help="receipts of published images")
-    parser.add_argument("--lock", type=Path, required=True, metavar="FILE", help="the lock file")
+    parser.add_argument("--lock", type=output_file, required=True, metavar="FILE", help="the lock file")
     parser.add_argument("--keep", nargs="+", default=[], metavar="NAME", help="other images that stay in the lock file")
     parser.add_argument(
         "--images", type=image_list, metavar="FILE",
@@ -29,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write a lock file with the entries of these receipts, and no others."""
-    from skyport_wf.records.files import read_record, update_lock
+    from skyport_wf.records.files import read_record, write_lock
     from skyport_wf.records.receipt import Receipt
 
     receipts = {path: read_record(path, Receipt) for path in args.receipts}
     if args.images:
         _update_notes(args.images, receipts)
-    lock = update_lock(args.lock, [*receipts.values()], keep=args.keep)
+    lock = write_lock(args.lock, [*receipts.values()], keep=args.keep)
     return Outcome(lock, f"{args.lock} holds {count(len(lock.images), 'image')}")
 
 

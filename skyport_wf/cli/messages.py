@@ -40,7 +40,7 @@ def start_logging(args: argparse.Namespace) -> None:
     handler.setFormatter(_Formatter("skyport-wf: %(message)s"))
     log = logging.getLogger("skyport_wf")
     log.handlers = [handler]
-    if _stream is not sys.stderr:
+    if _log_file:
         # In a workflow engine's job, nobody reads the log file of a step that ends well.
         aloud = logging.StreamHandler(sys.stderr)
         aloud.setFormatter(handler.formatter)

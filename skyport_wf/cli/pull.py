@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, progress_bar
+from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file, progress_bar
 from skyport_wf.cli.outcome import Outcome, short_id
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import human_size
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="REPO[:TAG], as an AWE task names it")
     add_image_list(parser)
     parser.add_argument(
-        "--output", type=Path, metavar="FILE",
+        "--output", type=output_file, metavar="FILE",
         help="write the archive to FILE, uncompressed if that ends in .tar; needs no engine",
     )  # fmt: skip
     parser.add_argument("--receipt", type=Path, metavar="FILE", help="with --output: the image of this receipt")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_record, fill_key
+from skyport_wf.cli.arguments import add_record, fill_key, output_file
 from skyport_wf.cli.outcome import Outcome
 
 EXAMPLES = ("skyport-wf register upload.json --record receipt.json",)
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("upload", type=Path, metavar="UPLOAD", help="the upload record")
     add_record(parser, "the receipt")
-    parser.add_argument("--lock", type=Path, metavar="FILE", help="put the image into this lock file, too")
+    parser.add_argument("--lock", type=output_file, metavar="FILE", help="put the image into this lock file, too")
 
 
 def run(args: argparse.Namespace) -> Outcome:

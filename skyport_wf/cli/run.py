@@ -20,9 +20,11 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", metavar="NAME", help="REPO[:TAG], as an AWE task names it")
-    parser.add_argument(
+    command = parser.add_argument(
         "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run; the image's own without it"
     )
+    # Nothing may be left of a line, but some versions of argparse say otherwise.
+    command.required = False
     add_image_list(parser)
     parser.add_argument("--interactive", "-i", action="store_true", help="let the command read stdin")
     parser.add_argument(

@@ -75,28 +75,28 @@ def write_document(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def update_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] | None = None) -> LockFile:
+def update_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
     """Put the receipts' entries into the lock file, leave the others as they are, and return the whole.
 
-    keep: of the others, only these stay; all of them if None.
     Commands that do this at the same moment wait for each other, so none loses the entry of another.
     """
     with _turn_in(lock.parent):
-        old = read_record(lock, LockFile) if lock.exists() and keep != [] else None
-        if old and keep is not None:
-            old = LockFile({name: entry for name, entry in old.images.items() if name in keep})
+        old = read_record(lock, LockFile) if lock.exists() else None
         new = merge_into_lock(old, receipts)
         write_record(lock, new)
     return new
 
 
-def write_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
+def write_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = ()) -> LockFile:
     """Write a lock file of these receipts' entries and no others, and return it.
 
+    keep: images whose entries stay.
     Whoever updates it at this moment is waited for: what he has read before, he would write again.
     """
     with _turn_in(lock.parent):
-        new = merge_into_lock(None, receipts)
+        old = read_record(lock, LockFile) if keep and lock.exists() else LockFile({})
+        kept = LockFile({name: entry for name, entry in old.images.items() if name in keep})
+        new = merge_into_lock(kept, receipts)
         write_record(lock, new)
     return new
 

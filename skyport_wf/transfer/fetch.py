@@ -14,7 +14,8 @@ import msgspec
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import ShockError, SkyportError, UsageError
-from skyport_wf.output_file import replace_file
+from skyport_wf.image.archive.compression import recognise_format
+from skyport_wf.output_file import keep_other_file, replace_file
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.records.receipt import Receipt
@@ -49,6 +50,7 @@ def fetch(shock: Shock, node: Node, path: Path, *, progress: Callable[[int], Non
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder. Name the file to write the archive to.")
+    keep_other_file(path, "archive", lambda there: recognise_format(there) in ("gzip", "tar"))
     chain = read_chain(shock.user, node)
     with one_at_a_time(f"file {path.resolve()}"):
         downloaded = 0

@@ -14,7 +14,6 @@ from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
 from skyport_wf.sources.source import HeldBase
-from skyport_wf.transfer.download import open_download
 from skyport_wf.transfer.fetch import one_at_a_time
 from skyport_wf.transfer.thin_chain import open_whole, read_chain
 

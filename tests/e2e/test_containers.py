@@ -211,8 +211,10 @@ def test_several_that_want_one_file_download_it_once(consumer: Pipeline) -> None
     done = [json.loads(command.communicate()[0]) for command in started]
     assert sorted(bool(one["downloaded"]) for one in done) == [False, False, False, True]
     assert [path.name for path in consumer.folder.glob("*.tar.gz*")] == ["x.tar.gz"]
-    (consumer.folder / "x.tar.gz").write_bytes(b"something else")
-    assert consumer.do("pull", "lab/x:1", "--output", "x.tar.gz")["downloaded"]
+    assert consumer.do("pull", "lab/y:1", "--output", "x.tar.gz")["downloaded"], "it was another image"
+    (consumer.folder / "mine.gz").write_text("not to be lost")
+    assert "it stays as it is" in consumer.run("pull", "lab/x:1", "--output", "mine.gz").log
     for wrong in ((), ("lab/x:1", "--receipt", "r.json"), ("--receipt", "r.json")):
         assert consumer.run("pull", *wrong).code == 2
-    assert "is a folder" in consumer.run("pull", "lab/x:1", "--output", ".").log
+    (consumer.folder / "folder").mkdir()
+    assert "is a folder" in consumer.run("pull", "lab/x:1", "--output", "folder").log
