@@ -11,8 +11,10 @@ import msgspec
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
+from skyport_wf.sources.platforms import is_platform
 from skyport_wf.sources.source import HeldBase
 from skyport_wf.transfer.fetch import one_at_a_time
 from skyport_wf.transfer.thin_chain import open_whole, read_chain
@@ -65,7 +67,21 @@ def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) ->
             if image is None:
                 image, downloaded, bases = _load(shock.user, engine, node, reference, progress)
     tag_image(engine, image.id, reference)
+    _warn_of_platform(engine, node)
     return PulledImage(name_of(node), id_of(node), node.id, downloaded, bases)
+
+
+def _warn_of_platform(engine: APIClient, node: Node) -> None:
+    """Say that the engine cannot run the image as it is."""
+    from skyport_wf.engine.capabilities import read_version
+
+    attributes, version = read_attributes(node.attributes), read_version(engine)
+    platform = attributes.skyport_wf.platform if attributes and attributes.skyport_wf else ""
+    if not is_platform(platform, f"{version.os or 'linux'}/{version.arch}"):
+        _log.warning(
+            "%s is an image for %s: this engine, on %s, runs it only with an emulator", name_of(node), platform,
+            version.arch,
+        )  # fmt: skip
 
 
 def hold_base(shock: ShockClient, engine: APIClient, node: Node) -> HeldBase:
