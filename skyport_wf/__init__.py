@@ -50,13 +50,9 @@ def workflow(name: str) -> str:
 
     Raises ValueError, with the names there are, if there is none.
     """
-    from skyport_wf.pipelines.shipped import find_shipped, list_shipped
+    from skyport_wf.pipelines.shipped import find_workflow
 
-    try:
-        return str(find_shipped(f"workflows/{name}"))
-    except FileNotFoundError:
-        there = [path.name for pattern in ("*.cwl", "tools/*.cwl") for path in list_shipped(f"workflows/{pattern}")]
-        raise ValueError(f"skyport-wf has no workflow called {name!r}, it has: {', '.join(there)}") from None
+    return str(find_workflow(name))
 
 
 def _path(image: str, results: str, file: str) -> str:

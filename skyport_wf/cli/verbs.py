@@ -33,6 +33,7 @@ GROUPS = {
         "register": "step 4: publish the upload under its name",
         "sbom": "list the packages in a published image, beside its receipt",
         "lock": "write the lock file from receipts",
+        "workflow": "where the CWL documents are that come with this package",
         "receipt": "write the receipt of an image that others have published",
     },
     "The embedded Shock": {
