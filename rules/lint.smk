@@ -15,40 +15,51 @@ Settings besides those of publish.smk:
 include: "plan.smk"
 
 
-rule lint_all:
-    """Every image of the list, checked."""
-    input:
-        expand("<results>/skyport/{skyport_key}/lint.json", skyport_key=_skyport_images),
+if _skyport.makes("lint"):
 
+    rule lint_image:
+        """Check what one image is made from.
 
-rule lint_image:
-    """Check what one image is made from.
-
-    As for a build, the files count by their digest, one of the params; hadolint's settings hold for all images.
-    """
-    input:
-        settings=[local(name) for name in [".hadolint.yaml", ".hadolint.yml"] if Path(name).is_file()],
-    output:
-        json="<results>/skyport/{skyport_key}/lint.json",
-    log:
-        "<logs>/skyport/{skyport_key}/lint.log",
-    benchmark:
-        "<benchmarks>/skyport/{skyport_key}/lint.tsv"
-    wildcard_constraints:
-        skyport_key=r"[A-Za-z0-9._-]+",
-    localrule: True
-    conda:
-        "../workflows/envs/skyport-wf.yaml"
-    params:
-        images=_skyport_list,
-        name=lambda wildcards: _skyport_images[wildcards.skyport_key]["name"],
-        level=["--level", str(_skyport_config["lint_level"])] if "lint_level" in _skyport_config else [],
-        digest=_skyport_digest,
-    shell:
-        r"""
-        skyport-wf lint {params.name:q} \
-            --images {params.images:q} \
-            --report {output.json:q} \
-            {params.level:q} \
-            2>&1 | tee {log:q}
+        As for a build, the files count by their digest, one of the params; hadolint's settings hold for all images.
         """
+        input:
+            settings=[local(name) for name in _skyport.lint_settings],
+        output:
+            json=_skyport.at("<results>/skyport/{skyport_key}/lint.json"),
+        log:
+            _skyport.at("<logs>/skyport/{skyport_key}/lint.log"),
+        benchmark:
+            _skyport.at("<benchmarks>/skyport/{skyport_key}/lint.tsv")
+        wildcard_constraints:
+            skyport_key=_skyport.constraint,
+        localrule: True
+        conda:
+            _skyport.conda
+        container:
+            None
+        params:
+            images=_skyport.images,
+            name=_skyport.name,
+            level=_skyport.level_option,
+            digest=_skyport.digest,
+        shell:
+            _skyport.say_if_killed + r"""
+            skyport-wf lint {params.name:q} \
+                --images {params.images:q} \
+                --report {output.json:q} \
+                {params.level:q} \
+                2>&1 | tee {log:q}
+            """
+
+
+if _skyport.defines("lint_all"):
+
+    rule lint_all:
+        """Every image of the list, checked."""
+        input:
+            expand(_skyport.at("<results>/skyport/{skyport_key}/lint.json"), skyport_key=_skyport.keys),
+        container:
+            None
+
+
+_skyport.leave(workflow)

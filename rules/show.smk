@@ -12,52 +12,65 @@ To use in the place of publish.smk. Beside what that one makes, for each image:
 include: "publish.smk"
 
 
-rule show_all:
-    """What is in every image of the list."""
-    input:
-        expand(
-            "<results>/skyport/{skyport_key}/{file}",
-            skyport_key=_skyport_images,
-            file=["show.json", "layers.svg", "packages.cdx.json"],
-        ),
+if _skyport.makes("show"):
 
+    rule show_image:
+        """Read the published image once, and say what is in it.
 
-rule show_image:
-    """Read the published image once, and say what is in it.
-
-    The other images have to be there, as it is compared with them; that they change draws no new picture.
-    """
-    input:
-        receipt="<results>/skyport/{skyport_key}/receipt.json",
-        others=ancient(
-            expand(
-                "<results>/skyport/{skyport_key}/receipt.json",
-                skyport_key=_skyport_images,
-            )
-        ),
-    output:
-        json="<results>/skyport/{skyport_key}/show.json",
-        chart=report(
-            "<results>/skyport/{skyport_key}/layers.svg",
-            category="Images",
-            labels=lambda wildcards: {"image": _skyport_images[wildcards.skyport_key]["name"]},
-        ),
-    log:
-        "<logs>/skyport/{skyport_key}/show.log",
-    benchmark:
-        "<benchmarks>/skyport/{skyport_key}/show.tsv"
-    conda:
-        "../workflows/envs/skyport-wf.yaml"
-    resources:
-        shock=1,
-    params:
-        images=_skyport_list,
-        name=lambda wildcards: _skyport_images[wildcards.skyport_key]["name"],
-    shell:
-        r"""
-        skyport-wf show {params.name:q} --json \
-            --images {params.images:q} \
-            --chart {output.chart:q} \
-            --log {log:q} \
-            >{output.json:q}
+        The other images have to be there, as it is compared with them; that they change draws no new picture.
         """
+        input:
+            receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+            others=ancient(
+                expand(
+                    _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+                    skyport_key=_skyport.keys,
+                )
+            ),
+        output:
+            json=_skyport.at("<results>/skyport/{skyport_key}/show.json"),
+            chart=report(
+                _skyport.at("<results>/skyport/{skyport_key}/layers.svg"),
+                category="Images",
+                labels=lambda wildcards: {"image": _skyport.name(wildcards)},
+            ),
+        log:
+            _skyport.at("<logs>/skyport/{skyport_key}/show.log"),
+        benchmark:
+            _skyport.at("<benchmarks>/skyport/{skyport_key}/show.tsv")
+        wildcard_constraints:
+            skyport_key=_skyport.constraint,
+        conda:
+            _skyport.conda
+        container:
+            None
+        resources:
+            shock=1,
+        params:
+            images=_skyport.images,
+            name=_skyport.name,
+        shell:
+            _skyport.say_if_killed + r"""
+            skyport-wf show {params.name:q} --json \
+                --images {params.images:q} \
+                --chart {output.chart:q} \
+                --log {log:q} \
+                >{output.json:q}
+            """
+
+
+if _skyport.defines("show_all"):
+
+    rule show_all:
+        """What is in every image of the list."""
+        input:
+            expand(
+                _skyport.at("<results>/skyport/{skyport_key}/{file}"),
+                skyport_key=_skyport.keys,
+                file=["show.json", "layers.svg", "packages.cdx.json"],
+            ),
+        container:
+            None
+
+
+_skyport.leave(workflow)

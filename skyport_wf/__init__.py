@@ -1,11 +1,11 @@
 """Publish Docker images to Shock as a reproducible workflow.
 
-A Snakefile needs two functions: `snakefile` says where the rules are, `receipt` which file stands for a
-published image. Everything else is the command `skyport-wf`.
+What a Snakefile needs: `snakefile` says where the rules are, `receipt` which file stands for a published image,
+`container` what a rule runs in. Everything else is the command `skyport-wf`.
 """
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "receipt", "snakefile"]
+__all__ = ["__version__", "container", "receipt", "sif", "snakefile", "workflow"]
 
 
 def snakefile(name: str = "publish") -> str:
@@ -13,22 +13,52 @@ def snakefile(name: str = "publish") -> str:
 
     Raises ValueError, with the names there are, if there are no such rules.
     """
-    from pathlib import Path
+    from skyport_wf.pipelines.shipped import find_shipped, list_shipped
 
-    package = Path(__file__).parent
-    for folder in (package / "rules", package.parent / "rules"):
-        if (found := folder / f"{name}.smk").is_file():
-            return str(found)
-    there = sorted(path.stem for path in (*package.glob("rules/*.smk"), *package.parent.glob("rules/*.smk")))
-    raise ValueError(f"skyport-wf has no rules called {name!r}, it has: {', '.join(there)}")
+    try:
+        return str(find_shipped(f"rules/{name}.smk"))
+    except FileNotFoundError:
+        there = [path.stem for path in list_shipped("rules/*.smk")]
+        raise ValueError(f"skyport-wf has no rules called {name!r}, it has: {', '.join(there)}") from None
 
 
 def receipt(image: str, *, results: str = "results") -> str:
     """Return the path of the receipt of `image`, REPO:TAG: the file to take as input where the image has to be there.
 
-    results: the pathvar `results` of the workflow.
-    Raises UsageError for a name that cannot be published.
+    results: the pathvar `results` of the rules.
+    Raises UsageError for a name that cannot be published, or that no image list has which the rules have read by then.
     """
-    from skyport_wf.image_list.reference import parse_reference
+    return _path(image, results, "receipt.json")
 
-    return f"{results}/skyport/{parse_reference(image).key}/receipt.json"
+
+def container(image: str, *, results: str = "results") -> str:
+    """Return what `image`, REPO:TAG, is for `container:`: the file that the rule `sif_image` makes.
+
+    The rule that runs in it takes `sif(image)` as input, so that it is made, and made anew if the image changes.
+    Raises what `receipt` raises.
+    """
+    return sif(image, results=results)
+
+
+def sif(image: str, *, results: str = "results") -> str:
+    """Return the path of `image` as apptainer runs it: the input of a rule that has `container(image)`."""
+    return _path(image, results, "image.sif")
+
+
+def workflow(name: str) -> str:
+    """Return the path of a CWL document that the package brings, such as `publish-images.cwl`.
+
+    Raises ValueError, with the names there are, if there is none.
+    """
+    from skyport_wf.pipelines.shipped import find_workflow
+
+    return str(find_workflow(name))
+
+
+def _path(image: str, results: str, file: str) -> str:
+    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.pipelines.opening import check_listed
+
+    key = parse_reference(image).key
+    check_listed(image, results)
+    return f"{results}/skyport/{key}/{file}"

@@ -42,6 +42,10 @@ class BuildError(SkyportError):
     """The engine could not build the image."""
 
 
+class PlatformError(SkyportError):
+    """An image is for another platform than is asked for."""
+
+
 class EngineError(SkyportError):
     """The Docker engine refused what it was asked to do."""
 

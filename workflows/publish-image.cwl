@@ -89,6 +89,16 @@ steps:
       token: token
       token_file: token_file
     out: [receipt]
+  list:
+    run: tools/sbom.cwl
+    in:
+      receipt: register/receipt
+      project: project
+      shock_url: shock_url
+      skyport_data: skyport_data
+      token: token
+      token_file: token_file
+    out: [packages]
 
 outputs:
   receipt:
@@ -96,3 +106,8 @@ outputs:
     label: What was published where
     format: edam:format_3464
     outputSource: register/receipt
+  packages:
+    type: File
+    label: The packages in it, as CycloneDX
+    format: edam:format_3464
+    outputSource: list/packages

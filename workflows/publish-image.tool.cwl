@@ -37,6 +37,8 @@ baseCommand: [skyport-wf, publish]
 arguments:
   - prefix: --record
     valueFrom: "{key}.receipt.json"
+  - prefix: --sbom
+    valueFrom: "{key}.packages.cdx.json"
 inputs:
   name:
     type: string
@@ -82,4 +84,10 @@ outputs:
     format: edam:format_3464
     outputBinding:
       glob: "*.receipt.json"
+  packages:
+    type: File
+    label: The packages in it, as CycloneDX
+    format: edam:format_3464
+    outputBinding:
+      glob: "*.packages.cdx.json"
 temporaryFailCodes: [75] # engine or Shock unreachable: running it again may work

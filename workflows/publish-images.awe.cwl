@@ -65,7 +65,7 @@ steps:
       skyport_data: skyport_data
       token: token
       token_file: token_file
-    out: [receipt]
+    out: [receipt, packages]
 
 outputs:
   receipts:
@@ -73,3 +73,8 @@ outputs:
     label: What was published where, an image each
     format: edam:format_3464
     outputSource: publish/receipt
+  packages:
+    type: File[]
+    label: The packages in each, as CycloneDX
+    format: edam:format_3464
+    outputSource: publish/packages

@@ -69,7 +69,7 @@ steps:
       skyport_data: skyport_data
       token: token
       token_file: token_file
-    out: [receipt]
+    out: [receipt, packages]
   note:
     run: tools/lock.cwl
     in:
@@ -82,6 +82,11 @@ outputs:
     label: What was published where, an image each
     format: edam:format_3464
     outputSource: publish/receipt
+  packages:
+    type: File[]
+    label: The packages in each, as CycloneDX
+    format: edam:format_3464
+    outputSource: publish/packages
   lock:
     type: File
     label: Which image each name stands for

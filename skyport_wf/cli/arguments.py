@@ -42,12 +42,9 @@ def everywhere(default: object) -> argparse.ArgumentParser:
     )
     parser.add_argument("--verbose", "-v", action="store_true", default=default, help="say more of what is done")
     parser.add_argument(
-        "--log",
-        type=output_file,
-        default=default,
-        metavar="FILE",
-        help="write messages to FILE; errors go to stderr too",
-    )
+        "--log", type=output_file, default=default, metavar="FILE",
+        help="write messages to FILE; warnings and errors go to stderr too",
+    )  # fmt: skip
     parser.add_argument("--no-progress", action="store_true", default=default, help="show no progress bars")
     return parser
 
@@ -120,25 +117,29 @@ def _list_in(folder: Path) -> Path | None:
     return next((folder / name for name in names if os.path.lexists(folder / name)), None)
 
 
-def read_settings(args: argparse.Namespace) -> ShockSettings:
+def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockSettings:
     """Return which Shock a verb means that needs no image list: the list's if there is one, or the embedded.
 
-    The variable SHOCK_URL wins over both when the Shock is opened.
+    url: the Shock that is meant without a list, if not the embedded one.
+    The variable SHOCK_URL wins over all of them when the Shock is opened.
     """
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.image_list.spec import ShockSettings
 
     if args.images == DEFAULT_LIST and not args.images.exists():
-        return ShockSettings()
+        return ShockSettings(url=url) if url else ShockSettings()
     return read_image_list(args.images).shock
 
 
 @contextmanager
-def opened_shock(args: argparse.Namespace) -> Iterator[Shock]:
-    """Open the Shock that a verb means which needs no image list, for as long as the block takes."""
+def opened_shock(args: argparse.Namespace, *, url: str | None = None) -> Iterator[Shock]:
+    """Open the Shock that a verb means which needs no image list, for as long as the block takes.
+
+    url: as for `read_settings`.
+    """
     from skyport_wf.publication.connection import open_shock
 
-    with open_shock(read_settings(args)) as shock:
+    with open_shock(read_settings(args, url=url)) as shock:
         yield shock
 
 

@@ -7,64 +7,57 @@ from contextlib import suppress
 from pathlib import Path
 
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.errors import SkyportError
+from skyport_wf.errors import SkyportError, UsageError
 
-_FILES = {
-    "images.yaml": """\
-# What `snakemake publish_all` and `skyport-wf publish --all` publish.
-shock:
-  url: embedded              # a store on this disk; or https://shock.example.org
-  token_env: KB_AUTH_TOKEN   # the variable that holds the token, never the token itself
-  public: true               # readable by everyone once registered
-images:
-  - name: my-lab/hello:1.0   # REPO:TAG; a published name stays what it is
-    description: An example to replace
-    dockerfile: images/hello/Dockerfile
-    # or from elsewhere: https://example.org/hello/Dockerfile
-    # or a folder of a git repository: https://example.org/lab/tools.git#COMMIT:images/hello
-""",
-    "images/hello/Dockerfile": """\
-FROM debian:bookworm
-COPY hello /usr/local/bin/hello
-CMD ["hello"]
-""",
-    "images/hello/hello": """\
-#!/bin/bash
-echo "Hello from an image that AWE can run: it has bash."
-""",
-    "Snakefile": '''\
-"""`snakemake publish_all --cores 2` publishes the images of images.yaml."""
-
-import skyport_wf
-
-
-include: skyport_wf.snakefile("publish")
-
-
-# An analysis that needs an image takes its receipt as input: skyport_wf.receipt("my-lab/hello:1.0")
-''',
-}
-
-
-EXAMPLES = ("skyport-wf init my-images",)
+EXAMPLES = ("skyport-wf init my-images", "skyport-wf init --pipeline")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    parser.add_argument(
+        "--pipeline", action="store_true", help="add what is missing to the Snakemake pipeline that is there"
+    )
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Write a project to start from; no file that is there is touched."""
+    """Write a project to start from, or what a pipeline lacks; no file that is there is touched."""
+    from skyport_wf.pipelines.templates import project_files
     from skyport_wf.records.encoding import check_unicode
 
+    if args.pipeline:
+        return _add_to_pipeline(args.folder)
     # A link that leads nowhere is somebody's, too.
-    if there := [str(args.folder / name) for name in _FILES if os.path.lexists(args.folder / name)]:
+    files = project_files()
+    if there := [str(args.folder / name) for name in files if os.path.lexists(args.folder / name)]:
         raise SkyportError(f"there is {', '.join(there)} already, nothing was written. Choose another folder.")
-    written = [check_unicode(str(args.folder / name)) for name in _FILES]
-    _write_all(dict(zip(map(Path, written), _FILES.values(), strict=True)))
+    written = [check_unicode(str(args.folder / name)) for name in files]
+    _write_all(dict(zip(map(Path, written), files.values(), strict=True)))
     text = "\n".join((*(f"wrote {path}" for path in written), "next: snakemake publish_all --cores 2"))
     return Outcome({"written": written}, text)
+
+
+def _add_to_pipeline(folder: Path) -> Outcome:
+    """Write the files that a pipeline needs, but for those that it has; say how its Snakefile takes them in."""
+    from skyport_wf.pipelines.templates import IMAGES, pipeline_files
+    from skyport_wf.records.encoding import check_unicode
+
+    snakefile = next((path for path in ("workflow/Snakefile", "Snakefile") if (folder / path).is_file()), None)
+    if snakefile is None:
+        raise UsageError(f"there is no Snakefile in {folder}. Without --pipeline, `init` begins a project of its own.")
+    rules = "workflow/rules/images.smk" if snakefile.startswith("workflow/") else "images.smk"
+    files = pipeline_files(rules)
+    if os.path.lexists(folder / "images.yaml"):
+        # The image is there to be replaced by the pipeline's own, which it has.
+        files = {name: text for name, text in files.items() if name not in IMAGES}
+    kept = [str(folder / name) for name in files if os.path.lexists(folder / name)]
+    texts = {check_unicode(str(folder / name)): text for name, text in files.items()}
+    written = [path for path in texts if path not in kept]
+    _write_all({Path(path): texts[path] for path in written})
+    include = f'include: "{os.path.relpath(rules, os.path.dirname(snakefile) or ".")}"'  # noqa: PTH120
+    lines = [f"wrote {path}" for path in written] + [f"kept {path}" for path in kept]
+    text = "\n".join((*lines, f"next: add the line `{include}` to {folder / snakefile}"))
+    return Outcome({"written": written, "kept": kept, "include": include}, text)
 
 
 def _write_all(texts: Mapping[Path, str]) -> None:

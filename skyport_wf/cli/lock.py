@@ -1,11 +1,17 @@
 """`skyport-wf lock`."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import output_file
+from skyport_wf.cli.arguments import image_list, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import count
+
+if TYPE_CHECKING:
+    from skyport_wf.records.receipt import Receipt
 
 EXAMPLES = ("skyport-wf lock results/skyport/*/receipt.json --lock images.lock.json",)
 
@@ -14,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("receipts", type=Path, nargs="+", metavar="RECEIPT", help="receipts of published images")
     parser.add_argument("--lock", type=output_file, required=True, metavar="FILE", help="the lock file")
+    parser.add_argument("--keep", nargs="+", default=[], metavar="NAME", help="other images that stay in the lock file")
+    parser.add_argument(
+        "--images", type=image_list, metavar="FILE",
+        help="the image list: bring descriptions on the nodes, and links in the receipts, up to date with it",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> Outcome:
@@ -21,5 +32,25 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records.files import read_record, write_lock
     from skyport_wf.records.receipt import Receipt
 
-    lock = write_lock(args.lock, [read_record(path, Receipt) for path in args.receipts])
+    receipts = {path: read_record(path, Receipt) for path in args.receipts}
+    if args.images:
+        _update_notes(args.images, receipts)
+    lock = write_lock(args.lock, [*receipts.values()], keep=args.keep)
     return Outcome(lock, f"{args.lock} holds {count(len(lock.images), 'image')}")
+
+
+def _update_notes(path: Path, receipts: dict[Path, Receipt]) -> None:
+    """Let nodes and receipts say what the list says; receipts keep their time, as they stand for the same images."""
+    from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.publication.connection import open_shock
+    from skyport_wf.publication.notes import update_notes
+    from skyport_wf.records.files import write_record
+
+    images = read_image_list(path)
+    described = {image.name: image.description for image in images.images}
+    with open_shock(images.shock) as shock:
+        for file, receipt in receipts.items():
+            if receipt.name in described:
+                now = update_notes(shock, receipt, description=described[receipt.name])
+                if now != receipt:
+                    write_record(file, now, keep_time=True)

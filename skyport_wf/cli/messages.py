@@ -1,4 +1,4 @@
-"""Messages for people: on stderr, or in the file that `--log` names; errors in both."""
+"""Messages for people: on stderr, or in the file that `--log` names; warnings and errors in both."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ def start_logging(args: argparse.Namespace) -> None:
     handler.setFormatter(_Formatter("skyport-wf: %(message)s"))
     log = logging.getLogger("skyport_wf")
     log.handlers = [handler]
+    if _log_file:
+        # In a workflow engine's job, nobody reads the log file of a step that ends well.
+        aloud = logging.StreamHandler(sys.stderr)
+        aloud.setFormatter(handler.formatter)
+        aloud.setLevel(logging.WARNING)
+        # That something is tried again says nothing yet of how it ends.
+        aloud.addFilter(lambda record: record.name != "skyport_wf.retries")
+        log.handlers.append(aloud)
     log.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     log.propagate = False
 

@@ -1,36 +1,64 @@
 """`skyport-wf receipt REPO[:TAG]`."""
 
-import argparse
+from __future__ import annotations
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, opened_shock, output_file
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import human_size
+
+if TYPE_CHECKING:
+    from skyport_wf.records.receipt import LockedImage, Receipt
 
 EXAMPLES = (
     "skyport-wf receipt my-lab/tool:1.0 --record receipt.json",
     "skyport-wf receipt my-lab/tool --lock images.lock.json",
+    "skyport-wf receipt my-lab/tool:1.0 --locked images.lock.json --record receipt.json",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("name", metavar="REPO[:TAG]", help="as a task names it; without a tag, the highest there is")
-    parser.add_argument("--record", type=output_file, metavar="FILE", help="write the receipt to FILE")
+    parser.add_argument("name", metavar="NAME", help="REPO[:TAG], as an AWE task names it")
+    parser.add_argument("--record", type=output_file, metavar="FILE", help=f"write the receipt to FILE; {KEY_HELP}")
     parser.add_argument("--lock", type=output_file, metavar="FILE", help="put the image into the lock file FILE, too")
+    parser.add_argument("--locked", type=Path, metavar="FILE", help="the image has to be the one of this lock file")
     add_image_list(parser)
 
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write the receipt of a published image, whoever has published it and how: its node tells all."""
+    from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.publication.resolve import find_for_worker
     from skyport_wf.publication.take_name import receipt_of
-    from skyport_wf.records.files import update_lock, write_record
+    from skyport_wf.records.files import read_record, update_lock, write_record
+    from skyport_wf.records.receipt import LockFile
 
-    with opened_shock(args) as shock:
+    locked = read_record(args.locked, LockFile).images.get(args.name) if args.locked else None
+    if args.locked and locked is None:
+        raise UsageError(f"the lock file {args.locked} has no image {args.name}")
+    with opened_shock(args, url=locked.shock if locked else None) as shock:
         receipt = receipt_of(shock, find_for_worker(shock, args.name))
+    if locked:
+        _check(receipt, locked, args.locked)
     if args.record:
-        write_record(args.record, receipt)
+        write_record(fill_key(args.record, parse_reference(receipt.name)), receipt)
     if args.lock:
         update_lock(args.lock, [receipt])
     text = f"{receipt.name}  {receipt.image_id}\nnode {receipt.node}, {human_size(receipt.size)}"
     return Outcome(receipt, text)
+
+
+def _check(receipt: Receipt, locked: LockedImage, file: Path) -> None:
+    """Raise SkyportError if the published image is not the one of the lock file."""
+    held = {"Shock": receipt.shock, "node": receipt.node, "image": receipt.image_id, "MD5": receipt.md5}
+    wanted = {"Shock": locked.shock, "node": locked.node, "image": locked.image_id, "MD5": locked.md5}
+    if other := [f"the {what} is {held[what]}, not {wanted[what]}" for what in held if held[what] != wanted[what]]:
+        raise SkyportError(
+            f"{receipt.name} is not the image of {file}: {'; '.join(other)}. If that is meant, take the lock file anew "
+            "from whoever publishes it."
+        )

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_record, fill_key
+from skyport_wf.cli.arguments import add_record, fill_key, output_file
 from skyport_wf.cli.outcome import Outcome
 
 EXAMPLES = ("skyport-wf register upload.json --record receipt.json",)
@@ -13,12 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("upload", type=Path, metavar="UPLOAD", help="the upload record")
     add_record(parser, "the receipt")
+    parser.add_argument("--lock", type=output_file, metavar="FILE", help="put the image into this lock file, too")
 
 
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the upload and write its receipt."""
     from skyport_wf.publication.connection import open_shock
-    from skyport_wf.records.files import read_record, write_record
+    from skyport_wf.records.files import read_record, update_lock, write_record
     from skyport_wf.records.records import UploadRecord
     from skyport_wf.steps.register import register
 
@@ -26,4 +27,6 @@ def run(args: argparse.Namespace) -> Outcome:
     with open_shock(record.build.shock) as shock:
         receipt = register(record, shock)
     write_record(fill_key(args.record, record.build.reference), receipt)
+    if args.lock:
+        update_lock(args.lock, [receipt])
     return Outcome(receipt, f"{receipt.name} is published, readable by {receipt.readable_by}: {receipt.download_url}")

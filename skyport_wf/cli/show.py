@@ -126,6 +126,7 @@ def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
 def _summary(report: ImageReport) -> Iterator[str]:
     from skyport_wf.formatting import summarise_bytes
     from skyport_wf.image.examination.report import count_packages
+    from skyport_wf.sources.platforms import is_platform, own_platform
 
     yield f"{_printable(report.name)}  {report.image_id}"
     yield summarise_bytes(report.size, len(report.layers), report.wasted)
@@ -133,6 +134,8 @@ def _summary(report: ImageReport) -> Iterator[str]:
     yield f"{system}packages: {count_packages(report.packages)}"
     if bases := [_base_layers(name, list(layers)) for name, layers in _by_base(report) if name]:
         yield f"thin: {', '.join(bases)}"
+    if not is_platform(report.platform, own_platform()):
+        yield f"it is for {_printable(report.platform)}, and this machine is {own_platform()}"
     if not report.has_bash:
         yield "no AWE task can start in it: it has no /bin/bash"
 

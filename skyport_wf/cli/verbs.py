@@ -18,7 +18,8 @@ GROUPS = {
         "resolve": "which node an AWE worker gets for a name",
         "receipt": "the receipt of an image that was pushed, copied, or published by others",
         "show": "say what is in an image: layers, waste, packages",
-        "pull": "load a published image into the engine",
+        "pull": "load a published image into the engine, or write it to a file",
+        "run": "run a command in a published image",
         "copy": "publish an image on another Shock too",
         "tag": "publish an image under another name, too",
         "retire": "take the name off a published image",
@@ -33,6 +34,7 @@ GROUPS = {
         "register": "step 4: publish the upload under its name",
         "sbom": "list the packages in a published image, beside its receipt",
         "lock": "write the lock file from receipts",
+        "workflow": "where the CWL documents are that come with this package",
     },
     "The embedded Shock": {
         "serve": "serve the embedded Shock over HTTP",

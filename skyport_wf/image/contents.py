@@ -32,6 +32,11 @@ class ImageContents(msgspec.Struct, frozen=True):
     layers: tuple[Layer, ...]
     """Bottom first; a layer that the image uses twice is there twice."""
 
+    @property
+    def platform(self) -> str:
+        """What it is for, such as `linux/amd64`; `/` where the config says nothing."""
+        return f"{self.os}/{self.architecture}"
+
 
 class StoredLayer(msgspec.Struct, frozen=True):
     """A layer in a gzipped archive: a range of the file is one gzip member, and that is the layer alone."""

@@ -1,5 +1,6 @@
 """Reading `images.yaml`, and saying what is wrong with it: which lines, which fields, what is allowed."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,8 +18,9 @@ from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
 
 _ONLY_OF_A_BUILD = (
-    "context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels", "secrets", "ssh",
+    "context", "build_args", "target", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
 _LARGEST = 2 << 20
 """Bytes of an image list that are read: that of ten thousand images has less."""
 
@@ -131,6 +133,12 @@ def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
                 field,
                 f"only an image with a `dockerfile` is built, {image.name} has `{image.source}`. Remove the field.",
             )
+    if image.platform and image.source != "dockerfile" and not _PLATFORM.fullmatch(image.platform):
+        yield (
+            "platform",
+            f"only an image with a `dockerfile` is built for any platform, {image.name} has `{image.source}`. Write "
+            "what it is for, such as linux/arm64.",
+        )
     if image.commit != CommitSettings() and image.source not in ("snapshot", "container"):
         yield "commit", f"only a container is committed, {image.name} has `{image.source}`. Remove the field."
     if image.flatten and image.source == "archive":

@@ -90,7 +90,8 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     target: _Text | None = None
     """The stage of the Dockerfile to stop at."""
     platform: Annotated[str, msgspec.Meta(pattern=r"^(linux|[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,2})$")] | None = None
-    """Such as `linux/amd64`."""
+    """Such as `linux/amd64`: what a Dockerfile is built for, and what another source has to be for; this machine's if
+    unset."""
     network: _Text | None = None
     """The network that RUN instructions see; the engine's default if unset."""
     builder: Builder = "auto"

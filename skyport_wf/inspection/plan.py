@@ -2,29 +2,14 @@
 
 from pathlib import Path
 
-import msgspec
-
-from skyport_wf.image_list.spec import ImageList, SourceKind
+from skyport_wf.image_list.spec import ImageList, ImageSpec
 from skyport_wf.publication.settings import effective_settings
 from skyport_wf.records.encoding import digest_of, encode_json
+from skyport_wf.records.plan import PlannedImage
 from skyport_wf.sources.resolution import resolve_images
 
-
-class PlannedImage(msgspec.Struct, frozen=True):
-    """One image of the list, as a workflow engine needs to know it."""
-
-    name: str
-    key: str
-    """The name as a file name."""
-    source: SourceKind
-    digest: str
-    """Changes with everything that the files and the image list say of it."""
-    needs: tuple[str, ...]
-    """Names of the images of the list that it is built on."""
-    base: str | None
-    """The one of them without whose layers it is published, so that it has to be published first."""
-    archive: str | None
-    """The file that it comes from, if it comes from one."""
+_DECIDE = ("image", "container", "archive", "commit", "platform", "flatten", "base")
+"""The fields that tell images apart whose source only an engine or an archive tells."""
 
 
 def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
@@ -38,16 +23,22 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
     for name, image in resolve_images(images, folder, last_copies=True).items():
         spec = image.spec
         settings = effective_settings(images.shock, public=spec.public)
-        source_digest = image.facts.digest if image.facts else ""
+        # Nothing else is in it: workflow engines run again what follows the steps, and an analysis can take days.
+        decides = [name, image.facts.digest if image.facts else _told_by(spec), settings.url, settings.public]
         planned.append(
             PlannedImage(
                 name=name,
                 key=spec.reference.key,
                 source=spec.source,
-                digest=digest_of(encode_json([spec, settings.url, settings.public, source_digest])),
+                digest=digest_of(encode_json(decides)),
+                notes=digest_of(encode_json([spec.description, settings.public_url])),
                 needs=image.needs,
                 base=spec.base if spec.base in image.needs else None,
                 archive=spec.archive and str(folder / spec.archive),
             )
         )
     return planned
+
+
+def _told_by(spec: ImageSpec) -> dict[str, object]:
+    return {field: getattr(spec, field) for field in _DECIDE}

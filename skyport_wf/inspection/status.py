@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import EngineError, SkyportError, TemporaryError
+from skyport_wf.errors import EngineError, PlatformError, SkyportError, TemporaryError
 from skyport_wf.image_list.spec import ImageSpec, ShockSettings
 from skyport_wf.publication.awe_problems import find_problems
 from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.thin import workers_need
+from skyport_wf.sources.platforms import is_platform, own_platform
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.steps.build import begin_record, connect
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
+    from skyport_wf.publication.published import PublishedNode
 
 
 class ImageStatus(msgspec.Struct, frozen=True):
@@ -50,7 +52,7 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
     spec = image.spec
     try:
         record = begin_record(image, settings, connect)
-    except (EngineError, TemporaryError) as error:
+    except (EngineError, PlatformError, TemporaryError) as error:
         return unknown_status(spec, error)
     base = spec.base or ""
     finish_replacement(shock, spec.name)
@@ -65,7 +67,7 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
         node=has_it.id if has_it else None,
         size=has_it.node.file.size if has_it else None,
         thin_on=base,
-        warning=workers_need(spec.name, base) if base else "",
+        warning=". ".join(filter(None, [workers_need(spec.name, base) if base else "", _told_platform(has_it)])),
         problems=tuple(
             problem.text
             for problem in find_problems(has_it.node)
@@ -74,6 +76,14 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
         if has_it
         else (),
     )
+
+
+def _told_platform(node: PublishedNode | None) -> str:
+    """Return what has to be known of an image for another kind of machine than this one."""
+    known = node.attributes.skyport_wf if node else None
+    if node is None or known is None or is_platform(known.platform, own_platform()):
+        return ""
+    return f"{node.attributes.name} is an image for {known.platform}, and this machine is {own_platform()}"
 
 
 def unknown_status(spec: ImageSpec, error: SkyportError) -> ImageStatus:

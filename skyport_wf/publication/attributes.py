@@ -107,7 +107,7 @@ def describe_image(
         base=build.base,
         archive=saved.digests,
         layers=contents.layers,
-        platform=f"{contents.os}/{contents.architecture}",
+        platform=contents.platform,
         labels=tuple(Label(name, value) for name, value in contents.labels),
         engine_image_id=None if build.image == contents.image_id else build.image,
         description=build.description,

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,9 +29,10 @@ def read_record(path: Path, kind: type[RecordT]) -> RecordT:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
-def write_record(path: Path, record: object) -> None:
+def write_record(path: Path, record: object, *, keep_time: bool = False) -> None:
     """Write the record to the file `path`, as `write_document` does.
 
+    keep_time: whether the file keeps its time, so that workflow engines take it for the one that it was.
     Raises UsageError if there is a file that is no record of this kind: someone has mistaken its name.
     """
     content = encode_json(record)
@@ -39,11 +40,14 @@ def write_record(path: Path, record: object) -> None:
     try:
         # A link is replaced, not the file that it leads to.
         there = read_bounded(path, _LARGEST) if path.is_file() and not path.is_symlink() else b""
+        time = path.stat() if there and keep_time else None
     except OSError as error:
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
     # A large record is not a whole document in the bytes by which other kinds of files are told.
     keep_other_file(path, f"`{kind}` record", lambda _: not there.strip() or read_kind(there) == kind)
     write_document(path, content)
+    if time:
+        os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
 
 
 def write_packages(path: Path, document: bytes) -> None:
@@ -83,13 +87,16 @@ def update_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
     return new
 
 
-def write_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
+def write_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = ()) -> LockFile:
     """Write a lock file of these receipts' entries and no others, and return it.
 
+    keep: images whose entries stay.
     Whoever updates it at this moment is waited for: what he has read before, he would write again.
     """
     with _turn_in(lock.parent):
-        new = merge_into_lock(None, receipts)
+        old = read_record(lock, LockFile) if keep and lock.exists() else LockFile({})
+        kept = LockFile({name: entry for name, entry in old.images.items() if name in keep})
+        new = merge_into_lock(kept, receipts)
         write_record(lock, new)
     return new
 

@@ -11,6 +11,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.input_file import exists
 from skyport_wf.records.source import Source
+from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
@@ -30,7 +31,7 @@ class ArchiveSource:
     used_images: tuple[str, ...] = ()
 
     def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
-        self._name = spec.name
+        self._name, self._spec = spec.name, spec
         # Not looked for yet: in a workflow, a rule may make it before it is published.
         self.archive: Path | None = (folder / (spec.archive or "")).absolute()
 
@@ -38,7 +39,7 @@ class ArchiveSource:
         """Return the image that the file holds; of several, the one that has this name there, too.
 
         Raises UsageError if there is no such file, ArchiveError if the image is not there, whole, or if no Docker
-        loads it.
+        loads it, PlatformError if it is for another platform than is asked for.
         """
         from skyport_wf.image.archive.layers import check_archive
         from skyport_wf.image.archive.stream import open_archive
@@ -49,6 +50,7 @@ class ArchiveSource:
             )
         with open_archive(self.archive) as stream:
             found = check_archive(stream, wanted=self._name)
+        check_platform(self._spec, found.contents.platform)
         for warning in found.warnings:
             _log.warning("%s: %s", self._name, warning)
         return Source(kind="archive", digest=found.contents.image_id)

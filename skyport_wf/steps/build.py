@@ -19,6 +19,7 @@ from skyport_wf.publication.settings import effective_settings
 from skyport_wf.publication.thin import find_thin_base, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
+from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Bases, Connect, HeldBase, MadeImage, Output
 
@@ -102,6 +103,8 @@ def make_image(
     bases: as `hold_bases` returns them.
     note: called with the engine's id of each image that is made on the way, and of the last.
     """
+    from skyport_wf.engine.images import find_image
+
     spec = image.spec
     if image.source.archive:
         raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")
@@ -112,6 +115,8 @@ def make_image(
     made = image.source.make(engine, spec, used, output)
     note(made.id)
     check_bases(engine, spec.name, bases)
+    if found := find_image(engine, made.id):
+        check_platform(spec, "/".join(filter(None, (found.os, found.architecture, found.variant))))
     if not spec.flatten:
         return made
     from skyport_wf.engine.flatten import flatten_image

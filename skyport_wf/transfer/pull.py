@@ -11,9 +11,12 @@ import msgspec
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
+from skyport_wf.sources.platforms import is_platform
 from skyport_wf.sources.source import HeldBase
+from skyport_wf.transfer.fetch import one_at_a_time
 from skyport_wf.transfer.thin_chain import open_whole, read_chain
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) ->
     ArchiveError if the archive holds another image than its attributes say; the engine has loaded nothing then.
     """
     from skyport_wf.engine.config_digests import find_by_config_digest
-    from skyport_wf.engine.connection import connect
+    from skyport_wf.engine.connection import connect, engine_address
     from skyport_wf.engine.images import tag_image
 
     engine, node = connect(), find_for_worker(shock, asked)
@@ -58,9 +61,27 @@ def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) ->
     downloaded, bases = 0, tuple[str, ...]()
     image = find_by_config_digest(engine, id_of(node), named=name_of(node))
     if image is None:
-        image, downloaded, bases = _load(shock.user, engine, node, reference, progress)
+        # Jobs that start at the same moment want the same image: one of them downloads it.
+        with one_at_a_time(f"image {id_of(node)} in {engine_address()}"):
+            image = find_by_config_digest(engine, id_of(node), named=name_of(node))
+            if image is None:
+                image, downloaded, bases = _load(shock.user, engine, node, reference, progress)
     tag_image(engine, image.id, reference)
+    _warn_of_platform(engine, node)
     return PulledImage(name_of(node), id_of(node), node.id, downloaded, bases)
+
+
+def _warn_of_platform(engine: APIClient, node: Node) -> None:
+    """Say that the engine cannot run the image as it is."""
+    from skyport_wf.engine.capabilities import read_version
+
+    attributes, version = read_attributes(node.attributes), read_version(engine)
+    platform = attributes.skyport_wf.platform if attributes and attributes.skyport_wf else ""
+    if not is_platform(platform, f"{version.os or 'linux'}/{version.arch}"):
+        _log.warning(
+            "%s is an image for %s: this engine, on %s, runs it only with an emulator", name_of(node), platform,
+            version.arch,
+        )  # fmt: skip
 
 
 def hold_base(shock: ShockClient, engine: APIClient, node: Node) -> HeldBase:

@@ -30,13 +30,14 @@ class Image:
     layers: tuple[bytes, ...]
     labels: dict[str, str] = field(default_factory=dict)
     author: str = ""
+    architecture: str = "amd64"
 
     @property
     def config(self) -> bytes:
         steps = [{"created_by": f"step {number}"} for number in range(len(self.layers))]
         return json.dumps(
             {
-                "architecture": "amd64",
+                "architecture": self.architecture,
                 "author": self.author,
                 "config": {"Labels": self.labels or None, "Cmd": ["/bin/bash"]},
                 "created": "2024-02-03T04:05:06.789Z",

@@ -69,6 +69,8 @@ class ImageReport(msgspec.Struct, frozen=True):
     packages: tuple[Package, ...]
     notes: tuple[str, ...]
     """Reasons why something is unknown."""
+    platform: str = ""
+    """What it is for, such as `linux/amd64`."""
     has_bash: bool = True
     """False if no AWE task can start in it, for want of a /bin/bash."""
 
@@ -115,6 +117,7 @@ def make_report(
         operating_system=found.operating_system,
         packages=found.packages,
         notes=(*found.notes, *notes),
+        platform=found.contents.platform,
         has_bash=found.has_bash,
     )
 

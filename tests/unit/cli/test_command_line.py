@@ -400,6 +400,23 @@ def test_init_writes_a_project_that_can_be_planned_and_never_over_another(tmp_pa
     assert (new / "images.yaml").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("snakefile", "line"), [("Snakefile", "images.smk"), ("workflow/Snakefile", "rules/images.smk")]
+)
+def test_init_adds_to_a_pipeline_what_it_lacks(tmp_path, snakefile, line):
+    theirs = {snakefile: "rule mine:\n    output: 'x'\n    shell: 'touch {output}'\n", ".gitignore": "mine\n"}
+    for name, text in theirs.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = run("init", "--pipeline", str(tmp_path))
+    assert done.returncode == 0
+    assert done.stdout.endswith(f'next: add the line `include: "{line}"` to {tmp_path / snakefile}\n')
+    assert all((tmp_path / name).read_text() == text for name, text in theirs.items())
+    again = only_document(run("init", "--pipeline", str(tmp_path), "--json").stdout)
+    assert again["written"] == []
+    assert run("init", "--pipeline", str(tmp_path / "images")).returncode == 2
+
+
 def test_a_token_on_stdin_is_never_printed(project):
     done = run("user", "add", "alice", "--token", "-", input=f"{SECRET}\n")
     assert (done.returncode, done.stdout) == (0, "added alice to a new store\n")

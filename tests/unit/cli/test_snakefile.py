@@ -33,6 +33,14 @@ def test_the_receipt_of_a_name_that_cannot_be_published():
         skyport_wf.receipt("a/b:latest")
 
 
+def test_the_cwl_documents_are_found():
+    assert Path(skyport_wf.workflow("publish-images.cwl")).read_text().startswith("#!/usr/bin/env cwl-runner")
+    assert Path(skyport_wf.workflow("tools/pull.cwl")).is_file()
+    for name in ("publish.cwl", "../rules/publish.smk", ""):
+        with pytest.raises(ValueError, match=r"has no workflow called .*, it has: publish-image.cwl"):
+            skyport_wf.workflow(name)
+
+
 def test_what_a_snakefile_imports_is_light():
     program = (
         "import sys, skyport_wf; skyport_wf.snakefile(); print(*{'yaml', 'docker', 'requests'} & set(sys.modules))"

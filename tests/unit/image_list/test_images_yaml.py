@@ -219,6 +219,11 @@ def test_what_says_how_to_build_is_refused_where_nothing_is_built(field):
     assert message.startswith(f"images.yaml, line 4, field {field}: only an image with a `dockerfile` is built")
 
 
+def test_what_another_source_is_for_may_be_said():
+    (image,) = parse_image_list("images: [{name: 'a/b:1', archive: x, platform: linux/arm64}]").images
+    assert image.platform == "linux/arm64"
+
+
 def test_an_unusable_name_is_refused_with_its_line():
     assert problem(ONE + "- dockerfile: D\n  name: Rec/x:1\n") == (
         "images.yaml, line 5, field name: image name 'Rec/x:1': the repository has upper case letters, which Docker "

@@ -1,0 +1,53 @@
+"""The lock file of the images, and what is said of those that are none: for publish.smk."""
+
+
+rule lock_images:
+    """Note which image each name stands for, in a file made to be committed, and what the list says of the images.
+
+    A new description changes no image: it reaches the node here, and what takes the receipt as input does not run again.
+    """
+    input:
+        receipts=expand(_skyport.at("<results>/skyport/{skyport_key}/receipt.json"), skyport_key=_skyport.keys),
+    output:
+        local(update(_skyport.locked)) if _skyport.owns_lock else touch(_skyport.locked),
+    log:
+        _skyport.at(f"<logs>/skyport/{_skyport.lock_name}.log"),
+    benchmark:
+        _skyport.at(f"<benchmarks>/skyport/{_skyport.lock_name}.tsv")
+    localrule: True
+    conda:
+        _skyport.conda
+    container:
+        None
+    params:
+        images=_skyport.images,
+        lock=lambda wildcards: _skyport.lock,
+        keep=_skyport.kept_names,
+        notes=_skyport.notes(),
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf lock {input.receipts:q} \
+            --images {params.images:q} \
+            --lock {params.lock:q} \
+            {params.keep:q} \
+            --log {log:q}
+        """
+
+
+rule refuse_image:
+    """Say of an image that is not in the list that it is not: nothing else could make its receipt."""
+    input:
+        _skyport.refuse,
+    output:
+        _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/refuse.log"),
+    wildcard_constraints:
+        skyport_key=_skyport.unlisted,
+    localrule: True
+    conda:
+        _skyport.conda
+    container:
+        None
+    shell:
+        "exit 1"

@@ -1,0 +1,52 @@
+"""Receipts of images that others have published: for use.smk."""
+
+
+rule receive_image:
+    """Read the receipt off the node that the lock file names, and see that it holds that image."""
+    output:
+        receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/receive.log"),
+    benchmark:
+        _skyport.at("<benchmarks>/skyport/{skyport_key}/receive.tsv")
+    wildcard_constraints:
+        skyport_key=_skyport.constraint,
+    localrule: _skyport.is_local
+    conda:
+        _skyport.conda
+    container:
+        None
+    resources:
+        shock=1,
+    params:
+        name=_skyport.name,
+        lock=lambda wildcards: _skyport.lock,
+        images=_skyport.images_option,
+        digest=_skyport.digest,
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf receipt {params.name:q} \
+            --locked {params.lock:q} \
+            {params.images:q} \
+            --record {output.receipt:q} \
+            --log {log:q}
+        """
+
+
+rule refuse_image:
+    """Say of an image that is not in the lock file that it is not: nothing else could make its receipt."""
+    input:
+        _skyport.refuse,
+    output:
+        _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/refuse.log"),
+    wildcard_constraints:
+        skyport_key=_skyport.unlisted,
+    localrule: True
+    conda:
+        _skyport.conda
+    container:
+        None
+    shell:
+        "exit 1"

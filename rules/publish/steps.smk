@@ -1,0 +1,185 @@
+"""The steps of publishing an image, a job each: for publish.smk.
+
+They run where Snakemake runs, as build and save need the engine. With the setting `cluster`, the three that follow go
+elsewhere as one job.
+"""
+
+
+rule build_image:
+    """Build the image, or find that Shock has it.
+
+    The build context counts by its digest, one of the params: a folder among the inputs would miss
+    changes further down, and a list of files would run again when one is touched.
+    """
+    input:
+        needs=lambda wildcards: expand(_skyport.at("<results>/skyport/{key}/build.json"), key=_skyport.needs(wildcards)),
+        archive=lambda wildcards: [local(path) for path in _skyport.archive(wildcards)],
+    output:
+        record=_skyport.at("<results>/skyport/{skyport_key}/build.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/build.log"),
+    benchmark:
+        _skyport.at("<benchmarks>/skyport/{skyport_key}/build.tsv")
+    wildcard_constraints:
+        skyport_key=_skyport.constraint,
+    localrule: True
+    conda:
+        _skyport.conda
+    container:
+        None
+    resources:
+        docker=1,
+    params:
+        images=_skyport.images,
+        name=_skyport.name,
+        digest=_skyport.digest,
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf build {params.name:q} \
+            --images {params.images:q} \
+            --record {output.record:q} \
+            --log {log:q}
+        """
+
+
+rule save_image:
+    """Write the image to a canonical archive."""
+    input:
+        build=_skyport.at("<results>/skyport/{skyport_key}/build.json"),
+    output:
+        archive=temp(_skyport.at("<results>/skyport/{skyport_key}/image.tar.gz")),
+        record=_skyport.at("<results>/skyport/{skyport_key}/save.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/save.log"),
+    benchmark:
+        _skyport.at("<benchmarks>/skyport/{skyport_key}/save.tsv")
+    wildcard_constraints:
+        skyport_key=_skyport.constraint,
+    localrule: True
+    conda:
+        _skyport.conda
+    container:
+        None
+    resources:
+        docker=1,
+    params:
+        digest=_skyport.digest,
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf save {input.build:q} \
+            --archive {output.archive:q} \
+            --record {output.record:q} \
+            --log {log:q}
+        """
+
+
+rule upload_image:
+    """Send the archive to Shock, hidden, and list the packages in it while it is on this disk.
+
+    The list is none of the outputs: an image that cannot be listed is sent all the same, and `list_packages`, which
+    takes the list away, reads the node where there is none.
+    """
+    input:
+        archive=_skyport.at("<results>/skyport/{skyport_key}/image.tar.gz"),
+        save=_skyport.at("<results>/skyport/{skyport_key}/save.json"),
+    output:
+        record=_skyport.at("<results>/skyport/{skyport_key}/upload.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/upload.log"),
+    benchmark:
+        _skyport.at("<benchmarks>/skyport/{skyport_key}/upload.tsv")
+    wildcard_constraints:
+        skyport_key=_skyport.constraint,
+    group:
+        _skyport.group
+    localrule: _skyport.is_local
+    conda:
+        _skyport.conda
+    container:
+        None
+    resources:
+        shock=1,
+    params:
+        digest=_skyport.digest,
+        packages=lambda wildcards, output: f"{output.record}.packages",
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf upload {input.save:q} \
+            --record {output.record:q} \
+            --sbom {params.packages:q} \
+            --log {log:q}
+        """
+
+
+rule register_image:
+    """Publish the upload under its name; a thin image after the one whose layers it lacks.
+
+    The lock file gets its entry at once: a pipeline that takes a receipt as input may never ask for the whole list.
+    """
+    input:
+        upload=_skyport.at("<results>/skyport/{skyport_key}/upload.json"),
+        base=lambda wildcards: expand(_skyport.at("<results>/skyport/{key}/receipt.json"), key=_skyport.base(wildcards)),
+    output:
+        receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/register.log"),
+    benchmark:
+        _skyport.at("<benchmarks>/skyport/{skyport_key}/register.tsv")
+    wildcard_constraints:
+        skyport_key=_skyport.constraint,
+    group:
+        _skyport.group
+    localrule: _skyport.is_local
+    conda:
+        _skyport.conda
+    container:
+        None
+    resources:
+        shock=1,
+    params:
+        digest=_skyport.digest,
+        lock=_skyport.lock_option,
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf register {input.upload:q} \
+            --record {output.receipt:q} \
+            {params.lock:q} \
+            --log {log:q}
+        """
+
+
+rule list_packages:
+    """List the packages in the published image, as CycloneDX: the receipt's side file.
+
+    After the receipt, which stays and counts whatever becomes of this.
+    """
+    input:
+        receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+    output:
+        packages=_skyport.at("<results>/skyport/{skyport_key}/packages.cdx.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/packages.log"),
+    benchmark:
+        _skyport.at("<benchmarks>/skyport/{skyport_key}/packages.tsv")
+    wildcard_constraints:
+        skyport_key=_skyport.constraint,
+    group:
+        _skyport.group
+    localrule: _skyport.is_local
+    conda:
+        _skyport.conda
+    container:
+        None
+    resources:
+        shock=1,
+    params:
+        images=_skyport.images,
+        listed=lambda wildcards, input: f"{input.receipt.removesuffix('receipt.json')}upload.json.packages",
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf sbom {input.receipt:q} \
+            --images {params.images:q} \
+            --record {output.packages:q} \
+            --listed {params.listed:q} \
+            --log {log:q}
+        """

@@ -1,0 +1,47 @@
+"""Publishing an image as one job, as a stream from the engine to Shock: for publish.smk, with the setting `steps: stream`.
+
+No archive comes to lie on the disk, and one process starts in the place of five; after a failure, all begins anew.
+"""
+
+
+rule publish_image:
+    """Publish the image, or find that Shock has it, and list the packages in it.
+
+    The build context counts by its digest, as for build_image.
+    """
+    input:
+        needs=lambda wildcards: expand(
+            _skyport.at("<results>/skyport/{key}/receipt.json"), key=_skyport.needs(wildcards)
+        ),
+        archive=lambda wildcards: [local(path) for path in _skyport.archive(wildcards)],
+    output:
+        receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+        packages=_skyport.at("<results>/skyport/{skyport_key}/packages.cdx.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/publish.log"),
+    benchmark:
+        _skyport.at("<benchmarks>/skyport/{skyport_key}/publish.tsv")
+    wildcard_constraints:
+        skyport_key=_skyport.constraint,
+    localrule: True
+    conda:
+        _skyport.conda
+    container:
+        None
+    resources:
+        docker=1,
+        shock=1,
+    params:
+        images=_skyport.images,
+        name=_skyport.name,
+        digest=_skyport.digest,
+        lock=_skyport.lock_option,
+    shell:
+        _skyport.say_if_killed + r"""
+        skyport-wf publish {params.name:q} \
+            --images {params.images:q} \
+            --record {output.receipt:q} \
+            --sbom {output.packages:q} \
+            {params.lock:q} \
+            --log {log:q}
+        """

@@ -1,0 +1,80 @@
+"""`skyport-wf run NAME -- COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from skyport_wf.cli.arguments import add_image_list, opened_shock, progress_bar
+from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import UsageError
+
+EXAMPLES = (
+    "skyport-wf run my-lab/tool:1.0 -- tool reads.fq",
+    "skyport-wf run --interactive my-lab/tool:1.0 -- sort <in.txt >out.txt",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", metavar="NAME", help="REPO[:TAG], as an AWE task names it")
+    command = parser.add_argument(
+        "command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run; the image's own without it"
+    )
+    # Nothing may be left of a line, but some versions of argparse say otherwise.
+    command.required = False
+    add_image_list(parser)
+    parser.add_argument("--interactive", "-i", action="store_true", help="let the command read stdin")
+    parser.add_argument(
+        "--mount", type=Path, action="append", default=[], metavar="DIR",
+        help="let it see this folder, too, at the same path; the working directory is there",
+    )  # fmt: skip
+    parser.add_argument("--network", default="none", metavar="NAME", help="the network it sees (default: none)")
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME[=VALUE]",
+        help="a variable, with its value here if it has none",
+    )
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Run a command in the published image, and end with its exit code."""
+    from skyport_wf.engine.config_digests import find_by_config_digest
+    from skyport_wf.engine.connection import connect
+    from skyport_wf.engine.run import RunSettings, run_command
+    from skyport_wf.transfer.pull import pull
+
+    # Which Python it is decides whether argparse leaves the `--` there.
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if command and command[0].startswith("-"):
+        raise UsageError(f"options such as {command[0]} come before the image's name, and the command behind it")
+    if args.json:
+        raise UsageError("`run` prints what the command prints: it has no --json")
+    for folder in args.mount:
+        if not folder.is_dir():
+            raise UsageError(f"--mount {folder}: there is no such folder")
+    with opened_shock(args) as shock, progress_bar(args, f"pull {args.name}") as progress:
+        pulled = pull(shock, args.name, progress=progress)
+    engine = connect()
+    found = find_by_config_digest(engine, pulled.image_id, named=pulled.name)
+    settings = RunSettings(
+        folder=Path.cwd(), mounts=tuple(args.mount), network=args.network,
+        environment=tuple(text if "=" in text else f"{text}={os.environ.get(text, '')}" for text in args.env),
+    )  # fmt: skip
+    code = run_command(
+        engine, found.id if found else pulled.name, command, settings,
+        output=_print, stdin=sys.stdin.buffer if args.interactive else None,
+    )  # fmt: skip
+    return Outcome(None, "", code)
+
+
+def _print(out: bytes | None, log: bytes | None) -> None:
+    """Hand on what the command prints, as it is: it is the user's own."""
+    for piece, stream in ((out, sys.stdout), (log, sys.stderr)):
+        if piece:
+            stream.buffer.write(piece)
+            stream.flush()

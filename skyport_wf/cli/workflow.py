@@ -1,0 +1,30 @@
+"""`skyport-wf workflow [NAME]`."""
+
+import argparse
+
+from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import UsageError
+
+EXAMPLES = (
+    "skyport-wf workflow",
+    'cwltool --enable-ext "$(skyport-wf workflow publish-images.cwl)" job.yml',
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("name", metavar="NAME", nargs="?", help="such as publish-images.cwl; without, all are listed")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Say where the CWL documents and the rules are that the package brings."""
+    from skyport_wf.pipelines.shipped import find_workflow, list_workflows
+
+    if args.name is None:
+        paths = [str(path) for path in list_workflows()]
+        return Outcome({"workflows": paths}, "\n".join(paths))
+    try:
+        path = str(find_workflow(args.name))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return Outcome({"workflow": path}, path)

@@ -1,0 +1,88 @@
+"""Running a command in a container, as a workflow's job does: in the working directory, as oneself, without network."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+
+from skyport_wf.byte_streams import PIECE
+from skyport_wf.engine.connection import engine_errors
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_NAME = "skyport-wf-run-"
+_NO_MORE = 1
+"""What a socket is told when nothing more comes: SHUT_WR."""
+
+
+class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command sees of the machine that it runs on."""
+
+    folder: Path
+    """The working directory; it lies at the same path in the container."""
+    mounts: tuple[Path, ...] = ()
+    """Other folders, each at the same path in the container."""
+    network: str = "none"
+    """As `docker run` has it."""
+    environment: tuple[str, ...] = ()
+    """NAME=VALUE."""
+
+
+def run_command(
+    client: APIClient,
+    image: str,
+    command: Sequence[str],
+    settings: RunSettings,
+    *,
+    output: Callable[[bytes | None, bytes | None], None],
+    stdin: BinaryIO | None = None,
+) -> int:
+    """Run a command in a container of the image, which is removed afterwards whatever happens; return its exit code.
+
+    output: called with pieces of what it prints, on stdout and on stderr.
+    stdin: what it is to read; nothing if None.
+    Raises EngineError if the container cannot be made or started.
+    """
+    folders = {str(path.absolute()): str(path.absolute()) for path in (settings.folder, *settings.mounts)}
+    with engine_errors(f"making a container of {image}"):
+        container = client.create_container(
+            image, [*command] or None, name=f"{_NAME}{secrets.token_hex(4)}",
+            working_dir=str(settings.folder.absolute()),
+            # What it writes belongs to whoever runs it; that user has no home in the image.
+            user=f"{os.getuid()}:{os.getgid()}", environment=["HOME=/tmp", *settings.environment],
+            stdin_open=stdin is not None,
+            host_config=client.create_host_config(
+                binds=[f"{folder}:{folder}" for folder in folders], network_mode=settings.network, init=False
+            ),
+        )["Id"]  # fmt: skip
+    try:
+        with engine_errors(f"running {image}"):
+            # Attached before it starts, so that nothing it prints is missed.
+            printed = client.attach(container, stdout=True, stderr=True, stream=True, demux=True)
+            if stdin is not None:
+                writer = client.attach_socket(container, params={"stdin": 1, "stream": 1})
+                Thread(target=_feed, args=[writer, stdin], daemon=True).start()
+            client.start(container)
+            for out, log in printed:
+                output(out, log)
+            return int(client.wait(container)["StatusCode"])
+    finally:
+        with engine_errors(f"removing the container of {image}"):
+            client.remove_container(container, force=True, v=True)
+
+
+def _feed(writer: Any, stdin: BinaryIO) -> None:
+    """Hand stdin on until it ends, or the command has enough."""
+    connection = getattr(writer, "_sock", writer)
+    with suppress(OSError):
+        while piece := stdin.read(PIECE):
+            connection.sendall(piece)
+        connection.shutdown(_NO_MORE)

@@ -1,0 +1,1 @@
+"""The images of a list in somebody's Snakemake pipeline: what the rules and the functions of a Snakefile ask."""

@@ -1,0 +1,60 @@
+"""The images of a lock file, for pipelines that use what others have published."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.pipelines.rules import ImageRules
+from skyport_wf.records.plan import PlannedImage
+
+
+class LockedRules(ImageRules):
+    """Images that are taken as the lock file has them: nothing is built or written but receipts."""
+
+    def _origin(self) -> str:
+        return self.settings.lock_file
+
+    def _plan(self) -> list[PlannedImage]:
+        """Read the lock file. Raises UsageError if it is not there, or is none."""
+        from skyport_wf.image_list.reference import parse_reference
+        from skyport_wf.records.encoding import digest_of, encode_json
+        from skyport_wf.records.files import read_record
+        from skyport_wf.records.receipt import LockFile
+
+        if not Path(self.lock).exists():
+            raise UsageError(
+                f"there is no lock file {self.lock}. It comes with the images: whoever publishes them commits it. The "
+                "setting `lock` names it."
+            )
+        try:
+            lock = read_record(Path(self.lock), LockFile)
+        except SkyportError as error:
+            raise UsageError(f"{error} Take it anew from whoever publishes the images.") from error
+        self._shocks = {entry.shock for entry in lock.images.values()}
+        return [
+            PlannedImage(
+                name=name, key=parse_reference(name).key, source="archive", digest=digest_of(encode_json(entry)),
+                notes="", needs=(), base=None, archive=None,
+            )
+            for name, entry in lock.images.items()
+        ]  # fmt: skip
+
+    def _check(self) -> None:
+        """Raise UsageError for a lock file that is older than its list, or of another Shock."""
+        self._check_results()
+        asked, from_where = os.environ.get("SHOCK_URL", "").rstrip("/"), "the variable SHOCK_URL"
+        if Path(self.images).exists():
+            from skyport_wf.image_list.images_yaml import read_image_list
+
+            images = read_image_list(Path(self.images))
+            if missing := [image.name for image in images.images if not self.has(image.name)]:
+                raise UsageError(
+                    f"the lock file {self.lock} is older than {self.images}: it lacks {', '.join(missing)}. Publish "
+                    "them, or take the lock file anew."
+                )
+            if not asked:
+                asked, from_where = images.shock.url.rstrip("/"), self.images
+        if asked and (others := sorted({shock.rstrip("/") for shock in self._shocks} - {asked})):
+            raise UsageError(f"the lock file {self.lock} is about {', '.join(others)}, and {from_where} says {asked}.")

@@ -1,0 +1,80 @@
+"""Opening an image list for the rules: once for each module or pipeline that includes them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.pipelines.rules import ImageRules
+from skyport_wf.pipelines.settings import read_settings
+from skyport_wf.pipelines.shipped import is_shipped
+
+
+class _Opened:
+    """The lists of the workflow that this process parses. Snakemake hands functions of a Snakefile no workflow."""
+
+    workflow: Any = None
+    lists: list[ImageRules] = []  # noqa: RUF012 - the process has one
+    namespaces: list[Any] = []  # noqa: RUF012
+    """The modules or pipelines that have them, and what they have them for, in the same order."""
+
+
+def open_rules(workflow: Any, config: Mapping[str, Any]) -> ImageRules:
+    """Return the images of a list, for the rule file that is being parsed.
+
+    workflow, config: as Snakemake's language has them.
+    Raises WorkflowError, in one sentence, for whatever is wrong with the settings or the list.
+    """
+    return _open(workflow, config, ImageRules)
+
+
+def open_lock(workflow: Any, config: Mapping[str, Any]) -> ImageRules:
+    """Return the images of a lock file, for the rule file that is being parsed. Otherwise as `open_rules`."""
+    from skyport_wf.pipelines.locked import LockedRules
+
+    return _open(workflow, config, LockedRules)
+
+
+def _open(workflow: Any, config: Mapping[str, Any], kind: type[ImageRules]) -> ImageRules:
+    from snakemake_interface_common.exceptions import WorkflowError
+
+    if workflow is not _Opened.workflow:
+        _Opened.workflow, _Opened.lists, _Opened.namespaces = workflow, [], []
+    if not shutil.which("skyport-wf"):
+        # Snakemake was called by its path, its environment is not activated: the command lies beside its Python.
+        os.environ.update(PATH=os.pathsep.join([*os.get_exec_path(), str(Path(sys.executable).parent)]))
+    namespace = (workflow.modifier, kind)
+    if namespace not in _Opened.namespaces:
+        try:
+            settings = read_settings(config, whole=_are_the_workflow(workflow))
+            rules = kind(settings, workflow, _Opened.lists)
+        except SkyportError as error:
+            raise WorkflowError(str(error)) from None
+        _Opened.lists.append(rules)
+        _Opened.namespaces.append(namespace)
+    opened = _Opened.lists[_Opened.namespaces.index(namespace)]
+    opened.target = workflow.default_target
+    return opened
+
+
+def check_listed(name: str, results: str) -> None:
+    """Raise UsageError for an image that none of the lists has whose receipts go to `results`.
+
+    Nothing is known where the rules come later; then Snakemake says it when it looks for who makes the receipt.
+    """
+    lists = [rules for rules in _Opened.lists if rules.is_known and rules.results == results]
+    if lists and not any(rules.has(name) for rules in lists):
+        told = " ".join(f"{rules.origin} has {rules.told_names}." for rules in lists)
+        raise UsageError(f"image {name} is in no image list that this workflow has read by here. {told}")
+
+
+def _are_the_workflow(workflow: Any) -> bool:
+    """Return whether the config is the rules' own: they are a module, or the whole workflow."""
+    snakefile = workflow.modifier.base_snakefile or workflow.main_snakefile
+    path = snakefile if isinstance(snakefile, str | os.PathLike) else snakefile.get_path_or_uri(secret_free=True)
+    return is_shipped(Path(path))

@@ -1,0 +1,325 @@
+"""An image list in a workflow: what the rule files ask for when they are parsed, and when jobs are put together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.input_file import read_bounded
+from skyport_wf.output_file import replace_file
+from skyport_wf.pipelines.settings import RuleSettings
+from skyport_wf.pipelines.shipped import find_shipped, is_shipped
+from skyport_wf.records.plan import PlannedImage
+
+_LARGEST_PLAN = 64 << 20
+
+
+_SAY_IF_KILLED = (
+    "trap 'code=$?; ((code <= 128)) || "
+    """echo "skyport-wf: killed by signal $((code - 128)): $BASH_COMMAND" >&2' ERR\n"""
+)
+"""Shell: whoever is killed says nothing, and Snakemake may have been asked to be quiet."""
+
+
+class Wildcards(Protocol):
+    """The wildcards of a job, as Snakemake hands them to functions."""
+
+    skyport_key: str
+    """The image's name as a file name."""
+
+
+class ImageRules:
+    """The images of one list, for the rules of one module or pipeline."""
+
+    say_if_killed = _SAY_IF_KILLED
+
+    def __init__(self, settings: RuleSettings, workflow: Any, lists: Sequence[ImageRules]) -> None:
+        """Read the list, if this process is not one of Snakemake's jobs.
+
+        workflow: Snakemake's.
+        lists: those of the workflow; as it is parsed, more come.
+        Raises UsageError for what is wrong with the list, or cannot be written.
+        """
+        self.settings = settings
+        self.images = settings.images
+        self.lock = settings.lock_file
+        self.origin = self._origin()
+        """The file that has the names."""
+        self._pathvars = workflow.pathvars
+        self.results = self.at("<results>")
+        """Where receipts go, as far as no prefix moves them."""
+        self.target: str | None = workflow.default_target
+        """The workflow's default target before the rules come."""
+        self.is_known: bool = workflow.is_main_process
+        """Whether the list is read when the workflow is parsed; a job reads it only if it needs it."""
+        self._lists = lists
+        self._before = tuple(lists)
+        self._defined: set[str] = set()
+        if self.is_known:
+            self._check()
+            self._write_plan()
+
+    def defines(self, part: str) -> bool:
+        """Return whether a part of the rules is to be defined here: once for all that includes it."""
+        first = part not in self._defined
+        self._defined.add(part)
+        return first
+
+    def at(self, path: str) -> str:
+        """Return a path with the workflow's pathvars put in.
+
+        Snakemake does that too, but not before it hands paths to a default storage provider.
+        """
+        return str(self._pathvars.apply(path))
+
+    def leave(self, workflow: Any) -> None:
+        """Leave the workflow's default target as it was before the rules came, unless they are all of the workflow.
+
+        Snakemake takes the first rule that it sees, also that of a module.
+        """
+        if not is_shipped(Path(workflow.main_snakefile)):
+            workflow.default_target = self.target
+
+    def makes(self, part: str) -> bool:
+        """Return whether rules that make files are to be defined here: once for a list, whatever modules use it.
+
+        Raises UsageError if another list has an image of the same name.
+        """
+        if not self.defines(part):
+            return False
+        for other in self._before:
+            if other.is_same_list(self) and part in other._defined:
+                return False
+        if self.is_known and part == "steps":
+            for other in self._before:
+                if part in other._defined and (both := sorted({*self._names} & {*other._names})):
+                    raise UsageError(
+                        f"{', '.join(both)} is in two image lists of this workflow, {other.origin} and {self.origin}. "
+                        "Take it out of one of them."
+                    )
+        return True
+
+    def is_same_list(self, other: ImageRules) -> bool:
+        """Return whether both are about the same list, with receipts in the same folder."""
+        return (os.path.realpath(self.origin), self.results) == (os.path.realpath(other.origin), other.results)
+
+    @cached_property
+    def planned(self) -> dict[str, PlannedImage]:
+        """The images by key.
+
+        Jobs take what the main process has written: where they run, the list may be elsewhere, or half-edited by now.
+        """
+        if not self.is_known:
+            with suppress(OSError, msgspec.DecodeError):
+                plan = msgspec.json.decode(read_bounded(self._plan_file, _LARGEST_PLAN), type=list[PlannedImage])
+                return {image.key: image for image in plan}
+        return {image.key: image for image in self._plan()}
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of all images as file names; of a job, nothing: it has other targets."""
+        return [*self.planned] if self.is_known else []
+
+    @property
+    def constraint(self) -> str:
+        """The regular expression of the keys, so that rules of several lists do not compete for one image."""
+        return "|".join(map(re.escape, self.keys)) or "[A-Za-z0-9._-]+"
+
+    @property
+    def unlisted(self) -> str:
+        """The regular expression of keys that are no image of the list."""
+        return f"(?!(?:{self.constraint})/)[A-Za-z0-9._-]+"
+
+    def name(self, wildcards: Wildcards) -> str:
+        """Return the image's name."""
+        return self.planned[wildcards.skyport_key].name
+
+    def digest(self, wildcards: Wildcards) -> str:
+        """Return what changes with the image, and with where it goes.
+
+        All steps have it among their params: a build that fails takes its record away, and Snakemake would find the
+        receipt of the image before up to date if only the build knew of the change.
+        """
+        return self.planned[wildcards.skyport_key].digest
+
+    def notes(self) -> list[str]:
+        """Return what changes with what is said of the images; of a job, nothing."""
+        return [self.planned[key].notes for key in self.keys]
+
+    def needs(self, wildcards: Wildcards) -> list[str]:
+        """Return the keys of the images that this one is built on."""
+        return self._keys_of(self.planned[wildcards.skyport_key].needs)
+
+    def base(self, wildcards: Wildcards) -> list[str]:
+        """Return the key of the image that this one is thin on, if it is."""
+        return self._keys_of(filter(None, [self.planned[wildcards.skyport_key].base]))
+
+    def archive(self, wildcards: Wildcards) -> list[str]:
+        """Return the file that the image comes from, if it comes from one."""
+        return [path for path in [self.planned[wildcards.skyport_key].archive] if path]
+
+    def refuse(self, wildcards: Wildcards) -> list[str]:
+        """Raise UsageError: the list has no such image."""
+        raise UsageError(f"{self.origin} has no image with the key {wildcards.skyport_key}, it has {self.told_names}")
+
+    @property
+    def told_names(self) -> str:
+        """The images of the list, in words."""
+        more = f" and {len(self._names) - 20} more" if len(self._names) > 20 else ""
+        return f"{', '.join(self._names[:20])}{more}"
+
+    def has(self, name: str) -> bool:
+        """Return whether the list has an image."""
+        return name in self._names
+
+    def conda(self, wildcards: Wildcards) -> str | None:
+        """Return the conda environment that the rules are to run in, None for none."""
+        wanted = self.settings.conda
+        if isinstance(wanted, bool):
+            return str(find_shipped("workflows/envs/skyport-wf.yaml")) if wanted else None
+        # Snakemake would look for a file beside the rules, and not where the pipeline is.
+        return str(Path(wanted).absolute()) if Path(wanted).suffix in (".yaml", ".yml") else wanted
+
+    @property
+    def streams(self) -> bool:
+        """Whether an image is published by one job."""
+        return self.settings.steps == "stream"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all steps run where Snakemake runs."""
+        return not self.settings.cluster
+
+    @property
+    def group(self) -> str | None:
+        """The group of jobs that goes to a cluster as one; None if all are local."""
+        return "skyport" if self.settings.cluster else None
+
+    @cached_property
+    def owns_lock(self) -> bool:
+        """Whether the lock file is an output of these rules; not if an earlier list has it, or nobody may write it."""
+        return self.writes_lock and not any(other._writes_into(self.lock) for other in self._before)
+
+    @cached_property
+    def writes_lock(self) -> bool:
+        """Whether the folder of the lock file can be written to."""
+        return _is_writable(Path(self.lock).parent)
+
+    @property
+    def locked(self) -> str:
+        """The file that says that the lock file is up to date: that one, where the rules own it."""
+        return self.lock if self.owns_lock else self.at(f"<results>/skyport/{self._mark}.locked")
+
+    @property
+    def lock_option(self) -> list[str]:
+        """The option that lets a step write into the lock file, if it can be written."""
+        return ["--lock", self.lock] if self.writes_lock else []
+
+    @property
+    def lock_name(self) -> str:
+        """The name of the log of writing the lock file."""
+        return "lock" if self.owns_lock else f"lock-{self._mark}"
+
+    @property
+    def level_option(self) -> list[str]:
+        """The option of the level from which on findings fail the check."""
+        return ["--level", self.settings.lint_level] if self.settings.lint_level else []
+
+    @property
+    def lint_settings(self) -> list[str]:
+        """The files that hadolint takes its settings from."""
+        return [name for name in (".hadolint.yaml", ".hadolint.yml") if Path(name).is_file()]
+
+    @property
+    def images_option(self) -> list[str]:
+        """The option that names the image list, which a pipeline that publishes nothing need not have."""
+        return ["--images", self.images] if Path(self.images).exists() else []
+
+    def kept_names(self, wildcards: object) -> list[str]:
+        """Return the option that keeps the images of other lists in a lock file that they share."""
+        others = [other for other in self._lists if other is not self and other._writes_into(self.lock)]
+        names = {name for other in others for name in other._names} - {*self._names}
+        return ["--keep", *sorted(names)] if names else []
+
+    def _origin(self) -> str:
+        return self.settings.images
+
+    def _plan(self) -> list[PlannedImage]:
+        """Read the list. Raises UsageError for what is wrong with it."""
+        from skyport_wf.image_list.images_yaml import read_image_list
+        from skyport_wf.inspection.plan import plan_images
+
+        path = Path(self.images)
+        return plan_images(read_image_list(path), path.parent)
+
+    def _writes_into(self, lock: str) -> bool:
+        return os.path.realpath(self.lock) == os.path.realpath(lock)
+
+    @property
+    def _names(self) -> list[str]:
+        return [image.name for image in self.planned.values()]
+
+    def _keys_of(self, names: Any) -> list[str]:
+        keys = {image.name: key for key, image in self.planned.items()}
+        return [keys[name] for name in names]
+
+    @property
+    def _mark(self) -> str:
+        return hashlib.sha256(os.fsencode(f"{self.origin}\0{self.results}")).hexdigest()[:12]
+
+    @property
+    def _plan_file(self) -> Path:
+        return Path(".snakemake/skyport") / f"{self._mark}.json"
+
+    def _check(self) -> None:
+        """Raise UsageError for what can be known before anything runs."""
+        self._check_results()
+        for image in self.planned.values():
+            if image.archive and ("{" in image.archive or "}" in image.archive):
+                raise UsageError(
+                    f"image {image.name}: the archive is {image.archive!r}: Snakemake takes braces for wildcards."
+                )
+        if not self.writes_lock and (missing := self._not_locked()):
+            raise UsageError(
+                f"the lock file {self.lock} cannot be written, and lacks {', '.join(missing)}. Name another one in "
+                "the setting `lock`."
+            )
+
+    def _check_results(self) -> None:
+        if "{" in self.results or "}" in self.results:
+            raise UsageError(f"the pathvar `results` is {self.results!r}: Snakemake takes braces for wildcards.")
+        receipts = [Path(self.results) / "skyport" / key / "receipt.json" for key in self.planned]
+        if not _is_writable(Path(self.results) / "skyport") and not all(receipt.exists() for receipt in receipts):
+            raise UsageError(f"the folder {self.results} cannot be written to. Name another in the pathvar `results`.")
+
+    def _not_locked(self) -> list[str]:
+        from skyport_wf.records.files import read_record
+        from skyport_wf.records.receipt import LockFile
+
+        try:
+            locked = {*read_record(Path(self.lock), LockFile).images}
+        except SkyportError:
+            locked = set()
+        return [name for name in self._names if name not in locked]
+
+    def _write_plan(self) -> None:
+        """Write what jobs are to take. Where that cannot be, they read the list themselves."""
+        with suppress(OSError, SkyportError):
+            self._plan_file.parent.mkdir(parents=True, exist_ok=True)
+            with replace_file(self._plan_file) as file:
+                file.write(msgspec.json.encode([*self.planned.values()]))
+
+
+def _is_writable(folder: Path) -> bool:
+    """Return whether files can be made in a folder, which may have to be made itself."""
+    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), Path("/"))
+    return os.access(there, os.W_OK | os.X_OK)

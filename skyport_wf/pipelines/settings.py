@@ -1,0 +1,81 @@
+"""The settings of the rules: a module's own config, or what is below `skyport` in the config of a pipeline."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+
+SECTION = "skyport"
+"""The only key of a pipeline's config that included rules look at."""
+LintLevel = Literal["error", "warning", "info", "style", "none"]
+
+
+class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a pipeline wants its images published."""
+
+    images: str = "images.yaml"
+    """The image list."""
+    lock: str | None = None
+    """The lock file; beside the list if None."""
+    lint_level: LintLevel | None = None
+    """From which level on findings fail the rules of lint.smk."""
+    conda: bool | str = False
+    """The conda environment of the rules: a file, the name of one that is there, or true for the one that the package
+    brings; without, the command in PATH is called."""
+    steps: Literal["each", "stream"] = "each"
+    """Whether each step of publishing is a job, or all of them are one."""
+    cluster: bool = False
+    """Whether upload, registering and the package list of an image may go to a cluster, as one group of jobs."""
+    pathvars: dict[str, str] = {}
+    """Snakemake's own: where results, logs and benchmarks go."""
+
+    @property
+    def lock_file(self) -> str:
+        """The path of the lock file."""
+        return self.lock or str(Path(self.images).parent / "images.lock.json")
+
+
+def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
+    """Return the settings in a config.
+
+    whole: whether the config is the rules' own, and not that of a pipeline that has other things in it, too.
+    Raises UsageError, with the names there are, for a setting that is none or makes no sense.
+    """
+    below = SECTION in config or not whole
+    given = config.get(SECTION) if below else config
+    where = f"config, below `{SECTION}`" if below else "config of the skyport-wf module"
+    if given is None:
+        return RuleSettings()
+    if not isinstance(given, Mapping):
+        raise UsageError(f"{where}: there is {given!r}, and settings are expected: {', '.join(_names())}.")
+    plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in given.items()}
+    for key in plain:
+        if key not in _names():
+            near = difflib.get_close_matches(str(key), _names(), n=1)
+            meant = f"; did you mean `{near[0]}`?" if near else "."
+            raise UsageError(f"{where}: there is no setting `{key}`{meant} There are: {', '.join(_names())}.")
+    try:
+        settings = msgspec.convert(plain, RuleSettings)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where}: {_in_words(error, plain)}") from error
+    for name, path in {"images": settings.images, "lock": settings.lock_file}.items():
+        if "{" in path or "}" in path or not path:
+            raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without braces, Snakemake's wildcards.")
+    return settings
+
+
+def _names() -> tuple[str, ...]:
+    return RuleSettings.__struct_fields__
+
+
+def _in_words(error: msgspec.ValidationError, given: Mapping[str, Any]) -> str:
+    level = given.get("lint_level")
+    levels = LintLevel.__args__  # type: ignore[attr-defined]
+    if level is not None and level not in levels:
+        return f"`lint_level`: invalid choice: {level!r} (choose from {', '.join(levels)})"
+    return str(error)

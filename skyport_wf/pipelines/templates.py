@@ -1,0 +1,115 @@
+"""The files that a project or a pipeline begins with, by their paths."""
+
+IMAGES = {
+    "images.yaml": """\
+# What `snakemake publish_all` and `skyport-wf publish --all` publish.
+shock:
+  url: embedded              # a store on this disk; or https://shock.example.org
+  token_env: KB_AUTH_TOKEN   # the variable that holds the token, never the token itself
+  public: true               # readable by everyone once registered
+images:
+  - name: my-lab/hello:1.0   # REPO:TAG; a published name stays what it is
+    description: An example to replace
+    dockerfile: images/hello/Dockerfile
+    # or from elsewhere: https://example.org/hello/Dockerfile
+    # or a folder of a git repository: https://example.org/lab/tools.git#COMMIT:images/hello
+""",
+    "images/hello/Dockerfile": """\
+FROM debian:bookworm
+COPY hello /usr/local/bin/hello
+CMD ["hello"]
+""",
+    "images/hello/hello": """\
+#!/bin/bash
+echo "Hello from an image that AWE can run: it has bash."
+""",
+}
+"""An image list, and an image to replace."""
+PROJECT = {
+    "Snakefile": '''\
+"""`snakemake publish_all --cores 2` publishes the images of images.yaml."""
+
+import skyport_wf
+
+
+include: skyport_wf.snakefile("publish")
+
+
+# An analysis that needs an image takes its receipt as input: skyport_wf.receipt("my-lab/hello:1.0")
+''',
+}
+"""A workflow that publishes the images, and does nothing else."""
+_RULES = '''\
+"""The images of this pipeline: `snakemake skyport_publish_all` publishes them."""
+
+import skyport_wf
+
+
+module skyport:
+    snakefile:
+        skyport_wf.snakefile("publish")
+    config:
+        config.get("skyport", {})
+
+
+use rule * from skyport as skyport_*
+
+
+# A rule that needs an image takes its receipt as input: skyport_wf.receipt("my-lab/hello:1.0")
+'''
+AROUND = {
+    "profiles/default/config.yaml": """\
+# Snakemake takes these for its command line when it is called in this folder.
+rerun-incomplete: true # a step that was killed is run again
+resources: # how many steps at once may keep the engine busy, or Shock
+  docker: 2
+  shock: 2
+""",
+    ".gitignore": """\
+.snakemake/
+results/
+logs/
+benchmarks/
+""",
+    "tests/test_images.sh": """\
+#!/bin/bash
+# The image list is right, its Dockerfiles are clean, and Snakemake knows what to do. No engine and no Shock is asked.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+skyport-wf plan
+skyport-wf lint
+snakemake {target} --dry-run --quiet all >/dev/null
+""",
+    ".github/workflows/images.yml": """\
+# Checks the images with every push; what they are published with is not needed.
+name: images
+on: [push, pull_request]
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {{python-version: "3.12"}}
+      - run: pip install skyport-wf # or from where your lab has it
+      - run: tests/test_images.sh
+""",
+}
+"""What goes with them: a profile, what git leaves alone, a test, and its run in continuous integration."""
+
+
+def project_files() -> dict[str, str]:
+    """Return the files of a project that publishes images."""
+    return {**IMAGES, **PROJECT, **_around("publish_all")}
+
+
+def pipeline_files(rules: str) -> dict[str, str]:
+    """Return the files that a pipeline needs beside its own, to publish images.
+
+    rules: the path of the rules to include.
+    """
+    return {**IMAGES, rules: _RULES, **_around("skyport_publish_all")}
+
+
+def _around(target: str) -> dict[str, str]:
+    return {path: text.format(target=target) for path, text in AROUND.items()}

@@ -1,0 +1,228 @@
+"""The rules in pipelines of others: they take nothing that is not theirs, and say what is wrong before it runs."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.pipeline import Pipeline, module, write_images
+
+pytestmark = pytest.mark.slow
+
+STEPS = ("build_image", "save_image", "upload_image", "register_image")
+INCLUDE = 'include: skyport_wf.snakefile("publish")\n'
+OWN = """
+rule mine:
+    input:
+        {inputs}
+    output:
+        "own.txt",
+    container: None
+    shell:
+        "md5sum {{input}} /dev/null > {{output}}"
+"""
+
+
+def own(*images: str, **where: str) -> str:
+    """Return the pipeline's own rule, which takes the receipts of these images."""
+    results = where.get("results", "results")
+    return OWN.format(inputs=", ".join(f'skyport_wf.receipt("{image}", results="{results}")' for image in images))
+
+
+def steps(*images: str, prefix: str = "") -> set[str]:
+    return {f"{prefix}{step} {image}" for step in STEPS for image in images}
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    made = Pipeline(tmp_path / "pipeline")
+    write_images(made.folder, "lab/x:1", "lab/y:1")
+    return made
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> str:
+    """Return a PATH with a conda and an apptainer that Snakemake finds, and that can make no environment."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    said_by = {
+        "conda": '{"conda_prefix": "/nowhere", "platform": "linux-64"}',
+        "singularity": "apptainer version 1.4.5",
+    }
+    for name, said in said_by.items():
+        (folder / name).write_text(f"#!/bin/bash\ncase $1 in info | --version) echo '{said}' ;; *) exit 9 ;; esac\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_included_rules_leave_the_pipeline_alone(pipeline: Pipeline, deployment: str) -> None:
+    (pipeline.folder / "data.tsv").write_text("precious\n")
+    (pipeline.folder / "samples.json").write_text("precious, too\n")
+    pipeline.write_snakefile(
+        'container: "docker://nowhere.example/x:1"\njson = plan = "mine"\nbefore = {*globals()}\n',
+        INCLUDE,
+        INCLUDE,
+        'include: skyport_wf.snakefile("show")\ninclude: skyport_wf.snakefile("lint")\n',
+        'assert json == plan == "mine"\n'
+        'new = {name for name in globals() if not name.startswith("__")} - before - {"before"}\n'
+        'assert new == {"_skyport", "_skyport_open"}, new\n',
+        'rule mine:\n    output: "own.txt"\n    container: None\n    shell: "touch {output}"\n',
+        config="images: data.tsv\nlock: samples.json\nlint_level: none\nconda: my.yaml\nresults: elsewhere\n",
+    )
+    deploy = ("--software-deployment-method", "conda", "apptainer", "--")
+
+    assert pipeline.snakemake(*deploy, PATH=deployment) == {"mine"}
+    ran = pipeline.snakemake(*deploy, "publish_all", "show_all", "lint_all", PATH=deployment)
+
+    assert ran >= steps("x", "y") | {"show_image x", "lint_image y", "lock_images", "publish_all", "show_all"}
+    assert (pipeline.folder / "data.tsv").read_text() == "precious\n"
+    assert (pipeline.folder / "samples.json").read_text() == "precious, too\n"
+    assert pipeline.do("verify")["images"]
+    made = {path.name for path in pipeline.folder.iterdir()}
+    assert made - {"Snakefile", "config.yaml", "data.tsv", "samples.json", "images.yaml", "store", ".snakemake"} == {
+        *("lab_x_1.tar", "lab_y_1.tar", "own.txt", "images.lock.json", "results", "logs", "benchmarks")
+    }
+    assert [path.name for path in (pipeline.folder / "results").iterdir()] == ["skyport"]
+
+
+def test_two_lists_as_modules_twice_each(pipeline: Pipeline) -> None:
+    """Each beside the other, with `show` on top, and receipts of both as inputs."""
+    write_images(pipeline.folder / "b", "lab/z:1")
+    shutil.copy(pipeline.folder / "b/lab_z_1.tar", pipeline.folder)
+    (pipeline.folder / "c.yaml").write_text("images: [{name: 'lab/w:1', archive: lab_z_1.tar}]\n")
+    pipeline.write_snakefile(
+        module("a"),
+        module("b", config='{"images": "b/images.yaml"}', more=["pathvars:", '    results="out"']),
+        module("c", config='{"images": "c.yaml"}'),
+        module("shown", rules="show"),
+        module("checked", rules="lint", config='{"images": "b/images.yaml"}'),
+        own("lab/x:1", "lab/w:1"),
+    )
+
+    assert pipeline.snakemake() == steps("x", prefix="a_") | steps("w", prefix="c_") | {"mine"}
+    locked = json.loads((pipeline.folder / "images.lock.json").read_text())["images"]
+    assert {*locked} == {"lab/w:1", "lab/x:1"}, "the lock file is written though nobody asked for it"
+
+    # With one failure, what is published is in the lock file.
+    (pipeline.folder / "lab_y_1.tar").write_text("no archive")
+    failed = pipeline.run_snakemake("--keep-going", "a_publish_all", "b_publish_all", "c_publish_all", "shown_show_all")
+    assert failed.code == 1
+    assert {*json.loads((pipeline.folder / "b/images.lock.json").read_text())["images"]} == {"lab/z:1"}
+    assert (pipeline.folder / "out/skyport/lab_z_1/receipt.json").exists()
+
+    write_images(pipeline.folder, "lab/x:1", "lab/y:1")
+    every = ("a_publish_all", "b_publish_all", "c_publish_all", "shown_show_all", "checked_lint_all")
+    assert pipeline.snakemake(*every) >= steps("y", prefix="a_") | {"shown_show_image x", "checked_lint_image z"}
+    assert pipeline.snakemake(*every) == set()
+    locked = json.loads((pipeline.folder / "images.lock.json").read_text())["images"]
+    assert {*locked} == {"lab/w:1", "lab/x:1", "lab/y:1"}, "two lists share it"
+    assert all(image["ok"] for image in pipeline.do("verify")["images"])
+
+    # An image that left its list leaves the lock file, and those of the other list stay.
+    write_images(pipeline.folder, "lab/x:1")
+    assert pipeline.snakemake("a_publish_all") == {"a_lock_images", "a_publish_all"}
+    assert {*json.loads((pipeline.folder / "images.lock.json").read_text())["images"]} == {"lab/w:1", "lab/x:1"}
+
+
+@pytest.mark.parametrize("how", ["prefix", "storage"])
+def test_the_lock_file_is_where_the_list_is(pipeline: Pipeline, tmp_path: Path, how: str) -> None:
+    write_images(pipeline.folder / "list", "lab/x:1")
+    config = '{"images": "list/images.yaml"}'
+    more = ['prefix: "elsewhere"'] if how == "prefix" else []
+    storage = ("--default-storage-provider", "fs", "--default-storage-prefix", str(tmp_path / "far"))
+    pipeline.write_snakefile(module("a", config=config, more=more))
+    ran = pipeline.snakemake("a_publish_all", *(storage if how == "storage" else ()))
+    assert ran >= steps("x", prefix="a_")
+    lock = json.loads((pipeline.folder / "list/images.lock.json").read_text())
+    place = pipeline.folder / "elsewhere" if how == "prefix" else tmp_path / "far"
+    (receipt,) = place.rglob("receipt.json")
+    assert lock["images"]["lab/x:1"]["node"] == json.loads(receipt.read_text())["node"]
+    assert pipeline.do("verify", "--images", "list/images.yaml")["images"]
+    assert [path.parent.name for path in tmp_path.rglob("images.lock.json")] == ["list"]
+
+
+@pytest.fixture
+def read_only(pipeline: Pipeline) -> Iterator[Path]:
+    """Return a folder with an image list where nobody may write, not even root."""
+    folder = pipeline.folder / "central"
+    write_images(folder, "lab/x:1")
+    mounts = (["mount", "--bind", folder, folder], ["mount", "-o", "remount,bind,ro", folder])
+    done = [subprocess.run(command, capture_output=True, text=True, check=False) for command in mounts]
+    if any(one.returncode for one in done):
+        reason = f"cannot mount a folder read-only, which takes root: {done[-1].stderr}"
+        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_list_in_a_folder_that_nobody_may_write_to(pipeline: Pipeline, read_only: Path) -> None:
+    config = '{"images": "central/images.yaml"%s}'
+    pipeline.write_snakefile(module("a", config=config % ""))
+    assert "central/images.lock.json cannot be written, and lacks lab/x:1. Name another one in the setting `lock`." in (
+        pipeline.refused("a_publish_all")
+    )
+    pipeline.write_snakefile(module("a", config=config % ', "lock": "mine.json"'))
+    assert pipeline.snakemake("a_publish_all") >= steps("x", prefix="a_")
+    assert "lab/x:1" in (pipeline.folder / "mine.json").read_text()
+    pipeline.write_snakefile(
+        module("a", config=config % ', "lock": "mine.json"', more=["pathvars:", '    results="central"'])
+    )
+    assert "the folder central cannot be written to. Name another in the pathvar `results`." in pipeline.refused()
+
+
+def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
+    """One sentence each, with the names there are."""
+    names = "lab/x:1, lab/y:1"
+    cases = {
+        module("a", config='{"image": "x.yaml"}'): "there is no setting `image`; did you mean `images`?",
+        module("a", config='{"skyport": "x.yaml"}'): "there is 'x.yaml', and settings are expected: images, lock",
+        module("a", config='{"lock": "{a}.json"}'): "`lock` is '{a}.json'. Name a file without braces",
+        module("a", config='{"images": "none.yaml"}'): "there is no none.yaml. `skyport-wf init` writes one",
+        module("a", config='{"lint_level": "fatal"}'): "invalid choice: 'fatal' (choose from error, warning",
+        module("a") + own("lab/xx:1"): f"image lab/xx:1 is in no image list that this workflow has read by here. "
+        f"images.yaml has {names}.",
+        own("lab/xx:1") + module("a"): f"images.yaml has no image with the key lab_xx_1, it has {names}",
+        module("a") + module("b", config='{"images": "./copy.yaml"}'): "lab/x:1, lab/y:1 is in two image lists of this "
+        "workflow, images.yaml and ./copy.yaml.",
+        module("a", more=["pathvars:", '    results="{a}"']): "the pathvar `results` is '{a}'",
+    }  # fmt: skip
+    shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")
+    for snakefile, message in cases.items():
+        pipeline.write_snakefile(snakefile)
+        assert message in pipeline.refused()
+    # Nothing is a setting, too; and an image that is asked for before its list comes is found.
+    pipeline.write_snakefile(own("lab/x:1"), INCLUDE, config="skyport:\n")
+    assert pipeline.snakemake() == steps("x") | {"mine"}
+
+
+def test_jobs_take_what_the_main_process_planned(pipeline: Pipeline) -> None:
+    """On a cluster, the list is half-edited by the time that jobs start."""
+    pipeline.write_snakefile(module("a", config='{"cluster": True}'), own("lab/x:1"))
+    (pipeline.folder / "submit").write_text('#!/bin/bash\necho "half-edited: [" > images.yaml\nbash "$@"\n')
+    (pipeline.folder / "submit").chmod(0o755)
+    submit = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", "./submit")
+
+    done = pipeline.run_snakemake(*submit, "--jobs", "2", "--seconds-between-status-checks", "1")
+
+    assert done.code == 0, done.out + done.log
+    assert "half-edited" in (pipeline.folder / "images.yaml").read_text()
+    assert pipeline.receipt("results/skyport/lab_x_1/receipt.json")["name"] == "lab/x:1"
+    assert "lab/x:1" in (pipeline.folder / "images.lock.json").read_text()
+    assert done.log.count("Submitted group job") == 1, "one job for all that needs no engine"
+    assert {"localrule a_build_image:", "localrule a_save_image:", "rule mine:"} <= {*done.log.splitlines()}
+
+
+def test_a_killed_step_says_so_however_quiet_snakemake_is(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/skyport-wf").write_text("#!/bin/bash\nkill -9 $$\n")
+    (tmp_path / "bin/skyport-wf").chmod(0o755)
+    pipeline.write_snakefile(module("a"))
+    failed = pipeline.run_snakemake(
+        "--quiet", "all", "--", "a_publish_all", PATH=f"{tmp_path}/bin:{os.environ['PATH']}"
+    )
+    assert failed.code == 1
+    assert "skyport-wf: killed by signal 9: skyport-wf build lab/x:1 " in failed.log

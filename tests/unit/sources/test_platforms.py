@@ -1,0 +1,54 @@
+import pytest
+
+from skyport_wf.errors import PlatformError
+from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.sources import platforms
+from skyport_wf.sources.platforms import check_platform, is_platform
+from tests.support.docker_archives import Image, file_member, legacy, tar_of
+from tests.support.lab import Lab
+
+
+@pytest.mark.parametrize(
+    ("platform", "wanted", "is_it"),
+    [
+        ("linux/amd64", "linux/amd64", True),
+        ("linux/arm64", "linux/amd64", False),
+        ("linux/arm64/v8", "linux/arm64", True),
+        ("linux/arm64", "linux/arm64/v8", True),
+        ("linux/arm/v6", "linux/arm/v7", False),
+        ("windows/amd64", "linux/amd64", False),
+        ("/", "linux/amd64", True),
+        ("linux/", "linux/amd64", True),
+        ("linux/amd64", "linux/", True),
+    ],
+)
+def test_variants_and_what_is_unknown_do_not_count(platform, wanted, is_it):
+    assert is_platform(platform, wanted) is is_it
+
+
+def test_another_platform_is_refused_unless_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(platforms, "own_platform", lambda: "linux/amd64")
+    check_platform(ImageSpec("a/b:1", archive="x"), "linux/amd64")
+    check_platform(ImageSpec("a/b:1", archive="x", platform="linux/arm64"), "linux/arm64")
+    with pytest.raises(PlatformError, match=r"this machine is linux/amd64.*write `platform: linux/arm64`"):
+        check_platform(ImageSpec("a/b:1", archive="x"), "linux/arm64")
+    with pytest.raises(PlatformError, match="for linux/amd64, and the image list asks for linux/arm64"):
+        check_platform(ImageSpec("a/b:1", archive="x", platform="linux/arm64"), "linux/amd64")
+
+
+@pytest.mark.slow
+def test_one_name_for_another_machine(tmp_path):
+    """It is published on purpose alone, and said wherever somebody looks."""
+    lab = Lab(tmp_path)
+    layer = tar_of([file_member("f", b"x")])
+    (tmp_path / "image.tar").write_bytes(tar_of(legacy(Image((layer,), architecture="s390x"))))
+    for fields, code in (("", 1), ("platform: linux/s390x", 0), ("platform: linux/amd64", 1)):
+        lab.write_list(f"name: 'lab/x:1', archive: image.tar, {fields}", shock="url: embedded")
+        done = lab.run("publish", "--all")
+        assert done.code == code, done.log
+    told = "lab/x:1 is an image for linux/s390x, and the image list asks for linux/amd64."
+    assert told in done.log
+    assert told in lab.run("status").out
+    lab.write_list("name: 'lab/x:1', archive: image.tar, platform: linux/s390x", shock="url: embedded")
+    assert "lab/x:1 is an image for linux/s390x" in lab.run("status", "--json").out
+    assert "it is for linux/s390x, and this machine is" in lab.run("show", "lab/x:1").out

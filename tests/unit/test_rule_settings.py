@@ -1,0 +1,52 @@
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from skyport_wf.errors import UsageError
+from skyport_wf.pipelines.settings import RuleSettings, read_settings
+from tests.support.commands import CHECKOUT
+
+
+def test_the_schema_is_that_of_the_settings():
+    schema = json.loads((CHECKOUT / "rules/config.schema.json").read_text())
+    assert schema == msgspec.json.schema(RuleSettings), "write what msgspec.json.schema(RuleSettings) returns there"
+
+
+@pytest.mark.parametrize(
+    ("config", "whole", "images"),
+    [
+        ({}, True, "images.yaml"),
+        ({"images": "a.yaml"}, True, "a.yaml"),
+        ({"images": "a.yaml"}, False, "images.yaml"),
+        ({"images": "a.yaml", "skyport": {"images": "b.yaml"}}, True, "b.yaml"),
+        ({"images": "a.yaml", "skyport": {"images": "b.yaml"}}, False, "b.yaml"),
+        ({"skyport": None}, False, "images.yaml"),
+        ({"skyport": {"images": Path("c.yaml")}}, False, "c.yaml"),
+        ({"skyport": {"pathvars": {"results": "out"}}}, False, "images.yaml"),
+    ],
+)
+def test_only_what_is_ours_is_looked_at(config, whole, images):
+    assert read_settings(config, whole=whole).images == images
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "there is \\[\\], and settings are expected: images, lock"),
+        ({"imags": "x"}, "there is no setting `imags`; did you mean `images`\\? There are: images, lock"),
+        ({1: "x"}, "there is no setting `1`"),
+        ({"images": ["x"]}, "Expected `str`, got `array`"),
+        ({"images": ""}, "`images` is ''"),
+        ({"lock": "{x}"}, "`lock` is '{x}'"),
+        ({"cluster": "yes"}, "Expected `bool`"),
+        ({"steps": "two"}, "Invalid enum value 'two'"),
+        ({"lint_level": 5}, "invalid choice: 5"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(given, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        read_settings({"skyport": given}, whole=False)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("config, below `skyport`: ")
