@@ -7,7 +7,7 @@ from skyport_wf.errors import UsageError
 
 EXAMPLES = (
     "skyport-wf workflow",
-    'cwltool --enable-ext "$(skyport-wf workflow publish-images.cwl)" job.yml',
+    "skyport-wf workflow publish-images.cwl",
 )
 
 
