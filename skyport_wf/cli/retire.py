@@ -1,6 +1,7 @@
 """`skyport-wf retire NAME...`."""
 
 import argparse
+from collections.abc import Mapping
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
@@ -15,8 +16,8 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("names", nargs="+", metavar="NAME", help="REPO:TAG, or in quotes with * ? [...] for several")
-    parser.add_argument("--node", metavar="ID", help="the node that loses the name, if several have it")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="REPO:TAG, or in quotes with * ? [...] for several")
+    parser.add_argument("--node", metavar="ID", help="the node that loses the name; alone, whatever its name is")
     parser.add_argument("--undo", action="store_true", help="give the name back to a node that was retired")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument("--force", action="store_true", help="even if published thin images are built on it")
@@ -26,9 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Take the name off published images; their nodes stay, for those who know their ids."""
     from skyport_wf.publication.inventory import expand_names
-    from skyport_wf.publication.retire import restore, retire
+    from skyport_wf.publication.retire import restore, retire, retire_node_of_id
 
+    if not args.names and (args.undo or not args.node):
+        raise UsageError("name the images to retire, or to publish again with --undo")
     with opened_shock(args) as shock:
+        if not args.names:
+            name = retire_node_of_id(shock, args.node, force=args.force, dry_run=args.dry_run)
+            return _tell({name: [args.node]}, args)
         # Any name may be retired, also one that could not be published today.
         names = expand_names(shock.user, args.names, retired=args.undo)
         if args.node and len(names) > 1:
@@ -43,10 +49,14 @@ def run(args: argparse.Namespace) -> Outcome:
         nodes = {name: change(name, dry_run=True) for name in names}
         if not args.dry_run:
             nodes = {name: change(name, dry_run=False) for name in names}
+    return _tell(nodes, args)
+
+
+def _tell(nodes: Mapping[str, list[str]], args: argparse.Namespace) -> Outcome:
     what = "published again" if args.undo else "retired"
     value = {"restored" if args.undo else "retired": nodes, "dry_run": args.dry_run}
     lines = [
-        f"{name} {'would be' if args.dry_run else 'is'} {what} (node {', '.join(found)})"
+        f"{name or 'an image without a name'} {'would be' if args.dry_run else 'is'} {what} (node {', '.join(found)})"
         for name, found in nodes.items()
     ]
     return Outcome(value, "\n".join(lines))

@@ -42,8 +42,7 @@ def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
         if attributes is None:
             raise ShockError(
                 f"node {node.id} says it is a Docker image, but its attributes are damaged, and AWE workers fail on "
-                "its "
-                "name. Delete it."
+                f"its name. Retire it: `skyport-wf retire --node {node.id}`."
             )
         found.append(PublishedNode(node, attributes))
     return sorted(found, key=lambda published: (published.node.created_on, published.id))

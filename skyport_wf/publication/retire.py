@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
-from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner
+from skyport_wf.publication.inventory import list_images
+from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import restore_node, retire_node
 from skyport_wf.publication.thin import find_thin_on
 
@@ -32,6 +33,12 @@ def retire(
     if not published:
         raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
     found = _choose(published, name, node_id)
+    _retire(shock, found, force=force, dry_run=dry_run)
+    return [found.id]
+
+
+def _retire(shock: Shock, found: PublishedNode, *, force: bool, dry_run: bool) -> None:
+    name = found.attributes.name
     if not shock.may_change(found.id):
         raise not_the_owner(name, found.id)
     thin = sorted(find_thin_on(shock.user, found))
@@ -44,7 +51,26 @@ def retire(
         for other in thin:
             _log.warning("%s loses its base with %s", other, name)
         retire_node(shock, found)
-    return [found.id]
+
+
+def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_run: bool = False) -> str:
+    """Retire a node of which nothing but its id has to be right, and return the name that it has, which may be empty.
+
+    Raises what `retire` does.
+    """
+    found = next((image for image in list_images(shock.user) if image.node.id == node_id), None)
+    if found is None:
+        raise SkyportError(f"{shock.name} has no published image on node {node_id}. `skyport-wf ls` shows what it has.")
+    attributes, told = read_attributes(found.node.attributes), found.name or "an image without a name"
+    if attributes:
+        _retire(shock, PublishedNode(found.node, attributes), force=force, dry_run=dry_run)
+    elif not shock.may_change(node_id):
+        raise not_the_owner(told, node_id)
+    elif not dry_run:
+        # No AWE query is to find it, whatever else its attributes say.
+        require_owner(shock, node_id, told)
+        shock.user.replace_attributes(node_id, {**(found.node.attributes or {}), "type": RETIRED_TYPE})
+    return found.name
 
 
 def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: bool = False) -> list[str]:

@@ -152,7 +152,7 @@ def test_a_node_with_damaged_attributes_is_named(shock):
         find_published(shock, NAME)
     assert str(caught.value) == (
         f"node {node} says it is a Docker image, but its attributes are damaged, and AWE workers fail on its name. "
-        "Delete it."
+        f"Retire it: `skyport-wf retire --node {node}`."
     )
 
 

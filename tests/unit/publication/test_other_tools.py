@@ -169,6 +169,21 @@ def test_any_name_can_be_retired(shock: ShockClient, said: Any, name: str) -> No
     assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
 
 
+@pytest.mark.parametrize("attributes", [{"name": None}, {"name": 5}, {"docker_version": 7}, {"id": [1]}])
+def test_a_node_of_which_nothing_is_right_is_retired_by_its_id(
+    shock: ShockClient, said: Any, attributes: dict[str, Any]
+) -> None:
+    node = put(shock, **attributes)
+    assert said("retire", "--node", node.id, "-n")[0] == 0
+    assert shock.query({"type": RETIRED_TYPE}) == []
+    assert said("retire", "--node", node.id)[0] == 0
+    assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
+    assert said("retire", "--node", node.id)[0] == 1
+    assert said("retire")[0] == said("retire", "--undo", "--node", node.id)[0] == 2
+    assert said("delete", "--node", node.id, "--remove")[0] == 0
+    assert shock.find(node.id) is None
+
+
 class TestAdopting:
     def test_attributes_are_completed_and_nothing_else_changes(self, shock: ShockClient, said: Any) -> None:
         node = put(shock, of_another_tool={"kept": [1, 2]})
