@@ -68,6 +68,14 @@ class StoredImage(msgspec.Struct, frozen=True):
         """The image's id: the digest of its config."""
         return id_of_config(self.config)
 
+    @property
+    def preferred(self) -> Flavour:
+        """The form of the manifest with which it was pushed; else Docker's, as the archive is one of Docker's."""
+        pushed = self.pushed
+        return next(
+            (flavour for flavour in Flavour if pushed and flavour.media_type == pushed.media_type), Flavour.DOCKER
+        )
+
     def manifest(self, flavour: Flavour) -> Manifest:
         """Return the image's manifest: the one with which it was pushed, if that has this form."""
         if self.pushed and self.pushed.media_type == flavour.media_type:
