@@ -45,8 +45,8 @@ UPLOAD_SECONDS: Final = 3600
 """How long an upload may stand still."""
 BLOB_SECONDS: Final = 86400
 """How long a blob waits for its manifest."""
-_MOST_HASHERS: Final = 1000
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Staging:
@@ -104,6 +104,9 @@ class Staging:
                 path.unlink(missing_ok=True)
 
     def _find(self, digest: str, kind: str) -> Path | None:
+        # Anything else would be a path of others' making.
+        if not _DIGEST.fullmatch(digest):
+            return None
         # Who only pulls needs no folder of ours, and gets none.
         with suppress(OSError, SkyportError):
             path = self.path(digest, kind)

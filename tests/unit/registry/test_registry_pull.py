@@ -283,3 +283,14 @@ def test_who_only_pulls_leaves_nothing(world: World) -> None:
         world.puller(name).pull(NAME, "1.0")
     assert [path for path in (world.folder / "cache").rglob("*") if not path.is_dir()] == []
     assert list((world.folder / "cache/registry/pushed").iterdir()) == []
+
+
+def test_a_large_config_is_read_whole(world: World) -> None:
+    noise = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000))
+    image = Image((BASE,), labels={"noise": noise})
+    publish(world.alice, world.folder, f"{NAME}:1.0", image)
+    assert len(image.config) > 1_000_000
+    assert world.nobody.pull(NAME, "1.0")[0] == image.config
+    assert not (world.folder / "cache/registry/copies").exists() or not list(
+        (world.folder / "cache/registry/copies").iterdir()
+    )
