@@ -77,7 +77,11 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
         # Not at the first upload: a folder that cannot be used is to be known now.
         store.database.prepare()
         shock = ShockApp(store, anonymous=rights, public_url=public_url)
-        app = ShockWithRegistry(shock, RegistryApp(EmbeddedBackend(shock), public_url=public_url))
+        registry = RegistryApp(EmbeddedBackend(shock), public_url=public_url)
+
+        def maintain() -> None:
+            registry.maintain()
+            store.maintain()
 
         def ready(url: str) -> None:
             if rights - {"read"} and not is_loopback(args.host):
@@ -89,7 +93,7 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
             text = "" if args.quiet else f"Shock with {what} in {data} answers at {url}"
             Outcome({"url": url, "data": str(data)}, text).write(as_json=args.json)
 
-        serve(app, args.host, args.port, maintain=store.maintain, ready=ready)
+        serve(ShockWithRegistry(shock, registry), args.host, args.port, maintain=maintain, ready=ready)
     return Outcome(None, "")
 
 
@@ -116,7 +120,8 @@ def _serve_gateway(args: argparse.Namespace) -> Outcome:
         text = "" if args.quiet else f"a registry of the images on {shock} answers at {url}"
         Outcome({"url": url, "shock": shock}, text).write(as_json=args.json)
 
-    serve(RegistryApp(backend, public_url=_public_url(args.public_url)), args.host, args.port, ready=ready)
+    registry = RegistryApp(backend, public_url=_public_url(args.public_url))
+    serve(registry, args.host, args.port, maintain=registry.maintain, ready=ready)
     return Outcome(None, "")
 
 

@@ -10,6 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -35,6 +36,7 @@ from skyport_wf.registry.refusals import (
     UnsupportedError,
     UploadInvalidError,
 )
+from skyport_wf.registry.staging import expire
 from skyport_wf.registry.view import View
 
 if TYPE_CHECKING:
@@ -139,6 +141,12 @@ class RegistryApp:
             answer.headers["WWW-Authenticate"] = challenge(self._url(request))
         answer.headers.update(_HEADERS)
         return answer(environ, start_response)
+
+    @staticmethod
+    def maintain() -> None:
+        """Remove what was pushed and will not be published any more."""
+        with suppress(SkyportError):
+            expire()
 
     def _answer(self, request: Request) -> Response:
         matches = ((methods, pattern.fullmatch(request.path)) for pattern, methods in _ROUTES)

@@ -55,8 +55,11 @@ def read_caller(header: str | None, *, with_name: bool = False) -> Caller:
         return Caller(None, has_answered=False)
     scheme, _, token = header.strip().partition(" ")
     token = token.strip()
-    if scheme.lower() == "basic":
+    if scheme.lower() == "basic" and token:
         basic = Authorization.from_header(header.strip())
+        if basic and (basic.username, basic.password) == ("", ""):
+            # So some clients ask for the token that is nobody's.
+            return Caller(None, has_answered=True)
         token = (basic and basic.password) or ""
         if with_name and basic and token:
             token = f"{basic.username}:{token}"

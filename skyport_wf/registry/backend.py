@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from skyport_wf.store.wsgi.app import ShockApp
 
 
+PASSWORD: Final = "the password of your login"  # noqa: S105 - where, not what
+"""What messages call the place where a token belongs."""
 _CLIENTS: Final = 64
 """Users whose connections to a remote Shock are kept."""
 
@@ -69,7 +71,7 @@ class EmbeddedBackend:
         from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 
         session = embedded_session(self._app)
-        return ShockClient(EMBEDDED_URL, token=token, name="the embedded Shock", session=session)
+        return ShockClient(EMBEDDED_URL, token=token, token_from=PASSWORD, name="the embedded Shock", session=session)
 
     def send(self, request: Request, part: FilePart, token: str | None, *, is_whole: bool) -> Response:
         """Return the application's own answer to a download of the part."""
@@ -121,7 +123,9 @@ class RemoteBackend:
         key = token or ""
         client = self._clients.get(key)
         if client is None:
-            client = ShockClient(self._url, token=token, auth=self._auth, ca_bundle=self._ca_bundle)
+            client = ShockClient(
+                self._url, token=token, token_from=PASSWORD, auth=self._auth, ca_bundle=self._ca_bundle
+            )
             self._clients.put(key, client, size=1)
         return client
 

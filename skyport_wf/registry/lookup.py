@@ -18,13 +18,15 @@ from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.copies import Copies
-from skyport_wf.registry.manifests import Flavour, Manifest, digest_of
+from skyport_wf.registry.manifests import Flavour, Manifest, choose_flavour, digest_of
 from skyport_wf.registry.package_lists import EMPTY, PackageLists, make_artifact
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestUnknownError
 from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, read_stored_image
 from skyport_wf.transfer.thin_chain import read_chain
 
 if TYPE_CHECKING:
+    from werkzeug.datastructures import MIMEAccept
+
     from skyport_wf.registry.view import View
     from skyport_wf.shock.node import Node
 
@@ -67,10 +69,11 @@ class Lookup:
         self._images = BoundedCache[StoredImage](_MEMORY)
         self._nodes = BoundedCache[str](_MEMORY)
 
-    def by_tag(self, view: View, repository: str, tag: str, flavour: Flavour) -> FoundManifest:
+    def by_tag(self, view: View, repository: str, tag: str, accepted: MIMEAccept) -> FoundManifest:
         """Return a manifest of the image that an AWE worker would get for REPOSITORY:TAG.
 
-        Raises ManifestUnknownError if it would get none, or one that cannot be read.
+        accepted: the media types that the client takes.
+        Raises ManifestUnknownError if it would get none, or one that cannot be read, or takes none.
         """
         if not is_tag(tag):
             raise ManifestUnknownError(f"{tag[:100]!a} is not a tag")
@@ -84,7 +87,8 @@ class Lookup:
             image = self._image(view, node, make=True)
         except (AweLookupError, ArchiveError, ShockError) as error:
             raise ManifestUnknownError(str(error)) from error
-        return FoundManifest(image.manifest(flavour), name_of(node), view.is_public(node.id))
+        manifest = image.manifest(choose_flavour(accepted, image.preferred))
+        return FoundManifest(manifest, name_of(node), view.is_public(node.id))
 
     def by_digest(self, view: View, repository: str, digest: str) -> FoundManifest:
         """Return the manifest of this digest, of an image of a repository, or of a list of its packages.

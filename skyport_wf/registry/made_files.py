@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from skyport_wf.cache import cache_folder
+from skyport_wf.errors import SkyportError
 
 LARGEST: Final = 20 * 10**9
 """Bytes of all the files; what is larger by itself is not made."""
@@ -31,16 +32,18 @@ class MadeFiles:
 
     def find(self, node_id: str) -> Path | None:
         """Return the file of a node, which others make room for now; None if there is none."""
-        path = self.path(node_id)
-        with suppress(OSError):
+        # What needs no such file is handed out also where none can be made.
+        with suppress(OSError, SkyportError):
+            path = self.path(node_id)
             os.utime(path)
             return path
         return None
 
     def known(self) -> Iterator[str]:
         """Yield the ids of the nodes that there are files of."""
-        for path in self._folder.glob(f"*{self._suffix}"):
-            yield path.name.removesuffix(self._suffix)
+        with suppress(SkyportError):
+            for path in self._folder.glob(f"*{self._suffix}"):
+                yield path.name.removesuffix(self._suffix)
 
     def make_room(self, size: int) -> None:
         """Remove the files that were not asked for the longest, until there is room for one of this size."""

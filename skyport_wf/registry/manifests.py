@@ -83,15 +83,16 @@ def make_manifest(flavour: Flavour, *, config: bytes, layers: Sequence[tuple[str
     return Manifest(manifest_type, content)
 
 
-def choose_flavour(accepted: MIMEAccept) -> Flavour:
-    """Return the form that a client takes; Docker's if it takes both, as the archive is one of Docker's.
+def choose_flavour(accepted: MIMEAccept, preferred: Flavour) -> Flavour:
+    """Return the form that a client takes; the preferred one if it takes both.
 
     accepted: the media types of its `Accept` header; a client without one takes anything.
     Raises ManifestUnknownError if it takes neither.
     """
     if not accepted:
-        return Flavour.DOCKER
-    chosen = max(Flavour, key=lambda flavour: accepted.quality(flavour.media_type))
+        return preferred
+    preferred_first = sorted(Flavour, key=lambda flavour: flavour != preferred)
+    chosen = max(preferred_first, key=lambda flavour: accepted.quality(flavour.media_type))
     if not accepted.quality(chosen.media_type):
         known = " and ".join(flavour.media_type for flavour in Flavour)
         raise ManifestUnknownError(f"the image has manifests of the types {known}; the Accept header takes neither")

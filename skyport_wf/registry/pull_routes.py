@@ -14,7 +14,6 @@ from skyport_wf.registry.backend import FilePart
 from skyport_wf.registry.blobs import send_blob, send_file, set_identity
 from skyport_wf.registry.listing import add_warning
 from skyport_wf.registry.lookup import FoundBlob
-from skyport_wf.registry.manifests import choose_flavour
 from skyport_wf.registry.package_lists import ARTIFACT_TYPE, INDEX_TYPE, make_referrers
 from skyport_wf.registry.pushed_manifests import media_type_of
 from skyport_wf.registry.stored_image import StoredBlob
@@ -35,7 +34,7 @@ def answer_manifest(context: RequestContext, repository: str, reference: str) ->
             return answer
         found = lookup.by_digest(view, repository, reference)
     else:
-        found = lookup.by_tag(view, repository, reference, choose_flavour(context.request.accept_mimetypes))
+        found = lookup.by_tag(view, repository, reference, context.request.accept_mimetypes)
     answer = Response(found.manifest.content, content_type=found.manifest.media_type)
     set_identity(answer, found.manifest.digest, is_public=found.is_public)
     if ":" not in reference:

@@ -19,6 +19,7 @@ from skyport_wf.publication.name_state import WantedImage, decide
 from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.records.records import BuildRecord, SaveRecord
 from skyport_wf.records.source import Source
+from skyport_wf.registry.backend import PASSWORD
 from skyport_wf.registry.manifests import digest_of
 from skyport_wf.registry.pushed_layers import find_layers
 from skyport_wf.registry.pushed_manifests import PushedManifest, choose_platform, parse_manifest
@@ -51,7 +52,7 @@ class CallersShock(Shock):
             url,
             download_base=url,
             read_token=lambda: token,
-            token_from="the password of your login",  # noqa: S106
+            token_from=PASSWORD,
             auth="",
             ca_bundle=lambda: None,
         )

@@ -5,6 +5,7 @@ Source: Docker image manifest version 2, schema 2; OCI image-spec 1.1, manifest.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -22,6 +23,9 @@ _INDEX_TYPES: Final = (
 _CONFIG_TYPES: Final = tuple(flavour.value[1] for flavour in Flavour)
 _NO_IMAGE: Final = "it is not an image, and AWE has a use for nothing else"
 _LAYER_TYPES: Final = (".tar", ".tar.gzip", ".tar+gzip", ".tar+zstd", ".tar.zstd")
+
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class PushedManifest(msgspec.Struct, frozen=True):
@@ -68,6 +72,9 @@ def parse_manifest(content: bytes) -> PushedManifest:
         raise ManifestInvalidError(_NO_IMAGE)
     if len(layers) > _MOST_LAYERS:
         raise ManifestInvalidError(f"it has {len(layers)} layers, and no engine takes so many")
+    for blob in (config, *layers):
+        if not _DIGEST.fullmatch(blob.digest):
+            raise ManifestInvalidError(f"it names the digest {blob.digest[:100]!a}, which is no SHA-256")
     for layer in layers:
         if not layer.media_type.endswith(_LAYER_TYPES) or "foreign" in layer.media_type:
             raise ManifestInvalidError(f"its layer {layer.digest[:100]!a} is of the type {layer.media_type[:200]!a}")

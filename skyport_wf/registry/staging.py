@@ -19,6 +19,7 @@ import msgspec
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import cache_folder
+from skyport_wf.errors import SkyportError
 from skyport_wf.formatting import human_size
 from skyport_wf.output_file import replace_file
 from skyport_wf.registry.layer_scan import LayerFacts, scan_layer
@@ -44,8 +45,8 @@ UPLOAD_SECONDS: Final = 3600
 """How long an upload may stand still."""
 BLOB_SECONDS: Final = 86400
 """How long a blob waits for its manifest."""
-_MOST_HASHERS: Final = 1000
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Staging:
@@ -59,6 +60,7 @@ class Staging:
     def open_upload(self) -> Upload:
         """Begin an upload. Raises TooManyError if too many are open, or the disk is full."""
         expire()
+        self._folder.mkdir(parents=True, exist_ok=True)
         _require_room()
         if len(list(self._folder.glob("*.upload"))) >= MOST_UPLOADS:
             raise TooManyError(
@@ -86,6 +88,7 @@ class Staging:
 
     def add_manifest(self, content: bytes) -> None:
         """Keep a manifest."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         with replace_file(self.path(f"sha256:{hashlib.sha256(content).hexdigest()}", "manifest")) as file:
             file.write(content)
 
@@ -101,15 +104,19 @@ class Staging:
                 path.unlink(missing_ok=True)
 
     def _find(self, digest: str, kind: str) -> Path | None:
-        path = self.path(digest, kind)
-        with suppress(OSError):
+        # Anything else would be a path of others' making.
+        if not _DIGEST.fullmatch(digest):
+            return None
+        # Who only pulls needs no folder of ours, and gets none.
+        with suppress(OSError, SkyportError):
+            path = self.path(digest, kind)
             os.utime(path)
             return path
         return None
 
     @property
     def _folder(self) -> Path:
-        return cache_folder("registry", "pushed", self._user)
+        return cache_folder("registry", "pushed") / self._user
 
     def upload_path(self, identity: str) -> Path:
         """Return the file of an upload."""

@@ -22,6 +22,7 @@ from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.registry.manifests import Flavour, Manifest, make_manifest
 from skyport_wf.registry.pushed_manifests import parse_manifest
 from skyport_wf.registry.refusals import ManifestInvalidError
+from skyport_wf.transfer.download import read_part
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -68,6 +69,14 @@ class StoredImage(msgspec.Struct, frozen=True):
         """The image's id: the digest of its config."""
         return id_of_config(self.config)
 
+    @property
+    def preferred(self) -> Flavour:
+        """The form of the manifest with which it was pushed; else Docker's, as the archive is one of Docker's."""
+        pushed = self.pushed
+        return next(
+            (flavour for flavour in Flavour if pushed and flavour.media_type == pushed.media_type), Flavour.DOCKER
+        )
+
     def manifest(self, flavour: Flavour) -> Manifest:
         """Return the image's manifest: the one with which it was pushed, if that has this form."""
         if self.pushed and self.pushed.media_type == flavour.media_type:
@@ -103,7 +112,7 @@ def read_stored_image(shock: ShockClient, chain: Sequence[Node]) -> StoredImage:
 
     def read(offset: int, size: int) -> bytes:
         with shock.download(node.id, part=(offset, size)) as stream:
-            return stream.read(size)
+            return b"".join(read_part(stream, size, f"the file of node {node.id}"))
 
     config = read_config(read, node.file.size, own, image_id=_image_id(node))
     stored: dict[str, StoredBlob] = {}

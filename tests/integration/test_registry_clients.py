@@ -331,3 +331,21 @@ def test_apptainer(site: Site, tool: str, tmp_path: Path) -> None:
     shown = run(apptainer, "exec", "--no-privs", "--no-home", tmp_path / "tool.sif", "cat", "/data/deep/file", **home)
     assert shown == DATA
     shutil.rmtree(tmp_path / "cache")
+
+
+SNAKEFILE = """
+rule tool:
+    output: "output.txt"
+    container: "docker://{}"
+    shell: "cat /data/deep/file >{{output}}"
+"""
+
+
+@through_the_gateway
+def test_snakemakes_container(site: Site, tool: str, tmp_path: Path) -> None:
+    programs = todays("singularity").parent
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(tool))
+    variables = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "APPTAINER_NOHTTPS": "1"}
+    options = ("--cores=1", "--sdm=apptainer", "--apptainer-args=--no-privs", f"--directory={tmp_path}")
+    run(COMMANDS / "snakemake", *options, f"--snakefile={tmp_path}/Snakefile", **variables)
+    assert (tmp_path / "output.txt").read_text() == DATA

@@ -260,3 +260,37 @@ def test_an_image_that_is_too_large_for_a_copy_is_refused_in_words(
     answer = world.nobody.get(f"/v2/{NAME}/manifests/1.0")
     assert answer.status_code == 404
     assert "was published without ranges" in answer.text
+
+
+@pytest.mark.parametrize("cache", ["/proc/nowhere", "relative"])
+def test_images_are_pulled_where_no_cache_can_be(world: World, monkeypatch: pytest.MonkeyPatch, cache: str) -> None:
+    image = Image((BASE, TOOL))
+    publish(world.alice, world.folder, f"{NAME}:1.0", image)
+    publish(world.alice, world.folder, f"{NAME}:0.1", image, ranges=False)
+    monkeypatch.setenv("SKYPORT_CACHE", cache)
+    for puller in (world.nobody, world.puller("alice")):
+        assert puller.pull(NAME, "1.0")[0] == image.config
+        assert puller.get(f"/v2/{NAME}/blobs/sha256:{'7' * 64}").status_code == 404
+    # What needs one is refused in words.
+    answer = world.nobody.get(f"/v2/{NAME}/manifests/0.1")
+    assert answer.status_code in (404, 500)
+    assert "SKYPORT_CACHE" in answer.text
+
+
+def test_who_only_pulls_leaves_nothing(world: World) -> None:
+    publish(world.alice, world.folder, f"{NAME}:1.0", Image((BASE,)))
+    for name in ("alice", "bob", "admin"):
+        world.puller(name).pull(NAME, "1.0")
+    assert [path for path in (world.folder / "cache").rglob("*") if not path.is_dir()] == []
+    assert list((world.folder / "cache/registry/pushed").iterdir()) == []
+
+
+def test_a_large_config_is_read_whole(world: World) -> None:
+    noise = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000))
+    image = Image((BASE,), labels={"noise": noise})
+    publish(world.alice, world.folder, f"{NAME}:1.0", image)
+    assert len(image.config) > 1_000_000
+    assert world.nobody.pull(NAME, "1.0")[0] == image.config
+    assert not (world.folder / "cache/registry/copies").exists() or not list(
+        (world.folder / "cache/registry/copies").iterdir()
+    )

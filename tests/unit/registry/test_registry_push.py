@@ -54,6 +54,8 @@ def test_what_is_pushed_is_published_and_pulled_as_it_was(
     for puller in (world.nobody, world.restarted()):
         answer = puller.get(f"/v2/{NAME}/manifests/1.0", Accept=media_type)
         assert answer.data == sent
+        # Also for a client that takes any form.
+        assert puller.get(f"/v2/{NAME}/manifests/1.0").data == sent
         config, pulled = puller.pull(NAME, f"sha256:{hashlib.sha256(sent).hexdigest()}", media_type)
         assert (config, tuple(map(gzip.decompress, pulled))) == (image.config, layers)
     # And in the other form, too.
@@ -269,7 +271,8 @@ def changed(pusher: Pusher, image: Image, change: Callable[[Any], object]) -> by
         (lambda manifest: manifest["layers"].reverse(), 400),
         (lambda manifest: manifest["layers"].append(manifest["layers"][0]), 400),
         (lambda manifest: manifest["layers"][0].update(digest=f"sha256:{'7' * 64}"), 404),
-        (lambda manifest: manifest["layers"][0].update(digest="x/../../y"), 404),
+        (lambda manifest: manifest["layers"][0].update(digest="x/../../y"), 400),
+        (lambda manifest: manifest["config"].update(digest=f"../x/{'7' * 64}"), 400),
         (lambda manifest: manifest["layers"][0].update(size=1), 400),
         (lambda manifest: manifest["layers"][0].update(mediaType="text/html"), 400),
         (lambda manifest: manifest["config"].update(digest=f"sha256:{'7' * 64}"), 404),
