@@ -45,6 +45,7 @@ test-engines: $(VENV) ## run what depends on the engine on Docker 20.10, 26 and 
 	    printf '\n--- %s\n' $$engine; \
 	    .ci/with-engine $(TEST_NEEDS) --base-image .ci/engine-root --base-image $$engine -- $(PYTEST) $(ENGINE_TESTS) $(PYTEST_ARGS); \
 	done
+	@printf '\n--- podman-trixie\n'
 	@.ci/with-engine $(TEST_NEEDS) --base-image .ci/engine-root --beside podman-trixie -- \
 	    env SKYPORT_TEST_PODMAN=podman-trixie $(PYTEST) tests/integration/test_podman.py $(PYTEST_ARGS)
 

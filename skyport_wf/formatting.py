@@ -24,6 +24,11 @@ def human_size(size: int) -> str:
     return f"{value:.1f} {unit}"
 
 
+def percentage(share: float) -> str:
+    """Return a part of a whole in words, such as `12.5%`: the same in tables and pictures."""
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
 def summarise_bytes(size: int, layers: int, wasted: int | None) -> str:
     """Return an image's bytes in words.
 
@@ -32,7 +37,7 @@ def summarise_bytes(size: int, layers: int, wasted: int | None) -> str:
     in_layers = f"{human_size(size)} in {count(layers, 'layer')}"
     if wasted is None:
         return f"{in_layers}, waste unknown"
-    return f"{in_layers}, {human_size(wasted)} wasted ({wasted / size if size else 0:.1%})"
+    return f"{in_layers}, {human_size(wasted)} wasted ({percentage(wasted / size if size else 0)})"
 
 
 def short_command(created_by: str) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar, require_key
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
-from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
+from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, TemporaryError, UsageError
 from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
-    from skyport_wf.image_list.spec import ShockSettings
+    from skyport_wf.image_list.spec import ImageSpec, ShockSettings
     from skyport_wf.publication.connection import Shock
     from skyport_wf.records.receipt import Receipt
     from skyport_wf.sources.resolution import ResolvedImage
@@ -64,10 +64,15 @@ def run(args: argparse.Namespace) -> Outcome:
     if len(set(names)) > 1:
         require_key("--record", args.record)
         require_key("--sbom", args.sbom)
-    resolved = resolve_images(images, args.images.parent, names)
+    # Of an address that cannot be reached, a dry run says so and goes on, as `status` does.
+    unreachable: dict[str, TemporaryError] | None = {} if args.dry_run else None
+    resolved = resolve_images(images, args.images.parent, names, unreachable=unreachable)
     chosen = [image for name, image in resolved.items() if name in names]
     with open_shock(images.shock) as shock:
-        return (_rehearse if args.dry_run else _publish)(chosen, images.shock, shock, args)
+        if unreachable is None:
+            return _publish(chosen, images.shock, shock, args)
+        unknown = [(images.find(name), error) for name, error in unreachable.items() if name in names]
+        return _rehearse(chosen, unknown, images.shock, shock)
 
 
 def _publish(
@@ -108,10 +113,14 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
 
 
 def _rehearse(
-    chosen: Sequence[ResolvedImage], settings: ShockSettings, shock: Shock, args: argparse.Namespace
+    chosen: Sequence[ResolvedImage],
+    unknown: Sequence[tuple[ImageSpec, TemporaryError]],
+    settings: ShockSettings,
+    shock: Shock,
 ) -> Outcome:
-    from skyport_wf.inspection.status import read_status
+    from skyport_wf.inspection.status import read_status, unknown_status
 
     rows = [read_status(image, settings, shock) for image in chosen]
+    rows += [unknown_status(spec, error) for spec, error in unknown]
     code = EXIT_FAILED if any(row.would_fail for row in rows) else EXIT_DONE
     return Outcome({"dry_run": rows}, table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows]), code)

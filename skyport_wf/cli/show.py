@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from skyport_wf.image.examination.examine import ImageExamination
     from skyport_wf.image.examination.report import ImageReport, LayerReport
 
+_OTHERS = 10
+"""Images that something is shared with."""
 _COMMAND = 100
 """Characters of a layer's command."""
 
@@ -116,11 +118,18 @@ def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
     if report.largest_wasted:
         yield "Largest wasted files:\n" + _wasted_table(report)
     if report.shared:
-        yield table(("SHARED", "WITH"), [(_size(other.size), _printable(other.name)) for other in report.shared])
+        yield _shared_table(report)
     if packages:
         yield _package_table(report)
     if report.notes:
         yield "\n".join(f"Note: {_printable(note)}." for note in report.notes)
+
+
+def _shared_table(report: ImageReport) -> str:
+    """Return the images with which most is shared: on a Shock, all images of a lab may have the same base."""
+    rows = [(_size(other.size), _printable(other.name)) for other in report.shared[:_OTHERS]]
+    more = len(report.shared) - len(rows)
+    return table(("SHARED", "WITH"), rows) + (f"\n... and {more} more; --json lists all" if more else "")
 
 
 def _summary(report: ImageReport) -> Iterator[str]:
@@ -153,13 +162,13 @@ def _base_layers(name: str, layers: Sequence[LayerReport]) -> str:
 
 
 def _layer_table(report: ImageReport) -> str:
-    from skyport_wf.formatting import short_command
+    from skyport_wf.formatting import percentage, short_command
 
     rows = (
         (
             layer.number,
             _size(layer.size),
-            f"{layer.share:.1%}",
+            percentage(layer.share),
             _size(layer.wasted),
             len(layer.shared_with) or "-",
             short_command(layer.created_by)[:_COMMAND],

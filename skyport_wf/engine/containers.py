@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import CommitSettings
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
-_NOT_FOUND = 404
+_NOT_FOUND, _FAILED = 404, 500
+_LARGEST_REFUSAL = 1 << 16
 _MOST_LINKS = 20
 """More than any system lets a path go through."""
 _FOLDER = 1 << 31
@@ -168,11 +170,19 @@ def has_program(client: APIClient, image: str, path: str) -> bool:
 
 def _stat(client: APIClient, container: str, path: str) -> _PathStat | None:
     """Return the state of a path, None if there is none."""
+    from skyport_wf.http_session import read_answer
+
     # `get_archive` of the package `docker` would fetch the file, too.
     url = f"{client.base_url}/v{client.api_version}/containers/{container}/archive"
     response = client.head(url, params={"path": path}, timeout=60)
     if response.status_code == _NOT_FOUND:
         return None
+    if response.status_code == _FAILED:
+        # For links that lead in a circle, too. An answer to HEAD has no words.
+        failed = client.get(url, params={"path": path}, timeout=60, stream=True)
+        with suppress(ValueError):
+            if b"too many links" in read_answer(failed, _LARGEST_REFUSAL):
+                return None
     try:
         told = base64.b64decode(response.headers["X-Docker-Container-Path-Stat"])
         return msgspec.json.decode(told, type=_PathStat)

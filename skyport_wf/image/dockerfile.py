@@ -94,6 +94,8 @@ def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str
     """
     starts = [index for index, found in enumerate(instructions) if _words_of_from(found)]
     known: dict[str, int] = {}
+    # A stage is built on another one by its name alone: `FROM 0` is an image, where `COPY --from=0` is the first stage.
+    named: dict[str, int] = {}
     stages: list[Stage] = []
     for number, (at, end) in enumerate(itertools.pairwise([*starts, None])):
         start, *rest = instructions[at:end]
@@ -108,8 +110,9 @@ def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str
         )
         # A stage may take files from itself only by mistake; such a name is no image either.
         images = tuple(use for use in uses if not (use.image.lower() in known or use.image.lower() in names))
-        stages.append(Stage(base, known.get(base.image.lower()), names, tuple(rest), images))
+        stages.append(Stage(base, named.get(base.image.lower()), names, tuple(rest), images))
         known |= dict.fromkeys(names, number)
+        named |= dict.fromkeys(names - {str(number)}, number)
     return stages
 
 

@@ -39,11 +39,24 @@ def examine_published(
     """
     node = find_for_worker(shock, asked)
     name = name_of(node)
-    found = examine_node(shock.user, node, name, progress)
+    found = _with_base(examine_node(shock.user, node, name, progress), node)
     notes = [problem.text for problem in find_problems_of_file(shock.user, node)]
     if not same_image(found.contents.image_id, said := id_of(node)):
         notes.append(f"its node says that it is image {said}, so no AWE worker runs it. Publish it again")
     return name, found, tuple(notes)
+
+
+def _with_base(found: ImageExamination, node: Node) -> ImageExamination:
+    """Return the findings with the base's name for the lowest layers, of which some images' histories say nothing."""
+    attributes = read_attributes(node.attributes)
+    base = attributes.skyport_wf.base if attributes and attributes.skyport_wf else None
+    if base is None:
+        return found
+    layers = list(found.contents.layers)
+    for number in range(next((at for at, layer in enumerate(layers) if layer.created_by), len(layers))):
+        layers[number] = msgspec.structs.replace(layers[number], created_by=f"FROM {base.name}")
+    contents = msgspec.structs.replace(found.contents, layers=tuple(layers))
+    return msgspec.structs.replace(found, contents=contents)
 
 
 def examine_receipt(

@@ -11,6 +11,7 @@ import pytest
 from skyport_wf.engine.connection import connect
 from skyport_wf.engine.containers import has_program
 from skyport_wf.errors import EngineError
+from skyport_wf.inspection.show import examine_in_engine
 from tests.support.commands import SKYPORT
 from tests.support.engine import docker
 from tests.support.podman_service import PodmanService
@@ -37,6 +38,11 @@ CASES = {
     "a link to nothing": (False, [BIN, member("bin/bash", link="/usr/bin/bash")]),
     "a link to a folder": (False, [BIN, member("bin/bash", link="/opt"), member("opt", folder=True)]),
     "a link out of the image": (False, [BIN, member("bin/bash", link="../../../../usr/bin/env")]),
+    "a link of Guix": (True, [member("gnu", folder=True), member("gnu/bash", mode=0o555), BIN,
+                              member("bin/bash", link="/gnu/bash")]),
+    "a link to itself": (False, [BIN, member("bin/bash", link="bash")]),
+    "on an unmerged system": (False, [member("usr", folder=True), member("usr/bin", folder=True),
+                                      member("usr/bin/bash")]),
     "a linked folder": (True, [member("usr", folder=True), member("usr/bin", folder=True), member("usr/bin/bash"),
                                member("bin", link="usr/bin")]),
 }  # fmt: skip
@@ -58,6 +64,8 @@ def import_image(name: str, members: list[tarfile.TarInfo]) -> None:
 def test_has_program(namespace: str, expected: bool, members: list[tarfile.TarInfo]) -> None:
     name = f"{namespace}/image:1"
     import_image(name, members)
+    # What `show` says of it.
+    assert examine_in_engine(name).has_bash is expected
     assert has_program(connect(), name, "/bin/bash") is expected
     assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={name}") == ""
 

@@ -251,7 +251,11 @@ def test_a_heredoc_is_said_to_need_another_builder(lab: PodmanLab) -> None:
     lab.extend("RUN <<END\necho hi\nEND\n")
     lab.write_list("name: 'lab/tool:1', dockerfile: tool/Dockerfile")
     done = lab.run("build", "lab/tool:1", "--record", "build.json")
-    assert (done.code, "The Dockerfile has a heredoc (<<). That needs BuildKit" in done.log) == (1, True), done.log
+    # Podman's own builder knows heredocs from version 5 on.
+    if lab.podman.podman("version", "--format", "{{.Client.Version}}") >= "5":
+        assert done.code == 0, done.log
+    else:
+        assert (done.code, "The Dockerfile has a heredoc (<<). That needs BuildKit" in done.log) == (1, True), done.log
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
-from skyport_wf.formatting import human_size, printable, short_command, summarise_bytes
+from skyport_wf.formatting import human_size, percentage, printable, short_command, summarise_bytes
 from skyport_wf.image.examination.report import ImageReport
 
 MAX_ROWS: Final = 30
@@ -20,7 +20,6 @@ _INK, _FAINT, _TRACK = "#1f2933", "#616e7c", "#eef1f4"
 _WIDTH, _MARGIN, _ROW, _BAR = 960, 28, 40, 12
 _BARS_FROM, _BARS_TO = 64, 716
 _SIZE_TO, _SHARE_TO = 796, 846
-_LEAST_SHARE = 0.005
 _HEAD, _LABEL_CHARACTERS, _NAME_CHARACTERS = 128, 92, 76
 
 
@@ -112,8 +111,7 @@ def _draw_row(row: _Row, top: int, longest: int) -> Iterator[str]:
     if row.wasted:
         yield _bar(_BARS_FROM + full - wasted, top + 17, max(wasted, 1.0), _WASTED)
     yield _at(_SIZE_TO, top + 27, human_size(row.size), size=12, anchor="end")
-    share = "<1%" if 0 < row.share < _LEAST_SHARE else f"{row.share:.0%}"
-    yield _at(_SHARE_TO, top + 27, share, size=12, fill=_FAINT, anchor="end")
+    yield _at(_SHARE_TO, top + 27, percentage(row.share), size=12, fill=_FAINT, anchor="end")
     if row.wasted:
         yield _at(_WIDTH - _MARGIN, top + 27, human_size(row.wasted), size=12, fill=_WASTED, anchor="end")
     yield "</g>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
@@ -26,6 +27,7 @@ from skyport_wf.image.tar.reader import TarReader
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
 _BASH: Final = b"bin/bash"
+_STORES: Final = {b"gnu/store": "Guix", b"nix/store": "Nix"}
 
 
 class ImageExamination(msgspec.Struct, frozen=True):
@@ -68,7 +70,7 @@ def examine_archive(
         if survey.stack(layers):
             problems, waste = check_layers(survey.index, image.contents), find_waste(survey.index, len(layers))
             has_bash, shown = _has_bash(survey.index), waste.documents
-            notes = (*map(_note, problems), *survey.catalogue.notes)
+            notes = (*map(_note, problems), *survey.catalogue.notes, *_unlisted_stores(survey.index))
         else:
             waste, has_bash, shown = None, True, ()
             notes = (f"waste and packages are unknown: {survey.given_up}",)
@@ -82,6 +84,14 @@ def examine_archive(
         has_bash=has_bash,
         notes=notes,
     )
+
+
+def _unlisted_stores(index: FileIndex) -> Iterator[str]:
+    """Yield a note for each store of packages that is in no list: none of its files says what the image was given."""
+    for path, whose in _STORES.items():
+        found = index.lookup(path)
+        if found and found.kind == "folder":
+            yield f"packages of {whose} are not listed: it has them in /{path.decode()}"
 
 
 def _has_bash(index: FileIndex) -> bool:

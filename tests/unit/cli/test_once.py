@@ -84,6 +84,16 @@ def test_the_shock_is_opened_once_and_closed(tmp_path, counted, capsys):
     assert opened.calls == 1
 
 
+def test_of_an_address_that_cannot_be_reached_a_dry_run_tells_and_goes_on(tmp_path, capsys):
+    images = archives(tmp_path, ["lab/a:1"])
+    with images.open("a") as file:
+        file.write("\n- {name: 'lab/b:1', dockerfile: 'http://127.0.0.1:1/Dockerfile'}\n")
+    assert main(["publish", "--all", "--dry-run", "--images", str(images)]) == 1
+    out = capsys.readouterr().out
+    assert "lab/a:1  publish it" in out
+    assert "lab/b:1  fail: image lab/b:1: http://127.0.0.1:1/Dockerfile cannot be reached" in out
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 

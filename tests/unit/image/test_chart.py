@@ -75,7 +75,8 @@ def test_unknown_waste() -> None:
 def test_what_is_written() -> None:
     chart = report(layer(1, 120_600_000, share=0.886, wasted=916_288), layer(2, 15_500_000, share=0.114))
     assert {
-        "skyport/tool:1.0", "136.1 MB in 2 layers, 916.3 kB wasted (0.7%)", "120.6 MB", "89%", "916.3 kB", "RUN step 1",
+        "skyport/tool:1.0", "136.1 MB in 2 layers, 916.3 kB wasted (0.7%)", "120.6 MB", "88.6%", "916.3 kB",
+        "RUN step 1",
     } <= set(texts(chart))  # fmt: skip
 
 

@@ -37,6 +37,8 @@ def test_content_and_digest_are_of_the_bytes():
         ("# escape=`\nFROM a:1 `\n AS x\nFROM x\n", "a:1", ("a:1",)),
         ("\ufeffFROM a:1\n", "a:1", ("a:1",)),
         ("FROM a:1\r\nRUN x\r\n", "a:1", ("a:1",)),
+        ("FROM a:1\nFROM 0\n", "0", ("a:1", "0")),
+        ("FROM a:1\nFROM b:1\nCOPY --from=0 x y\n", "b:1", ("a:1", "b:1")),
         ("FROM scratch\nCOPY a b\n", "scratch", ()),
         ("", "scratch", ()),
         ("FROM\n", "scratch", ()),

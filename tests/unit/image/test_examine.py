@@ -95,6 +95,15 @@ def test_bash_is_looked_for_as_the_kernel_does(layers: list[list[File]], has_bas
     assert examine(Image(tuple(map(tar_of, layers)))).has_bash is has_bash
 
 
+@pytest.mark.parametrize(("path", "whose"), [("gnu/store", "Guix"), ("nix/store", "Nix")])
+def test_packages_in_a_store_are_said_not_to_be_listed(path: str, whose: str) -> None:
+    files = [folder(path), program(f"{path}/abc-samtools-1.16.1/bin/samtools")]
+    notes = examine(Image((tar_of(files),))).notes
+    assert notes == (f"packages of {whose} are not listed: it has them in /{path}",)
+    removed = tar_of([file_member(f"{path.partition('/')[0]}/.wh.store", b"")])
+    assert examine(Image((tar_of(files), removed))).notes == ()
+
+
 def test_nothing_is_said_of_bash_where_files_are_not_told() -> None:
     assert examine(Image((layer_tar({"a": b"", "b": b""}),)), max_paths=1).has_bash
 

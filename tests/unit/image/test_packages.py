@@ -170,6 +170,20 @@ def test_rpm(path: str, database: str) -> None:
     )
 
 
+def test_azure_linux_without_a_package_manager() -> None:
+    path = "var/lib/rpmmanifest/container-manifest-2"
+    table = (
+        b"openssl-libs\t1.1.1k-28.cm2\t17\t16\tMicrosoft\t(none)\t30\tx86_64\t0\topenssl-1.1.1k-28.cm2.src.rpm\n"
+        b"samtools\t1.16.1-1\t17\t16\tMicrosoft\t2\t30\tnoarch\t2\t(none)\n"
+    )
+    assert found_in(path, table) == (
+        Package("rpm", "openssl-libs", "1.1.1k-28.cm2", "x86_64", "openssl", path),
+        Package("rpm", "samtools", "2:1.16.1-1", "noarch", "", path),
+    )
+    (note,) = notes_on(path, b"openssl 1.1.1k\n")
+    assert note.startswith(f"{path} was not read to its end for packages: a line of the table has too few fields")
+
+
 def recorded(database: str) -> bytes:
     return gzip.decompress((DATA / f"{database}.gz").read_bytes())
 
