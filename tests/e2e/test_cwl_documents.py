@@ -134,6 +134,6 @@ def test_the_token_is_a_secret_wherever_it_is_an_input() -> None:
 
 def test_a_tool_that_talks_to_the_engine_or_to_shock_is_never_reused() -> None:
     tools = [path for path in OURS if "EnvVarRequirement" in read(path).get("requirements", {})]
-    assert len(tools) == 6
+    assert len(tools) == 7
     for path in tools:
         assert read(path)["hints"]["cwltool:WorkReuse"] == {"enableReuse": False}

@@ -11,6 +11,7 @@ import pytest
 from tests.support.commands import CHECKOUT, COMMANDS
 from tests.support.engine import docker
 from tests.support.project import jobs
+from tests.support.transcript import check_transcript
 
 
 @pytest.fixture
@@ -55,3 +56,45 @@ def test_the_pipeline_publishes_its_images_and_runs_in_one(pipeline: Path) -> No
         assert (pipeline / "results/gc.txt").read_text() == "50\ndone\n"
     finally:
         docker("image", "rm", "--force", "example/gc:1.1", "example/gc-notes:1.1")
+
+
+def run_example(name: str, folder: Path) -> Path:
+    """Run an example as its README says, and return its results."""
+    project = shutil.copytree(CHECKOUT / "examples" / name, folder / name)
+    check_transcript(project / "README.md", SKYPORT_DATA=str(folder / "store"), SHOCK_URL="")
+    return project / "results"
+
+
+def numbers(table: Path) -> dict[str, str]:
+    return dict(line.split(": ") for line in table.read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_an_assembly_puts_the_genome_together(tmp_path: Path, engine: str) -> None:
+    try:
+        results = run_example("assembly", tmp_path)
+    finally:
+        docker("image", "rm", "--force", "example/velvet:1.2.10")
+    found = numbers(results / "contigs.txt")
+    # A repeat that is longer than a read, and is there three times, leaves the four pieces around it.
+    assert int(found["contigs"]) == 5
+    assert 4500 < int(found["N50"]) < 5000
+    assert (found["of the genome"], found["wrong"]) == ("98 %", "0")
+    assert (results / "contigs.svg").read_text().count("<rect") == 5
+    assert (results / "velvet/contigs.fa").stat().st_uid == os.getuid()
+
+
+@pytest.mark.slow
+def test_a_mapping_finds_what_is_missing(tmp_path: Path, engine: str) -> None:
+    try:
+        results = run_example("mapping", tmp_path)
+    finally:
+        docker("image", "rm", "--force", "example/bowtie2:2.5.0", "example/samtools:1.16.1")
+    found = numbers(results / "summary.txt")
+    assert float(found["mapped"].rstrip("%")) > 98
+    # 30 times over, but for the piece of a twentieth that the sample lacks.
+    assert 27 < float(found["mean coverage"]) < 30
+    first, last = map(int, found["not covered"].split(" to "))
+    assert abs(first - 4001) < 15
+    assert abs(last - 4500) < 15
+    assert "<polygon" in (results / "coverage.svg").read_text()
