@@ -37,12 +37,11 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Leave logging as it was: a command line that runs in this process sets it up for itself."""
+def logging_is_not_set_up() -> None:
+    """Begin as a process does: a command line that ran in this one, also in a fixture of others, has set up logging."""
     log = logging.getLogger("skyport_wf")
-    before = log.handlers, log.level, log.propagate
-    yield
-    log.handlers, log.level, log.propagate = before
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

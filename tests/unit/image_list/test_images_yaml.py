@@ -210,9 +210,7 @@ def test_sources_and_the_fields_that_go_with_them(fields, message):
     assert problem(f"images:\n- name: a/b:1\n{fields}") == f"images.yaml, {message}"
 
 
-@pytest.mark.parametrize(
-    "field", ["context", "build_args", "target", "platform", "network", "pull", "no_cache", "labels"]
-)
+@pytest.mark.parametrize("field", ["context", "build_args", "target", "network", "pull", "no_cache", "labels"])
 def test_what_says_how_to_build_is_refused_where_nothing_is_built(field):
     value = {"build_args": "{A: b}", "labels": "{A: b}", "pull": "true", "no_cache": "true"}.get(field, "x")
     message = problem(f"images:\n- name: a/b:1\n  image: x\n  {field}: {value}\n")
