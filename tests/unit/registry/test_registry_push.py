@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from backports.zstd import compress as zstd_compress
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
 from skyport_wf.registry import staging
+from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
+from skyport_wf.registry.backend import EmbeddedBackend
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Pusher, publish
 from tests.unit.registry.conftest import World
@@ -372,3 +376,34 @@ def test_a_layer_that_unpacks_to_far_more_than_an_image(world: World, monkeypatc
     bomb = gzip.compress(bytes(50 << 20))
     answer = world.pusher("alice").try_push(f"{NAME}:1.0", IMAGE, compress=lambda plain: bomb)
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+
+
+def test_where_everyone_may_write_everyone_pushes(world: World) -> None:
+    shock = ShockApp(world.shock.store, anonymous=frozenset({"read", "write", "delete"}))
+    app = ShockWithRegistry(shock, RegistryApp(EmbeddedBackend(shock)))
+    manifest = Pusher(app).push(f"{NAME}:1.0", IMAGE)
+    (node,) = nodes(world)
+    assert node["expiration"].startswith("0001")
+    assert world.nobody.get(f"/v2/{NAME}/manifests/1.0").data == manifest
+    assert leftovers(world) == []
+
+
+def test_two_who_push_one_name_at_once(world: World) -> None:
+    images = [Image((layer_tar({str(number): b""}),)) for number in range(4)]
+    pushers = [world.pusher(name) for name in ("alice", "bob", "alice", "bob")]
+    manifests = [pusher.send_image(NAME, image) for pusher, image in zip(pushers, images, strict=True)]
+    with ThreadPoolExecutor() as pool:
+        answers = list(
+            pool.map(
+                lambda pair: pair[0].send("PUT", f"/v2/{NAME}/manifests/1.0", pair[1]),
+                zip(pushers, manifests, strict=True),
+            )
+        )
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 201, [answer.text for answer in answers]
+    assert set(statuses[1:]) <= {409, 503}
+    (node,) = nodes(world)
+    (won,) = [image for image, answer in zip(images, answers, strict=True) if answer.status_code == 201]
+    assert node["attributes"]["id"] == won.image_id
+    left = [other for other in world.alice.find(f"query&name={NAME}:1.0") if other["id"] != node["id"]]
+    assert [other for other in left if other["expiration"].startswith("0001")] == []
