@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +12,15 @@ from typing import Any
 import pytest
 from backports.zstd import compress as zstd_compress
 
+from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
+from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.registry import staging
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.docker_archives import Image, layer_tar
+from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Pusher, publish
 from tests.unit.registry.conftest import World
 
@@ -52,8 +55,16 @@ def test_what_is_pushed_is_published_and_pulled_as_it_was(
     assert node["attributes"]["id"] == image.image_id
     assert node["expiration"].startswith("0001")
     with world.shock.store.files.open(node_file(world, node)) as file:
-        assert inspect_archive(ArchiveStream(file, name="archive")).image_id == image.image_id
-    assert node["attributes"]["skyport_wf"]["archive"]["canonical"] is True
+        stored = file.read()
+    assert inspect_archive(ArchiveStream(io.BytesIO(stored), name="archive")).image_id == image.image_id
+    digests = node["attributes"]["skyport_wf"]["archive"]
+    assert digests["canonical"] is True
+    assert digests["archive_sha256"] == f"sha256:{hashlib.sha256(gzip.decompress(stored)).hexdigest()}"
+    assert digests["sha256"] == f"sha256:{hashlib.sha256(stored).hexdigest()}"
+    # The same bytes as of the same image that is published otherwise, but for how they are compressed.
+    reference = parse_reference(f"{NAME}:1.0")
+    other = save_canonical(io.BytesIO(tar_of(legacy(image))), reference, world.folder / "canonical.tar.gz")
+    assert other.digests.archive_sha256 == digests["archive_sha256"]
     # Everyone pulls it, by the digest that the client was told, byte for byte as it was pushed.
     for puller in (world.nobody, world.restarted()):
         answer = puller.get(f"/v2/{NAME}/manifests/1.0", Accept=media_type)
