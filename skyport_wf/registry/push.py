@@ -167,7 +167,7 @@ class Pusher:
 
     def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> tuple[str, SavedArchive]:
         """Send the archive by way of a file. digest: of the manifest, by which an unfinished upload is known."""
-        path = self._staging.path(digest, "archive")
+        path = self._staging.new_path(digest, "archive")
         with replace_file(path) as file:
             for piece in archive:
                 file.write(piece)

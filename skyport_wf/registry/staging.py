@@ -88,13 +88,17 @@ class Staging:
 
     def add_manifest(self, content: bytes) -> None:
         """Keep a manifest."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with replace_file(self.path(f"sha256:{hashlib.sha256(content).hexdigest()}", "manifest")) as file:
+        with replace_file(self.new_path(f"sha256:{hashlib.sha256(content).hexdigest()}", "manifest")) as file:
             file.write(content)
 
     def path(self, digest: str, kind: str) -> Path:
         """Return where a blob or a manifest is, or would be."""
         return self._folder / f"{digest.removeprefix('sha256:')}.{kind}"
+
+    def new_path(self, digest: str, kind: str) -> Path:
+        """Return where to write something, in a folder that is there."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self.path(digest, kind)
 
     def remove_blobs(self, digests: set[str]) -> None:
         """Remove blobs that are published now, with what was made of them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 
-_PART_PIECE: Final = 256 * 1024
+_PART_PIECE: Final = 64 * 1024
 """Bytes of a part that are read at a time: a gateway passes many on at once."""
 
 

@@ -56,6 +56,9 @@ class Site:
 def site(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("site")
     token = make_user(folder / "store", "alice")
+    # Of the servers, which get the variables of the tests.
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SKYPORT_CACHE", str(folder / "cache"))
     with (
         own_namespace() as namespace,
         ServedShock(folder / "store") as server,
@@ -72,6 +75,7 @@ def site(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
         for receipt in lab.do("publish", "--all")["published"]:
             site.receipts[receipt["name"].split("/")[1].removesuffix(":1.0")] = receipt
         yield site
+    patch.undo()
 
 
 @pytest.fixture(params=["registry", "gateway"])

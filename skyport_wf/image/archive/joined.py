@@ -5,13 +5,11 @@ Each layer stays byte for byte what it was, so that whoever knows it by its dige
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import msgspec
 
-from skyport_wf.byte_streams import ChunkReader
+from skyport_wf.byte_streams import ByteStream, ChunkReader
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, decompressed, gzip_member
 from skyport_wf.image.archive.hashing import ArchiveHasher
@@ -54,44 +52,37 @@ class JoinedArchive:
         self.result: SavedArchive
 
     def __iter__(self) -> Iterator[bytes]:
-        # In a thread of its own, while it is made: decompressing it twice would take longer.
-        with SideReader(partial(check_archive, wanted=str(self._reference))) as checked:
-            yield from self._members(checked)
+        # Decompressed and checked on the side: it takes longer than all else that is done with a piece.
+        with SideReader(self._check) as checked:
+            held = b""
+            for piece in self._members():
+                if held:
+                    yield held
+                checked.write(piece)
+                held = piece
+            self.result = SavedArchive(checked.finish().contents, self._hasher.digests(canonical=True))
+            yield held
 
-    def _members(self, checked: SideReader[CheckedImage]) -> Iterator[bytes]:
+    def _members(self) -> Iterator[bytes]:
+        """Yield the gzip file. A layer is there as it came; headers and padding between two are a small member."""
         diff_ids = parse_config(self._config).rootfs.diff_ids or ()
         config = config_name(image_id(self._config))
         manifest = manifest_document(config=config, name=str(self._reference), layers=tuple(map(layer_name, diff_ids)))
         between = tar_file(MANIFEST, manifest) + tar_file(config, self._config)
         for diff_id in dict.fromkeys(diff_ids):
             layer = self._layers[diff_id]
-            yield self._small(between + tar_header(layer_name(diff_id), layer.size), checked)
+            header = tar_header(layer_name(diff_id), layer.size)
+            yield self._hasher.compressed(gzip_member(between + header))
             self._hasher.begin_layer()
-            yield from self._layer(diff_id, layer, checked)
+            yield from map(self._hasher.of_layer, layer.open())
             self._hasher.end_layer(diff_id)
             between = padding(layer.size)
-        last = self._small(between + END, checked)
-        contents = checked.finish().contents
-        self.result = SavedArchive(contents, self._hasher.digests(canonical=True))
-        yield last
+        yield self._hasher.compressed(gzip_member(between + END))
 
-    def _layer(self, diff_id: str, layer: GzippedLayer, checked: SideReader[CheckedImage]) -> Iterator[bytes]:
-        passed: deque[bytes] = deque()
-
-        def stored() -> Iterator[bytes]:
-            for piece in layer.open():
-                passed.append(piece)
-                yield piece
-
+    def _check(self, stored: ByteStream) -> CheckedImage:
+        """Read the gzip file. Raises ArchiveError if it is damaged, or is no archive of an image that Docker loads."""
+        archive = ChunkReader(map(self._hasher.uncompressed, decompressed(stored, "gzip")))
         try:
-            for piece in decompressed(ChunkReader(stored()), "gzip"):
-                checked.write(self._hasher.uncompressed(piece))
-                while passed:
-                    yield self._hasher.of_layer(passed.popleft())
+            return check_archive(archive, wanted=str(self._reference))
         except (CompressionError, EOFError) as error:
-            raise ArchiveError(f"{self._reference}: layer {diff_id} cannot be decompressed ({error})") from error
-        yield from map(self._hasher.of_layer, passed)
-
-    def _small(self, data: bytes, checked: SideReader[CheckedImage]) -> bytes:
-        checked.write(self._hasher.uncompressed(data))
-        return self._hasher.compressed(gzip_member(data))
+            raise ArchiveError(f"{self._reference}: a layer cannot be decompressed ({error})") from error

@@ -147,6 +147,9 @@ def test_what_is_pushed_to_a_gateway_is_published_on_the_shock(world: World, sho
         assert puller.get("/v2/lab/pushed/manifests/1", Accept=OCI_MANIFEST).data == manifest
         assert puller.pull("lab/pushed", "1")[0] == image.config
     assert Pusher(app).send("POST", "/v2/lab/pushed/blobs/uploads/").status_code == 401
+    # All of it is there by now, so nothing is sent but the manifest.
+    answer = Pusher(app, world.tokens["bob"]).send("PUT", "/v2/lab/pushed/manifests/2", manifest)
+    assert answer.status_code == 201, answer.text
     answer = Pusher(app, world.tokens["bob"]).try_push("lab/pushed:1", OPEN)
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (409, "DENIED")
     assert list((world.folder / "cache/registry/pushed").rglob("*.archive")) == []

@@ -2,18 +2,25 @@
 
 import gzip
 import hashlib
+import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from backports.zstd import compress as zstd_compress
 
+from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
+from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.registry import staging
-from tests.support.docker_archives import Image, layer_tar
+from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
+from skyport_wf.registry.backend import EmbeddedBackend
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Pusher, publish
 from tests.unit.registry.conftest import World
 
@@ -48,8 +55,16 @@ def test_what_is_pushed_is_published_and_pulled_as_it_was(
     assert node["attributes"]["id"] == image.image_id
     assert node["expiration"].startswith("0001")
     with world.shock.store.files.open(node_file(world, node)) as file:
-        assert inspect_archive(ArchiveStream(file, name="archive")).image_id == image.image_id
-    assert node["attributes"]["skyport_wf"]["archive"]["canonical"] is True
+        stored = file.read()
+    assert inspect_archive(ArchiveStream(io.BytesIO(stored), name="archive")).image_id == image.image_id
+    digests = node["attributes"]["skyport_wf"]["archive"]
+    assert digests["canonical"] is True
+    assert digests["archive_sha256"] == f"sha256:{hashlib.sha256(gzip.decompress(stored)).hexdigest()}"
+    assert digests["sha256"] == f"sha256:{hashlib.sha256(stored).hexdigest()}"
+    # The same bytes as of the same image that is published otherwise, but for how they are compressed.
+    reference = parse_reference(f"{NAME}:1.0")
+    other = save_canonical(io.BytesIO(tar_of(legacy(image))), reference, world.folder / "canonical.tar.gz")
+    assert other.digests.archive_sha256 == digests["archive_sha256"]
     # Everyone pulls it, by the digest that the client was told, byte for byte as it was pushed.
     for puller in (world.nobody, world.restarted()):
         answer = puller.get(f"/v2/{NAME}/manifests/1.0", Accept=media_type)
@@ -82,7 +97,7 @@ def test_other_layers_are_compressed_once(world: World, compress: Callable[[byte
 def test_gzip_layers_stay_as_they_are(world: World) -> None:
     def compress(layer: bytes) -> bytes:
         # In two members, as parallel compressors write them.
-        return gzip.compress(layer[:100], 9) + gzip.compress(layer[100:], 1)
+        return gzip.compress(layer[:100], 9, mtime=0) + gzip.compress(layer[100:], 1, mtime=0)
 
     world.pusher("alice").push(f"{NAME}:1.0", IMAGE, compress=compress)
     assert world.nobody.pull(NAME, "1.0")[1] == [compress(layer) for layer in IMAGE.layers]
@@ -372,3 +387,34 @@ def test_a_layer_that_unpacks_to_far_more_than_an_image(world: World, monkeypatc
     bomb = gzip.compress(bytes(50 << 20))
     answer = world.pusher("alice").try_push(f"{NAME}:1.0", IMAGE, compress=lambda plain: bomb)
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+
+
+def test_where_everyone_may_write_everyone_pushes(world: World) -> None:
+    shock = ShockApp(world.shock.store, anonymous=frozenset({"read", "write", "delete"}))
+    app = ShockWithRegistry(shock, RegistryApp(EmbeddedBackend(shock)))
+    manifest = Pusher(app).push(f"{NAME}:1.0", IMAGE)
+    (node,) = nodes(world)
+    assert node["expiration"].startswith("0001")
+    assert world.nobody.get(f"/v2/{NAME}/manifests/1.0").data == manifest
+    assert leftovers(world) == []
+
+
+def test_two_who_push_one_name_at_once(world: World) -> None:
+    images = [Image((layer_tar({str(number): b""}),)) for number in range(4)]
+    pushers = [world.pusher(name) for name in ("alice", "bob", "alice", "bob")]
+    manifests = [pusher.send_image(NAME, image) for pusher, image in zip(pushers, images, strict=True)]
+    with ThreadPoolExecutor() as pool:
+        answers = list(
+            pool.map(
+                lambda pair: pair[0].send("PUT", f"/v2/{NAME}/manifests/1.0", pair[1]),
+                zip(pushers, manifests, strict=True),
+            )
+        )
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 201, [answer.text for answer in answers]
+    assert set(statuses[1:]) <= {409, 503}
+    (node,) = nodes(world)
+    (won,) = [image for image, answer in zip(images, answers, strict=True) if answer.status_code == 201]
+    assert node["attributes"]["id"] == won.image_id
+    left = [other for other in world.alice.find(f"query&name={NAME}:1.0") if other["id"] != node["id"]]
+    assert [other for other in left if other["expiration"].startswith("0001")] == []
