@@ -126,6 +126,26 @@ def test_the_docker_command_has_no_shock_token(buildkit: Build) -> None:
     assert "t0ken" not in seen
 
 
+def test_the_helper_that_keeps_passwords_of_registries_has_no_shock_token(tmp_path: Path, namespace: str) -> None:
+    """It is started for the classic builder, which takes all passwords along."""
+    helper = tmp_path / "bin/docker-credential-probe"
+    helper.parent.mkdir()
+    helper.write_text(f"#!/bin/sh\nenv >>{tmp_path}/seen\necho '{{}}'\n")
+    helper.chmod(0o755)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.json").write_text('{"credsStore": "probe"}')
+    build = Build(tmp_path / "lab", namespace, "classic")
+    variables = {
+        "LAB_TOKEN": "t0ken-1", "KB_AUTH_TOKEN": "t0ken-2", "LAB_OTHER": "0ther",
+        "DOCKER_CONFIG": str(tmp_path / "config"), "PATH": f"{helper.parent}:{os.environ['PATH']}",
+    }  # fmt: skip
+    code, log, _ = build.run(**variables)
+    assert code == 0, log
+    seen = (tmp_path / "seen").read_text()
+    assert "LAB_OTHER=0ther" in seen
+    assert "t0ken" not in seen
+
+
 def test_a_password_in_docker_host_is_never_shown(buildkit: Build) -> None:
     for password in ("s3cret", "s3c/ret", "s3c ret", "s3c@ret"):
         code, log, message = buildkit.run(DOCKER_HOST=f"tcp://ann:{password}@127.0.0.1:9")

@@ -71,7 +71,7 @@ class Option(NamedTuple):
     def command(self, value: str) -> list[str]:
         """Return the command line with this value, and good ones for all else that is required."""
         others = [action for action in self.required if action is not self.action]
-        given = [(self.action, value), *((action, GOOD[action.dest]) for action in others)]
+        given = [(self.action, value), *((action, GOOD.get(action.dest, "x")) for action in others)]
         options = [f"{action.option_strings[0]}={text}" for action, text in given if action.option_strings]
         arguments = [text for action, text in given if not action.option_strings]
         extra = [word for word in OF_THE_VERB.get(self.verb[0], ()) if self.may_have(word)]
