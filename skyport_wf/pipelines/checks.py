@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline's files, as far as it can be known before anything runs."""
+"""Mistakes in a pipeline's files that can be found before anything runs."""
 
 import os
 from collections.abc import Iterable
