@@ -62,7 +62,7 @@ if _skyport.makes("show"):
 if _skyport.defines("show_all"):
 
     rule show_all:
-        """What is in every image of the list."""
+        """Every image of the list, with its layers, waste and packages."""
         input:
             expand(
                 _skyport.at("<results>/skyport/{skyport_key}/{file}"),

@@ -23,6 +23,10 @@ inputs:
   project:
     type: Directory
     label: The folder that holds images.yaml and all that it names
+  wait:
+    type: int
+    label: Seconds to wait until the images that this one is built on are published
+    default: 0
   docker_host:
     type: string
     label: Where the Docker engine answers
@@ -57,6 +61,7 @@ steps:
     in:
       name: name
       project: project
+      wait: wait
       docker_host: docker_host
       shock_url: shock_url
       skyport_data: skyport_data

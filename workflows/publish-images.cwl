@@ -3,8 +3,8 @@ cwlVersion: v1.0
 class: Workflow
 label: Publish every Docker image of an image list to Shock
 doc: |
-  What `snakemake publish_all` does, for CWL runners whose steps share a disk. Images that are built on one another need
-  a runner that takes the list in order, one after the other, as cwltool without --parallel does.
+  What `snakemake publish_all` does, for CWL runners whose steps share a disk. An image that is built on another one of the
+  list waits for it, where a runner starts all of them at the same moment.
 $namespaces:
   cwltool: http://commonwl.org/cwltool#
   edam: http://edamontology.org/
@@ -23,6 +23,10 @@ inputs:
   project:
     type: Directory
     label: The folder that holds images.yaml and all that it names
+  wait:
+    type: int
+    label: Seconds to wait until the images that this one is built on are published
+    default: 900
   docker_host:
     type: string
     label: Where the Docker engine answers
@@ -64,6 +68,7 @@ steps:
     in:
       name: plan/names
       project: project
+      wait: wait
       docker_host: docker_host
       shock_url: shock_url
       skyport_data: skyport_data

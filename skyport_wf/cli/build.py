@@ -14,6 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="REPO:TAG of an image of the list")
     add_image_list(parser)
     add_record(parser, "the build record")
+    parser.add_argument(
+        "--wait", type=_seconds, default=0, metavar="SECONDS",
+        help="wait so long until the images of the list that it is built on are published",
+    )  # fmt: skip
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 6:
+        raise argparse.ArgumentTypeError("write a whole number of seconds, below a million")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> Outcome:
@@ -22,11 +32,13 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.records.files import write_record
     from skyport_wf.sources.resolution import resolve_images
-    from skyport_wf.steps.build import build
+    from skyport_wf.steps.build import build, wait_for_bases
 
     images = read_image_list(args.images)
     image = resolve_images(images, args.images.parent, [args.name])[args.name]
     with open_shock(images.shock) as shock:
+        if args.wait:
+            wait_for_bases(image, shock, seconds=args.wait)
         record = build(image, images.shock, shock, output=build_output(args))
     write_record(fill_key(args.record, record.reference), record)
     if record.published:

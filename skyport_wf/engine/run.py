@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _NAME = "skyport-wf-run-"
 _NO_MORE = 1
-"""What a socket is told when nothing more comes: SHUT_WR."""
+"""Says to a socket that nothing more comes: SHUT_WR."""
 
 
 class RunSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command sees of the machine that it runs on."""
+    """The machine as a command in a container sees it."""
 
     folder: Path
     """The working directory; it lies at the same path in the container."""

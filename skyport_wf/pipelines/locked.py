@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.pipelines.checks import check_results
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.records.plan import PlannedImage
 
@@ -15,6 +16,9 @@ class LockedRules(ImageRules):
 
     def _origin(self) -> str:
         return self.settings.lock_file
+
+    def _writes_into(self, lock: str) -> bool:
+        return False
 
     def _plan(self) -> list[PlannedImage]:
         """Read the lock file. Raises UsageError if it is not there, or is none."""
@@ -43,7 +47,7 @@ class LockedRules(ImageRules):
 
     def _check(self) -> None:
         """Raise UsageError for a lock file that is older than its list, or of another Shock."""
-        self._check_results()
+        check_results(self.results, self.planned)
         asked, from_where = os.environ.get("SHOCK_URL", "").rstrip("/"), "the variable SHOCK_URL"
         if Path(self.images).exists():
             from skyport_wf.image_list.images_yaml import read_image_list

@@ -16,13 +16,15 @@ import msgspec
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import replace_file
+from skyport_wf.pipelines.checks import check_archives, check_locked, check_results, is_writable
 from skyport_wf.pipelines.settings import RuleSettings
 from skyport_wf.pipelines.shipped import find_shipped, is_shipped
 from skyport_wf.records.plan import PlannedImage
 
 _LARGEST_PLAN = 64 << 20
-
-
+"""Bytes of a plan that are read."""
+_MOST_NAMES = 20
+"""Images of a list that a message names."""
 _SAY_IF_KILLED = (
     "trap 'code=$?; ((code <= 128)) || "
     """echo "skyport-wf: killed by signal $((code - 128)): $BASH_COMMAND" >&2' ERR\n"""
@@ -157,11 +159,11 @@ class ImageRules:
 
     def needs(self, wildcards: Wildcards) -> list[str]:
         """Return the keys of the images that this one is built on."""
-        return self._keys_of(self.planned[wildcards.skyport_key].needs)
+        return [self._keys_by_name[name] for name in self.planned[wildcards.skyport_key].needs]
 
     def base(self, wildcards: Wildcards) -> list[str]:
         """Return the key of the image that this one is thin on, if it is."""
-        return self._keys_of(filter(None, [self.planned[wildcards.skyport_key].base]))
+        return [self._keys_by_name[name] for name in [self.planned[wildcards.skyport_key].base] if name]
 
     def archive(self, wildcards: Wildcards) -> list[str]:
         """Return the file that the image comes from, if it comes from one."""
@@ -174,12 +176,12 @@ class ImageRules:
     @property
     def told_names(self) -> str:
         """The images of the list, in words."""
-        more = f" and {len(self._names) - 20} more" if len(self._names) > 20 else ""
-        return f"{', '.join(self._names[:20])}{more}"
+        left = len(self._names) - _MOST_NAMES
+        return ", ".join(self._names[:_MOST_NAMES]) + (f" and {left} more" if left > 0 else "")
 
     def has(self, name: str) -> bool:
         """Return whether the list has an image."""
-        return name in self._names
+        return name in self._keys_by_name
 
     def conda(self, wildcards: Wildcards) -> str | None:
         """Return the conda environment that the rules are to run in, None for none."""
@@ -212,7 +214,7 @@ class ImageRules:
     @cached_property
     def writes_lock(self) -> bool:
         """Whether the folder of the lock file can be written to."""
-        return _is_writable(Path(self.lock).parent)
+        return is_writable(Path(self.lock).parent)
 
     @property
     def locked(self) -> str:
@@ -262,15 +264,16 @@ class ImageRules:
         return plan_images(read_image_list(path), path.parent)
 
     def _writes_into(self, lock: str) -> bool:
+        """Return whether the rules of this list write the lock file."""
         return os.path.realpath(self.lock) == os.path.realpath(lock)
 
     @property
     def _names(self) -> list[str]:
-        return [image.name for image in self.planned.values()]
+        return [*self._keys_by_name]
 
-    def _keys_of(self, names: Any) -> list[str]:
-        keys = {image.name: key for key, image in self.planned.items()}
-        return [keys[name] for name in names]
+    @cached_property
+    def _keys_by_name(self) -> dict[str, str]:
+        return {image.name: key for key, image in self.planned.items()}
 
     @property
     def _mark(self) -> str:
@@ -282,34 +285,10 @@ class ImageRules:
 
     def _check(self) -> None:
         """Raise UsageError for what can be known before anything runs."""
-        self._check_results()
-        for image in self.planned.values():
-            if image.archive and ("{" in image.archive or "}" in image.archive):
-                raise UsageError(
-                    f"image {image.name}: the archive is {image.archive!r}: Snakemake takes braces for wildcards."
-                )
-        if not self.writes_lock and (missing := self._not_locked()):
-            raise UsageError(
-                f"the lock file {self.lock} cannot be written, and lacks {', '.join(missing)}. Name another one in "
-                "the setting `lock`."
-            )
-
-    def _check_results(self) -> None:
-        if "{" in self.results or "}" in self.results:
-            raise UsageError(f"the pathvar `results` is {self.results!r}: Snakemake takes braces for wildcards.")
-        receipts = [Path(self.results) / "skyport" / key / "receipt.json" for key in self.planned]
-        if not _is_writable(Path(self.results) / "skyport") and not all(receipt.exists() for receipt in receipts):
-            raise UsageError(f"the folder {self.results} cannot be written to. Name another in the pathvar `results`.")
-
-    def _not_locked(self) -> list[str]:
-        from skyport_wf.records.files import read_record
-        from skyport_wf.records.receipt import LockFile
-
-        try:
-            locked = {*read_record(Path(self.lock), LockFile).images}
-        except SkyportError:
-            locked = set()
-        return [name for name in self._names if name not in locked]
+        check_results(self.results, self.planned)
+        check_archives(self.planned.values())
+        if not self.writes_lock:
+            check_locked(self.lock, self._names)
 
     def _write_plan(self) -> None:
         """Write what jobs are to take. Where that cannot be, they read the list themselves."""
@@ -317,9 +296,3 @@ class ImageRules:
             self._plan_file.parent.mkdir(parents=True, exist_ok=True)
             with replace_file(self._plan_file) as file:
                 file.write(msgspec.json.encode([*self.planned.values()]))
-
-
-def _is_writable(folder: Path) -> bool:
-    """Return whether files can be made in a folder, which may have to be made itself."""
-    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), Path("/"))
-    return os.access(there, os.W_OK | os.X_OK)

@@ -77,5 +77,5 @@ def _in_words(error: msgspec.ValidationError, given: Mapping[str, Any]) -> str:
     level = given.get("lint_level")
     levels = LintLevel.__args__  # type: ignore[attr-defined]
     if level is not None and level not in levels:
-        return f"`lint_level`: invalid choice: {level!r} (choose from {', '.join(levels)})"
+        return f"`lint_level`: there is no {level}; it takes {', '.join(levels)}"
     return str(error)

@@ -95,7 +95,7 @@ jobs:
       - run: tests/test_images.sh
 """,
 }
-"""What goes with them: a profile, what git leaves alone, a test, and its run in continuous integration."""
+"""The files around them: a profile, names that git leaves alone, a test, and its run in continuous integration."""
 
 
 def project_files() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a node says of a published image that makes it no other image: its description."""
+"""The description that the node of a published image has: a new one makes no other image of it."""
 
 from __future__ import annotations
 

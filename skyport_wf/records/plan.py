@@ -1,4 +1,4 @@
-"""What there is to build, as workflow engines get to know it: a value that needs neither sources nor an engine."""
+"""Images that are to be built, as workflow engines get to know them: values that need neither sources nor an engine."""
 
 import msgspec
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import BuildError, UsageError
+from skyport_wf.errors import BuildError, TemporaryError, UsageError
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.publication.connection import Shock
+    from skyport_wf.publication.published import PublishedNode
 
 _log = logging.getLogger(__name__)
+_PAUSE_SECONDS = 1.0
+"""Between two looks at whether a base has been published."""
 
 
 def build(
@@ -50,6 +54,30 @@ def build(
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
         return msgspec.structs.replace(record, published=same.id)
     return record if record.archive else _make(record, image, shock, output)
+
+
+def wait_for_bases(image: ResolvedImage, shock: Shock, *, seconds: float) -> None:
+    """Wait until the images of the list that this one is built on are published as the list has them now.
+
+    For runners that start all images at the same moment.
+    Raises TemporaryError if they are not published in time.
+    """
+    end = time.monotonic() + seconds
+    for name, digest in image.needed_digests.items():
+        while not any(_is_made_from(digest, node) for node in find_published(shock.user, name)):
+            if time.monotonic() > end:
+                raise TemporaryError(
+                    f"{image.spec.name} is built on {name}, which has not been published within {seconds:.0f} s. "
+                    "Publish that first."
+                )
+            _log.info("waiting for %s, which %s is built on", name, image.spec.name)
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _is_made_from(digest: str, node: PublishedNode) -> bool:
+    """Return whether a node has the image of this source; if only an engine knows that, any image will do."""
+    known = node.attributes.skyport_wf
+    return not node.node.expires and (not digest or (known is not None and known.source.digest == digest))
 
 
 def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect) -> BuildRecord:

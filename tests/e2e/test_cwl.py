@@ -77,6 +77,18 @@ def test_cwltool_publishes_what_snakemake_publishes(project: Project, job: dict[
     assert len(published(Path(job["skyport_data"]))) == 3
 
 
+def test_images_that_are_built_on_one_another_may_start_at_the_same_moment(
+    project: Project, job: dict[str, Any], tmp_path: Path
+) -> None:
+    run = cwltool(tmp_path / "runs", "--parallel").run(WORKFLOWS / "publish-images.cwl", job)
+    receipts = {receipt["name"]: receipt for receipt in run.read("receipts")}
+    base = receipts[project.name("derived")]["base"]
+    assert base["image_id"] == receipts[project.name("tool")]["image_id"]
+    assert {*run.read("lock")["images"]} == {*receipts}
+    components = [document["metadata"]["component"]["name"] for document in run.read("packages")]
+    assert sorted(components) == sorted(name.partition(":")[0] for name in receipts)
+
+
 def test_toil_publishes_what_snakemake_publishes(project: Project, job: dict[str, Any], tmp_path: Path) -> None:
     two_images(project)
     run = toil(tmp_path / "runs").run(WORKFLOWS / "publish-images.cwl", job)

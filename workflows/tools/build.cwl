@@ -48,6 +48,12 @@ inputs:
     label: The folder that holds images.yaml and all that it names
     inputBinding:
       prefix: --images
+  wait:
+    type: int
+    label: Seconds to wait until the images that this one is built on are published
+    default: 0
+    inputBinding:
+      prefix: --wait
   docker_host:
     type: string
     label: Where the Docker engine answers

@@ -1,0 +1,55 @@
+"""Mistakes in a pipeline's files that can be found before anything runs."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.records.plan import PlannedImage
+
+
+def check_results(results: str, keys: Iterable[str]) -> None:
+    """Raise UsageError for a folder of results that Snakemake misunderstands, or that has to be written and cannot be.
+
+    keys: those of the images whose receipts are to be there.
+    """
+    if _has_braces(results):
+        raise UsageError(f"the pathvar `results` is {results!r}: Snakemake takes braces for wildcards.")
+    folder = Path(results) / "skyport"
+    if not is_writable(folder) and not all((folder / key / "receipt.json").exists() for key in keys):
+        raise UsageError(f"the folder {results} cannot be written to. Name another in the pathvar `results`.")
+
+
+def check_archives(images: Iterable[PlannedImage]) -> None:
+    """Raise UsageError for a file that Snakemake would look for under another name."""
+    for image in images:
+        if image.archive and _has_braces(image.archive):
+            raise UsageError(
+                f"image {image.name}: the archive is {image.archive!r}: Snakemake takes braces for wildcards."
+            )
+
+
+def check_locked(lock: str, names: Iterable[str]) -> None:
+    """Raise UsageError if a lock file that cannot be written lacks one of these images."""
+    from skyport_wf.records.files import read_record
+    from skyport_wf.records.receipt import LockFile
+
+    try:
+        locked = {*read_record(Path(lock), LockFile).images}
+    except SkyportError:
+        locked = set()
+    if missing := [name for name in names if name not in locked]:
+        raise UsageError(
+            f"the lock file {lock} cannot be written, and lacks {', '.join(missing)}. Name another one in the setting "
+            "`lock`."
+        )
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether files can be made in a folder, which may have to be made itself."""
+    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), Path("/"))
+    return os.access(there, os.W_OK | os.X_OK)
+
+
+def _has_braces(path: str) -> bool:
+    return "{" in path or "}" in path
