@@ -64,6 +64,10 @@ def run(args: argparse.Namespace) -> Outcome:
     if len(set(names)) > 1:
         require_key("--record", args.record)
         require_key("--sbom", args.sbom)
+    # A name that no file can have is said before anything is published.
+    for path in filter(None, (args.record, args.sbom)):
+        for name in names:
+            fill_key(path, images.find(name).reference)
     resolved = resolve_images(images, args.images.parent, names)
     chosen = [image for name, image in resolved.items() if name in names]
     with open_shock(images.shock) as shock:
