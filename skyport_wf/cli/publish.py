@@ -61,11 +61,12 @@ def run(args: argparse.Namespace) -> Outcome:
     images = read_image_list(args.images)
     images = make_private(images) if args.private else images
     names = [images.find(name).name for name in args.names] or [image.name for image in images.images]
-    for option, path in {"--record": args.record, "--sbom": args.sbom}.items():
-        if len(set(names)) > 1:
-            require_key(option, path)
-        for name in names if path else ():
-            # A name that is too long for a file is to be known now.
+    if len(set(names)) > 1:
+        require_key("--record", args.record)
+        require_key("--sbom", args.sbom)
+    # A name that no file can have is said before anything is published.
+    for path in filter(None, (args.record, args.sbom)):
+        for name in names:
             fill_key(path, images.find(name).reference)
     # Of an address that cannot be reached, a dry run says so and goes on, as `status` does.
     unreachable: dict[str, TemporaryError] | None = {} if args.dry_run else None
