@@ -54,7 +54,9 @@ class RemoteLab(Lab):
 
     def failure(self, *arguments: str) -> tuple[int, str]:
         done = self.run(*arguments)
-        return done.code, done.log.strip().splitlines()[-1].removeprefix("skyport-wf: ")
+        # Of a mistake in the list, its line and carets follow.
+        *_, message = [line for line in done.log.splitlines() if line.startswith("skyport-wf: ")]
+        return done.code, message.removeprefix("skyport-wf: ")
 
     def publish_failure(self) -> tuple[int, str]:
         """Return how publishing fails, having seen that planning fails the same way."""
