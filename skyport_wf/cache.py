@@ -55,7 +55,7 @@ def read_note(kind: str, about: str, shape: type[_Note]) -> _Note | None:
     """Return what was noted about an address; None if nothing was, or if it cannot be read any more."""
     try:
         return msgspec.json.decode(_note(kind, about).read_bytes(), type=shape)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

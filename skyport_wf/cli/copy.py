@@ -75,10 +75,12 @@ def _copy_one(origin: Shock, there: Shock, name: str, args: argparse.Namespace) 
     from skyport_wf.transfer.copy import copy, plan_copy
 
     planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
+    # A name that no file can have is said before anything is sent.
+    record = fill_key(args.record, parse_reference(planned.wanted.name)) if args.record else None
     with progress_bar(args, f"copy {name}", planned.node.file.size) as progress:
         copied = copy(origin, there, planned, progress=progress)
-    if args.record:
-        write_record(fill_key(args.record, parse_reference(copied.receipt.name)), copied.receipt)
+    if record:
+        write_record(record, copied.receipt)
     return copied
 
 

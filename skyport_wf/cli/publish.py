@@ -64,6 +64,10 @@ def run(args: argparse.Namespace) -> Outcome:
     if len(set(names)) > 1:
         require_key("--record", args.record)
         require_key("--sbom", args.sbom)
+    # A name that no file can have is said before anything is published.
+    for path in filter(None, (args.record, args.sbom)):
+        for name in names:
+            fill_key(path, images.find(name).reference)
     # Of an address that cannot be reached, a dry run says so and goes on, as `status` does.
     unreachable: dict[str, TemporaryError] | None = {} if args.dry_run else None
     resolved = resolve_images(images, args.images.parent, names, unreachable=unreachable)

@@ -56,7 +56,7 @@ class ProgressFile:
             return None
         try:
             saved = msgspec.json.decode(read_bounded(self._path, _LARGEST), type=UnfinishedUpload)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # Without it everything is sent again, which is right whatever has happened to the file.
             return None
         return saved.node if saved.continues(wanted) else None

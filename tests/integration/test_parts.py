@@ -28,6 +28,8 @@ from tests.support.timing import PATIENCE
 
 PART = MIB
 SETTINGS = "parts_above: 2, part_size: 1, connections: 4"
+DEEP = b'{"record": "skyport-wf parts 1", "x": ' + b"[" * 100_000
+"""What a reader that follows each bracket dies of."""
 UPLOAD = ["upload", "save.json", "--record", "upload.json"]
 
 
@@ -108,7 +110,7 @@ def test_progress_of_another_archive_is_not_gone_on_with(tmp_path: Path) -> None
         the_published_node(server.url, image, digests)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"record": "something else"}', b"\xff\x00"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"record": "something else"}', b"\xff\x00", DEEP])
 def test_a_damaged_progress_file_is_no_trouble(tmp_path: Path, content: bytes) -> None:
     with served(tmp_path) as (server, lab):
         lab.write(incompressible_layer(3 * MIB), settings=SETTINGS)
