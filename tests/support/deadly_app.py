@@ -1,4 +1,4 @@
-"""A Shock that kills one of its clients at a certain request."""
+"""A Shock that kills one of its clients at a certain request: before that has done anything, or after."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -44,6 +44,9 @@ class DeadlyApp(ShockApp):
             deadly, before = self._left == 0, self._before
         if deadly and before:
             self._kill()
+            # As if it had never come: nobody hears the answer.
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return []
         answer = super().__call__(environ, start_response)
         if deadly and not before:
             self._kill()
