@@ -51,3 +51,8 @@ def exists(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Return whether there is a folder. Unlike Path.is_dir, this takes names that nothing can have."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file. Unlike Path.is_file, this takes names that nothing can have."""
+    return os.path.isfile(path)  # noqa: PTH113

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from skyport_wf.input_file import is_file
+
 _PACKAGE = Path(__file__).parents[1]
 _ROOTS = (_PACKAGE, _PACKAGE.parent)
 
@@ -14,7 +16,7 @@ def find_shipped(path: str) -> Path:
     """
     inside = Path(path)
     for root in _ROOTS:
-        if ".." not in inside.parts and (root / inside).is_file():
+        if ".." not in inside.parts and is_file(root / inside):
             return root / inside
     raise FileNotFoundError(path)
 

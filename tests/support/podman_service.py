@@ -81,7 +81,8 @@ class PodmanService:
         os.killpg(self._process.pid, signal.SIGTERM)
         self._process.wait()
         self._unmount()
-        shutil.rmtree(self.folder)
+        # What podman has started may still be removing files of its own.
+        shutil.rmtree(self.folder, onerror=_fail_unless_gone)
         for group in sorted(Path("/sys/fs/cgroup").glob("**/libpod_parent/**/"), reverse=True):
             with suppress(OSError):  # another podman's
                 group.rmdir()
@@ -129,3 +130,8 @@ class PodmanService:
         for mount in reversed(mounts):
             if mount.startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "--lazy", mount], check=False)
+
+
+def _fail_unless_gone(_: object, path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
