@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
 _NOT_FOUND, _FAILED = 404, 500
+_IN_A_CIRCLE = (b"too many links", b"too many levels of symbolic links")
+"""Words of Docker and podman for links that lead in a circle."""
 _LARGEST_REFUSAL = 1 << 16
 _MOST_LINKS = 20
 """More than any system lets a path go through."""
@@ -181,7 +183,8 @@ def _stat(client: APIClient, container: str, path: str) -> _PathStat | None:
         # For links that lead in a circle, too. An answer to HEAD has no words.
         failed = client.get(url, params={"path": path}, timeout=60, stream=True)
         with suppress(ValueError):
-            if b"too many links" in read_answer(failed, _LARGEST_REFUSAL):
+            said = read_answer(failed, _LARGEST_REFUSAL)
+            if any(words in said for words in _IN_A_CIRCLE):
                 return None
     try:
         told = base64.b64decode(response.headers["X-Docker-Container-Path-Stat"])
