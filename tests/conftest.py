@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError
 from tests.support.engine import own_namespace, shared_layers
-from tests.support.engines import EngineUnderTest, engine_names
+from tests.support.engines import MAIN, EngineUnderTest, engine_names
 
 SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
@@ -61,7 +61,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = engine_names()
         if metafunc.definition.get_closest_marker("docker_only"):
             names = [name for name in names if not name.startswith("podman")]
-        metafunc.parametrize("each_engine", names, indirect=True)
+        # An engine beside the usual one has containerd's store, or is podman: there, images that one test removes hinder
+        # what another one lists or pushes.
+        others = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names if name != MAIN]
+        metafunc.parametrize("each_engine", [MAIN, *others] if MAIN in names else others, indirect=True)
 
 
 @pytest.fixture

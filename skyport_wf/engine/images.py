@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _CONFLICT = 409
+_LISTING_ATTEMPTS, _LISTING_PAUSE = 5, 0.5
+"""How often images are listed, and seconds in between at most."""
 _LOADED = re.compile(r"Loaded image(?: ID)?(?:\(s\))?: (\S+)")
 """An archive without a name gives an id; Docker and podman have the same words."""
 
@@ -107,8 +109,18 @@ def tag_image(client: APIClient, image_id: str, reference: ImageReference) -> No
 
 def list_image_ids(client: APIClient) -> frozenset[str]:
     """Return the ids of all images that the engine has, with those that only others are built on."""
+    import tenacity
+    from docker.errors import NotFound
+
+    # On containerd's store, listing fails if somebody removes an image at that moment.
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(NotFound),
+        stop=tenacity.stop_after_attempt(_LISTING_ATTEMPTS),
+        wait=tenacity.wait_random(max=_LISTING_PAUSE),
+        reraise=True,
+    )
     with engine_errors("listing its images"):
-        return frozenset(client.images(quiet=True, all=True))
+        return frozenset(again(client.images, quiet=True, all=True))
 
 
 def remove_image(client: APIClient, name: str) -> bool:
