@@ -61,8 +61,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = engine_names()
         if metafunc.definition.get_closest_marker("docker_only"):
             names = [name for name in names if not name.startswith("podman")]
-        # An engine beside the usual one has containerd's store, or is podman: there, images that one test removes hinder
-        # what another one lists or pushes.
+        # An engine beside the usual one has containerd's store, or is podman: there, images that one test removes
+        # hinder what another one lists or pushes.
         others = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names if name != MAIN]
         metafunc.parametrize("each_engine", [MAIN, *others] if MAIN in names else others, indirect=True)
 
