@@ -1,4 +1,4 @@
-"""What a verb ends with: a value for programs, a text for people, an exit code for shells."""
+"""The end of a verb: a value for programs, a text for people, an exit code for shells."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do: they must not surprise an import.
+"""The effect of SIGINT and SIGTERM: they must not surprise an import.
 
 Python turns Ctrl-C into an exception wherever the program is. Raised while a module is imported it is a traceback of
 libraries, and while an extension module is set up it may be swallowed, and crash the process later. So until the verb

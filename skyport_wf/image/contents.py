@@ -34,7 +34,7 @@ class ImageContents(msgspec.Struct, frozen=True):
 
     @property
     def platform(self) -> str:
-        """What it is for, such as `linux/amd64`; `/` where the config says nothing."""
+        """The platform that it is for, such as `linux/amd64`; `/` where the config says nothing."""
         return f"{self.os}/{self.architecture}"
 
 

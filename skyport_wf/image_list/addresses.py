@@ -11,7 +11,7 @@ from skyport_wf.image_list.urls import split_url
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 _NO_REF = re.compile(r"^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|/\.|^\.|@\{|\.lock(/|$)|[/.]$|^@$")
-"""What git allows in no name, and a `-` at the beginning, with which it would be taken for an option."""
+"""Signs that git allows in no name, and a `-` at the beginning, with which it would be taken for an option."""
 _SECRET_PARAMETER = re.compile(
     r"token|secret|passw|signature|credential|auth|jwt|(^|[-_])(sig|key|apikey)$", re.IGNORECASE
 )

@@ -1,4 +1,4 @@
-"""What to publish, from what, to which Shock: the values that `images.yaml` spells."""
+"""Images to publish, their sources, and the Shock: the values that `images.yaml` spells."""
 
 import difflib
 from typing import Annotated, Literal, get_args
@@ -20,7 +20,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class ShockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which Shock to publish to, and how."""
+    """The Shock to publish to, and how."""
 
     url: _Text = EMBEDDED
     """`embedded`, or where a Shock server answers."""
@@ -50,7 +50,7 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class CommitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an image that is committed from a container says of itself."""
+    """The config of an image that is committed from a container."""
 
     author: str = ""
     message: str = ""
@@ -123,7 +123,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     @property
     def source(self) -> SourceKind:
-        """Which of the sources is set."""
+        """The source that is set."""
         return self.sources[0]
 
     @property

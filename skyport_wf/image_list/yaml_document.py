@@ -25,7 +25,7 @@ class YamlDocument(msgspec.Struct, frozen=True):
     """The contents of a YAML file."""
 
     name: str
-    """What messages call it."""
+    """Its name in messages."""
     source: tuple[str, ...]
     """The lines of its text."""
     value: Any

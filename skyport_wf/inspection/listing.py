@@ -1,4 +1,4 @@
-"""What a data manager asks of a Shock's images: whose they are, who may read them, how much space they take."""
+"""Facts for a data manager about a Shock's images: owners, readers, the space that they take."""
 
 from __future__ import annotations
 

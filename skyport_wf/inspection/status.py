@@ -40,7 +40,7 @@ class ImageStatus(msgspec.Struct, frozen=True):
     warning: str = ""
     """Facts to know of the image where it is used."""
     problems: tuple[str, ...] = ()
-    """What is wrong with the node that has it, though AWE workers can run it."""
+    """Problems of the node that has it, though AWE workers can run it."""
 
 
 def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> ImageStatus:

@@ -91,7 +91,7 @@ def lint_script(text: str, *, base: str = "", volumes: Collection[str] = ()) -> 
 
 
 class _Known(msgspec.Struct):
-    """What is known at some place in a stage."""
+    """Facts known at some place in a stage."""
 
     dated: bool
     """True if packages come from an archive as it was at some moment."""

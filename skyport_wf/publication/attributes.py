@@ -33,7 +33,7 @@ class Label(msgspec.Struct, frozen=True):
 
 
 class PublishedFacts(msgspec.Struct, frozen=True):
-    """What is known of a published image beyond what AWE reads: with it a receipt can be made from the node alone."""
+    """Facts about a published image beyond those that AWE reads: with them the node alone makes a receipt."""
 
     source: Source
     base: BaseImage | None

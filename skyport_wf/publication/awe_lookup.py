@@ -1,4 +1,4 @@
-"""Which image an AWE worker gets for a name: the rules of AWE's own code, without I/O.
+"""The image that an AWE worker gets for a name: the rules of AWE's own code, without I/O.
 
 A worker asks Shock one query (`plan_lookup`) and chooses from what it finds (`choose`).
 Source: AWE's worker code of 2019; what it chose was recorded in tests/unit/awe_cases.json.
@@ -26,7 +26,7 @@ class AweLookupError(SkyportError):
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """What a worker asks Shock for a name."""
+    """The question of a worker to Shock for a name."""
 
     asked: str
     """The name as the task has it: REPO or REPO:TAG."""

@@ -25,7 +25,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class AweProblem(msgspec.Struct, frozen=True):
-    """What is wrong with a node, and what an AWE worker does about it."""
+    """A problem of a node, and what an AWE worker does about it."""
 
     text: str
     fatal: bool

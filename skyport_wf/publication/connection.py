@@ -69,7 +69,7 @@ class Shock:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return "the embedded Shock" if self.url == EMBEDDED else self.url
 
     @cached_property
@@ -89,7 +89,7 @@ class Shock:
 
     @cached_property
     def anonymous_rights(self) -> frozenset[str]:
-        """What the server lets users without a token do, of `read`, `write` and `delete`."""
+        """Rights that the server gives to users without a token, of `read`, `write` and `delete`."""
         told = self.anybody.read_server().get("anonymous_permissions")
         if not isinstance(told, dict):
             # Older servers do not tell. They refuse what they refuse.

@@ -31,7 +31,7 @@ class Deletion(msgspec.Struct, frozen=True):
 
     image: StoredImage
     refusal: str = ""
-    """Why it stays; empty if it goes."""
+    """The reason why it stays; empty if it goes."""
 
 
 def plan_deletion(

@@ -1,4 +1,4 @@
-"""What a Shock has of images, in any state: published, retired, replaced, unfinished, or as other tools left them."""
+"""All images of a Shock, in any state: published, retired, replaced, unfinished, or as other tools left them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StoredImage(msgspec.Struct, frozen=True):
     """As its attributes have it; empty if they do not."""
     state: ImageState
     notes: tuple[str, ...] = ()
-    """What is wrong with it, and what an AWE worker does about it."""
+    """Problems of it, and what an AWE worker does about it."""
 
 
 def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: bool = False) -> list[StoredImage]:

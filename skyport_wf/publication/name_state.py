@@ -25,7 +25,7 @@ State = Literal[
     "damaged", "broken", "base missing", "unknown",
 ]  # fmt: skip
 OTHERWISE = "give this image a new tag, or set `replace: true` for it in the image list."
-"""What there is to do if another image has the name."""
+"""Advice where another image has the name."""
 
 
 class WantedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class WantedImage(msgspec.Struct, frozen=True, kw_only=True):
     but: str = ""
     """A node that does not count as having the image: it is to be replaced by one that workers can use."""
     otherwise: str = OTHERWISE
-    """What a message says can be done if another image has the name."""
+    """The advice of a message if another image has the name."""
 
 
 class NameState(msgspec.Struct, frozen=True):
@@ -61,12 +61,12 @@ class NameState(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What publishing an image would do."""
+    """The effect that publishing an image would have."""
 
     state: State
     names: NameState
     refusal: SkyportError | None = None
-    """Why it would fail; None if it would not."""
+    """The reason why it would fail; None if it would not."""
 
     @property
     def is_done(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which process on which machine did something: enough to tell, on that machine, whether it still runs.
+"""The process and the machine that did something: enough to tell, on that machine, whether it still runs.
 
 On Linux; elsewhere a mark says nothing, and nobody is taken for dead.
 """

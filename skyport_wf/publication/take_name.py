@@ -42,16 +42,16 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     """The node that it was uploaded to, or that had the image already."""
     attributes: dict[str, Any] | None
-    """What publishes it, but for the time; None if nothing was uploaded."""
+    """The attributes that publish it, but for the time; None if nothing was uploaded."""
     hidden: dict[str, Any]
     """The attributes of an upload that nobody finds."""
     source: Source | None
-    """What a node that has the image already is to say that it is made from; None to leave that as it is."""
+    """The source that a node which has the image already is to name; None to leave that as it is."""
     dockerfile: str = ""
     description: str = ""
     """Both go with the source."""
     anew: str
-    """What to do if the upload is gone."""
+    """Advice where the upload is gone."""
 
 
 def take_name(candidate: Candidate, shock: Shock) -> Receipt:

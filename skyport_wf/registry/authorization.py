@@ -1,4 +1,4 @@
-"""Who is calling: a Shock token, as registries' clients send it.
+"""The caller, told by a Shock token as registries' clients send it.
 
 A client is sent to a token service (`/v2/token`), which takes any user name with the Shock token as password and gives
 that token back; one that has nothing gets a token that stands for nobody. A challenge for Basic would be simpler, but

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 PASSWORD: Final = "the password of your login"  # noqa: S105 - where, not what
-"""What messages call the place where a token belongs."""
+"""The place where a token belongs, as messages call it."""
 _CLIENTS: Final = 64
 """Users whose connections to a remote Shock are kept."""
 

@@ -1,4 +1,4 @@
-"""What is asked for again and again, in memory, up to a size."""
+"""Values that are asked for again and again, in memory, up to a size."""
 
 import threading
 from collections import OrderedDict

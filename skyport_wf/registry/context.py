@@ -28,5 +28,5 @@ class RequestContext:
 
     @cached_property
     def staging(self) -> Staging:
-        """What the sender has pushed and not published yet."""
+        """Blobs and manifests that the sender has pushed and not published yet."""
         return Staging(self.view.caller.token)

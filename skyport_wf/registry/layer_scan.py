@@ -1,4 +1,4 @@
-"""What a pushed blob is as a layer: found out while it comes, or afterwards."""
+"""A pushed blob looked at as a layer, while it comes or afterwards."""
 
 from __future__ import annotations
 

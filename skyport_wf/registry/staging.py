@@ -1,4 +1,4 @@
-"""What was pushed and is not published yet: blobs and manifests on this machine, each user's own.
+"""Things pushed and not published yet: blobs and manifests on this machine, each user's own.
 
 They are in the user's cache, and go by themselves: uploads that stand still, and blobs that no manifest took.
 """
@@ -50,7 +50,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Staging:
-    """What one user has pushed."""
+    """Blobs and manifests that one user has pushed."""
 
     def __init__(self, token: str | None) -> None:
         """Look at what the owner of the token has pushed; None for those without one."""

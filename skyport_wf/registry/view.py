@@ -21,7 +21,7 @@ _NO_TYPE = "no-such-type"
 
 
 class View:
-    """What a caller may read; what they may not read is not there."""
+    """The images that a caller may read; others are not there."""
 
     def __init__(self, backend: Backend, caller: Caller) -> None:
         self.caller = caller

@@ -15,11 +15,11 @@ from skyport_wf.records.source import GitOrigin
 from skyport_wf.sources.remote_files import FetchedFolder, RemoteFiles
 
 _WRITTEN = ("images.lock.json", ".snakemake", "results/skyport", "logs/skyport", "benchmarks/skyport")
-"""What publishing writes, seen from the image list, as commands and rules name it if they are not told otherwise."""
+"""Files and folders that publishing writes, seen from the image list, where nobody has named others."""
 
 
 class Materials(msgspec.Struct, frozen=True):
-    """What a build takes, on this machine, and where it was fetched."""
+    """The inputs of a build, on this machine, and where they were fetched."""
 
     context: BuildContext
     dockerfile_url: str | None = None

@@ -1,4 +1,4 @@
-"""What an image list names by address, as files of this machine.
+"""Files that an image list names by address, as files of this machine.
 
 Each address is asked once: an image is built from the very bytes that its digest was made of.
 """

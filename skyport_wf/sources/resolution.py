@@ -44,7 +44,7 @@ class ResolvedImage(msgspec.Struct, frozen=True):
     needed_digests: dict[str, str]
     """Their source digests, by name; empty where only an engine could tell."""
     facts: Source | None
-    """What it is made from; None where only an engine or an archive tells (see `describe`)."""
+    """Its inputs; None where only an engine or an archive tells (see `describe`)."""
 
     def describe(self, connect: Connect) -> Source:
         """Return what the image is made from, asking the engine or reading the archive only if that is needed.

@@ -43,12 +43,12 @@ class MadeImage(msgspec.Struct, frozen=True):
 
 
 class ImageSource(Protocol):
-    """What one image of the list is made from. Opened once: its files have been found and read."""
+    """The inputs of one image of the list. Opened once: its files have been found and read."""
 
     work: ClassVar[str]
-    """What publishing does first, such as `build`; empty if there is nothing to make."""
+    """The first thing that publishing does, such as `build`; empty if there is nothing to make."""
     cannot_be_rebuilt: ClassVar[str]
-    """What the source is, if it says what an image is but not how to make it; otherwise empty."""
+    """A name for the source, if it says what an image is but not how to make it; otherwise empty."""
     known_without_engine: ClassVar[bool]
     """Whether `describe` needs no engine and reads no archive."""
     archive: Path | None

@@ -126,7 +126,7 @@ class _Export:
 
     @property
     def saved(self) -> SavedArchive:
-        """What the archive has turned out to be, once it has been read."""
+        """Contents and digests of the archive, known once it has been read."""
         return self._stream.result
 
     def _begin(self) -> NormalisedStream:

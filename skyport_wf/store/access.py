@@ -32,7 +32,7 @@ OURSELVES = User("store", "store", admin=True)
 
 
 class Acl(msgspec.Struct, frozen=True):
-    """Who may do what to a node: user ids, in the order in which they were added."""
+    """The users who have each right on a node: user ids, in the order in which they were added."""
 
     owner: str
     """The user who may also change the ACL; `public` for an anonymous upload."""

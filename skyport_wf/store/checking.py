@@ -32,7 +32,7 @@ class StoredFile(msgspec.Struct, frozen=True):
     size: int
     """In bytes, as it should be."""
     damage: str
-    """What is wrong with the file, in words; empty if it is whole."""
+    """The problem of the file, in words; empty if it is whole."""
 
 
 def check_files(store: NodeStore) -> Iterator[StoredFile]:

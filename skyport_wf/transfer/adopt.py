@@ -37,7 +37,7 @@ _KEPT = ("dockerfile", "docker_version")
 
 
 class Adoption(msgspec.Struct, frozen=True):
-    """What was mended of a node, or would be."""
+    """The things mended of a node, or to be mended."""
 
     name: str
     """The name that the image has then."""

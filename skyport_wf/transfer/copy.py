@@ -53,7 +53,7 @@ class PlannedCopy(msgspec.Struct, frozen=True):
     node: Node
     """The original's."""
     wanted: WantedImage
-    """What it is to be there."""
+    """The image that it is to be there."""
     there: PublishedNode | None
     """The node that has the image there already, if there is one."""
     is_done: bool

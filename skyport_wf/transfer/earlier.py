@@ -1,4 +1,4 @@
-"""What an earlier run has left of publishing an image, so that nothing is sent a second time."""
+"""Nodes that an earlier run has left of publishing an image, so that nothing is sent a second time."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class ArchiveSource(Protocol):
 
     @property
     def saved(self) -> SavedArchive:
-        """What the archive has turned out to be, once it has been read."""
+        """Contents and digests of the archive, known once it has been read."""
 
 
 def upload_file(

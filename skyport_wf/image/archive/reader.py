@@ -34,7 +34,7 @@ from skyport_wf.image.tar.reader import TarReader
 
 MANIFEST: Final = "manifest.json"
 OLD_MANIFEST: Final = "repositories"
-"""What Docker before 1.10 wrote in place of the manifest; later ones write it, too."""
+"""The file that Docker before 1.10 wrote in place of the manifest; later ones write it, too."""
 MAX_DOCUMENTS: Final = 24 << 20
 """Bytes of all JSON documents together, any of which may turn out to be the config; those have 1,000 to 100,000."""
 _MAX_LINKS = 8

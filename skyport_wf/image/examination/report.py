@@ -70,7 +70,7 @@ class ImageReport(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     """Reasons why something is unknown."""
     platform: str = ""
-    """What it is for, such as `linux/amd64`."""
+    """The platform that it is for, such as `linux/amd64`."""
     has_bash: bool = True
     """False if no AWE task can start in it, for want of a /bin/bash."""
 

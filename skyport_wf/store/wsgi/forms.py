@@ -112,7 +112,7 @@ class Form:
 
     @property
     def change(self) -> NodeChange:
-        """What the form asks for. Raises InvalidRequestError for values that mean nothing."""
+        """The changes that the form asks for. Raises InvalidRequestError for values that mean nothing."""
         return NodeChange.of_form(self.fields, self.attributes, self.upload, self.pieces)
 
     def take(self, event: MultipartSegment | bytes | None) -> None:
