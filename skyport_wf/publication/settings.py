@@ -1,4 +1,4 @@
-"""The Shock that is meant, and as whom it is asked: settings of the image list, variables that win over them, the token."""
+"""The Shock that is meant, and as whom it is asked: the list's settings, variables that win over them, the token."""
 
 import os
 from pathlib import Path
