@@ -90,7 +90,8 @@ class Edited(Pipeline):
         super().__init__(folder)
         self.namespace = namespace
         for name in ("built", "other", "had"):
-            write_image_context(folder / "images" / name, base="scratch", data=f"{namespace} {name}")
+            # One edit is `no_cache`: layers of that build, which go with it, must be none that others build on.
+            write_image_context(folder / "images" / name, data=f"{namespace} {name}", own_layers=True)
         dockerfile = folder / "images/built/Dockerfile"
         text = dockerfile.read_text().replace("FROM scratch", "FROM scratch AS first", 1)
         dockerfile.write_text(f"{text}FROM first\nARG SAYS=nothing\nLABEL says=$SAYS\n")
