@@ -28,19 +28,22 @@ def open_file(path: Path, *, may_be_pipe: bool = False) -> BinaryIO:
     """
     if "\0" in str(path):
         raise OSError(errno.EINVAL, "its name has a NUL character")
-    # Opening a pipe that nobody writes into would wait for ever, and some devices never end.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    # Whoever closes the file closes its descriptor: a signal between the two must not close that twice.
+    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - with an opener, for the caller
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or (may_be_pipe and stat.S_ISFIFO(mode))):
             raise OSError(errno.EINVAL, "it is a device or pipe")
-        os.set_blocking(descriptor, True)
-        return os.fdopen(descriptor, "rb")
+        os.set_blocking(file.fileno(), True)
     except BaseException:
-        os.close(descriptor)
+        file.close()
         raise
+    return file
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a pipe that nobody writes into at once, too: that would wait for ever, and some devices never end."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def exists(path: Path) -> bool:
