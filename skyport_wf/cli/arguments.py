@@ -98,13 +98,13 @@ def image_list(text: str) -> Path:
         return path
     here = Path.cwd()
     # A list that somebody else could have put there might send the token to a Shock of theirs.
-    ours = takewhile(_is_ours_alone, here.parents)
+    ours = takewhile(_is_ours, here.parents)
     found = next(filter(None, map(_list_in, (here, *ours))), None)
     return Path(os.path.relpath(found)) if found else path
 
 
-def _is_ours_alone(folder: Path) -> bool:
-    """Return whether a folder belongs to the user, and nobody else may write into it."""
+def _is_ours(folder: Path) -> bool:
+    """Return whether a folder belongs to the user, and not everyone may write into it."""
     with suppress(OSError):
         status = folder.stat()
         return status.st_uid == os.geteuid() and not status.st_mode & stat.S_IWOTH
