@@ -125,24 +125,29 @@ def test_docker(each_engine: EngineUnderTest, site: Site, tool: str, tmp_path: P
     engine = each_engine
     digest = json.loads(run("curl", "-sSf", manifest_url(site)))["config"]["digest"]
     assert digest == site.image_id
+    # By name, not by id: other tests have the same image from the other registry at the same time.
+    mine = {tool}
     try:
         engine.docker("pull", "--quiet", tool)
         assert engine.read(tool, "/data/deep/file") == DATA
         assert config_digest_of(engine, tool, tmp_path) == site.image_id
         pushed = site.new_name(tool)
+        mine.add(pushed)
         engine.docker("tag", tool, pushed)
         host, config = tool.partition("/")[0], ("--config", str(tmp_path / "config"))
         engine.docker(*config, "login", "--username=x", f"--password={site.token}", host)
         engine.docker(*config, "push", "--quiet", pushed)
         assert site.published_id(pushed) == site.image_id
         engine.remove(pushed)
-        (pinned,) = json.loads(engine.docker("image", "inspect", "--format", "{{json .RepoDigests}}", tool))
+        inspected = json.loads(run("skopeo", "inspect", "--tls-verify=false", f"docker://{tool}"))
+        pinned = f"{tool.rpartition(':')[0]}@{inspected['Digest']}"
+        assert pinned in json.loads(engine.docker("image", "inspect", "--format", "{{json .RepoDigests}}", tool))
+        mine.add(pinned)
         engine.remove(tool)
         engine.docker("pull", "--quiet", pinned)
         assert engine.read(pinned, "/data/deep/file") == DATA
     finally:
-        for name in engine.docker("image", "ls", "--quiet", "--filter", f"reference={tool.rpartition(':')[0]}").split():
-            engine.remove(name)
+        engine.remove(*mine)
 
 
 def test_docker_with_a_login(site: Site, tmp_path: Path) -> None:
