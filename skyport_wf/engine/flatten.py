@@ -6,8 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.engine.images import export_image, find_image, load_image, tag_image
-from skyport_wf.errors import EngineError
+from skyport_wf.engine.images import export_image, load_image, tag_image
 from skyport_wf.image.archive.flatten import flattened
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ def flatten_image(client: APIClient, image: str, reference: ImageReference) -> s
     """
     folder = Path(tempfile.gettempdir())
     with export_image(client, image) as stream, flattened(stream, reference, folder) as flat:
-        load_image(client, flat.pieces(), str(reference))
-        made = flat.image_id
-    found = find_image(client, made) or find_image(client, str(reference))
-    if found is None:
-        raise EngineError(f"flattening {reference}: the engine does not have what it has loaded, {made}")
-    tag_image(client, found.id, reference)
-    return found.id
+        loaded = load_image(client, flat.pieces(), str(reference))
+    tag_image(client, loaded.id, reference)
+    return loaded.id

@@ -55,8 +55,8 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
     except (EngineError, PlatformError, TemporaryError) as error:
         return unknown_status(spec, error)
     base = spec.base or ""
-    finish_replacement(shock, spec.name)
-    decision = decide(shock, wanted_image(record), base_comes=base in image.needs)
+    found = finish_replacement(shock, spec.name)
+    decision = decide(shock, wanted_image(record), found, base_comes=base in image.needs)
     has_it = decision.names.same or next(iter(decision.names.others), None)
     return ImageStatus(
         name=spec.name,

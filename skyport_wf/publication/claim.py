@@ -32,22 +32,26 @@ _EXPIRATION = "1H"
 _LEASE_SECONDS = 60.0
 """How long a claim counts that is not renewed."""
 _RENEWAL_SECONDS = 20.0
-_PATIENCE_SECONDS = 300.0
 _LONGEST_RENEWALS = 100
 """Characters of how often a claim says it was renewed that count."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
+class NameHeldError(TemporaryError):
+    """Another publisher holds the name."""
+
+
 @contextmanager
-def claim_name(shock: ShockClient, name: str, *, public: bool) -> Iterator[Claim]:
+def claim_name(shock: ShockClient, name: str, *, public: bool, patience: float = 300.0) -> Iterator[Claim]:
     """Hold the name while the block lasts; nobody else registers anything under it meanwhile.
 
     public: whether the image is to be: then publishers who are other users see the claim.
-    Raises TemporaryError if others have the name for minutes on end.
+    patience: seconds to wait for others who hold it.
+    Raises NameHeldError if they hold it for longer.
     """
     claim = Claim(shock, name, public=public)
     try:
-        claim.wait_for_turn()
+        claim.wait_for_turn(patience)
         yield claim
     except TemporaryError:
         # Shock does not answer; to ask it for anything more would only take as long again.
@@ -57,11 +61,6 @@ def claim_name(shock: ShockClient, name: str, *, public: bool) -> Iterator[Claim
         raise
     else:
         claim.withdraw()
-
-
-def is_claimed(shock: ShockClient, name: str) -> bool:
-    """Return whether a publisher who is not known to have ended holds the name."""
-    return any(not is_dead(node.attributes or {}) for node in shock.query({"type": CLAIM_TYPE, "name": name}))
 
 
 class Claim:
@@ -77,10 +76,12 @@ class Claim:
         self._renewed = 0.0
         self._renewals = 0
         self._first_seen: dict[tuple[str, str], float] = {}
+        self._abandoned: set[str] = set()
+        """Claims of others who are gone, which we have removed or may not remove."""
 
-    def wait_for_turn(self) -> None:
-        """Return when the name is claimed by nobody else."""
-        until = time.monotonic() + _PATIENCE_SECONDS
+    def wait_for_turn(self, patience: float) -> None:
+        """Return when the name is claimed by nobody else. Raises NameHeldError after so many seconds."""
+        until = time.monotonic() + patience
         pause = _SHORTEST_PAUSE
         while True:
             others = self._others()
@@ -91,9 +92,9 @@ class Claim:
                 return
             if self._nodes and (not self._is_fresh() or min(others) < min(self._nodes)):
                 self.withdraw()
-            if time.monotonic() > until:
+            if time.monotonic() >= until:
                 self.withdraw()
-                raise TemporaryError(
+                raise NameHeldError(
                     f"{self._name} is being published by someone else (node {min(others, default='gone')} claims it). "
                     "Run the command again later."
                 )
@@ -162,11 +163,13 @@ class Claim:
         seen = self._first_seen.setdefault((node.id, renewals), time.monotonic())
         if not is_dead(mark) and time.monotonic() - seen < _LEASE_SECONDS:
             return False
-        _log.info("whoever claimed %s with node %s is gone", self._name, node.id)
-        try:
-            self._remove(node.id)
-        except ShockError as error:
-            _log.debug("that claim stays until it expires: %s", error)
+        if node.id not in self._abandoned:
+            self._abandoned.add(node.id)
+            _log.info("whoever claimed %s with node %s is gone", self._name, node.id)
+            try:
+                self._remove(node.id)
+            except ShockError as error:
+                _log.debug("that claim stays until it expires: %s", error)
         return True
 
     def _remove(self, node_id: str) -> None:

@@ -95,9 +95,8 @@ def wanted_image(build: BuildRecord, *, image_id: str | None = None) -> WantedIm
     )
 
 
-def find_name_state(shock: Shock, wanted: WantedImage) -> NameState:
-    """Return how the image's name stands."""
-    found = find_published(shock.user, wanted.name)
+def find_name_state(shock: Shock, wanted: WantedImage, found: Sequence[PublishedNode]) -> NameState:
+    """Return how the image's name stands; `found` are the nodes that have it."""
     same = [node for node in found if _holds(shock, node, wanted)]
     others = [node for node in found if node not in same]
     return NameState(same[0] if same else None, (*others, *same[1:]), wanted.replace or not others)
@@ -120,12 +119,15 @@ def _fatal_problems(shock: Shock, node: PublishedNode) -> list[AweProblem]:
     return [problem for problem in find_problems_of_file(shock.user, node.node) if problem.fatal]
 
 
-def decide(shock: Shock, wanted: WantedImage, *, base_comes: bool = False) -> Decision:
+def decide(
+    shock: Shock, wanted: WantedImage, found: Sequence[PublishedNode] | None = None, *, base_comes: bool = False
+) -> Decision:
     """Return what publishing the image would do. Nothing is changed.
 
+    found: the nodes that have the name, if they are known.
     base_comes: whether the base of this thin image is published before it.
     """
-    names = find_name_state(shock, wanted)
+    names = find_name_state(shock, wanted, find_published(shock.user, wanted.name) if found is None else found)
     same = names.same
     if not names.may_take:
         return Decision("name taken", names, _name_taken(shock, wanted, names.others))

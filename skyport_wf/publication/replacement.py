@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.claim import claim_name, is_claimed
-from skyport_wf.publication.published import PublishedNode, find_published, require_owner
+from skyport_wf.publication.claim import NameHeldError, claim_name
+from skyport_wf.publication.published import PublishedNode, find_published
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -22,13 +22,8 @@ _log = logging.getLogger(__name__)
 
 
 def retire_node(shock: Shock, node: PublishedNode) -> None:
-    """Take the name off a node: no AWE query finds it any more; whoever knows its id can still read it.
-
-    Raises AlreadyPublishedError if it is another user's.
-    """
-    name = node.attributes.name
-    require_owner(shock, node.id, name)
-    _log.info("retiring node %s, which was %s", node.id, name)
+    """Take the name off a node that is ours: no AWE query finds it any more; whoever knows its id can still read it."""
+    _log.info("retiring node %s, which was %s", node.id, node.attributes.name)
     shock.user.replace_attributes(node.id, {**stored_attributes(node), "type": RETIRED_TYPE})
 
 
@@ -46,21 +41,31 @@ def stored_attributes(node: PublishedNode) -> dict[str, Any]:
 def finish_replacement(shock: Shock, name: str) -> list[PublishedNode]:
     """Return the nodes that have the name, after finishing a replacement that was interrupted, if this user may."""
     found = find_published(shock.user, name)
-    new = next((node for node in reversed(found) if _is_interrupted(node, found)), None)
-    if new is None or not all(shock.may_change(node.id) for node in found) or is_claimed(shock.user, name):
+    if not _find_interrupted(shock, found):
         return found
-    _log.warning("the publisher of %s was interrupted when node %s took the name: finishing that", name, new.id)
     try:
-        with claim_name(shock.user, name, public=shock.everyone_reads(new.id)):
-            for old in find_published(shock.user, name):
-                if old.id != new.id:
-                    retire_node(shock, old)
-            if new.node.expires:
-                shock.user.keep(new.id)
+        # Who is replacing an image right now holds its name: that looks the same, and is no business of ours.
+        with claim_name(shock.user, name, public=shock.everyone_reads(found[-1].id), patience=0):
+            found = find_published(shock.user, name)
+            if new := _find_interrupted(shock, found):
+                _log.warning("the publisher of %s was interrupted while node %s took the name: finishing", name, new.id)
+                for old in found:
+                    if old.id != new.id:
+                        retire_node(shock, old)
+                if new.node.expires:
+                    shock.user.keep(new.id)
+    except NameHeldError as error:
+        _log.debug("%s", error)
     except SkyportError as error:
         # Whoever only looks gets to see the state as it is.
-        _log.warning("that failed: %s", error)
+        _log.warning("the image of %s that was being replaced stays as it is: %s", name, error)
     return find_published(shock.user, name)
+
+
+def _find_interrupted(shock: Shock, found: list[PublishedNode]) -> PublishedNode | None:
+    """Return the node that was to take the name from all the others; None if none was, or not all are ours."""
+    new = next((node for node in reversed(found) if _is_interrupted(node, found)), None)
+    return new if new and all(shock.may_change(node.id) for node in found) else None
 
 
 def _is_interrupted(node: PublishedNode, found: list[PublishedNode]) -> bool:

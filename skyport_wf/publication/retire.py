@@ -50,6 +50,7 @@ def _retire(shock: Shock, found: PublishedNode, *, force: bool, dry_run: bool) -
     if not dry_run:
         for other in thin:
             _log.warning("%s loses its base with %s", other, name)
+        require_owner(shock, found.id, name)
         retire_node(shock, found)
 
 

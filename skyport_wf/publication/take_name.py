@@ -62,8 +62,7 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
     get the image, or if the base of a thin image is not published.
     """
     wanted = candidate.wanted
-    finish_replacement(shock, wanted.name)
-    decision = decide(shock, wanted).require()
+    decision = decide(shock, wanted, finish_replacement(shock, wanted.name)).require()
     if not (decision.is_done and _is_right(decision.names.same, candidate, shock)):
         with claim_name(shock.user, wanted.name, public=wanted.public) as claim:
             # Looked at again: now nobody else takes the name.

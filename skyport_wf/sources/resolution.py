@@ -39,6 +39,9 @@ class ResolvedImage(msgspec.Struct, frozen=True):
 
     spec: ImageSpec
     source: ImageSource
+    used: dict[str, str]
+    """Names of images of the list, and of its base, by those that its source has for them, such as
+    docker.io/REPO:TAG."""
     needs: tuple[str, ...]
     """Names of the images of the list that it is built on, or whose layers its archive leaves out."""
     needed_digests: dict[str, str]
@@ -80,6 +83,7 @@ def resolve_images(
     for name in names or ():
         images.find(name)
     sources: dict[str, ImageSource] = {}
+    used: dict[str, dict[str, str]] = {}
     needs: dict[str, tuple[str, ...]] = {}
     while todo:
         name = todo.pop()
@@ -93,10 +97,12 @@ def resolve_images(
                 raise
             unreachable[name] = error
             continue
-        # For docker, one image has many names, such as docker.io/REPO:TAG; a thin base has its own name alone.
-        used = (listed.get(short_docker_name(one), "") for one in sources[name].used_images)
-        base = [spec.base] if spec.base in listed.values() else []
-        needs[name] = tuple(dict.fromkeys(filter(None, (*used, *base))))
+        # For docker, one image has many names; a thin base has its own name alone, and may be of another list.
+        base = {short_docker_name(spec.base): spec.base} if spec.base else {}
+        known = {one: (base | listed).get(short_docker_name(one)) for one in sources[name].used_images}
+        used[name] = {spelled: one for spelled, one in known.items() if one}
+        built_on = dict.fromkeys((*used[name].values(), *base.values()))
+        needs[name] = tuple(one for one in built_on if one in listed.values())
         todo += needs[name]
     resolved: dict[str, ResolvedImage] = {}
     for name in _order(needs, images):
@@ -109,7 +115,7 @@ def resolve_images(
         spec, source = images.find(name), sources[name]
         below = {need: _digest(resolved[need]) for need in needs[name]}
         facts = _describe(spec, source, below, _no_engine) if digests and source.known_without_engine else None
-        resolved[name] = ResolvedImage(spec, source, needs[name], below, facts)
+        resolved[name] = ResolvedImage(spec, source, used[name], needs[name], below, facts)
     return resolved
 
 

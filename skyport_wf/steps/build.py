@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import BuildError, TemporaryError, UsageError
-from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published
@@ -47,10 +46,10 @@ def build(
     be published for another reason that is known by now.
     """
     record = begin_record(image, settings, connect)
-    finish_replacement(shock, record.name)
+    found = finish_replacement(shock, record.name)
     base_comes = base_comes and record.thin_on_name in image.needs
     # Nobody should build for an hour to hear then that the name is not his to take.
-    if same := decide(shock, wanted_image(record), base_comes=base_comes).require().names.same:
+    if same := decide(shock, wanted_image(record), found, base_comes=base_comes).require().names.same:
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
         return msgspec.structs.replace(record, published=same.id)
     return record if record.archive else _make(record, image, shock, output)
@@ -137,9 +136,7 @@ def make_image(
     if image.source.archive:
         raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
-    # Its source may have other names for the images of the list, such as docker.io/REPO:TAG.
-    names = {short_docker_name(name): held for name, held in bases.items()}
-    used = {one: names[short_docker_name(one)] for one in image.source.used_images if short_docker_name(one) in names}
+    used = {spelled: bases[name] for spelled, name in image.used.items() if name in bases}
     made = image.source.make(engine, spec, used, output)
     note(made.id)
     check_bases(engine, spec.name, bases)

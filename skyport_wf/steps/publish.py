@@ -16,7 +16,7 @@ from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Output
 from skyport_wf.steps.build import build, connect
 from skyport_wf.steps.register import register
-from skyport_wf.steps.save import note_image, open_image
+from skyport_wf.steps.save import open_image
 from skyport_wf.transfer.parts import range_of_scratch
 from skyport_wf.transfer.unfinished import ProgressFile
 from skyport_wf.transfer.upload import upload_file, upload_stream
@@ -53,8 +53,10 @@ def publish(
     # Only at the end it may be known which layers belong in the archive, as of a thin image.
     uploaded = uploaded or _upload_file(record, shock, progress)
     receipt = register(uploaded, shock)
-    if uploaded.saved:
-        note_image(record, uploaded.saved)
+    if record.image and uploaded.saved:
+        from skyport_wf.engine.config_digests import note_config_digest
+
+        note_config_digest(record.image, uploaded.saved.contents.image_id)
     return receipt
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.image.contents import SavedArchive
 from skyport_wf.output_file import keep_other_file
 from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
@@ -23,6 +22,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     file is empty then.
     Raises EngineError if the engine no longer has the image, SkyportError for a full disk.
     """
+    from skyport_wf.engine.config_digests import note_config_digest
     from skyport_wf.image.archive.canonical import save_canonical
     from skyport_wf.image.archive.compression import recognise_format
 
@@ -41,16 +41,9 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         return SaveRecord(build=build, archive=path, saved=None)
     with open_image(build) as stream:
         saved = save_canonical(stream, build.reference, archive, base=build.left_out)
-    note_image(build, saved)
-    return SaveRecord(build=build, archive=path, saved=saved)
-
-
-def note_image(build: BuildRecord, saved: SavedArchive) -> None:
-    """Remember the image by its config digest, as the engine may not know it by that."""
-    from skyport_wf.engine.config_digests import note_config_digest
-
     if build.image:
         note_config_digest(build.image, saved.contents.image_id)
+    return SaveRecord(build=build, archive=path, saved=saved)
 
 
 @contextmanager

@@ -191,6 +191,7 @@ def _move(shock: Shock, node: Node, reference: ImageReference, contents: ImageCo
         source=None,
         anew="Run the command again.",
     )  # fmt: skip
+    require_owner(shock, node.id, name)
     receipt = take_name(candidate, shock)
     if text_of(node, "name") != name:
         # Under its own name it was replaced with the new one's arrival; under another it still has that.

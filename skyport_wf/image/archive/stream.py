@@ -25,7 +25,8 @@ def open_archive(path: Path) -> Iterator["ArchiveStream"]:
     with ExitStack() as opened:
         stream: ByteStream
         if is_folder(path):
-            stream = ChunkReader(read_folder(path))
+            tar = read_folder(path)
+            stream = ChunkReader(tar)
         else:
             try:
                 stream = opened.enter_context(open_file(path, may_be_pipe=True))

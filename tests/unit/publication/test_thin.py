@@ -178,7 +178,8 @@ def test_a_thin_node_of_another_tool_is_not_taken_for_a_whole_one(opened: Shock)
     for thin_on, same in {BASE: True, "": False, "lab/other:1": False}.items():
         base = ThinBase(thin_on) if thin_on else None
         build = build_record(name=TOOL, source=Source("image", "x"), replace=True, thin_on=base)
-        names = find_name_state(opened, wanted_image(build, image_id=TOOL_ID))
+        wanted = wanted_image(build, image_id=TOOL_ID)
+        names = find_name_state(opened, wanted, find_published(opened.user, wanted.name))
         assert (names.same is not None) is same
 
 
