@@ -15,6 +15,7 @@ GROUPS = {
     },
     "Use what is published": {
         "ls": "list the images that a Shock has",
+        "find": "find the images that have a package, such as openssl before 3",
         "resolve": "which node an AWE worker gets for a name",
         "receipt": "the receipt of an image that was pushed, copied, or published by others",
         "show": "say what is in an image: layers, waste, packages",

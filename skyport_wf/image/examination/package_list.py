@@ -79,14 +79,6 @@ def unpack(packed: str, *, image_id: str) -> PackageList | None:
     return PackageList(image_id, packages, document.operating_system, document.notes, document.has_bash)
 
 
-def may_name(packed: str, word: str) -> bool:
-    """Return whether a list may have the word in it: a quick look that spares unpacking most lists."""
-    try:
-        return msgspec.json.encode(word)[1:-1] in _decompress(packed)
-    except (ValueError, zlib.error):
-        return False
-
-
 def _decompress(packed: str) -> bytes:
     """Raises ValueError, or zlib.error, for what is no packed list."""
     if len(packed) > _LONGEST:

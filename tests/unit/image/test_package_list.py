@@ -3,13 +3,14 @@
 import base64
 import io
 import json
+import random
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyport_wf.image.examination.package_list import PackageList, may_name, pack, unpack
+from skyport_wf.image.examination.package_list import PackageList, pack, unpack
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.surveyed_stream import SurveyedStream
@@ -33,20 +34,17 @@ lists = st.builds(
 
 @given(lists)
 def test_what_is_unpacked_is_what_was_packed(listed: PackageList) -> None:
-    packed = pack(listed)
-    assert unpack(packed, image_id=ID) == listed
-    assert all(may_name(packed, package.name) for package in listed.packages)
+    assert unpack(pack(listed), image_id=ID) == listed
 
 
 def test_it_is_small() -> None:
     listed = PackageList(ID, tuple(Package("deb", f"lib{n}", f"1.{n}-1", "amd64") for n in range(2000)))
     assert len(pack(listed)) < 20 * 2000
-    assert not may_name(pack(listed), "openssl")
 
 
 def test_a_list_that_is_too_long_is_not_kept() -> None:
-    numbers = range(150_000)
-    listed = PackageList(ID, tuple(Package("deb", f"{hash(n) * 7919 % 10**9}", f"{n * 104729}") for n in numbers))
+    noise = random.Random(1)
+    listed = PackageList(ID, tuple(Package("deb", noise.randbytes(150).hex(), "1") for _ in range(6000)))
     assert pack(listed) == ""
 
 
@@ -65,7 +63,6 @@ def packed(document: object) -> str:
 )  # fmt: skip
 def test_what_is_no_list_is_none(text: str) -> None:
     assert unpack(text, image_id=ID) is None
-    assert not may_name(text, "openssl")
 
 
 def test_fields_of_later_versions_are_passed_over() -> None:
