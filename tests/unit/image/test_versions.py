@@ -78,5 +78,5 @@ def test_what_is_no_condition(text: str) -> None:
 
 @pytest.mark.parametrize(("kind", "version"), [("pypi", "2004d"), ("cran", "1.x"), ("apk", "latest"), ("deb", "a b")])
 def test_what_is_no_version(kind: PackageKind, version: str) -> None:
-    with pytest.raises(ValueError, match="version|literal"):
+    with pytest.raises(ValueError, match=r"version|literal"):
         holds(kind, version, "<3")
