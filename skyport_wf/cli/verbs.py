@@ -18,6 +18,8 @@ GROUPS = {
         "find": "find the images that have a package, such as openssl before 3",
         "resolve": "which node an AWE worker gets for a name",
         "receipt": "the receipt of an image that was pushed, copied, or published by others",
+        "diff": "say in which packages, files and metadata two images differ",
+        "files": "list the files in an image, or take some out",
         "show": "say what is in an image: layers, waste, packages",
         "pull": "load a published image into the engine, or write it to a file",
         "run": "run a command in a published image",
