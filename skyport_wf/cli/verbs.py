@@ -15,6 +15,7 @@ GROUPS = {
     },
     "Use what is published": {
         "ls": "list the images that a Shock has",
+        "du": "say how much space images take, and what can be deleted",
         "find": "find the images that have a package, such as openssl before 3",
         "resolve": "which node an AWE worker gets for a name",
         "receipt": "the receipt of an image that was pushed, copied, or published by others",
@@ -26,7 +27,7 @@ GROUPS = {
         "copy": "publish an image on another Shock too",
         "tag": "publish an image under another name, too",
         "retire": "take the name off a published image",
-        "delete": "delete retired images for good",
+        "delete": "delete retired images for good, and published ones by age",
         "adopt": "mend an image that docker2shock.pl published",
     },
     "Steps, as workflow engines call them": {
