@@ -101,12 +101,10 @@ rule upload_image:
         shock=1,
     params:
         digest=_skyport.digest,
-        packages=lambda wildcards, output: f"{output.record}.packages",
     shell:
         _skyport.say_if_killed + r"""
         skyport-wf upload {input.save:q} \
             --record {output.record:q} \
-            --sbom {params.packages:q} \
             --log {log:q}
         """
 
@@ -174,12 +172,10 @@ rule list_packages:
         shock=1,
     params:
         images=_skyport.images,
-        listed=lambda wildcards, input: f"{input.receipt.removesuffix('receipt.json')}upload.json.packages",
     shell:
         _skyport.say_if_killed + r"""
         skyport-wf sbom {input.receipt:q} \
             --images {params.images:q} \
             --record {output.packages:q} \
-            --listed {params.listed:q} \
             --log {log:q}
         """

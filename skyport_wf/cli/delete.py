@@ -22,6 +22,7 @@ EXAMPLES = (
     "skyport-wf delete 'my-lab/*'",
     "skyport-wf delete my-lab/tool:1.0 --remove",
     "skyport-wf delete '*' --older 90d --keep 1",
+    "skyport-wf delete 'my-lab/*' --published --keep 3 --older 180d",
 )
 
 
@@ -33,9 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", metavar="ID", help="this node and no other")
     parser.add_argument("--unfinished", action="store_true", help="also uploads that nobody has registered")
     parser.add_argument(
-        "--older", type=_days, default=timedelta(0), metavar="DAYS", help="only those retired so long ago"
+        "--published", action="store_true",
+        help="also published images: by age with --older, all but the newest tags of each repository with --keep",
+    )  # fmt: skip
+    parser.add_argument(
+        "--older", type=_days, default=timedelta(0), metavar="DAYS", help="only those that nobody changed for so long"
     )
-    parser.add_argument("--keep", type=_count, default=0, metavar="N", help="leave the newest N of each name alone")
+    parser.add_argument(
+        "--keep", type=_count, default=0, metavar="N",
+        help="leave the newest N of each name alone; of published images, the newest N tags of each repository",
+    )  # fmt: skip
     parser.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
     parser.add_argument(
@@ -45,11 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Delete nodes that were retired or replaced, for good; without --remove, only say which and what comes free."""
+    """Delete nodes that were retired or replaced, and old images; without --remove, say which and what comes free."""
     from skyport_wf.publication.deletion import delete, freed_space, plan_deletion
 
     if not (args.names or args.node):
         raise UsageError("name the images whose retired nodes are to be deleted ('*' for all), or give --node ID")
+    if args.published and not (args.keep or args.older):
+        raise UsageError("--published deletes what workers use: say with --older DAYS or --keep N which images stay")
     locked = _locked(args.lock or args.images.parent / "images.lock.json", must_exist=args.lock is not None)
     with opened_shock(args) as shock:
         plan = plan_deletion(
@@ -57,6 +67,7 @@ def run(args: argparse.Namespace) -> Outcome:
             args.names,
             node_id=args.node,
             unfinished=args.unfinished,
+            published=args.published,
             older=args.older,
             keep=args.keep,
             locked=locked,
@@ -107,10 +118,11 @@ def _count(text: str) -> int:
 
 
 def _locked(lock: Path, *, must_exist: bool) -> frozenset[str]:
-    """Return the ids of the nodes that a lock file names."""
+    """Return the ids of the nodes that a lock file names, and the names of its images."""
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
     if not must_exist and not lock.exists():
         return frozenset()
-    return frozenset(image.node for image in read_record(lock, LockFile).images.values())
+    images = read_record(lock, LockFile).images
+    return frozenset(images) | {image.node for image in images.values()}

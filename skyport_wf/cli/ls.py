@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", "-a", action="store_true", help="also retired, replaced and unfinished ones")
     parser.add_argument("--long", "-l", action="store_true", help="also owner, readers and last change, and totals")
+    parser.add_argument(
+        "--filter", action="append", default=[], metavar="KEY=VALUE",
+        help="only images with state=, owner=, readers=, platform=, label= (may have * ? [...]), larger= or smaller= "
+        "than 1GB, older= or newer= than 90d; several times: all of them",
+    )  # fmt: skip
     parser.add_argument("--sort", choices=SORT_KEYS, default="created", help="the order (default: %(default)s)")
     parser.add_argument("--reverse", "-r", action="store_true", help="the other way round")
     parser.add_argument(
@@ -57,14 +62,17 @@ def run(args: argparse.Namespace) -> Outcome:
 
 
 def _find(shock: Shock, args: argparse.Namespace) -> list[ListedImage]:
+    from skyport_wf.inspection.filtering import needs_access, parse_filter
     from skyport_wf.inspection.listing import ListedImage, add_access, sort_images
     from skyport_wf.publication.inventory import list_images
 
+    filters = [parse_filter(text) for text in args.filter]
     images = list_images(shock.user, args.names, hidden=args.all)
-    if args.long or args.sort == "owner" or args.format == "tsv":
+    if args.long or args.sort == "owner" or args.format == "tsv" or any(map(needs_access, args.filter)):
         listed = add_access(shock, images)
     else:
         listed = [ListedImage(image, "", "everyone") for image in images]
+    listed = [one for one in listed if all(condition(one) for condition in filters)]
     return sort_images(listed, args.sort, reverse=args.reverse)
 
 

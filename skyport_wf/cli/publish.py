@@ -109,11 +109,12 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
     if lock:
         update_lock(lock, [receipt])
     if args.sbom:
+        from skyport_wf.image.examination.sbom import make_sbom
         from skyport_wf.inspection.packages import list_packages
 
         with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
             listed = list_packages(receipt, shock, progress=progress)
-        write_packages(fill_key(args.sbom, reference), listed.document)
+        write_packages(fill_key(args.sbom, reference), make_sbom(receipt.name, listed))
 
 
 def _rehearse(

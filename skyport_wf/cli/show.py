@@ -109,7 +109,7 @@ def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageExam
     if args.sbom:
         from skyport_wf.image.examination.sbom import make_sbom
 
-        write_packages(args.sbom, make_sbom(report.name, found))
+        write_packages(args.sbom, make_sbom(report.name, found.listed))
 
 
 def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:

@@ -76,3 +76,5 @@ class SavedArchive(msgspec.Struct, frozen=True):
     """The image."""
     digests: ArchiveDigests
     """The archive."""
+    packages: str = ""
+    """The packages in the image, packed (`examination.package_list`); empty if they are not known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.node import AccessControl
 
+GroupKey = Literal["repository", "owner", "state"]
 SortKey = Literal["created", "changed", "name", "size", "state", "owner"]
 _AT_ONCE = 8
 """Shock tells who may read a node in a request of its own."""
@@ -33,6 +34,7 @@ class ListedImage(msgspec.Struct, frozen=True):
 class Space(msgspec.Struct, frozen=True):
     """Bytes of the files of some images."""
 
+    images: int
     stored: int
     """Of all files, those with the same bytes counted once: a server that copies does not store them again."""
     named: int
@@ -58,15 +60,32 @@ def add_access(shock: Shock, images: Sequence[StoredImage]) -> list[ListedImage]
     return listed
 
 
-def measure(images: Sequence[StoredImage]) -> Space:
-    """Return how much space the images take."""
-    sizes = {image.node.file.checksum.md5 or image.node.id: image.node.file.size for image in images}
-    kept = {image.node.file.checksum.md5 or image.node.id for image in images if image.state not in _GONE}
+def measure(images: Sequence[StoredImage], *, kept: Collection[str] | None = None) -> Space:
+    """Return how much space the images take.
+
+    kept: files that are needed, as `kept_files` returns them; if None, those that these images need.
+    """
+    sizes = {_file(image): image.node.file.size for image in images}
+    kept = kept_files(images) if kept is None else kept
     return Space(
+        images=len(images),
         stored=sum(sizes.values()),
         named=sum(image.node.file.size for image in images),
         reclaimable=sum(size for file, size in sizes.items() if file not in kept),
     )
+
+
+def measure_groups(listed: Sequence[ListedImage], by: GroupKey, *, kept: Collection[str]) -> dict[str, Space]:
+    """Return how much space the images of each repository, owner or state take, those that take most first.
+
+    A file that several groups have is counted in each.
+    """
+    groups: dict[str, list[StoredImage]] = {}
+    for one in listed:
+        names = {"repository": one.image.name.partition(":")[0], "owner": one.owner, "state": one.image.state}
+        groups.setdefault(names[by], []).append(one.image)
+    measured = {name: measure(images, kept=kept) for name, images in groups.items()}
+    return dict(sorted(measured.items(), key=lambda group: (-group[1].stored, group[0])))
 
 
 def sort_images(listed: Sequence[ListedImage], by: SortKey, *, reverse: bool) -> list[ListedImage]:
@@ -85,3 +104,13 @@ def sort_images(listed: Sequence[ListedImage], by: SortKey, *, reverse: bool) ->
         return keys[by], one.image.name
 
     return sorted(listed, key=key, reverse=(by in ("created", "changed", "size")) != reverse)
+
+
+def kept_files(images: Sequence[StoredImage]) -> set[str]:
+    """Return the files that images have which may still be used."""
+    return {_file(image) for image in images if image.state not in _GONE}
+
+
+def _file(image: StoredImage) -> str:
+    """Return what tells a file from others: nodes with the same bytes have one."""
+    return image.node.file.checksum.md5 or image.node.id

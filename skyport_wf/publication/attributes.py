@@ -23,6 +23,8 @@ CLAIM_TYPE = "dockerimage-claim"
 """The attribute `type` of a node that says who is registering a name at this moment; it has no file."""
 OWN_KEY = "skyport_wf"
 """The attribute that holds what AWE does not ask for."""
+PACKAGES_KEY = "skyport_wf_packages"
+"""The attribute with the packed list of packages: on its own, as nodes of other tools may get one, too."""
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -78,6 +80,8 @@ class NodeAttributes(msgspec.Struct, frozen=True):
     docker_version: EngineVersion = EngineVersion()
     skyport_wf: PublishedFacts | None = None
     """None on a node that another tool made."""
+    skyport_wf_packages: str | msgspec.UnsetType = msgspec.UNSET
+    """The packages in the image, packed; see `read_packages`."""
 
     @property
     def thin_on(self) -> ThinBase | None:
@@ -126,6 +130,7 @@ def describe_image(
         dockerfile=build.dockerfile,
         docker_version=build.engine,
         skyport_wf=facts,
+        skyport_wf_packages=saved.packages or msgspec.UNSET,
     )
 
 
@@ -137,6 +142,8 @@ def read_attributes(attributes: Mapping[str, Any] | None) -> NodeAttributes | No
     known = {key: value for key, value in (attributes or {}).items() if value is not None}
     if isinstance(own := known.get(OWN_KEY), Mapping):
         known[OWN_KEY] = nest_source(own)
+    if not isinstance(known.get(PACKAGES_KEY, ""), str):
+        del known[PACKAGES_KEY]
     for lenient in (known, {**known, "docker_version": {}, OWN_KEY: None}):
         try:
             return msgspec.convert({"repository": "", "tag": "", "id": "", **lenient}, NodeAttributes)

@@ -1,4 +1,4 @@
-"""Deleting what nobody finds by name any more, so that its space comes free. Published images are retired first."""
+"""Deleting what nobody finds by name any more, and old tags of those that are, so that their space comes free."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _ANOTHER_USER = "it is another user's"
 _WELL_KNOWN = 100
 """Nodes with the same bytes that are looked at."""
+_GONE = ("retired", "replaced")
+_KEPT_UP = ("published", "legacy")
+"""States of images that may be deleted by their age: of others somebody has to say what is wrong with them first."""
 _LONGEST_UPLOAD = timedelta(days=1)
 """For how long an upload may still be somebody's work."""
 
@@ -40,6 +43,7 @@ def plan_deletion(
     *,
     node_id: str | None = None,
     unfinished: bool = False,
+    published: bool = False,
     older: timedelta = timedelta(0),
     keep: int = 0,
     locked: Collection[str] = (),
@@ -49,9 +53,11 @@ def plan_deletion(
 
     node_id: the one node that is meant; otherwise all that are retired or replaced.
     unfinished: uploads that nobody has registered, too.
+    published: published images, too.
     older: only nodes that were last changed so long ago; retiring one changes it.
-    keep: how many of each name are left alone, the newest first.
-    locked: ids of nodes that a lock file names; they stay, as do bases of thin images, unless `force`.
+    keep: how many of each name are left alone, the newest first; of published images, how many tags of each repository.
+    locked: ids of nodes that a lock file names, and names; they stay, as do bases of thin images, unless `force`. What
+        is published under a name of the lock file stays in any case.
     Raises SkyportError if there is no such node.
     """
     images = list_images(shock.user, patterns, hidden=True)
@@ -60,15 +66,18 @@ def plan_deletion(
         if not chosen:
             raise SkyportError(f"{shock.name} has no node {node_id} of an image. `skyport-wf ls --all` lists them.")
     else:
-        states = ("retired", "replaced", "unfinished") if unfinished else ("retired", "replaced")
-        newest: Counter[str] = Counter()
+        states = (*_GONE, *(["unfinished"] if unfinished else []), *(_KEPT_UP if published else ()))
+        newest: Counter[tuple[str, bool]] = Counter()
         chosen = []
         for image in images:
             if image.state in states:
-                newest[image.name] += 1
-                if newest[image.name] > keep and not _is_younger(image.node, older):
+                is_up = image.state in _KEPT_UP
+                kept_by = (image.name.partition(":")[0] if is_up else image.name, is_up)
+                newest[kept_by] += 1
+                if newest[kept_by] > keep and not is_younger(image.node, older):
                     chosen.append(image)
-    return [Deletion(image, _why_not(shock, image, images, locked, force=force)) for image in chosen]
+    going = {image.node.id for image in chosen} if published else set()
+    return [Deletion(image, _why_not(shock, image, images, locked, force=force, going=going)) for image in chosen]
 
 
 def delete(shock: Shock, plan: Sequence[Deletion]) -> list[Deletion]:
@@ -96,20 +105,29 @@ def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int:
 
 
 def _why_not(
-    shock: Shock, image: StoredImage, images: Sequence[StoredImage], locked: Collection[str], *, force: bool
+    shock: Shock,
+    image: StoredImage,
+    images: Sequence[StoredImage],
+    locked: Collection[str],
+    *,
+    force: bool,
+    going: Collection[str] = (),
 ) -> str:
     """Return why a node stays, as far as can be told without changing it; an empty text if it goes."""
     node = image.node
-    if image.state not in ("retired", "replaced", "unfinished"):
+    is_up = image.state not in (*_GONE, "unfinished")
+    if is_up and node.id not in going:
         return f"it is published: `skyport-wf retire {image.name} --node {node.id}` first"
     if not shock.may_change(node.id):
         return _ANOTHER_USER
+    if is_up and (node.id in locked or image.name in locked):
+        return "the lock file names it"
     if force:
         return ""
     if node.id in locked:
         return "the lock file names it; --force deletes it all the same"
     if image.state == "unfinished":
-        young = _is_younger(node, _LONGEST_UPLOAD)
+        young = is_younger(node, _LONGEST_UPLOAD)
         return "it is less than a day old, and may become an image; --force deletes it all the same" if young else ""
     attributes = read_attributes(node.attributes)
     thin = find_thin_on(shock.user, PublishedNode(node, attributes)) if attributes else []
@@ -121,7 +139,7 @@ def _why_not(
     return f"{', '.join(thin)} would lack its layers; --force deletes it all the same" if thin and not again else ""
 
 
-def _is_younger(node: Node, age: timedelta) -> bool:
+def is_younger(node: Node, age: timedelta) -> bool:
     """Return whether a node was changed within this time."""
     try:
         changed = datetime.fromisoformat(max(node.created_on, node.last_modified))

@@ -1,6 +1,6 @@
 """The packages in an image as an artifact that refers to it, so that `oras discover` and scanners find them.
 
-Making the list takes reading the image once; it is kept then.
+The list is on the node. Where it is not, making it takes reading the image once; it is kept on this machine then.
 Source: OCI image-spec 1.1, manifest.md, "Guidelines for Artifact Usage"; CycloneDX's media type (IANA).
 """
 
@@ -57,13 +57,15 @@ class PackageLists:
         """
         from skyport_wf.image.examination.sbom import make_sbom
         from skyport_wf.inspection.show import examine_node
+        from skyport_wf.publication.package_lists import listed_packages
 
         path = self._documents.path(node.id)
         # One at a time, whatever is asked for: each takes a processor.
         with self._making:
             if found := self.find(node.id):
                 return found
-            document = make_sbom(name_of(node), examine_node(shock, node, name_of(node), lambda size: None))
+            listed = listed_packages(node) or examine_node(shock, node, name_of(node), lambda size: None).listed
+            document = make_sbom(name_of(node), listed)
             self._documents.make_room(len(document))
             with replace_file(path) as file:
                 file.write(document)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
 from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.output_file import replace_file
@@ -140,7 +141,8 @@ class Pusher:
         _check_layers(config, [diff_id for diff_id, _ in layers])
 
         def join() -> JoinedArchive:
-            return JoinedArchive(reference, config, dict(layers))
+            survey = partial(SurveyedStream, wanted=build.name)
+            return JoinedArchive(reference, config, dict(layers), survey=survey)
 
         # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
         if self._context.backend.is_remote:

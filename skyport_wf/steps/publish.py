@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, UploadRecord
@@ -24,6 +26,7 @@ from skyport_wf.transfer.upload import upload_file, upload_stream
 if TYPE_CHECKING:
     from skyport_wf.image.archive.normalise import NormalisedStream
     from skyport_wf.image.contents import SavedArchive
+    from skyport_wf.image.examination.surveyed_stream import SurveyedStream
     from skyport_wf.publication.connection import Shock
 
 _log = logging.getLogger(__name__)
@@ -101,6 +104,7 @@ def _upload_file(record: BuildRecord, shock: Shock, progress: Callable[[int], No
             folder = Path(tempfile.gettempdir())
             written = canonical_file(stream, record.reference, folder, base=record.left_out)
             file, saved = opened.enter_context(written)
+            saved = msgspec.structs.replace(saved, packages=stream.packages())
         nothing = ProgressFile(None)
         return upload_file(shock, record, range_of_scratch(file), saved, remembered=nothing, progress=progress)
 
@@ -112,7 +116,9 @@ class _Export:
         self._record = record
         self._progress = progress
         self._open = ExitStack()
+        self._source: SurveyedStream
         self._stream: NormalisedStream
+        self._saved: SavedArchive | None = None
 
     def open(self) -> Generator[bytes]:
         """Yield the archive, to be sent."""
@@ -128,15 +134,18 @@ class _Export:
 
     @property
     def saved(self) -> SavedArchive:
-        """Contents and digests of the archive, known once it has been read."""
-        return self._stream.result
+        """Contents and digests of the archive, and the packages in its image, known once it has been read."""
+        if self._saved is None:
+            self._saved = msgspec.structs.replace(self._stream.result, packages=self._source.packages())
+        return self._saved
 
     def _begin(self) -> NormalisedStream:
         from skyport_wf.image.archive.normalise import NormalisedStream
 
         self._open.close()
-        source = self._open.enter_context(open_image(self._record))
-        self._stream = NormalisedStream(source, self._record.reference)
+        self._saved = None
+        self._source = self._open.enter_context(open_image(self._record))
+        self._stream = NormalisedStream(self._source, self._record.reference)
         self._open.callback(self._stream.close)
         return self._stream
 

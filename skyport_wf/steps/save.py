@@ -6,12 +6,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.output_file import keep_other_file
 from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
+
+if TYPE_CHECKING:
+    from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 
 
 def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecord:
@@ -41,14 +47,24 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         return SaveRecord(build=build, archive=path, saved=None)
     with open_image(build) as stream:
         saved = save_canonical(stream, build.reference, archive, base=build.left_out)
+        saved = msgspec.structs.replace(saved, packages=stream.packages())
     if build.image:
         note_config_digest(build.image, saved.contents.image_id)
     return SaveRecord(build=build, archive=path, saved=saved)
 
 
 @contextmanager
-def open_image(build: BuildRecord) -> Iterator[ByteStream]:
-    """Open the image as an uncompressed archive, from the engine or from the file that it comes from."""
+def open_image(build: BuildRecord) -> Iterator[SurveyedStream]:
+    """Open the image as an uncompressed archive, which tells the packages in it once it is read."""
+    from skyport_wf.image.examination.surveyed_stream import SurveyedStream
+
+    with _open_archive(build) as archive, SurveyedStream(archive, wanted=build.name) as surveyed:
+        yield surveyed
+
+
+@contextmanager
+def _open_archive(build: BuildRecord) -> Iterator[ByteStream]:
+    """Open the image, from the engine or from the file that it comes from."""
     if build.archive:
         from skyport_wf.image.archive.stream import open_archive
 

@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyport_wf.errors import ShockError, SkyportError, UsageError
+from skyport_wf.image.examination.package_list import pack
+from skyport_wf.image.examination.report import count_packages
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.attributes import describe_image, describe_upload, read_attributes, to_json_values
+from skyport_wf.publication.attributes import (
+    PACKAGES_KEY,
+    describe_image,
+    describe_upload,
+    read_attributes,
+    to_json_values,
+)
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.awe_problems import is_gzip, text_of
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.name_state import WantedImage
+from skyport_wf.publication.package_lists import listed_packages
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import finish_replacement, retire_node
 from skyport_wf.publication.resolve import resolve
@@ -28,6 +37,7 @@ from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
 if TYPE_CHECKING:
     from skyport_wf.image.archive.normalise import NormalisedStream
     from skyport_wf.image.contents import ImageContents, SavedArchive
+    from skyport_wf.image.examination.examine import ImageExamination
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.node import Node
 
@@ -76,23 +86,27 @@ def adopt(
     if not shock.may_change(node.id):
         raise not_the_owner(name, node.id)
     _check_free(shock, reference, node)
-    contents = _read_contents(shock, node, progress)
+    examined = _examine(shock, node, progress)
+    contents = examined.contents
     why_anew = _why_anew(shock, node, str(reference), contents)
     wanted = {
         "name": str(reference), "repository": reference.repository, "tag": reference.tag, "id": contents.image_id
     }  # fmt: skip
+    packages = {} if listed_packages(node) else {PACKAGES_KEY: pack(examined.listed)}
     changes = [
         f"attribute `{key}`: {text_of(node, key) or 'missing'} -> {value}"
         for key, value in wanted.items()
         if text_of(node, key) != value
     ]
+    if packages.get(PACKAGES_KEY):
+        changes.append(f"attribute `{PACKAGES_KEY}`: missing -> {count_packages(examined.packages)}")
     if why_anew:
         changes.append(f"{why_anew}, on a new node; node {node.id} is retired")
     if changes and not dry_run:
         if why_anew:
-            node = _move(shock, node, reference, contents, progress)
+            node = _move(shock, node, reference, examined, progress)
         else:
-            _change(shock, node, reference, wanted)
+            _change(shock, node, reference, wanted | packages)
     return Adoption(str(reference), contents.image_id, node.id, tuple(changes))
 
 
@@ -129,16 +143,16 @@ def _check_free(shock: Shock, reference: ImageReference, node: Node) -> None:
         )
 
 
-def _read_contents(shock: Shock, node: Node, progress: Progress) -> ImageContents:
+def _examine(shock: Shock, node: Node, progress: Progress) -> ImageExamination:
     """Return what the file holds, all of it read; of a thin one, with its base images."""
-    from skyport_wf.image.archive.reader import inspect_archive
+    from skyport_wf.image.examination.examine import examine_archive
 
     chain = read_chain(shock.user, node)
     if len(chain) == 1:
         with open_archive(shock.user, node, progress) as whole:
-            return inspect_archive(whole)
+            return examine_archive(whole)
     with open_whole(shock.user, chain, progress) as archive:
-        return inspect_archive(archive)
+        return examine_archive(archive)
 
 
 def _why_anew(shock: Shock, node: Node, name: str, contents: ImageContents) -> str:
@@ -164,7 +178,7 @@ def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[st
         raise ShockError(f"node {node.id} was mended, but an AWE worker gets node {found} for {reference}")
 
 
-def _move(shock: Shock, node: Node, reference: ImageReference, contents: ImageContents, progress: Progress) -> Node:
+def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageExamination, progress: Progress) -> Node:
     """Publish the image anew with a gzipped file, in the place of the node; return the new one."""
     name = str(reference)
     attributes = read_attributes(node.attributes)
@@ -173,16 +187,18 @@ def _move(shock: Shock, node: Node, reference: ImageReference, contents: ImageCo
             f"{name} is thin, and its file would have to be changed. Pull it (skyport-wf pull), and publish the "
             "engine's image anew."
         )
-    source = Source("archive", contents.image_id)
+    image_id = examined.contents.image_id
+    source = Source("archive", image_id)
     build = BuildRecord(
         name, source, ShockSettings(public=shock.everyone_reads(node.id)), dockerfile=attributes.dockerfile
     )
     made, saved = _send_gzipped(shock, node, build, progress)
+    saved = msgspec.structs.replace(saved, packages=pack(examined.listed))
     told: dict[str, Any] = to_json_values(describe_image(build, saved, registered=""))
     old = node.attributes or {}
     candidate = Candidate(
         wanted=WantedImage(
-            name=name, source_digest=source.digest, image_id=contents.image_id, thin_on=None,
+            name=name, source_digest=source.digest, image_id=image_id, thin_on=None,
             public=build.shock.public, replace=True, but=node.id,
         ),
         node=made.id,

@@ -91,4 +91,5 @@ def _saved(attributes: NodeAttributes, known: PublishedFacts) -> SavedArchive:
         layers=known.layers,
     )
     # The image's own export under its new name would be other bytes.
-    return SavedArchive(contents, msgspec.structs.replace(known.archive, canonical=False))
+    digests = msgspec.structs.replace(known.archive, canonical=False)
+    return SavedArchive(contents, digests, attributes.skyport_wf_packages or "")

@@ -2,11 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skyport_wf.image.examination.package_list import PackageList, pack
+from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.publication.connection import system_user
+from skyport_wf.publication.package_lists import listed_packages
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 from tests.support.docker_archives import layer_tar
 from tests.support.lab import NAME, Lab, ServedShock, served
 
@@ -29,6 +38,13 @@ def served_lab(tmp_path: Path) -> Iterator[tuple[ServedShock, Lab]]:
     with served(tmp_path) as both:
         both[1].write(LAYER, fields="public: false")
         yield both
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[ShockClient]:
+    """Open the store as its user does."""
+    with open_store(data) as store:
+        yield ShockClient(EMBEDDED_URL, session=embedded_session(ShockApp(store), remote_user=system_user()))
 
 
 def publish(lab: Lab, *options: str, **variables: str) -> None:
@@ -54,44 +70,45 @@ def test_which_version_of_samtools_is_in_it(lab: Lab) -> None:
     assert document["metadata"]["component"]["bom-ref"] == receipt["image_id"]
 
 
-def test_what_was_listed_before_it_was_sent_is_not_read_again(lab: Lab) -> None:
+def test_a_list_on_the_node_spares_reading_the_image(lab: Lab, tmp_path: Path) -> None:
+    """The four steps list the packages while the archive passes by: its file may be unreadable afterwards."""
     lab.save("")
-    assert lab.run("upload", "save.json", "--record", "upload.json", "--sbom", "{key}.packages").code == 0
+    assert lab.upload("").code == 0
     assert lab.register("").code == 0
-    listed = (lab.folder / "lab_tool_1.0.packages").read_bytes()
-    # Nothing answers there.
-    lab.variables["SHOCK_URL"] = "http://127.0.0.1:1"
-    options = ("--record", "a.cdx.json", "--listed", "{key}.packages")
-    assert lab.run("sbom", "receipt.json", *options).code == 0
-    assert (lab.folder / "a.cdx.json").read_bytes() == listed
-    # It counts once: later the node is read.
-    assert not (lab.folder / "lab_tool_1.0.packages").exists()
-    assert lab.run("sbom", "receipt.json", *options).code != 0
-    lab.variables["SHOCK_URL"] = ""
-    sbom(lab)
-    assert (lab.folder / "out/lab_tool_1.0.cdx.json").read_bytes() == listed
+    (file,) = (path for path in (tmp_path / "store/files").rglob("*") if path.is_file())
+    file.write_bytes(bytes(file.stat().st_size))
+    assert versions(sbom(lab))["samtools"] == "1.16.1-1"
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"", b"{", b"[]", b"{}", b'{"metadata": {"component": null}}', b"\xff",
-        b'{"metadata": {"component": {"name": "lab/tool", "version": "1.0", "bom-ref": "sha256:0"}}}',
-    ],
-)  # fmt: skip
-def test_a_list_of_something_else_does_not_count(lab: Lab, content: bytes) -> None:
+@pytest.mark.parametrize("damage", ["gone", "damaged", "of another image"])
+def test_without_a_list_the_image_is_read(lab: Lab, tmp_path: Path, damage: str) -> None:
     publish(lab)
-    (lab.folder / "listed").write_bytes(content)
-    done = lab.run("sbom", "receipt.json", "--record", "a.cdx.json", "--listed", "listed")
+    document = sbom(lab)
+    with opened(tmp_path / "store") as shock:
+        (node,) = shock.query({"type": "dockerimage"})
+        attributes = dict(node.attributes or {})
+        listed = attributes.pop("skyport_wf_packages")
+        if damage == "damaged":
+            attributes["skyport_wf_packages"] = listed[:-8]
+        elif damage == "of another image":
+            other = PackageList("sha256:" + "0" * 64, (Package("deb", "other", "1"),))
+            attributes["skyport_wf_packages"] = pack(other)
+        shock.replace_attributes(node.id, attributes)
+    assert sbom(lab) == document
+
+
+def test_the_list_goes_with_another_name_and_with_a_copy(served_lab: tuple[ServedShock, Lab], tmp_path: Path) -> None:
+    server, lab = served_lab
+    publish(lab, SHOCK_URL=server.url)
+    assert lab.run("tag", NAME, "lab/tool:2.0", SHOCK_URL=server.url).code == 0
+    copied = {"SHOCK_URL": server.url, "SKYPORT_DATA": str(tmp_path / "other")}
+    done = lab.run("copy", "lab/tool:*", "--to", "embedded", "--private", **copied)
     assert done.code == 0, done.log
-    assert versions(json.loads((lab.folder / "a.cdx.json").read_text()))["samtools"] == "1.16.1-1"
-
-
-def test_an_archive_that_cannot_be_listed_is_sent_all_the_same(lab: Lab) -> None:
-    lab.save("")
-    (lab.folder / "notes.txt").write_text("notes")
-    done = lab.run("upload", "save.json", "--record", "upload.json", "--sbom", "notes.txt")
-    assert (done.code, "notes.txt is there, and is no CycloneDX JSON" in done.log) == (0, True)
+    with opened(tmp_path / "other") as shock:
+        first, second = map(listed_packages, shock.query({"type": "dockerimage"}))
+        assert first == second
+        assert first
+        assert [package.name for package in first.packages] == ["samtools"]
 
 
 def test_publish_writes_the_same_document(lab: Lab) -> None:

@@ -6,6 +6,8 @@ Each layer stays byte for byte what it was, so that whoever knows it by its dige
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import msgspec
 
@@ -13,11 +15,11 @@ from skyport_wf.byte_streams import ByteStream, ChunkReader
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, decompressed, gzip_member
 from skyport_wf.image.archive.hashing import ArchiveHasher
-from skyport_wf.image.archive.layers import CheckedImage, check_archive
+from skyport_wf.image.archive.layers import check_archive
 from skyport_wf.image.archive.layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document, parse_config
 from skyport_wf.image.archive.reader import MANIFEST
-from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image.contents import ImageContents, SavedArchive
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.side_reader import SideReader
 
@@ -31,6 +33,13 @@ class GzippedLayer(msgspec.Struct, frozen=True):
     """Returns its compressed bytes in pieces of at most 1 MiB."""
 
 
+class Survey(ByteStream, Protocol):
+    """A stream that is listed while it is read."""
+
+    def packages(self) -> str:
+        """Return the packed list of packages, once the stream is read; empty if it is not known."""
+
+
 class JoinedArchive:
     """Iterates over pieces of a gzip file, once; afterwards `result` describes it.
 
@@ -38,13 +47,22 @@ class JoinedArchive:
     Docker loads the image that they make; exceptions of the layers pass through.
     """
 
-    def __init__(self, reference: ImageReference, config: bytes, layers: dict[str, GzippedLayer]) -> None:
+    def __init__(
+        self,
+        reference: ImageReference,
+        config: bytes,
+        layers: dict[str, GzippedLayer],
+        *,
+        survey: Callable[[ByteStream], AbstractContextManager[Survey]],
+    ) -> None:
         """Begin with nothing read.
 
         reference: the name that the image gets.
         config: the config JSON.
         layers: by diff id; each that the config names.
+        survey: lists the packages in the uncompressed archive while that is checked.
         """
+        self._survey = survey
         self._reference = reference
         self._config = config
         self._layers = layers
@@ -60,7 +78,8 @@ class JoinedArchive:
                     yield held
                 checked.write(piece)
                 held = piece
-            self.result = SavedArchive(checked.finish().contents, self._hasher.digests(canonical=True))
+            contents, packages = checked.finish()
+            self.result = SavedArchive(contents, self._hasher.digests(canonical=True), packages)
             yield held
 
     def _members(self) -> Iterator[bytes]:
@@ -79,10 +98,14 @@ class JoinedArchive:
             between = padding(layer.size)
         yield self._hasher.compressed(gzip_member(between + END))
 
-    def _check(self, stored: ByteStream) -> CheckedImage:
-        """Read the gzip file. Raises ArchiveError if it is damaged, or is no archive of an image that Docker loads."""
+    def _check(self, stored: ByteStream) -> tuple[ImageContents, str]:
+        """Read the gzip file; return its image and the packages in that.
+
+        Raises ArchiveError if it is damaged, or is no archive of an image that Docker loads.
+        """
         archive = ChunkReader(map(self._hasher.uncompressed, decompressed(stored, "gzip")))
         try:
-            return check_archive(archive, wanted=str(self._reference))
+            with self._survey(archive) as surveyed:
+                return check_archive(surveyed, wanted=str(self._reference)).contents, surveyed.packages()
         except (CompressionError, EOFError) as error:
             raise ArchiveError(f"{self._reference}: a layer cannot be decompressed ({error})") from error

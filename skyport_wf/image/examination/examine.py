@@ -14,6 +14,7 @@ from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.limits import MAX_UNPACKED
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.contents import ImageContents
+from skyport_wf.image.examination.package_list import PackageList
 from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
@@ -51,6 +52,11 @@ class ImageExamination(msgspec.Struct, frozen=True):
     """Reasons why something is unknown, in sentences."""
     from_bases: tuple[str, ...] = ()
     """Of a thin archive, for each layer that it lacks, the lowest first, the image whose archive has it."""
+
+    @property
+    def listed(self) -> PackageList:
+        """The packages, as they are kept with a published image."""
+        return PackageList(self.contents.image_id, self.packages, self.operating_system, self.notes, self.has_bash)
 
 
 def examine_archive(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from skyport_wf import __version__
-from skyport_wf.image.examination.examine import ImageExamination
+from skyport_wf.image.examination.package_list import PackageList
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 
@@ -27,8 +27,8 @@ _OF_A_DISTRIBUTION: Final = frozenset({"deb", "apk", "rpm"})
 """Kinds of packages whose URL names the distribution that they are of."""
 
 
-def make_sbom(name: str, found: ImageExamination) -> bytes:
-    """Return the CycloneDX 1.6 JSON document that names the packages found in an image.
+def make_sbom(name: str, listed: PackageList) -> bytes:
+    """Return the CycloneDX 1.6 JSON document that names the packages in an image.
 
     name: the image's, REPO:TAG; one without a tag is there with its id as version.
     The metadata's properties `skyport-wf:note` name the files that could not be read: a reader must not take the list
@@ -36,7 +36,7 @@ def make_sbom(name: str, found: ImageExamination) -> bytes:
     """
     from cyclonedx.output.json import JsonV1Dot6
 
-    document = json.loads(JsonV1Dot6(_bom(name, found)).output_as_string())
+    document = json.loads(JsonV1Dot6(_bom(name, listed)).output_as_string())
     # The library notes when it ran, which would make another document of the same image each time.
     del document["metadata"]["timestamp"]
     # It orders occurrences by where they lie in memory.
@@ -45,30 +45,30 @@ def make_sbom(name: str, found: ImageExamination) -> bytes:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
-def _bom(name: str, found: ImageExamination) -> Bom:
+def _bom(name: str, listed: PackageList) -> Bom:
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.tool import ToolRepository
 
-    image_id = found.contents.image_id
+    image_id = listed.image_id
     repository, _, tag = name.partition(":")
     image = Component(type=ComponentType.CONTAINER, name=repository, version=tag or image_id, bom_ref=image_id)
     tool = Component(type=ComponentType.APPLICATION, name="skyport-wf", version=__version__)
-    notes = [Property(name="skyport-wf:note", value=note) for note in found.notes]
+    notes = [Property(name="skyport-wf:note", value=note) for note in listed.notes]
     bom = Bom(
         metadata=BomMetaData(component=image, tools=ToolRepository(components=[tool]), properties=notes),
-        components=_components(found),
+        components=_components(listed),
         serial_number=uuid5(NAMESPACE_URL, f"skyport-wf {__version__} {name} {image_id}"),
     )
     bom.register_dependency(image, bom.components)
     return bom
 
 
-def _components(found: ImageExamination) -> Iterator[Component]:
+def _components(listed: PackageList) -> Iterator[Component]:
     from cyclonedx.model.component import Component, ComponentType
 
-    system = found.operating_system
+    system = listed.operating_system
     if system is not None:
         yield Component(
             type=ComponentType.OPERATING_SYSTEM,
@@ -79,7 +79,7 @@ def _components(found: ImageExamination) -> Iterator[Component]:
         )
     # A package that is there twice is one component with two occurrences.
     identity = attrgetter("kind", "name", "version", "architecture", "source")
-    for _, same in groupby(sorted(found.packages), identity):
+    for _, same in groupby(sorted(listed.packages), identity):
         yield _component(list(same), system)
 
 

@@ -217,7 +217,7 @@ def test_whose_it_is_and_how_much_space_it_takes(shop: Shop, capsys: pytest.Capt
     assert by_node[other]["owner"] == by_node[hidden]["owner"] is not None
     size = {node: image["size"] for node, image in by_node.items()}
     assert found["space"] == {
-        "named": sum(size.values()), "stored": size[second] + size[other] + 1000, "reclaimable": 1000
+        "images": 4, "named": sum(size.values()), "stored": size[second] + size[other] + 1000, "reclaimable": 1000
     }  # fmt: skip
     assert [image["name"] for image in shop.said("ls", "--sort", "name")["images"]] == ["lab/a:1", "lab/b:1"]
     assert [image["node"] for image in shop.said("ls", "--sort", "size", "-r")["images"]][-1] == max(
@@ -246,3 +246,91 @@ def test_several_are_retired_at_once_or_none(shop: Shop) -> None:
     shop.said("retire", "--undo", "lab/?:1")
     assert set(shop.states().values()) == {"published"}
     assert "no image that fits nobody/*" in shop.said("retire", "nobody/*", code=1)["error"]
+
+
+def names(plan: Any) -> list[str]:
+    return sorted(node["name"] for node in plan["nodes"] if not node["refusal"])
+
+
+def test_old_tags_go_and_the_newest_of_each_repository_stay(shop: Shop) -> None:
+    for number in range(5):
+        shop.publish(f"tool {number}", f"lab/tool:{number}")
+    shop.publish("data", "lab/data:1")
+    replaced = shop.publish("x", "lab/data:2")
+    shop.publish("y", "lab/data:2", replace=True)
+    # The folder's lock file names what was published last.
+    Path("images.lock.json").unlink()
+    plan = shop.said("delete", "*", "--published", "--keep", "2")
+    assert (names(plan), plan["removed"]) == (["lab/tool:0", "lab/tool:1", "lab/tool:2"], False)
+    assert shop.said("delete", "*", "--published", "--keep", "2", "--older", "1d")["nodes"] == []
+    assert len(shop.said("ls")["images"]) == 7
+    assert names(shop.said("delete", "lab/tool", "--published", "--keep", "4", "--remove")) == ["lab/tool:0"]
+    assert [image["name"] for image in shop.said("ls", "lab/tool")["images"]] == [f"lab/tool:{n}" for n in (4, 3, 2, 1)]
+    # Of what is retired, so many of each name are kept.
+    assert shop.states()[replaced] == "replaced"
+
+
+def test_what_the_lock_file_names_is_not_deleted_by_age(shop: Shop) -> None:
+    locked = shop.publish("1", "lab/tool:1")
+    shop.publish("2", "lab/tool:2")
+    kept = shop.stays("lab/*", "--published", "--keep", "1", "--force")
+    assert kept == {locked: "the lock file names it"}
+
+
+def test_another_users_images_stay(shop: Shop) -> None:
+    hers = shop.publish("1", "lab/tool:1")
+    Path("images.lock.json").unlink()
+    shop.be("ben")
+    shop.publish("2", "lab/tool:2")
+    done = shop.said("delete", "lab/*", "--published", "--keep", "1", "--remove", code=1)
+    assert [(node["node"], node["refusal"]) for node in done["nodes"]] == [(hers, "it is another user's")]
+
+
+def test_published_images_are_not_deleted_without_a_rule(shop: Shop) -> None:
+    shop.publish("1")
+    assert "say with --older DAYS or --keep N" in shop.said("delete", "*", "--published", code=2)["error"]
+
+
+def test_the_space_that_is_taken(shop: Shop) -> None:
+    shop.publish("1", "lab/tool:1")
+    shop.publish("2", "lab/tool:1", replace=True)
+    shop.publish("3", "lab/other:1")
+    shop.said("tag", "lab/other:1", "lab/other:2")
+    sizes = {image["node"]: image["size"] for image in shop.said("ls", "--all")["images"]}
+    found = shop.said("du")
+    assert found["total"]["images"] == 4
+    assert found["total"]["named"] == sum(sizes.values())
+    assert found["groups"]["lab/other"]["named"] == 2 * found["groups"]["lab/other"]["stored"]
+    assert 0 < found["groups"]["lab/tool"]["reclaimable"] < found["groups"]["lab/tool"]["stored"]
+    assert found["groups"]["lab/other"]["reclaimable"] == 0
+    (owner,) = shop.said("du", "--by", "owner")["groups"]
+    assert owner
+    assert list(shop.said("du", "lab/tool", "--by", "state")["groups"]) == ["published", "replaced"]
+    assert main(["du"]) == 0
+
+
+def test_filters(shop: Shop) -> None:
+    shop.publish("1", "lab/tool:1")
+    shop.publish("2", "lab/tool:1", replace=True)
+    shop.be("ben")
+    shop.publish("3" * 5000, "lab/large:1")
+
+    def listed(*filters: str) -> list[str]:
+        words = [word for text in filters for word in ("--filter", text)]
+        return sorted(image["name"] for image in shop.said("ls", "--all", *words)["images"])
+
+    assert listed("state=re*") == ["lab/tool:1"]
+    assert listed("larger=3kB") == []
+    assert listed("smaller=3kB", "state=published") == ["lab/large:1", "lab/tool:1"]
+    assert listed("older=1d") == []
+    assert len(listed("newer=1")) == 3
+    assert listed("platform=linux/*", "readers=everyone", "state=published") == ["lab/large:1", "lab/tool:1"]
+    assert listed("readers=listed users") == []
+    assert listed("label=x") == []
+    (mine,) = (image["owner"] for image in shop.said("ls", "lab/large", "--long")["images"])
+    assert listed(f"owner={mine}") == ["lab/large:1"]
+
+
+@pytest.mark.parametrize("text", ["", "state", "state=", "size=1", "larger=x", "older=90w", "older=-1", "=x"])
+def test_what_is_no_filter(shop: Shop, text: str) -> None:
+    assert "means nothing" in shop.said("ls", "--filter", text, code=2)["error"]

@@ -11,8 +11,9 @@ import pytest
 
 from skyport_wf.cli.main import main
 from skyport_wf.image.archive.reader import inspect_archive
-from skyport_wf.publication.attributes import RETIRED_TYPE
+from skyport_wf.publication.attributes import PACKAGES_KEY, RETIRED_TYPE
 from skyport_wf.publication.connection import Shock
+from skyport_wf.publication.package_lists import listed_packages
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from tests.support.docker_archives import Image, canonical, file_member, layer_tar, legacy, tar_of
@@ -194,7 +195,9 @@ class TestAdopting:
         assert said("adopt", NAME)[0] == 0
         (mended,) = shock.query({"type": "dockerimage"})
         assert mended.id == node.id
-        assert mended.attributes == {**(node.attributes or {}), **right()}
+        attributes = mended.attributes or {}
+        assert attributes == {**(node.attributes or {}), **right(), PACKAGES_KEY: attributes[PACKAGES_KEY]}
+        assert listed_packages(mended)
         assert not mended.expires
         assert said("resolve", "skyport/old")[0] == 0
         assert "nothing to mend" in said("adopt", NAME)[1]
@@ -205,7 +208,8 @@ class TestAdopting:
         assert said("adopt", NAME)[0] == 0
         (made,) = shock.query({"type": "dockerimage"})
         attributes = made.attributes or {}
-        assert attributes == {**(node.attributes or {}), **right(), "skyport_wf": attributes["skyport_wf"]}
+        own = {key: attributes[key] for key in ("skyport_wf", PACKAGES_KEY)}
+        assert attributes == {**(node.attributes or {}), **right(), **own}
         assert attributes["skyport_wf"]["archive"]["size"] == made.file.size
         assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
         assert shock.read_access(made.id).public.read

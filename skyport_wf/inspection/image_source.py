@@ -1,0 +1,87 @@
+"""An image to look into by a word: a published one by its name, or one in an archive on this disk by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyport_wf.errors import ArchiveError, SkyportError
+from skyport_wf.publication.resolve import find_for_worker
+from skyport_wf.publication.thin import name_of
+from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
+
+if TYPE_CHECKING:
+    from skyport_wf.byte_streams import ByteStream
+    from skyport_wf.image.examination.examine import ImageExamination
+    from skyport_wf.image.layers.file_index import FileIndex
+    from skyport_wf.publication.connection import Shock
+
+Progress = Callable[[int], None]
+_OCI_INDEX = "index.json"
+
+
+class ImageSource:
+    """An image whose archive can be read, whole, as often as it takes."""
+
+    def __init__(self, name: str, open_stream: Callable[[], Iterator[ByteStream]]) -> None:
+        """Hold the image's name for messages, and a function that opens its uncompressed archive."""
+        self.name = name
+        self.open = contextmanager(open_stream)
+
+    def examine(self, index: FileIndex) -> ImageExamination:
+        """Read the image and fill the index with its files.
+
+        Raises SkyportError if it has too many to be told, besides what reading it raises.
+        """
+        from skyport_wf.image.examination.examine import examine_archive
+
+        with self.open() as stream:
+            found = examine_archive(stream, index=index)
+        if found.waste is None:
+            raise SkyportError(f"the files of {self.name} are not known: {'; '.join(found.notes)}.")
+        return found
+
+
+def is_archive(word: str) -> bool:
+    """Return whether a word is the path of an archive or OCI layout that is there, and so no image's name."""
+    path = Path(word)
+    try:
+        return path.is_file() or (path / _OCI_INDEX).is_file()
+    except OSError:
+        return False
+
+
+def find_image(word: str, shock: Callable[[], Shock], progress: Progress) -> ImageSource:
+    """Return the image that a word means: of the archive of this path if there is one, or else of this name.
+
+    shock: opens the Shock, if it is needed.
+    progress: called with the bytes of each piece that is read.
+    Raises AweLookupError if an AWE worker would get no image of the name, ShockError if a thin image's base is gone.
+    """
+    if is_archive(word):
+        return ImageSource(word, lambda: _open_file(Path(word), progress))
+    if "/" in word and word.startswith(("/", "./", "../")):
+        raise ArchiveError(f"there is no archive {word}. Name an archive, an OCI layout, or a published image.")
+    client = shock().user
+    node = find_for_worker(shock(), word)
+    chain = read_chain(client, node)
+
+    def open_published() -> Iterator[ByteStream]:
+        if len(chain) == 1:
+            with open_archive(client, node, progress) as whole:
+                yield whole
+            return
+        with open_whole(client, chain, progress) as completed:
+            yield completed
+
+    return ImageSource(name_of(node), open_published)
+
+
+def _open_file(path: Path, progress: Progress) -> Iterator[ByteStream]:
+    from skyport_wf.byte_streams import CountedStream
+    from skyport_wf.image.archive.stream import open_archive as open_file
+
+    with open_file(path) as stream:
+        yield CountedStream(stream, progress)
