@@ -31,13 +31,18 @@ def receipt(image: str, *, results: str = "results") -> str:
     return _path(image, results, "receipt.json")
 
 
-def container(image: str, *, results: str = "results") -> str:
-    """Return what `image`, REPO:TAG, is for `container:`: the file that the rule `sif_image` makes.
+def container(image: str, *, results: str = "results", registry: bool | None = None) -> str:
+    """Return what `image`, REPO:TAG, is for `container:`: an address in a registry, or a file.
 
-    The rule that runs in it takes `sif(image)` as input, so that it is made, and made anew if the image changes.
-    Raises what `receipt` raises.
+    registry: whether it is `docker://HOST/REPO@DIGEST` of the lock file, for nodes that reach the registry, or the file
+        that the rule `sif_image` makes; a rule that runs in that takes `sif(image)` as input. If None, the address
+        where the lock file has it, unless this workflow publishes the image: the lock file is written only then.
+    Raises what `receipt` raises, and UsageError if the address is asked for and unknown.
     """
-    return sif(image, results=results)
+    from skyport_wf.pipelines.containers import find_address
+
+    address = None if registry is False else find_address(image, results, required=registry is True)
+    return address or sif(image, results=results)
 
 
 def sif(image: str, *, results: str = "results") -> str:

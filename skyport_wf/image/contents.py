@@ -31,6 +31,8 @@ class ImageContents(msgspec.Struct, frozen=True):
     """Name and value of each label, by name."""
     layers: tuple[Layer, ...]
     """Bottom first; a layer that the image uses twice is there twice."""
+    config_size: int | msgspec.UnsetType = msgspec.UNSET
+    """Bytes of the config JSON; not there in records of before it was recorded."""
 
     @property
     def platform(self) -> str:

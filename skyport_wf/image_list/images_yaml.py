@@ -12,7 +12,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.addresses import find_wrong_address
 from skyport_wf.image_list.conversion import convert
 from skyport_wf.image_list.mistakes import Mistake, MistakesError
-from skyport_wf.image_list.reference import parse_reference
+from skyport_wf.image_list.reference import check_registry, parse_reference
 from skyport_wf.image_list.spec import SOURCES, CommitSettings, ImageList, ImageSpec, ShockSettings, check_shock_url
 from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
@@ -157,3 +157,8 @@ def _wrong_urls(shock: ShockSettings) -> Iterator[tuple[str, str]]:
                 check_shock_url(url, where=f", field {field}")
             except UsageError as error:
                 yield f"$.shock.{field}", str(error)
+    if shock.registry:
+        try:
+            check_registry(shock.registry, where=", field registry")
+        except UsageError as error:
+            yield "$.shock.registry", str(error)

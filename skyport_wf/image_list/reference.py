@@ -87,6 +87,28 @@ def is_docker_name(text: str) -> bool:
     return _DOCKER_NAME.fullmatch(text) is not None
 
 
+def check_registry(text: str, *, where: str) -> str:
+    """Return the text if docker takes it for a registry.
+
+    where: what the message begins with.
+    Raises UsageError otherwise; the message does not show the text, as there may be a password in it.
+    """
+    # Without a dot, a port, or this one name, docker takes it for a user of Docker Hub.
+    if re.fullmatch(_DOMAIN, text) and (text == "localhost" or not set(".:").isdisjoint(text)):
+        return text
+    raise UsageError(f"{where}: not a registry. Write HOST or HOST:PORT alone, such as images.example.org.")
+
+
+def pull_name(registry: str, name: str, digest: str) -> str:
+    """Return what clients pull an image by: by the digest of its manifest, if that is known.
+
+    registry: HOST or HOST:PORT.
+    name: REPO:TAG.
+    """
+    repository, _, _ = name.rpartition(":")
+    return f"{registry}/{repository}@{digest}" if digest else f"{registry}/{name}"
+
+
 def split_docker_name(text: str) -> tuple[str, str, str]:
     """Return repository, tag and digest of an image's name as they are written; what it does not say is empty."""
     named, _, digest = text.partition("@")

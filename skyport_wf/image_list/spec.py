@@ -30,6 +30,8 @@ class ShockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Readable by everyone once registered."""
     public_url: _Text | None = None
     """Where others reach this Shock, if not at `url`: what download links begin with."""
+    registry: _Text | None = None
+    """HOST or HOST:PORT where its images can be pulled as from any registry: what `skyport-wf serve` answers at."""
     auth: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_.-]{0,39}$")] = "OAuth"
     """The word before the token: `OAuth`, `Bearer` or another that the server wants; `basic` for USER:PASSWORD."""
     ca_bundle: _Text | None = None

@@ -23,6 +23,7 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
     for name, image in resolve_images(images, folder, last_copies=True).items():
         spec = image.spec
         settings = effective_settings(images.shock, public=spec.public)
+        addresses = (settings.public_url, *([settings.registry] if settings.registry else ()))
         # Nothing else is in it: workflow engines run again what follows the steps, and an analysis can take days.
         decides = [name, image.facts.digest if image.facts else _told_by(spec), settings.url, settings.public]
         planned.append(
@@ -31,7 +32,7 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
                 key=spec.reference.key,
                 source=spec.source,
                 digest=digest_of(encode_json(decides)),
-                notes=digest_of(encode_json([spec.description, settings.public_url])),
+                notes=digest_of(encode_json([spec.description, *addresses])),
                 needs=image.needs,
                 base=spec.base if spec.base in image.needs else None,
                 archive=spec.archive and str(folder / spec.archive),

@@ -14,6 +14,8 @@ from skyport_wf.records.plan import PlannedImage
 class LockedRules(ImageRules):
     """Images that are taken as the lock file has them: nothing is built or written but receipts."""
 
+    builds = False
+
     def _origin(self) -> str:
         return self.settings.lock_file
 

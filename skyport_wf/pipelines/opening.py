@@ -67,10 +67,15 @@ def check_listed(name: str, results: str) -> None:
 
     Nothing is known where the rules come later; then Snakemake says it when it looks for who makes the receipt.
     """
-    lists = [rules for rules in _Opened.lists if rules.is_known and rules.results == results]
+    lists = [rules for rules in lists_of(results) if rules.is_known]
     if lists and not any(rules.has(name) for rules in lists):
         told = " ".join(f"{rules.origin} has {rules.told_names}." for rules in lists)
         raise UsageError(f"image {name} is in no image list that this workflow has read by here. {told}")
+
+
+def lists_of(results: str) -> list[ImageRules]:
+    """Return the lists whose receipts go to `results`, of those that this workflow has read by now."""
+    return [rules for rules in _Opened.lists if rules.results == results]
 
 
 def _are_the_workflow(workflow: Any) -> bool:

@@ -43,6 +43,8 @@ class ImageRules:
     """The images of one list, for the rules of one module or pipeline."""
 
     say_if_killed = _SAY_IF_KILLED
+    builds = True
+    """Whether the rules build and publish the images, and do not only fetch what others have published."""
 
     def __init__(self, settings: RuleSettings, workflow: Any, lists: Sequence[ImageRules]) -> None:
         """Read the list, if this process is not one of Snakemake's jobs.

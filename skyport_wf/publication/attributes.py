@@ -56,6 +56,8 @@ class PublishedFacts(msgspec.Struct, frozen=True):
     server from a node of that name. Empty if it is the published one."""
     pushed_manifest: str | msgspec.UnsetType = msgspec.UNSET
     """The manifest, JSON, with which the image was pushed to the registry; not there if it was published otherwise."""
+    config_size: int | msgspec.UnsetType = msgspec.UNSET
+    """Bytes of the config JSON; not there on a node of before it was recorded."""
     replaces: tuple[str, ...] = ()
     """Ids of the nodes that have to give up the name to this one; a publisher who was interrupted may not have made
     them do so."""
@@ -118,6 +120,7 @@ def describe_image(
         registered=registered,
         thin_on=build.thin_on,
         archive_name="" if archive_name == build.name else archive_name,
+        config_size=contents.config_size,
     )
     return NodeAttributes(
         type=IMAGE_TYPE,

@@ -18,6 +18,7 @@ from skyport_wf.publication.settings import (
     download_base_of,
     read_token,
     read_token_variable,
+    registry_of,
     shock_url,
     token_source,
 )
@@ -50,6 +51,7 @@ class Shock:
         token_from: str,
         auth: str,
         ca_bundle: Callable[[], str | None],
+        registry: str = "",
     ) -> None:
         """Speak to the server at `url`, or to the store on this machine if that is `embedded`; nothing is asked yet.
 
@@ -58,8 +60,10 @@ class Shock:
         token_from: where messages say that a token belongs.
         auth: the word before the token, or `basic`.
         ca_bundle: gives a file of certificate authorities to trust in the place of the usual ones, or None.
+        registry: HOST or HOST:PORT from which its images can be pulled; empty if none is configured.
         """
         self.url = url
+        self.registry = registry
         self.download_base = download_base
         self.token_from = token_from
         self._read_token = read_token
@@ -182,6 +186,7 @@ def open_shock(settings: ShockSettings) -> Iterator[Shock]:
         token_from=token_source(settings),
         auth=settings.auth,
         ca_bundle=lambda: ca_bundle(settings),
+        registry=registry_of(settings),
     )
     try:
         yield shock

@@ -1,20 +1,34 @@
 """The receipt of a published image: read off its node, so that it says what Shock holds."""
 
+import msgspec
+
+from skyport_wf.image_list.reference import pull_name
 from skyport_wf.publication.attributes import NodeAttributes
-from skyport_wf.records.receipt import DockerRequirement, Receipt, ReceiptUse
+from skyport_wf.publication.manifest import told_manifest
+from skyport_wf.records.receipt import DockerRequirement, PullRequirement, Receipt, ReceiptUse
 
 
 def make_receipt(
-    attributes: NodeAttributes, *, node: str, size: int, md5: str, shock: str, download_url: str, public: bool
+    attributes: NodeAttributes,
+    *,
+    node: str,
+    size: int,
+    md5: str,
+    shock: str,
+    download_url: str,
+    public: bool,
+    registry: str = "",
 ) -> Receipt:
     """Return the receipt of the image that a node publishes.
 
     attributes: as the server has them, not as they were sent.
     node, size, md5: the node's id, and its file's bytes and MD5 as the server computed it.
     shock, download_url: where the node is, and where everyone gets its file.
+    registry: HOST or HOST:PORT from which the image can be pulled; empty if none is configured.
     The same node makes the same receipt, whoever asks and whenever.
     """
-    known = attributes.skyport_wf
+    known, manifest = attributes.skyport_wf, told_manifest(attributes)
+    oci = pull_name(registry, attributes.name, manifest.digest if manifest else "") if registry else msgspec.UNSET
     return Receipt(
         name=attributes.name,
         image_id=attributes.id,
@@ -29,7 +43,11 @@ def make_receipt(
         use=ReceiptUse(
             cwl={"DockerRequirement": _cwl_requirement(attributes, download_url)},
             awe={"Dockerimage": attributes.name},
+            # Not beside the other: where both stand, runners pull, and fail where the registry is out of reach.
+            cwl_pull={"DockerRequirement": PullRequirement(oci)} if oci else msgspec.UNSET,
+            oci=oci,
         ),
+        manifest_digest=manifest.digest if manifest else msgspec.UNSET,
         # Only a node that this package made can tell the rest.
         archive_sha256=known.archive.archive_sha256 if known else None,
         canonical=known.archive.canonical if known else None,

@@ -7,10 +7,13 @@ import msgspec
 
 from skyport_wf.child_environment import hide_from_children
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.reference import check_registry
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings, check_shock_url
 from skyport_wf.input_file import exists, read_bounded
 
 URL_VARIABLE = "SHOCK_URL"
+REGISTRY_VARIABLE = "SKYPORT_REGISTRY"
+"""Names the registry that has the images, as HOST or HOST:PORT."""
 TOKEN_FILE_VARIABLE = "SHOCK_TOKEN_FILE"  # noqa: S105 - the name of a variable
 """Names a file with the token: for workflow engines that write a job's values where others can read them."""
 CA_VARIABLE = "REQUESTS_CA_BUNDLE"
@@ -30,13 +33,25 @@ def shock_url(settings: ShockSettings) -> str:
     return check_shock_url(settings.url, where="shock.url of the image list")
 
 
+def registry_of(settings: ShockSettings | None = None) -> str:
+    """Return the registry that has the images, empty if none is named: the variable wins over the settings.
+
+    Raises UsageError if it is none.
+    """
+    if given := os.environ.get(REGISTRY_VARIABLE):
+        return check_registry(given, where=f"the variable {REGISTRY_VARIABLE}")
+    named = settings.registry if settings else None
+    return check_registry(named, where="shock.registry of the image list") if named else ""
+
+
 def effective_settings(settings: ShockSettings, *, public: bool | None = None) -> ShockSettings:
     """Return the settings with what wins over them put in.
 
     public: an image's own wish; None if it has none.
     """
     public = settings.public if public is None else public
-    return msgspec.structs.replace(settings, url=shock_url(settings), public=public)
+    registry = registry_of(settings) or None
+    return msgspec.structs.replace(settings, url=shock_url(settings), public=public, registry=registry)
 
 
 def token_source(settings: ShockSettings) -> str:

@@ -241,4 +241,5 @@ def receipt_of(shock: Shock, node: Node) -> Receipt:
         shock=shock.url,
         download_url=f"{shock.download_base}/node/{node.id}?download",
         public=shock.everyone_reads(node.id),
+        registry=shock.registry,
     )

@@ -17,11 +17,21 @@ class DockerRequirement(msgspec.Struct, frozen=True):
     """Where the archive is; not there for a thin one, which a runner could load only after its base."""
 
 
+class PullRequirement(msgspec.Struct, frozen=True, rename="camel"):
+    """The field by which a CWL tool runs in an image of a registry."""
+
+    docker_pull: str
+
+
 class ReceiptUse(msgspec.Struct, frozen=True):
     """How an analysis names the image, ready to paste."""
 
     cwl: dict[Literal["DockerRequirement"], DockerRequirement]
     awe: dict[Literal["Dockerimage"], str]
+    cwl_pull: dict[Literal["DockerRequirement"], PullRequirement] | msgspec.UnsetType = msgspec.UNSET
+    """In the place of `cwl`, for runners that reach the registry; not there where none is configured."""
+    oci: str | msgspec.UnsetType = msgspec.UNSET
+    """What pulls the image from the registry: HOST/REPO@DIGEST, or HOST/REPO:TAG where the digest is unknown."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="skyport-wf receipt 2"):
@@ -46,6 +56,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag
     """The lowest first."""
     stored_layers: tuple[StoredLayer, ...] | None = None
     """The ranges of the node's file that are layers; None if it was not written with such ranges."""
+    manifest_digest: str | msgspec.UnsetType = msgspec.UNSET
+    """The manifest by which registries know the image; not there where the node alone does not tell it."""
     thin_on: ThinBase | None = None
     """The image whose layers the archive lacks; None if it lacks none."""
     source: Source | None = None
@@ -68,6 +80,9 @@ class LockedImage(msgspec.Struct, frozen=True):
     md5: str
     archive_sha256: str | None
     source_digest: str | None
+    manifest_digest: str | msgspec.UnsetType = msgspec.UNSET
+    registry: str | msgspec.UnsetType = msgspec.UNSET
+    """HOST or HOST:PORT from which the image can be pulled; not there where none was configured."""
 
 
 class LockFile(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-wf lock 1"):
@@ -86,6 +101,8 @@ def lock_image(receipt: Receipt) -> LockedImage:
         md5=receipt.md5,
         archive_sha256=receipt.archive_sha256,
         source_digest=receipt.source.digest if receipt.source else None,
+        manifest_digest=receipt.manifest_digest,
+        registry=receipt.use.oci.partition("/")[0] if receipt.use.oci else msgspec.UNSET,
     )
 
 

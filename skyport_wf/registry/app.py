@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from skyport_wf.errors import SkyportError, TemporaryError
+from skyport_wf.image.distribution.parsing import ManifestError
 from skyport_wf.image_list.reference import is_repository
 from skyport_wf.registry import push_routes
 from skyport_wf.registry.authorization import TOKEN_PATH, answer_token, challenge, read_caller
@@ -28,6 +29,7 @@ from skyport_wf.registry.lookup import Lookup
 from skyport_wf.registry.pull_routes import answer_blob, answer_manifest, answer_referrers
 from skyport_wf.registry.refusals import (
     DigestInvalidError,
+    ManifestInvalidError,
     NameInvalidError,
     RegistryError,
     RouteUnknownError,
@@ -125,6 +127,8 @@ class RegistryApp:
             answer = self._answer(request)
         except RegistryError as error:
             answer = _refuse(error)
+        except ManifestError as error:
+            answer = _refuse(ManifestInvalidError(str(error)))
         except HTTPException as error:
             # Of the body: it breaks off, or is not as HTTP says.
             answer = _refuse(UploadInvalidError(error.description or "bad request"), status=error.code)

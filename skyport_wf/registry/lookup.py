@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from skyport_wf.errors import ArchiveError, ShockError
+from skyport_wf.image.distribution.manifests import Flavour, Manifest, digest_of
 from skyport_wf.image_list.reference import LATEST, is_tag
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
@@ -18,7 +19,7 @@ from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.copies import Copies
-from skyport_wf.registry.manifests import Flavour, Manifest, choose_flavour, digest_of
+from skyport_wf.registry.negotiation import choose_flavour
 from skyport_wf.registry.package_lists import EMPTY, PackageLists, make_artifact
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestUnknownError
 from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, read_stored_image

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest, digest_of
 from skyport_wf.output_file import replace_file
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.made_files import MadeFiles
-from skyport_wf.registry.manifests import Descriptor, Flavour, Manifest, digest_of
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from werkzeug.wrappers import Response
 
+from skyport_wf.image.distribution.parsing import media_type_of
 from skyport_wf.image_list.reference import LATEST
 from skyport_wf.registry.backend import FilePart
 from skyport_wf.registry.blobs import send_blob, send_file, set_identity
 from skyport_wf.registry.listing import add_warning
 from skyport_wf.registry.lookup import FoundBlob
 from skyport_wf.registry.package_lists import ARTIFACT_TYPE, INDEX_TYPE, make_referrers
-from skyport_wf.registry.pushed_manifests import media_type_of
 from skyport_wf.registry.stored_image import StoredBlob
 
 if TYPE_CHECKING:

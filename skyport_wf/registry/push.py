@@ -10,6 +10,8 @@ from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, U
 from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image.distribution.manifests import digest_of
+from skyport_wf.image.distribution.parsing import ImageManifest, choose_platform, parse_manifest
 from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
@@ -21,9 +23,7 @@ from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.records.records import BuildRecord, SaveRecord
 from skyport_wf.records.source import Source
 from skyport_wf.registry.backend import PASSWORD
-from skyport_wf.registry.manifests import digest_of
 from skyport_wf.registry.pushed_layers import find_layers
-from skyport_wf.registry.pushed_manifests import PushedManifest, choose_platform, parse_manifest
 from skyport_wf.registry.refusals import (
     BlobUnknownError,
     DeniedError,
@@ -104,7 +104,7 @@ class Pusher:
             raise DeniedError(str(error)) from error
         self._staging.remove_blobs({manifest.config, *manifest.layers})
 
-    def _publish(self, reference: ImageReference, manifest: PushedManifest, content: bytes) -> None:
+    def _publish(self, reference: ImageReference, manifest: ImageManifest, content: bytes) -> None:
         build = BuildRecord(str(reference), Source("archive", manifest.config), ShockSettings())
         wanted = WantedImage(
             name=build.name,
@@ -134,7 +134,7 @@ class Pusher:
         )
 
     def _upload(
-        self, build: BuildRecord, reference: ImageReference, config: bytes, manifest: PushedManifest, content: bytes
+        self, build: BuildRecord, reference: ImageReference, config: bytes, manifest: ImageManifest, content: bytes
     ) -> tuple[str, dict[str, object]]:
         """Return a hidden, expiring node with the archive, and the attributes that publish it."""
         layers = find_layers(self._context, self._repository, manifest)

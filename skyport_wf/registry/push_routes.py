@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from werkzeug.wrappers import Request, Response
 
 from skyport_wf.byte_streams import ChunkReader, pieces_of
-from skyport_wf.registry.manifests import digest_of
+from skyport_wf.image.distribution.manifests import digest_of
+from skyport_wf.image.distribution.parsing import LARGEST_MANIFEST, check_part_of_index
 from skyport_wf.registry.push import Pusher
-from skyport_wf.registry.pushed_manifests import LARGEST_MANIFEST, check_part_of_index
 from skyport_wf.registry.refusals import (
     BlobUnknownError,
     DigestInvalidError,

@@ -21,8 +21,8 @@ from skyport_wf.registry.staging import note_of, read_pieces
 from skyport_wf.transfer.download import read_part
 
 if TYPE_CHECKING:
+    from skyport_wf.image.distribution.parsing import ImageManifest
     from skyport_wf.registry.context import RequestContext
-    from skyport_wf.registry.pushed_manifests import PushedManifest
     from skyport_wf.registry.stored_image import StoredBlob
 
 
@@ -57,7 +57,7 @@ def gzip_of(path: Path) -> Path:
     return path.with_suffix(".gz")
 
 
-def find_layers(context: RequestContext, repository: str, manifest: PushedManifest) -> list[tuple[str, GzippedLayer]]:
+def find_layers(context: RequestContext, repository: str, manifest: ImageManifest) -> list[tuple[str, GzippedLayer]]:
     """Return the layers of a manifest with their diff ids, the lowest first.
 
     Raises ManifestBlobUnknownError if one is neither pushed nor on a node that the caller may read,
@@ -82,7 +82,7 @@ def find_layers(context: RequestContext, repository: str, manifest: PushedManife
     return [found[digest] for digest in manifest.layers]
 
 
-def _require_size(manifest: PushedManifest, digest: str, size: int) -> None:
+def _require_size(manifest: ImageManifest, digest: str, size: int) -> None:
     if manifest.sizes[digest] != size:
         raise ManifestInvalidError(f"the blob {digest} has {size} bytes, the manifest says {manifest.sizes[digest]}")
 

@@ -17,11 +17,10 @@ from skyport_wf.image.archive.manifest import image_id as id_of_config
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.archive.members import POLICY, read_members
 from skyport_wf.image.contents import StoredLayer
+from skyport_wf.image.distribution.manifests import Flavour, Manifest, make_manifest
 from skyport_wf.image.tar.reader import TarReader
 from skyport_wf.publication.attributes import read_attributes
-from skyport_wf.registry.manifests import Flavour, Manifest, make_manifest
-from skyport_wf.registry.pushed_manifests import parse_manifest
-from skyport_wf.registry.refusals import ManifestInvalidError
+from skyport_wf.publication.manifest import pushed_manifest
 from skyport_wf.transfer.download import read_part
 
 if TYPE_CHECKING:
@@ -81,7 +80,8 @@ class StoredImage(msgspec.Struct, frozen=True):
         """Return the image's manifest: the one with which it was pushed, if that has this form."""
         if self.pushed and self.pushed.media_type == flavour.media_type:
             return self.pushed
-        return make_manifest(flavour, config=self.config, layers=[(layer.digest, layer.size) for layer in self.layers])
+        config = (self.image_id, len(self.config))
+        return make_manifest(flavour, config=config, layers=[(layer.digest, layer.size) for layer in self.layers])
 
 
 class NoRangesError(ArchiveError):
@@ -124,23 +124,12 @@ def read_stored_image(shock: ShockClient, chain: Sequence[Node]) -> StoredImage:
             stored[layer.diff_id] = StoredBlob(
                 layer.digest, layer.size, holder.id, layer.offset, layer.diff_id, sizes.get(layer.diff_id, 0)
             )
-    image = StoredImage(node.id, config, place_layers(config, stored))
-    return msgspec.structs.replace(image, pushed=_pushed_manifest(node, image))
-
-
-def _pushed_manifest(node: Node, image: StoredImage) -> Manifest | None:
-    """Return the manifest with which an image was pushed, if the node has one and it is of these very blobs."""
+    layers = place_layers(config, stored)
     attributes = read_attributes(node.attributes)
-    text = attributes.skyport_wf.pushed_manifest if attributes and attributes.skyport_wf else msgspec.UNSET
-    if text is msgspec.UNSET:
-        return None
-    try:
-        pushed = parse_manifest(text.encode())
-    except ManifestInvalidError:
-        return None
-    if (pushed.config, pushed.layers) != (image.image_id, tuple(layer.digest for layer in image.layers)):
-        return None
-    return Manifest(pushed.media_type, text.encode())
+    known = attributes.skyport_wf if attributes else None
+    digests = [layer.digest for layer in layers]
+    pushed = pushed_manifest(known, image_id=id_of_config(config), layers=digests) if known else None
+    return StoredImage(node.id, config, layers, pushed)
 
 
 def place_layers(config: bytes, stored: dict[str, StoredBlob]) -> tuple[StoredBlob, ...]:

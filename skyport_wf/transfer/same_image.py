@@ -89,6 +89,7 @@ def _saved(attributes: NodeAttributes, known: PublishedFacts) -> SavedArchive:
         repo_tags=(),
         labels=tuple((label.name, label.value) for label in known.labels),
         layers=known.layers,
+        config_size=known.config_size,
     )
     # The image's own export under its new name would be other bytes.
     digests = msgspec.structs.replace(known.archive, canonical=False)

@@ -145,7 +145,7 @@ def test_each_field_in_turn(tmp_path: Path, namespace: str, monkeypatch: pytest.
     pipeline.list_images(after=False, **SHOCK)
     assert pipeline.ran(*targets) == {}
 
-    pipeline.list_images(after=True, public_url="https://shock.example.org")
+    pipeline.list_images(after=True, public_url="https://shock.example.org", registry="images.example.org")
     ran = pipeline.ran(*targets)
 
     assert {*ran} == {"a_publish_image", "a_lock_images", "a_publish_all", "use"}
@@ -156,6 +156,7 @@ def test_each_field_in_turn(tmp_path: Path, namespace: str, monkeypatch: pytest.
         assert (before[field][1] == now[field][1]) == (not runs), f"{field}: the time of the receipt"
         old, new = (msgspec.json.decode(state[field][0]) for state in (before, now))
         assert new["download_url"].startswith("https://shock.example.org/"), "links are brought up to date"
+        assert new["use"]["oci"].startswith("images.example.org/")
         links = {"download_url": "", "use": ""}
         assert ({**old, **links} == {**new, **links}) == (told[field] != ANEW), field
     monkeypatch.setenv("SKYPORT_DATA", pipeline.variables["SKYPORT_DATA"])

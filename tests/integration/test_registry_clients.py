@@ -48,8 +48,13 @@ class Site:
 
     def published_id(self, name: str) -> str:
         """Return the id of the image that an AWE worker gets for what was pushed under a name."""
-        lab = Lab(self.folder / "lab", SHOCK_URL=f"http://{self.registry}")
-        return str(lab.do("receipt", name.partition("/")[2])["image_id"])
+        registry, _, pushed = name.partition("/")
+        return str(self.receipt_of(pushed, registry)["image_id"])
+
+    def receipt_of(self, name: str, registry: str, *options: str) -> Any:
+        """Return the receipt of a published image, as somebody without a token gets it."""
+        lab = Lab(self.folder / "lab", SHOCK_URL=f"http://{self.registry}", SKYPORT_REGISTRY=registry)
+        return lab.do("receipt", name, *options)
 
 
 @pytest.fixture(scope="module")
@@ -273,9 +278,7 @@ def test_ctr(site: Site, tool: str, tmp_path: Path) -> None:
 TOOL = """
 cwlVersion: v1.2
 class: CommandLineTool
-hints:
-  DockerRequirement:
-    dockerPull: "{}"
+hints: {}
 baseCommand: [cat, /data/deep/file]
 inputs: []
 stdout: output.txt
@@ -286,13 +289,16 @@ outputs:
 
 @through_the_gateway
 def test_cwltool_pulls_and_runs(site: Site, tool: str, tmp_path: Path) -> None:
-    (tmp_path / "tool.cwl").write_text(TOOL.format(tool))
+    """As the receipt has it, ready to paste."""
+    registry, _, name = tool.partition("/")
+    use = site.receipt_of(name, registry)["use"]
+    (tmp_path / "tool.cwl").write_text(TOOL.format(json.dumps(use["cwl_pull"])))
     try:
         run(COMMANDS / "cwltool", "--outdir", tmp_path / "out", tmp_path / "tool.cwl")
         assert (tmp_path / "out/output.txt").read_text() == DATA
-        assert docker("image", "inspect", "--format", "{{.Id}}", tool).strip() == site.image_id
+        assert docker("image", "inspect", "--format", "{{.Id}}", use["oci"]).strip() == site.image_id
     finally:
-        docker("image", "rm", "--force", tool)
+        docker("image", "rm", "--force", use["oci"])
 
 
 def todays(program: str) -> Path:
@@ -343,17 +349,22 @@ def test_apptainer(site: Site, tool: str, tmp_path: Path) -> None:
 
 
 SNAKEFILE = """
+import skyport_wf
+
 rule tool:
     output: "output.txt"
-    container: "docker://{}"
+    container: skyport_wf.container("{}")
     shell: "cat /data/deep/file >{{output}}"
 """
 
 
 @through_the_gateway
 def test_snakemakes_container(site: Site, tool: str, tmp_path: Path) -> None:
+    """The address comes from a lock file that was committed, by digest."""
     programs = todays("singularity").parent
-    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(tool))
+    registry, _, name = tool.partition("/")
+    site.receipt_of(name, registry, "--lock", str(tmp_path / "images.lock.json"))
+    (tmp_path / "Snakefile").write_text(SNAKEFILE.format(name))
     variables = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "APPTAINER_NOHTTPS": "1"}
     options = ("--cores=1", "--sdm=apptainer", "--apptainer-args=--no-privs", f"--directory={tmp_path}")
     run(COMMANDS / "snakemake", *options, f"--snakefile={tmp_path}/Snakefile", **variables)

@@ -13,10 +13,10 @@ from werkzeug.test import Client, TestResponse
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.normalise import NormalisedStream
 from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image.distribution.manifests import Flavour
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.publication.attributes import describe_image, to_json_values
 from skyport_wf.records.source import Source, ThinBase
-from skyport_wf.registry.manifests import Flavour
 from tests.support.docker_archives import Image, legacy, sha256, tar_of
 from tests.support.sample_records import build_record
 from tests.support.store_people import Person

@@ -165,6 +165,7 @@ def read_contents(entry: ManifestEntry, config_document: bytes, layers: tuple[tu
         repo_tags=entry.repo_tags or (),
         labels=tuple(sorted(labels.items())),
         layers=tuple(Layer(*layer, command) for layer, command in zip(layers, commands, strict=True)),
+        config_size=len(config_document),
     )
 
 

@@ -251,6 +251,22 @@ IN_URL = "a user or password in the URL would end up in records. Put the token i
 NO_URL = "not the URL of a Shock server. Write `embedded`, or http:// or https:// and a host, without parameters."
 
 
+@pytest.mark.parametrize("registry", ["images.example.org", "localhost", "127.0.0.1:7445", "[::1]:5000", "hub:5000"])
+def test_a_registry(registry: str) -> None:
+    text = f"shock: {{registry: '{registry}'}}\nimages: [{{name: 'a/b:1', dockerfile: D}}]\n"
+    assert parse_image_list(text).shock.registry == registry
+
+
+@pytest.mark.parametrize(
+    "registry", ["https://images.example.org", "images.example.org/", "me:secret@x.org", "images", "a.b:", ".", "-.x"]
+)
+def test_what_is_no_registry(registry: str) -> None:
+    text = f"shock: {{registry: '{registry}'}}\nimages: [{{name: 'a/b:1', dockerfile: D}}]\n"
+    found = problem(text)
+    assert "line 1, field registry: not a registry. Write HOST or HOST:PORT alone" in found
+    assert "secret" not in found
+
+
 @pytest.mark.parametrize("field", ["url", "public_url"])
 @pytest.mark.parametrize(
     ("url", "why"),

@@ -1,10 +1,12 @@
 import json
 
-from skyport_wf.publication.attributes import read_attributes
+import msgspec
+
+from skyport_wf.publication.attributes import describe_image, read_attributes, to_json_values
 from skyport_wf.publication.receipts import make_receipt
-from skyport_wf.records.encoding import encode_json
+from skyport_wf.records.encoding import decode_record, encode_json
 from skyport_wf.records.receipt import LockFile, Receipt, lock_image, merge_into_lock
-from tests.support.sample_records import ARCHIVE, IMAGE_ID, NAME, SOURCE_DIGEST, receipt
+from tests.support.sample_records import ARCHIVE, IMAGE_ID, NAME, SOURCE_DIGEST, build_record, receipt, saved_archive
 
 URL = "http://127.0.0.1:7445/node/n1?download"
 
@@ -39,6 +41,30 @@ def test_what_is_ready_to_paste():
         "cwl": {"DockerRequirement": {"dockerLoad": URL, "dockerImageId": NAME}},
         "awe": {"Dockerimage": NAME},
     }
+
+
+def test_a_registry_has_it_by_digest_where_the_node_tells_it():
+    attributes = read_attributes(
+        {"type": "dockerimage", "name": "a/b:1", "id": "sha256:4f1c"}
+        | {"skyport_wf": to_json_values(describe_image(build_record(), saved_archive(), registered=""))["skyport_wf"]}
+    )
+    assert attributes is not None
+    made = make_receipt(
+        attributes, node="n", size=5, md5="e" * 32, shock="x", download_url=URL, public=True, registry="r.org:5000"
+    )
+    # The file has no ranges, so that a registry makes layers of its own.
+    assert made.use.oci == "r.org:5000/a/b:1"
+    assert made.manifest_digest is msgspec.UNSET
+    assert json.loads(encode_json(made))["use"]["cwl_pull"] == {"DockerRequirement": {"dockerPull": made.use.oci}}
+    assert (lock_image(made).registry, lock_image(made).manifest_digest) == ("r.org:5000", msgspec.UNSET)
+
+
+def test_receipts_and_lock_files_of_before_registries_are_read():
+    made = receipt()
+    assert b"oci" not in encode_json(made) + encode_json(lock_image(made))
+    assert decode_record(encode_json(made), Receipt, name="x") == made
+    lock = merge_into_lock(None, [made])
+    assert decode_record(encode_json(lock), LockFile, name="x") == lock
 
 
 def test_the_same_node_makes_the_same_bytes():

@@ -5,7 +5,7 @@ import pytest
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.connection import open_shock
-from skyport_wf.publication.settings import download_base, effective_settings, read_token, shock_url
+from skyport_wf.publication.settings import download_base, effective_settings, read_token, registry_of, shock_url
 
 SECRET = "s3cr3t-token"
 
@@ -31,6 +31,18 @@ def test_a_wrong_variable_is_refused_and_never_echoed(monkeypatch, url):
     monkeypatch.setenv("SHOCK_URL", url)
     with pytest.raises(UsageError, match=r"^the variable SHOCK_URL: ") as caught:
         shock_url(ShockSettings())
+    assert SECRET not in str(caught.value)
+
+
+def test_the_registry_of_the_variable_wins(monkeypatch):
+    assert registry_of(ShockSettings()) == registry_of() == ""
+    assert registry_of(ShockSettings(registry="a.org")) == "a.org"
+    monkeypatch.setenv("SKYPORT_REGISTRY", "b.org:5000")
+    assert registry_of(ShockSettings(registry="a.org")) == registry_of() == "b.org:5000"
+    assert effective_settings(ShockSettings(registry="a.org")).registry == "b.org:5000"
+    monkeypatch.setenv("SKYPORT_REGISTRY", f"https://{SECRET}@b.org")
+    with pytest.raises(UsageError, match=r"^the variable SKYPORT_REGISTRY: not a registry\. Write HOST") as caught:
+        registry_of()
     assert SECRET not in str(caught.value)
 
 

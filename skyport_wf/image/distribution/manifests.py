@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
-from werkzeug.datastructures import MIMEAccept
-
-from skyport_wf.registry.refusals import ManifestUnknownError
 
 
 class Flavour(Enum):
@@ -66,34 +63,18 @@ def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def make_manifest(flavour: Flavour, *, config: bytes, layers: Sequence[tuple[str, int]]) -> Manifest:
+def make_manifest(flavour: Flavour, *, config: tuple[str, int], layers: Sequence[tuple[str, int]]) -> Manifest:
     """Return the manifest of an image.
 
-    layers: digest and size of each, the lowest first.
+    config, layers: digest and size of each blob; of the layers, the lowest first.
     """
     manifest_type, config_type, layer_type = flavour.value
     content = msgspec.json.encode(
         {
             "schemaVersion": 2,
             "mediaType": manifest_type,
-            "config": Descriptor(config_type, len(config), digest_of(config)),
+            "config": Descriptor(config_type, config[1], config[0]),
             "layers": [Descriptor(layer_type, size, digest) for digest, size in layers],
         }
     )
     return Manifest(manifest_type, content)
-
-
-def choose_flavour(accepted: MIMEAccept, preferred: Flavour) -> Flavour:
-    """Return the form that a client takes; the preferred one if it takes both.
-
-    accepted: the media types of its `Accept` header; a client without one takes anything.
-    Raises ManifestUnknownError if it takes neither.
-    """
-    if not accepted:
-        return preferred
-    preferred_first = sorted(Flavour, key=lambda flavour: flavour != preferred)
-    chosen = max(preferred_first, key=lambda flavour: accepted.quality(flavour.media_type))
-    if not accepted.quality(chosen.media_type):
-        known = " and ".join(flavour.media_type for flavour in Flavour)
-        raise ManifestUnknownError(f"the image has manifests of the types {known}; the Accept header takes neither")
-    return chosen

@@ -1,4 +1,4 @@
-"""Manifests as clients push them: of an image, or an index of the images of several platforms.
+"""Manifests as others write them: of an image, or an index of the images of several platforms.
 
 Source: Docker image manifest version 2, schema 2; OCI image-spec 1.1, manifest.md, image-index.md.
 """
@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from skyport_wf.registry.manifests import Flavour
-from skyport_wf.registry.refusals import ManifestInvalidError
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.distribution.manifests import Flavour
 
 LARGEST_MANIFEST: Final = 4 << 20
 """Bytes that a registry has to take at least; those of images have a few thousand."""
@@ -28,7 +28,11 @@ _LAYER_TYPES: Final = (".tar", ".tar.gzip", ".tar+gzip", ".tar+zstd", ".tar.zstd
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-class PushedManifest(msgspec.Struct, frozen=True):
+class ManifestError(ArchiveError):
+    """Something is not the manifest of an image that can be published."""
+
+
+class ImageManifest(msgspec.Struct, frozen=True):
     """The manifest of an image."""
 
     media_type: str
@@ -61,41 +65,41 @@ class _Document(msgspec.Struct, frozen=True, rename="camel"):
     manifests: tuple[_Descriptor, ...] | None = None
 
 
-def parse_manifest(content: bytes) -> PushedManifest:
-    """Return the manifest of an image. Raises ManifestInvalidError, with the reason, if it is none."""
+def parse_manifest(content: bytes) -> ImageManifest:
+    """Return the manifest of an image. Raises ManifestError, with the reason, if it is none."""
     document = _decode(content)
     media_type = document.media_type or Flavour.OCI.media_type
     if media_type not in [flavour.media_type for flavour in Flavour]:
-        raise ManifestInvalidError(f"a manifest of the type {media_type[:200]!a} is not one of an image")
+        raise ManifestError(f"a manifest of the type {media_type[:200]!a} is not one of an image")
     config, layers = document.config, document.layers
     if config is None or layers is None or config.media_type not in _CONFIG_TYPES or document.artifact_type:
-        raise ManifestInvalidError(_NO_IMAGE)
+        raise ManifestError(_NO_IMAGE)
     if len(layers) > _MOST_LAYERS:
-        raise ManifestInvalidError(f"it has {len(layers)} layers, and no engine takes so many")
+        raise ManifestError(f"it has {len(layers)} layers, and no engine takes so many")
     for blob in (config, *layers):
         if not _DIGEST.fullmatch(blob.digest):
-            raise ManifestInvalidError(f"it names the digest {blob.digest[:100]!a}, which is no SHA-256")
+            raise ManifestError(f"it names the digest {blob.digest[:100]!a}, which is no SHA-256")
     for layer in layers:
         if not layer.media_type.endswith(_LAYER_TYPES) or "foreign" in layer.media_type:
-            raise ManifestInvalidError(f"its layer {layer.digest[:100]!a} is of the type {layer.media_type[:200]!a}")
+            raise ManifestError(f"its layer {layer.digest[:100]!a} is of the type {layer.media_type[:200]!a}")
     sizes = {blob.digest: blob.size for blob in (config, *layers)}
-    return PushedManifest(media_type, config.digest, tuple(layer.digest for layer in layers), sizes)
+    return ImageManifest(media_type, config.digest, tuple(layer.digest for layer in layers), sizes)
 
 
 def check_part_of_index(content: bytes) -> None:
-    """Raise ManifestInvalidError for a manifest that cannot be one of an index: of an image, or of its attestation."""
+    """Raise ManifestError for a manifest that cannot be one of an index: of an image, or of its attestation."""
     document = _decode(content)
     if document.media_type in _INDEX_TYPES or document.manifests is not None:
         return
     if document.artifact_type or not document.config or document.config.media_type not in _CONFIG_TYPES:
-        raise ManifestInvalidError(_NO_IMAGE)
+        raise ManifestError(_NO_IMAGE)
 
 
 def choose_platform(content: bytes) -> str | None:
     """Return the digest of the manifest in an index that AWE's workers need; None if the content is no index.
 
     Attestations, which are listed beside the images, have an unknown platform.
-    Raises ManifestInvalidError if there is no such image.
+    Raises ManifestError if there is no such image.
     """
     document = _decode(content)
     if document.media_type not in _INDEX_TYPES and not (document.manifests is not None and not document.media_type):
@@ -107,7 +111,7 @@ def choose_platform(content: bytes) -> str | None:
     alone = [one for one in document.manifests or () if one.platform is None]
     if len(alone) == 1 and len(document.manifests or ()) == 1:
         return alone[0].digest
-    raise ManifestInvalidError("the index has no image for linux/amd64, which is what AWE's workers are")
+    raise ManifestError("the index has no image for linux/amd64, which is what AWE's workers are")
 
 
 def media_type_of(content: bytes) -> str:
@@ -120,7 +124,7 @@ def _decode(content: bytes) -> _Document:
     try:
         document = msgspec.json.decode(content, type=_Document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ManifestInvalidError(f"it is not a manifest: {error}") from error
+        raise ManifestError(f"it is not a manifest: {error}") from error
     if document.schema_version != 2:
-        raise ManifestInvalidError(f"manifests of schema {document.schema_version} are no longer in use")
+        raise ManifestError(f"manifests of schema {document.schema_version} are no longer in use")
     return document

@@ -1,0 +1,65 @@
+"""The address at which a registry has an image of a lock file; nobody is asked for it."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image_list.reference import is_docker_name, parse_reference, pull_name
+from skyport_wf.pipelines.opening import check_listed, lists_of
+from skyport_wf.publication.settings import registry_of
+from skyport_wf.records.files import read_record
+from skyport_wf.records.receipt import LockedImage, LockFile
+
+_LOCK = "images.lock.json"
+"""The lock file of a workflow that uses images without any of the rules."""
+
+
+def find_address(name: str, results: str, *, required: bool) -> str | None:
+    """Return `docker://` and what pulls the image called `name`; None if the lock file names no registry.
+
+    results: the pathvar of the rules that have the image.
+    required: whether the address is asked for. If not, it is None, too, where the rules here publish the image: until
+        they have, the lock file knows an older one, or none.
+    Raises UsageError if an address that is asked for is unknown.
+    """
+    parse_reference(name)
+    check_listed(name, results)
+    listed = next((rules for rules in lists_of(results) if rules.has(name)), None)
+    if listed and listed.builds and not required:
+        return None
+    lock = listed.lock if listed else _LOCK
+    entry = _read_entry(Path(lock), name)
+    registry = registry_of() or (entry.registry if entry else "") or ""
+    if entry and registry:
+        digest = "" if entry.manifest_digest is msgspec.UNSET else entry.manifest_digest
+        address = pull_name(registry, name, digest)
+        # Snakemake puts it into a shell command, and anyone may have edited the file.
+        if not is_docker_name(address):
+            raise UsageError(f"{lock} has no address of {name} that makes sense. Take the lock file anew.")
+        return f"docker://{address}"
+    if not required:
+        return None
+    if entry is None:
+        raise UsageError(f"{lock} does not have {name}. Publish it, or take the lock file anew.")
+    raise UsageError(
+        f"{lock} names no registry that has {name}. Set SKYPORT_REGISTRY, or `shock.registry` in the image list that "
+        "the lock file is of, and publish again."
+    )
+
+
+def _read_entry(lock: Path, name: str) -> LockedImage | None:
+    try:
+        state = lock.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read {lock}: {error.strerror}") from error
+    return _read_lock(lock, state.st_mtime_ns, state.st_size).images.get(name)
+
+
+@lru_cache(maxsize=4)
+def _read_lock(lock: Path, changed: int, size: int) -> LockFile:
+    """Read a lock file once for all rules of a workflow. changed, size: of the file, so that a new one is read anew."""
+    return read_record(lock, LockFile)

@@ -1,0 +1,42 @@
+"""The manifest by which registries know a published image, as far as the attributes of its node tell."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from skyport_wf.image.distribution.manifests import Flavour, Manifest, make_manifest
+from skyport_wf.image.distribution.parsing import ManifestError, parse_manifest
+from skyport_wf.publication.attributes import NodeAttributes, PublishedFacts
+
+
+def told_manifest(attributes: NodeAttributes) -> Manifest | None:
+    """Return the manifest that a registry gives to a client that takes any.
+
+    None if the node alone does not tell: its image is thin, or was published before layers were ranges of the file.
+    """
+    known = attributes.skyport_wf
+    if known is None or known.config_size is msgspec.UNSET:
+        return None
+    stored = {layer.diff_id: (layer.digest, layer.size) for layer in known.archive.layers}
+    layers = [stored[layer.diff_id] for layer in known.layers if layer.diff_id in stored]
+    if len(layers) != len(known.layers):
+        return None
+    pushed = pushed_manifest(known, image_id=attributes.id, layers=[digest for digest, _ in layers])
+    return pushed or make_manifest(Flavour.DOCKER, config=(attributes.id, known.config_size), layers=layers)
+
+
+def pushed_manifest(known: PublishedFacts, *, image_id: str, layers: Sequence[str]) -> Manifest | None:
+    """Return the manifest with which an image was pushed, if its node has one and it is of these very blobs.
+
+    layers: digests, the lowest first.
+    """
+    if known.pushed_manifest is msgspec.UNSET:
+        return None
+    content = known.pushed_manifest.encode()
+    try:
+        pushed = parse_manifest(content)
+    except ManifestError:
+        return None
+    if (pushed.config, pushed.layers) != (image_id, tuple(layers)):
+        return None
+    return Manifest(pushed.media_type, content)
