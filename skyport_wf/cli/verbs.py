@@ -18,6 +18,7 @@ GROUPS = {
         "resolve": "which node an AWE worker gets for a name",
         "receipt": "the receipt of an image that was pushed, copied, or published by others",
         "show": "say what is in an image: layers, waste, packages",
+        "catalogue": "write pages of what is published, for browsers",
         "pull": "load a published image into the engine, or write it to a file",
         "run": "run a command in a published image",
         "copy": "publish an image on another Shock too",

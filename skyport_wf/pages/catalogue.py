@@ -13,6 +13,7 @@ from skyport_wf.pages.entries import ImageEntry, list_entries, make_entry
 from skyport_wf.pages.package_search import PackageIndex, index_packages
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.inventory import StoredImage, list_images
+from skyport_wf.publication.thin import name_of
 from skyport_wf.shock.connection import ShockRefusalError
 
 if TYPE_CHECKING:
@@ -42,10 +43,18 @@ class Catalogue:
         self._findings = findings
         self._place = place
         self._listing = listing
+        self._frozen: dict[str, StoredImage] | None = None
+        self._frozen_entries: tuple[ImageEntry, ...] = ()
+
+    def freeze(self) -> None:
+        """Read all images now, and show these from then on: pages that are made one by one have to fit each other."""
+        images, public = self._read_images()
+        self._frozen = {image.node.id: image for image in images}
+        self._frozen_entries = list_entries(images, public=public)
 
     def entries(self) -> tuple[ImageEntry, ...]:
         """Return all published images, the newest first."""
-        return self._listing.read(self._read_entries)
+        return self._listing.read(self._read_entries) if self._frozen is None else self._frozen_entries
 
     def details(self, node_id: str) -> ImageDetails | None:
         """Return all that is known of the image on a node; None if there is none that the visitor may read."""
@@ -64,6 +73,10 @@ class Catalogue:
         """Return the packages in all images that were looked into."""
         return index_packages((entry, self._findings.find_by_id(entry.node)) for entry in self.entries())
 
+    def is_known(self, node_id: str) -> bool:
+        """Return whether the image on a node was looked into."""
+        return self._findings.find_by_id(node_id) is not None
+
     def look_inside(self, node_id: str) -> Findings | None:
         """Have the image on a node read, unless it was; None if it is not there for the visitor.
 
@@ -73,13 +86,20 @@ class Catalogue:
         return self._findings.make(self._shock, image.node) if image else None
 
     def _read_entries(self) -> tuple[ImageEntry, ...]:
+        images, public = self._read_images()
+        return list_entries(images, public=public)
+
+    def _read_images(self) -> tuple[list[StoredImage], set[str]]:
+        """Return all images, and the nodes of those that everyone may read."""
         images = list_images(self._shock)
-        if self._shock is self._anybody:
-            return list_entries(images, public={image.node.id for image in images})
-        return list_entries(images, public={node.id for node in self._anybody.query({"type": IMAGE_TYPE})})
+        is_anybody = self._shock is self._anybody
+        nodes = [image.node for image in images] if is_anybody else self._anybody.query({"type": IMAGE_TYPE})
+        return images, {node.id for node in nodes}
 
     def _find(self, node_id: str) -> StoredImage | None:
         """Return the image, with the state that the list has for it: only there it is seen that two have one name."""
+        if self._frozen is not None:
+            return self._frozen.get(node_id)
         try:
             node = self._shock.find(node_id)
         except ShockRefusalError as error:
@@ -88,9 +108,10 @@ class Catalogue:
             raise
         if node is None or (node.attributes or {}).get("type") != IMAGE_TYPE:
             return None
-        name = (node.attributes or {}).get("name")
-        same = list_images(self._shock, [name]) if isinstance(name, str) and name else []
-        return next((image for image in same if image.node.id == node_id), StoredImage(node, str(name or ""), "broken"))
+        name = name_of(node)
+        same = list_images(self._shock, [name]) if name else []
+        # Whose name has signs of patterns in it, no worker can use.
+        return next((image for image in same if image.node.id == node_id), StoredImage(node, name, "broken"))
 
     def _describe(self, image: StoredImage) -> ImageDetails:
         access: AccessControl | None = self._shock.find_access(image.node.id)
