@@ -51,6 +51,11 @@ def render_list_script(repositories: Sequence[Repository]) -> bytes:
     return b"globalThis.skyportImages = " + msgspec.json.encode(rows) + b";\n"
 
 
+def _count(number: int, what: str) -> str:
+    """Return a number of things with commas, as there may be thousands."""
+    return count(number, what).replace(str(number), f"{number:,}", 1)
+
+
 def _list_row(image: ImageEntry) -> tuple[object, ...]:
     size = human_size(image.size)
     return (image.tag, image.node, image.state, image.size, size, image.published, image.is_private)
@@ -91,7 +96,7 @@ def _environment() -> Environment:
         "size": human_size,
         "share": percentage,
         "day": lambda moment: moment[:10],
-        "count": count,
+        "count": _count,
     }
     environment.globals |= {"PAGE_SIZE": PAGE_SIZE, "SHOWN_TAGS": _SHOWN_TAGS, "SHOWN_IMAGES": _SHOWN_IMAGES}
     return environment

@@ -1,15 +1,23 @@
 """A store of a few images as a lab has them, one of which was made to do harm, behind the pages that people see."""
 
-import gzip
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
+
+import msgspec
 
 from skyport_wf.pages.app import PagesApp
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
-from skyport_wf.store.opening import open_store
+from skyport_wf.store.access import Acl
+from skyport_wf.store.database import timestamp
+from skyport_wf.store.files import Content
+from skyport_wf.store.node import StoredNode
+from skyport_wf.store.opening import Store, open_store
+from skyport_wf.store.rows import insert_node
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar
@@ -52,8 +60,6 @@ def an_image(**versions: str) -> Image:
 
 
 def dockerfile(packages: str) -> str:
-    import base64
-
     return base64.b64encode(_DOCKERFILE.format(packages).encode()).decode()
 
 
@@ -78,5 +84,26 @@ def shown_images(folder: Path) -> Iterator[Shown]:
         yield Shown(app, shock, folder, tokens, nodes)
 
 
-def gzipped(content: bytes) -> bytes:
-    return gzip.compress(content, mtime=0)
+def add_many(store: Store, number: int) -> None:
+    """Put so many published images into a store, at once: by its own door that would take minutes."""
+    acl = Acl("public", ("public",))
+    content = Content("00000000-0000-4000-8000-000000000000", 1000, "0" * 32)
+    with store.database.write(much=True) as connection:
+        for serial in range(number):
+            group, tag = serial // 4, f"1.{serial % 4}"
+            repository = f"lab{group % 40}/tool{group:05}"
+            attributes = {
+                "type": "dockerimage",
+                "name": f"{repository}:{tag}",
+                "repository": repository,
+                "tag": tag,
+                "id": f"sha256:{serial:064x}",
+            }
+            node = StoredNode(
+                str(uuid4()),
+                acl,
+                attributes=msgspec.Raw(msgspec.json.encode(attributes)),
+                content=content,
+                created_on=timestamp(),
+            )
+            insert_node(connection, node)
