@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _serve_store(args: argparse.Namespace) -> Outcome:
     from skyport_wf.http_session import is_loopback
+    from skyport_wf.image_list.spec import EMBEDDED
+    from skyport_wf.pages.app import PagesApp
     from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
     from skyport_wf.registry.backend import EmbeddedBackend
     from skyport_wf.serving.server import serve
@@ -77,7 +79,8 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
         # Not at the first upload: a folder that cannot be used is to be known now.
         store.database.prepare()
         shock = ShockApp(store, anonymous=rights, public_url=public_url)
-        registry = RegistryApp(EmbeddedBackend(shock), public_url=public_url)
+        backend = EmbeddedBackend(shock)
+        registry = RegistryApp(backend, public_url=public_url)
 
         def maintain() -> None:
             registry.maintain()
@@ -93,12 +96,16 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
             text = "" if args.quiet else f"Shock with {what} in {data} answers at {url}"
             Outcome({"url": url, "data": str(data)}, text).write(as_json=args.json)
 
-        serve(ShockWithRegistry(shock, registry), args.host, args.port, maintain=maintain, ready=ready)
+        app = PagesApp(
+            ShockWithRegistry(shock, registry), backend, shock=EMBEDDED, title="Images", public_url=public_url
+        )
+        serve(app, args.host, args.port, maintain=maintain, ready=ready)
     return Outcome(None, "")
 
 
 def _serve_gateway(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image_list.spec import EMBEDDED, ShockSettings, check_shock_url
+    from skyport_wf.pages.app import PagesApp
     from skyport_wf.publication.settings import ca_bundle
     from skyport_wf.registry.app import RegistryApp
     from skyport_wf.registry.backend import RemoteBackend
@@ -120,8 +127,10 @@ def _serve_gateway(args: argparse.Namespace) -> Outcome:
         text = "" if args.quiet else f"a registry of the images on {shock} answers at {url}"
         Outcome({"url": url, "shock": shock}, text).write(as_json=args.json)
 
-    registry = RegistryApp(backend, public_url=_public_url(args.public_url))
-    serve(registry, args.host, args.port, maintain=registry.maintain, ready=ready)
+    public_url = _public_url(args.public_url)
+    registry = RegistryApp(backend, public_url=public_url)
+    app = PagesApp(registry, backend, shock=shock, title=f"Images on {shock}", public_url=public_url)
+    serve(app, args.host, args.port, maintain=registry.maintain, ready=ready)
     return Outcome(None, "")
 
 

@@ -22,6 +22,7 @@ GROUPS = {
         "diff": "say in which packages, files and metadata two images differ",
         "files": "list the files in an image, or take some out",
         "show": "say what is in an image: layers, waste, packages",
+        "catalogue": "write pages of what is published, for browsers",
         "pull": "load a published image into the engine, or write it to a file",
         "run": "run a command in a published image",
         "copy": "publish an image on another Shock too",

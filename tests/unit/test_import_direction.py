@@ -38,6 +38,7 @@ ORDER = (
     ("inspection",),
     ("pipelines",),
     ("registry",),
+    ("pages",),
     ("cli",),
 )
 """The rooms of the package, the lowest floor first: a room may import what stands on lower floors.

@@ -1,0 +1,113 @@
+"""The images of a Shock as a list to look through: a few facts of each, by repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from skyport_wf.formatting import printable
+from skyport_wf.publication.attributes import OWN_KEY
+from skyport_wf.publication.inventory import ImageState, StoredImage
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+Order = Literal["name", "newest", "largest"]
+ORDERS: tuple[Order, ...] = get_args(Order)
+_LONGEST = 300
+"""Characters of a description in a list."""
+
+
+class ImageEntry(msgspec.Struct, frozen=True):
+    """An image in a list."""
+
+    node: str
+    """The node's id."""
+    repository: str
+    tag: str
+    """Empty if the image's name has none."""
+    state: ImageState
+    size: int
+    """Bytes of the node's file."""
+    published: str
+    """When, in UTC: RFC 3339."""
+    description: str
+    is_private: bool
+    """Whether only listed users may read it."""
+
+    @property
+    def name(self) -> str:
+        """The image's name, REPO:TAG."""
+        return f"{self.repository}:{self.tag}" if self.tag else self.repository
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """The images of one repository."""
+
+    name: str
+    images: tuple[ImageEntry, ...]
+    """The newest first."""
+
+    @property
+    def newest(self) -> ImageEntry:
+        """The image that was published last."""
+        return self.images[0]
+
+    @property
+    def words(self) -> str:
+        """The text in which a filter looks."""
+        texts = (self.name, *(image.tag for image in self.images), self.newest.description)
+        return " ".join(texts).casefold()
+
+
+def list_entries(images: Iterable[StoredImage], *, public: AbstractSet[str]) -> tuple[ImageEntry, ...]:
+    """Return the entries of published images.
+
+    public: the ids of the nodes that everyone may read.
+    """
+    return tuple(make_entry(image, is_private=image.node.id not in public) for image in images)
+
+
+def make_entry(image: StoredImage, *, is_private: bool) -> ImageEntry:
+    """Return the entry of an image."""
+    repository, _, tag = printable(image.name).partition(":")
+    own = (image.node.attributes or {}).get(OWN_KEY)
+    own = own if isinstance(own, dict) else {}
+    description, registered = own.get("description"), own.get("registered")
+    return ImageEntry(
+        node=image.node.id,
+        repository=repository or "(without a name)",
+        tag=tag,
+        state=image.state,
+        size=image.node.file.size,
+        published=registered if isinstance(registered, str) else image.node.created_on,
+        description=printable(description[:_LONGEST]) if isinstance(description, str) else "",
+        is_private=is_private,
+    )
+
+
+def by_repository(entries: Iterable[ImageEntry], *, order: Order = "name") -> list[Repository]:
+    """Return the entries by repository: by name, or the last published or the largest first."""
+    newest_first = sorted(entries, key=attrgetter("published"), reverse=True)
+    newest_first.sort(key=attrgetter("repository"))
+    found = [Repository(name, tuple(images)) for name, images in groupby(newest_first, attrgetter("repository"))]
+    if order == "newest":
+        found.sort(key=lambda repository: repository.newest.published, reverse=True)
+    elif order == "largest":
+        found.sort(key=lambda repository: max(image.size for image in repository.images), reverse=True)
+    return found
+
+
+def filter_repositories(repositories: Iterable[Repository], text: str) -> list[Repository]:
+    """Return those in whose name, tags or description every word of the text stands."""
+    words = text.casefold().split()
+    return [repository for repository in repositories if all(word in repository.words for word in words)]
+
+
+def find_named(entries: Iterable[ImageEntry], name: str) -> ImageEntry | None:
+    """Return the entry of this name, REPO:TAG, None if there is none; of several, the newest."""
+    return max((entry for entry in entries if entry.name == name), key=attrgetter("published"), default=None)

@@ -1,0 +1,222 @@
+"""The served pages, one function for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from werkzeug.wrappers import Request, Response
+
+from skyport_wf.errors import ArchiveError, ShockError
+from skyport_wf.pages.entries import ORDERS, ImageEntry, Order, by_repository, filter_repositories
+from skyport_wf.pages.rendering import (
+    LIST_ORDERS,
+    PAGE_SIZE,
+    STATIC,
+    compared_pairs,
+    read_static,
+    render,
+    render_list_script,
+)
+from skyport_wf.pages.sessions import HOURS
+from skyport_wf.shock.connection import ShockRefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from skyport_wf.pages.catalogue import Catalogue
+    from skyport_wf.pages.links import ServedLinks
+    from skyport_wf.pages.sessions import Sessions
+    from skyport_wf.registry.backend import Backend
+
+_LONGEST_QUERY: Final = 200
+_LARGEST_FORM: Final = 64 * 1024
+_MOST_USES: Final = 200
+"""Packages that a search shows."""
+_HTML: Final = "text/html; charset=utf-8"
+_NO_TYPE: Final = "no-such-type"
+
+
+class NotThereError(Exception):
+    """There is no such page, or none for this visitor."""
+
+
+class RefusedError(Exception):
+    """A request that is not answered."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Visit:
+    """One request of a visitor, and what answers it."""
+
+    def __init__(
+        self,
+        request: Request,
+        sessions: Sessions,
+        backend: Backend,
+        *,
+        links: ServedLinks,
+        site: Mapping[str, Any],
+        catalogue: Catalogue,
+    ) -> None:
+        """Hold these together.
+
+        links: as seen from the address that is asked for.
+        site: the values that every page shows.
+        catalogue: what the visitor may see.
+        """
+        self.request = request
+        self.sessions = sessions
+        self.backend = backend
+        self.links = links
+        self.site = site
+        self.catalogue = catalogue
+
+    def page(self, template: str, **values: Any) -> Response:
+        """Return a page."""
+        return Response(render(template, self.links, site=self.site, **values), content_type=_HTML)
+
+    def argument(self, name: str) -> str:
+        """Return what the address says after `name=`, cut to a bearable length."""
+        return self.request.args.get(name, "")[:_LONGEST_QUERY].strip()
+
+
+def answer_list(visit: Visit) -> Response:
+    """GET /: all images, as many as a page has."""
+    query, asked = visit.argument("q"), visit.argument("sort")
+    order: Order = next((known for known in ORDERS if known == asked), "name")
+    entries = visit.catalogue.entries()
+    everything = by_repository(entries, order=order)
+    found = filter_repositories(everything, query) if query else everything
+    pages = max(-(-len(found) // PAGE_SIZE), 1)
+    number = visit.argument("page")
+    page = min(max(int(number), 1), pages) if number.isascii() and number.isdigit() else 1
+    answer = visit.page(
+        "list.html",
+        repositories=found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE],
+        images=len(entries),
+        of_all=len(everything),
+        found=len(found),
+        query=query,
+        order=order,
+        orders=LIST_ORDERS.items(),
+        page=page,
+        pages=pages,
+    )
+    answer.headers["Vary"] = "Accept, Cookie"
+    return answer
+
+
+def answer_list_script(visit: Visit) -> Response:
+    """GET /catalogue/images.js: all images, for the filter."""
+    script = render_list_script(by_repository(visit.catalogue.entries()))
+    return Response(script, content_type=STATIC["page.js"])
+
+
+def answer_static(visit: Visit, name: str) -> Response:
+    """GET /catalogue/static/NAME: a file that belongs to every page."""
+    if name not in STATIC:
+        raise NotThereError("There is no such file.")
+    answer = Response(read_static(name), content_type=STATIC[name])
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.add_etag()
+    answer.make_conditional(visit.request)
+    return answer
+
+
+def answer_image(visit: Visit, node: str) -> Response:
+    """GET /catalogue/image/NODE: one image."""
+    image = visit.catalogue.details(node)
+    if image is None:
+        raise NotThereError("There is no such image, or you may not read it. If it is private, log in.")
+    siblings = _siblings(visit.catalogue.entries(), image.entry)
+    return visit.page("image.html", image=image, siblings=siblings, compared=compared_pairs(image.entry, siblings))
+
+
+def answer_look_inside(visit: Visit, node: str) -> Response:
+    """POST /catalogue/image/NODE/read: have an image read, and go back to its page."""
+    try:
+        found = visit.catalogue.look_inside(node)
+    except (ArchiveError, ShockError) as error:
+        raise RefusedError(502, f"The image cannot be read: {error}") from error
+    if found is None:
+        raise NotThereError("There is no such image, or you may not read it.")
+    return _see_other(f"../{node}#packages")
+
+
+def answer_comparison(visit: Visit, old: str, new: str) -> Response:
+    """GET /catalogue/compare/OLD/NEW: two images side by side."""
+    found = visit.catalogue.compare(old, new)
+    if found is None:
+        raise NotThereError("One of these images is not there, or you may not read it.")
+    return visit.page("compare.html", found=found)
+
+
+def answer_packages(visit: Visit) -> Response:
+    """GET /catalogue/packages: the packages in all images, by letter or as they fit a search."""
+    query, letter = visit.argument("q"), visit.argument("letter")
+    index = visit.catalogue.packages()
+    found = index.search(query) if query else index.by_letter(letter or next(iter(index.letters), ""))
+    return visit.page(
+        "packages.html",
+        uses=found[:_MOST_USES] if query else found,
+        found=len(found),
+        query=query,
+        letters=index.letters,
+        letter="" if query else letter or next(iter(index.letters), ""),
+        total=len(index.uses),
+        listed=index.listed,
+        images=len(visit.catalogue.entries()),
+    )
+
+
+def answer_login_form(visit: Visit) -> Response:
+    """GET /catalogue/login: the form for a token."""
+    return _login_form(visit)
+
+
+def answer_login(visit: Visit) -> Response:
+    """POST /catalogue/login: begin a session, if the Shock knows the token."""
+    request = visit.request
+    if (request.content_length or _LARGEST_FORM + 1) > _LARGEST_FORM:
+        raise RefusedError(413, "The form is too large.")
+    token = request.form.get("token", "").strip()
+    if visit.backend.has_passwords:
+        token = f"{request.form.get('user', '').strip()}:{token}"
+    if not (token and token.isascii() and token.isprintable() and " " not in token):
+        return _login_form(visit, "That is no token: it has characters that none has, or none at all.")
+    try:
+        # Asked for what no node is: the answer is short.
+        visit.backend.client(token).query({"type": _NO_TYPE}, limit=1)
+    except ShockRefusalError:
+        return _login_form(visit, "The Shock does not know this token.")
+    answer = _see_other("../")
+    visit.sessions.begin(request, answer, token)
+    return answer
+
+
+def answer_logout(visit: Visit) -> Response:
+    """POST /catalogue/logout: end the session."""
+    answer = _see_other("../")
+    visit.sessions.end(visit.request, answer)
+    return answer
+
+
+def _login_form(visit: Visit, problem: str = "") -> Response:
+    answer = visit.page("login.html", hours=HOURS, has_passwords=visit.backend.has_passwords, problem=problem)
+    answer.status_code = 403 if problem else 200
+    return answer
+
+
+def _siblings(entries: tuple[ImageEntry, ...], entry: ImageEntry) -> tuple[ImageEntry, ...]:
+    """Return the images of the same repository, the newest first."""
+    return next((one.images for one in by_repository(e for e in entries if e.repository == entry.repository)), ())
+
+
+def _see_other(where: str) -> Response:
+    # A relative address, which holds behind any proxy.
+    answer = Response(status=303, headers={"Location": where})
+    answer.autocorrect_location_header = False
+    return answer

@@ -1,0 +1,52 @@
+"""Lines to copy are right for the image: thin, private, with or without a registry, with names that need quotes."""
+
+import shlex
+
+import msgspec
+import pytest
+import yaml
+
+from skyport_wf.pages.usage import usage_of
+from skyport_wf.records.source import ThinBase
+from tests.support.sample_records import receipt
+
+
+def texts(found, registry=None):
+    return {snippet.key: snippet.text for snippet in usage_of(found, registry=registry)}
+
+
+def test_without_a_registry_the_archive_is_loaded():
+    found = texts(receipt())
+    assert found["docker"] == "curl -fsS 'http://127.0.0.1:7445/node/n1?download' | docker load"
+    assert "apptainer" not in found
+    assert "skyport_wf.container" in found["snakemake"]
+
+
+def test_with_one_it_is_pulled():
+    found = texts(receipt(), "shock.example:7445")
+    assert found["docker"] == "docker pull shock.example:7445/skyport/velvet:1.2.10"
+    assert found["snakemake"] == 'container: "docker://shock.example:7445/skyport/velvet:1.2.10"'
+
+
+def test_a_private_image_takes_a_token():
+    private = msgspec.structs.replace(receipt(), readable_by="listed users")
+    assert '-H "Authorization: OAuth $KB_AUTH_TOKEN"' in texts(private)["docker"]
+    notes = {snippet.key: snippet.note for snippet in usage_of(private, registry="shock.example")}
+    assert "docker login" in notes["docker"]
+
+
+def test_nobody_is_advised_to_load_a_thin_archive():
+    thin = msgspec.structs.replace(receipt(), thin_on=ThinBase("lab/base:1"))
+    assert "docker" not in texts(thin)
+
+
+@pytest.mark.parametrize(
+    "name", ["lab/tool:1", "lab/$(touch x):1", "lab/'quoted':1", "lab/# comment:1", 'lab/"x": y:1']
+)
+def test_what_is_copied_is_one_value_whatever_the_name(name):
+    found = receipt()
+    cwl = {"DockerRequirement": msgspec.structs.replace(found.use.cwl["DockerRequirement"], docker_image_id=name)}
+    named = msgspec.structs.replace(found, name=name, use=msgspec.structs.replace(found.use, cwl=cwl))
+    snippets = texts(named)
+    assert yaml.safe_load(snippets["cwl"])["requirements"]["DockerRequirement"]["dockerImageId"] == name
+    assert shlex.split(snippets["skyport"]) == ["skyport-wf", "pull", name]
