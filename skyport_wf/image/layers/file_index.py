@@ -33,6 +33,8 @@ _COLUMNS: Final = (
     "key, place, kind, size, target, mode, uid, gid, mtime, xattrs, absolute, content, timeless, document, "
     "entries.rowid"
 )
+_FILE: Final = "kind, size, target, mode, uid, gid, mtime, xattrs, content, timeless, document"
+"""The columns that a hard link shares with the file that it is another name of."""
 _ENTRIES: Final = f"SELECT {_COLUMNS} FROM entries JOIN places USING (layer)"  # noqa: S608 - constants
 _IN_ORDER: Final = "ORDER BY key, place, kind NOT IN ('deleted', 'emptied'), entries.rowid"
 """A folder comes right before its files. A whiteout leaves its own layer alone, so it comes before the entries that the
@@ -191,7 +193,7 @@ class FileIndex:
         """Return what the image shows at a path, which is not followed if it is a link; None if nothing is there."""
         key = sort_key(path)
         # Layers may hide it by what they do to a folder above.
-        keys = [key[:at] for at, byte in enumerate(key) if not byte] + [key]
+        keys = _with_folders(key)
         marks = ", ".join("?" * len(keys))
         with disk_errors():
             rows = self._database.execute(f"{_ENTRIES} WHERE key IN ({marks}) {_IN_ORDER}", keys)
@@ -205,6 +207,17 @@ class FileIndex:
             query = f"{_ENTRIES} {where} ORDER BY entries.rowid DESC LIMIT 1"
             row = self._database.execute(query, (sort_key(path), place, before)).fetchone()
         return PlacedEntry._make(row) if row else None
+
+    def first_in_place_of(self, folder: bytes, *, place: int, after: int) -> int | None:
+        """Return the number of the entry that takes the place of a folder, or of one above it, later in its layer."""
+        keys = _with_folders(sort_key(folder))
+        where = f"WHERE key IN ({', '.join('?' * len(keys))}) AND place = ? AND entries.rowid > ?"
+        with disk_errors():
+            query = (
+                f"{_ENTRIES} {where} AND kind NOT IN ('folder', 'emptied', 'ignored') ORDER BY entries.rowid LIMIT 1"
+            )
+            row = self._database.execute(query, (*keys, place, after)).fetchone()
+        return PlacedEntry._make(row).number if row else None
 
     def is_implied(self, path: bytes, *, place: int, before: int) -> bool:
         """Return whether one layer has anything below a path, of the entries in its tar that come `before`."""
@@ -242,14 +255,42 @@ class FileIndex:
     def correct(self, corrections: Corrections) -> None:
         """Change entries as told."""
         with disk_errors():
+            # An image may have a layer twice, and it implies a folder only above certain others: each place gets a
+            # layer of its own for these.
+            places = {place for _, place in corrections.implied}
+            self._database.executemany("INSERT INTO places VALUES (?, ?)", ((-1 - place, place) for place in places))
             self._database.executemany(
                 "INSERT INTO entries SELECT ?, ?, 'folder', 0, x'', 493, 0, 0, 0, x'', 0, x'', x'', NULL",
-                ((self.layers[place], key) for key, place in corrections.implied),
+                ((-1 - place, key) for key, place in corrections.implied),
             )
-            moved = ((key, number) for number, key in corrections.moved.items())
-            self._database.executemany("UPDATE entries SET key = ? WHERE rowid = ?", moved)
-            removed = ((number,) for number in corrections.removed)
-            self._database.executemany("DELETE FROM entries WHERE rowid = ?", removed)
+            if corrections.moved or corrections.removed:
+                # Else each of them would mean a look at all entries.
+                self._database.execute("CREATE INDEX links ON entries (target) WHERE kind = 'hard link'")
+            for number, key in corrections.moved.items():
+                for link, _ in self._links_to(number):
+                    self.retarget(link, key)
+                self._database.execute("UPDATE entries SET key = ? WHERE rowid = ?", (key, number))
+            for number in corrections.removed:
+                self._hand_on(number)
+                self._database.execute("DELETE FROM entries WHERE rowid = ?", (number,))
+
+    def _hand_on(self, number: int) -> None:
+        """Have the first hard link to a file be the file itself, and the others lead there: it lives on in them."""
+        links = self._links_to(number)
+        for link, _ in links[:1]:
+            query = f"UPDATE entries SET ({_FILE}) = (SELECT {_FILE} FROM entries WHERE rowid = ?) WHERE rowid = ?"  # noqa: S608
+            self._database.execute(query, (number, link))
+        for link, _ in links[1:]:
+            self.retarget(link, links[0][1])
+
+    def _links_to(self, number: int) -> list[tuple[int, bytes]]:
+        """Return number and key of the hard links to an entry in its layer."""
+        return self._database.execute(
+            "SELECT link.rowid, link.key FROM entries AS file JOIN entries AS link ON link.layer = file.layer "
+            "AND link.target = file.key AND link.rowid > file.rowid "
+            "WHERE file.rowid = ? AND link.kind = 'hard link' ORDER BY link.rowid",
+            (number,),
+        ).fetchall()
 
     def linked(self, entry: PlacedEntry) -> PlacedEntry:
         """Return the file that a hard link is another name of; the entry itself if it is none, or leads nowhere."""
@@ -316,6 +357,11 @@ class FileIndex:
             values = ", ".join("?" * 14)
             self._database.executemany(f"INSERT INTO entries VALUES ({values})", self._batch)  # noqa: S608
         self._batch.clear()
+
+
+def _with_folders(key: bytes) -> list[bytes]:
+    """Return the keys of all folders that lead to a path, the highest first, and its own."""
+    return [key[:at] for at, byte in enumerate(key) if not byte] + [key]
 
 
 @contextmanager

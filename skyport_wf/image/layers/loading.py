@@ -104,6 +104,9 @@ class _Walk:
             for entry in group:
                 here.setdefault(entry.place, []).append(entry)
             for place, entries in here.items():
+                if all(entry.kind == "emptied" for entry in entries):
+                    # Engines make the folder that a layer empties, where it does not have it.
+                    self._imply(key, place, here)
                 yield from self._clashes(entries)
                 for folder in above:
                     yield from self._below(folder, place, entries)
@@ -113,9 +116,7 @@ class _Walk:
     def _below(self, folder: _Place, place: int, entries: list[PlacedEntry]) -> Iterator[LoadProblem]:
         """Look at entries of a layer that lie below a path that some layer has no folder at."""
         if place not in folder.layers:
-            lower = [other for other in folder.layers if other < place]
-            if lower and not _is_folder(folder.layers[max(lower)]):
-                self.corrections.imply(folder.key, place)
+            self._imply(folder.key, place, folder.layers)
             folder.layers[place] = []
         for entry in entries:
             events = folder.layers[place]
@@ -127,8 +128,17 @@ class _Walk:
                 self.corrections.remove(entry.number, by=min(later))
             elif any(other.kind == "symbolic link" for other in events):
                 parent, slash, name = path_bytes(entry.key).rpartition(b"/")
-                found = follow(parent, partial(self._index.in_layer, place=place, before=entry.number))
-                self.corrections.move(entry.number, sort_key((found or b"") + (slash if found else b"") + name))
+                found = follow(parent, partial(self._index.in_layer, place=place, before=entry.number)) or b""
+                if found and (taker := self._index.first_in_place_of(found, place=place, after=entry.number)):
+                    self.corrections.remove(entry.number, by=taker)
+                else:
+                    self.corrections.move(entry.number, sort_key(found + (slash if found else b"") + name))
+
+    def _imply(self, key: bytes, place: int, layers: dict[int, list[PlacedEntry]]) -> None:
+        """Note a folder that engines make in a layer, if it takes the place of something else in the layer below."""
+        lower = [other for other in layers if other < place]
+        if lower and not _is_folder(layers[max(lower)]):
+            self.corrections.imply(key, place)
 
     def _clashes(self, entries: list[PlacedEntry]) -> Iterator[LoadProblem]:
         """Yield the problems of entries that one layer has for one path."""
