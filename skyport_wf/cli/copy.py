@@ -171,9 +171,8 @@ def _in_groups(
     """Return what `work` returns for each name, in the order of the names: so many at once, one group after another."""
     from skyport_wf.transfer.concurrency import run_concurrently
 
-    # What is opened when it is first asked for is opened before threads ask.
     for shock in (origin, there):
-        _ = shock.user, shock.anonymous_rights
+        shock.open_threads()
     found: dict[str, _Result] = {}
     for group in groups:
         found |= run_concurrently(work, group, at_once=args.jobs)
