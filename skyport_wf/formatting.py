@@ -51,7 +51,8 @@ def short_command(created_by: str) -> str:
 
 def printable(words: str) -> str:
     """Return the words without what a terminal would act upon, or XML not allow: names in an image are anyone's."""
-    return "".join(filter(str.isprintable, words))
+    # Nearly all words, and tables have many.
+    return words if words.isprintable() else "".join(filter(str.isprintable, words))
 
 
 def terminal_text(text: str) -> str:
@@ -59,8 +60,10 @@ def terminal_text(text: str) -> str:
 
     Names on a server, its messages, and what a build prints are anyone's words.
     """
-    if text.isascii() and text.isprintable():
-        return text
+    return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
+
+
+def _escaped(line: str) -> str:
     return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
+        sign if sign.isprintable() or sign == "\t" else sign.encode("unicode_escape").decode() for sign in line
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from skyport_wf.cli.arguments import (
     KEY_HELP,
@@ -16,25 +17,32 @@ from skyport_wf.cli.arguments import (
     require_key,
 )
 from skyport_wf.cli.outcome import Outcome, table
-from skyport_wf.errors import EXIT_DONE, SkyportError
-from skyport_wf.formatting import human_size
+from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
+from skyport_wf.formatting import count, human_size
 
 if TYPE_CHECKING:
+    from skyport_wf.image_list.spec import ShockSettings
     from skyport_wf.publication.connection import Shock
-    from skyport_wf.transfer.copy import CopiedImage
+    from skyport_wf.transfer.copy import CopiedImage, PlannedCopy
 
+_Result = TypeVar("_Result")
+_MOST_JOBS: Final = 16
+"""More connections at once are no faster, and a server has other users."""
 EXAMPLES = (
     "skyport-wf copy my-lab/tool:1.0 --to https://shock.example.org --to-token-env OTHER_TOKEN",
     "skyport-wf copy my-lab/tool:1.0 --to embedded",
     "skyport-wf copy 'my-lab/*' --to embedded --dry-run",
+    "skyport-wf copy --all --to https://shock.example.org --to-token-env OTHER_TOKEN --jobs 4",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "names", nargs="+", metavar="NAME", help="REPO[:TAG], as an AWE task names it, or in quotes with * ? [...]"
+        "names", nargs="*", metavar="NAME", help="REPO[:TAG], as an AWE task names it, or in quotes with * ? [...]"
     )
+    parser.add_argument("--all", "-a", action="store_true", help="copy every published image")
+    parser.add_argument("--jobs", "-j", type=_jobs, default=1, metavar="N", help="copy so many images at once")
     parser.add_argument("--to", required=True, metavar="URL", help="the Shock to copy to, or `embedded`")
     parser.add_argument(
         "--to-token-env", metavar="VAR", help="the variable with the token for it (default: without a token)"
@@ -57,19 +65,23 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.transfer.copy import bases_first, open_both
 
     target = Target(check_shock_url(args.to, where="--to"), args.to_token_env, args.to_auth)
-    with open_both(read_settings(args), target) as (origin, there):
-        names = expand_names(origin.user, args.names)
+    if args.all == bool(args.names):
+        raise UsageError("name the images to copy, or give --all")
+    settings = read_settings(args)
+    with open_both(settings, target) as (origin, there):
+        names = expand_names(origin.user, ["*"] if args.all else args.names)
+        groups = [names]
         if len(names) > 1:
             require_key("--record", args.record)
-            names = bases_first(names, list_images(origin.user))
+            groups = bases_first(names, list_images(origin.user))
         if args.dry_run:
-            return _rehearse(origin, there, names, args)
+            return _rehearse(origin, there, groups, args)
         if len(names) == 1:
-            return _tell(_copy_one(origin, there, names[0], args))
-        return _copy_all(origin, there, names, args)
+            return _tell(_copy_one(origin, there, names[0], settings, args))
+        return _copy_all(origin, there, groups, settings, args)
 
 
-def _copy_one(origin: Shock, there: Shock, name: str, args: argparse.Namespace) -> CopiedImage:
+def _copy_one(origin: Shock, there: Shock, name: str, settings: ShockSettings, args: argparse.Namespace) -> CopiedImage:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.records.files import write_record
     from skyport_wf.transfer.copy import copy, plan_copy
@@ -78,7 +90,7 @@ def _copy_one(origin: Shock, there: Shock, name: str, args: argparse.Namespace) 
     # A name that no file can have is said before anything is sent.
     record = fill_key(args.record, parse_reference(planned.wanted.name)) if args.record else None
     with progress_bar(args, f"copy {name}", planned.node.file.size) as progress:
-        copied = copy(origin, there, planned, progress=progress)
+        copied = copy(origin, there, planned, settings=settings, progress=progress)
     if record:
         write_record(record, copied.receipt)
     return copied
@@ -100,37 +112,74 @@ def _how(copied: CopiedImage) -> str:
     return f"{human_size(copied.sent)} sent" if copied.sent else "its file was there already, nothing was sent"
 
 
-def _copy_all(origin: Shock, there: Shock, names: Sequence[str], args: argparse.Namespace) -> Outcome:
+def _copy_all(
+    origin: Shock, there: Shock, groups: Sequence[Sequence[str]], settings: ShockSettings, args: argparse.Namespace
+) -> Outcome:
     """Copy several images; one that cannot be copied does not keep the others from it."""
-    copied: list[CopiedImage] = []
-    failed: dict[str, str] = {}
-    rows: list[tuple[str, str]] = []
-    code = EXIT_DONE
-    for name in names:
+
+    def work(name: str, _: threading.Event) -> tuple[str, CopiedImage | SkyportError]:
         try:
-            one = _copy_one(origin, there, name, args)
+            return name, _copy_one(origin, there, name, settings, args)
         except SkyportError as error:
-            failed[name] = str(error)
-            rows.append((name, f"failed: {error}"))
-            code = max(code, error.exit_code)
-            continue
-        copied.append(one)
-        rows.append((one.receipt.name, _how(one)))
-    return Outcome({"copied": copied, "failed": failed}, table(("IMAGE", ""), rows), code)
+            return name, error
+
+    found = _in_groups(origin, there, groups, work, args)
+    copied = [one for one in found.values() if not isinstance(one, SkyportError)]
+    failed = {name: one for name, one in found.items() if isinstance(one, SkyportError)}
+    rows = [
+        (name, f"failed: {one}") if isinstance(one, SkyportError) else (one.receipt.name, _how(one))
+        for name, one in found.items()
+    ]
+    text = table(("IMAGE", ""), rows)
+    if failed:
+        text += f"\n\n{len(copied)} of {count(len(found), 'image')} copied; run the command again to copy the others"
+    value = {"copied": copied, "failed": {name: str(error) for name, error in failed.items()}}
+    return Outcome(value, text, max((error.exit_code for error in failed.values()), default=EXIT_DONE))
 
 
-def _rehearse(origin: Shock, there: Shock, names: Sequence[str], args: argparse.Namespace) -> Outcome:
+def _rehearse(origin: Shock, there: Shock, groups: Sequence[Sequence[str]], args: argparse.Namespace) -> Outcome:
     from skyport_wf.transfer.copy import plan_copy
 
-    rows: list[tuple[str, str]] = []
-    code = EXIT_DONE
-    for name in names:
+    def work(name: str, _: threading.Event) -> tuple[str, PlannedCopy | SkyportError]:
         try:
-            planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
+            return name, plan_copy(origin, there, name, private=args.private, replace=args.replace)
         except SkyportError as error:
-            rows.append((name, f"fail: {error}"))
-            code = max(code, error.exit_code)
-            continue
-        rows.append((name, "do nothing" if planned.is_done else f"copy it, {human_size(planned.node.file.size)}"))
-    value = {"dry_run": [{"name": name, "next": what} for name, what in rows]}
-    return Outcome(value, table(("IMAGE", "WOULD"), rows), code)
+            return name, error
+
+    planned = _in_groups(origin, there, groups, work, args)
+    rows = [(name, _would(one)) for name, one in planned.items()]
+    size = sum(one.node.file.size for one in planned.values() if not isinstance(one, SkyportError) and not one.is_done)
+    value = {"dry_run": [{"name": name, "next": what} for name, what in rows], "size": size}
+    codes = [one.exit_code for one in planned.values() if isinstance(one, SkyportError)]
+    text = f"{table(('IMAGE', 'WOULD'), rows)}\n\n{human_size(size)} to send at most"
+    return Outcome(value, text, max(codes, default=EXIT_DONE))
+
+
+def _would(planned: PlannedCopy | SkyportError) -> str:
+    if isinstance(planned, SkyportError):
+        return f"fail: {planned}"
+    return "do nothing" if planned.is_done else f"copy it, {human_size(planned.node.file.size)}"
+
+
+def _in_groups(
+    origin: Shock,
+    there: Shock,
+    groups: Sequence[Sequence[str]],
+    work: Callable[[str, threading.Event], tuple[str, _Result]],
+    args: argparse.Namespace,
+) -> dict[str, _Result]:
+    """Return what `work` returns for each name, in the order of the names: so many at once, one group after another."""
+    from skyport_wf.transfer.concurrency import run_concurrently
+
+    for shock in (origin, there):
+        shock.open_threads()
+    found: dict[str, _Result] = {}
+    for group in groups:
+        found |= run_concurrently(work, group, at_once=args.jobs)
+    return {name: found[name] for group in groups for name in group}
+
+
+def _jobs(text: str) -> int:
+    if text not in map(str, range(1, _MOST_JOBS + 1)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
+    return int(text)

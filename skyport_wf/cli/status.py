@@ -12,6 +12,7 @@ from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, TemporaryError
 from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
+    from skyport_wf.image_list.spec import ImageSpec
     from skyport_wf.inspection.status import ImageStatus
 
 
@@ -32,18 +33,20 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.inspection.status import read_status, unknown_status
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.sources.resolution import resolve_images
+    from skyport_wf.transfer.concurrency import in_order
 
     images = read_image_list(args.images)
     unreachable: dict[str, TemporaryError] = {}
     resolved = resolve_images(images, args.images.parent, unreachable=unreachable)
     with open_shock(images.shock) as shock:
         url = shock.url
-        statuses = [
-            unknown_status(image, unreachable[image.name])
-            if image.name in unreachable
-            else read_status(resolved[image.name], images.shock, shock)
-            for image in images.images
-        ]
+
+        def read(image: ImageSpec) -> ImageStatus:
+            if image.name in unreachable:
+                return unknown_status(image, unreachable[image.name])
+            return read_status(resolved[image.name], images.shock, shock)
+
+        statuses = in_order(read, images.images, at_once=shock.open_threads())
     rows = [
         (
             status.name,

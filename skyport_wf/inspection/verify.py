@@ -13,6 +13,7 @@ from skyport_wf.publication.awe_lookup import AweLookupError
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import has_id
+from skyport_wf.transfer.concurrency import in_order
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -55,10 +56,15 @@ def verify(
             if deep and (found := find_published(shock.user, name)):
                 problems += read(shock, found[0].node, None)
             yield Verification(name, False, "; ".join(problems))
-    for name, image in lock.images.items():
+
+    def compare(entry: tuple[str, LockedImage]) -> Verification:
+        name, image = entry
         differences = "; ".join(_differences(name, image, shock, read))
         whole = ", every byte of its file read" if deep else ""
-        yield Verification(name, not differences, differences or f"node {image.node}{whole}")
+        return Verification(name, not differences, differences or f"node {image.node}{whole}")
+
+    # Files are read one after the other: together they would take as long.
+    yield from in_order(compare, list(lock.images.items()), at_once=1 if deep else shock.open_threads())
 
 
 def _differences(name: str, image: LockedImage, shock: Shock, read: _Reader) -> Iterator[str]:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from skyport_wf.store.wsgi.app import ShockApp
 
 
+_AT_ONCE = 8
+"""Questions to a Shock at the same time; it has other users."""
+
+
 class Target(msgspec.Struct, frozen=True):
     """A Shock that the command line names: no variable wins over it."""
 
@@ -99,6 +103,16 @@ class Shock:
             # Older servers do not tell. They refuse what they refuse.
             return frozenset({"read", "write", "delete"})
         return frozenset(right for right, given in told.items() if given is True)
+
+    def open_threads(self) -> int:
+        """Return how many threads are to ask at once where there are many questions.
+
+        Over a network, most time goes by waiting. What all threads would open at the same moment is opened here.
+        """
+        if self.url == EMBEDDED:
+            return 1
+        _ = self.user, self.anybody
+        return _AT_ONCE
 
     @property
     def is_known_user(self) -> bool:

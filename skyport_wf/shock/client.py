@@ -20,6 +20,8 @@ from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node
 
 _PAGE = 100
+_LATER_PAGE = 500
+"""Nodes that are asked for at once: few answers need a second page, and a server counts all nodes for each."""
 _ATTEMPTS_TO_SEND = 5
 """How often a file is sent at least before giving up: breaking once, it may have taken longer than retries last."""
 _ATTEMPT = "attempt"
@@ -78,7 +80,7 @@ class ShockClient:
         nodes: list[Node] = []
         order = {"direction": "asc"} if oldest_first else {}
         while True:
-            page = {"limit": str(limit or _PAGE), "offset": str(len(nodes)), **order}
+            page = {"limit": str(limit or (_LATER_PAGE if nodes else _PAGE)), "offset": str(len(nodes)), **order}
             answer = self._query({"query": "", **attributes, **page})
             found = self._connection.convert(answer["data"] or [], list[Node])
             nodes += found

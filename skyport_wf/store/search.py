@@ -9,7 +9,7 @@ import msgspec
 from skyport_wf.store.access import PUBLIC, User
 from skyport_wf.store.node import StoredNode
 from skyport_wf.store.query import AclCondition, Condition, Query, is_user_id
-from skyport_wf.store.rows import node_of_serial
+from skyport_wf.store.rows import nodes_of_serials
 
 _ENOUGH = 500
 """A condition that this many nodes fulfil is not worth counting further when looking for a rare one."""
@@ -99,7 +99,7 @@ def search(connection: sqlite3.Connection, query: Query, user: User, now: str) -
         asked = f"SELECT n.serial FROM node n WHERE n.serial IN ({sql.found}) ORDER BY {by}"
         values = (*sql.values, *order * 3)
     rows = connection.execute(f"{asked} LIMIT ? OFFSET ?", (*values, query.limit, query.offset)).fetchall()
-    return Page(tuple(node_of_serial(connection, row["serial"]) for row in rows), total)
+    return Page(nodes_of_serials(connection, [row["serial"] for row in rows]), total)
 
 
 def _rarest(connection: sqlite3.Connection, conditions: tuple[Condition, ...]) -> Condition | None:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+
+def in_order(work: Callable[[_Item], _Result], items: Sequence[_Item], *, at_once: int) -> list[_Result]:
+    """Return what `work` returns for each item, in the order of the items; the first error is raised.
+
+    at_once: as for `run_concurrently`; one at a time needs no thread.
+    """
+    if at_once == 1:
+        return list(map(work, items))
+    found = run_concurrently(lambda place, _: (place, work(items[place])), range(len(items)), at_once=at_once)
+    results = dict(found)
+    return [results[place] for place in range(len(items))]
 
 
 def run_concurrently(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -27,7 +28,8 @@ from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import Source
 from skyport_wf.shock.node import Node
 from skyport_wf.transfer.download import open_download
-from skyport_wf.transfer.send import check_arrival, copy_on_server, send
+from skyport_wf.transfer.send import check_arrival, copy_on_server
+from skyport_wf.transfer.upload import send_stream
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -109,10 +111,16 @@ def plan_copy(origin: Shock, there: Shock, asked: str, *, private: bool = False,
 
 
 def copy(
-    origin: Shock, there: Shock, planned: PlannedCopy, *, progress: Callable[[int], None] = lambda size: None
+    origin: Shock,
+    there: Shock,
+    planned: PlannedCopy,
+    *,
+    settings: ShockSettings = ShockSettings(),  # noqa: B008 - a frozen value
+    progress: Callable[[int], None] = lambda size: None,
 ) -> CopiedImage:
-    """Publish the image on the other Shock.
+    """Publish the image on the other Shock. What an interrupted copy has sent of a large file is not sent again.
 
+    settings: say which files go in parts.
     progress: called with the bytes of each piece that goes over.
     """
     node, wanted, same = planned.node, planned.wanted, planned.there
@@ -129,7 +137,7 @@ def copy(
     attributes = read_attributes(node.attributes)
     known = attributes.skyport_wf if attributes else None
     source = known.source if known else Source("archive", wanted.image_id or "")
-    build = BuildRecord(wanted.name, source, ShockSettings())
+    build = BuildRecord(wanted.name, source, settings)
     candidate = Candidate(
         wanted=wanted,
         node=same.id if same else _upload(origin, node, build, there, count),
@@ -146,8 +154,8 @@ def copy(
     return CopiedImage(node.id, sent, take_name(candidate, there))
 
 
-def bases_first(names: Sequence[str], images: Sequence[StoredImage]) -> list[str]:
-    """Return the names in an order in which no thin image comes before its base image.
+def bases_first(names: Sequence[str], images: Sequence[StoredImage]) -> list[list[str]]:
+    """Return the names in groups: no thin image comes before, or in the group of, its base image.
 
     images: as the Shock has them.
     """
@@ -164,7 +172,7 @@ def bases_first(names: Sequence[str], images: Sequence[StoredImage]) -> list[str
             name, below = base, below + 1
         return below
 
-    return sorted(names, key=depth)
+    return [list(group) for _, group in groupby(sorted(names, key=depth), depth)]
 
 
 def _check_token(settings: ShockSettings, target: Target) -> None:
@@ -213,6 +221,6 @@ def _upload(origin: Shock, node: Node, build: BuildRecord, there: Shock, progres
         with open_download(origin.user, node, build.name, progress) as download:
             yield from download.pieces()
 
-    made = send(there, build, read, size=digests.size)
+    made = send_stream(there, build, read, about_size=digests.size, size=digests.size)
     check_arrival(there, made, digests, build.name)
     return made.id

@@ -95,12 +95,29 @@ def upload_stream(
         node = _find_sent(shock, build, uploads, source.read_through().digests)
     if node is None and image_id and (same := copy_same_image(shock, build, image_id)):
         return same
-    if node is None and shock.url != EMBEDDED and goes_in_parts(about_size, build.shock):
-        size = min(part_size(about_size, build.shock), _LARGEST_PART)
-        node = StreamUpload(shock, build, size).send(source.open)
-    node = node or send(shock, build, source.open, size=None)
+    node = node or send_stream(shock, build, source.open, about_size=about_size)
     check_arrival(shock, node, source.saved.digests, build.name)
     return UploadRecord(build=build, saved=source.saved, node=node.id, url=shock.url)
+
+
+def send_stream(
+    shock: Shock,
+    build: BuildRecord,
+    open_content: Callable[[], Iterator[bytes]],
+    *,
+    about_size: int,
+    size: int | None = None,
+) -> Node:
+    """Make the hidden, expiring node with an archive that is read as it goes; a large one goes in parts.
+
+    open_content: gives the archive's pieces, once for each attempt.
+    about_size: as for `upload_stream`.
+    size: its bytes, if they are known.
+    """
+    if shock.url == EMBEDDED or not goes_in_parts(about_size, build.shock):
+        return send(shock, build, open_content, size=size)
+    step = min(part_size(about_size, build.shock), _LARGEST_PART)
+    return StreamUpload(shock, build, step).send(open_content)
 
 
 def _find_sent(shock: Shock, build: BuildRecord, uploads: list[Node], digests: ArchiveDigests) -> Node | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OURS, THEIRS = "token-of-the-lab", "token-of-the-others"
 SIZE = 2 * MIB
+NAMES = tuple(f"lab/tool{number}:1" for number in range(3))
 
 
 class Watched(DeadlyApp):
@@ -419,11 +420,36 @@ def test_several_at_once_after_a_look(world: World) -> None:
     assert "no image that fits nothing/*" in world.lab.run("copy", "nothing/*", *command[3:]).log
 
 
+def test_all_at_once_and_again_what_failed(world: World) -> None:
+    """Several jobs; of one that a killed command had begun, what arrived is not sent again."""
+    nodes = {name: world.publish(incompressible_layer(SIZE, seed=at), name=name) for at, name in enumerate(NAMES)}
+    world.lab.write(incompressible_layer(10), settings="parts_above: 0, part_size: 1")
+    command = ("copy", "--all", "--to-token-env", "THERE", "--jobs", "3")
+    assert world.lab.run(*command, NAME, "--to", world.to).code == 2
+    assert world.lab.run(*command[:2], "--to", world.to, "--jobs", "0").code == 2
+    plan = world.lab.do(*command, "--to", world.to, "-n")
+    assert plan["size"] == sum(node.file.size for node in nodes.values())
+    assert world.copied.query({"type": "dockerimage*"}) == []
+    with FaultProxy(world.to) as proxy:
+        kill_at(proxy, 3 * SIZE // 2, lambda: world.lab.start(*command, "--to", proxy.url))
+    begun = {node.id for node in world.copied.query({"type": UPLOAD_TYPE}) if node.parts and node.parts.arrived}
+    assert begun
+    done = world.lab.do(*command, "--to", world.to)
+    assert begun <= {one["receipt"]["node"] for one in done["copied"]}
+    assert len(done["copied"]) == len(NAMES)
+    for name, node in nodes.items():
+        world.the_copy(node, name)
+    # Again, nothing is sent.
+    world.there.forget()
+    assert {one["sent"] for one in world.lab.do(*command, "--to", world.to)["copied"]} == {0}
+    assert world.there.changes == []
+
+
 def test_bases_come_first(world: World) -> None:
     for name, base in {"lab/a:1": "lab/b:1", "lab/b:1": "lab/c:1", "lab/c:1": "", "lab/x:1": "lab/x:1"}.items():
         world.original.create_empty(
             attributes={"type": "dockerimage", "name": name, "id": "x", "base_image_tag": base}, expiration="1D"
         )
     images = list_images(world.original)
-    assert bases_first(["lab/a:1", "lab/b:1", "lab/c:1"], images) == ["lab/c:1", "lab/b:1", "lab/a:1"]
-    assert set(bases_first(["lab/a:1", "lab/x:1"], images)) == {"lab/a:1", "lab/x:1"}
+    assert bases_first(["lab/a:1", "lab/b:1", "lab/c:1"], images) == [["lab/c:1"], ["lab/b:1"], ["lab/a:1"]]
+    assert bases_first(["lab/a:1", "lab/x:1"], images) == [["lab/a:1"], ["lab/x:1"]]

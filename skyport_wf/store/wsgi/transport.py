@@ -38,6 +38,8 @@ def embedded_session(app: "WSGIApplication", *, remote_user: str | None = None) 
     remote_user: as for WSGITransport.
     """
     session = Session()
+    # There is no network, so no proxy of the environment, and looking for one takes as long as the answer.
+    session.trust_env = False
     session.mount(EMBEDDED_URL, WSGITransport(app, remote_user=remote_user))
     return session
 
