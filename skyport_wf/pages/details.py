@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _LONGEST: Final = 200_000
 """Characters of a Dockerfile or script that are shown."""
 _SHOWN_WASTED: Final = 10
+_MINUTE: Final = len("2026-11-26T20:20")
 _USABLE: Final = ("published", "expiring", "legacy")
 
 
@@ -126,7 +127,7 @@ def describe_details(
     """
     attributes = read_attributes(image.node.attributes) or NodeAttributes("", entry.name, "", "", "")
     known = attributes.skyport_wf
-    layers = _layers(known.layers if known else (), findings)
+    layers = _layers(known.layers if known else (), findings, base=(known and known.base and known.base.name) or "")
     return ImageDetails(
         entry=entry,
         image_id=attributes.id,
@@ -180,7 +181,8 @@ def _facts(
     if findings and not findings.has_bash:
         yield Fact("AWE", "No task can start in it, as it has no /bin/bash.")
     yield Fact("Published", _moment(entry.published))
-    if image.node.last_modified and image.node.last_modified != image.node.created_on:
+    # Publishing changes the node itself, some times within the minute.
+    if image.node.last_modified[:_MINUTE] > entry.published[:_MINUTE]:
         yield Fact("Node changed", _moment(image.node.last_modified))
     if access and access.owner:
         yield Fact("Owner", "nobody" if access.owner == "public" else access.owner, is_code=access.owner != "public")
@@ -220,15 +222,17 @@ def _places(source: Source) -> Iterator[Fact]:
         yield Fact("Changes", count(len(source.container.changes), "path"))
 
 
-def _layers(layers: Iterable[Layer], findings: Findings | None) -> tuple[LayerRow, ...]:
-    layers = tuple(layers)
+def _layers(layers: tuple[Layer, ...], findings: Findings | None, *, base: str) -> tuple[LayerRow, ...]:
+    """Return the rows of the chart. base: the name of the image that the lowest layers are of, if it is known."""
+    # Some images' histories say nothing of their base.
+    of_base = next((at for at, layer in enumerate(layers) if layer.created_by), len(layers)) if base else 0
     whole = sum(layer.size for layer in layers) or 1
     longest = max((layer.size for layer in layers), default=0) or 1
     told = findings.wasted if findings and findings.wasted and len(findings.wasted) == len(layers) else None
     return tuple(
         LayerRow(
             number=at + 1,
-            command=short_command(layer.created_by),
+            command=f"FROM {printable(base)}" if at < of_base else short_command(layer.created_by),
             diff_id=printable(layer.diff_id),
             size=layer.size,
             share=layer.size / whole,

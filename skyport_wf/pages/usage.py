@@ -41,14 +41,10 @@ def usage_of(receipt: Receipt, *, registry: str | None) -> Iterator[Snippet]:
         token = '-H "Authorization: OAuth $KB_AUTH_TOKEN" ' if private else ""
         yield Snippet("docker", "docker, podman", f"curl -fsS {token}{shlex.quote(receipt.download_url)} | docker load")
     yield Snippet("skyport", "skyport-wf", f"skyport-wf pull {shlex.quote(name)}")
-    yield Snippet(
-        "cwl",
-        "CWL",
-        f"requirements:\n  DockerRequirement:\n{_cwl(receipt)}",
-        "The archive is thin: pull the image into the runner's engine first." if receipt.thin_on else "",
-    )
     if registry:
-        yield Snippet("snakemake", "Snakemake", f"container: {_json(f'docker://{registry}/{name}')}")
+        address = f"docker://{registry}/{name}"
+        yield Snippet("snakemake", "Snakemake", f"container: {_json(address)}")
+        yield Snippet("apptainer", "Apptainer", f"apptainer pull {shlex.quote(address)}", login if private else "")
     else:
         yield Snippet(
             "snakemake",
@@ -56,14 +52,13 @@ def usage_of(receipt: Receipt, *, registry: str | None) -> Iterator[Snippet]:
             f"input:\n    skyport_wf.sif({_json(name)}),\ncontainer: skyport_wf.container({_json(name)})",
             "With the image in your pipeline's lock file, where `skyport-wf receipt` puts it.",
         )
+    yield Snippet(
+        "cwl",
+        "CWL",
+        f"requirements:\n  DockerRequirement:\n{_cwl(receipt)}",
+        "The archive is thin: pull the image into the runner's engine first." if receipt.thin_on else "",
+    )
     yield Snippet("awe", "AWE", f'"Dockerimage": {_json(receipt.use.awe["Dockerimage"])}')
-    if registry:
-        yield Snippet(
-            "apptainer",
-            "Apptainer",
-            f"apptainer pull {shlex.quote(f'docker://{registry}/{name}')}",
-            login if private else "",
-        )
 
 
 def _cwl(receipt: Receipt) -> str:
