@@ -14,11 +14,10 @@ from werkzeug.wrappers import Request, Response
 
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.pages import served_pages
-from skyport_wf.pages.catalogue import Catalogue
+from skyport_wf.pages.catalogue import Catalogue, Memory
 from skyport_wf.pages.details import Place
 from skyport_wf.pages.findings import FindingsStore
 from skyport_wf.pages.links import PREFIX, ServedLinks
-from skyport_wf.pages.listing import Listing
 from skyport_wf.pages.rendering import render
 from skyport_wf.pages.served_pages import NotThereError, RefusedError, Visit
 from skyport_wf.pages.sessions import Sessions
@@ -44,8 +43,8 @@ _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]]
         ("POST", "logout", served_pages.answer_logout),
     )
 )
-_LISTINGS: Final = 64
-"""Visitors whose lists are remembered."""
+_VISITORS: Final = 64
+"""Visitors whose images are remembered."""
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -83,7 +82,7 @@ class PagesApp:
         self._title = title
         self._public_url = public_url
         self._findings = FindingsStore()
-        self._listings = BoundedCache[Listing](_LISTINGS)
+        self._memories = BoundedCache[Memory](_VISITORS)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
@@ -103,14 +102,14 @@ class PagesApp:
         """Return what the owner of a token may see; somebody without one, if None."""
         anybody = self.backend.client(None)
         key = hashlib.sha256((token or "").encode()).hexdigest()
-        listing = self._listings.get(key)
-        if listing is None:
-            listing = Listing()
-            self._listings.put(key, listing, size=1)
+        memory = self._memories.get(key)
+        if memory is None:
+            memory = Memory()
+            self._memories.put(key, memory, size=1)
         url = (self._public_url or request.host_url).rstrip("/")
         download_base = self._shock if self.backend.is_remote else url
         place = Place(self._shock, download_base, urlsplit(url).netloc)
-        return Catalogue(self.backend.client(token) if token else anybody, anybody, self._findings, place, listing)
+        return Catalogue(self.backend.client(token) if token else anybody, anybody, self._findings, place, memory)
 
     def _answer(self, request: Request) -> Response:
         token = self.sessions.token(request)

@@ -40,8 +40,8 @@ class Place(msgspec.Struct, frozen=True):
     """The Shock's URL, or `embedded`."""
     download_base: str
     """The beginning of download links."""
-    registry: str | None
-    """Host and port of a registry that has the images, None if there is none."""
+    registry: str
+    """Host and port of a registry that has the images; empty if there is none."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -159,6 +159,7 @@ def _usage(image: StoredImage, attributes: NodeAttributes, entry: ImageEntry, pl
         shock=place.shock,
         download_url=f"{place.download_base}/node/{node.id}?download",
         public=not entry.is_private,
+        registry=place.registry,
     )
     return tuple(usage_of(receipt, registry=place.registry))
 

@@ -1,4 +1,4 @@
-"""The contents of images, as far as they are known: packages, wasted bytes. Reading an image tells; it is kept then."""
+"""The contents of images, as far as they are known: the packages that their nodes list, and what reading them told."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from skyport_wf.image.examination.packages.operating_system import OperatingSyst
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import WastedFile
 from skyport_wf.output_file import replace_file
-from skyport_wf.publication.thin import id_of, name_of
+from skyport_wf.publication.package_lists import listed_packages
+from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.made_files import MadeFiles
 
@@ -50,22 +51,29 @@ class FindingsStore:
         self._making = threading.Lock()
 
     def find(self, node: Node) -> Findings | None:
-        """Return what is known of the image on a node; None if it was never read."""
-        return self.find_by_id(node.id, image_id=id_of(node))
+        """Return what is known of the image on a node; None if nothing is."""
+        if found := self.find_read(node):
+            return found
+        listed = listed_packages(node)
+        if listed is None:
+            return None
+        return Findings(
+            listed.image_id, listed.packages, listed.operating_system, has_bash=listed.has_bash, notes=listed.notes
+        )
 
-    def find_by_id(self, node_id: str, *, image_id: str | None = None) -> Findings | None:
-        """Return what is known of the image on a node. image_id: the one that the node has, if that is known."""
-        found = self._decoded.get(node_id)
+    def find_read(self, node: Node) -> Findings | None:
+        """Return what reading the image on a node told; None if it was never read on this machine."""
+        found = self._decoded.get(node.id)
         if found is None:
-            path = self._files.find(node_id)
+            path = self._files.find(node.id)
             try:
                 content = path.read_bytes() if path else b""
                 found = msgspec.json.decode(content, type=Findings) if content else None
             except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
             if found:
-                self._decoded.put(node_id, found, size=len(content))
-        return found if found and image_id in (None, found.image_id) else None
+                self._decoded.put(node.id, found, size=len(content))
+        return found if found and same_image(found.image_id, id_of(node)) else None
 
     def make(self, shock: ShockClient, node: Node) -> Findings:
         """Return what is in the image on a node, read from it if it was never read.
@@ -76,7 +84,7 @@ class FindingsStore:
 
         # One at a time, whatever is asked for: each takes a processor.
         with self._making:
-            if known := self.find(node):
+            if known := self.find_read(node):
                 return known
             found = examine_node(shock, node, name_of(node), lambda size: None)
             made = Findings(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Request, Response
 
-from skyport_wf.errors import ArchiveError, ShockError
+from skyport_wf.errors import ArchiveError, ShockError, UsageError
 from skyport_wf.pages.entries import ORDERS, ImageEntry, Order, by_repository, filter_repositories
 from skyport_wf.pages.rendering import (
     LIST_ORDERS,
@@ -143,7 +143,7 @@ def answer_look_inside(visit: Visit, node: str) -> Response:
         raise RefusedError(502, f"The image cannot be read: {error}") from error
     if found is None:
         raise NotThereError("There is no such image, or you may not read it.")
-    return _see_other(f"../{node}#packages")
+    return _see_other(f"../{node}#layers")
 
 
 def answer_comparison(visit: Visit, old: str, new: str) -> Response:
@@ -158,14 +158,20 @@ def answer_packages(visit: Visit) -> Response:
     """GET /catalogue/packages: the packages in all images, by letter or as they fit a search."""
     query, letter = visit.argument("q"), visit.argument("letter")
     index = visit.catalogue.packages()
-    found = index.search(query) if query else index.by_letter(letter or next(iter(index.letters), ""))
+    letter = "" if query else letter or next(iter(index.letters), "")
+    problem = ""
+    try:
+        found = index.search(query) if query else index.by_letter(letter)
+    except UsageError as error:
+        found, problem = [], str(error)
     return visit.page(
         "packages.html",
         uses=found[:_MOST_USES] if query else found,
         found=len(found),
         query=query,
+        problem=problem,
         letters=index.letters,
-        letter="" if query else letter or next(iter(index.letters), ""),
+        letter=letter,
         total=len(index.uses),
         listed=index.listed,
         images=len(visit.catalogue.entries()),
