@@ -90,9 +90,17 @@ class Catalogue:
         """Return all images, the newest first."""
         images = list_images(self._shock)
         is_anybody = self._shock is self._anybody
-        nodes = [image.node for image in images] if is_anybody else self._anybody.query({"type": IMAGE_TYPE})
-        public = {node.id for node in nodes}
+        public = {image.node.id for image in images} if is_anybody else self._public_nodes()
         return [(make_entry(image, is_private=image.node.id not in public), image) for image in images]
+
+    def _public_nodes(self) -> set[str]:
+        try:
+            return {node.id for node in self._anybody.query({"type": IMAGE_TYPE})}
+        except ShockRefusalError as error:
+            if error.status not in _NOT_YOURS:
+                raise
+            # It answers nobody without a token.
+            return set()
 
     def _find(self, node_id: str) -> StoredImage | None:
         """Return the image, with the state that the list has for it: only there it is seen that two have one name."""

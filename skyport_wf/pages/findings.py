@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
+_MOST_WAITING = 8
 _MEMORY = 64 << 20
 """Bytes of documents that are kept decoded; in memory they take some times as much."""
+
+
+class BusyError(SkyportError):
+    """So many images are being read that one more has to wait for another time."""
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -49,6 +54,7 @@ class FindingsStore:
         self._files = MadeFiles("findings", ".json")
         self._decoded = BoundedCache[Findings](_MEMORY)
         self._making = threading.Lock()
+        self._waiting = threading.BoundedSemaphore(_MOST_WAITING)
 
     def find(self, node: Node) -> Findings | None:
         """Return what is known of the image on a node; None if nothing is."""
@@ -78,27 +84,34 @@ class FindingsStore:
     def make(self, shock: ShockClient, node: Node) -> Findings:
         """Return what is in the image on a node, read from it if it was never read.
 
-        Raises ArchiveError if the node's file is no image, ShockError or TemporaryError if it cannot be read.
+        Raises ArchiveError if the node's file is no image, ShockError or TemporaryError if it cannot be read, BusyError
+        if too many others wait for theirs.
         """
+        if not self._waiting.acquire(blocking=False):
+            raise BusyError("Other images are being read. Try again when they are done.")
+        try:
+            # One at a time, whatever is asked for: each takes a processor.
+            with self._making:
+                return self.find_read(node) or self._make(shock, node)
+        finally:
+            self._waiting.release()
+
+    def _make(self, shock: ShockClient, node: Node) -> Findings:
         from skyport_wf.inspection.show import examine_node
 
-        # One at a time, whatever is asked for: each takes a processor.
-        with self._making:
-            if known := self.find_read(node):
-                return known
-            found = examine_node(shock, node, name_of(node), lambda size: None)
-            made = Findings(
-                found.contents.image_id,
-                found.packages,
-                found.operating_system,
-                found.waste.by_layer if found.waste else None,
-                found.waste.largest if found.waste else (),
-                found.has_bash,
-                found.notes,
-            )
-            content = msgspec.json.encode(made)
-            self._decoded.put(node.id, made, size=len(content))
-            self._keep(node.id, content)
+        found = examine_node(shock, node, name_of(node), lambda size: None)
+        made = Findings(
+            found.contents.image_id,
+            found.packages,
+            found.operating_system,
+            found.waste.by_layer if found.waste else None,
+            found.waste.largest if found.waste else (),
+            found.has_bash,
+            found.notes,
+        )
+        content = msgspec.json.encode(made)
+        self._decoded.put(node.id, made, size=len(content))
+        self._keep(node.id, content)
         return made
 
     def _keep(self, node_id: str, content: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
@@ -11,9 +10,6 @@ import msgspec
 
 if TYPE_CHECKING:
     from skyport_wf.records.receipt import Receipt
-
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:?=&%+@-]*[A-Za-z0-9]")
-"""A text that YAML takes for itself, also with the colons of names and addresses."""
 
 
 class Snippet(msgspec.Struct, frozen=True):
@@ -59,14 +55,12 @@ def usage_of(receipt: Receipt, *, registry: str) -> Iterator[Snippet]:
 
 
 def _cwl(use: Mapping[Literal["DockerRequirement"], object]) -> str:
-    fields = sorted(msgspec.to_builtins(use["DockerRequirement"]).items(), reverse=True)
-    return "\n".join(
-        ("requirements:", "  DockerRequirement:", *(f"    {key}: {_yaml(value)}" for key, value in fields))
-    )
+    import yaml
 
-
-def _yaml(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) else _json(value)
+    fields = dict(sorted(msgspec.to_builtins(use["DockerRequirement"]).items(), reverse=True))
+    # An address is one line, however long it is.
+    document = yaml.safe_dump({"requirements": {"DockerRequirement": fields}}, sort_keys=False, width=10_000)
+    return str(document).rstrip()
 
 
 def _json(value: str) -> str:

@@ -48,7 +48,7 @@ def test_nobody_is_advised_to_load_a_thin_archive():
 
 
 @pytest.mark.parametrize(
-    "name", ["lab/tool:1", "lab/$(touch x):1", "lab/'quoted':1", "lab/# comment:1", 'lab/"x": y:1']
+    "name", ["lab/tool:1", "12:30", "lab/$(touch x):1", "lab/'quoted':1", "lab/# comment:1", 'lab/"x": y:1']
 )
 def test_what_is_copied_is_one_value_whatever_the_name(name):
     found = receipt()
