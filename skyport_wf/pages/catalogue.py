@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from skyport_wf.pages.comparison import Comparison, compare
 from skyport_wf.pages.details import ImageDetails, Place, describe_details
-from skyport_wf.pages.entries import ImageEntry, make_entry
+from skyport_wf.pages.entries import ImageEntry, find_named, make_entry
 from skyport_wf.pages.package_search import PackageIndex, index_packages
 from skyport_wf.pages.remembered import Remembered
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
@@ -117,12 +117,16 @@ class Catalogue:
         # Whose name has signs of patterns in it, no worker can use.
         return next((image for image in same if image.node.id == node_id), StoredImage(node, name, "broken"))
 
+    def _node_of(self, name: str) -> str:
+        found = find_named(self.entries(), name)
+        return found.node if found else ""
+
     def _describe(self, image: StoredImage) -> ImageDetails:
         access = self._shock.find_access(image.node.id)
         # Who is in none of a node's lists, and has found it, may read it because everyone may.
         entry = make_entry(image, is_private=not (access is None or access.public.read))
         return describe_details(
-            image, entry, access, self._findings.find(image.node), self._place, siblings=self.entries()
+            image, entry, access, self._findings.find(image.node), self._place, node_of=self._node_of
         )
 
 
@@ -134,6 +138,8 @@ class FixedCatalogue(Catalogue):
         super().__init__(shock, anybody, findings, place, Memory())
         self._images = super()._read()
         self._by_node = {image.node.id: image for _, image in self._images}
+        # Of several, the newest: they come first.
+        self._by_name = {entry.name: entry.node for entry, _ in reversed(self._images)}
 
     def entries(self) -> tuple[ImageEntry, ...]:
         """Return all published images, the newest first."""
@@ -144,3 +150,6 @@ class FixedCatalogue(Catalogue):
 
     def _find(self, node_id: str) -> StoredImage | None:
         return self._by_node.get(node_id)
+
+    def _node_of(self, name: str) -> str:
+        return self._by_name.get(name, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -117,13 +117,13 @@ def describe_details(
     findings: Findings | None,
     place: Place,
     *,
-    siblings: Iterable[ImageEntry],
+    node_of: Callable[[str], str],
 ) -> ImageDetails:
     """Return all that is known of an image.
 
     access: who may read it, as far as Shock tells.
     findings: what is in it; None if nobody has looked.
-    siblings: images that it may be built on.
+    node_of: gives the node of an image by its name; an empty text if there is none.
     """
     attributes = read_attributes(image.node.attributes) or NodeAttributes("", entry.name, "", "", "")
     known = attributes.skyport_wf
@@ -134,7 +134,7 @@ def describe_details(
         notes=image.notes,
         usage=_usage(image, attributes, entry, place),
         facts=tuple(_facts(image, entry, attributes, access, findings)),
-        origin=tuple(_origin(attributes, siblings)),
+        origin=tuple(_origin(attributes, node_of)),
         labels=tuple(_link(label.name, label.value) for label in (known.labels if known else ())),
         layers=layers,
         size=sum(layer.size for layer in layers),
@@ -190,23 +190,22 @@ def _facts(
     yield Fact("Readable by", "listed users" if entry.is_private else "everyone")
 
 
-def _origin(attributes: NodeAttributes, siblings: Iterable[ImageEntry]) -> Iterator[Fact]:
+def _origin(attributes: NodeAttributes, node_of: Callable[[str], str]) -> Iterator[Fact]:
     known = attributes.skyport_wf
     if known is None:
         yield Fact("Source", "unknown: another tool published it")
         return
-    source, nodes = known.source, {image.name: image.node for image in siblings}
-    yield Fact("Source", source.kind)
-    yield from _places(source)
+    yield Fact("Source", known.source.kind)
+    yield from _places(known.source)
     if known.base:
         name = printable(known.base.name)
-        yield Fact("Base image", name, node=nodes.get(name, ""))
+        yield Fact("Base image", name, node=node_of(name))
     if thin := attributes.thin_on:
         name = printable(thin.name)
-        yield Fact("Thin on", f"{name}, whose layers its archive leaves out", node=nodes.get(name, ""))
+        yield Fact("Thin on", f"{name}, whose layers its archive leaves out", node=node_of(name))
     if attributes.docker_version.version:
         yield Fact("Engine", f"version {printable(attributes.docker_version.version)}")
-    yield Fact("Source digest", printable(source.digest), is_code=True)
+    yield Fact("Source digest", printable(known.source.digest), is_code=True)
 
 
 def _places(source: Source) -> Iterator[Fact]:

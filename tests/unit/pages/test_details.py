@@ -27,7 +27,7 @@ def attributes(*layers: Layer, **build: Any) -> dict[str, Any]:
 def details(found: dict[str, Any], *, state: Any = "published", access: AccessControl | None = None):
     node = Node("n1", found, NodeFile("a.tar.gz", 1000, FileChecksum("d" * 32)), "2026-01-02T03:04:00.1Z")
     image = StoredImage(node, str(found.get("name")), state)
-    return describe_details(image, make_entry(image, is_private=False), access, None, PLACE, siblings=())
+    return describe_details(image, make_entry(image, is_private=False), access, None, PLACE, node_of=lambda name: "")
 
 
 def test_lower_layers_without_a_history_are_the_base():
