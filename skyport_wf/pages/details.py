@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 200_000
 """Characters of a Dockerfile or script that are shown."""
+_LARGEST: Final = 1 << 60
+"""Bytes of a layer that can be counted with."""
 _SHOWN_WASTED: Final = 10
 _MINUTE: Final = len("2026-11-26T20:20")
 _USABLE: Final = ("published", "expiring", "legacy")
@@ -148,7 +150,8 @@ def describe_details(
 
 
 def _usage(image: StoredImage, attributes: NodeAttributes, entry: ImageEntry, place: Place) -> tuple[Snippet, ...]:
-    if image.state not in _USABLE:
+    # What someone copies goes into a terminal.
+    if image.state not in _USABLE or printable(image.name) != image.name:
         return ()
     node = image.node
     receipt = make_receipt(
@@ -226,21 +229,22 @@ def _layers(layers: tuple[Layer, ...], findings: Findings | None, *, base: str) 
     """Return the rows of the chart. base: the name of the image that the lowest layers are of, if it is known."""
     # Some images' histories say nothing of their base.
     of_base = next((at for at, layer in enumerate(layers) if layer.created_by), len(layers)) if base else 0
-    whole = sum(layer.size for layer in layers) or 1
-    longest = max((layer.size for layer in layers), default=0) or 1
+    # Whoever owns the node may have written any number.
+    sizes = [min(max(layer.size, 0), _LARGEST) for layer in layers]
+    whole, longest = sum(sizes) or 1, max(sizes, default=0) or 1
     told = findings.wasted if findings and findings.wasted and len(findings.wasted) == len(layers) else None
     return tuple(
         LayerRow(
             number=at + 1,
             command=f"FROM {printable(base)}" if at < of_base else short_command(layer.created_by),
             diff_id=printable(layer.diff_id),
-            size=layer.size,
-            share=layer.size / whole,
-            length=layer.size / longest,
+            size=size,
+            share=size / whole,
+            length=size / longest,
             wasted=told[at] if told else None,
-            wasted_length=min(told[at], layer.size) / longest if told else 0.0,
+            wasted_length=min(told[at], size) / longest if told else 0.0,
         )
-        for at, layer in enumerate(layers)
+        for at, (layer, size) in enumerate(zip(layers, sizes, strict=True))
     )
 
 

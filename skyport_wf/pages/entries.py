@@ -73,7 +73,7 @@ def make_entry(image: StoredImage, *, is_private: bool) -> ImageEntry:
         tag=tag,
         state=image.state,
         size=image.node.file.size,
-        published=registered if isinstance(registered, str) else image.node.created_on,
+        published=printable(registered[:_LONGEST]) if isinstance(registered, str) else image.node.created_on,
         description=printable(description[:_LONGEST]) if isinstance(description, str) else "",
         is_private=is_private,
     )
