@@ -12,7 +12,7 @@ from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import count
 
 if TYPE_CHECKING:
-    from skyport_wf.pages.catalogue import Catalogue
+    from skyport_wf.pages.catalogue import FixedCatalogue
     from skyport_wf.publication.connection import Shock
 
 EXAMPLES = (
@@ -31,10 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--private", action="store_true", help="also images that only listed users may read, you among them"
     )
     parser.add_argument(
-        "--no-packages", action="store_true", help="read no image; packages are there of those that were read before"
-    )
-    parser.add_argument(
-        "--registry", metavar="HOST[:PORT]", help="a registry that has the images, for lines with `docker pull`"
+        "--read", action="store_true", help="read each image once, for its wasted bytes, and packages no node lists"
     )
     add_image_list(parser)
 
@@ -46,7 +43,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
     with opened_shock(args) as shock:
         catalogue = _catalogue(args, shock)
-        reading = None if args.no_packages else lambda entry: _log.info("%s: looking into it", entry.name)
+        reading = (lambda entry: _log.info("reading %s", entry.name)) if args.read else None
         title = args.title or f"Images on {shock.name}"
         done = write_folder(args.out, make_pages(catalogue, title=title, reading=reading))
         images = len(catalogue.entries())
@@ -55,12 +52,10 @@ def run(args: argparse.Namespace) -> Outcome:
     return Outcome({"images": images, "out": str(args.out), "files": done}, text)
 
 
-def _catalogue(args: argparse.Namespace, shock: Shock) -> Catalogue:
-    from skyport_wf.pages.catalogue import Catalogue
+def _catalogue(args: argparse.Namespace, shock: Shock) -> FixedCatalogue:
+    from skyport_wf.pages.catalogue import FixedCatalogue
     from skyport_wf.pages.details import Place
     from skyport_wf.pages.findings import FindingsStore
-    from skyport_wf.pages.listing import Listing
 
-    place = Place(shock.url, shock.download_base, args.registry)
-    reader = shock.user if args.private else shock.anybody
-    return Catalogue(reader, shock.anybody, FindingsStore(), place, Listing())
+    place = Place(shock.url, shock.download_base, shock.registry)
+    return FixedCatalogue(shock.user if args.private else shock.anybody, shock.anybody, FindingsStore(), place)

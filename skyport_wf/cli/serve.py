@@ -97,7 +97,7 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
             Outcome({"url": url, "data": str(data)}, text).write(as_json=args.json)
 
         app = PagesApp(
-            ShockWithRegistry(shock, registry), backend, shock=EMBEDDED, title="Images", public_url=public_url
+            ShockWithRegistry(shock, registry), backend, shock=EMBEDDED, title="skyport-wf", public_url=public_url
         )
         serve(app, args.host, args.port, maintain=maintain, ready=ready)
     return Outcome(None, "")

@@ -14,15 +14,15 @@ from werkzeug.wrappers import Request, Response
 
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.pages import served_pages
-from skyport_wf.pages.catalogue import Catalogue
+from skyport_wf.pages.catalogue import Catalogue, Memory
 from skyport_wf.pages.details import Place
 from skyport_wf.pages.findings import FindingsStore
 from skyport_wf.pages.links import PREFIX, ServedLinks
-from skyport_wf.pages.listing import Listing
 from skyport_wf.pages.rendering import render
 from skyport_wf.pages.served_pages import NotThereError, RefusedError, Visit
 from skyport_wf.pages.sessions import Sessions
 from skyport_wf.registry.bounded_cache import BoundedCache
+from skyport_wf.shock.connection import ShockRefusalError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -44,8 +44,8 @@ _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]]
         ("POST", "logout", served_pages.answer_logout),
     )
 )
-_LISTINGS: Final = 64
-"""Visitors whose lists are remembered."""
+_VISITORS: Final = 64
+"""Visitors whose images are remembered."""
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -83,7 +83,7 @@ class PagesApp:
         self._title = title
         self._public_url = public_url
         self._findings = FindingsStore()
-        self._listings = BoundedCache[Listing](_LISTINGS)
+        self._memories = BoundedCache[Memory](_VISITORS)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
@@ -103,14 +103,14 @@ class PagesApp:
         """Return what the owner of a token may see; somebody without one, if None."""
         anybody = self.backend.client(None)
         key = hashlib.sha256((token or "").encode()).hexdigest()
-        listing = self._listings.get(key)
-        if listing is None:
-            listing = Listing()
-            self._listings.put(key, listing, size=1)
+        memory = self._memories.get(key)
+        if memory is None:
+            memory = Memory()
+            self._memories.put(key, memory, size=1)
         url = (self._public_url or request.host_url).rstrip("/")
         download_base = self._shock if self.backend.is_remote else url
         place = Place(self._shock, download_base, urlsplit(url).netloc)
-        return Catalogue(self.backend.client(token) if token else anybody, anybody, self._findings, place, listing)
+        return Catalogue(self.backend.client(token) if token else anybody, anybody, self._findings, place, memory)
 
     def _answer(self, request: Request) -> Response:
         token = self.sessions.token(request)
@@ -133,21 +133,8 @@ class PagesApp:
             if request.method == "POST":
                 self._check_origin(request)
             return answer(visit, **values)
-        except NotThereError as error:
-            return _message(visit, 404, "Not there", str(error))
-        except RefusedError as error:
-            return _message(visit, error.status, "Refused", str(error))
-        except HTTPException as error:
-            return _message(visit, error.code or 400, "Refused", error.description or "The request makes no sense.")
-        except TemporaryError as error:
-            _log.error("%s %s: %s", request.method, request.path, error)
-            return _message(visit, 503, "Try again later", "The Shock behind these pages does not answer.")
-        except SkyportError as error:
-            _log.error("%s %s: %s", request.method, request.path, error)
-            return _message(visit, 502, "It does not work", str(error))
-        except Exception:
-            _log.exception("%s %s: a bug", request.method, request.path)
-            return _message(visit, 500, "Internal error", "The server's log says more.")
+        except Exception as error:
+            return _explain(visit, error)
 
     @staticmethod
     def _route(request: Request) -> tuple[Callable[..., Response], dict[str, Any]]:
@@ -161,9 +148,8 @@ class PagesApp:
 
     def _check_origin(self, request: Request) -> None:
         """Raise RefusedError unless a form comes from one of these pages: a cookie does not tell who wrote the form."""
-        ours = {urlsplit(url).netloc for url in (request.host_url, self._public_url or "") if url}
-        origin = request.headers.get("Origin", "")
-        if urlsplit(origin).netloc not in ours:
+        ours = {urlsplit(url).netloc for url in (request.host_url, self._public_url or "")} - {""}
+        if urlsplit(request.headers.get("Origin", "")).netloc not in ours:
             raise RefusedError(
                 403, "This form was not sent from a page of this server. Open the page, and send it from there."
             )
@@ -173,6 +159,32 @@ def prefers_html(request: Request) -> bool:
     """Return whether a client would rather have HTML than JSON; one that takes anything gets JSON, as of any Shock."""
     accepted = request.accept_mimetypes
     return accepted.quality("text/html") > accepted.quality("application/json")
+
+
+def _explain(visit: Visit, error: Exception) -> Response:
+    """Return the page that says why a request is not answered."""
+    asked = f"{visit.request.method} {visit.request.path}"
+    match error:
+        case NotThereError():
+            return _message(visit, 404, "Not there", str(error))
+        case RefusedError():
+            return _message(visit, error.status, "Refused", str(error))
+        case HTTPException():
+            return _message(visit, error.code or 400, "Refused", error.description or "The request makes no sense.")
+        case ShockRefusalError(status=400 | 401 | 403):
+            # Of a Shock that wants another token, or one at all; installations differ.
+            is_logged_in = visit.site["is_logged_in"]
+            why = "no longer takes your token" if is_logged_in else "shows nothing to those who have not logged in"
+            return served_pages.ask_to_log_in(visit, f"The Shock {why}.")
+        case TemporaryError():
+            _log.error("%s: %s", asked, error)
+            return _message(visit, 503, "Try again later", "The Shock behind these pages does not answer.")
+        case SkyportError():
+            _log.error("%s: %s", asked, error)
+            return _message(visit, 502, "It does not work", str(error))
+        case _:
+            _log.error("%s: a bug", asked, exc_info=error)
+            return _message(visit, 500, "Internal error", "The server's log says more.")
 
 
 def _message(visit: Visit, status: int, heading: str, text: str) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 200_000
 """Characters of a Dockerfile or script that are shown."""
+_LARGEST: Final = 1 << 60
+"""Bytes of a layer that can be counted with."""
 _SHOWN_WASTED: Final = 10
+_MINUTE: Final = len("2026-11-26T20:20")
 _USABLE: Final = ("published", "expiring", "legacy")
 
 
@@ -39,8 +42,8 @@ class Place(msgspec.Struct, frozen=True):
     """The Shock's URL, or `embedded`."""
     download_base: str
     """The beginning of download links."""
-    registry: str | None
-    """Host and port of a registry that has the images, None if there is none."""
+    registry: str
+    """Host and port of a registry that has the images; empty if there is none."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -116,24 +119,24 @@ def describe_details(
     findings: Findings | None,
     place: Place,
     *,
-    siblings: Iterable[ImageEntry],
+    node_of: Callable[[str], str],
 ) -> ImageDetails:
     """Return all that is known of an image.
 
     access: who may read it, as far as Shock tells.
     findings: what is in it; None if nobody has looked.
-    siblings: images that it may be built on.
+    node_of: gives the node of an image by its name; an empty text if there is none.
     """
     attributes = read_attributes(image.node.attributes) or NodeAttributes("", entry.name, "", "", "")
     known = attributes.skyport_wf
-    layers = _layers(known.layers if known else (), findings)
+    layers = _layers(known.layers if known else (), findings, base=(known and known.base and known.base.name) or "")
     return ImageDetails(
         entry=entry,
         image_id=attributes.id,
         notes=image.notes,
         usage=_usage(image, attributes, entry, place),
         facts=tuple(_facts(image, entry, attributes, access, findings)),
-        origin=tuple(_origin(attributes, siblings)),
+        origin=tuple(_origin(attributes, node_of)),
         labels=tuple(_link(label.name, label.value) for label in (known.labels if known else ())),
         layers=layers,
         size=sum(layer.size for layer in layers),
@@ -147,7 +150,8 @@ def describe_details(
 
 
 def _usage(image: StoredImage, attributes: NodeAttributes, entry: ImageEntry, place: Place) -> tuple[Snippet, ...]:
-    if image.state not in _USABLE:
+    # What someone copies goes into a terminal.
+    if image.state not in _USABLE or printable(image.name) != image.name:
         return ()
     node = image.node
     receipt = make_receipt(
@@ -158,6 +162,7 @@ def _usage(image: StoredImage, attributes: NodeAttributes, entry: ImageEntry, pl
         shock=place.shock,
         download_url=f"{place.download_base}/node/{node.id}?download",
         public=not entry.is_private,
+        registry=place.registry,
     )
     return tuple(usage_of(receipt, registry=place.registry))
 
@@ -180,30 +185,30 @@ def _facts(
     if findings and not findings.has_bash:
         yield Fact("AWE", "No task can start in it, as it has no /bin/bash.")
     yield Fact("Published", _moment(entry.published))
-    if image.node.last_modified and image.node.last_modified != image.node.created_on:
+    # Publishing changes the node itself, some times within the minute.
+    if image.node.last_modified[:_MINUTE] > entry.published[:_MINUTE]:
         yield Fact("Node changed", _moment(image.node.last_modified))
     if access and access.owner:
         yield Fact("Owner", "nobody" if access.owner == "public" else access.owner, is_code=access.owner != "public")
     yield Fact("Readable by", "listed users" if entry.is_private else "everyone")
 
 
-def _origin(attributes: NodeAttributes, siblings: Iterable[ImageEntry]) -> Iterator[Fact]:
+def _origin(attributes: NodeAttributes, node_of: Callable[[str], str]) -> Iterator[Fact]:
     known = attributes.skyport_wf
     if known is None:
         yield Fact("Source", "unknown: another tool published it")
         return
-    source, nodes = known.source, {image.name: image.node for image in siblings}
-    yield Fact("Source", source.kind)
-    yield from _places(source)
+    yield Fact("Source", known.source.kind)
+    yield from _places(known.source)
     if known.base:
         name = printable(known.base.name)
-        yield Fact("Base image", name, node=nodes.get(name, ""))
+        yield Fact("Base image", name, node=node_of(name))
     if thin := attributes.thin_on:
         name = printable(thin.name)
-        yield Fact("Thin on", f"{name}, whose layers its archive leaves out", node=nodes.get(name, ""))
+        yield Fact("Thin on", f"{name}, whose layers its archive leaves out", node=node_of(name))
     if attributes.docker_version.version:
         yield Fact("Engine", f"version {printable(attributes.docker_version.version)}")
-    yield Fact("Source digest", printable(source.digest), is_code=True)
+    yield Fact("Source digest", printable(known.source.digest), is_code=True)
 
 
 def _places(source: Source) -> Iterator[Fact]:
@@ -220,23 +225,26 @@ def _places(source: Source) -> Iterator[Fact]:
         yield Fact("Changes", count(len(source.container.changes), "path"))
 
 
-def _layers(layers: Iterable[Layer], findings: Findings | None) -> tuple[LayerRow, ...]:
-    layers = tuple(layers)
-    whole = sum(layer.size for layer in layers) or 1
-    longest = max((layer.size for layer in layers), default=0) or 1
+def _layers(layers: tuple[Layer, ...], findings: Findings | None, *, base: str) -> tuple[LayerRow, ...]:
+    """Return the rows of the chart. base: the name of the image that the lowest layers are of, if it is known."""
+    # Some images' histories say nothing of their base.
+    of_base = next((at for at, layer in enumerate(layers) if layer.created_by), len(layers)) if base else 0
+    # Whoever owns the node may have written any number.
+    sizes = [min(max(layer.size, 0), _LARGEST) for layer in layers]
+    whole, longest = sum(sizes) or 1, max(sizes, default=0) or 1
     told = findings.wasted if findings and findings.wasted and len(findings.wasted) == len(layers) else None
     return tuple(
         LayerRow(
             number=at + 1,
-            command=short_command(layer.created_by),
+            command=f"FROM {printable(base)}" if at < of_base else short_command(layer.created_by),
             diff_id=printable(layer.diff_id),
-            size=layer.size,
-            share=layer.size / whole,
-            length=layer.size / longest,
+            size=size,
+            share=size / whole,
+            length=size / longest,
             wasted=told[at] if told else None,
-            wasted_length=min(told[at], layer.size) / longest if told else 0.0,
+            wasted_length=min(told[at], size) / longest if told else 0.0,
         )
-        for at, layer in enumerate(layers)
+        for at, (layer, size) in enumerate(zip(layers, sizes, strict=True))
     )
 
 

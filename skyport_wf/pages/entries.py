@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import msgspec
 
 from skyport_wf.formatting import printable
 from skyport_wf.publication.attributes import OWN_KEY
 from skyport_wf.publication.inventory import ImageState, StoredImage
-
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
 
 Order = Literal["name", "newest", "largest"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -64,14 +61,6 @@ class Repository(msgspec.Struct, frozen=True):
         return " ".join(texts).casefold()
 
 
-def list_entries(images: Iterable[StoredImage], *, public: AbstractSet[str]) -> tuple[ImageEntry, ...]:
-    """Return the entries of published images.
-
-    public: the ids of the nodes that everyone may read.
-    """
-    return tuple(make_entry(image, is_private=image.node.id not in public) for image in images)
-
-
 def make_entry(image: StoredImage, *, is_private: bool) -> ImageEntry:
     """Return the entry of an image."""
     repository, _, tag = printable(image.name).partition(":")
@@ -84,7 +73,7 @@ def make_entry(image: StoredImage, *, is_private: bool) -> ImageEntry:
         tag=tag,
         state=image.state,
         size=image.node.file.size,
-        published=registered if isinstance(registered, str) else image.node.created_on,
+        published=printable(registered[:_LONGEST]) if isinstance(registered, str) else image.node.created_on,
         description=printable(description[:_LONGEST]) if isinstance(description, str) else "",
         is_private=is_private,
     )

@@ -1,4 +1,4 @@
-"""The packages in all images whose contents are known: which versions there are, and in which images."""
+"""The packages in all images, as far as they are known: which versions there are, and in which images."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.packages.versions import Bound, parse_bounds
 from skyport_wf.image.examination.report import KINDS
 
 if TYPE_CHECKING:
     from skyport_wf.pages.entries import ImageEntry
     from skyport_wf.pages.findings import Findings
 
+_SIGNS = "<>=!"
 OTHER = "other"
 """The place of a letter for names that begin with none."""
 
@@ -27,10 +30,19 @@ class VersionUse(msgspec.Struct, frozen=True):
 class PackageUse(msgspec.Struct, frozen=True):
     """A package in any images."""
 
-    name: str
-    kind: str
-    """As people call it, such as `Debian`."""
+    package: Package
+    """One of them: kind, name and source package are those of all."""
     versions: tuple[VersionUse, ...]
+
+    @property
+    def name(self) -> str:
+        """The package's name."""
+        return self.package.name
+
+    @property
+    def kind(self) -> str:
+        """Its kind as people call it, such as `Debian`."""
+        return KINDS[self.package.kind]
 
     @property
     def letter(self) -> str:
@@ -59,41 +71,52 @@ class PackageIndex(msgspec.Struct, frozen=True):
     def search(self, text: str) -> list[PackageUse]:
         """Return the packages that fit every word of a text, those of exactly this name first.
 
-        A word fits a name that has it anywhere, or a version that begins with it; then only such versions are shown.
+        A word fits a package if it stands in its name, or is that of the source package. A condition such as `<3`
+        leaves only the versions that meet it. Raises UsageError for what is no condition.
         """
         words = text.lower().split()
-        found = [narrowed for use in self.uses if (narrowed := _narrow(use, words))]
-        return sorted(found, key=lambda use: use.name.lower() not in words)
+        conditions = [word for word in words if word[0] in _SIGNS]
+        names = [word for word in words if word[0] not in _SIGNS]
+        bounds = parse_bounds(",".join(conditions)) if conditions else ()
+        found = [narrowed for use in self.uses if _fits(use, names) and (narrowed := _narrow(use, bounds))]
+        return sorted(found, key=lambda use: use.name.lower() not in names)
 
 
 def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> PackageIndex:
-    """Return the index of the images whose contents are known."""
-    found: dict[tuple[str, str], dict[str, dict[str, ImageEntry]]] = {}
+    """Return the index of the packages in images, as far as those are known."""
+    found: dict[tuple[str, str], tuple[Package, dict[str, dict[str, ImageEntry]]]] = {}
     listed = 0
     for entry, findings in images:
         if findings is None:
             continue
         listed += 1
         for package in findings.packages:
-            versions = found.setdefault((package.name, KINDS[package.kind]), {})
+            _, versions = found.setdefault((package.name.lower(), package.kind), (package, {}))
             versions.setdefault(package.version, {})[entry.node] = entry
-    return PackageIndex(
-        tuple(
-            PackageUse(
-                name,
-                kind,
-                tuple(VersionUse(version, tuple(images.values())) for version, images in sorted(versions.items())),
-            )
-            for (name, kind), versions in sorted(found.items(), key=lambda one: (one[0][0].lower(), one[0]))
-        ),
-        listed,
+    uses = (
+        PackageUse(
+            package, tuple(VersionUse(version, tuple(images.values())) for version, images in sorted(versions.items()))
+        )
+        for _, (package, versions) in sorted(found.items())
     )
+    return PackageIndex(tuple(uses), listed)
 
 
-def _narrow(use: PackageUse, words: Sequence[str]) -> PackageUse | None:
-    name = use.name.lower()
-    rest = [word for word in words if word not in name]
-    if len(rest) == len(words):
-        return None
-    versions = tuple(version for version in use.versions if all(version.version.startswith(word) for word in rest))
-    return msgspec.structs.replace(use, versions=versions) if versions else None
+def _fits(use: PackageUse, names: Sequence[str]) -> bool:
+    name, source = use.name.lower(), use.package.source.lower()
+    return all(word in name or word == source for word in names)
+
+
+def _narrow(use: PackageUse, bounds: Sequence[Bound]) -> PackageUse | None:
+    """Return the package with the versions that meet all conditions, None if there are none."""
+
+    def holds(version: VersionUse) -> bool:
+        package = msgspec.structs.replace(use.package, version=version.version)
+        try:
+            return all(bound.holds(package) for bound in bounds)
+        except ValueError:
+            # What is no version cannot be compared.
+            return False
+
+    versions = tuple(filter(holds, use.versions)) if bounds else use.versions
+    return PackageUse(use.package, versions) if versions else None

@@ -36,7 +36,9 @@ LIST_ORDERS: Final[Mapping[Order, str]] = {"name": "By name", "newest": "Newest 
 
 def render(template: str, links: Links, **values: Any) -> bytes:
     """Return a page, UTF-8. links: as seen from its address."""
-    return _environment().get_template(template).render(links=links, version=__version__, **values).encode()
+    page = _environment().get_template(template).render(links=links, version=__version__, **values)
+    # JSON can have halves of characters, and UTF-8 cannot.
+    return page.encode(errors="replace")
 
 
 def render_list_script(repositories: Sequence[Repository]) -> bytes:

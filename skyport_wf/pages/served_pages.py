@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Request, Response
 
-from skyport_wf.errors import ArchiveError, ShockError
+from skyport_wf.errors import ArchiveError, ShockError, UsageError
 from skyport_wf.pages.entries import ORDERS, ImageEntry, Order, by_repository, filter_repositories
+from skyport_wf.pages.findings import BusyError
 from skyport_wf.pages.rendering import (
     LIST_ORDERS,
     PAGE_SIZE,
@@ -139,11 +140,13 @@ def answer_look_inside(visit: Visit, node: str) -> Response:
     """POST /catalogue/image/NODE/read: have an image read, and go back to its page."""
     try:
         found = visit.catalogue.look_inside(node)
+    except BusyError as error:
+        raise RefusedError(503, str(error)) from error
     except (ArchiveError, ShockError) as error:
         raise RefusedError(502, f"The image cannot be read: {error}") from error
     if found is None:
         raise NotThereError("There is no such image, or you may not read it.")
-    return _see_other(f"../{node}#packages")
+    return _see_other(f"../{node}#layers")
 
 
 def answer_comparison(visit: Visit, old: str, new: str) -> Response:
@@ -158,14 +161,20 @@ def answer_packages(visit: Visit) -> Response:
     """GET /catalogue/packages: the packages in all images, by letter or as they fit a search."""
     query, letter = visit.argument("q"), visit.argument("letter")
     index = visit.catalogue.packages()
-    found = index.search(query) if query else index.by_letter(letter or next(iter(index.letters), ""))
+    letter = "" if query else letter or next(iter(index.letters), "")
+    problem = ""
+    try:
+        found = index.search(query) if query else index.by_letter(letter)
+    except UsageError as error:
+        found, problem = [], str(error)
     return visit.page(
         "packages.html",
         uses=found[:_MOST_USES] if query else found,
         found=len(found),
         query=query,
+        problem=problem,
         letters=index.letters,
-        letter="" if query else letter or next(iter(index.letters), ""),
+        letter=letter,
         total=len(index.uses),
         listed=index.listed,
         images=len(visit.catalogue.entries()),
@@ -174,7 +183,7 @@ def answer_packages(visit: Visit) -> Response:
 
 def answer_login_form(visit: Visit) -> Response:
     """GET /catalogue/login: the form for a token."""
-    return _login_form(visit)
+    return visit.page("login.html", hours=HOURS, has_passwords=visit.backend.has_passwords, problem="")
 
 
 def answer_login(visit: Visit) -> Response:
@@ -186,12 +195,12 @@ def answer_login(visit: Visit) -> Response:
     if visit.backend.has_passwords:
         token = f"{request.form.get('user', '').strip()}:{token}"
     if not (token and token.isascii() and token.isprintable() and " " not in token):
-        return _login_form(visit, "That is no token: it has characters that none has, or none at all.")
+        return ask_to_log_in(visit, "That is no token: it has characters that none has, or none at all.")
     try:
         # Asked for what no node is: the answer is short.
         visit.backend.client(token).query({"type": _NO_TYPE}, limit=1)
     except ShockRefusalError:
-        return _login_form(visit, "The Shock does not know this token.")
+        return ask_to_log_in(visit, "The Shock does not know this token.")
     answer = _see_other("../")
     visit.sessions.begin(request, answer, token)
     return answer
@@ -204,9 +213,10 @@ def answer_logout(visit: Visit) -> Response:
     return answer
 
 
-def _login_form(visit: Visit, problem: str = "") -> Response:
+def ask_to_log_in(visit: Visit, problem: str) -> Response:
+    """Return the form for a token, and why it is needed."""
     answer = visit.page("login.html", hours=HOURS, has_passwords=visit.backend.has_passwords, problem=problem)
-    answer.status_code = 403 if problem else 200
+    answer.status_code = 403
     return answer
 
 

@@ -21,7 +21,7 @@ from skyport_wf.pages.rendering import (
 )
 
 if TYPE_CHECKING:
-    from skyport_wf.pages.catalogue import Catalogue
+    from skyport_wf.pages.catalogue import FixedCatalogue
 
 Page = tuple[str, bytes]
 """A file's path in the folder, and its content."""
@@ -32,19 +32,25 @@ _ALL_PAIRS: Final = 6
 _log = logging.getLogger(__name__)
 
 
-def make_pages(catalogue: Catalogue, *, title: str, reading: Callable[[ImageEntry], object] | None) -> Iterator[Page]:
+def make_pages(
+    catalogue: FixedCatalogue, *, title: str, reading: Callable[[ImageEntry], object] | None = None
+) -> Iterator[Page]:
     """Yield the pages of all images of a catalogue; the first page comes last, when all that it leads to is there.
 
     title: what the pages call the Shock.
-    reading: called before an image is looked into, as most bytes are read for that. If None, none is.
+    reading: called before an image is read, once, for what its node does not tell. If None, none is read.
     """
     site = {"title": title, "is_logged_in": False, "footer": "Images for AWE, CWL, Snakemake and docker"}
-    catalogue.freeze()
     # What a Shock says becomes a path here.
     entries = tuple(entry for entry in catalogue.entries() if _NODE.fullmatch(entry.node))
     repositories = by_repository(entries)
-    for entry in entries if reading else ():
-        _look_inside(catalogue, entry, reading)
+    for entry in entries:
+        if reading and not catalogue.was_read(entry.node):
+            reading(entry)
+            try:
+                catalogue.look_inside(entry.node)
+            except (ArchiveError, ShockError) as error:
+                _log.warning("%s: its page does not tell what is wasted: %s", entry.name, error)
     for name in STATIC:
         yield f"static/{name}", read_static(name)
     for repository in repositories:
@@ -54,16 +60,7 @@ def make_pages(catalogue: Catalogue, *, title: str, reading: Callable[[ImageEntr
     yield from _list_pages(repositories, len(entries), site)
 
 
-def _look_inside(catalogue: Catalogue, entry: ImageEntry, reading: Callable[[ImageEntry], object] | None) -> None:
-    if reading and not catalogue.is_known(entry.node):
-        reading(entry)
-        try:
-            catalogue.look_inside(entry.node)
-        except (ArchiveError, ShockError) as error:
-            _log.warning("%s: its page has no packages: %s", entry.name, error)
-
-
-def _pages_of(catalogue: Catalogue, repository: Repository, site: dict[str, Any]) -> Iterator[Page]:
+def _pages_of(catalogue: FixedCatalogue, repository: Repository, site: dict[str, Any]) -> Iterator[Page]:
     pairs = set(_pairs(repository.images))
     for entry in repository.images:
         image = catalogue.details(entry.node)
@@ -88,7 +85,7 @@ def _pairs(images: Sequence[ImageEntry]) -> Iterator[tuple[str, str]]:
             yield old.node, new.node
 
 
-def _package_pages(catalogue: Catalogue, images: int, site: dict[str, Any]) -> Iterator[Page]:
+def _package_pages(catalogue: FixedCatalogue, images: int, site: dict[str, Any]) -> Iterator[Page]:
     index = catalogue.packages()
     letters = index.letters
     # The first one also under a name that is always there.
@@ -97,7 +94,8 @@ def _package_pages(catalogue: Catalogue, images: int, site: dict[str, Any]) -> I
         yield (
             f"packages/{name}.html",
             render(
-                "packages.html", FileLinks(1), site=site, uses=uses, found=len(uses), query="", letters=letters,
+                "packages.html", FileLinks(1), site=site, uses=uses, found=len(uses), query="", problem="",
+                letters=letters,
                 letter=letter, total=len(index.uses), listed=index.listed, images=images,
             ),
         )  # fmt: skip

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
     from skyport_wf.records.receipt import Receipt
-
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:?=&%+-]*[A-Za-z0-9]")
-"""A text that YAML takes for itself, also with the colons of names and addresses."""
 
 
 class Snippet(msgspec.Struct, frozen=True):
@@ -27,52 +23,44 @@ class Snippet(msgspec.Struct, frozen=True):
     """A condition, in a sentence."""
 
 
-def usage_of(receipt: Receipt, *, registry: str | None) -> Iterator[Snippet]:
+def usage_of(receipt: Receipt, *, registry: str) -> Iterator[Snippet]:
     """Yield how a published image is used.
 
-    registry: host and port of a registry that has it, without which no `docker pull` is told.
+    registry: host and port of the registry that has it; empty if there is none.
     """
-    name, private = receipt.name, receipt.readable_by != "everyone"
-    login = "It is private: log in with your Shock token as password, `docker login` and the registry's address."
+    name, private, pinned = receipt.name, receipt.readable_by != "everyone", receipt.use.oci
+    login = "It is private: first `docker login` at the registry, with your Shock token as password." if private else ""
     if registry:
-        pulled = shlex.quote(f"{registry}/{name}")
-        yield Snippet("docker", "docker, podman", f"docker pull {pulled}", login if private else "")
+        yield Snippet("docker", "docker, podman", f"docker pull {shlex.quote(f'{registry}/{name}')}", login)
     elif not receipt.thin_on:
         token = '-H "Authorization: OAuth $KB_AUTH_TOKEN" ' if private else ""
         yield Snippet("docker", "docker, podman", f"curl -fsS {token}{shlex.quote(receipt.download_url)} | docker load")
     yield Snippet("skyport", "skyport-wf", f"skyport-wf pull {shlex.quote(name)}")
-    yield Snippet(
-        "cwl",
-        "CWL",
-        f"requirements:\n  DockerRequirement:\n{_cwl(receipt)}",
-        "The archive is thin: pull the image into the runner's engine first." if receipt.thin_on else "",
-    )
     if registry:
-        yield Snippet("snakemake", "Snakemake", f"container: {_json(f'docker://{registry}/{name}')}")
+        yield Snippet("apptainer", "Apptainer", f"apptainer pull {shlex.quote(f'docker://{registry}/{name}')}", login)
+    yield Snippet("awe", "AWE", f'"Dockerimage": {_json(receipt.use.awe["Dockerimage"])}')
+    if pinned:
+        yield Snippet("snakemake", "Snakemake", f"container:\n    {_json(f'docker://{pinned}')}")
     else:
         yield Snippet(
             "snakemake",
             "Snakemake",
-            f"input:\n    skyport_wf.sif({_json(name)}),\ncontainer: skyport_wf.container({_json(name)})",
+            f"input:\n    skyport_wf.sif({_json(name)}),\ncontainer:\n    skyport_wf.container({_json(name)})",
             "With the image in your pipeline's lock file, where `skyport-wf receipt` puts it.",
         )
-    yield Snippet("awe", "AWE", f'"Dockerimage": {_json(receipt.use.awe["Dockerimage"])}')
-    if registry:
-        yield Snippet(
-            "apptainer",
-            "Apptainer",
-            f"apptainer pull {shlex.quote(f'docker://{registry}/{name}')}",
-            login if private else "",
-        )
+    thin = "The archive is thin: pull the image into the runner's engine first." if receipt.thin_on else ""
+    yield Snippet("cwl", "CWL", _cwl(receipt.use.cwl), thin)
+    if receipt.use.cwl_pull:
+        yield Snippet("cwl-pull", "CWL, from the registry", _cwl(receipt.use.cwl_pull), login)
 
 
-def _cwl(receipt: Receipt) -> str:
-    requirement = msgspec.to_builtins(receipt.use.cwl["DockerRequirement"])
-    return "\n".join(f"    {key}: {_yaml(value)}" for key, value in sorted(requirement.items(), reverse=True))
+def _cwl(use: Mapping[Literal["DockerRequirement"], object]) -> str:
+    import yaml
 
-
-def _yaml(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) else _json(value)
+    fields = dict(sorted(msgspec.to_builtins(use["DockerRequirement"]).items(), reverse=True))
+    # An address is one line, however long it is.
+    document = yaml.safe_dump({"requirements": {"DockerRequirement": fields}}, sort_keys=False, width=10_000)
+    return str(document).rstrip()
 
 
 def _json(value: str) -> str:

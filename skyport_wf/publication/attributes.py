@@ -150,7 +150,8 @@ def read_attributes(attributes: Mapping[str, Any] | None) -> NodeAttributes | No
     for lenient in (known, {**known, "docker_version": {}, OWN_KEY: None}):
         try:
             return msgspec.convert({"repository": "", "tag": "", "id": "", **lenient}, NodeAttributes)
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, UnicodeEncodeError):
+            # The other is for halves of characters, which JSON can have and UTF-8 cannot.
             continue
     return None
 

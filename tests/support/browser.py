@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 _SERIOUS = ("serious", "critical")
 
@@ -45,12 +45,17 @@ class Visitor:
         self.page.set_default_timeout(10_000)
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
-        self.page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        self.page.on("requestfailed", self._note_failure)
         self.page.on("request", lambda request: self.requested.append(request.url))
 
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
+
+    def _note_failure(self, request: Request) -> None:
+        # Whoever goes on to another page ends what the page before still asks for.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"{request.failure}: {request.url}")
 
     def barriers(self) -> list[str]:
         """Return what axe finds on the page that keeps people from using it: serious and critical findings."""

@@ -9,7 +9,9 @@ from uuid import uuid4
 
 import msgspec
 
+from skyport_wf.image.examination.package_list import pack
 from skyport_wf.pages.app import PagesApp
+from skyport_wf.publication.attributes import PACKAGES_KEY
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
 from skyport_wf.store.access import Acl
@@ -21,6 +23,7 @@ from skyport_wf.store.rows import insert_node
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar
+from tests.support.examined_images import examine
 from tests.support.registry import publish
 from tests.support.store_people import Person
 
@@ -41,9 +44,12 @@ class Shown(NamedTuple):
 
 
 def dpkg(**versions: str) -> bytes:
-    """Return Debian's database of these packages."""
-    entry = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {}\n\n"
-    return "".join(entry.format(name.replace("_", "-"), version) for name, version in versions.items()).encode()
+    """Return Debian's database of these packages; the library of openssl is built from that."""
+    entry = "Package: {}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {}\n{}\n"
+    return "".join(
+        entry.format(name.replace("_", "-"), version, "Source: openssl\n" if name == "libssl3" else "")
+        for name, version in versions.items()
+    ).encode()
 
 
 def an_image(**versions: str) -> Image:
@@ -65,15 +71,20 @@ def dockerfile(packages: str) -> str:
 
 @contextmanager
 def shown_images(folder: Path) -> Iterator[Shown]:
-    """Give a store with images of alice's: two tags of one repository, a private one, one with harmful words."""
+    """Give a store with images of alice's.
+
+    There are two tags of one repository, whose nodes list their packages, a private image, and one that does harm.
+    """
     with open_store(folder / "data") as store:
         shock = ShockApp(store)
         tokens = {name: add_user(store.database, name) for name in ("alice", "bob")}
         alice, nodes = Person(shock, tokens["alice"]), {}
         for tag, version in (("1.16.1", "1.1.1w-0"), ("1.17", "3.0.11-1")):
             name = f"lab/samtools:{tag}"
-            image = an_image(openssl=version, zlib1g="1:1.2.13", **({"curl": "7.88"} if tag == "1.17" else {}))
-            nodes[name] = publish(alice, folder, name, image, dockerfile=dockerfile(f"samtools={tag}"))
+            more = {"curl": "7.88"} if tag == "1.17" else {}
+            image = an_image(openssl=version, libssl3=version, zlib1g="1:1.2.13", **more)
+            listed = {PACKAGES_KEY: pack(examine(image).listed)}
+            nodes[name] = publish(alice, folder, name, image, dockerfile=dockerfile(f"samtools={tag}"), **listed)
         nodes["lab/secret:1"] = publish(alice, folder, "lab/secret:1", an_image(openssl="3.0.11-1"), public=False)
         harmful = Image((layer_tar({"etc/os-release": _OS}),), labels={"harm": HARM, "url": "javascript:harm()"})
         nodes["harm"] = publish(alice, folder, "lab/harm:1", harmful, name=f"lab/{HARM}:1", dockerfile=dockerfile(HARM))

@@ -97,7 +97,7 @@ def test_someone_logs_in_looks_into_a_private_image_and_logs_out(visitor, shown)
     page.get_by_label("Shock token").fill(shown.tokens["alice"])
     page.keyboard.press("Enter")
     page.get_by_role("link", name="lab/secret").click()
-    listing = page.get_by_role("button", name="List its packages and waste")
+    listing = page.get_by_role("button", name="Find what is wasted")
     if listing.is_visible():
         listing.click()
     expect(page.get_by_role("cell", name="openssl")).to_be_visible()

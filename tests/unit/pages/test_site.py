@@ -18,7 +18,7 @@ def site(shown: Shown, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SKYPORT_DATA", str(shown.folder / "data"))
         patch.chdir(folder)
-        assert main(["catalogue", "--quiet", "--out", str(folder), "--title", "Images of the lab"]) == 0
+        assert main(["catalogue", "--quiet", "--read", "--out", str(folder), "--title", "Images of the lab"]) == 0
     return folder
 
 
@@ -41,13 +41,14 @@ def test_private_images_are_written_when_asked_for(shown, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     # Straight into the store one is the user of one's login name, who is alice here.
     monkeypatch.setattr("skyport_wf.publication.connection.system_user", lambda: "alice")
-    assert main(["catalogue", "--private", "--no-packages", "--json", "--out", "site"]) == 0
+    assert main(["catalogue", "--private", "--json", "--out", "site"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 4
     assert 'class="badge private"' in (tmp_path / "site/index.html").read_text()
 
 
 def test_two_tags_and_packages_are_there(site, shown):
     old, new = shown.nodes["lab/samtools:1.16.1"], shown.nodes["lab/samtools:1.17"]
+    assert "400.0 kB" in (site / f"image/{new}.html").read_text()
     assert "<td>1.1.1w-0</td><td>3.0.11-1</td>" in (site / f"compare/{old}/{new}.html").read_text()
     page = (site / "packages/o.html").read_text()
     assert "openssl" in page
@@ -71,7 +72,7 @@ def test_a_second_run_writes_nothing(site, shown, monkeypatch, capsys):
 def test_what_cannot_be_done_is_said(shown, tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path / "thesis").write_text("all of it")
     monkeypatch.setenv("SKYPORT_DATA", str(shown.folder / "data"))
-    assert main(["catalogue", "--no-packages", *(word.format(tmp_path) for word in arguments)]) in (1, 2)
+    assert main(["catalogue", *(word.format(tmp_path) for word in arguments)]) in (1, 2)
     assert message in capsys.readouterr().err
 
 

@@ -7,11 +7,12 @@ import pytest
 import yaml
 
 from skyport_wf.pages.usage import usage_of
+from skyport_wf.records.receipt import PullRequirement
 from skyport_wf.records.source import ThinBase
 from tests.support.sample_records import receipt
 
 
-def texts(found, registry=None):
+def texts(found, registry=""):
     return {snippet.key: snippet.text for snippet in usage_of(found, registry=registry)}
 
 
@@ -22,10 +23,16 @@ def test_without_a_registry_the_archive_is_loaded():
     assert "skyport_wf.container" in found["snakemake"]
 
 
-def test_with_one_it_is_pulled():
-    found = texts(receipt(), "shock.example:7445")
-    assert found["docker"] == "docker pull shock.example:7445/skyport/velvet:1.2.10"
-    assert found["snakemake"] == 'container: "docker://shock.example:7445/skyport/velvet:1.2.10"'
+def test_with_one_it_is_pulled_by_digest_where_it_has_to_stay_the_same():
+    pinned = f"shock.example:7445/skyport/velvet@sha256:{'a' * 64}"
+    found = receipt()
+    pull = {"DockerRequirement": PullRequirement(pinned)}
+    named = msgspec.structs.replace(found, use=msgspec.structs.replace(found.use, cwl_pull=pull, oci=pinned))
+    lines = texts(named, "shock.example:7445")
+    assert lines["docker"] == "docker pull shock.example:7445/skyport/velvet:1.2.10"
+    assert lines["apptainer"] == "apptainer pull docker://shock.example:7445/skyport/velvet:1.2.10"
+    assert lines["snakemake"] == f'container:\n    "docker://{pinned}"'
+    assert yaml.safe_load(lines["cwl-pull"]) == {"requirements": {"DockerRequirement": {"dockerPull": pinned}}}
 
 
 def test_a_private_image_takes_a_token():
@@ -41,7 +48,7 @@ def test_nobody_is_advised_to_load_a_thin_archive():
 
 
 @pytest.mark.parametrize(
-    "name", ["lab/tool:1", "lab/$(touch x):1", "lab/'quoted':1", "lab/# comment:1", 'lab/"x": y:1']
+    "name", ["lab/tool:1", "12:30", "lab/$(touch x):1", "lab/'quoted':1", "lab/# comment:1", 'lab/"x": y:1']
 )
 def test_what_is_copied_is_one_value_whatever_the_name(name):
     found = receipt()

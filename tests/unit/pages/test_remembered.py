@@ -1,13 +1,13 @@
-"""A list that takes long to read is shown as it was, and read anew meanwhile."""
+"""A list that takes long to make is shown as it was, and made anew meanwhile."""
 
 import threading
 
 import pytest
 
 from skyport_wf.errors import TemporaryError
-from skyport_wf.pages import listing as listing_module
+from skyport_wf.pages import remembered as module
 from skyport_wf.pages.entries import ImageEntry
-from skyport_wf.pages.listing import Listing
+from skyport_wf.pages.remembered import Remembered
 
 
 def entry(tag: str) -> ImageEntry:
@@ -17,7 +17,7 @@ def entry(tag: str) -> ImageEntry:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1000.0]
-    monkeypatch.setattr(listing_module, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
     return now
 
 
@@ -30,17 +30,17 @@ def taking(clock: list[float], seconds: float, *entries: ImageEntry):
 
 
 def test_a_list_that_is_read_quickly_is_always_new(clock):
-    listing = Listing()
-    assert listing.read(taking(clock, 0.01, entry("1"))) == (entry("1"),)
+    listing = Remembered[tuple[ImageEntry, ...]]()
+    assert listing.get(taking(clock, 0.01, entry("1"))) == (entry("1"),)
     clock[0] += 0.1
-    assert listing.read(taking(clock, 0.01, entry("2"))) == (entry("2"),)
+    assert listing.get(taking(clock, 0.01, entry("2"))) == (entry("2"),)
 
 
 def test_a_slow_one_is_shown_as_it_was_and_the_next_visitor_gets_the_new_one(clock):
-    listing = Listing()
-    listing.read(taking(clock, 5, entry("1")))
+    listing = Remembered[tuple[ImageEntry, ...]]()
+    listing.get(taking(clock, 5, entry("1")))
     clock[0] += 10
-    assert listing.read(taking(clock, 5, entry("2"))) == (entry("1"),), "not old enough"
+    assert listing.get(taking(clock, 5, entry("2"))) == (entry("1"),), "not old enough"
     clock[0] += 10
     done = threading.Event()
 
@@ -48,33 +48,33 @@ def test_a_slow_one_is_shown_as_it_was_and_the_next_visitor_gets_the_new_one(clo
         done.set()
         return (entry("2"),)
 
-    assert listing.read(read) == (entry("1"),)
+    assert listing.get(read) == (entry("1"),)
     assert done.wait(10)
     for thread in threading.enumerate():
-        if thread.name == "listing":
+        if thread.name == "remembered":
             thread.join(10)
-    assert listing.read(read) == (entry("2"),)
+    assert listing.get(read) == (entry("2"),)
 
 
 def test_nobody_sees_a_very_old_one(clock):
-    listing = Listing()
-    listing.read(taking(clock, 5, entry("1")))
+    listing = Remembered[tuple[ImageEntry, ...]]()
+    listing.get(taking(clock, 5, entry("1")))
     clock[0] += 3600
-    assert listing.read(taking(clock, 5, entry("2"))) == (entry("2"),)
+    assert listing.get(taking(clock, 5, entry("2"))) == (entry("2"),)
 
 
 def test_a_failure_is_told_while_there_is_no_list_and_does_no_harm_later(clock, caplog):
     def fail():
         raise TemporaryError("Shock does not answer")
 
-    listing = Listing()
+    listing = Remembered[tuple[ImageEntry, ...]]()
     with pytest.raises(TemporaryError):
-        listing.read(fail)
-    listing.read(taking(clock, 5, entry("1")))
+        listing.get(fail)
+    listing.get(taking(clock, 5, entry("1")))
     clock[0] += 100
-    assert listing.read(fail) == (entry("1"),)
+    assert listing.get(fail) == (entry("1"),)
     for thread in threading.enumerate():
-        if thread.name == "listing":
+        if thread.name == "remembered":
             thread.join(10)
     assert "stays as it was" in caplog.text
-    assert listing.read(taking(clock, 5, entry("2"))) == (entry("1"),)
+    assert listing.get(taking(clock, 5, entry("2"))) == (entry("1"),)
