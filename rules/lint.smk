@@ -57,7 +57,7 @@ if _skyport.defines("lint_all"):
     rule lint_all:
         """Every image of the list, checked."""
         input:
-            expand(_skyport.at("<results>/skyport/{skyport_key}/lint.json"), skyport_key=_skyport.keys),
+            _skyport.files("lint.json"),
         container:
             None
 

@@ -32,11 +32,8 @@ if _skyport.defines("publish_all"):
     rule publish_all:
         """Every image of the list, published, with the packages that are in it."""
         input:
-            expand(
-                _skyport.at("<results>/skyport/{skyport_key}/{file}"),
-                skyport_key=_skyport.keys,
-                file=["receipt.json", "packages.cdx.json"],
-            ),
+            _skyport.files("receipt.json"),
+            _skyport.files("packages.cdx.json"),
             local(_skyport.locked) if _skyport.owns_lock else _skyport.locked,
         container:
             None

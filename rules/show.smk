@@ -21,12 +21,7 @@ if _skyport.makes("show"):
         """
         input:
             receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
-            others=ancient(
-                expand(
-                    _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
-                    skyport_key=_skyport.keys,
-                )
-            ),
+            others=ancient(_skyport.files("receipt.json")),
         output:
             json=_skyport.at("<results>/skyport/{skyport_key}/show.json"),
             chart=report(
@@ -64,11 +59,9 @@ if _skyport.defines("show_all"):
     rule show_all:
         """Every image of the list, with its layers, waste and packages."""
         input:
-            expand(
-                _skyport.at("<results>/skyport/{skyport_key}/{file}"),
-                skyport_key=_skyport.keys,
-                file=["show.json", "layers.svg", "packages.cdx.json"],
-            ),
+            _skyport.files("show.json"),
+            _skyport.files("layers.svg"),
+            _skyport.files("packages.cdx.json"),
         container:
             None
 

@@ -23,7 +23,7 @@ if _skyport.defines("use_all"):
     rule use_all:
         """Every image of the lock file, found where it says."""
         input:
-            expand(_skyport.at("<results>/skyport/{skyport_key}/receipt.json"), skyport_key=_skyport.keys),
+            _skyport.files("receipt.json"),
         container:
             None
 

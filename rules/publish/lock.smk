@@ -7,7 +7,7 @@ rule lock_images:
     A new description changes no image: it reaches the node here, and what takes the receipt as input does not run again.
     """
     input:
-        receipts=expand(_skyport.at("<results>/skyport/{skyport_key}/receipt.json"), skyport_key=_skyport.keys),
+        receipts=_skyport.files("receipt.json"),
     output:
         local(update(_skyport.locked)) if _skyport.owns_lock else touch(_skyport.locked),
     log:

@@ -12,7 +12,7 @@ rule build_image:
     changes further down, and a list of files would run again when one is touched.
     """
     input:
-        needs=lambda wildcards: expand(_skyport.at("<results>/skyport/{key}/build.json"), key=_skyport.needs(wildcards)),
+        needs=lambda wildcards: _skyport.files("build.json", _skyport.needs(wildcards)),
         archive=lambda wildcards: [local(path) for path in _skyport.archive(wildcards)],
     output:
         record=_skyport.at("<results>/skyport/{skyport_key}/build.json"),
@@ -116,7 +116,7 @@ rule register_image:
     """
     input:
         upload=_skyport.at("<results>/skyport/{skyport_key}/upload.json"),
-        base=lambda wildcards: expand(_skyport.at("<results>/skyport/{key}/receipt.json"), key=_skyport.base(wildcards)),
+        base=lambda wildcards: _skyport.files("receipt.json", _skyport.base(wildcards)),
     output:
         receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
     log:

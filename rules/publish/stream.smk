@@ -10,9 +10,7 @@ rule publish_image:
     The build context counts by its digest, as for build_image.
     """
     input:
-        needs=lambda wildcards: expand(
-            _skyport.at("<results>/skyport/{key}/receipt.json"), key=_skyport.needs(wildcards)
-        ),
+        needs=lambda wildcards: _skyport.files("receipt.json", _skyport.needs(wildcards)),
         archive=lambda wildcards: [local(path) for path in _skyport.archive(wildcards)],
     output:
         receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
