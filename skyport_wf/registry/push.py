@@ -11,7 +11,7 @@ from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.distribution.manifests import digest_of
-from skyport_wf.image.distribution.parsing import ImageManifest, choose_platform, parse_manifest
+from skyport_wf.image.distribution.parsing import LARGEST_CONFIG, ImageManifest, choose_platform, parse_manifest
 from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
@@ -32,7 +32,6 @@ from skyport_wf.registry.refusals import (
     ManifestUnknownError,
     TagInvalidError,
 )
-from skyport_wf.registry.stored_image import LARGEST_CONFIG
 from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.send import check_arrival, send
 
@@ -142,7 +141,7 @@ class Pusher:
 
         def join() -> JoinedArchive:
             survey = partial(SurveyedStream, wanted=build.name)
-            return JoinedArchive(reference, config, dict(layers), survey=survey)
+            return JoinedArchive(reference, config, dict(layers).__getitem__, survey=survey)
 
         # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
         if self._context.backend.is_remote:

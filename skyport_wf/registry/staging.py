@@ -19,13 +19,12 @@ import msgspec
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import cache_folder
-from skyport_wf.errors import SkyportError
+from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.formatting import human_size
+from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
 from skyport_wf.output_file import replace_file
-from skyport_wf.registry.layer_scan import LayerFacts, scan_layer
 from skyport_wf.registry.refusals import (
     DigestInvalidError,
-    ManifestInvalidError,
     SizeInvalidError,
     TooManyError,
     UploadInvalidError,
@@ -182,7 +181,7 @@ class Upload:
         """Note what was found out about what came so far, which may be all."""
         try:
             facts = scan.finish() if scan else None
-        except ManifestInvalidError:
+        except ArchiveError:
             facts = None
         if facts:
             note_of(self.path).write_bytes(msgspec.json.encode(facts))
@@ -198,7 +197,7 @@ def _scan(scan: SideReader[LayerFacts | None] | None, piece: bytes) -> SideReade
     try:
         if scan:
             scan.write(piece)
-    except ManifestInvalidError:
+    except ArchiveError:
         return None
     return scan
 

@@ -51,7 +51,7 @@ class JoinedArchive:
         self,
         reference: ImageReference,
         config: bytes,
-        layers: dict[str, GzippedLayer],
+        layer: Callable[[str], GzippedLayer],
         *,
         survey: Callable[[ByteStream], AbstractContextManager[Survey]],
     ) -> None:
@@ -59,13 +59,13 @@ class JoinedArchive:
 
         reference: the name that the image gets.
         config: the config JSON.
-        layers: by diff id; each that the config names.
+        layer: returns the layer of a diff id; called once for each that the config names, when its turn comes.
         survey: lists the packages in the uncompressed archive while that is checked.
         """
         self._survey = survey
         self._reference = reference
         self._config = config
-        self._layers = layers
+        self._layer = layer
         self._hasher = ArchiveHasher()
         self.result: SavedArchive
 
@@ -89,7 +89,7 @@ class JoinedArchive:
         manifest = manifest_document(config=config, name=str(self._reference), layers=tuple(map(layer_name, diff_ids)))
         between = tar_file(MANIFEST, manifest) + tar_file(config, self._config)
         for diff_id in dict.fromkeys(diff_ids):
-            layer = self._layers[diff_id]
+            layer = self._layer(diff_id)
             header = tar_header(layer_name(diff_id), layer.size)
             yield self._hasher.compressed(gzip_member(between + header))
             self._hasher.begin_layer()
