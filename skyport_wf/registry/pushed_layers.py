@@ -68,8 +68,8 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
         if path := context.staging.blob(digest):
             _require_size(manifest, digest, path.stat().st_size)
             facts = examine_layer(path)
-            layer = GzippedLayer(facts.size, partial(read_pieces, path if facts.is_gzip else gzip_of(path)))
-            found[digest] = facts.diff_id, layer
+            stored, known = (path, digest) if facts.is_gzip else (gzip_of(path), "")
+            found[digest] = facts.diff_id, GzippedLayer(facts.size, partial(read_pieces, stored), known)
             continue
         try:
             blob = context.lookup.blob(context.view, repository, digest).blob
@@ -78,7 +78,7 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
         if isinstance(blob, bytes):
             raise ManifestInvalidError(f"the blob {digest} is no layer")
         _require_size(manifest, digest, blob.size)
-        found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_stored, context, blob))
+        found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_stored, context, blob), digest)
     return [found[digest] for digest in manifest.layers]
 
 

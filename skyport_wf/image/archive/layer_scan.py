@@ -28,6 +28,8 @@ class LayerFacts(msgspec.Struct, frozen=True):
     """Bytes of the uncompressed layer."""
     is_gzip: bool
     """Whether the blob is gzip; else something else is made of it."""
+    digest: str = ""
+    """Of the blob; empty where that was told otherwise."""
 
 
 def scan_layer(stream: ByteStream, *, sink: Callable[[], ByteSink] | None = None) -> LayerFacts | None:

@@ -16,7 +16,7 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import ByteSink, open_gzip_member, recognise_format
 from skyport_wf.image.archive.joined import GzippedLayer, JoinedArchive
 from skyport_wf.image.archive.layer_scan import scan_layer
-from skyport_wf.image.examination.surveyed_stream import SurveyedStream
+from skyport_wf.image.examination.examine import examine_loadable
 from skyport_wf.image.tar.header import BLOCK
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.image_list.registry_address import parse_registry_address
@@ -70,8 +70,8 @@ class RegistryArchive:
         """Return the archive, to be read once."""
         diff_ids = self.image.parsed_config.rootfs.diff_ids or ()
         digests = dict(zip(diff_ids, self.image.parsed_manifest.layers, strict=True))
-        config, survey = self.image.config.encode(), partial(SurveyedStream, wanted=str(self._reference))
-        return JoinedArchive(self._reference, config, lambda diff_id: self._layer(digests[diff_id]), survey=survey)
+        config, examine = self.image.config.encode(), partial(examine_loadable, wanted=str(self._reference))
+        return JoinedArchive(self._reference, config, lambda diff_id: self._layer(digests[diff_id]), examine=examine)
 
     def stop_foreseeing(self) -> bool:
         """Take no layer's size any more from its last bytes, which may tell another: an archive was wrong.
@@ -91,7 +91,7 @@ class RegistryArchive:
 
         # The header in front of a layer has its uncompressed size.
         if self._foresees and digest in manifest.gzipped and (size := foresee_size(self._session, digest, stored)):
-            return GzippedLayer(size, read)
+            return GzippedLayer(size, read, digest)
         return self._spooled(read())
 
     def _spooled(self, pieces: Iterator[bytes]) -> GzippedLayer:
