@@ -85,8 +85,16 @@ def main() -> None:
         creds = f"x:{token}"
         base = write_image(folder / "base", [random_layer(args.megabytes, 1)])
 
-        pushes = measure(args.runs, servers, lambda port, run: push(base, port, f"bench/push-{run}:1", creds))
-        report("push an image", pushes)
+        # Clients remember where they have pushed a layer: to see one sent, it has to be a new one.
+        new = [write_image(folder / f"new-{run}", [random_layer(args.megabytes, 2 + run)]) for run in range(args.runs)]
+        report(
+            "push a new image",
+            measure(args.runs, servers, lambda port, run: push(new[run], port, f"new-{run}:1", creds)),
+        )
+        push(base, ours[0], "bench/push-0:1", creds)
+        push(base, theirs[0], "bench/push-0:1", creds)
+        again = measure(args.runs, servers, lambda port, run: push(base, port, f"bench/push-{run + 1}:1", creds))
+        report("push an image whose layers are there", again)
         changed = [write_image(folder / f"changed-{run}", [base, small_layer(run)]) for run in range(args.runs)]
         tops = measure(args.runs, servers, lambda port, run: push(changed[run], port, f"bench/top-{run}:1", creds))
         report("push a changed top layer", tops)

@@ -43,5 +43,6 @@ def run(args: argparse.Namespace) -> Outcome:
     write_record(fill_key(args.record, record.reference), record)
     if record.published:
         return Outcome(record, f"{record.name} is published already, on node {record.published}")
-    made = f" is image {short_id(record.image)}" if record.image else f" is in {record.archive}"
-    return Outcome(record, f"{record.name}{made}")
+    registry = record.source.registry
+    made = f"image {short_id(record.image)}" if record.image else f"in {registry.name if registry else record.archive}"
+    return Outcome(record, f"{record.name} is {made}")

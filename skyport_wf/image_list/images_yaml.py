@@ -13,6 +13,7 @@ from skyport_wf.image_list.addresses import find_wrong_address
 from skyport_wf.image_list.conversion import convert
 from skyport_wf.image_list.mistakes import Mistake, MistakesError
 from skyport_wf.image_list.reference import check_registry, parse_reference
+from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.image_list.spec import SOURCES, CommitSettings, ImageList, ImageSpec, ShockSettings, check_shock_url
 from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
@@ -108,13 +109,19 @@ def _wrong_fields(images: Mapping[str, ImageSpec]) -> Iterator[tuple[str, str]]:
             said = f"has {' and '.join(image.sources)}" if image.sources else "says nothing of where it comes from"
             yield path, f", image {image.name}: {said}. Give exactly one of {', '.join(SOURCES)}."
             continue
+        if image.registry:
+            try:
+                parse_registry_address(image.registry)
+            except UsageError as error:
+                yield f"{path}.registry", f", field registry: {error}."
         for field, why in _fields_that_do_not_fit(image):
             yield f"{path}.{field}", f", field {field}: {why}"
 
 
 def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
     """Yield each field that makes no sense beside the image's source or its other fields, and why."""
-    as_it_is = f"an archive is published as it is, and {image.name} comes from one. Remove the field."
+    ready = {"archive": "an archive", "registry": "an image of a registry"}.get(image.source)
+    as_it_is = f"{ready} is published as it is, and {image.name} comes from one. Remove the field."
     if image.base:
         try:
             parse_reference(image.base)
@@ -125,7 +132,7 @@ def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
                 "base",
                 f"with `flatten`, {image.name} has one layer, and none of its base's. Remove one of the two fields.",
             )
-        elif image.source == "archive":
+        elif ready:
             yield "base", as_it_is
     for field in _ONLY_OF_A_BUILD:
         if getattr(image, field) and image.source != "dockerfile":
@@ -141,7 +148,7 @@ def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
         )
     if image.commit != CommitSettings() and image.source not in ("snapshot", "container"):
         yield "commit", f"only a container is committed, {image.name} has `{image.source}`. Remove the field."
-    if image.flatten and image.source == "archive":
+    if image.flatten and ready:
         yield "flatten", as_it_is
     for secret, place in image.secrets.items():
         if bool(place.env) == bool(place.file):

@@ -87,14 +87,18 @@ def is_docker_name(text: str) -> bool:
     return _DOCKER_NAME.fullmatch(text) is not None
 
 
+def is_registry(domain: str) -> bool:
+    """Return whether docker takes what stands before the first `/` for a registry, and not for a user of Docker Hub."""
+    return domain == "localhost" or not set(".:").isdisjoint(domain) or domain != domain.lower()
+
+
 def check_registry(text: str, *, where: str) -> str:
     """Return the text if docker takes it for a registry.
 
     where: what the message begins with.
     Raises UsageError otherwise; the message does not show the text, as there may be a password in it.
     """
-    # Without a dot, a port, or this one name, docker takes it for a user of Docker Hub.
-    if re.fullmatch(_DOMAIN, text) and (text == "localhost" or not set(".:").isdisjoint(text)):
+    if re.fullmatch(_DOMAIN, text) and is_registry(text):
         return text
     raise UsageError(f"{where}: not a registry. Write HOST or HOST:PORT alone, such as images.example.org.")
 
@@ -128,7 +132,6 @@ def short_docker_name(text: str) -> str:
     if slash and domain in _HUBS:
         domain, slash, repository = "", "", rest
     # With a registry before it, `library/` is a name like others.
-    is_registry = slash and (domain == "localhost" or not set(".:").isdisjoint(domain) or domain != domain.lower())
-    if not is_registry and repository.count("/") == 1:
+    if not (slash and is_registry(domain)) and repository.count("/") == 1:
         repository = repository.removeprefix("library/")
     return f"{repository}:{tag or LATEST}"

@@ -12,7 +12,7 @@ from skyport_wf.image_list.urls import split_url
 EMBEDDED = "embedded"
 """The `shock.url` that means the store on this machine's own disk."""
 DEFAULT_TOKEN_VARIABLE = "KB_AUTH_TOKEN"  # noqa: S105 - the name of a variable
-SourceKind = Literal["dockerfile", "snapshot", "container", "image", "archive"]
+SourceKind = Literal["dockerfile", "snapshot", "container", "image", "archive", "registry"]
 Builder = Literal["auto", "classic", "buildkit"]
 SOURCES: tuple[SourceKind, ...] = get_args(SourceKind)
 
@@ -86,6 +86,8 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """An image that the engine already has."""
     archive: _Text | None = None
     """A file that `docker save` wrote, gzipped or not."""
+    registry: _Text | None = None
+    """HOST/REPO:TAG or HOST/REPO@DIGEST of an image in a registry; no engine is needed."""
     context: _Text | None = None
     """The folder that the build may copy from."""
     build_args: dict[str, str] = {}

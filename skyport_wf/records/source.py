@@ -41,6 +41,17 @@ class GitOrigin(msgspec.Struct, frozen=True):
     """Seen from the top of the repository; empty for the top."""
 
 
+class RegistryOrigin(msgspec.Struct, frozen=True):
+    """Where in a registry an image was."""
+
+    name: str
+    """HOST/REPO:TAG, or with a digest."""
+    manifest_digest: str
+    """Of the manifest that the name led to, for the platform."""
+    platform: str
+    """The platform that the image says it is for, such as `linux/amd64`."""
+
+
 class Source(msgspec.Struct, frozen=True):
     """The source of an image."""
 
@@ -57,6 +68,8 @@ class Source(msgspec.Struct, frozen=True):
     """Where the Dockerfile was fetched, if from a web server."""
     git: GitOrigin | None = None
     """Of a build context that is a git repository's."""
+    registry: RegistryOrigin | msgspec.UnsetType = msgspec.UNSET
+    """Of an image that another registry has."""
 
 
 class BaseImage(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.distribution.manifests import digest_of
-from skyport_wf.image.distribution.parsing import ImageManifest, choose_platform, parse_manifest
-from skyport_wf.image.examination.surveyed_stream import SurveyedStream
+from skyport_wf.image.distribution.parsing import LARGEST_CONFIG, ImageManifest, choose_platform, parse_manifest
+from skyport_wf.image.examination.examine import examine_loadable
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.output_file import replace_file
@@ -32,7 +32,6 @@ from skyport_wf.registry.refusals import (
     ManifestUnknownError,
     TagInvalidError,
 )
-from skyport_wf.registry.stored_image import LARGEST_CONFIG
 from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.send import check_arrival, send
 
@@ -141,8 +140,8 @@ class Pusher:
         _check_layers(config, [diff_id for diff_id, _ in layers])
 
         def join() -> JoinedArchive:
-            survey = partial(SurveyedStream, wanted=build.name)
-            return JoinedArchive(reference, config, dict(layers), survey=survey)
+            examine = partial(examine_loadable, wanted=build.name)
+            return JoinedArchive(reference, config, dict(layers).__getitem__, examine=examine)
 
         # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
         if self._context.backend.is_remote:

@@ -14,8 +14,8 @@ import msgspec
 from skyport_wf.byte_streams import ChunkReader
 from skyport_wf.image.archive.compression import ByteSink, open_gzip_member
 from skyport_wf.image.archive.joined import GzippedLayer
+from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
 from skyport_wf.output_file import replace_file
-from skyport_wf.registry.layer_scan import LayerFacts, scan_layer
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
 from skyport_wf.registry.staging import note_of, read_pieces
 from skyport_wf.transfer.download import read_part
@@ -30,7 +30,7 @@ def examine_layer(path: Path) -> LayerFacts:
     """Return what a pushed blob is as a layer, which is noted beside it.
 
     One that is not gzip is compressed into a file beside it.
-    Raises ManifestInvalidError if it is no layer.
+    Raises ArchiveError if it is no layer.
     """
     note = note_of(path)
     with suppress(OSError, msgspec.DecodeError):
@@ -68,8 +68,8 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
         if path := context.staging.blob(digest):
             _require_size(manifest, digest, path.stat().st_size)
             facts = examine_layer(path)
-            layer = GzippedLayer(facts.size, partial(read_pieces, path if facts.is_gzip else gzip_of(path)))
-            found[digest] = facts.diff_id, layer
+            stored, known = (path, digest) if facts.is_gzip else (gzip_of(path), "")
+            found[digest] = facts.diff_id, GzippedLayer(facts.size, partial(read_pieces, stored), known)
             continue
         try:
             blob = context.lookup.blob(context.view, repository, digest).blob
@@ -78,7 +78,7 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
         if isinstance(blob, bytes):
             raise ManifestInvalidError(f"the blob {digest} is no layer")
         _require_size(manifest, digest, blob.size)
-        found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_stored, context, blob))
+        found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_stored, context, blob), digest)
     return [found[digest] for digest in manifest.layers]
 
 

@@ -19,13 +19,12 @@ import msgspec
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import cache_folder
-from skyport_wf.errors import SkyportError
+from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.formatting import human_size
+from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
 from skyport_wf.output_file import replace_file
-from skyport_wf.registry.layer_scan import LayerFacts, scan_layer
 from skyport_wf.registry.refusals import (
     DigestInvalidError,
-    ManifestInvalidError,
     SizeInvalidError,
     TooManyError,
     UploadInvalidError,
@@ -152,6 +151,7 @@ class Upload:
         with self.path.open("ab", buffering=0) as file, ExitStack() as opened:
             # Most come in one piece, from a client that takes its time to compress.
             scan = opened.enter_context(SideReader(scan_layer)) if not size else None
+            hasher = hashlib.sha256()
             since_checked = 0
             while piece := stream.read(PIECE):
                 size += len(piece)
@@ -162,14 +162,17 @@ class Upload:
                     _require_room()
                     since_checked = 0
                 file.write(piece)
+                hasher.update(piece)
                 scan = _scan(scan, piece)
-            self._note(scan)
+            self._note(scan, f"sha256:{hasher.hexdigest()}")
         return size
 
     def finish(self, digest: str) -> None:
         """Make it the blob of this digest. Raises DigestInvalidError if it is not, and then it is gone."""
-        with self.path.open("rb") as file:
-            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        found = self._noted_digest()
+        if not found:
+            with self.path.open("rb") as file:
+                found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if found != digest:
             self.cancel()
             raise DigestInvalidError(f"the blob has the digest {found}, not {digest}. Push it again.")
@@ -178,14 +181,22 @@ class Upload:
             note_of(self.path).replace(note_of(blob))
         self.path.replace(blob)
 
-    def _note(self, scan: SideReader[LayerFacts | None] | None) -> None:
-        """Note what was found out about what came so far, which may be all."""
+    def _noted_digest(self) -> str:
+        """Return the digest that was told while it came, empty if that was in several pieces."""
+        with suppress(OSError, msgspec.DecodeError):
+            noted = msgspec.json.decode(note_of(self.path).read_bytes(), type=LayerFacts)
+            return noted.digest if noted.stored == self.size else ""
+        return ""
+
+    def _note(self, scan: SideReader[LayerFacts | None] | None, digest: str) -> None:
+        """Note what was found out about what came so far, which may be all. digest: of that."""
         try:
             facts = scan.finish() if scan else None
-        except ManifestInvalidError:
+        except ArchiveError:
             facts = None
         if facts:
-            note_of(self.path).write_bytes(msgspec.json.encode(facts))
+            noted = msgspec.structs.replace(facts, digest=digest)
+            note_of(self.path).write_bytes(msgspec.json.encode(noted))
 
     def cancel(self) -> None:
         """Remove it."""
@@ -198,7 +209,7 @@ def _scan(scan: SideReader[LayerFacts | None] | None, piece: bytes) -> SideReade
     try:
         if scan:
             scan.write(piece)
-    except ManifestInvalidError:
+    except ArchiveError:
         return None
     return scan
 

@@ -18,6 +18,7 @@ from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.archive.members import POLICY, read_members
 from skyport_wf.image.contents import StoredLayer
 from skyport_wf.image.distribution.manifests import Flavour, Manifest, make_manifest
+from skyport_wf.image.distribution.parsing import LARGEST_CONFIG
 from skyport_wf.image.tar.reader import TarReader
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.manifest import pushed_manifest
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
-LARGEST_CONFIG: Final = 4 << 20
-"""Bytes of a config that a registry hands out; those of real images have 1,000 to 100,000."""
 _LARGEST_GAP: Final = LARGEST_CONFIG + (1 << 20)
 """Bytes of a file before its first layer or after its last one, uncompressed: manifest, config, headers, padding."""
 

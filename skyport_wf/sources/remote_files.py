@@ -8,14 +8,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image_list.addresses import FileAddress, GitAddress
+from skyport_wf.image_list.registry_address import RegistryAddress
 from skyport_wf.records.source import GitOrigin
+
+if TYPE_CHECKING:
+    from skyport_wf.sources.remote.registry_images import RegistryImage
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
@@ -93,6 +97,29 @@ class RemoteFiles:
         below = f"{address.folder}/" if address.folder else ""
         inside = tuple(name.removeprefix(below) for name in checkout.submodules if name.startswith(below))
         return FetchedFolder(path, GitOrigin(address.repository, address.ref, commit, address.folder), inside)
+
+    def find_image(self, address: RegistryAddress, platform: str) -> RegistryImage:
+        """Return the image that is at the address now; one that a digest names is not asked for again.
+
+        platform: what is chosen of several.
+        Raises TemporaryError if the registry cannot be reached, SkyportError if it has no such image.
+        """
+        from skyport_wf.cache import read_note, write_note
+        from skyport_wf.sources.remote.registry_images import RegistryImage, find_image
+        from skyport_wf.sources.remote.registry_session import MOST_SECONDS, RegistrySession
+
+        named = f"{address} for {platform}"
+        known = read_note("registry-images", named, RegistryImage)
+        if known and address.digest == known.named:
+            return known
+
+        def ask(*, hurry: bool) -> RegistryImage:
+            with RegistrySession(address, seconds=_PATIENCE if hurry else MOST_SECONDS) as session:
+                found = find_image(session, address, platform=platform, known=known)
+            write_note("registry-images", named, found)
+            return found
+
+        return self._ask_once(f"https://{named}", ask, known)
 
     def _ask_once(self, address: str, ask: Callable[..., _Answer], last: _Answer | None) -> _Answer:
         """Return the answer that was given already, is given now, or was given at an earlier time.

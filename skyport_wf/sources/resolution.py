@@ -21,6 +21,7 @@ from skyport_wf.sources.archive import ArchiveSource
 from skyport_wf.sources.container import ContainerSource
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.engine_image import EngineImageSource
+from skyport_wf.sources.registry import RegistrySource
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.snapshot import SnapshotSource
 from skyport_wf.sources.source import Connect, ImageSource
@@ -31,6 +32,7 @@ _SOURCES: dict[SourceKind, Callable[[ImageSpec, Path, RemoteFiles], ImageSource]
     "container": ContainerSource,
     "image": EngineImageSource,
     "archive": ArchiveSource,
+    "registry": RegistrySource,
 }
 
 
@@ -114,7 +116,13 @@ def resolve_images(
                 continue
         spec, source = images.find(name), sources[name]
         below = {need: _digest(resolved[need]) for need in needs[name]}
-        facts = _describe(spec, source, below, _no_engine) if digests and source.known_without_engine else None
+        try:
+            facts = _describe(spec, source, below, _no_engine) if digests and source.known_without_engine else None
+        except TemporaryError as error:
+            if unreachable is None:
+                raise
+            unreachable[name] = error
+            continue
         resolved[name] = ResolvedImage(spec, source, used[name], needs[name], below, facts)
     return resolved
 

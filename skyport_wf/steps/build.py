@@ -52,7 +52,7 @@ def build(
     if same := decide(shock, wanted_image(record), found, base_comes=base_comes).require().names.same:
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
         return msgspec.structs.replace(record, published=same.id)
-    return record if record.archive else _make(record, image, shock, output)
+    return _make(record, image, shock, output) if image.source.work else record
 
 
 def wait_for_bases(image: ResolvedImage, shock: Shock, *, seconds: float) -> None:
@@ -83,12 +83,15 @@ def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect
     """Return what is known of the image before it is made; asks the engine only for an `image` or a `container`.
 
     settings: the image list's.
-    Raises UsageError for an archive that is not there, ArchiveError for one that is none.
+    Raises UsageError for an archive that is not there, ArchiveError for one that is none, PlatformError for an image of
+    a registry that is for another platform.
     """
-    spec = image.spec
+    spec, source = image.spec, image.describe(connect)
+    if source.registry:
+        check_platform(spec, source.registry.platform)
     return BuildRecord(
         name=spec.name,
-        source=image.describe(connect),
+        source=source,
         dockerfile=base64.b64encode(image.source.dockerfile).decode(),
         shock=effective_settings(settings, public=spec.public),
         replace=spec.replace,
@@ -133,8 +136,8 @@ def make_image(
     from skyport_wf.engine.images import find_image
 
     spec = image.spec
-    if image.source.archive:
-        raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")
+    if not image.source.work:
+        raise UsageError(f"image {spec.name} comes from {image.source.cannot_be_rebuilt}, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
     used = {spelled: bases[name] for spelled, name in image.used.items() if name in bases}
     made = image.source.make(engine, spec, used, output)

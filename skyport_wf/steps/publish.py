@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.errors import ArchiveError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, UploadRecord
+from skyport_wf.records.source import RegistryOrigin
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Output
 from skyport_wf.steps.build import build, connect
@@ -24,10 +26,12 @@ from skyport_wf.transfer.unfinished import ProgressFile
 from skyport_wf.transfer.upload import upload_file, upload_stream
 
 if TYPE_CHECKING:
+    from skyport_wf.image.archive.joined import JoinedArchive
     from skyport_wf.image.archive.normalise import NormalisedStream
     from skyport_wf.image.contents import SavedArchive
     from skyport_wf.image.examination.surveyed_stream import SurveyedStream
     from skyport_wf.publication.connection import Shock
+    from skyport_wf.sources.remote.registry_archives import RegistryArchive
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +55,8 @@ def publish(
     uploaded = None
     if record.published:
         uploaded = UploadRecord(build=record, saved=None, node=record.published, url=shock.url)
+    elif record.source.registry:
+        uploaded = _upload_from_registry(record, record.source.registry, shock, progress)
     elif not record.thin_on:
         uploaded = _upload_stream(record, shock, progress)
     # Only at the end it may be known which layers belong in the archive, as of a thin image.
@@ -61,6 +67,50 @@ def publish(
 
         note_config_digest(record.image, uploaded.saved.contents.image_id)
     return receipt
+
+
+def _upload_from_registry(
+    record: BuildRecord, origin: RegistryOrigin, shock: Shock, progress: Callable[[int], None]
+) -> UploadRecord:
+    """Send the archive as its layers come."""
+    from skyport_wf.sources.remote.registry_archives import RegistryArchive
+
+    with RegistryArchive(origin, record.reference) as image:
+        export = _RegistryExport(image, progress)
+        while True:
+            try:
+                return upload_stream(shock, record, export, about_size=image.size, image_id=record.source.digest)
+            except ArchiveError:
+                if not image.stop_foreseeing():
+                    raise
+
+
+class _RegistryExport:
+    """The image of a registry as a stream that can be opened anew for each attempt to send it."""
+
+    def __init__(self, image: RegistryArchive, progress: Callable[[int], None]) -> None:
+        self._image = image
+        self._progress = progress
+        self._archive: JoinedArchive
+
+    def open(self) -> Generator[bytes]:
+        """Yield the archive, to be sent."""
+        self._archive = self._image.read()
+        for piece in self._archive:
+            yield piece
+            self._progress(len(piece))
+
+    def read_through(self) -> SavedArchive:
+        """Read the archive, and return what it has turned out to be."""
+        self._archive = self._image.read()
+        for _ in self._archive:
+            pass
+        return self.saved
+
+    @property
+    def saved(self) -> SavedArchive:
+        """Contents and digests of the archive, known once it has been read."""
+        return self._archive.result
 
 
 def _upload_stream(record: BuildRecord, shock: Shock, progress: Callable[[int], None]) -> UploadRecord | None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream
-from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.output_file import keep_other_file
+from skyport_wf.errors import ArchiveError, SkyportError, UsageError
+from skyport_wf.image.contents import SavedArchive
+from skyport_wf.output_file import keep_other_file, replace_file
 from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
+from skyport_wf.records.source import RegistryOrigin
 
 if TYPE_CHECKING:
     from skyport_wf.image.examination.surveyed_stream import SurveyedStream
@@ -45,12 +47,31 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         except OSError as error:
             raise SkyportError(f"cannot write {archive}: {error.strerror}") from error
         return SaveRecord(build=build, archive=path, saved=None)
+    if build.source.registry:
+        return SaveRecord(build, path, _save_from_registry(build, build.source.registry, archive))
     with open_image(build) as stream:
         saved = save_canonical(stream, build.reference, archive, base=build.left_out)
         saved = msgspec.structs.replace(saved, packages=stream.packages())
     if build.image:
         note_config_digest(build.image, saved.contents.image_id)
     return SaveRecord(build=build, archive=path, saved=saved)
+
+
+def _save_from_registry(build: BuildRecord, origin: RegistryOrigin, path: Path) -> SavedArchive:
+    """Write the archive of an image in a registry, whose layers are not compressed again."""
+    from skyport_wf.sources.remote.registry_archives import RegistryArchive
+
+    with RegistryArchive(origin, build.reference) as image:
+        while True:
+            archive = image.read()
+            try:
+                with replace_file(path) as file:
+                    for piece in archive:
+                        file.write(piece)
+                return archive.result
+            except ArchiveError:
+                if not image.stop_foreseeing():
+                    raise
 
 
 @contextmanager

@@ -55,7 +55,7 @@ MAY_USE_NETWORK = {
         "store/wsgi/transport.py",
         "sources/remote/",
     ),
-    "urllib3": ("shock/", "engine/connection.py", "store/wsgi/transport.py", "transfer/download.py"),
+    "urllib3": ("shock/", "engine/connection.py", "store/wsgi/transport.py", "transfer/download.py", "sources/remote/"),
     "docker": ("engine/",),
     "http": ("store/wsgi/",),
     "socket": ("serving/",),

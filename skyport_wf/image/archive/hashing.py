@@ -34,10 +34,14 @@ class ArchiveHasher:
         self._layer_sha256.update(piece)
         return self.compressed(piece)
 
-    def end_layer(self, diff_id: str) -> None:
-        """Take note that the member of this layer ends here."""
+    def end_layer(self, diff_id: str, *, digest: str = "") -> None:
+        """Take note that the member of this layer ends here.
+
+        digest: the member's, if it is known already; then its pieces need not be counted as those of a layer.
+        """
         size = self._size - self._layer_offset
-        self._layers.append(StoredLayer(diff_id, self._layer_offset, size, f"sha256:{self._layer_sha256.hexdigest()}"))
+        digest = digest or f"sha256:{self._layer_sha256.hexdigest()}"
+        self._layers.append(StoredLayer(diff_id, self._layer_offset, size, digest))
 
     def uncompressed(self, piece: bytes) -> bytes:
         """Count a piece of the uncompressed archive, and return it."""

@@ -6,16 +6,13 @@ Each layer stays byte for byte what it was, so that whoever knows it by its dige
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from typing import Protocol
 
 import msgspec
 
-from skyport_wf.byte_streams import ByteStream, ChunkReader
+from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, decompressed, gzip_member
 from skyport_wf.image.archive.hashing import ArchiveHasher
-from skyport_wf.image.archive.layers import check_archive
 from skyport_wf.image.archive.layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document, parse_config
 from skyport_wf.image.archive.reader import MANIFEST
@@ -31,13 +28,8 @@ class GzippedLayer(msgspec.Struct, frozen=True):
     """Bytes of the uncompressed layer."""
     open: Callable[[], Iterator[bytes]]
     """Returns its compressed bytes in pieces of at most 1 MiB."""
-
-
-class Survey(ByteStream, Protocol):
-    """A stream that is listed while it is read."""
-
-    def packages(self) -> str:
-        """Return the packed list of packages, once the stream is read; empty if it is not known."""
+    digest: str = ""
+    """Of the compressed bytes; empty if it is not known that they have it."""
 
 
 class JoinedArchive:
@@ -51,21 +43,22 @@ class JoinedArchive:
         self,
         reference: ImageReference,
         config: bytes,
-        layers: dict[str, GzippedLayer],
+        layer: Callable[[str], GzippedLayer],
         *,
-        survey: Callable[[ByteStream], AbstractContextManager[Survey]],
+        examine: Callable[[ByteStream], tuple[ImageContents, str]],
     ) -> None:
         """Begin with nothing read.
 
         reference: the name that the image gets.
         config: the config JSON.
-        layers: by diff id; each that the config names.
-        survey: lists the packages in the uncompressed archive while that is checked.
+        layer: returns the layer of a diff id; called once for each that the config names, when its turn comes.
+        examine: reads the uncompressed archive; returns its image and the packed list of packages, and raises
+            ArchiveError if no Docker loads it.
         """
-        self._survey = survey
+        self._examine = examine
         self._reference = reference
         self._config = config
-        self._layers = layers
+        self._layer = layer
         self._hasher = ArchiveHasher()
         self.result: SavedArchive
 
@@ -89,12 +82,12 @@ class JoinedArchive:
         manifest = manifest_document(config=config, name=str(self._reference), layers=tuple(map(layer_name, diff_ids)))
         between = tar_file(MANIFEST, manifest) + tar_file(config, self._config)
         for diff_id in dict.fromkeys(diff_ids):
-            layer = self._layers[diff_id]
+            layer = self._layer(diff_id)
             header = tar_header(layer_name(diff_id), layer.size)
             yield self._hasher.compressed(gzip_member(between + header))
             self._hasher.begin_layer()
-            yield from map(self._hasher.of_layer, layer.open())
-            self._hasher.end_layer(diff_id)
+            yield from map(self._hasher.compressed if layer.digest else self._hasher.of_layer, layer.open())
+            self._hasher.end_layer(diff_id, digest=layer.digest)
             between = padding(layer.size)
         yield self._hasher.compressed(gzip_member(between + END))
 
@@ -103,9 +96,11 @@ class JoinedArchive:
 
         Raises ArchiveError if it is damaged, or is no archive of an image that Docker loads.
         """
-        archive = ChunkReader(map(self._hasher.uncompressed, decompressed(stored, "gzip")))
         try:
-            with self._survey(archive) as surveyed:
-                return check_archive(surveyed, wanted=str(self._reference)).contents, surveyed.packages()
+            # In a thread more: to decompress and to examine take about as long.
+            with SideReader(self._examine) as examined:
+                for piece in decompressed(stored, "gzip"):
+                    examined.write(self._hasher.uncompressed(piece))
+                return examined.finish()
         except (CompressionError, EOFError) as error:
             raise ArchiveError(f"{self._reference}: a layer cannot be decompressed ({error})") from error

@@ -1,10 +1,11 @@
 """The entries of all layers of an archive, as they come by; and whether engines load the image that they make."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream
+from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.reader import ArchivedImage, ArchiveReader
 from skyport_wf.image.contents import ImageContents
 from skyport_wf.image.layers.entries import LayerEntry, LayerError, open_layer, read_entries
@@ -77,11 +78,21 @@ def check_archive(stream: ByteStream, *, wanted: str = "") -> CheckedImage:
                 problems = check_layers(index, image.contents)
             except TooManyFilesError as error:
                 too_many = str(error)
-    refusals = [problem for problem in problems if not problem.by]
-    if refusals:
-        more = f" (and {len(refusals) - 1} more of its kind)" if len(refusals) > 1 else ""
-        raise archive.error(f"cannot be loaded by Docker: {refusals[0]}{more}", "Build the image with another tool.")
+    require_loadable(problems, name=archive.name)
     warnings = [f"{problem.by} refuse it: {problem}" for problem in problems]
     if too_many:
         warnings.append(f"whether engines load it is unknown: {too_many}")
     return CheckedImage(image.contents, tuple(warnings))
+
+
+def require_loadable(problems: Sequence[LoadProblem], *, name: str) -> None:
+    """Raise ArchiveError if one of the problems keeps Docker from loading an image.
+
+    name: the archive's, for messages.
+    """
+    refusals = [problem for problem in problems if not problem.by]
+    if refusals:
+        more = f" (and {len(refusals) - 1} more of its kind)" if len(refusals) > 1 else ""
+        raise ArchiveError(
+            f"{name} cannot be loaded by Docker: {refusals[0]}{more}. Build the image with another tool."
+        )

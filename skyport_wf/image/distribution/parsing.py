@@ -15,8 +15,13 @@ from skyport_wf.image.distribution.manifests import Flavour
 
 LARGEST_MANIFEST: Final = 4 << 20
 """Bytes that a registry has to take at least; those of images have a few thousand."""
+LARGEST_CONFIG: Final = 4 << 20
+"""Bytes of a config that a registry hands out; those of real images have 1,000 to 100,000."""
+AWE_PLATFORM: Final = "linux/amd64"
+"""The platform of AWE's workers."""
 _MOST_LAYERS: Final = 1000
-_INDEX_TYPES: Final = (
+_MOST_SHOWN: Final = 20
+INDEX_TYPES: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
 )
@@ -42,11 +47,18 @@ class ImageManifest(msgspec.Struct, frozen=True):
     """Digests, the lowest first."""
     sizes: dict[str, int]
     """Bytes of each blob, by digest."""
+    gzipped: frozenset[str]
+    """Digests of the layers that are gzip, as far as their media types tell the truth."""
 
 
 class _Platform(msgspec.Struct, frozen=True):
     os: str = ""
     architecture: str = ""
+    variant: str = ""
+
+    @property
+    def parts(self) -> list[str]:
+        return [self.os, self.architecture, *filter(None, [self.variant])]
 
 
 class _Descriptor(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,45 +91,57 @@ def parse_manifest(content: bytes) -> ImageManifest:
     for blob in (config, *layers):
         if not _DIGEST.fullmatch(blob.digest):
             raise ManifestError(f"it names the digest {blob.digest[:100]!a}, which is no SHA-256")
+        if blob.size < 0:
+            raise ManifestError(f"it says that {blob.digest} has {blob.size} bytes")
     for layer in layers:
         if not layer.media_type.endswith(_LAYER_TYPES) or "foreign" in layer.media_type:
             raise ManifestError(f"its layer {layer.digest[:100]!a} is of the type {layer.media_type[:200]!a}")
     sizes = {blob.digest: blob.size for blob in (config, *layers)}
-    return ImageManifest(media_type, config.digest, tuple(layer.digest for layer in layers), sizes)
+    gzipped = frozenset(layer.digest for layer in layers if layer.media_type.endswith("gzip"))
+    return ImageManifest(media_type, config.digest, tuple(layer.digest for layer in layers), sizes, gzipped)
 
 
 def check_part_of_index(content: bytes) -> None:
     """Raise ManifestError for a manifest that cannot be one of an index: of an image, or of its attestation."""
     document = _decode(content)
-    if document.media_type in _INDEX_TYPES or document.manifests is not None:
+    if document.media_type in INDEX_TYPES or document.manifests is not None:
         return
     if document.artifact_type or not document.config or document.config.media_type not in _CONFIG_TYPES:
         raise ManifestError(_NO_IMAGE)
 
 
-def choose_platform(content: bytes) -> str | None:
-    """Return the digest of the manifest in an index that AWE's workers need; None if the content is no index.
+def choose_platform(content: bytes, platform: str = AWE_PLATFORM) -> str | None:
+    """Return the digest of the manifest in an index that is for a platform; None if the content is no index.
 
+    platform: such as `linux/arm64/v8`; a variant counts only where the index says one, too.
     Attestations, which are listed beside the images, have an unknown platform.
     Raises ManifestError if there is no such image.
     """
     document = _decode(content)
-    if document.media_type not in _INDEX_TYPES and not (document.manifests is not None and not document.media_type):
+    if document.media_type not in INDEX_TYPES and not (document.manifests is not None and not document.media_type):
         return None
-    for descriptor in document.manifests or ():
-        platform = descriptor.platform
-        if platform and (platform.os, platform.architecture) == ("linux", "amd64"):
-            return descriptor.digest
-    alone = [one for one in document.manifests or () if one.platform is None]
-    if len(alone) == 1 and len(document.manifests or ()) == 1:
-        return alone[0].digest
-    raise ManifestError("the index has no image for linux/amd64, which is what AWE's workers are")
+    listed = document.manifests or ()
+    wanted = platform.split("/")
+    for descriptor in listed:
+        if descriptor.platform and descriptor.platform.parts[: len(wanted)] == wanted[: len(descriptor.platform.parts)]:
+            return _checked(descriptor.digest)
+    if len(listed) == 1 and listed[0].platform is None:
+        return _checked(listed[0].digest)
+    told = sorted({"/".join(one.platform.parts) for one in listed if one.platform} - {"unknown/unknown"})
+    shown = ", ".join(f"{one[:100]!a}" for one in told[:_MOST_SHOWN]) or "none that it says"
+    raise ManifestError(f"the index has no image for {platform}; it has {shown}")
+
+
+def _checked(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise ManifestError(f"the index names the digest {digest[:100]!a}, which is no SHA-256")
+    return digest
 
 
 def media_type_of(content: bytes) -> str:
     """Return the media type of a manifest or an index."""
     document = _decode(content)
-    return document.media_type or (Flavour.OCI.media_type if document.manifests is None else _INDEX_TYPES[1])
+    return document.media_type or (Flavour.OCI.media_type if document.manifests is None else INDEX_TYPES[1])
 
 
 def _decode(content: bytes) -> _Document:

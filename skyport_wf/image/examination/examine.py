@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from skyport_wf.byte_streams import ByteStream
-from skyport_wf.image.archive.layers import read_layers
+from skyport_wf.byte_streams import ByteStream, stream_name
+from skyport_wf.image.archive.layers import read_layers, require_loadable
 from skyport_wf.image.archive.limits import MAX_UNPACKED
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.contents import ImageContents
-from skyport_wf.image.examination.package_list import PackageList
+from skyport_wf.image.examination.package_list import PackageList, pack
 from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
@@ -50,6 +50,8 @@ class ImageExamination(msgspec.Struct, frozen=True):
     """False if there is no program /bin/bash: no AWE task can start then, as a worker gives it a script for that."""
     notes: tuple[str, ...]
     """Reasons why something is unknown, in sentences."""
+    problems: tuple[LoadProblem, ...]
+    """Reasons why engines refuse to load it; none if there are too many files to tell."""
     from_bases: tuple[str, ...] = ()
     """Of a thin archive, for each layer that it lacks, the lowest first, the image whose archive has it."""
 
@@ -78,7 +80,7 @@ def examine_archive(
             has_bash, shown = _has_bash(survey.index), waste.documents
             notes = (*map(_note, problems), *survey.catalogue.notes, *_unlisted_stores(survey.index))
         else:
-            waste, has_bash, shown = None, True, ()
+            problems, waste, has_bash, shown = [], None, True, ()
             notes = (f"waste and packages are unknown: {survey.given_up}",)
     return ImageExamination(
         contents=image.contents,
@@ -89,7 +91,18 @@ def examine_archive(
         operating_system=survey.catalogue.operating_system(shown),
         has_bash=has_bash,
         notes=notes,
+        problems=tuple(problems),
     )
+
+
+def examine_loadable(stream: ByteStream, *, wanted: str) -> tuple[ImageContents, str]:
+    """Return an image with the packed list of its packages, as `examine_archive` finds them.
+
+    Raises ArchiveError, too, if no Docker loads it.
+    """
+    found = examine_archive(stream, wanted=wanted)
+    require_loadable(found.problems, name=stream_name(stream) or wanted)
+    return found.contents, pack(found.listed)
 
 
 def _unlisted_stores(index: FileIndex) -> Iterator[str]:

@@ -10,7 +10,7 @@ from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
 
 ONE = "images:\n- name: a/b:1\n  dockerfile: D\n"
 FIELDS = ", ".join(ImageSpec.__struct_fields__)
-SOURCES = "dockerfile, snapshot, container, image, archive"
+SOURCES = "dockerfile, snapshot, container, image, archive, registry"
 SECRET = "s3cr3t-PASSWORD.of/mine"
 
 
@@ -197,6 +197,16 @@ def test_unknown_fields_come_with_a_suggestion_or_what_is_allowed(text, message)
         (
             "  archive: x\n  base: b/b:1\n",
             "line 4, field base: an archive is published as it is, and a/b:1 comes from one. Remove the field.",
+        ),
+        (
+            "  registry: quay.io/a:1\n  flatten: true\n",
+            "line 4, field flatten: an image of a registry is published as it is, and a/b:1 comes from one. Remove the "
+            "field.",
+        ),
+        (
+            "  registry: https://quay.io/a:1\n",
+            "line 3, field registry: an image in a registry is named without `://`. Write HOST/REPO:TAG or "
+            "HOST/REPO@sha256:..., such as quay.io/biocontainers/velvet:1.2.10--h7132678_5.",
         ),
         (
             "  dockerfile: ftp://example.org/Dockerfile\n",

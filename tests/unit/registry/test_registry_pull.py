@@ -104,7 +104,8 @@ def test_head_says_what_get_sends(world: World) -> None:
         got, headed = (world.nobody.get(f"/v2/{NAME}/{path}", method=method) for method in ("GET", "HEAD"))
         assert headed.data == b""
         assert headed.headers["Content-Length"] == str(len(got.data))
-        assert dict(headed.headers) == dict(got.headers)
+        # But for the second in which each was answered.
+        assert {**headed.headers, "Date": ""} == {**got.headers, "Date": ""}
         again = world.nobody.get(f"/v2/{NAME}/{path}", If_None_Match=got.headers["ETag"])
         assert (again.status_code, again.data) == (304, b"")
 

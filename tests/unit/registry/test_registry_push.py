@@ -141,6 +141,17 @@ def test_a_blob_of_another_digest_is_refused_and_gone(world: World) -> None:
     where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
     assert pusher.error(f"{where}?digest={wrong}", method="PUT") == (400, "DIGEST_INVALID")
     assert pusher.send("GET", where).status_code == 404
+    layer = gzip.compress(TOOL)
+    for chunks in ([layer], [layer[:50], layer[50:]], [layer, layer], [b"x" + layer]):
+        for digest in (wrong, f"sha256:{hashlib.sha256(chunks[0]).hexdigest()}"):
+            where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
+            for chunk in chunks:
+                assert pusher.send("PATCH", where, chunk).status_code == 202
+            is_right = digest != wrong and len(chunks) == 1
+            assert pusher.send("PUT", f"{where}?digest={digest}").status_code == (201 if is_right else 400)
+            assert pusher.send("GET", where).status_code == 404
+    for path in leftovers(world):
+        path.unlink()
     for digest in ("", "x", "sha512:" + "7" * 128, "sha256:../../x"):
         assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?digest={digest}").status_code == 400
     assert leftovers(world) == []

@@ -1,4 +1,4 @@
-"""A pushed blob looked at as a layer, while it comes or afterwards."""
+"""A blob of a registry looked at as a layer, while it comes or afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, can_decompress, decompressed, recognise_format
 from skyport_wf.image.archive.limits import check_expansion
 from skyport_wf.image.tar.header import BLOCK
-from skyport_wf.registry.refusals import ManifestInvalidError
 
 if TYPE_CHECKING:
     from skyport_wf.image.archive.compression import ByteSink
@@ -29,20 +28,22 @@ class LayerFacts(msgspec.Struct, frozen=True):
     """Bytes of the uncompressed layer."""
     is_gzip: bool
     """Whether the blob is gzip; else something else is made of it."""
+    digest: str = ""
+    """Of the blob; empty where that was told otherwise."""
 
 
 def scan_layer(stream: ByteStream, *, sink: Callable[[], ByteSink] | None = None) -> LayerFacts | None:
     """Read a blob, and return what it is as a layer.
 
     sink: makes what takes the uncompressed bytes of one that is not gzip; without it, such a one is not read: None.
-    Raises ManifestInvalidError if it is no layer.
+    Raises ArchiveError if it is no layer.
     """
     head = stream.read(BLOCK)
     kind = recognise_format(head)
     if kind != "gzip" and sink is None:
         return None
     if kind not in ("tar", "") and not can_decompress(kind):
-        raise ManifestInvalidError(f"the layer is in {kind} format, and layers are tar, with gzip or zstd or neither")
+        raise ArchiveError(f"the layer is in {kind} format, and layers are tar, with gzip or zstd or neither")
     stored = size = 0
 
     def count(taken: int) -> None:
@@ -60,9 +61,7 @@ def scan_layer(stream: ByteStream, *, sink: Callable[[], ByteSink] | None = None
             if target:
                 target.write(piece)
     except (CompressionError, EOFError) as error:
-        raise ManifestInvalidError(f"the layer cannot be decompressed: {error}") from error
-    except ArchiveError as error:
-        raise ManifestInvalidError(str(error)) from error
+        raise ArchiveError(f"the layer cannot be decompressed: {error}") from error
     return LayerFacts(stored, f"sha256:{digest.hexdigest()}", size, is_gzip=kind == "gzip")
 
 

@@ -1,0 +1,49 @@
+"""Logins for registries, as `docker login` has left them in docker's config or with a program that keeps passwords."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import msgspec
+
+from skyport_wf.child_environment import hidden_variables
+from skyport_wf.errors import SkyportError
+
+
+class RegistryLogin(msgspec.Struct, frozen=True):
+    """A login for one registry."""
+
+    user: str
+    password: str
+    identity_token: str
+    """What some registries give in the place of a password; empty if there is none."""
+
+    def __repr__(self) -> str:
+        return "RegistryLogin(...)"
+
+
+def find_login(registry: str) -> RegistryLogin | None:
+    """Return the login for a registry, None if there is none.
+
+    registry: HOST or HOST:PORT; `docker.io` for Docker Hub.
+    Raises SkyportError if docker's config, or the program that keeps the password, cannot be read.
+    """
+    import docker.auth
+    from docker.errors import DockerException
+
+    try:
+        # A program that is not installed is told by the error; the warning would name a line of the library.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = docker.auth.AuthConfig.load_config(None, None, dict.fromkeys(hidden_variables(), ""))
+            found: dict[str, Any] = config.resolve_authconfig(registry) or {}
+    except (DockerException, ValueError, OSError, TypeError, AttributeError, KeyError) as error:
+        # The words of the library may quote what a file of passwords has.
+        raise SkyportError(
+            f"the login for {registry} cannot be read from docker's config ({type(error).__name__}). "
+            f"Mend it with `docker login {registry}`."
+        ) from error
+    values = {key.lower(): value for key, value in found.items() if isinstance(value, str)}
+    login = RegistryLogin(values.get("username", ""), values.get("password", ""), values.get("identitytoken", ""))
+    return login if login.password or login.identity_token else None

@@ -1,0 +1,127 @@
+"""Answers of web servers that anybody may have named: asked with limits, as anybody, and no password goes astray."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from skyport_wf.errors import SkyportError, TemporaryError, root_cause
+from skyport_wf.http_session import PlainSession
+
+_CONNECT_SECONDS, _SILENCE_SECONDS = 10, 15
+_MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_Answer = TypeVar("_Answer")
+
+
+def within(seconds: float, ask: Callable[[], _Answer], *, what: str) -> _Answer:
+    """Return what `ask` returns, or raise what it raises.
+
+    what: what messages call it.
+    Raises TemporaryError if it takes longer.
+    """
+    outcome: Future[_Answer] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(ask())
+        except BaseException as error:  # raised again in the thread that waits
+            outcome.set_exception(error)
+
+    # The limits of sockets are for each piece: a server that sends a byte now and then would keep us for ever.
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return outcome.result(timeout=seconds)
+    except TimeoutError as error:
+        raise TemporaryError(f"{what} did not arrive whole within {seconds:g} s.") from error
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Return what makes a server another one: scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+class CarefulSession(PlainSession):
+    """A session that sends no passwords, leaves redirects alone, and fails with our errors."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None: for a redirect, requests would read its content to the end, however much that is."""
+
+    def ask(
+        self,
+        url: str,
+        at: str,
+        headers: Mapping[str, str],
+        *,
+        method: str = "GET",
+        data: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Return the answer of one server.
+
+        url: what messages call it.
+        at: where it is now, behind redirects.
+        data: the fields of a form.
+        """
+        waits = (_CONNECT_SECONDS, _SILENCE_SECONDS)
+        try:
+            return self.request(
+                method, at, headers=headers, data=data, stream=True, allow_redirects=False, timeout=waits
+            )
+        except requests.exceptions.SSLError as error:
+            cause: BaseException = error
+            while cause.__context__ is not None:
+                cause = cause.__context__
+            if not isinstance(cause, ssl.SSLCertVerificationError):
+                raise TemporaryError(f"{url} cannot be reached: {cause}.") from error
+            raise SkyportError(
+                f"the server of {url} cannot be trusted: {cause.verify_message}. If it has a certificate of a private "
+                "authority, name the authority's file in REQUESTS_CA_BUNDLE."
+            ) from error
+        except (requests.ConnectionError, requests.Timeout) as error:
+            raise TemporaryError(f"{url} cannot be reached: {root_cause(error)}.") from error
+        except requests.RequestException as error:
+            raise SkyportError(f"{url} cannot be asked for: {type(error).__name__}. Mend the address.") from error
+
+
+def follow(
+    session: CarefulSession,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    method: str = "GET",
+    secret: Mapping[str, str] | None = None,
+) -> requests.Response:
+    """Return the answer at the end of all redirects.
+
+    secret: headers for this server alone.
+    Raises SkyportError if a redirect leads where it must not.
+    """
+    at = url
+    for _ in range(_MOST_REDIRECTS + 1):
+        own = secret if secret and origin_of(at) == origin_of(url) else {}
+        response = session.ask(url, at, {**headers, **own}, method=method)
+        target = response.headers.get("Location")
+        if response.status_code not in _REDIRECTS or target is None:
+            return response
+        response.close()
+        try:
+            # Servers send UTF-8, which http.client takes for Latin-1.
+            there = urljoin(at, target.encode("latin-1").decode("utf-8", errors="replace"))
+            scheme = urlsplit(there).scheme
+        except ValueError as error:
+            raise SkyportError(f"{url} redirects to something that is no address.") from error
+        if scheme not in ("http", "https"):
+            raise SkyportError(f"{url} redirects to a {scheme}: address. Only http and https are followed.")
+        if scheme == "http" and urlsplit(at).scheme == "https":
+            raise SkyportError(
+                f"{url} redirects from https to http, where anyone could change it. This is not followed."
+            )
+        at = there
+    raise SkyportError(f"{url} redirects more than {_MOST_REDIRECTS} times. Give the address where it ends.")

@@ -1,0 +1,124 @@
+"""The archive of an image in a registry: its layers are joined as they come, and those in gzip stay as they are."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+from skyport_wf.byte_streams import PIECE, ChunkReader, pieces_of
+from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.compression import ByteSink, open_gzip_member, recognise_format
+from skyport_wf.image.archive.joined import GzippedLayer, JoinedArchive
+from skyport_wf.image.archive.layer_scan import scan_layer
+from skyport_wf.image.examination.examine import examine_loadable
+from skyport_wf.image.tar.header import BLOCK
+from skyport_wf.image_list.reference import ImageReference
+from skyport_wf.image_list.registry_address import parse_registry_address
+from skyport_wf.output_file import OutputFile, scratch_file
+from skyport_wf.records.source import RegistryOrigin
+from skyport_wf.sources.remote.registry_images import RegistryImage, find_image, foresee_size, read_blob
+from skyport_wf.sources.remote.registry_session import RegistrySession
+
+
+class RegistryArchive:
+    """The archive of an image in a registry, to be read as often as needed. Use it in a `with` statement."""
+
+    def __init__(self, origin: RegistryOrigin, reference: ImageReference) -> None:
+        """Open the very image that the name stood for when it was resolved.
+
+        reference: the name that the image gets.
+        Raises TemporaryError, SkyportError if the registry does not have it any more.
+        """
+        named = parse_registry_address(origin.name)
+        self._address = parse_registry_address(f"{named.host}/{named.repository}@{origin.manifest_digest}")
+        self._reference = reference
+        self._platform = origin.platform
+        self._image: RegistryImage | None = None
+        self._foresees = True
+        self._opened = ExitStack()
+        self._session = self._opened.enter_context(RegistrySession(self._address))
+        self._layer_file = ExitStack()
+
+    def __enter__(self) -> RegistryArchive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._layer_file.close()
+        self._opened.close()
+
+    @property
+    def image(self) -> RegistryImage:
+        """Manifest and config."""
+        self._image = self._image or find_image(self._session, self._address, platform=self._platform)
+        return self._image
+
+    @property
+    def size(self) -> int:
+        """About how many bytes the archive will have, and rather too many."""
+        manifest = self.image.parsed_manifest
+        return sum(manifest.sizes[layer] for layer in manifest.layers) + PIECE
+
+    def read(self) -> JoinedArchive:
+        """Return the archive, to be read once."""
+        diff_ids = self.image.parsed_config.rootfs.diff_ids or ()
+        digests = dict(zip(diff_ids, self.image.parsed_manifest.layers, strict=True))
+        config, examine = self.image.config.encode(), partial(examine_loadable, wanted=str(self._reference))
+        return JoinedArchive(self._reference, config, lambda diff_id: self._layer(digests[diff_id]), examine=examine)
+
+    def stop_foreseeing(self) -> bool:
+        """Take no layer's size any more from its last bytes, which may tell another: an archive was wrong.
+
+        From now on each layer is in a file until its size is known, one after the other.
+        Returns False if that was so already.
+        """
+        foresaw, self._foresees = self._foresees, False
+        return foresaw
+
+    def _layer(self, digest: str) -> GzippedLayer:
+        manifest = self.image.parsed_manifest
+        stored = manifest.sizes[digest]
+
+        def read() -> Iterator[bytes]:
+            return read_blob(self._session, self._address, digest, stored)
+
+        # The header in front of a layer has its uncompressed size.
+        if self._foresees and digest in manifest.gzipped and (size := foresee_size(self._session, digest, stored)):
+            return GzippedLayer(size, read, digest)
+        return self._spooled(read())
+
+    def _spooled(self, pieces: Iterator[bytes]) -> GzippedLayer:
+        """Return a layer by way of a file, as gzip. The file goes when the next one is needed."""
+        self._layer_file.close()
+        file = self._layer_file.enter_context(scratch_file(Path(tempfile.gettempdir())))
+        stream = ChunkReader(pieces)
+        head = stream.read(BLOCK)
+        is_gzip = recognise_format(head) == "gzip"
+
+        def arriving() -> Iterator[bytes]:
+            for piece in itertools.chain([head], pieces_of(stream)):
+                if is_gzip:
+                    file.write(piece)
+                yield piece
+
+        with ExitStack() as member:
+
+            def sink() -> ByteSink:
+                return member.enter_context(open_gzip_member(file))
+
+            facts = scan_layer(ChunkReader(arriving()), sink=sink)
+        if facts is None:
+            raise ArchiveError(f"{self._address} has a layer that is none.")
+        return GzippedLayer(facts.size, lambda: _read_file(file))
+
+
+def _read_file(file: OutputFile) -> Iterator[bytes]:
+    for start in range(0, file.size, PIECE):
+        yield os.pread(file.descriptor, PIECE, start)
