@@ -22,7 +22,7 @@ IMAGES = 50
 
 def words(chance: random.Random) -> list[list[str]]:
     """Return some layers, of which about half can be loaded."""
-    return [chance.sample(WORDS, chance.randint(1, 5)) for _ in range(chance.randint(1, 2))]
+    return [chance.sample(WORDS, chance.randint(1, 3)) for _ in range(chance.randint(1, 2))]
 
 
 def can_be_loaded(layers: Sequence[bytes], name: str) -> tuple[bool, str]:
