@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 REPO_TAG = "skyport/tool:1.0"
 File = tuple[tarfile.TarInfo, bytes]
@@ -167,6 +168,12 @@ def oci_archive(
     ]
 
 
+@cache
+def bzip2(data: bytes) -> bytes:
+    """Compress the data; once, as it takes long and many tests have the same layers."""
+    return bz2.compress(data)
+
+
 def zstd(data: bytes) -> bytes:
     return subprocess.run(["zstd", "--quiet"], input=data, check=True, capture_output=True).stdout
 
@@ -223,7 +230,7 @@ LAYOUTS: dict[str, Callable[[Image], bytes]] = {
     "OCI archive, zstd": lambda image: tar_of(oci_archive(image, compress=zstd)),
     "OCI archive, xz": lambda image: tar_of(oci_archive(image, compress=lzma.compress)),
     "OCI archive, bzip2, of two platforms": lambda image: tar_of(
-        oci_archive(Image((), author="arm"), image, compress=bz2.compress, platforms=("linux/arm64", "linux/amd64"))
+        oci_archive(Image((), author="arm"), image, compress=bzip2, platforms=("linux/arm64", "linux/amd64"))
     ),
     "podman": lambda image: tar_of(podman(image)),
     "canonical": canonical,

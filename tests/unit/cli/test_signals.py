@@ -87,6 +87,7 @@ def test_at_every_moment_of_a_command(tmp_path, uploaded, verb, number):
     print(f"{verb}, {number.name}: {ended}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_streams_that_are_closed(tmp_path, closed):
     environment = {**os.environ, "SKYPORT_DATA": str(tmp_path / "shock")}

@@ -359,6 +359,7 @@ def test_an_xz_layer_that_wants_much_memory() -> None:
         inspect(archive)
 
 
+@pytest.mark.slow
 def test_a_zstd_layer_that_wants_much_memory() -> None:
     archive = tar_of(oci(Image((layer_tar({"zeros": bytes(300 << 20)}),)), compress=zstd_long))
     with pytest.raises(ArchiveError, match=r"cannot be decompressed .*too much memory"):

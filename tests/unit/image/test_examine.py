@@ -134,6 +134,7 @@ def test_a_compression_bomb_in_a_layer(max_paths: int) -> None:
         examine_archive(ChunkReader([archive]), index=index, max_unpacked=20_000_000)
 
 
+@pytest.mark.slow
 def test_an_archive_without_end() -> None:
     endless = itertools.chain([header("x/layer.tar", size=1 << 40), header("zeros", size=1 << 40)], zeros())
     with pytest.raises(ArchiveError, match="unpacks to more than 1 GB"):

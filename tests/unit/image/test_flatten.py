@@ -308,6 +308,7 @@ WORDS = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(st.lists(WORDS, min_size=1, max_size=4))
 def test_any_layers_show_the_same_when_they_are_one(

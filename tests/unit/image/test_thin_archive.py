@@ -223,6 +223,7 @@ LAYERS = st.lists(st.builds(layer_tar, st.dictionaries(NAMES, st.binary(max_size
 LAYOUT = st.sampled_from([legacy, oci, lambda image: legacy(image, duplicates="copy")])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.data(), LAYERS)
 def test_any_image_thin_on_any_part_of_it(

@@ -353,6 +353,7 @@ def test_the_command_tells_file_line_and_reason(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("level", "codes"),
     [(None, (0, 3, 3)), ("failure", (0, 0, 3)), ("loss", (0, 3, 3)), ("note", (3, 3, 3)), ("none", (0, 0, 0))],

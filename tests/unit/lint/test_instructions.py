@@ -100,6 +100,7 @@ def test_any_text_is_read_and_every_line_is_in_the_file(words):
         last = one.last_line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["a ", "'", "<<E ", "\\\n", "RUN <<E\nE\n"])
 def test_a_megabyte_of_anything_is_read_in_time(piece):
     begun = time.process_time()

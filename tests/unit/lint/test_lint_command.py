@@ -310,6 +310,7 @@ def test_a_hadolint_that_fails_is_an_error_among_the_findings(folder: LintFolder
     assert time.monotonic() - begun < allowed
 
 
+@pytest.mark.slow
 def test_a_text_that_hadolint_does_not_end_with() -> None:
     content = b"FROM a\nRUN x " + b"$((" * 5000
     hadolint, instructions = find_hadolint(), read_instructions(content)

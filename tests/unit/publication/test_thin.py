@@ -366,6 +366,7 @@ def test_images_that_others_made_thin_on_one_another(shock: ShockClient) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_chain_without_end(shock: ShockClient) -> None:
     for number in range(MAX_CHAIN + 2):
         top = foreign(

@@ -155,6 +155,7 @@ def test_what_is_pushed_to_a_gateway_is_published_on_the_shock(world: World, sho
     assert list((world.folder / "cache/registry/pushed").rglob("*.archive")) == []
 
 
+@pytest.mark.slow
 def test_a_large_push_through_a_gateway_goes_on_where_it_was_interrupted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def test_nobody_waits_long_while_others_write(store_on_disk):
     assert max(waits) < 60, "others wrote this often while we waited for our turn"
 
 
+@pytest.mark.slow
 def test_small_writes_do_not_wait_for_all_that_are_large(store):
     """Six threads write attributes of 20,000 values all the time, which takes them ten times as long as others."""
     app = ShockApp(store)
@@ -143,6 +144,7 @@ def test_copying_while_deleting_never_loses_a_file(alice, store):
         assert list(store.files) == []
 
 
+@pytest.mark.slow
 def test_whoever_comes_while_a_store_is_made_finds_it_whole(tmp_path):
     """Processes that begin together on a folder without a store, as the jobs of a workflow do."""
     program = (

@@ -74,6 +74,7 @@ def test_garbage_is_what_nobody_writes_and_no_node_has(store, alice):
     assert _orphans(store) != []
 
 
+@pytest.mark.slow
 def test_collecting_garbage_harms_no_upload(store, alice):
     """Uploads go on while another thread collects garbage as fast as it can."""
     import threading
@@ -169,6 +170,7 @@ def test_after_an_error_of_the_database_the_next_start_decides(store, alice, mon
     assert list(store.files) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 1000, 262_144, 5_000_000])
 def test_md5_beside_writing_is_the_md5(size, store):
     content = os.urandom(12_000_001)

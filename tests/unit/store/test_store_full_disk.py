@@ -75,6 +75,7 @@ def test_garbage_makes_room(data):
     assert os.statvfs(data).f_bavail > 0
 
 
+@pytest.mark.slow
 def test_reading_commands_go_on(data):
     with open_store(data):
         pass

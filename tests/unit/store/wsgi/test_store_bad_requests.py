@@ -277,6 +277,7 @@ def test_mangled_forms_are_refused_or_read(cuts, alice):
     assert response.status_code in (200, 400, 413), response.text
 
 
+@pytest.mark.slow
 @_ANYWHERE
 @given(
     content=st.lists(st.sampled_from((b"\r", b"\n", b"\r\n", b"-", b"--", b"B", b"--B", b"x", b"B--")), max_size=30),
@@ -321,6 +322,7 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @_ANYWHERE
 @given(document=_JSON)
 def test_attributes_come_back_as_they_were_sent(document, alice):

@@ -398,6 +398,7 @@ class TestPackedDownloads:
                 with pytest.raises(requests.exceptions.ChunkedEncodingError):
                     requests.get(f"{server.url}{way}", headers={"Authorization": token})
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", ["compression=gzip", "compression=zip", "zip", "tar"])
     def test_a_large_one_is_never_in_memory(self, way, alice, nobody):
         content = os.urandom(1024 * 1024) * 48
