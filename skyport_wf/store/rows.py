@@ -44,8 +44,8 @@ def nodes_of_serials(connection: sqlite3.Connection, serials: Sequence[int]) -> 
     among = "IN (SELECT value FROM json_each(?))"
     rows = {row["serial"]: row for row in connection.execute(f"SELECT * FROM node WHERE serial {among}", wanted)}
     users = {serial: defaultdict[str, list[str]](list) for serial in serials}
-    found = connection.execute(f"SELECT node, may, user FROM permission WHERE node {among} ORDER BY position", wanted)
-    for serial, may, user in found:
+    found = connection.execute(f"SELECT position, node, may, user FROM permission WHERE node {among}", wanted)
+    for _, serial, may, user in sorted(map(tuple, found)):
         users[serial][may].append(user)
     return tuple(_node_of_row(connection, rows[serial], users[serial]) for serial in serials)
 
