@@ -56,7 +56,7 @@ def _with_base(found: ImageExamination, node: Node) -> ImageExamination:
     for number in range(next((at for at, layer in enumerate(layers) if layer.created_by), len(layers))):
         layers[number] = msgspec.structs.replace(layers[number], created_by=f"FROM {base.name}")
     contents = msgspec.structs.replace(found.contents, layers=tuple(layers))
-    return msgspec.structs.replace(found, contents=contents)
+    return msgspec.structs.replace(found, contents=contents, base=base.name)
 
 
 def examine_receipt(

@@ -54,6 +54,8 @@ class ImageExamination(msgspec.Struct, frozen=True):
     """Reasons why engines refuse to load it; none if there are too many files to tell."""
     from_bases: tuple[str, ...] = ()
     """Of a thin archive, for each layer that it lacks, the lowest first, the image whose archive has it."""
+    base: str = ""
+    """The image that it is built on, as far as its node says; the archive does not."""
 
     @property
     def listed(self) -> PackageList:

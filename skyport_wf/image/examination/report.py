@@ -73,6 +73,10 @@ class ImageReport(msgspec.Struct, frozen=True):
     """The platform that it is for, such as `linux/amd64`."""
     has_bash: bool = True
     """False if no AWE task can start in it, for want of a /bin/bash."""
+    base: str = ""
+    """The image that it is built on; empty if nobody says."""
+    created: str = ""
+    """When it was made, as its config has it; empty if that does not say."""
 
 
 def count_packages(packages: Iterable[Package]) -> str:
@@ -119,6 +123,8 @@ def make_report(
         notes=(*found.notes, *notes),
         platform=found.contents.platform,
         has_bash=found.has_bash,
+        base=found.base,
+        created=found.contents.created or "",
     )
 
 

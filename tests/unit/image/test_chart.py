@@ -12,6 +12,7 @@ from skyport_wf.formatting import human_size, short_command
 from skyport_wf.image.contents import Layer
 from skyport_wf.image.examination.chart import MAX_ROWS, draw_chart
 from skyport_wf.image.examination.report import ImageReport, LayerReport, SharedBytes, make_report
+from skyport_wf.image.examination.waste import WastedFile
 from tests.support.docker_archives import Image, file_member, layer_tar, tar_of
 from tests.support.examined_images import examine
 
@@ -102,7 +103,9 @@ def test_an_image_may_say_anything_of_itself() -> None:
     chart = report(layer(1, 10, created_by=command, shared_with=("<a>&",)), name='a"<b>&\x07')
     root = drawn(chart)
     assert root.attrib["aria-label"].startswith('a"<b>&: 10 B')
-    assert {element.tag for element in root.iter()} == {f"{SVG}{tag}" for tag in ("svg", "rect", "text", "g", "title")}
+    assert {element.tag for element in root.iter()} == {
+        f"{SVG}{tag}" for tag in ("svg", "style", "rect", "text", "g", "title")
+    }
     assert "\x1b" not in draw_chart(chart)
 
 
@@ -167,3 +170,57 @@ def test_a_report() -> None:
     assert made.shared == (SharedBytes("a/all:1", len(base) + len(top)), SharedBytes("a/same:1", len(base)))
     assert made.notes == ("more",)
     assert msgspec.json.decode(msgspec.json.encode(made), type=ImageReport) == made
+
+
+def thin_bars(chart: ImageReport) -> list[float]:
+    bars = [bar for group in drawn(chart).iter(f"{SVG}g") for bar in group.findall(f"{SVG}rect")]
+    return [float(bar.attrib["width"]) for bar in bars if bar.attrib["height"] == "4"]
+
+
+def test_which_image_it_is() -> None:
+    chart = msgspec.structs.replace(
+        report(layer(1, 100)),
+        image_id=f"sha256:{7:064x}"[:-1] + "a",
+        base="debian:bookworm",
+        created="2026-11-26T20:20:25Z",
+    )
+    assert "image 000000000000, built on debian:bookworm, made 2026-11-26" in texts(chart)
+    assert "image 000000000000" in texts(report(layer(1, 100)))
+
+
+def test_a_layer_that_hides_the_others_leaves_them_a_scale_of_their_own() -> None:
+    chart = report(layer(1, 1_000_000), layer(2, 10_000, wasted=5000), layer(3, 1000), layer(4, 0))
+    (full, *_) = widths(chart, TRACK)
+    # A hundred times as long: the longest of the others is as long as there is room.
+    assert thin_bars(chart) == pytest.approx([full, full / 2, full / 10], abs=0.1)
+    assert "thin: the same, 100 times as long" in texts(chart)
+    # The thick ones stay to scale.
+    assert widths(chart, OWN)[0] == pytest.approx(full, abs=0.1)
+
+
+@pytest.mark.parametrize("sizes", [(100, 90, 80), (100, 13), (100,), (0, 0), ()])
+def test_one_scale_is_enough(sizes: tuple[int, ...]) -> None:
+    chart = report(*(layer(number, size) for number, size in enumerate(sizes, start=1)))
+    assert thin_bars(chart) == []
+    assert not any("thin" in text for text in texts(chart))
+
+
+def test_the_largest_wasted_files_are_named() -> None:
+    files = tuple(WastedFile(f"data/{'x' * 200}{n}<&>\x1b", 1000 - n, 1, 3, "deleted") for n in range(20))
+    chart = msgspec.structs.replace(report(layer(1, 20_000, wasted=19_000)), largest_wasted=files)
+    told = texts(chart)
+    assert [text for text in told if text.endswith("0<&>")] == [f"…{'x' * 86}0<&>"]
+    assert sum("deleted by 3" in text for text in told) == 8
+    height = float(drawn(chart).attrib["height"])
+    assert height - 50 < max(float(text.attrib["y"]) for text in drawn(chart).iter(f"{SVG}text")) < height - 10
+    assert "Largest wasted files" not in texts(report(layer(1, 100)))
+
+
+def test_each_colour_has_one_for_dark_screens() -> None:
+    chart = report(layer(1, 10**9, wasted=10**8, shared_with=("a:1",)), layer(2, 100), layer(3, 100, wasted=None))
+    root = drawn(chart)
+    (style,) = root.iter(f"{SVG}style")
+    used = {element.attrib["fill"] for element in root.iter() if "fill" in element.attrib}
+    assert len(used) > 5
+    assert (style.text or "").startswith("@media (prefers-color-scheme: dark)")
+    assert all(f'[fill="{colour}"] {{ fill: #' in (style.text or "") for colour in used)
