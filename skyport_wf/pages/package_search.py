@@ -51,6 +51,15 @@ class PackageUse(msgspec.Struct, frozen=True):
         return first if first.isascii() and first.isalnum() else OTHER
 
 
+class SearchResult(msgspec.Struct, frozen=True):
+    """The answer to a search."""
+
+    uses: tuple[PackageUse, ...]
+    """Those of exactly the name first."""
+    note: str = ""
+    """The reason why a version is left out that someone might expect; a sentence, or empty."""
+
+
 class PackageIndex(msgspec.Struct, frozen=True):
     """The packages in some images."""
 
@@ -68,8 +77,8 @@ class PackageIndex(msgspec.Struct, frozen=True):
         """Return the packages whose names begin with a letter."""
         return [use for use in self.uses if use.letter == letter]
 
-    def search(self, text: str) -> list[PackageUse]:
-        """Return the packages that fit every word of a text, those of exactly this name first.
+    def search(self, text: str) -> SearchResult:
+        """Return the packages that fit every word of a text.
 
         A word fits a package if it stands in its name, or is that of the source package. A condition such as `<3`
         leaves only the versions that meet it. Raises UsageError for what is no condition.
@@ -78,8 +87,10 @@ class PackageIndex(msgspec.Struct, frozen=True):
         conditions = [word for word in words if word[0] in _SIGNS]
         names = [word for word in words if word[0] not in _SIGNS]
         bounds = parse_bounds(",".join(conditions)) if conditions else ()
-        found = [narrowed for use in self.uses if _fits(use, names) and (narrowed := _narrow(use, bounds))]
-        return sorted(found, key=lambda use: use.name.lower() not in names)
+        fitting = [use for use in self.uses if _fits(use, names)]
+        found = [narrowed for use in fitting if (narrowed := _narrow(use, bounds))]
+        found.sort(key=lambda use: use.name.lower() not in names)
+        return SearchResult(tuple(found), _note(fitting, bounds))
 
 
 def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> PackageIndex:
@@ -120,3 +131,16 @@ def _narrow(use: PackageUse, bounds: Sequence[Bound]) -> PackageUse | None:
 
     versions = tuple(filter(holds, use.versions)) if bounds else use.versions
     return PackageUse(use.package, versions) if versions else None
+
+
+def _note(uses: Iterable[PackageUse], bounds: Sequence[Bound]) -> str:
+    for use in uses:
+        for version in use.versions:
+            package = msgspec.structs.replace(use.package, version=version.version)
+            if any(bound.lacks_epoch(package) for bound in bounds):
+                epoch = version.version.partition(":")[0]
+                return (
+                    f"{use.name} {version.version} has an epoch, so it is newer than any version without one. To "
+                    f"compare with it, write {bounds[0].sign}{epoch}:{bounds[0].version}."
+                )
+    return ""

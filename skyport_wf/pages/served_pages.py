@@ -162,17 +162,20 @@ def answer_packages(visit: Visit) -> Response:
     query, letter = visit.argument("q"), visit.argument("letter")
     index = visit.catalogue.packages()
     letter = "" if query else letter or next(iter(index.letters), "")
-    problem = ""
-    try:
-        found = index.search(query) if query else index.by_letter(letter)
-    except UsageError as error:
-        found, problem = [], str(error)
+    found, problem, note = index.by_letter(letter), "", ""
+    if query:
+        try:
+            result = index.search(query)
+            found, note = list(result.uses), result.note
+        except UsageError as error:
+            found, problem = [], str(error)
     return visit.page(
         "packages.html",
         uses=found[:_MOST_USES] if query else found,
         found=len(found),
         query=query,
         problem=problem,
+        note=note,
         letters=index.letters,
         letter=letter,
         total=len(index.uses),

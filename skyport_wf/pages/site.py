@@ -94,7 +94,7 @@ def _package_pages(catalogue: FixedCatalogue, images: int, site: dict[str, Any])
         yield (
             f"packages/{name}.html",
             render(
-                "packages.html", FileLinks(1), site=site, uses=uses, found=len(uses), query="", problem="",
+                "packages.html", FileLinks(1), site=site, uses=uses, found=len(uses), query="", problem="", note="",
                 letters=letters,
                 letter=letter, total=len(index.uses), listed=index.listed, images=images,
             ),

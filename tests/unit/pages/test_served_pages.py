@@ -152,6 +152,19 @@ def test_packages_are_searched_in_all_images_without_reading_them(reader, query,
     assert sorted(set(re.findall(r"<td>([0-9][^<]*)</td>", page))) == versions
 
 
+def test_a_version_with_an_epoch_is_explained(reader):
+    page = reader.page(f"/catalogue/packages?{urlencode({'q': 'zlib1g <2'})}")
+    assert "zlib1g 1:1.2.13 has an epoch" in page
+    assert "write &lt;1:2." in page
+
+
+def test_images_of_two_repositories_are_compared_by_their_names(shown, reader):
+    old, new = shown.nodes["lab/samtools:1.17"], shown.nodes["harm"]
+    page = reader.page(f"/catalogue/compare/{old}/{new}")
+    assert ">lab/samtools:1.17</a> →" in page
+    assert HARM not in page
+
+
 def test_what_is_no_condition_is_said(reader):
     assert "is no condition for a version" in reader.page("/catalogue/packages?q=openssl+<")
 
