@@ -80,3 +80,5 @@ class SavedArchive(msgspec.Struct, frozen=True):
     """The archive."""
     packages: str = ""
     """The packages in the image, packed (`examination.package_list`); empty if they are not known."""
+    manifest: str | msgspec.UnsetType = msgspec.UNSET
+    """The manifest, JSON, by which a registry has the image, if the archive was made of its layers."""

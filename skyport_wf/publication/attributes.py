@@ -55,7 +55,8 @@ class PublishedFacts(msgspec.Struct, frozen=True):
     """The name that the archive itself gives the image, where that is not the published one: the file was copied on the
     server from a node of that name. Empty if it is the published one."""
     pushed_manifest: str | msgspec.UnsetType = msgspec.UNSET
-    """The manifest, JSON, with which the image was pushed to the registry; not there if it was published otherwise."""
+    """The manifest, JSON, with which the image was pushed to the registry, or by which another registry has it; not
+    there if it was published otherwise."""
     config_size: int | msgspec.UnsetType = msgspec.UNSET
     """Bytes of the config JSON; not there on a node of before it was recorded."""
     replaces: tuple[str, ...] = ()
@@ -121,6 +122,7 @@ def describe_image(
         thin_on=build.thin_on,
         archive_name="" if archive_name == build.name else archive_name,
         config_size=contents.config_size,
+        pushed_manifest=saved.manifest,
     )
     return NodeAttributes(
         type=IMAGE_TYPE,

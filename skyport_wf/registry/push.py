@@ -16,7 +16,7 @@ from skyport_wf.image.examination.examine import examine_loadable
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.output_file import replace_file
-from skyport_wf.publication.attributes import OWN_KEY, describe_image, describe_upload, to_json_values
+from skyport_wf.publication.attributes import describe_image, describe_upload, to_json_values
 from skyport_wf.publication.connection import Shock
 from skyport_wf.publication.name_state import WantedImage, decide
 from skyport_wf.publication.take_name import Candidate, take_name
@@ -141,16 +141,14 @@ class Pusher:
 
         def join() -> JoinedArchive:
             examine = partial(examine_loadable, wanted=build.name)
-            return JoinedArchive(reference, config, dict(layers).__getitem__, examine=examine)
+            return JoinedArchive(reference, config, dict(layers).__getitem__, examine=examine, manifest=content)
 
         # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
         if self._context.backend.is_remote:
             node, saved = self._send_file(build, join(), digest_of(content))
         else:
             node, saved = self._send_stream(build, join)
-        attributes = to_json_values(describe_image(build, saved, registered=""))
-        attributes[OWN_KEY]["pushed_manifest"] = content.decode()
-        return node, attributes
+        return node, to_json_values(describe_image(build, saved, registered=""))
 
     def _send_stream(self, build: BuildRecord, join: Callable[[], JoinedArchive]) -> tuple[str, SavedArchive]:
         """Send the archive as it is made."""

@@ -93,4 +93,4 @@ def _saved(attributes: NodeAttributes, known: PublishedFacts) -> SavedArchive:
     )
     # The image's own export under its new name would be other bytes.
     digests = msgspec.structs.replace(known.archive, canonical=False)
-    return SavedArchive(contents, digests, attributes.skyport_wf_packages or "")
+    return SavedArchive(contents, digests, attributes.skyport_wf_packages or "", known.pushed_manifest)

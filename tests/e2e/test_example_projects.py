@@ -61,6 +61,18 @@ def test_what_the_readme_shows_of_a_registry(project: Path) -> None:
             docker("image", "rm", "--force", f"127.0.0.1:7448/example/{image}")
 
 
+def test_what_the_readme_shows_of_a_mirror(tmp_path: Path, engine: str) -> None:
+    """Not by `project`, whose clean-up asks the registry."""
+    folder = shutil.copytree(EXAMPLES / "mirror", tmp_path / "example")
+    try:
+        check_transcript(
+            folder / "README.md", SKYPORT_DATA=str(tmp_path / "store"), SKYPORT_CACHE=str(tmp_path / "cache")
+        )
+    finally:
+        for tag in ("12", "next"):
+            docker("image", "rm", "--force", f"127.0.0.1:7449/tools/debian:{tag}")
+
+
 @pytest.mark.parametrize("project", ["buildkit"], indirect=True)
 def test_what_the_readme_shows_of_buildkit_and_no_file_has_the_secret(project: Path) -> None:
     check_readme(project)

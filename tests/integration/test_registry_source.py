@@ -93,6 +93,8 @@ def test_an_image_is_published_as_the_registry_has_it(
     }
     assert receipt["image_id"] == receipt["source"]["digest"] == lab.published_id() == IMAGE.image_id
     assert receipt["canonical"] is True
+    # Pulled by the same digest from either registry.
+    assert receipt["manifest_digest"] == digest
     assert lab.state()["state"] == "published"
     assert lab.do("publish", "--all")["published"] == [receipt]
     assert lab.do("show", NAME)["image_id"] == IMAGE.image_id
@@ -202,6 +204,7 @@ def test_from_a_registry_of_our_own(registry: DockerRegistry, lab: RegistryLab, 
         (again,) = lab.do("publish", "--all")["published"]
         # Which makes a mirror.
         assert (again["manifest_digest"], again["image_id"]) == (receipt["manifest_digest"], IMAGE.image_id)
+        assert receipt["manifest_digest"] == receipt["source"]["registry"]["manifest_digest"]
     assert lab.published_id() == IMAGE.image_id
 
 

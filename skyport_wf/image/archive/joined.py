@@ -46,6 +46,7 @@ class JoinedArchive:
         layer: Callable[[str], GzippedLayer],
         *,
         examine: Callable[[ByteStream], tuple[ImageContents, str]],
+        manifest: bytes,
     ) -> None:
         """Begin with nothing read.
 
@@ -54,7 +55,9 @@ class JoinedArchive:
         layer: returns the layer of a diff id; called once for each that the config names, when its turn comes.
         examine: reads the uncompressed archive; returns its image and the packed list of packages, and raises
             ArchiveError if no Docker loads it.
+        manifest: the one by which a registry knows the image.
         """
+        self._manifest = manifest
         self._examine = examine
         self._reference = reference
         self._config = config
@@ -72,7 +75,8 @@ class JoinedArchive:
                 checked.write(piece)
                 held = piece
             contents, packages = checked.finish()
-            self.result = SavedArchive(contents, self._hasher.digests(canonical=True), packages)
+            digests = self._hasher.digests(canonical=True)
+            self.result = SavedArchive(contents, digests, packages, self._manifest.decode())
             yield held
 
     def _members(self) -> Iterator[bytes]:

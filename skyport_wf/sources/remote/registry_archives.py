@@ -71,7 +71,10 @@ class RegistryArchive:
         diff_ids = self.image.parsed_config.rootfs.diff_ids or ()
         digests = dict(zip(diff_ids, self.image.parsed_manifest.layers, strict=True))
         config, examine = self.image.config.encode(), partial(examine_loadable, wanted=str(self._reference))
-        return JoinedArchive(self._reference, config, lambda diff_id: self._layer(digests[diff_id]), examine=examine)
+        manifest = self.image.manifest.encode()
+        return JoinedArchive(
+            self._reference, config, lambda diff_id: self._layer(digests[diff_id]), examine=examine, manifest=manifest
+        )
 
     def stop_foreseeing(self) -> bool:
         """Take no layer's size any more from its last bytes, which may tell another: an archive was wrong.
