@@ -2,8 +2,9 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, progress_bar
+from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.progress import progress_bar
 
 EXAMPLES = (
     "skyport-wf adopt skyport/velvet:1.2.10 --dry-run",

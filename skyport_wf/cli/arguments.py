@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import stat
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
@@ -175,15 +174,3 @@ def _why_no_path(path: Path) -> str:
     if any(len(os.fsencode(name)) > _LONGEST_NAME for name in path.parts):
         return f"the name of a file has at most {_LONGEST_NAME} bytes"
     return ""
-
-
-@contextmanager
-def progress_bar(args: argparse.Namespace, what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a bar while bytes move, on a terminal only; yields what is to be called with each number of bytes."""
-    if args.quiet or args.no_progress or not sys.stderr.isatty():
-        yield lambda size: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(desc=what, total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
-        yield lambda size: (bar.update(size), None)[1]

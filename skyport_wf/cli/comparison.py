@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.outcome import table
+from skyport_wf.cli.outcome import Table, table
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import count, printable
 
@@ -48,7 +48,7 @@ def check_pattern(text: str) -> str:
     return text
 
 
-def comparison_sections(found: ImageComparison, heads: Sequence[str], *, paths: int) -> Iterator[str]:
+def comparison_sections(found: ImageComparison, heads: Sequence[str], *, paths: int) -> Iterator[str | Table]:
     """Yield the tables of what differs, and remarks.
 
     heads: what the columns of the two images are called.
@@ -69,7 +69,7 @@ def count_differences(found: ImageComparison) -> str:
     return ", ".join(count(number, what) for what, number in differs.items() if number)
 
 
-def _package_table(found: ImageComparison, heads: Sequence[str]) -> str:
+def _package_table(found: ImageComparison, heads: Sequence[str]) -> Table:
     from skyport_wf.image.examination.report import KINDS
 
     rows = (
@@ -79,7 +79,7 @@ def _package_table(found: ImageComparison, heads: Sequence[str]) -> str:
     return table(("KIND", "PACKAGE", *heads), rows)
 
 
-def _metadata_table(found: ImageComparison, heads: Sequence[str]) -> str:
+def _metadata_table(found: ImageComparison, heads: Sequence[str]) -> Table:
     rows = ((_value(change.field), _value(change.published), _value(change.rebuilt)) for change in found.metadata)
     return table(("METADATA", *heads), rows)
 
@@ -96,7 +96,7 @@ def _files(title: str, changes: FileChanges, most: int) -> Iterator[str]:
 
 def _file_table(changes: tuple[FileChange, ...]) -> str:
     rows = ((change.how, _details(change), printable(change.path)) for change in changes)
-    return table(("CHANGE", "WHAT", "PATH"), rows) if changes else ""
+    return str(table(("CHANGE", "WHAT", "PATH"), rows)) if changes else ""
 
 
 def _details(change: FileChange) -> str:

@@ -12,11 +12,11 @@ from skyport_wf.cli.arguments import (
     add_image_list,
     fill_key,
     output_file,
-    progress_bar,
     read_settings,
     require_key,
 )
-from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.cli.outcome import Outcome, Table, table
+from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
 from skyport_wf.formatting import count, human_size
 
@@ -77,11 +77,13 @@ def run(args: argparse.Namespace) -> Outcome:
         if args.dry_run:
             return _rehearse(origin, there, groups, args)
         if len(names) == 1:
-            return _tell(_copy_one(origin, there, names[0], settings, args))
+            return _tell(_copy_one(origin, there, names[0], settings, args, title=f"copy {names[0]}"))
         return _copy_all(origin, there, groups, settings, args)
 
 
-def _copy_one(origin: Shock, there: Shock, name: str, settings: ShockSettings, args: argparse.Namespace) -> CopiedImage:
+def _copy_one(
+    origin: Shock, there: Shock, name: str, settings: ShockSettings, args: argparse.Namespace, *, title: str
+) -> CopiedImage:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.records.files import write_record
     from skyport_wf.transfer.copy import copy, plan_copy
@@ -89,7 +91,7 @@ def _copy_one(origin: Shock, there: Shock, name: str, settings: ShockSettings, a
     planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
     # A name that no file can have is said before anything is sent.
     record = fill_key(args.record, parse_reference(planned.wanted.name)) if args.record else None
-    with progress_bar(args, f"copy {name}", planned.node.file.size) as progress:
+    with progress_bar(args, title) as progress:
         copied = copy(origin, there, planned, settings=settings, progress=progress)
     if record:
         write_record(record, copied.receipt)
@@ -116,10 +118,12 @@ def _copy_all(
     origin: Shock, there: Shock, groups: Sequence[Sequence[str]], settings: ShockSettings, args: argparse.Namespace
 ) -> Outcome:
     """Copy several images; one that cannot be copied does not keep the others from it."""
+    names = [name for group in groups for name in group]
+    titles = {name: nth(f"copy {name}", number, len(names)) for number, name in enumerate(names, start=1)}
 
     def work(name: str, _: threading.Event) -> tuple[str, CopiedImage | SkyportError]:
         try:
-            return name, _copy_one(origin, there, name, settings, args)
+            return name, _copy_one(origin, there, name, settings, args, title=titles[name])
         except SkyportError as error:
             return name, error
 
@@ -130,9 +134,9 @@ def _copy_all(
         (name, f"failed: {one}") if isinstance(one, SkyportError) else (one.receipt.name, _how(one))
         for name, one in found.items()
     ]
-    text = table(("IMAGE", ""), rows)
+    text: list[str | Table] = [table(("IMAGE", ""), rows)]
     if failed:
-        text += f"\n\n{len(copied)} of {count(len(found), 'image')} copied; run the command again to copy the others"
+        text.append(f"{len(copied)} of {count(len(found), 'image')} copied; run the command again to copy the others")
     value = {"copied": copied, "failed": {name: str(error) for name, error in failed.items()}}
     return Outcome(value, text, max((error.exit_code for error in failed.values()), default=EXIT_DONE))
 
@@ -151,7 +155,7 @@ def _rehearse(origin: Shock, there: Shock, groups: Sequence[Sequence[str]], args
     size = sum(one.node.file.size for one in planned.values() if not isinstance(one, SkyportError) and not one.is_done)
     value = {"dry_run": [{"name": name, "next": what} for name, what in rows], "size": size}
     codes = [one.exit_code for one in planned.values() if isinstance(one, SkyportError)]
-    text = f"{table(('IMAGE', 'WOULD'), rows)}\n\n{human_size(size)} to send at most"
+    text = (table(("IMAGE", "WOULD"), rows), f"{human_size(size)} to send at most")
     return Outcome(value, text, max(codes, default=EXIT_DONE))
 
 

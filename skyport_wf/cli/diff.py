@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, progress_bar
+from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.comparison import add_leniency, check_pattern, comparison_sections, count_differences
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> Outcome:
         raise UsageError(str(error)) from error
     return Outcome(
         {"a": names[0], "b": names[1], **_renamed(_plain(found))},
-        "\n\n".join(filter(None, (_summary(found, names), *comparison_sections(found, ("A", "B"), paths=args.paths)))),
+        (_summary(found, names), *comparison_sections(found, ("A", "B"), paths=args.paths)),
         _DIFFERS if found.verdict == "drifted" else EXIT_DONE,
     )
 

@@ -3,7 +3,8 @@
 import argparse
 
 from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, read_settings
-from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.colours import state
+from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED
 
 EXAMPLES = (
@@ -22,6 +23,6 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.inspection.doctor import examine
 
     findings = list(examine(read_settings(args), DEFAULT_RESULTS))
-    text = "\n".join(f"{'ok' if finding.ok else 'WRONG':5}  {finding.what}: {finding.detail}" for finding in findings)
+    rows = [(state("ok" if finding.ok else "WRONG"), f"{finding.what}: {finding.detail}") for finding in findings]
     code = EXIT_DONE if all(finding.ok for finding in findings) else EXIT_FAILED
-    return Outcome({"findings": findings}, text, code)
+    return Outcome({"findings": findings}, table((), rows), code)

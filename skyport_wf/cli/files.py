@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file, progress_bar
+from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.formatting import count, human_size, printable
 
 if TYPE_CHECKING:

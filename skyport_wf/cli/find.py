@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
-from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.cli.outcome import Outcome, Table, Text, table
 from skyport_wf.formatting import count, printable
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _describe(image: StoredImage) -> dict[str, object]:
     return {"name": image.name, "state": image.state, "node": image.node.id}
 
 
-def _text(found: Found, searched: int) -> str:
+def _text(found: Found, searched: int) -> Text:
     from skyport_wf.image.examination.report import KINDS
 
     rows = [
@@ -73,7 +73,7 @@ def _text(found: Found, searched: int) -> str:
         for package in one.packages
     ]
     total = f"{len(found.images)} of {count(searched, 'image')}"
-    paragraphs = [
+    paragraphs: list[str | Table] = [
         table(("IMAGE", "PACKAGE", "VERSION", "KIND"), rows) if rows else "",
         total,
         *map(printable, found.notes),
@@ -87,7 +87,7 @@ def _text(found: Found, searched: int) -> str:
         paragraphs.append(
             f"Not all packages are listed of {_names(found.incomplete)}. `skyport-wf show NAME` says why."
         )
-    return "\n\n".join(filter(None, paragraphs))
+    return paragraphs
 
 
 def _names(images: Sequence[StoredImage]) -> str:

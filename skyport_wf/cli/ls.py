@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
-from skyport_wf.cli.outcome import Outcome, short_id, table
+from skyport_wf.cli.colours import state
+from skyport_wf.cli.outcome import Outcome, Table, Text, short_id, table
 from skyport_wf.formatting import count, human_size, printable
 
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ def _find(shock: Shock, args: argparse.Namespace) -> list[ListedImage]:
     return sort_images(listed, args.sort, reverse=args.reverse)
 
 
-def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace) -> str:
+def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace) -> Text:
     head = ["IMAGE", "STATE", "IMAGE ID", "SIZE", "CREATED", "NODE"]
     rows = [
-        [image.name, image.state, short_id(_id(one)), human_size(image.node.file.size), image.node.created_on[:_DAY],
-         image.node.id]
+        [image.name, state(image.state), short_id(_id(one)), human_size(image.node.file.size),
+         image.node.created_on[:_DAY], image.node.id]
         for one in listed
         for image in (one.image,)
     ]  # fmt: skip
@@ -93,13 +94,13 @@ def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace)
         for one in listed
         if one.image.notes
     ]
-    paragraphs = [table(head, rows), "\n".join(notes)]
+    paragraphs: list[str | Table] = [table(head, rows), "\n".join(notes)]
     if args.long or args.all:
         total = f"{count(len(listed), 'image')}, {human_size(space.stored)} stored"
         shared = space.named - space.stored
         total += f"; {human_size(shared)} more are shared" if shared else ""
         paragraphs.append(total + (f"; {human_size(space.reclaimable)} can be deleted" if space.reclaimable else ""))
-    return "\n\n".join(filter(None, paragraphs))
+    return paragraphs
 
 
 def _tsv(listed: Sequence[ListedImage]) -> list[list[str]]:

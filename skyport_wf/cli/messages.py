@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, cast
 
+from skyport_wf.cli.colours import BAD, LOOK, coloured, wants_colour
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.output_file import keep_other_file, open_for_writing
@@ -20,6 +21,8 @@ _PROGRAM = "skyport-wf: "
 
 _log_file: LogFile | None = None
 """Where messages go instead of stderr; a command line has one such place, chosen once."""
+_above: Callable[[str], None] | None = None
+"""Writes above the bars, while there are some."""
 
 
 class _Formatter(logging.Formatter):
@@ -29,6 +32,32 @@ class _Formatter(logging.Formatter):
         return terminal_text(super().format(record))
 
 
+class _ColouredFormatter(_Formatter):
+    """Writes warnings so that they stand out, where a terminal shows them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if record.levelno < logging.WARNING or not wants_colour(sys.stderr):
+            return text
+        return coloured(text, BAD if record.levelno >= logging.ERROR else LOOK)
+
+
+class _Stderr:
+    """The standard error stream, as it is when something is written."""
+
+    def write(self, text: str) -> None:
+        _write_to_stderr(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def write_above(write: Callable[[str], None] | None) -> None:
+    """Let what is for stderr be written by this function from now on, as there are bars; None when there are none."""
+    global _above  # noqa: PLW0603 - a command has one terminal
+    _above = write
+
+
 def start_logging(args: argparse.Namespace) -> None:
     """Let the package's log messages go where the command line says, until `stop_logging`.
 
@@ -36,18 +65,18 @@ def start_logging(args: argparse.Namespace) -> None:
     """
     global _log_file  # noqa: PLW0603 - see there
     _log_file = LogFile(args.log) if args.log else None
-    handler = logging.StreamHandler(cast(TextIO, _log_file) if _log_file else sys.stderr)
-    handler.setFormatter(_Formatter("skyport-wf: %(message)s"))
+    aloud = logging.StreamHandler(cast(TextIO, _Stderr()))
+    aloud.setFormatter(_ColouredFormatter(f"{_PROGRAM}%(message)s"))
     log = logging.getLogger("skyport_wf")
-    log.handlers = [handler]
+    log.handlers = [aloud]
     if _log_file:
+        handler = logging.StreamHandler(cast(TextIO, _log_file))
+        handler.setFormatter(_Formatter(f"{_PROGRAM}%(message)s"))
+        log.handlers.insert(0, handler)
         # In a workflow engine's job, nobody reads the log file of a step that ends well.
-        aloud = logging.StreamHandler(sys.stderr)
-        aloud.setFormatter(handler.formatter)
         aloud.setLevel(logging.WARNING)
         # That something is tried again says nothing yet of how it ends.
         aloud.addFilter(lambda record: record.name != "skyport_wf.retries")
-        log.handlers.append(aloud)
     log.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     log.propagate = False
 
@@ -63,7 +92,9 @@ def stop_logging() -> None:
 def report_error(message: str) -> None:
     """Show what the command failed with, on stderr and in the log file if there is one."""
     line = f"{_PROGRAM}{terminal_text(message)}\n"
-    _write_to_stderr(line)
+    # The first words are enough of a sign; the message is to be read.
+    begin = coloured(_PROGRAM.strip(), BAD) + " " if wants_colour(sys.stderr) else _PROGRAM
+    _write_to_stderr(begin + line.removeprefix(_PROGRAM))
     if _log_file and not _log_file.failed:
         _log_file.write(line)
 
@@ -118,5 +149,8 @@ class LogFile:
 def _write_to_stderr(text: str) -> None:
     # Where nobody can be told anything any more, the command's work and its exit code still count.
     with suppress(OSError):
+        if _above:
+            _above(text)
+            return
         sys.stderr.write(text)
         sys.stderr.flush()

@@ -1,21 +1,78 @@
 """The end of a verb: a value for programs, a text for people, an exit code for shells."""
 
+from __future__ import annotations
+
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Final
 
+from skyport_wf.cli.colours import Coloured, coloured, wants_colour
 from skyport_wf.errors import EXIT_DONE, SkyportError
 from skyport_wf.formatting import printable, terminal_text
+
+_BETWEEN: Final = 2
+_NARROWEST: Final = 6
+"""Characters between two columns, and of a column that is made narrow."""
+
+
+class Table:
+    """A table for people to read. On a terminal it is as wide as that: what does not fit goes on below."""
+
+    def __init__(self, head: list[str], rows: list[list[object]]) -> None:
+        """Make a table, as `table` does."""
+        self._head = head
+        self._rows = rows
+
+    def __str__(self) -> str:
+        return self.render(colour=False)
+
+    def render(self, *, colour: bool) -> str:
+        """Return the table as text that no terminal acts upon, but for the colours of cells that have one."""
+        from tabulate import tabulate
+
+        # A line's end in a name would look like a row of its own.
+        cells = [[printable(str(cell)) for cell in row] for row in self._rows]
+        widths = _column_widths([self._head, *cells] if self._head else cells)
+        if colour:
+            for shown, row in zip(cells, self._rows, strict=True):
+                shown[:] = [
+                    coloured(text, cell.colour) if isinstance(cell, Coloured) else text
+                    for text, cell in zip(shown, row, strict=True)
+                ]
+        return tabulate(cells, headers=self._head, tablefmt="plain", disable_numparse=True, maxcolwidths=widths)
+
+
+def _column_widths(rows: Sequence[Sequence[str]]) -> list[int | None] | None:
+    """Return how wide each column may be on the terminal, None for those that fit; None if all do, or without one."""
+    if not sys.stdout.isatty():
+        return None
+    from wcwidth import wcswidth
+
+    widths = [max(map(wcswidth, column)) for column in zip(*rows, strict=True)]
+    narrowed = list(widths)
+    left = shutil.get_terminal_size().columns - _BETWEEN * (len(widths) - 1)
+    # The widest lose first: names and sizes stay whole where paths and sentences can go on below.
+    while sum(narrowed) > left and max(narrowed) > _NARROWEST:
+        narrowed[narrowed.index(max(narrowed))] -= 1
+    if narrowed == widths:
+        return None
+    return [now if now < before else None for now, before in zip(narrowed, widths, strict=True)]
+
+
+Text = str | Table | Sequence[str | Table]
+"""One text, or several paragraphs."""
 
 
 class Outcome:
     """The end of a verb that did not fail."""
 
-    def __init__(self, value: object, text: str, exit_code: int = EXIT_DONE) -> None:
+    def __init__(self, value: object, text: Text, exit_code: int = EXIT_DONE) -> None:
         """Make an outcome.
 
         value: what `--json` prints: a record, or plain values; nothing if None.
-        text: what is printed otherwise; nothing if empty.
+        text: what is printed otherwise, one text or several paragraphs; nothing if empty.
         """
         self.value = value
         self.text = text
@@ -42,17 +99,24 @@ class Outcome:
 
             # JSON is UTF-8 whatever the locale says.
             sys.stdout.buffer.write(encode_json(self.value))
-        elif self.text and not as_json:
-            sys.stdout.write(terminal_text(self.text) + "\n")
+        elif not as_json:
+            paragraphs = [self.text] if isinstance(self.text, (str, Table)) else self.text
+            text = "\n\n".join(filter(None, map(_printed, paragraphs)))
+            sys.stdout.write(text + "\n" if text else "")
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table for people to read; a last column of text may be long."""
-    from tabulate import tabulate
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Return a table for people to read.
 
-    # A line's end in a name would look like a row of its own.
-    cells = [[printable(str(cell)) for cell in row] for row in rows]
-    return tabulate(cells, headers=list(head), tablefmt="plain", disable_numparse=True)
+    head: the columns' names; none if empty.
+    rows: cells of words, or `Coloured` ones.
+    """
+    return Table(list(head), [list(row) for row in rows])
+
+
+def _printed(text: str | Table) -> str:
+    """Return a paragraph as the terminal gets it; the words in it may be anyone's."""
+    return text.render(colour=wants_colour(sys.stdout)) if isinstance(text, Table) else terminal_text(text)
 
 
 def short_id(image_id: str) -> str:

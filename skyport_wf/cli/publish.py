@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar, require_key
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, require_key
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, TemporaryError, UsageError
 from skyport_wf.formatting import human_size
 
@@ -85,8 +86,8 @@ def _publish(
     from skyport_wf.steps.publish import publish
 
     receipts = []
-    for image in chosen:
-        with progress_bar(args, f"publish {image.spec.name}") as progress:
+    for number, image in enumerate(chosen, start=1):
+        with progress_bar(args, nth(f"publish {image.spec.name}", number, len(chosen))) as progress:
             receipt = publish(image, settings, shock, output=build_output(args), progress=progress)
         _write_files(receipt, image.spec.reference, shock, args)
         receipts.append(receipt)
@@ -112,7 +113,7 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
         from skyport_wf.image.examination.sbom import make_sbom
         from skyport_wf.inspection.packages import list_packages
 
-        with progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
+        with progress_bar(args, f"read {receipt.name}") as progress:
             listed = list_packages(receipt, shock, progress=progress)
         write_packages(fill_key(args.sbom, reference), make_sbom(receipt.name, listed))
 

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file, progress_bar
+from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file
 from skyport_wf.cli.outcome import Outcome, short_id
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import human_size
 
@@ -53,7 +54,7 @@ def _fetch(args: argparse.Namespace) -> Outcome:
     receipt = read_record(args.receipt, Receipt) if args.receipt else None
     with opened_shock(args, url=receipt.shock if receipt else None) as shock:
         node = find_node(shock, args.name, receipt)
-        with progress_bar(args, f"pull {args.output}", node.file.size) as progress:
+        with progress_bar(args, f"pull {args.output}") as progress:
             fetched = fetch(shock, node, args.output, progress=progress)
     how = f"{human_size(fetched.downloaded)} from node {fetched.node}" if fetched.downloaded else "it was there"
     return Outcome(fetched, f"{fetched.path} holds {fetched.name}, image {short_id(fetched.image_id)} ({how})")

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, progress_bar
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file
 from skyport_wf.cli.comparison import add_leniency, check_pattern, comparison_sections, count_differences
 from skyport_wf.cli.messages import build_output
-from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.outcome import Outcome, Table
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
 from skyport_wf.formatting import count, printable
 
@@ -54,10 +55,10 @@ def run(args: argparse.Namespace) -> Outcome:
     if args.record:
         write_record(fill_key(args.record, spec.reference), found)
     code = EXIT_DIFFERENCE if found.verdict == "drifted" else EXIT_DONE
-    return Outcome(found, "\n\n".join(filter(None, _sections(found, args))), code)
+    return Outcome(found, list(_sections(found, args)), code)
 
 
-def _sections(found: Reproduction, args: argparse.Namespace) -> Iterator[str]:
+def _sections(found: Reproduction, args: argparse.Namespace) -> Iterator[str | Table]:
     yield "\n".join(_summary(found))
     if found.changed_inputs:
         yield "Not as when it was published:\n" + "\n".join(f"- {printable(what)}" for what in found.changed_inputs)

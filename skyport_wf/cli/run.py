@@ -7,8 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, progress_bar
+from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
 
 EXAMPLES = (

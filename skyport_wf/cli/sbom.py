@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, opened_shock, progress_bar
+from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, opened_shock
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.progress import progress_bar
 
 EXAMPLES = ("skyport-wf sbom receipt.json --record packages.cdx.json",)
 
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
     receipt = read_record(args.receipt, Receipt)
     target = fill_key(args.record, parse_reference(receipt.name))
-    with opened_shock(args) as shock, progress_bar(args, f"read {receipt.name}", receipt.size) as progress:
+    with opened_shock(args) as shock, progress_bar(args, f"read {receipt.name}") as progress:
         listed = list_packages(receipt, shock, progress=progress)
     document = make_sbom(receipt.name, listed)
     write_packages(target, document)

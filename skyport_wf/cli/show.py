@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, opened_shock, output_file, progress_bar
-from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, opened_shock, output_file
+from skyport_wf.cli.outcome import Outcome, Table, table
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> Outcome:
     others, more = _others(args, name)
     report = make_report(name, found, others, notes=(*notes, *more))
     _write_files(args, report, found)
-    return Outcome(report, "\n\n".join(_sections(report, packages=args.packages)))
+    return Outcome(report, list(_sections(report, packages=args.packages)))
 
 
 def _examine(args: argparse.Namespace) -> tuple[str, ImageExamination, Sequence[str]]:
@@ -112,11 +113,11 @@ def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageExam
         write_packages(args.sbom, make_sbom(report.name, found.listed))
 
 
-def _sections(report: ImageReport, *, packages: bool) -> Iterator[str]:
+def _sections(report: ImageReport, *, packages: bool) -> Iterator[str | Table]:
     yield "\n".join(_summary(report))
     yield _layer_table(report)
     if report.largest_wasted:
-        yield "Largest wasted files:\n" + _wasted_table(report)
+        yield f"Largest wasted files:\n{_wasted_table(report)}"
     if report.shared:
         yield _shared_table(report)
     if packages:
@@ -129,7 +130,7 @@ def _shared_table(report: ImageReport) -> str:
     """Return the images with which most is shared: on a Shock, all images of a lab may have the same base."""
     rows = [(_size(other.size), _printable(other.name)) for other in report.shared[:_OTHERS]]
     more = len(report.shared) - len(rows)
-    return table(("SHARED", "WITH"), rows) + (f"\n... and {more} more; --json lists all" if more else "")
+    return f"{table(('SHARED', 'WITH'), rows)}" + (f"\n... and {more} more; --json lists all" if more else "")
 
 
 def _summary(report: ImageReport) -> Iterator[str]:
@@ -161,7 +162,7 @@ def _base_layers(name: str, layers: Sequence[LayerReport]) -> str:
     return f"{which} in {_printable(name)}"
 
 
-def _layer_table(report: ImageReport) -> str:
+def _layer_table(report: ImageReport) -> Table:
     from skyport_wf.formatting import percentage, short_command
 
     rows = (
@@ -178,7 +179,7 @@ def _layer_table(report: ImageReport) -> str:
     return table(("LAYER", "SIZE", "SHARE", "WASTED", "SHARED WITH", "COMMAND"), rows)
 
 
-def _wasted_table(report: ImageReport) -> str:
+def _wasted_table(report: ImageReport) -> Table:
     rows = (
         (_size(file.size), file.layer, f"{file.how} by {file.hidden_by}", _printable(file.path))
         for file in report.largest_wasted
@@ -186,7 +187,7 @@ def _wasted_table(report: ImageReport) -> str:
     return table(("SIZE", "LAYER", "", "PATH"), rows)
 
 
-def _package_table(report: ImageReport) -> str:
+def _package_table(report: ImageReport) -> Table:
     from skyport_wf.image.examination.report import KINDS
 
     rows = ((KINDS[found.kind], found.name, found.version, _printable(found.found_in)) for found in report.packages)

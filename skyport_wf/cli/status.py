@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import add_image_list
+from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, short_id, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, TemporaryError
 from skyport_wf.formatting import human_size
@@ -50,18 +51,18 @@ def run(args: argparse.Namespace) -> Outcome:
     rows = [
         (
             status.name,
-            status.state,
+            state(status.state),
             short_id(status.image_id or "") or "-",
             human_size(status.size) if status.size is not None else "-",
             status.node or "-",
         )
         for status in statuses
     ]
-    text = f"Shock: {url}\n\n" + table(("IMAGE", "STATE", "IMAGE ID", "SIZE", "NODE"), rows)
     todo = [f"{status.name}: publishing it would {status.next}" for status in statuses if status.state != "published"]
     code = EXIT_DIFFERENCE if todo else EXIT_DONE
-    paragraphs = (text, "\n".join(todo), "\n".join(_warnings(statuses)))
-    return Outcome({"shock": url, "images": statuses}, "\n\n".join(filter(None, paragraphs)), code)
+    listed = table(("IMAGE", "STATE", "IMAGE ID", "SIZE", "NODE"), rows)
+    text = (f"Shock: {url}", listed, "\n".join(todo), "\n".join(_warnings(statuses)))
+    return Outcome({"shock": url, "images": statuses}, text, code)
 
 
 def _warnings(statuses: Sequence[ImageStatus]) -> Iterator[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_record, fill_key, progress_bar
+from skyport_wf.cli.arguments import add_record, fill_key
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.progress import progress_bar
 
 EXAMPLES = ("skyport-wf upload save.json --record upload.json",)
 

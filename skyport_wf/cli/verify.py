@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
-from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock, progress_bar
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock
+from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError
 
 EXAMPLES = (
@@ -43,10 +45,11 @@ def run(args: argparse.Namespace) -> Outcome:
     with opened_shock(args) as shock, progress_bar(args, "read") as progress:
         found = list(verify(lock, shock, listed=listed, deep=args.deep, progress=progress))
     removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
-    rows = [(image.name, "ok" if image.ok else "DIFFERS", image.detail) for image in found]
+    rows = [(image.name, state("ok" if image.ok else "DIFFERS"), image.detail) for image in found]
     code = EXIT_DONE if all(image.ok for image in found) else EXIT_DIFFERENCE
-    text = "\n".join(
-        (table(("IMAGE", "STATE", "DETAIL"), rows), *(f"removed the records in {path}" for path in removed))
+    text = (
+        table(("IMAGE", "STATE", "DETAIL"), rows),
+        "\n".join(f"removed the records in {path}" for path in removed),
     )
     return Outcome({"images": found, "removed": removed}, text, code)
 

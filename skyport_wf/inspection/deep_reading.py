@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skyport_wf.byte_streams import PIECE, ByteStream, stream_name
 from skyport_wf.errors import ArchiveError, ShockError
 from skyport_wf.image.contents import Layer
+from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.transfer.download import open_download
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 
-def read_deeply(
-    shock: ShockClient, node: Node, locked: LockedImage | None, progress: Callable[[int], None]
-) -> Iterator[str]:
+def read_deeply(shock: ShockClient, node: Node, locked: LockedImage | None, progress: Progress) -> Iterator[str]:
     """Yield what is wrong with the file of a node, in words; nothing if all of it is right.
 
     locked: the lock file's entry of the image, if there is one.
@@ -66,7 +65,7 @@ def _base_layers(attributes: NodeAttributes | None) -> list[Layer] | None:
     return None if base.layers is None else [Layer(diff_id, 0, "") for diff_id in base.layers]
 
 
-def _read(shock: ShockClient, node: Node, progress: Callable[[int], None]) -> tuple[str, str, str]:
+def _read(shock: ShockClient, node: Node, progress: Progress) -> tuple[str, str, str]:
     """Return the id of the image in the file, and the SHA-256 of the file as it is and uncompressed."""
     from skyport_wf.image.archive.reader import ArchiveReader, inspect_archive
     from skyport_wf.image.archive.stream import ArchiveStream

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import ArchiveError, SkyportError
+from skyport_wf.progress import Progress
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import name_of
 from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from skyport_wf.image.layers.file_index import FileIndex
     from skyport_wf.publication.connection import Shock
 
-Progress = Callable[[int], None]
 _OCI_INDEX = "index.json"
 
 
@@ -80,8 +80,9 @@ def find_image(word: str, shock: Callable[[], Shock], progress: Progress) -> Ima
 
 
 def _open_file(path: Path, progress: Progress) -> Iterator[ByteStream]:
-    from skyport_wf.byte_streams import CountedStream
     from skyport_wf.image.archive.stream import open_archive as open_file
+    from skyport_wf.image.archive.stream import stored_size
 
-    with open_file(path) as stream:
-        yield CountedStream(stream, progress)
+    with open_file(path, progress) as stream:
+        progress.expect(stored_size(path))
+        yield stream

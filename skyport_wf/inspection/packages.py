@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import UsageError
 from skyport_wf.inspection.show import examine_receipt
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.package_lists import listed_packages
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def list_packages(
-    receipt: Receipt, shock: Shock, *, progress: Callable[[int], None] = lambda size: None
-) -> PackageList:
+def list_packages(receipt: Receipt, shock: Shock, *, progress: Progress = UNSEEN) -> PackageList:
     """Return the packages in the image that a receipt is of: the list on the node that it names, or of the node's file.
 
     progress: called with the bytes of each piece read, where the node has no list.

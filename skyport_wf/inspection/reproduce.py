@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from skyport_wf.image.layers.file_index import FileIndex
 from skyport_wf.inspection.changed_inputs import changed_inputs
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.inspection.show import examine_in_engine, examine_node
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.sources.resolution import ResolvedImage
@@ -54,7 +54,7 @@ def reproduce(
     shock: Shock,
     *,
     output: Output,
-    progress: Callable[[int], None] = lambda size: None,
+    progress: Progress = UNSEEN,
     pull: bool = False,
     keep: bool = False,
     leniency: Leniency = Leniency(),  # noqa: B008 - a frozen value

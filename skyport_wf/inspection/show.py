@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import ArchiveError, ShockError, TemporaryError
 from skyport_wf.image.contents import Layer
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.awe_problems import find_problems_of_file
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def examine_published(
-    shock: Shock, asked: str, *, progress: Callable[[int], None] = lambda size: None
+    shock: Shock, asked: str, *, progress: Progress = UNSEEN
 ) -> tuple[str, ImageExamination, tuple[str, ...]]:
     """Return the name, the findings and what is wrong with the node of the image that an AWE worker would get.
 
@@ -59,9 +59,7 @@ def _with_base(found: ImageExamination, node: Node) -> ImageExamination:
     return msgspec.structs.replace(found, contents=contents, base=base.name)
 
 
-def examine_receipt(
-    shock: ShockClient, receipt: Receipt, *, progress: Callable[[int], None] = lambda size: None
-) -> ImageExamination:
+def examine_receipt(shock: ShockClient, receipt: Receipt, *, progress: Progress = UNSEEN) -> ImageExamination:
     """Return the findings of the image that a receipt is of, read from the very node that the receipt names.
 
     shock: the Shock of the receipt.
@@ -86,31 +84,34 @@ def examine_receipt(
     return found
 
 
-def examine_file(
-    path: Path, *, wanted: str = "", progress: Callable[[int], None] = lambda size: None
-) -> ImageExamination:
+def examine_file(path: Path, *, wanted: str = "", progress: Progress = UNSEEN) -> ImageExamination:
     """Examine the archive in a file, or the OCI layout in a folder. Raises ArchiveError if it is none.
 
     wanted: the name of the image that is meant, where there are several.
     """
-    from skyport_wf.image.archive.stream import open_archive
+    from skyport_wf.image.archive.stream import open_archive, stored_size
+    from skyport_wf.image.examination.examine import examine_archive
 
-    with open_archive(path) as stream:
-        return _examine(stream, progress, wanted=wanted)
+    with open_archive(path, progress) as stream:
+        progress.expect(stored_size(path))
+        return examine_archive(stream, wanted=wanted)
 
 
-def examine_in_engine(
-    name: str, *, progress: Callable[[int], None] = lambda size: None, index: FileIndex | None = None
-) -> ImageExamination:
+def examine_in_engine(name: str, *, progress: Progress = UNSEEN, index: FileIndex | None = None) -> ImageExamination:
     """Return what the engine's export of the image tells. Raises EngineError if it has none of this name or id.
 
     index: is filled with the files, unless there is no waste in what is returned.
     """
+    from skyport_wf.byte_streams import CountedStream
     from skyport_wf.engine.connection import connect
-    from skyport_wf.engine.images import export_image
+    from skyport_wf.engine.images import export_image, find_image
+    from skyport_wf.image.examination.examine import examine_archive
 
-    with export_image(connect(), name) as stream:
-        return _examine(stream, progress, name=f"the engine's export of {name}", index=index)
+    engine = connect()
+    with export_image(engine, name) as stream:
+        if image := find_image(engine, name):
+            progress.expect(image.size)
+        return examine_archive(CountedStream(stream, progress, name=f"the engine's export of {name}"), index=index)
 
 
 def read_published_layers(
@@ -133,7 +134,7 @@ def examine_node(
     shock: ShockClient,
     node: Node,
     name: str,
-    progress: Callable[[int], None],
+    progress: Progress,
     *,
     index: FileIndex | None = None,
 ) -> ImageExamination:
@@ -153,17 +154,3 @@ def examine_node(
         found = examine_archive(archive, index=index)
     held_by = (name_of(chain[place]) for place in archive.places if place < len(chain) - 1)
     return msgspec.structs.replace(found, from_bases=tuple(held_by))
-
-
-def _examine(
-    stream: ByteStream,
-    progress: Callable[[int], None],
-    *,
-    name: str = "",
-    wanted: str = "",
-    index: FileIndex | None = None,
-) -> ImageExamination:
-    from skyport_wf.byte_streams import CountedStream
-    from skyport_wf.image.examination.examine import examine_archive
-
-    return examine_archive(CountedStream(stream, progress, name=name), wanted=wanted, index=index)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.inspection.deep_reading import read_deeply
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import AweLookupError
 from skyport_wf.publication.published import find_published
@@ -38,7 +39,7 @@ def verify(
     *,
     listed: Iterable[str] = (),
     deep: bool = False,
-    progress: Callable[[int], None] = lambda size: None,
+    progress: Progress = UNSEEN,
 ) -> Iterator[Verification]:
     """Yield what Shock has of each image of the lock file; one that was published on another Shock differs.
 

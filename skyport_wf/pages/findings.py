@@ -12,6 +12,7 @@ from skyport_wf.image.examination.packages.operating_system import OperatingSyst
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import WastedFile
 from skyport_wf.output_file import replace_file
+from skyport_wf.progress import UNSEEN
 from skyport_wf.publication.package_lists import listed_packages
 from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.registry.bounded_cache import BoundedCache
@@ -99,7 +100,7 @@ class FindingsStore:
     def _make(self, shock: ShockClient, node: Node) -> Findings:
         from skyport_wf.inspection.show import examine_node
 
-        found = examine_node(shock, node, name_of(node), lambda size: None)
+        found = examine_node(shock, node, name_of(node), UNSEEN)
         made = Findings(
             found.contents.image_id,
             found.packages,

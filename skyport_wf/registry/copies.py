@@ -18,6 +18,7 @@ from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.output_file import replace_file
+from skyport_wf.progress import UNSEEN
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.made_files import LARGEST, MadeFiles
 from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, place_layers, read_config
@@ -71,7 +72,7 @@ class Copies:
                 return found
             self._archives.make_room(size)
             _note(path).unlink(missing_ok=True)
-            with open_whole(shock, chain, lambda size: None) as archive:
+            with open_whole(shock, chain, UNSEEN) as archive:
                 saved = save_canonical(archive, parse_reference(name_of(node)), path)
             with replace_file(_note(path)) as file:
                 file.write(msgspec.json.encode(saved))

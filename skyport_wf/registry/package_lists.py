@@ -13,6 +13,7 @@ import msgspec
 
 from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest, digest_of
 from skyport_wf.output_file import replace_file
+from skyport_wf.progress import UNSEEN
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.made_files import MadeFiles
 
@@ -64,7 +65,7 @@ class PackageLists:
         with self._making:
             if found := self.find(node.id):
                 return found
-            listed = listed_packages(node) or examine_node(shock, node, name_of(node), lambda size: None).listed
+            listed = listed_packages(node) or examine_node(shock, node, name_of(node), UNSEEN).listed
             document = make_sbom(name_of(node), listed)
             self._documents.make_room(len(document))
             with replace_file(path) as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import msgspec
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.records.source import RegistryOrigin
@@ -42,12 +43,13 @@ def publish(
     shock: Shock,
     *,
     output: Output,
-    progress: Callable[[int], None] = lambda size: None,
+    progress: Progress = UNSEEN,
 ) -> Receipt:
     """Build the image, stream it to Shock and register it; return its receipt.
 
     settings: the image list's.
-    output, progress: called with what the build prints, and with the bytes of each piece sent.
+    output: called with what the build prints.
+    progress: told about how many bytes the image has, and called with those that have been read to be sent.
     Raises what the four steps raise.
     """
     # Here the list is worked off in its order: a base that is to be published is published.
@@ -70,12 +72,13 @@ def publish(
 
 
 def _upload_from_registry(
-    record: BuildRecord, origin: RegistryOrigin, shock: Shock, progress: Callable[[int], None]
+    record: BuildRecord, origin: RegistryOrigin, shock: Shock, progress: Progress
 ) -> UploadRecord:
     """Send the archive as its layers come."""
     from skyport_wf.sources.remote.registry_archives import RegistryArchive
 
     with RegistryArchive(origin, record.reference) as image:
+        progress.expect(image.size)
         export = _RegistryExport(image, progress)
         while True:
             try:
@@ -88,7 +91,7 @@ def _upload_from_registry(
 class _RegistryExport:
     """The image of a registry as a stream that can be opened anew for each attempt to send it."""
 
-    def __init__(self, image: RegistryArchive, progress: Callable[[int], None]) -> None:
+    def __init__(self, image: RegistryArchive, progress: Progress) -> None:
         self._image = image
         self._progress = progress
         self._archive: JoinedArchive
@@ -113,13 +116,14 @@ class _RegistryExport:
         return self._archive.result
 
 
-def _upload_stream(record: BuildRecord, shock: Shock, progress: Callable[[int], None]) -> UploadRecord | None:
+def _upload_stream(record: BuildRecord, shock: Shock, progress: Progress) -> UploadRecord | None:
     """Send the archive as it is made; return None if it turns out to hold other images, too."""
     from skyport_wf.image.archive.normalise import OtherLayersError
 
     try:
         with _Export(record, progress) as export:
             size, image_id = _foresee(record)
+            progress.expect(size)
             return upload_stream(shock, record, export, about_size=size, image_id=image_id)
     except OtherLayersError:
         # Known only at the end, where the manifest is.
@@ -130,9 +134,9 @@ def _upload_stream(record: BuildRecord, shock: Shock, progress: Callable[[int], 
 def _foresee(record: BuildRecord) -> tuple[int, str]:
     """Return about how many bytes the archive will have, and the image's config digest if it is known."""
     if record.archive:
-        path = Path(record.archive)
-        size = sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
-        return size, record.source.digest
+        from skyport_wf.image.archive.stream import stored_size
+
+        return stored_size(Path(record.archive)), record.source.digest
     from skyport_wf.engine.capabilities import uses_containerd_store
     from skyport_wf.engine.images import require_image
 
@@ -142,7 +146,7 @@ def _foresee(record: BuildRecord) -> tuple[int, str]:
     return image.size, "" if uses_containerd_store(engine) else image.id
 
 
-def _upload_file(record: BuildRecord, shock: Shock, progress: Callable[[int], None]) -> UploadRecord:
+def _upload_file(record: BuildRecord, shock: Shock, progress: Progress) -> UploadRecord:
     """Send the archive by way of a file, where only at the end is known which layers belong in it.
 
     The file has no name, so nothing of it is left, whatever happens.
@@ -156,13 +160,14 @@ def _upload_file(record: BuildRecord, shock: Shock, progress: Callable[[int], No
             file, saved = opened.enter_context(written)
             saved = msgspec.structs.replace(saved, packages=stream.packages())
         nothing = ProgressFile(None)
+        progress.expect(saved.digests.size)
         return upload_file(shock, record, range_of_scratch(file), saved, remembered=nothing, progress=progress)
 
 
 class _Export:
     """The image as a stream that can be opened anew for each attempt to send it."""
 
-    def __init__(self, record: BuildRecord, progress: Callable[[int], None]) -> None:
+    def __init__(self, record: BuildRecord, progress: Progress) -> None:
         self._record = record
         self._progress = progress
         self._open = ExitStack()
@@ -172,13 +177,11 @@ class _Export:
 
     def open(self) -> Generator[bytes]:
         """Yield the archive, to be sent."""
-        for piece in self._begin():
-            yield piece
-            self._progress(len(piece))
+        yield from self._begin(self._progress)
 
     def read_through(self) -> SavedArchive:
         """Read the archive, and return what it has turned out to be."""
-        for _ in self._begin():
+        for _ in self._begin(UNSEEN):
             pass
         return self.saved
 
@@ -189,12 +192,12 @@ class _Export:
             self._saved = msgspec.structs.replace(self._stream.result, packages=self._source.packages())
         return self._saved
 
-    def _begin(self) -> NormalisedStream:
+    def _begin(self, progress: Progress) -> NormalisedStream:
         from skyport_wf.image.archive.normalise import NormalisedStream
 
         self._open.close()
         self._saved = None
-        self._source = self._open.enter_context(open_image(self._record))
+        self._source = self._open.enter_context(open_image(self._record, progress))
         self._stream = NormalisedStream(self._source, self._record.reference)
         self._open.callback(self._stream.close)
         return self._stream

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.byte_streams import ByteStream
+from skyport_wf.byte_streams import ByteStream, CountedStream
 from skyport_wf.errors import ArchiveError, SkyportError, UsageError
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.output_file import keep_other_file, replace_file
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
 from skyport_wf.records.source import RegistryOrigin
@@ -75,21 +76,24 @@ def _save_from_registry(build: BuildRecord, origin: RegistryOrigin, path: Path) 
 
 
 @contextmanager
-def open_image(build: BuildRecord) -> Iterator[SurveyedStream]:
-    """Open the image as an uncompressed archive, which tells the packages in it once it is read."""
+def open_image(build: BuildRecord, progress: Progress = UNSEEN) -> Iterator[SurveyedStream]:
+    """Open the image as an uncompressed archive, which tells the packages in it once it is read.
+
+    progress: called with the bytes of each piece that the engine or the file gives.
+    """
     from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 
-    with _open_archive(build) as archive, SurveyedStream(archive, wanted=build.name) as surveyed:
+    with _open_archive(build, progress) as archive, SurveyedStream(archive, wanted=build.name) as surveyed:
         yield surveyed
 
 
 @contextmanager
-def _open_archive(build: BuildRecord) -> Iterator[ByteStream]:
+def _open_archive(build: BuildRecord, progress: Progress) -> Iterator[ByteStream]:
     """Open the image, from the engine or from the file that it comes from."""
     if build.archive:
         from skyport_wf.image.archive.stream import open_archive
 
-        with open_archive(Path(build.archive)) as stream:
+        with open_archive(Path(build.archive), progress) as stream:
             yield stream
         return
     if not build.image:
@@ -98,7 +102,7 @@ def _open_archive(build: BuildRecord) -> Iterator[ByteStream]:
     from skyport_wf.engine.images import export_image
 
     with export_image(connect(), build.image) as stream:
-        yield stream
+        yield CountedStream(stream, progress)
 
 
 def make_folder(folder: Path) -> None:

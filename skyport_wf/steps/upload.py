@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.contents import ArchiveDigests
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
@@ -27,7 +27,7 @@ def upload(
     shock: Shock,
     *,
     progress_file: Path | None = None,
-    progress: Callable[[int], None] = lambda size: None,
+    progress: Progress = UNSEEN,
 ) -> UploadRecord:
     """Send the archive, unless Shock has the image under its name already.
 

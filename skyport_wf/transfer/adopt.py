@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from skyport_wf.image.examination.package_list import pack
 from skyport_wf.image.examination.report import count_packages
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import (
     PACKAGES_KEY,
     describe_image,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.node import Node
 
-Progress = Callable[[int], None]
 _KEPT = ("dockerfile", "docker_version")
 """Attributes of the old node that a new one has as they are."""
 
@@ -65,7 +65,7 @@ def adopt(
     new_name: str | None = None,
     node_id: str | None = None,
     dry_run: bool = False,
-    progress: Progress = lambda size: None,
+    progress: Progress = UNSEEN,
 ) -> Adoption:
     """Complete the attributes of a node, and give it the right id.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import msgspec
 from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import NodeAttributes, describe_upload, read_attributes
 from skyport_wf.publication.awe_problems import find_problems_of_file, in_words
 from skyport_wf.publication.connection import Target, open_shock, open_target
@@ -116,7 +117,7 @@ def copy(
     planned: PlannedCopy,
     *,
     settings: ShockSettings = ShockSettings(),  # noqa: B008 - a frozen value
-    progress: Callable[[int], None] = lambda size: None,
+    progress: Progress = UNSEEN,
 ) -> CopiedImage:
     """Publish the image on the other Shock. What an interrupted copy has sent of a large file is not sent again.
 
@@ -126,21 +127,15 @@ def copy(
     node, wanted, same = planned.node, planned.wanted, planned.there
     if planned.is_done and same:
         return CopiedImage(node.id, 0, receipt_of(there, same.node))
-    sent = 0
-
-    def count(size: int) -> None:
-        nonlocal sent
-        sent += size
-        progress(size)
-
     # By what is known of an image that another tool published, the upload is known by the image's id.
     attributes = read_attributes(node.attributes)
     known = attributes.skyport_wf if attributes else None
     source = known.source if known else Source("archive", wanted.image_id or "")
     build = BuildRecord(wanted.name, source, settings)
+    upload, sent = (same.id, 0) if same else _upload(origin, node, build, there, progress)
     candidate = Candidate(
         wanted=wanted,
-        node=same.id if same else _upload(origin, node, build, there, count),
+        node=upload,
         # As they stand there: another tool's may say more than this one knows, and may lack what the name tells.
         attributes={
             **(node.attributes or {}),
@@ -208,14 +203,14 @@ def _advise_base(attributes: NodeAttributes, there: Shock) -> None:
         )
 
 
-def _upload(origin: Shock, node: Node, build: BuildRecord, there: Shock, progress: Callable[[int], None]) -> str:
-    """Return a hidden, expiring node with the file: copied there from another node, or sent."""
+def _upload(origin: Shock, node: Node, build: BuildRecord, there: Shock, progress: Progress) -> tuple[str, int]:
+    """Return a hidden, expiring node with the file, and the bytes that were sent: none if it is copied there."""
     # Size and MD5 are all that the server tells of the file.
     digests = ArchiveDigests(
         size=node.file.size, md5=node.file.checksum.md5, sha256="", archive_size=0, archive_sha256="", canonical=False
     )
     if made := copy_on_server(there.user, build, digests):
-        return made.id
+        return made.id, 0
 
     def read() -> Iterator[bytes]:
         with open_download(origin.user, node, build.name, progress) as download:
@@ -223,4 +218,4 @@ def _upload(origin: Shock, node: Node, build: BuildRecord, there: Shock, progres
 
     made = send_stream(there, build, read, about_size=digests.size, size=digests.size)
     check_arrival(there, made, digests, build.name)
-    return made.id
+    return made.id, digests.size

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ShockError, SkyportError, TemporaryError, root_cause
+from skyport_wf.progress import Progress
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -20,12 +21,13 @@ _PART_PIECE: Final = 64 * 1024
 
 
 @contextmanager
-def open_download(shock: ShockClient, node: Node, name: str, progress: Callable[[int], None]) -> Iterator[Download]:
+def open_download(shock: ShockClient, node: Node, name: str, progress: Progress) -> Iterator[Download]:
     """Open the node's file.
 
     name: the image's, for messages.
-    progress: called with the bytes of each piece that arrives.
+    progress: told how many bytes come, and called with those of each piece that arrives.
     """
+    progress.expect(node.file.size)
     with shock.download(node.id) as stream:
         yield Download(stream, node, name, progress)
 
@@ -52,7 +54,7 @@ def read_part(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
 class Download:
     """Reads a node's file; the end of it only if all of it was right."""
 
-    def __init__(self, stream: BinaryIO, node: Node, name: str, progress: Callable[[int], None]) -> None:
+    def __init__(self, stream: BinaryIO, node: Node, name: str, progress: Progress) -> None:
         self.name = name
         self._stream = stream
         self._file = node.file

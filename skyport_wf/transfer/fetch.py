@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.archive.compression import recognise_format
 from skyport_wf.output_file import keep_other_file, replace_file
+from skyport_wf.progress import Progress
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.records.receipt import Receipt
@@ -40,7 +41,7 @@ class FetchedImage(msgspec.Struct, frozen=True):
     """Bytes that came from Shock; 0 if the file was there."""
 
 
-def fetch(shock: Shock, node: Node, path: Path, *, progress: Callable[[int], None]) -> FetchedImage:
+def fetch(shock: Shock, node: Node, path: Path, *, progress: Progress) -> FetchedImage:
     """Write the image on a node to the file `path`, whole or not at all; a thin one with the layers of its bases.
 
     A file called `.tar` is not compressed: apptainer reads no other.
@@ -95,13 +96,13 @@ def one_at_a_time(what: str) -> Iterator[None]:
         yield
 
 
-def _download(shock: Shock, node: Node, progress: Callable[[int], None]) -> Iterator[bytes]:
+def _download(shock: Shock, node: Node, progress: Progress) -> Iterator[bytes]:
     """Yield the node's file as it is."""
     with open_download(shock.user, node, name_of(node), progress) as download:
         yield from download.pieces()
 
 
-def _archive(shock: Shock, chain: list[Node], progress: Callable[[int], None]) -> Iterator[bytes]:
+def _archive(shock: Shock, chain: list[Node], progress: Progress) -> Iterator[bytes]:
     """Yield the archive uncompressed, with all layers."""
     whole = open_archive(shock.user, chain[0], progress) if len(chain) == 1 else open_whole(shock.user, chain, progress)
     with whole as archive:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from skyport_wf.errors import TemporaryError
 from skyport_wf.image.contents import ArchiveDigests
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import UPLOAD_TYPE, describe_upload
 from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
 from skyport_wf.records.records import BuildRecord
@@ -85,7 +85,7 @@ class PartsUpload:
             **describe_upload(self._build), "archive_md5": self._upload.md5, "part_size": self._upload.part_size
         }  # fmt: skip
 
-    def finish(self, node: Node | None, progress: Callable[[int], None]) -> Node:
+    def finish(self, node: Node | None, progress: Progress) -> Node:
         """Send what is missing, and return the node when the server has joined its parts.
 
         node: of an earlier attempt that is gone on with; a new one is made if None.
@@ -98,7 +98,7 @@ class PartsUpload:
         except UnusableNodeError as error:
             _log.warning("%s: %s. Starting anew.", self._build.name, error)
         try:
-            return self._finish(self._begin(), lambda size: None)
+            return self._finish(self._begin(), UNSEEN)
         except UnusableNodeError as error:
             raise TemporaryError(f"{self._build.name}: {error}. Run the command again, it starts anew.") from error
 
@@ -113,7 +113,7 @@ class PartsUpload:
         self._progress_file.write(msgspec.structs.replace(self._upload, node=node.id))
         return node
 
-    def _finish(self, node: Node, progress: Callable[[int], None]) -> Node:
+    def _finish(self, node: Node, progress: Progress) -> Node:
         """Send what the node has not got. Raises UnusableNodeError, and deletes the node, if that cannot be done."""
         arrived = sum(node.md5_of_part(part.number) is not None for part in self._parts)
         _log.info("sending %s to node %s in %d parts, it has %d", self._build.name, node.id, len(self._parts), arrived)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-Progress = Callable[[int], None]
-
 
 class PulledImage(msgspec.Struct, frozen=True):
     """An image that the engine has now."""
@@ -44,7 +43,7 @@ class PulledImage(msgspec.Struct, frozen=True):
     """The base images of a thin one, which came with it, the lowest first."""
 
 
-def pull(shock: Shock, asked: str, *, progress: Progress = lambda size: None) -> PulledImage:
+def pull(shock: Shock, asked: str, *, progress: Progress = UNSEEN) -> PulledImage:
     """Load the image that an AWE worker would get for `asked` into the engine, and tag it.
 
     Before a thin image, those that it is on are loaded, as far as the engine lacks them.
@@ -100,7 +99,7 @@ def hold_base(shock: ShockClient, engine: APIClient, node: Node) -> HeldBase:
     image = find_by_config_digest(engine, image_id, named=str(reference))
     if image is None:
         _log.info("%s is not in the engine, fetching it from Shock", name)
-        image, _, _ = _load(shock, engine, node, reference, lambda size: None)
+        image, _, _ = _load(shock, engine, node, reference, UNSEEN)
     tag_image(engine, image.id, reference)
     return HeldBase(str(reference), image_id)
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.errors import ShockError
+from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
@@ -68,7 +69,7 @@ def find_base(shock: ShockClient, name: str, image_id: str) -> Node | None:
 def open_whole(
     shock: ShockClient,
     chain: Sequence[Node],
-    progress: Callable[[int], None],
+    progress: Progress,
     *,
     reference: str = "",
     base: Sequence[Layer] = (),
@@ -98,7 +99,7 @@ def open_whole(
 
 
 @contextmanager
-def open_archive(shock: ShockClient, node: Node, progress: Callable[[int], None]) -> Iterator[ByteStream]:
+def open_archive(shock: ShockClient, node: Node, progress: Progress) -> Iterator[ByteStream]:
     """Open the archive on a node, uncompressed."""
     from skyport_wf.image.archive.stream import ArchiveStream
 

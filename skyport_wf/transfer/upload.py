@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from skyport_wf.image.contents import ArchiveDigests, SavedArchive
 from skyport_wf.image_list.spec import EMBEDDED
+from skyport_wf.progress import Progress
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.transfer.earlier import find_retired, find_uploads, holds, take_up
 from skyport_wf.transfer.parts import ReadRange, goes_in_parts, part_size
@@ -48,7 +49,7 @@ def upload_file(
     saved: SavedArchive,
     *,
     remembered: ProgressFile,
-    progress: Callable[[int], None],
+    progress: Progress,
 ) -> UploadRecord:
     """Let a node have an archive that is in a file: copied on the server, sent in parts, or in one piece.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.progress import UNSEEN
 from skyport_wf.publication.attributes import UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.records.files import read_record
@@ -89,7 +90,7 @@ def test_killed_after_the_last_part_nothing_is_sent_again(tmp_path: Path, monkey
                 shock, save.build, range_of_file(lab.folder / "image.tar.gz"), save.saved.digests,
                 progress_file=ProgressFile(lab.folder / "upload.json.progress"),
             )  # fmt: skip
-            node = parts.finish(None, lambda size: None)
+            node = parts.finish(None, UNSEEN)
         sent = proxy.sent
         assert lab.upload(proxy.url).code == 0
         assert proxy.sent - sent < 20_000

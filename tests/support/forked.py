@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST_COMMAND = 1 << 20
-LIBRARIES = ("cheroot.wsgi", "docker", "requests", "tabulate", "tenacity", "tqdm", "werkzeug")
+LIBRARIES = ("cheroot.wsgi", "docker", "requests", "rich.progress", "tabulate", "tenacity", "werkzeug")
 """What commands import late, and so not with their modules."""
 
 

@@ -25,4 +25,4 @@ def test_what_a_terminal_would_act_upon_is_made_visible(text, shown):
 
 
 def test_a_name_stays_in_its_row():
-    assert table(("A", "B"), [("x\ny\x1b[2J", "z")]).splitlines()[1:] == ["xy[2J  z"]
+    assert str(table(("A", "B"), [("x\ny\x1b[2J", "z")])).splitlines()[1:] == ["xy[2J  z"]

@@ -23,6 +23,7 @@ ORDER = (
         "http_session",
         "input_file",
         "output_file",
+        "progress",
         "retries",
         "side_reader",
     ),

@@ -5,21 +5,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from skyport_wf.byte_streams import ByteStream, ChunkReader, RawStream
+from skyport_wf.byte_streams import ByteStream, ChunkReader, CountedStream, RawStream
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, can_decompress, decompressed, recognise_format
 from skyport_wf.image.archive.folder import read_folder
 from skyport_wf.image.archive.limits import check_expansion
 from skyport_wf.image.tar.header import BLOCK
 from skyport_wf.input_file import is_folder, open_file
+from skyport_wf.progress import UNSEEN, Progress
 
 _READ_AHEAD = 1 << 18
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator["ArchiveStream"]:
+def open_archive(path: Path, progress: Progress = UNSEEN) -> Iterator["ArchiveStream"]:
     """Open an archive that someone saved to a file, or an OCI layout in a folder.
 
+    progress: called with the bytes of each piece that is read from there.
     Raises ArchiveError if it cannot be read, or is compressed in a format that no engine reads.
     """
     with ExitStack() as opened:
@@ -32,7 +34,13 @@ def open_archive(path: Path) -> Iterator["ArchiveStream"]:
                 stream = opened.enter_context(open_file(path, may_be_pipe=True))
             except OSError as error:
                 raise ArchiveError(f"{path} cannot be read: {error.strerror}. Check `archive`.") from error
-        yield ArchiveStream(stream, name=str(path), advice="Save or fetch it again.")
+        counted = CountedStream(stream, progress)
+        yield ArchiveStream(counted, name=str(path), advice="Save or fetch it again.")
+
+
+def stored_size(path: Path) -> int:
+    """Return how many bytes there are to read of an archive, or about as many of an OCI layout."""
+    return sum(file.stat().st_size for file in path.rglob("*")) if path.is_dir() else path.stat().st_size
 
 
 class ArchiveStream:

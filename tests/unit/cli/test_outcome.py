@@ -44,7 +44,7 @@ def test_ids_as_docker_shows_them(image_id):
 
 
 def test_a_table_shows_numbers_and_texts_as_they_are():
-    assert table(("A", "B"), [("1.10", 2), ("x", "")]).split("\n") == ["A     B", "1.10  2", "x"]
+    assert str(table(("A", "B"), [("1.10", 2), ("x", "")])).split("\n") == ["A     B", "1.10  2", "x"]
 
 
 def test_text_for_people(capsys):

@@ -18,7 +18,7 @@ HEAVY = [
     "msgspec",
     "tenacity",
     "isal",
-    "tqdm",
+    "rich",
     "sqlite3",
 ]
 

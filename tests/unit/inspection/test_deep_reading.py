@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.progress import UNSEEN
 from skyport_wf.shock.client import ShockClient
 from tests.support.docker_archives import Image, canonical, layer_tar
 
@@ -117,7 +118,7 @@ def test_memory_does_not_grow_with_the_file(published: Path, shock: ShockClient)
     told = {"type": "dockerimage", "name": "lab/big:1", "id": big.image_id}
     node = shock.create(lambda: [content], file_name="a", attributes=told, expiration="1D")
     tracemalloc.start()
-    assert list(read_deeply(shock, node, None, lambda size: None)) == []
+    assert list(read_deeply(shock, node, None, UNSEEN)) == []
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 15 << 20
