@@ -101,14 +101,14 @@ def report_error(message: str) -> None:
 
 def build_output(args: argparse.Namespace) -> Callable[[str], None]:
     """Return what shows the text that a build prints, where log messages go too."""
+    return (lambda text: None) if args.quiet else hand_on
+
+
+def hand_on(text: str) -> None:
+    """Show what another program prints, where log messages go too."""
     write = _log_file.write if _log_file else _write_to_stderr
-
-    def show(text: str) -> None:
-        if not args.quiet:
-            # A carriage return only moves the cursor, and builders show progress with it.
-            write("\r".join(map(terminal_text, text.split("\r"))))
-
-    return show
+    # A carriage return only moves the cursor, and builders show progress with it.
+    write("\r".join(map(terminal_text, text.split("\r"))))
 
 
 class LogFile:

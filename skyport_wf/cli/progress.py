@@ -95,11 +95,11 @@ def _in_words(done: int, total: int, speed: float | None) -> str:
     """
     words = [human_size(done)]
     # What an engine says of an image's size is not quite what it sends.
-    if total >= done:
+    if total and total >= done:
         words[0] += f" of {human_size(total)}"
     if speed:
         words.append(f"{human_size(int(speed))}/s")
-        if total >= done:
+        if total and total >= done:
             minutes, seconds = divmod(round((total - done) / speed), 60)
             clock = f"{minutes // 60}:{minutes % 60:02}" if minutes >= 60 else f"{minutes}"
             words.append(f"{clock}:{seconds:02} left")

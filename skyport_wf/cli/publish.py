@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, require_key
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.progress import nth, progress_bar
+from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in_turn, summarise
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, TemporaryError, UsageError
-from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
     from skyport_wf.image_list.spec import ImageSpec, ShockSettings
+    from skyport_wf.progress import Progress
     from skyport_wf.publication.connection import Shock
     from skyport_wf.records.receipt import Receipt
     from skyport_wf.sources.resolution import ResolvedImage
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "skyport-wf publish --all --dry-run",
     "skyport-wf publish my-lab/tool:1.0",
+    "skyport-wf publish --all --jobs 4 --keep-going",
     "skyport-wf publish --all --record 'receipts/{key}.json'",
 )
+_MOST_JOBS = 100
+"""Images that are published at once: each is a process, with an archive on its way."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_image_list(parser)
     parser.add_argument("--private", action="store_true", help="let only the owner read the images")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and send nothing")
+    parser.add_argument(
+        "--jobs", "-j", type=_jobs, default=1, metavar="N", help="publish up to N images at once (default: 1)"
+    )
+    parser.add_argument(
+        "--keep-going", "-k", action="store_true",
+        help="after a failure, go on with the images that do not need the one that failed",
+    )  # fmt: skip
+    # For a command that was started by another one.
+    parser.add_argument("--progress-to", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument(
         "--record", type=output_file, metavar="FILE",
         help=f"write the receipt to FILE, and a lock file only where --lock says; {KEY_HELP}",
@@ -48,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lock", type=output_file, metavar="FILE", help="the lock file (default: beside the image list)"
     )
+
+
+def _jobs(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) <= _MOST_JOBS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> Outcome:
@@ -70,29 +90,53 @@ def run(args: argparse.Namespace) -> Outcome:
         for name in names:
             fill_key(path, images.find(name).reference)
     # Of an address that cannot be reached, a dry run says so and goes on, as `status` does.
-    unreachable: dict[str, TemporaryError] | None = {} if args.dry_run else None
+    unreachable: dict[str, TemporaryError] | None = {} if args.dry_run or args.keep_going else None
     resolved = resolve_images(images, args.images.parent, names, unreachable=unreachable)
     chosen = [image for name, image in resolved.items() if name in names]
+    unknown = {name: error for name, error in (unreachable or {}).items() if name in names}
     with open_shock(images.shock) as shock:
-        if unreachable is None:
-            return _publish(chosen, images.shock, shock, args)
-        unknown = [(images.find(name), error) for name, error in unreachable.items() if name in names]
-        return _rehearse(chosen, unknown, images.shock, shock)
+        if args.dry_run:
+            return _rehearse(
+                chosen, [(images.find(name), error) for name, error in unknown.items()], images.shock, shock
+            )
+        return _publish(chosen, [failed(name, error) for name, error in unknown.items()], images.shock, shock, args)
 
 
 def _publish(
-    chosen: Sequence[ResolvedImage], settings: ShockSettings, shock: Shock, args: argparse.Namespace
+    chosen: Sequence[ResolvedImage],
+    unreachable: Sequence[Ended],
+    settings: ShockSettings,
+    shock: Shock,
+    args: argparse.Namespace,
 ) -> Outcome:
-    from skyport_wf.steps.publish import publish
+    def publish_one(image: ResolvedImage, number: int) -> Ended:
+        from skyport_wf.steps.publish import publish
 
-    receipts = []
-    for number, image in enumerate(chosen, start=1):
-        with progress_bar(args, nth(f"publish {image.spec.name}", number, len(chosen))) as progress:
-            receipt = publish(image, settings, shock, output=build_output(args), progress=progress)
-        _write_files(receipt, image.spec.reference, shock, args)
-        receipts.append(receipt)
-    rows = [(receipt.name, human_size(receipt.size), receipt.download_url) for receipt in receipts]
-    return Outcome({"published": receipts}, table(("IMAGE", "SIZE", "DOWNLOAD"), rows))
+        name = image.spec.name
+        with _progress(args, nth(f"publish {name}", number, len(chosen))) as progress:
+            published = publish(image, settings, shock, output=build_output(args), progress=progress)
+        _write_files(published.receipt, image.spec.reference, shock, args)
+        return Ended(name, "there already" if published.there_already else "published", published.receipt)
+
+    if len(chosen) + len(unreachable) == 1 and chosen:
+        return summarise([publish_one(chosen[0], 1)])
+    queue = PublishQueue(chosen, keep_going=args.keep_going)
+    if args.jobs > 1:
+        from skyport_wf.cli.side_by_side import publish_side_by_side
+
+        publish_side_by_side(queue, args)
+    else:
+        publish_in_turn(queue, publish_one)
+    return summarise([*(queue.ended[image.spec.name] for image in chosen), *unreachable])
+
+
+def _progress(args: argparse.Namespace, title: str) -> AbstractContextManager[Progress]:
+    """Return what shows the progress of an image, or tells it to the command that started this one."""
+    if args.progress_to is None:
+        return progress_bar(args, title)
+    from skyport_wf.cli.side_by_side import ToldProgress
+
+    return nullcontext(ToldProgress(args.progress_to))
 
 
 def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args: argparse.Namespace) -> None:

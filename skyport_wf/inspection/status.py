@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import EngineError, PlatformError, SkyportError, TemporaryError
+from skyport_wf.errors import SkyportError
 from skyport_wf.image_list.spec import ImageSpec, ShockSettings
 from skyport_wf.publication.awe_problems import find_problems
 from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
@@ -52,7 +52,9 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
     spec = image.spec
     try:
         record = begin_record(image, settings, connect)
-    except (EngineError, PlatformError, TemporaryError) as error:
+    except UsageError:  # a mistake in the list
+        raise
+    except SkyportError as error:  # of this source alone: how the others stand can be told all the same
         return unknown_status(spec, error)
     base = spec.base or ""
     found = finish_replacement(shock, spec.name)

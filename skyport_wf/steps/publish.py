@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class PublishedImage(NamedTuple):
+    """An image that is published now."""
+
+    receipt: Receipt
+    there_already: bool
+    """Whether it was published before, so that nothing was made or sent."""
+
+
 def publish(
     image: ResolvedImage,
     settings: ShockSettings,
@@ -44,8 +52,8 @@ def publish(
     *,
     output: Output,
     progress: Progress = UNSEEN,
-) -> Receipt:
-    """Build the image, stream it to Shock and register it; return its receipt.
+) -> PublishedImage:
+    """Build the image, stream it to Shock and register it.
 
     settings: the image list's.
     output: called with what the build prints.
@@ -68,7 +76,7 @@ def publish(
         from skyport_wf.engine.config_digests import note_config_digest
 
         note_config_digest(record.image, uploaded.saved.contents.image_id)
-    return receipt
+    return PublishedImage(receipt, there_already=record.published is not None)
 
 
 def _upload_from_registry(

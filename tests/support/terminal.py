@@ -15,7 +15,7 @@ import pyte
 from tests.support.commands import environment, fork_server
 from tests.support.timing import PATIENCE, wait_until
 
-_LINES = 200
+_LINES = 80
 """So many that nothing scrolls out of sight."""
 
 

@@ -117,7 +117,7 @@ def test_1_failed_with_a_message_and_no_traceback(project):
         (["pblish"], "there is no verb pblish; did you mean publish? `skyport-wf --help` lists the verbs."),
         (["x\x1b[31m"], "there is no verb x[31m. `skyport-wf --help` lists the verbs."),
         (["publish", "--al"], "there is no option --al; did you mean --all? `skyport-wf publish --help` shows what it"),
-        (["publish", "-k"], "there is no option -k. `skyport-wf publish --help` shows what it takes."),
+        (["publish", "-x"], "there is no option -x. `skyport-wf publish --help` shows what it takes."),
         (["pull", "a", "b", "c"], "unexpected: b c. `skyport-wf pull --help` shows what it takes."),
         (["lint", "--level", "eror"], "argument --level: there is no eror; did you mean error?"),
         (["lint", "--level", "x"], "argument --level: there is no x; it takes error, warning, "),
