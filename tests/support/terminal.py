@@ -15,7 +15,7 @@ import pyte
 from tests.support.commands import environment, fork_server
 from tests.support.timing import PATIENCE, wait_until
 
-_LINES = 80
+_LINES = 160
 """So many that nothing scrolls out of sight."""
 
 
