@@ -6,7 +6,8 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import tenacity
@@ -26,13 +27,28 @@ TEMPORARY_STATUSES = frozenset({408, 429, *range(500, 600)}) - _FOR_EVER
 """HTTP statuses of a server that may do better in a moment."""
 
 
+_once = False
+"""Whether nothing is tried again in this process."""
+
+
+@contextmanager
+def asking_once() -> Iterator[None]:
+    """Let nothing be tried again while the block lasts: whoever looks how things stand wants to hear it now."""
+    global _once  # noqa: PLW0603 - threads that the block starts have no other way to know
+    _once = True
+    try:
+        yield
+    finally:
+        _once = False
+
+
 def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: threading.Event | None = None) -> _Result:
     """Return what `call` returns, calling it again with growing, random pauses while it raises TemporaryError.
 
     at_least: attempts to make even if they take longer than is set in all, as sending a large file may.
     stopping: ends the pauses and the attempts when it is set.
     """
-    seconds = _seconds()
+    seconds = 0.0 if _once else _seconds()
     enough = tenacity.stop_after_delay(seconds)
     stopping = stopping or threading.Event()
     attempts = tenacity.Retrying(

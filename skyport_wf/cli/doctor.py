@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, read_settings
+from skyport_wf.cli.arguments import DEFAULT_LIST, DEFAULT_RESULTS, add_image_list
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED
@@ -20,9 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Check everything that publishing needs, and say what to do about what is wrong."""
+    from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.inspection.doctor import examine
 
-    findings = list(examine(read_settings(args), DEFAULT_RESULTS))
-    rows = [(state("ok" if finding.ok else "WRONG"), f"{finding.what}: {finding.detail}") for finding in findings]
+    none = args.images == DEFAULT_LIST and not args.images.exists()
+    findings = examine(lambda: None if none else read_image_list(args.images), DEFAULT_RESULTS)
+    rows = [
+        (state("ok" if finding.ok else "WRONG"), f"{finding.what}: {finding.detail.splitlines()[0]}")
+        for finding in findings
+    ]
+    # Mistakes of a list have several lines.
+    whole = [finding.detail for finding in findings if "\n" in finding.detail]
     code = EXIT_DONE if all(finding.ok for finding in findings) else EXIT_FAILED
-    return Outcome({"findings": findings}, table((), rows), code)
+    return Outcome({"findings": findings}, (table((), rows), *whole), code)

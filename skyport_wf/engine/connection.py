@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
-_CONNECT_ATTEMPTS = 3
 _LONGEST = 2000
 """Characters of an engine's message that are shown."""
 
@@ -35,22 +34,23 @@ def without_password(text: str) -> str:
     return text.replace(os.environ.get("DOCKER_HOST") or engine_address(), engine_address())
 
 
-def connect() -> APIClient:
+def connect(*, attempts: int = 3) -> APIClient:
     """Return a connection to the engine that answers at `engine_address()`.
 
+    attempts: how often it is tried, with short pauses.
     Requests have no time limit: a build step or an export may be silent for many minutes.
-    Raises TemporaryError if no engine answers after a few attempts, UsageError for an address that is none.
+    Raises TemporaryError if no engine answers, UsageError for an address that is none.
     """
     import tenacity
 
-    attempts = tenacity.Retrying(
+    retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TemporaryError),
-        stop=tenacity.stop_after_attempt(_CONNECT_ATTEMPTS),
+        stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
         before_sleep=lambda state: _log.info("no Docker engine answers at %s yet, asking again", engine_address()),
         reraise=True,
     )
-    return attempts(_connect_once)
+    return retrying(_connect_once)
 
 
 def _connect_once() -> APIClient:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
-from skyport_wf.errors import SkyportError
-from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
+from skyport_wf.engine.connection import engine_address
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.formatting import count
+from skyport_wf.image_list.spec import EMBEDDED, ImageList, ShockSettings
 from skyport_wf.publication.attributes import UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
-from skyport_wf.publication.settings import read_token, shock_url, token_source
+from skyport_wf.publication.settings import URL_VARIABLE, read_token, shock_url, token_source
+from skyport_wf.retries import asking_once
 
 _LITTLE_SPACE = 2_000_000_000
 """Bytes below which an image of the usual size may not fit."""
+_SECONDS = 3.5
+"""How long all checks may take together: with the start of the command, the answer is there in less than five."""
+_IN_TIME = f"within {_SECONDS:g} s"
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -28,31 +39,88 @@ class Check(msgspec.Struct, frozen=True):
     """The finding in a sentence; if it is not ok, with what to do."""
 
 
-def examine(settings: ShockSettings, folder: Path) -> Iterator[Check]:
-    """Yield what each check finds.
+def examine(read_list: Callable[[], ImageList | None], folder: Path) -> list[Check]:
+    """Return what each check finds, within a few seconds whatever does not answer.
 
+    read_list: returns the image list, None if there is none.
     folder: where results will lie.
     """
-    yield _check("engine", _engine)
-    yield _check("Shock", lambda: _shock(settings))
-    yield _check("token", lambda: _token(settings))
+    said, settings = _find_settings(read_list)
+    slow = f"nothing came from {engine_address()} {_IN_TIME}. Restart it, or set DOCKER_HOST."
+    checks = [_Waiting("engine", _engine, slow)]
+    if settings:
+        url = shock_url(settings)
+        checks += [
+            _Waiting("Shock", partial(_shock, settings), f"{url} has not answered {_IN_TIME}. Ask its administrator."),
+            _Waiting("token", partial(_token, settings), f"not checked, as {url} has not answered {_IN_TIME}."),
+        ]
     for what, path in _disks(settings, folder):
-        yield _check(what, lambda path=path: _space(path))  # type: ignore[misc]
+        checks.append(_Waiting(what, partial(_space, path), f"{path} has not answered {_IN_TIME}. Is its server down?"))
+    with asking_once():
+        end = time.monotonic() + _SECONDS
+        for check in checks:
+            check.begin()
+        return [*(check.result(end) for check in checks), *said]
 
 
-def _check(what: str, check: Callable[[], str]) -> Check:
+def _find_settings(read_list: Callable[[], ImageList | None]) -> tuple[list[Check], ShockSettings | None]:
+    """Return what is to be said of the image list and SHOCK_URL, and which Shock they mean; None if nobody can tell."""
+    said, settings = list[Check](), ShockSettings()
     try:
-        return Check(what, True, check())
+        if images := read_list():
+            said, settings = [Check("image list", True, count(len(images.images), "image"))], images.shock
     except SkyportError as error:
-        return Check(what, False, str(error))
+        said = [Check("image list", False, str(error))]
+        if not os.environ.get(URL_VARIABLE):
+            return [*said, Check("Shock", False, "not checked, as the image list says which one is meant")], None
+    try:
+        shock_url(settings)
+    except UsageError as error:
+        return [*said, Check("Shock", False, str(error))], None
+    return said, settings
+
+
+class _Waiting:
+    """A check in a thread that nobody has to wait for: what does not answer cannot be interrupted."""
+
+    def __init__(self, what: str, check: Callable[[], str], slow: str) -> None:
+        """Make a check of something.
+
+        slow: what is said if it takes too long.
+        """
+        self._what = what
+        self._check = check
+        self._slow = slow
+        self._found: Future[Check] = Future()
+
+    def begin(self) -> None:
+        """Start it."""
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def result(self, end: float) -> Check:
+        """Return what it has found when the clock says `end`."""
+        try:
+            return self._found.result(max(0, end - time.monotonic()))
+        except TimeoutError:
+            return Check(self._what, False, self._slow)
+
+    def _work(self) -> None:
+        try:
+            self._found.set_result(Check(self._what, True, self._check()))
+        except SkyportError as error:
+            # Whoever reads this need not be sent here.
+            text = re.sub(r"(;|\.) `skyport-wf doctor` checks (it|the engine)\.", ".", str(error))
+            self._found.set_result(Check(self._what, False, text))
+        except BaseException as error:  # raised again in the thread that waits
+            self._found.set_exception(error)
 
 
 def _engine() -> str:
     from skyport_wf.engine.capabilities import has_bridge, podman_version, read_version, uses_containerd_store
-    from skyport_wf.engine.connection import connect, engine_address
+    from skyport_wf.engine.connection import connect
     from skyport_wf.engine.podman import LIMITS
 
-    engine = connect()
+    engine = connect(attempts=1)
     version = read_version(engine)
     where = f"API {version.api_version}, at {engine_address()}"
     if podman_version(engine):
@@ -93,9 +161,9 @@ def _token(settings: ShockSettings) -> str:
     return f"the token in {token_source(settings)} is accepted"
 
 
-def _disks(settings: ShockSettings, folder: Path) -> Iterator[tuple[str, Path]]:
+def _disks(settings: ShockSettings | None, folder: Path) -> Iterator[tuple[str, Path]]:
     yield "disk of results", folder
-    if shock_url(settings) == EMBEDDED:
+    if settings and shock_url(settings) == EMBEDDED:
         from skyport_wf.store.folder import default_data
 
         yield "disk of the embedded Shock", default_data()
