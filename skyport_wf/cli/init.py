@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> Outcome:
     # A link that leads nowhere is somebody's, too.
     files = project_files()
     if there := [str(args.folder / name) for name in files if os.path.lexists(args.folder / name)]:
-        raise SkyportError(f"there is {', '.join(there)} already, nothing was written. Choose another folder.")
+        more = ", or give --pipeline to add to the pipeline that is there" if "Snakefile" in "".join(there) else ""
+        raise SkyportError(f"there is {', '.join(there)} already, nothing was written. Choose another folder{more}.")
     written = [check_unicode(str(args.folder / name)) for name in files]
     _write_all(dict(zip(map(Path, written), files.values(), strict=True)))
     text = "\n".join((*(f"wrote {path}" for path in written), "next: snakemake publish_all --cores 2"))
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _add_to_pipeline(folder: Path) -> Outcome:
     """Write the files that a pipeline needs, but for those that it has; say how its Snakefile takes them in."""
-    from skyport_wf.pipelines.templates import IMAGES, pipeline_files
+    from skyport_wf.pipelines.templates import list_files, pipeline_files
     from skyport_wf.records.encoding import check_unicode
 
     snakefile = next((path for path in ("workflow/Snakefile", "Snakefile") if (folder / path).is_file()), None)
@@ -49,7 +50,7 @@ def _add_to_pipeline(folder: Path) -> Outcome:
     files = pipeline_files(rules)
     if os.path.lexists(folder / "images.yaml"):
         # The image is there to be replaced by the pipeline's own, which it has.
-        files = {name: text for name, text in files.items() if name not in IMAGES}
+        files = {name: text for name, text in files.items() if name not in list_files()}
     kept = [str(folder / name) for name in files if os.path.lexists(folder / name)]
     texts = {check_unicode(str(folder / name)): text for name, text in files.items()}
     written = [path for path in texts if path not in kept]

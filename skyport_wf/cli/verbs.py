@@ -4,6 +4,7 @@ GROUPS = {
     "Begin": {
         "init": "write an image list to start from",
         "doctor": "check engine, Shock, token and disk space",
+        "schema": "print the JSON Schema of the image list, for editors",
         "completion": "let the tab key complete verbs, options and image names",
         "lint": "find what hurts in Dockerfiles before they are built, and what AWE rejects in CWL",
     },

@@ -12,7 +12,6 @@ from skyport_wf.image_list.spec import (
     Builder,
     BuildSecret,
     CommitSettings,
-    ImageList,
     ImageSpec,
     ShockSettings,
     Snapshot,
@@ -111,7 +110,7 @@ def _fields_allowed_at(path: str) -> tuple[str, ...]:
         return CommitSettings.__struct_fields__
     if ".secrets." in path or path.endswith(".secrets[...]"):
         return BuildSecret.__struct_fields__
-    return ImageSpec.__struct_fields__ if path.startswith("$.images[") else ImageList.__struct_fields__
+    return ImageSpec.__struct_fields__ if path.startswith("$.images[") else ("images", "shock")
 
 
 def _in_yaml_words(problem: str) -> str:

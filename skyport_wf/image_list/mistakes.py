@@ -23,12 +23,37 @@ class Place(msgspec.Struct, frozen=True):
     """Characters of it in that line."""
 
 
+BEGIN = Place(1, 0, 1)
+"""Where a text begins."""
+
+
 class Mistake(msgspec.Struct, frozen=True):
     """One thing that is wrong in a text."""
 
     place: Place
     words: str
     """Subject, what is wrong with it, and what would be right."""
+
+
+class WrittenText(msgspec.Struct, frozen=True):
+    """A text whose parts have paths, such as `$.images[0].name`."""
+
+    name: str
+    """Its name in messages, usually the file's."""
+    source: tuple[str, ...]
+    """Its lines."""
+    places: dict[str, Place]
+    """Where things stand, by path; of a mapping's value, where its key stands."""
+
+    def line_of(self, path: str) -> int:
+        """Return the line of `path`, or of the nearest thing around it that has one."""
+        return self.place_of(path).line
+
+    def place_of(self, path: str) -> Place:
+        """Return where `path` stands, or the nearest thing around it that stands somewhere."""
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places.get(path, BEGIN)
 
 
 class MistakesError(UsageError):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.mistakes import WrittenText
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.urls import split_url
 
@@ -136,11 +137,13 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         return tuple(source for source in SOURCES if getattr(self, source) is not None)
 
 
-class ImageList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ImageList(msgspec.Struct, frozen=True, omit_defaults=True):
     """A whole `images.yaml`."""
 
     images: Annotated[tuple[ImageSpec, ...], msgspec.Meta(min_length=1)]
     shock: ShockSettings = ShockSettings()
+    written: WrittenText | None = None
+    """The file's text, where the list comes from one, so that messages can show where something stands."""
 
     def find(self, name: str) -> ImageSpec:
         """Return the image called `name`; UsageError, with the nearest names, if there is none."""

@@ -7,43 +7,30 @@ under the same paths that msgspec reports: `$.images[0].name`.
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 import yaml
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.mistakes import Mistake, MistakesError, Place
+from skyport_wf.image_list.mistakes import BEGIN, Mistake, MistakesError, Place, WrittenText
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 40
 """No image list needs more levels; a limit keeps a hostile document from exhausting the stack."""
-_BEGIN = Place(1, 0, 1)
 _MOST_VALUES = 100_000
 """Aliases of aliases can make a short text stand for billions of values."""
 
 
-class YamlDocument(msgspec.Struct, frozen=True):
-    """The contents of a YAML file."""
+class YamlDocument(WrittenText, frozen=True):
+    """The contents of a YAML file, beside its text."""
 
-    name: str
-    """Its name in messages."""
-    source: tuple[str, ...]
-    """The lines of its text."""
     value: Any
     """Plain dicts, lists, strings, numbers, booleans and None."""
-    places: dict[str, Place]
-    """Where things stand, by path; of a mapping's value, where its key stands."""
     texts: dict[str, str]
     """Every scalar as it was written, by path: `1.10` where the value is the number 1.1."""
 
-    def line_of(self, path: str) -> int:
-        """Return the line of `path`, or of the nearest thing around it that has one."""
-        return self.place_of(path).line
-
-    def place_of(self, path: str) -> Place:
-        """Return where `path` stands, or the nearest thing around it that stands somewhere."""
-        while path and path not in self.places:
-            path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.places.get(path, _BEGIN)
+    @property
+    def written(self) -> WrittenText:
+        """The text alone."""
+        return WrittenText(self.name, self.source, self.places)
 
 
 def parse_yaml(text: str, *, name: str) -> YamlDocument:
@@ -61,7 +48,7 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
         walk = _Walk(name)
         walk.note(root, "$", ())
         value = yaml.constructor.SafeConstructor().construct_document(root)
-        return YamlDocument(name, source, value, walk.places, walk.texts)
+        return YamlDocument(name, source, walk.places, value, walk.texts)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, name, source) from error
     except (yaml.YAMLError, ValueError) as error:
@@ -94,7 +81,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, name: str, source: tuple[str, ...
     problem = str(error.problem)
     began = error.context_mark if any(what in str(error.context) for what in _BEGAN) else None
     mark = began or error.problem_mark
-    place = Place(mark.line + 1, mark.column, 1) if mark else _BEGIN
+    place = Place(mark.line + 1, mark.column, 1) if mark else BEGIN
     words = next((words for begin, words in _WORDS.items() if problem.startswith(begin)), problem)
     if problem.startswith("found character that cannot start"):
         sign = source[place.line - 1][place.column : place.column + 1] if place.line <= len(source) else ""

@@ -20,7 +20,7 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
     Raises UsageError for a missing Dockerfile, context or script, or a circle.
     """
     planned = []
-    for name, image in resolve_images(images, folder, last_copies=True).items():
+    for name, image in resolve_images(images, folder, last_copies=True, archives=False).items():
         spec = image.spec
         settings = effective_settings(images.shock, public=spec.public)
         addresses = (settings.public_url, *([settings.registry] if settings.registry else ()))

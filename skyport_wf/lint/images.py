@@ -76,7 +76,9 @@ def lint_images(
     document = parse_yaml(text.decode(), name=str(path))
     chosen = [images.find(name) for name in names] or list(images.images)
     listed = {short_docker_name(image.name) for image in images.images}
-    resolved = resolve_images(images, path.parent, [spec.name for spec in chosen], last_copies=True, digests=False)
+    resolved = resolve_images(
+        images, path.parent, [spec.name for spec in chosen], last_copies=True, digests=False, archives=False
+    )
     volumes: dict[str, Collection[str]] = {}
     # Each after those that it is built on.
     for name, image in resolved.items():

@@ -1,7 +1,11 @@
 """The files that a project or a pipeline begins with, by their paths."""
 
+from skyport_wf.image_list.schema import SCHEMA_FILE, make_schema
+from skyport_wf.records.encoding import encode_json
+
 IMAGES = {
     "images.yaml": """\
+# yaml-language-server: $schema=images.schema.json
 # What `snakemake publish_all` and `skyport-wf publish --all` publish.
 shock:
   url: embedded              # a store on this disk; or https://shock.example.org
@@ -98,9 +102,14 @@ jobs:
 """The files around them: a profile, names that git leaves alone, a test, and its run in continuous integration."""
 
 
+def list_files() -> dict[str, str]:
+    """Return an image list with an image to replace, and the schema that editors check the list with."""
+    return {**IMAGES, SCHEMA_FILE: encode_json(make_schema()).decode()}
+
+
 def project_files() -> dict[str, str]:
     """Return the files of a project that publishes images."""
-    return {**IMAGES, **PROJECT, **_around("publish_all")}
+    return {**list_files(), **PROJECT, **_around("publish_all")}
 
 
 def pipeline_files(rules: str) -> dict[str, str]:
@@ -108,7 +117,7 @@ def pipeline_files(rules: str) -> dict[str, str]:
 
     rules: the path of the rules to include.
     """
-    return {**IMAGES, rules: _RULES, **_around("skyport_publish_all")}
+    return {**list_files(), rules: _RULES, **_around("skyport_publish_all")}
 
 
 def _around(target: str) -> dict[str, str]:

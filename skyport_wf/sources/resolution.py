@@ -21,6 +21,7 @@ from skyport_wf.sources.archive import ArchiveSource
 from skyport_wf.sources.container import ContainerSource
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.engine_image import EngineImageSource
+from skyport_wf.sources.missing_files import check_files
 from skyport_wf.sources.registry import RegistrySource
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.snapshot import SnapshotSource
@@ -67,6 +68,7 @@ def resolve_images(
     last_copies: bool = False,
     digests: bool = True,
     unreachable: dict[str, TemporaryError] | None = None,
+    archives: bool = True,
 ) -> dict[str, ResolvedImage]:
     """Return images of the list by name, each after those that it is built on.
 
@@ -75,15 +77,17 @@ def resolve_images(
     last_copies: whether those will do of what an address names that cannot be reached.
     digests: whether to digest build contexts; without, no `facts` are told.
     unreachable: takes the images whose addresses cannot be reached, and those built on them, instead of an error.
+    archives: whether the archives that images come from have to be there.
     Raises UsageError for a missing Dockerfile, context, script or archive, or if images are built on each other in a
     circle.
     """
+    for name in names or ():
+        images.find(name)
+    check_files(images, folder, names, archives=archives)
     remote = RemoteFiles(last_copies=last_copies)
     listed = {short_docker_name(image.name): image.name for image in images.images}
     # Taken from the end: of several mistakes, the first of the list is the one to tell.
     todo = [image.name for image in images.images if names is None or image.name in names][::-1]
-    for name in names or ():
-        images.find(name)
     sources: dict[str, ImageSource] = {}
     used: dict[str, dict[str, str]] = {}
     needs: dict[str, tuple[str, ...]] = {}

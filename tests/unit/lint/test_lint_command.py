@@ -530,7 +530,7 @@ def test_an_image_that_is_not_in_the_list(listed: LintFolder) -> None:
 
 @pytest.mark.parametrize(("gone", "message"), [
     ("lab/base/Dockerfile", "image lab/base:1: there is no Dockerfile lab/base/Dockerfile"),
-    ("lab/more.sh", "image lab/more:1: cannot read the script lab/more.sh: No such file or directory"),
+    ("lab/more.sh", "image lab/more:1: there is no script lab/more.sh"),
 ])  # fmt: skip
 def test_a_file_of_the_list_that_is_missing(listed: LintFolder, gone: str, message: str) -> None:
     (listed.folder / gone).unlink()

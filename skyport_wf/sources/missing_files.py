@@ -1,0 +1,83 @@
+"""Files that an image list names and that are not there: all told at once, with lines, and what may be meant."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from skyport_wf.image_list.mistakes import Mistake, MistakesError
+from skyport_wf.image_list.spec import ImageList, ImageSpec
+
+_MOST_LOOKED_AT = 5000
+"""Files and folders beside the list among which a name is looked for."""
+_WHAT = {
+    "dockerfile": "Dockerfile",
+    "context": "folder",
+    "snapshot.script": "script",
+    "archive": "archive",
+}
+
+
+def check_files(images: ImageList, folder: Path, names: Collection[str] | None, *, archives: bool) -> None:
+    """Raise MistakesError if files are not there that the list names.
+
+    folder: what the paths of the list start from.
+    names: only what these images name; all if None.
+    archives: whether archives have to be there, too. Whoever only plans need not have them yet.
+    """
+    written = images.written
+    if written is None:
+        return
+    mistakes = []
+    for index, image in enumerate(images.images):
+        if names is not None and image.name not in names:
+            continue
+        for field, path in _paths(image):
+            if (field == "archive" and not archives) or os.path.exists(folder / path):  # noqa: PTH110 - see below
+                continue
+            # Path.exists raises for a name that is too long.
+            near = _near(folder, path, folders=field == "context")
+            instead = f"; did you mean {near}?" if near else f". Mend `{field}` in the image list."
+            words = f", field {field}: image {image.name}: there is no {_WHAT[field]} {folder / path}{instead}"
+            mistakes.append(Mistake(written.place_of(f"$.images[{index}].{field}"), words))
+    if mistakes:
+        raise MistakesError(mistakes, written.name, written.source)
+
+
+def _paths(image: ImageSpec) -> Iterator[tuple[str, str]]:
+    """Yield the fields that name files of this machine, and these."""
+    fields = {
+        "dockerfile": image.dockerfile,
+        "context": image.context,
+        "snapshot.script": image.snapshot.script if image.snapshot else None,
+        "archive": image.archive,
+    }
+    elsewhere = "://" in (image.context or "")
+    for field, path in fields.items():
+        # In the context of a repository, the Dockerfile is there, too.
+        if path and "://" not in path and not (field == "dockerfile" and elsewhere):
+            yield field, path
+
+
+def _near(folder: Path, wanted: str, *, folders: bool) -> str:
+    """Return the path that is most like the wanted one, of those with its name if there are any; empty if none is."""
+    there = list(_entries(folder, folders=folders))
+    same_name = [path for path in there if Path(path).name == Path(wanted).name]
+    # Paths may be long, and comparing takes the product of their lengths.
+    close = difflib.get_close_matches(wanted[-200:], same_name, n=1, cutoff=0.3)
+    close = close or difflib.get_close_matches(wanted[-200:], there, n=1, cutoff=0.7)
+    return close[0] if close else ""
+
+
+def _entries(folder: Path, *, folders: bool) -> Iterator[str]:
+    """Yield the files beside the list and below, or the folders, as the list would name them."""
+    seen = 0
+    for at, below, files in os.walk(folder):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        for name in below if folders else sorted(files):
+            seen += 1
+            if seen > _MOST_LOOKED_AT:
+                return
+            yield os.path.relpath(Path(at, name), folder)
