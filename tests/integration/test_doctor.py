@@ -42,7 +42,7 @@ def silent_engine(tmp_path: Path) -> Iterator[str]:
 
 
 def findings(done: Done) -> dict[str, dict[str, Any]]:
-    assert done.code == 1, done.log
+    assert done.code in (0, 1), done.log
     # It neither tries again nor sends anybody to itself.
     assert "again" not in done.log and "doctor" not in done.out
     return {finding["what"]: finding for finding in json.loads(done.out)["findings"]}
