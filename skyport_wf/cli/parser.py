@@ -23,7 +23,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Raises UsageError if they cannot be understood, SystemExit when help or the version was asked for and shown.
     """
-    parser, verbs = _make_parser([*arguments, *words_so_far()])
+    parser, verbs = make_parser([*arguments, *words_so_far()])
     complete(parser)
     if not arguments:
         parser.print_help()
@@ -87,7 +87,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def verb_module(verb: str) -> Any:
+    """Return the module of a verb, with its `add_arguments`, `run` and `EXAMPLES`."""
+    return importlib.import_module(f"skyport_wf.cli.{verb}")
+
+
+def make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """Return a parser that knows every verb's name, and the arguments of those that may be asked for."""
     behind = everywhere(argparse.SUPPRESS)
     parser: argparse.ArgumentParser = _Parser(
@@ -104,7 +109,7 @@ def _make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dic
         verbs[verb] = actions.add_parser(verb, description=line[0].upper() + line[1:] + ".", parents=[behind])
         # Which word is the verb only the parser can tell: `--log build publish` has two.
         if verb in arguments:
-            module = importlib.import_module(f"skyport_wf.cli.{verb}")
+            module = verb_module(verb)
             module.add_arguments(verbs[verb])
             verbs[verb].epilog = "examples:\n" + "\n".join(f"    {example}" for example in module.EXAMPLES)
     return parser, verbs

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from skyport_wf.cli.parser import _make_parser
+from skyport_wf.cli.parser import make_parser
 from skyport_wf.cli.verbs import VERBS
 from skyport_wf.errors import EXIT_BUG, EXIT_INTERRUPTED
 from skyport_wf.formatting import terminal_text
@@ -88,7 +88,7 @@ class Option(NamedTuple):
 
 def options() -> Iterator[Option]:
     for verb in VERBS:
-        yield from options_of((verb,), _make_parser([verb])[1][verb])
+        yield from options_of((verb,), make_parser([verb])[1][verb])
 
 
 def options_of(verb: tuple[str, ...], parser: argparse.ArgumentParser) -> Iterator[Option]:
