@@ -40,6 +40,7 @@ GROUPS = {
         "register": "step 4: publish the upload under its name",
         "sbom": "list the packages in a published image, beside its receipt",
         "lock": "write the lock file from receipts",
+        "report": "write a table of images, on which Snakemake's report opens",
         "workflow": "where the CWL documents are that come with this package",
     },
     "The embedded Shock": {

@@ -244,6 +244,17 @@ class ImageRules:
         return "lock" if self.owns_lock else f"lock-{self._mark}"
 
     @property
+    def table(self) -> str:
+        """The table of all images: each list has one of its own."""
+        return self.at(f"<results>/skyport/{self.table_name}.html")
+
+    @property
+    def table_name(self) -> str:
+        """The name of the table of images, and of its log."""
+        first = all(other.is_same_list(self) or other.results != self.results for other in self._before)
+        return "images" if first else f"images-{self._mark}"
+
+    @property
     def level_option(self) -> list[str]:
         """The option of the level from which on findings fail the check."""
         return ["--level", self.settings.lint_level] if self.settings.lint_level else []

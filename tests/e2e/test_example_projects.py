@@ -91,7 +91,8 @@ def test_what_the_readme_shows_of_what_is_inside(project: Path) -> None:
     assert (wasted[0]["path"], wasted[0]["layer"], wasted[0]["hidden_by"]) == ("reference.txt", 2, 3)
     report = (project / "report.html").read_text()
     assert all(f"skyport/{key}/layers.svg" in report for key in ("example_seqcount_2.1", "example_gcreport_0.4"))
-    assert all(f'{{"image": "{name}"}}' in report for name in ("example/seqcount:2.1", "example/gcreport:0.4"))
+    for name in ("example/seqcount:2.1", "example/gcreport:0.4"):
+        assert f'{{"image": "{name}", "file": "layers"}}' in report
 
 
 @pytest.mark.parametrize("project", ["buildkit/heredoc"], indirect=True)
