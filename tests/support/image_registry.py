@@ -16,7 +16,7 @@ import requests
 
 from skyport_wf.image.distribution.manifests import Flavour
 from tests.support.docker_archives import Image, sha256
-from tests.support.http_server import http_server
+from tests.support.http_server import Authority, http_server
 from tests.support.timing import wait_until
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ class ImageRegistry:
 
 
 @contextmanager
-def image_registry() -> Iterator[ImageRegistry]:
-    """Serve a registry on loopback."""
+def image_registry(authority: Authority | None = None) -> Iterator[ImageRegistry]:
+    """Serve a registry on loopback; with TLS if there is an authority."""
     registry = ImageRegistry()
-    with http_server(registry) as port:
+    with http_server(registry, authority) as port:
         registry.port = port
         yield registry
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.child_environment import child_environment
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.formatting import printable
@@ -32,6 +35,8 @@ _TEMPORARY = re.compile(
 _LASTING = re.compile(r"error: 4(?!08|29)\d\d|certificate", re.IGNORECASE)
 _PREFIX = re.compile(r"^(fatal|error): ")
 _LONGEST = 300
+_MOST_BYTES = 256 << 20
+"""Of what git prints: the files of a commit, a million names of a hundred characters and more."""
 
 
 class GitError(SkyportError):
@@ -89,12 +94,38 @@ def _environment() -> dict[str, str]:
     return {**kept, **_EVERYWHERE}
 
 
+def _read(process: subprocess.Popen[bytes], seconds: float) -> tuple[str, str]:
+    """Return what git prints and what it says, once it has ended.
+
+    Raises GitError for more than is kept in memory, TimeoutExpired if it does not end in time.
+    """
+    end = time.monotonic() + seconds
+    printed = {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as waiting:
+        for pipe in filter(None, printed):
+            waiting.register(pipe, selectors.EVENT_READ, printed[pipe])
+        while waiting.get_map():
+            if (left := end - time.monotonic()) <= 0:
+                raise subprocess.TimeoutExpired(process.args, seconds)
+            for key, _ in waiting.select(left):
+                piece = os.read(key.fd, PIECE)
+                key.data.extend(piece)
+                # A server decides how many names and messages it sends.
+                if len(key.data) > _MOST_BYTES:
+                    raise GitError(f"git printed more than {_MOST_BYTES:,} bytes")
+                if not piece:
+                    waiting.unregister(key.fileobj)
+    process.wait(max(end - time.monotonic(), 0))
+    output, said = (bytes(text).decode(errors="surrogateescape") for text in printed.values())
+    return output, said
+
+
 def _run(arguments: Sequence[str], environment: dict[str, str], seconds: float) -> str:
     """Run git and all that it starts; none of it is left when this ends."""
     try:
         process = subprocess.Popen(
             ["git", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=environment, text=True, errors="surrogateescape", start_new_session=True, umask=0o022,
+            env=environment, start_new_session=True, umask=0o022,
         )  # fmt: skip
     except OSError as error:
         raise SkyportError(
@@ -102,7 +133,7 @@ def _run(arguments: Sequence[str], environment: dict[str, str], seconds: float) 
         ) from error
     with process:
         try:
-            output, said = process.communicate(timeout=seconds)
+            output, said = _read(process, seconds)
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -113,7 +113,8 @@ class RegistrySession:
         if is_loopback(urlsplit(f"//{host}").hostname):
             try:
                 within(self._seconds, lambda: self._session.ask(host, f"https://{host}/v2/", {}), what=host).close()
-            except (SkyportError, TemporaryError):
+            except TemporaryError:
+                # It does not speak TLS, or not at all. One that cannot be trusted is not asked in the clear instead.
                 return f"http://{host}"
         return f"https://{host}"
 

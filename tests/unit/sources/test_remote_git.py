@@ -14,6 +14,7 @@ import pytest
 
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image_list.addresses import GitAddress, parse_address
+from skyport_wf.sources.remote import git_command
 from skyport_wf.sources.remote.checkouts import Checkout, check_out, find_checkout, find_inside
 from skyport_wf.sources.remote.git_command import ask_server
 from skyport_wf.sources.remote.git_refs import resolve_ref
@@ -209,7 +210,8 @@ def test_many_processes_that_want_one_commit_fetch_it_once(site: Site, tools: Re
     program = (
         "import sys\n"
         "from skyport_wf.image_list.addresses import GitAddress\n"
-        "from skyport_wf.sources.remote.checkouts import check_out\n"
+        "from skyport_wf.sources.remote import git_command
+from skyport_wf.sources.remote.checkouts import check_out\n"
         "print(check_out(GitAddress(sys.argv[1]), sys.argv[2]).tree)"
     )
     command = [sys.executable, "-c", program, f"{site.url}/git/tools.git", head]
@@ -389,6 +391,16 @@ def test_a_server_that_takes_for_ever(site: Site, tools: Repository) -> None:
         stop.set()
     assert str(caught.value) == f"{url} did not answer git within 0.7 s."
     assert time.monotonic() - started < allowed
+
+
+def test_a_server_that_has_names_without_end(site: Site, tools: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_command, "_MOST_BYTES", 1 << 20)
+    names = b"".join(b"%040x\trefs/heads/%d/refs/heads/main\n" % (number, number) for number in range(30_000))
+    # A server that is nothing but files.
+    site.bodies["/git/tools.git/info/refs"] = lambda: [names]
+    with pytest.raises(SkyportError, match="git printed more than 1,048,576 bytes"):
+        resolve_ref(address(site, "#main"))
+    assert not commands_with(site.url)
 
 
 def commands_with(word: str) -> list[bytes]:

@@ -25,7 +25,7 @@ from skyport_wf.sources.remote.registry_archives import RegistryArchive
 from skyport_wf.sources.remote.registry_images import RegistryImage, find_image
 from skyport_wf.sources.remote.registry_session import RegistrySession
 from tests.support.docker_archives import Image, layer_tar, sha256
-from tests.support.http_server import Recording, http_server
+from tests.support.http_server import Recording, http_server, make_authority
 from tests.support.image_registry import INDEX, PASSWORD, USER, ImageRegistry, describe, gzipped, image_registry
 
 if TYPE_CHECKING:
@@ -327,6 +327,31 @@ def test_a_login_is_sent_where_it_is_asked_for_and_nowhere_else(registry: ImageR
     sent = {path: authorization for _, path, authorization in registry.requests}
     assert sent["/token"].startswith("Basic ")
     assert {value for path, value in sent.items() if path.startswith("lab/")} == {"Bearer for-the-owner"}
+
+
+def test_tls_is_used_where_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On loopback, where it need not be; a registry that cannot be trusted is not asked without it."""
+    authority = make_authority(tmp_path / "authority")
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "0")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    with image_registry(authority) as registry:
+        registry.add("lab/tool:1", IMAGE)
+        assert "cannot be trusted" in failure(registry)
+        assert registry.requests == []
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.certificates))
+        assert find(registry).image_id == IMAGE.image_id
+        registry.wants_login, registry.realm = True, f"http://{registry.host}/token"
+        log_in(tmp_path, registry.host)
+        assert "wants a login to be sent where anyone could read it" in failure(registry)
+        registry.realm = f"https://{registry.host}/token"
+        assert find(registry).image_id == IMAGE.image_id
+        manifest = registry.files["lab/tool/manifests/1"]
+        registry.answers["lab/tool/manifests/1"] = lambda _: (
+            "307 Temporary",
+            {"Location": "http://x.org/"},
+            [manifest],
+        )
+        assert "redirects from https to http, where anyone could change it" in failure(registry)
 
 
 def test_a_token_does_not_go_with_a_redirect(registry: ImageRegistry, tmp_path: Path) -> None:
