@@ -210,8 +210,7 @@ def test_many_processes_that_want_one_commit_fetch_it_once(site: Site, tools: Re
     program = (
         "import sys\n"
         "from skyport_wf.image_list.addresses import GitAddress\n"
-        "from skyport_wf.sources.remote import git_command
-from skyport_wf.sources.remote.checkouts import check_out\n"
+        "from skyport_wf.sources.remote.checkouts import check_out\n"
         "print(check_out(GitAddress(sys.argv[1]), sys.argv[2]).tree)"
     )
     command = [sys.executable, "-c", program, f"{site.url}/git/tools.git", head]
