@@ -125,7 +125,7 @@ class ImageRules:
         Jobs take what the main process has written: where they run, the list may be elsewhere, or half-edited by now.
         """
         if not self.is_known:
-            with suppress(OSError, msgspec.DecodeError):
+            with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 plan = msgspec.json.decode(read_bounded(self._plan_file, _LARGEST_PLAN), type=list[PlannedImage])
                 return {image.key: image for image in plan}
         return {image.key: image for image in self._plan()}
