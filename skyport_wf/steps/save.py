@@ -64,14 +64,13 @@ def _save_from_registry(build: BuildRecord, origin: RegistryOrigin, path: Path) 
 
     with RegistryArchive(origin, build.reference) as image:
         while True:
-            archive = image.read()
             try:
                 with replace_file(path) as file:
-                    for piece in archive:
+                    for piece in image.open():
                         file.write(piece)
-                return archive.result
+                return image.saved
             except ArchiveError:
-                if not image.stop_foreseeing():
+                if not image.make_otherwise():
                     raise
 
 

@@ -31,6 +31,14 @@ thousand."""
 class ArchiveSource(Protocol):
     """An archive that is made anew each time it is read."""
 
+    @property
+    def about_size(self) -> int:
+        """About how many bytes it will have: the same number each time, and rather too many."""
+
+    @property
+    def image_id(self) -> str:
+        """The image's config digest, empty if it is not known yet."""
+
     def open(self) -> Iterator[bytes]:
         """Yield the archive, to be sent."""
 
@@ -80,13 +88,9 @@ def upload_file(
     return UploadRecord(build=build, saved=saved, node=node.id, url=shock.url)
 
 
-def upload_stream(
-    shock: Shock, build: BuildRecord, source: ArchiveSource, *, about_size: int, image_id: str
-) -> UploadRecord:
+def upload_stream(shock: Shock, build: BuildRecord, source: ArchiveSource) -> UploadRecord:
     """Let a node have an archive as it is made, unless the Shock has its bytes already.
 
-    about_size: about how many bytes it will have: the same number each time, and rather too many.
-    image_id: the image's config digest, empty if it is not known yet.
     Raises TemporaryError if it cannot be sent, or arrives as something else.
     """
     node = None
@@ -94,9 +98,9 @@ def upload_stream(
     if any(one.file.complete for one in (*uploads, *find_retired(shock, build))):
         # Only the archive itself tells whether it is the same. To make it twice takes less time than to send it once.
         node = _find_sent(shock, build, uploads, source.read_through().digests)
-    if node is None and image_id and (same := copy_same_image(shock, build, image_id)):
+    if node is None and source.image_id and (same := copy_same_image(shock, build, source.image_id)):
         return same
-    node = node or send_stream(shock, build, source.open, about_size=about_size)
+    node = node or send_stream(shock, build, source.open, about_size=source.about_size)
     check_arrival(shock, node, source.saved.digests, build.name)
     return UploadRecord(build=build, saved=source.saved, node=node.id, url=shock.url)
 
@@ -112,7 +116,7 @@ def send_stream(
     """Make the hidden, expiring node with an archive that is read as it goes; a large one goes in parts.
 
     open_content: gives the archive's pieces, once for each attempt.
-    about_size: as for `upload_stream`.
+    about_size: as an `ArchiveSource` has it.
     size: its bytes, if they are known.
     """
     if shock.url == EMBEDDED or not goes_in_parts(about_size, build.shock):

@@ -16,11 +16,13 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import ByteSink, open_gzip_member, recognise_format
 from skyport_wf.image.archive.joined import GzippedLayer, JoinedArchive
 from skyport_wf.image.archive.layer_scan import scan_layer
+from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.examination.examine import examine_loadable
 from skyport_wf.image.tar.header import BLOCK
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.output_file import OutputFile, scratch_file
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.source import RegistryOrigin
 from skyport_wf.sources.remote.registry_images import RegistryImage, find_image, foresee_size, read_blob
 from skyport_wf.sources.remote.registry_session import RegistrySession
@@ -29,15 +31,18 @@ from skyport_wf.sources.remote.registry_session import RegistrySession
 class RegistryArchive:
     """The archive of an image in a registry, to be read as often as needed. Use it in a `with` statement."""
 
-    def __init__(self, origin: RegistryOrigin, reference: ImageReference) -> None:
+    def __init__(self, origin: RegistryOrigin, reference: ImageReference, progress: Progress = UNSEEN) -> None:
         """Open the very image that the name stood for when it was resolved.
 
         reference: the name that the image gets.
+        progress: called with the bytes of each piece of the archive that is sent.
         Raises TemporaryError, SkyportError if the registry does not have it any more.
         """
         named = parse_registry_address(origin.name)
         self._address = parse_registry_address(f"{named.host}/{named.repository}@{origin.manifest_digest}")
         self._reference = reference
+        self._progress = progress
+        self._archive: JoinedArchive
         self._platform = origin.platform
         self._image: RegistryImage | None = None
         self._foresees = True
@@ -61,23 +66,45 @@ class RegistryArchive:
         return self._image
 
     @property
-    def size(self) -> int:
+    def about_size(self) -> int:
         """About how many bytes the archive will have, and rather too many."""
         manifest = self.image.parsed_manifest
         return sum(manifest.sizes[layer] for layer in manifest.layers) + PIECE
 
-    def read(self) -> JoinedArchive:
-        """Return the archive, to be read once."""
+    @property
+    def image_id(self) -> str:
+        """The image's config digest."""
+        return self.image.image_id
+
+    @property
+    def saved(self) -> SavedArchive:
+        """Contents and digests of the archive, and the packages in its image, known once it has been read."""
+        return self._archive.result
+
+    def open(self) -> Iterator[bytes]:
+        """Yield the archive, to be sent."""
+        for piece in self._begin():
+            yield piece
+            self._progress(len(piece))
+
+    def read_through(self) -> SavedArchive:
+        """Read the archive, and return what it has turned out to be."""
+        for _ in self._begin():
+            pass
+        return self.saved
+
+    def _begin(self) -> JoinedArchive:
         diff_ids = self.image.parsed_config.rootfs.diff_ids or ()
         digests = dict(zip(diff_ids, self.image.parsed_manifest.layers, strict=True))
         config, examine = self.image.config.encode(), partial(examine_loadable, wanted=str(self._reference))
         manifest = self.image.manifest.encode()
-        return JoinedArchive(
+        self._archive = JoinedArchive(
             self._reference, config, lambda diff_id: self._layer(digests[diff_id]), examine=examine, manifest=manifest
         )
+        return self._archive
 
-    def stop_foreseeing(self) -> bool:
-        """Take no layer's size any more from its last bytes, which may tell another: an archive was wrong.
+    def make_otherwise(self) -> bool:
+        """Take no layer's size any more from its last bytes, which may tell another: the archive was wrong.
 
         From now on each layer is in a file until its size is known, one after the other.
         Returns False if that was so already.

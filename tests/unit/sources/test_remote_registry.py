@@ -70,11 +70,10 @@ def fetch(registry: ImageRegistry, name: str = "lab/tool:1") -> tuple[bytes, Sav
     origin = RegistryOrigin(f"{registry.host}/{name}", found.manifest_digest, "linux/amd64")
     with RegistryArchive(origin, parse_reference("my-lab/tool:1.0")) as image:
         for foreseen in (True, False):
-            archive = image.read()
             try:
-                return b"".join(archive), archive.result, foreseen
+                return b"".join(image.open()), image.saved, foreseen
             except ArchiveError:
-                if not image.stop_foreseeing():
+                if not image.make_otherwise():
                     raise
     raise AssertionError
 
