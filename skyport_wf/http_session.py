@@ -33,10 +33,21 @@ class PlainSession(requests.Session):
         found = super().rebuild_proxies(prepared_request, proxies)  # type: ignore[no-untyped-call]
         return {} if is_loopback(_host(prepared_request.url)) else dict(found)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings: dict[tuple[str, str, str], Any] = {}
+
     def merge_environment_settings(self, url: str | bytes | None, *arguments: Any, **options: Any) -> Any:
-        """Return what holds for a request, but no proxy for this machine: the name means another one there."""
-        settings = super().merge_environment_settings(url, *arguments, **options)
-        return {**settings, "proxies": {}} if is_loopback(_host(url)) else settings
+        """Return what holds for a request, but no proxy for this machine: the name means another one there.
+
+        Reading the environment for proxies takes as long as some answers, so what was found for a server is remembered.
+        """
+        parts = urlsplit(url.decode() if isinstance(url, bytes) else url or "")
+        key = parts.scheme, parts.netloc, repr((arguments, options))
+        if key not in self._settings:
+            settings = super().merge_environment_settings(url, *arguments, **options)
+            self._settings[key] = {**settings, "proxies": {}} if is_loopback(parts.hostname) else settings
+        return dict(self._settings[key])
 
 
 def read_answer(response: requests.Response, most: int) -> bytes:

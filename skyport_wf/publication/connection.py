@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from skyport_wf.store.wsgi.app import ShockApp
 
 
-_AT_ONCE = 8
+_AT_ONCE = 4
 """Questions to a Shock at the same time; it has other users."""
 
 

@@ -15,6 +15,7 @@ from backports.zstd import compress as zstd_compress
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
+from skyport_wf.image.examination.package_list import unpack
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.registry import staging
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
@@ -429,3 +430,18 @@ def test_two_who_push_one_name_at_once(world: World) -> None:
     assert node["attributes"]["id"] == won.image_id
     left = [other for other in world.alice.find(f"query&name={NAME}:1.0") if other["id"] != node["id"]]
     assert [other for other in left if other["expiration"].startswith("0001")] == []
+
+
+def test_what_is_pushed_has_its_packages_listed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is made while the archive is checked, and what refers to the image is made of it: nothing is read."""
+    status = b"Package: tool\nVersion: 1.2\nArchitecture: all\n\n"
+    world.pusher("alice").push(f"{NAME}:1.0", Image((BASE, layer_tar({"var/lib/dpkg/status": status}))))
+    (node,) = nodes(world)
+    listed = unpack(node["attributes"]["skyport_wf_packages"], image_id=node["attributes"]["id"])
+    assert listed
+    assert [package.name for package in listed.packages] == ["tool"]
+    monkeypatch.setattr("skyport_wf.inspection.show.examine_node", None)
+    subject = world.nobody.get(f"/v2/{NAME}/manifests/1.0").headers["Docker-Content-Digest"]
+    (artifact,) = world.nobody.json(f"/v2/{NAME}/referrers/{subject}")["manifests"]
+    layer = world.nobody.json(f"/v2/{NAME}/manifests/{artifact['digest']}")["layers"][0]
+    assert b"pkg:deb/tool@1.2?arch=all" in world.nobody.blob(NAME, layer)
