@@ -179,7 +179,11 @@ def test_show_tells_of_the_whole_image(project: ThinLab, thin: dict[str, Any]) -
         assert layer.pop("from_base") == ""
     below = len(thin["base"]["layers"])
     assert owners == [project.name("base")] * below + [project.name("tool"), ""]
+    # That is for the node to say.
+    assert (report.pop("base"), whole.pop("base")) == (project.name("tool"), "")
     assert report == whole
+    # The layers that its archive lacks were there when its packages were listed.
+    assert project.do("find", project.name("top"), "--package", "*")["unlisted"] == []
     text = project.run("show", project.name("top")).out
     assert (
         f"\nthin: layers 1 to {below} are in {project.name('base')}, layer {below + 1} is in {project.name('tool')}\n"
