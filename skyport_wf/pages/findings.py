@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _MOST_WAITING = 8
+"""Images that are being read, or wait for that."""
 _MEMORY = 64 << 20
 """Bytes of documents that are kept decoded; in memory they take some times as much."""
 
