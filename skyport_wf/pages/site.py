@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from skyport_wf.errors import ArchiveError, ShockError
@@ -22,6 +22,7 @@ from skyport_wf.pages.rendering import (
 
 if TYPE_CHECKING:
     from skyport_wf.pages.catalogue import FixedCatalogue
+    from skyport_wf.progress import Progress
 
 Page = tuple[str, bytes]
 """A file's path in the folder, and its content."""
@@ -32,13 +33,11 @@ _ALL_PAIRS: Final = 6
 _log = logging.getLogger(__name__)
 
 
-def make_pages(
-    catalogue: FixedCatalogue, *, title: str, reading: Callable[[ImageEntry], object] | None = None
-) -> Iterator[Page]:
+def make_pages(catalogue: FixedCatalogue, *, title: str, reading: Progress | None = None) -> Iterator[Page]:
     """Yield the pages of all images of a catalogue; the first page comes last, when all that it leads to is there.
 
     title: what the pages call the Shock.
-    reading: called before an image is read, once, for what its node does not tell. If None, none is read.
+    reading: follows the bytes of images, each of which is read once for what its node does not tell. If None, none is.
     """
     site = {"title": title, "is_logged_in": False}
     # What a Shock says becomes a path here.
@@ -46,9 +45,9 @@ def make_pages(
     repositories = by_repository(entries)
     for entry in entries:
         if reading and not catalogue.was_read(entry.node):
-            reading(entry)
+            _log.info("reading %s", entry.name)
             try:
-                catalogue.look_inside(entry.node)
+                catalogue.look_inside(entry.node, reading)
             except (ArchiveError, ShockError) as error:
                 _log.warning("%s: its page does not tell what is wasted: %s", entry.name, error)
     for name in STATIC:
