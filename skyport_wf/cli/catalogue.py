@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.progress import progress_bar
 from skyport_wf.formatting import count
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ EXAMPLES = (
     "skyport-wf catalogue --out public",
     "SHOCK_URL=https://shock.example.org skyport-wf catalogue --out public --title 'Images of the lab'",
 )
-
-_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +39,11 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.pages.folder import write_folder
     from skyport_wf.pages.site import make_pages
 
-    with opened_shock(args) as shock:
+    with opened_shock(args) as shock, progress_bar(args, "read") as progress:
         catalogue = _catalogue(args, shock)
-        reading = (lambda entry: _log.info("reading %s", entry.name)) if args.read else None
         title = args.title or f"Images on {shock.name}"
-        done = write_folder(args.out, make_pages(catalogue, title=title, reading=reading))
+        pages = make_pages(catalogue, title=title, reading=progress if args.read else None)
+        done = write_folder(args.out, pages)
         images = len(catalogue.entries())
     text = f"{count(images, 'image')} in {args.out}: {count(done.written, 'file')} written, {done.unchanged} unchanged"
     text += f", {done.removed} removed" if done.removed else ""

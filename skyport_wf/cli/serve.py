@@ -81,8 +81,12 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
         shock = ShockApp(store, anonymous=rights, public_url=public_url)
         backend = EmbeddedBackend(shock)
         registry = RegistryApp(backend, public_url=public_url)
+        app = PagesApp(
+            ShockWithRegistry(shock, registry), backend, shock=EMBEDDED, title="skyport-wf", public_url=public_url
+        )
 
         def maintain() -> None:
+            app.maintain()
             registry.maintain()
             store.maintain()
 
@@ -96,9 +100,6 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
             text = "" if args.quiet else f"Shock with {what} in {data} answers at {url}"
             Outcome({"url": url, "data": str(data)}, text).write(as_json=args.json)
 
-        app = PagesApp(
-            ShockWithRegistry(shock, registry), backend, shock=EMBEDDED, title="skyport-wf", public_url=public_url
-        )
         serve(app, args.host, args.port, maintain=maintain, ready=ready)
     return Outcome(None, "")
 
@@ -130,7 +131,12 @@ def _serve_gateway(args: argparse.Namespace) -> Outcome:
     public_url = _public_url(args.public_url)
     registry = RegistryApp(backend, public_url=public_url)
     app = PagesApp(registry, backend, shock=shock, title=f"Images on {shock}", public_url=public_url)
-    serve(app, args.host, args.port, maintain=registry.maintain, ready=ready)
+
+    def maintain() -> None:
+        app.maintain()
+        registry.maintain()
+
+    serve(app, args.host, args.port, maintain=maintain, ready=ready)
     return Outcome(None, "")
 
 

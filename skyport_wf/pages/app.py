@@ -92,12 +92,16 @@ class PagesApp:
         if path == "/" and request.method in ("GET", "HEAD"):
             if not prefers_html(request):
                 return self._app(environ, _varying(start_response))
-        elif not path.startswith(f"/{PREFIX}/"):
+        elif path != f"/{PREFIX}" and not path.startswith(f"/{PREFIX}/"):
             return self._app(environ, start_response)
         answer = self._answer(request)
         for name, value in _HEADERS.items():
             answer.headers.setdefault(name, value)
         return answer(environ, start_response)
+
+    def maintain(self) -> None:
+        """Forget the tokens of those whose time is over."""
+        self.sessions.expire()
 
     def catalogue(self, token: str | None, request: Request) -> Catalogue:
         """Return what the owner of a token may see; somebody without one, if None."""
@@ -115,11 +119,7 @@ class PagesApp:
     def _answer(self, request: Request) -> Response:
         token = self.sessions.token(request)
         depth = max(request.path.count("/") - 1, 0)
-        site = {
-            "title": self._title,
-            "is_logged_in": token is not None,
-            "footer": "Images for AWE, CWL, Snakemake and docker",
-        }
+        site = {"title": self._title, "is_logged_in": token is not None}
         visit = Visit(
             request,
             self.sessions,
@@ -141,6 +141,8 @@ class PagesApp:
         method = "GET" if request.method == "HEAD" else request.method
         if request.path == "/":
             return served_pages.answer_list, {}
+        if request.path in (f"/{PREFIX}", f"/{PREFIX}/"):
+            return served_pages.answer_folder, {}
         for allowed, pattern, answer in _ROUTES:
             if method == allowed and (found := pattern.fullmatch(request.path)):
                 return answer, found.groupdict()

@@ -12,6 +12,7 @@ from skyport_wf.pages.details import ImageDetails, Place, describe_details
 from skyport_wf.pages.entries import ImageEntry, find_named, make_entry
 from skyport_wf.pages.package_search import PackageIndex, index_packages
 from skyport_wf.pages.remembered import Remembered
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.inventory import StoredImage, list_images
 from skyport_wf.publication.thin import name_of
@@ -73,13 +74,14 @@ class Catalogue:
         known = self._findings.find(before.node), self._findings.find(after.node)
         return compare(self._describe(before), self._describe(after), known)
 
-    def look_inside(self, node_id: str) -> Findings | None:
+    def look_inside(self, node_id: str, progress: Progress = UNSEEN) -> Findings | None:
         """Have the image on a node read, unless it was; None if it is not there for the visitor.
 
+        progress: follows the bytes that are read.
         Raises ArchiveError if the node's file is no image, ShockError or TemporaryError if it cannot be read.
         """
         image = self._find(node_id)
-        return self._findings.make(self._shock, image.node) if image else None
+        return self._findings.make(self._shock, image.node, progress) if image else None
 
     def was_read(self, node_id: str) -> bool:
         """Return whether the image on a node was read on this machine, or is not there."""

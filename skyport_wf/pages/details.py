@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from skyport_wf.formatting import count, printable, short_command, terminal_text
+from skyport_wf.image.examination.chart import zoom_for
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.report import KINDS
 from skyport_wf.image.examination.waste import WastedFile
@@ -76,6 +77,8 @@ class LayerRow(msgspec.Struct, frozen=True):
     """Bytes that the image does not show; None if unknown."""
     wasted_length: float
     """The part of the bar that they take, as `length`."""
+    zoom: int = 1
+    """How many times as long it is shown, too, because another layer hides it; 1 if it is not."""
 
 
 class PackageGroup(msgspec.Struct, frozen=True):
@@ -231,7 +234,7 @@ def _layers(layers: tuple[Layer, ...], findings: Findings | None, *, base: str) 
     of_base = next((at for at, layer in enumerate(layers) if layer.created_by), len(layers)) if base else 0
     # Whoever owns the node may have written any number.
     sizes = [min(max(layer.size, 0), _LARGEST) for layer in layers]
-    whole, longest = sum(sizes) or 1, max(sizes, default=0) or 1
+    whole, longest, zoom = sum(sizes) or 1, max(sizes, default=0) or 1, zoom_for(sizes)
     told = findings.wasted if findings and findings.wasted and len(findings.wasted) == len(layers) else None
     return tuple(
         LayerRow(
@@ -243,6 +246,7 @@ def _layers(layers: tuple[Layer, ...], findings: Findings | None, *, base: str) 
             length=size / longest,
             wasted=told[at] if told else None,
             wasted_length=min(told[at], size) / longest if told else 0.0,
+            zoom=zoom if zoom * size <= longest else 1,
         )
         for at, (layer, size) in enumerate(zip(layers, sizes, strict=True))
     )

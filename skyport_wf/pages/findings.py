@@ -12,7 +12,7 @@ from skyport_wf.image.examination.packages.operating_system import OperatingSyst
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import WastedFile
 from skyport_wf.output_file import replace_file
-from skyport_wf.progress import UNSEEN
+from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.package_lists import listed_packages
 from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.registry.bounded_cache import BoundedCache
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _MOST_WAITING = 8
+"""Images that are being read, or wait for that."""
 _MEMORY = 64 << 20
 """Bytes of documents that are kept decoded; in memory they take some times as much."""
 
@@ -82,9 +83,10 @@ class FindingsStore:
                 self._decoded.put(node.id, found, size=len(content))
         return found if found and same_image(found.image_id, id_of(node)) else None
 
-    def make(self, shock: ShockClient, node: Node) -> Findings:
+    def make(self, shock: ShockClient, node: Node, progress: Progress = UNSEEN) -> Findings:
         """Return what is in the image on a node, read from it if it was never read.
 
+        progress: follows the bytes that are read.
         Raises ArchiveError if the node's file is no image, ShockError or TemporaryError if it cannot be read, BusyError
         if too many others wait for theirs.
         """
@@ -93,14 +95,14 @@ class FindingsStore:
         try:
             # One at a time, whatever is asked for: each takes a processor.
             with self._making:
-                return self.find_read(node) or self._make(shock, node)
+                return self.find_read(node) or self._make(shock, node, progress)
         finally:
             self._waiting.release()
 
-    def _make(self, shock: ShockClient, node: Node) -> Findings:
+    def _make(self, shock: ShockClient, node: Node, progress: Progress) -> Findings:
         from skyport_wf.inspection.show import examine_node
 
-        found = examine_node(shock, node, name_of(node), UNSEEN)
+        found = examine_node(shock, node, name_of(node), progress)
         made = Findings(
             found.contents.image_id,
             found.packages,

@@ -110,6 +110,11 @@ def answer_list(visit: Visit) -> Response:
     return answer
 
 
+def answer_folder(visit: Visit) -> Response:
+    """GET /catalogue/: what someone types who cuts an address short."""
+    return _see_other(visit.links.home)
+
+
 def answer_list_script(visit: Visit) -> Response:
     """GET /catalogue/images.js: all images, for the filter."""
     script = render_list_script(by_repository(visit.catalogue.entries()))
@@ -200,18 +205,21 @@ def answer_login(visit: Visit) -> Response:
     if not (token and token.isascii() and token.isprintable() and " " not in token):
         return ask_to_log_in(visit, "That is no token: it has characters that none has, or none at all.")
     try:
-        # Asked for what no node is: the answer is short.
+        # The question is for what no node is: the answer is short.
         visit.backend.client(token).query({"type": _NO_TYPE}, limit=1)
     except ShockRefusalError:
+        visit.backend.forget(token)
         return ask_to_log_in(visit, "The Shock does not know this token.")
-    answer = _see_other("../")
+    answer = _see_other(visit.links.home)
     visit.sessions.begin(request, answer, token)
     return answer
 
 
 def answer_logout(visit: Visit) -> Response:
     """POST /catalogue/logout: end the session."""
-    answer = _see_other("../")
+    if token := visit.sessions.token(visit.request):
+        visit.backend.forget(token)
+    answer = _see_other(visit.links.home)
     visit.sessions.end(visit.request, answer)
     return answer
 

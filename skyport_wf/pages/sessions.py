@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
+import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-
-from skyport_wf.registry.bounded_cache import BoundedCache
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request, Response
 
 HOURS: Final = 8
 """How long a session lasts."""
+_SECONDS: Final = HOURS * 3600
 _MOST: Final = 10_000
-"""Sessions at a time; the one that was not used for the longest makes room."""
+"""Sessions at a time; the oldest makes room."""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -37,35 +37,48 @@ class Sessions:
     def __init__(self, *, over_tls: bool) -> None:
         """Have none yet. over_tls: whether browsers reach this server by https, through a web server before it."""
         self._over_tls = over_tls
-        self._sessions = BoundedCache[Session](_MOST)
+        # The oldest first.
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
 
     def begin(self, request: Request, answer: Response, token: str) -> None:
-        """Begin a session, and let the answer give its secret to the browser."""
+        """Begin a session in the place of the one before, and let the answer give its secret to the browser."""
         secret = secrets.token_urlsafe(32)
-        self._sessions.put(_key(secret), Session(token, time.monotonic() + HOURS * 3600), size=1)
+        with self._lock:
+            self._sessions.pop(_key(request), None)
+            if len(self._sessions) >= _MOST:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[_digest(secret)] = Session(token, monotonic() + _SECONDS)
         answer.set_cookie(
             _cookie(request),
             secret,
-            max_age=HOURS * 3600,
+            max_age=_SECONDS,
             httponly=True,
             # A link from elsewhere may lead to a private image; nothing else from elsewhere takes the cookie along.
             samesite="Lax",
-            secure=self._over_tls or request.is_secure,
+            secure=self._is_secure(request),
         )
 
     def token(self, request: Request) -> str | None:
         """Return the token of whoever sends the request; None without a session that still lasts."""
-        secret = request.cookies.get(_cookie(request), "")
-        session = self._sessions.get(_key(secret)) if secret else None
-        return session.token if session and session.until > time.monotonic() else None
+        with self._lock:
+            session = self._sessions.get(_key(request))
+        return session.token if session and session.until > monotonic() else None
 
     def end(self, request: Request, answer: Response) -> None:
         """End the session of whoever sends the request."""
-        if secret := request.cookies.get(_cookie(request), ""):
-            self._sessions.put(_key(secret), Session("", 0), size=1)
-        answer.delete_cookie(
-            _cookie(request), httponly=True, samesite="Lax", secure=self._over_tls or request.is_secure
-        )
+        with self._lock:
+            self._sessions.pop(_key(request), None)
+        answer.delete_cookie(_cookie(request), httponly=True, samesite="Lax", secure=self._is_secure(request))
+
+    def expire(self) -> None:
+        """Forget the tokens of sessions whose time is over."""
+        now = monotonic()
+        with self._lock:
+            self._sessions = {key: session for key, session in self._sessions.items() if session.until > now}
+
+    def _is_secure(self, request: Request) -> bool:
+        return self._over_tls or request.is_secure
 
 
 def _cookie(request: Request) -> str:
@@ -73,6 +86,10 @@ def _cookie(request: Request) -> str:
     return f"skyport_{request.host.rpartition(':')[2] if ':' in request.host else 'wf'}"
 
 
-def _key(secret: str) -> str:
+def _key(request: Request) -> str:
+    return _digest(request.cookies.get(_cookie(request), ""))
+
+
+def _digest(secret: str) -> str:
     # So that looking it up takes no longer for a secret that begins as another one does.
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from skyport_wf.errors import ArchiveError, ShockError
@@ -22,6 +22,7 @@ from skyport_wf.pages.rendering import (
 
 if TYPE_CHECKING:
     from skyport_wf.pages.catalogue import FixedCatalogue
+    from skyport_wf.progress import Progress
 
 Page = tuple[str, bytes]
 """A file's path in the folder, and its content."""
@@ -32,23 +33,21 @@ _ALL_PAIRS: Final = 6
 _log = logging.getLogger(__name__)
 
 
-def make_pages(
-    catalogue: FixedCatalogue, *, title: str, reading: Callable[[ImageEntry], object] | None = None
-) -> Iterator[Page]:
+def make_pages(catalogue: FixedCatalogue, *, title: str, reading: Progress | None = None) -> Iterator[Page]:
     """Yield the pages of all images of a catalogue; the first page comes last, when all that it leads to is there.
 
     title: what the pages call the Shock.
-    reading: called before an image is read, once, for what its node does not tell. If None, none is read.
+    reading: follows the bytes of images, each of which is read once for what its node does not tell. If None, none is.
     """
-    site = {"title": title, "is_logged_in": False, "footer": "Images for AWE, CWL, Snakemake and docker"}
+    site = {"title": title, "is_logged_in": False}
     # What a Shock says becomes a path here.
     entries = tuple(entry for entry in catalogue.entries() if _NODE.fullmatch(entry.node))
     repositories = by_repository(entries)
     for entry in entries:
         if reading and not catalogue.was_read(entry.node):
-            reading(entry)
+            _log.info("reading %s", entry.name)
             try:
-                catalogue.look_inside(entry.node)
+                catalogue.look_inside(entry.node, reading)
             except (ArchiveError, ShockError) as error:
                 _log.warning("%s: its page does not tell what is wasted: %s", entry.name, error)
     for name in STATIC:
@@ -63,18 +62,12 @@ def make_pages(
 def _pages_of(catalogue: FixedCatalogue, repository: Repository, site: dict[str, Any]) -> Iterator[Page]:
     pairs = set(_pairs(repository.images))
     for entry in repository.images:
-        image = catalogue.details(entry.node)
-        if image is None:
-            # It was retired at this moment.
-            continue
         compared = {node: pair for node, pair in compared_pairs(entry, repository.images).items() if pair in pairs}
-        yield (
-            f"image/{entry.node}.html",
-            render("image.html", FileLinks(1), site=site, image=image, siblings=repository.images, compared=compared),
-        )
+        shown = {"image": catalogue.details(entry.node), "siblings": repository.images, "compared": compared}
+        yield f"image/{entry.node}.html", render("image.html", FileLinks(1), site=site, **shown)
     for old, new in sorted(pairs):
-        if found := catalogue.compare(old, new):
-            yield f"compare/{old}/{new}.html", render("compare.html", FileLinks(2), site=site, found=found)
+        found = catalogue.compare(old, new)
+        yield f"compare/{old}/{new}.html", render("compare.html", FileLinks(2), site=site, found=found)
 
 
 def _pairs(images: Sequence[ImageEntry]) -> Iterator[tuple[str, str]]:
@@ -91,26 +84,24 @@ def _package_pages(catalogue: FixedCatalogue, images: int, site: dict[str, Any])
     # The first one also under a name that is always there.
     for name, letter in [("index", next(iter(letters), "")), *((letter, letter) for letter in letters)]:
         uses = index.by_letter(letter)
-        yield (
-            f"packages/{name}.html",
-            render(
-                "packages.html", FileLinks(1), site=site, uses=uses, found=len(uses), query="", problem="", note="",
-                letters=letters,
-                letter=letter, total=len(index.uses), listed=index.listed, images=images,
-            ),
-        )  # fmt: skip
+        shown = {"uses": uses, "found": len(uses), "query": "", "problem": "", "note": "", "letter": letter}
+        counts = {"letters": letters, "total": len(index.uses), "listed": index.listed, "images": images}
+        yield f"packages/{name}.html", render("packages.html", FileLinks(1), site=site, **shown, **counts)
 
 
 def _list_pages(repositories: Sequence[Repository], images: int, site: dict[str, Any]) -> Iterator[Page]:
     pages = max(-(-len(repositories) // PAGE_SIZE), 1)
     for page in range(pages, 0, -1):
         name, depth = (f"list/{page}.html", 1) if page > 1 else ("index.html", 0)
-        yield (
-            name,
-            render(
-                "list.html", FileLinks(depth), site=site,
-                repositories=repositories[(page - 1) * PAGE_SIZE : page * PAGE_SIZE], images=images,
-                of_all=len(repositories), found=len(repositories), query="", order="name", orders=LIST_ORDERS.items(),
-                page=page, pages=pages,
-            ),
-        )  # fmt: skip
+        shown = {
+            "repositories": repositories[(page - 1) * PAGE_SIZE : page * PAGE_SIZE],
+            "images": images,
+            "of_all": len(repositories),
+            "found": len(repositories),
+            "query": "",
+            "order": "name",
+            "orders": LIST_ORDERS.items(),
+            "page": page,
+            "pages": pages,
+        }
+        yield name, render("list.html", FileLinks(depth), site=site, **shown)

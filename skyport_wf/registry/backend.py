@@ -47,6 +47,9 @@ class Backend(Protocol):
     def client(self, token: str | None) -> ShockClient:
         """Return the Shock as the owner of the token asks it; as nobody in particular, if None."""
 
+    def forget(self, token: str) -> None:
+        """Keep nothing any more of the token, whose owner has logged out."""
+
     def send(self, request: Request, part: FilePart, token: str | None, *, is_whole: bool) -> Response:
         """Return an answer to the request whose body is the part of a file: with status 200, or 307 for elsewhere.
 
@@ -72,6 +75,9 @@ class EmbeddedBackend:
 
         session = embedded_session(self._app)
         return ShockClient(EMBEDDED_URL, token=token, token_from=PASSWORD, name="the embedded Shock", session=session)
+
+    def forget(self, token: str) -> None:
+        """Nothing is kept of a token."""
 
     def send(self, request: Request, part: FilePart, token: str | None, *, is_whole: bool) -> Response:
         """Return the application's own answer to a download of the part."""
@@ -128,6 +134,10 @@ class RemoteBackend:
             )
             self._clients.put(key, client, size=1)
         return client
+
+    def forget(self, token: str) -> None:
+        """Keep the client of a token no longer."""
+        self._clients.remove(token)
 
     def send(self, request: Request, part: FilePart, token: str | None, *, is_whole: bool) -> Response:
         """Return a redirect to the Shock's own download, or its bytes as they come from there."""

@@ -32,3 +32,8 @@ class BoundedCache(Generic[_Value]):
             self._values[key] = value, size
             while self._taken > self._size:
                 self._taken -= self._values.popitem(last=False)[1][1]
+
+    def remove(self, key: str) -> None:
+        """Forget the value, if it is there."""
+        with self._lock:
+            self._taken -= self._values.pop(key, (None, 0))[1]

@@ -6,6 +6,7 @@ They can go at any time, and are made again then.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from skyport_wf.errors import SkyportError
 LARGEST: Final = 20 * 10**9
 """Bytes of all the files; what is larger by itself is not made."""
 
+_NODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+
 
 class MadeFiles:
     """The files of one kind, each known by the id of the node that it is made of."""
@@ -27,7 +30,10 @@ class MadeFiles:
         self._suffix = suffix
 
     def path(self, node_id: str) -> Path:
-        """Return where the file of a node is, or would be."""
+        """Return where the file of a node is, or would be. Raises SkyportError for an id that leads elsewhere."""
+        # A Shock says what its nodes are called.
+        if not _NODE.fullmatch(node_id):
+            raise SkyportError(f"{node_id[:100]!a} is no id of a node.")
         return self._folder / f"{node_id}{self._suffix}"
 
     def find(self, node_id: str) -> Path | None:

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 _SERIOUS = ("serious", "critical")
+_PATIENCE = 60_000
+"""Milliseconds for anything to come about, on a machine that is busy with other tests."""
+expect.set_options(timeout=_PATIENCE)
 
 
 @contextmanager
@@ -42,7 +45,7 @@ class Visitor:
         self.requested: list[str] = []
         """The address of every request."""
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(_PATIENCE)
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         self.page.on("requestfailed", self._note_failure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
@@ -53,7 +53,7 @@ def draw_chart(report: ImageReport) -> str:
     """Return an SVG document with a row for each layer, the lowest first."""
     rows = _rows(report)
     longest = max((row.size for row in rows), default=0) or 1
-    zoom = _zoom(rows)
+    zoom = zoom_for([row.size for row in rows])
     files_from = _HEAD + _ROW * len(rows) + 12
     files = list(_wasted_files(report, files_from))
     height = files_from + (_FILE_ROW * (len(files) // 3) if files else -12) + _MARGIN
@@ -104,12 +104,12 @@ def _origin(report: ImageReport) -> str:
     return ", ".join(told)
 
 
-def _zoom(rows: Sequence[_Row]) -> int:
+def zoom_for(sizes: Iterable[int]) -> int:
     """Return how many times as long as to scale the short bars are shown, too; 1 if no layer hides the others."""
-    sizes = sorted((row.size for row in rows if row.size), reverse=True)
-    for long, short in pairwise(sizes):
+    ordered = sorted(filter(None, sizes), reverse=True)
+    for long, short in pairwise(ordered):
         if long >= _HIDES * short:
-            return max((zoom for zoom in _ZOOMS if zoom * short <= sizes[0]), default=1)
+            return max((zoom for zoom in _ZOOMS if zoom * short <= ordered[0]), default=1)
     return 1
 
 

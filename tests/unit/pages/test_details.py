@@ -46,6 +46,13 @@ def test_lower_layers_without_a_history_are_the_base():
     ]
 
 
+def test_a_layer_that_another_one_hides_is_shown_longer_too():
+    found = details(attributes(Layer("sha256:a", 1_000_000, "ADD"), Layer("sha256:b", 1000, "RUN true")))
+    assert [layer.zoom for layer in found.layers] == [1, 1000]
+    near = details(attributes(Layer("sha256:a", 3000, "ADD"), Layer("sha256:b", 1000, "RUN true")))
+    assert [layer.zoom for layer in near.layers] == [1, 1]
+
+
 def test_a_commit_says_where_it_came_from():
     git = GitOrigin("https://git.example.org/lab/tools", "main", "c" * 40, "velvet")
     found = details(attributes(source=Source("dockerfile", SOURCE_DIGEST, git=git)))

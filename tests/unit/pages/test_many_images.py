@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import CDPSession, Page, expect
 
 from skyport_wf.pages.app import PagesApp
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
@@ -20,18 +20,28 @@ pytestmark = pytest.mark.slow
 IMAGES = 10_000
 LARGEST_PAGE = 200_000
 """Bytes of a page, and of what it loads with it."""
-SMOOTH = 100
-"""Milliseconds from a key to the list that fits, within which people see no delay."""
+SMOOTH = 0.1
+"""Seconds from a key to the list that fits, within which people see no delay."""
 
 TYPE = """async text => {
     const field = document.querySelector("#filter");
     field.value = text;
-    const began = performance.now();
     field.dispatchEvent(new Event("input", {bubbles: true}));
     await new Promise(resolve => setTimeout(resolve));
     document.body.offsetHeight;
-    return performance.now() - began;
 }"""
+
+
+def busy_seconds(session: CDPSession) -> float:
+    """Return how long the page's thread has had a processor: other tests do not count."""
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
+
+def typing_seconds(page: Page, session: CDPSession, text: str) -> float:
+    began = busy_seconds(session)
+    page.evaluate(TYPE, text)
+    return busy_seconds(session) - began
 
 
 @pytest.fixture
@@ -50,9 +60,7 @@ def test_ten_thousand_images_are_looked_through(url):
     with chromium() as browser:
         visitor = Visitor(browser, base_url=url)
         page = visitor.page
-        # The first visitor waits while the list is read.
-        page.set_default_timeout(60_000)
-        page.goto("/", timeout=60_000)
+        page.goto("/")
         expect(page.get_by_text("10,000 images in 2,500 repositories.")).to_be_visible()
         assert len(page.content()) < LARGEST_PAGE
         page.get_by_role("searchbox").fill("tool")
@@ -60,9 +68,10 @@ def test_ten_thousand_images_are_looked_through(url):
         expect(page.locator("#list .repository")).to_have_count(100)
         page.get_by_role("button", name="Show more").click()
         expect(page.locator("#list .repository")).to_have_count(200)
-        # The quickest of some, as other tests run beside it.
-        took = [page.evaluate(TYPE, text) for text in ("t", "to", "too", "tool0", "tool01", "lab 1.3", "", "tool")]
-        assert statistics.median(sorted(took)[:4]) < SMOOTH, took
+        session = visitor.context.new_cdp_session(page)
+        session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        took = [typing_seconds(page, session, text) for text in ("t", "to", "tool0", "tool01", "lab 1.3", "", "tool")]
+        assert 0 < statistics.median(took) < SMOOTH, took
         page.goto("/?page=25")
         page.locator("#list .repository .name").last.click()
         expect(page.get_by_role("heading", level=1)).to_have_text("lab9/tool02489:1.3")

@@ -2,8 +2,9 @@
 
 import logging
 import re
+import time
 from collections.abc import Iterator
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import pytest
 from werkzeug.test import Client, TestResponse
@@ -215,6 +216,23 @@ class TestPrivateImages:
         reader.post("/catalogue/logout")
         assert "lab/secret" not in Client(shown.app, use_cookies=False).get("/", headers=HTML | {"Cookie": cookie}).text
 
+    def test_a_session_ends_by_itself(self, shown, monkeypatch):
+        reader = Reader(shown)
+        reader.log_in(shown.tokens["alice"])
+        later = time.monotonic() + 9 * 3600
+        monkeypatch.setattr("skyport_wf.pages.sessions.monotonic", lambda: later)
+        assert "lab/secret" not in reader.page("/")
+        shown.app.maintain()
+        monkeypatch.undo()
+        assert "lab/secret" not in reader.page("/"), "its token is forgotten"
+
+    def test_logging_in_anew_ends_the_session_before(self, shown):
+        reader = Reader(shown)
+        cookie = reader.log_in(shown.tokens["alice"]).headers["Set-Cookie"].partition(";")[0]
+        assert reader.log_in(shown.tokens["bob"]).status_code == 303
+        assert "lab/secret" not in reader.page("/")
+        assert "lab/secret" not in Client(shown.app, use_cookies=False).get("/", headers=HTML | {"Cookie": cookie}).text
+
 
 class TestLoggingIn:
     def test_the_cookie_is_for_the_server_alone_and_has_no_token(self, shown, reader):
@@ -266,6 +284,13 @@ def test_every_page_forbids_what_it_does_not_need(shown, alice):
         assert not re.search(r"<script>|<style|\sstyle=|\son[a-z]+=[\"']", answer.text.replace(HARM, ""))
         assert re.findall(r"(?:src|action)=\"(?:https?:)?//", answer.text) == []
     assert alice.get("/catalogue/images.js").headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/catalogue", "/catalogue/"])
+def test_an_address_that_is_cut_short_leads_to_the_list(shown, path):
+    answer = Client(shown.app).get(path, headers=HTML)
+    assert answer.status_code == 303
+    assert urljoin(f"http://lab.example{path}", answer.headers["Location"]) == "http://lab.example/"
 
 
 @pytest.mark.parametrize(
