@@ -1,25 +1,18 @@
 """Snakemake's report of published images, looked at with a real browser."""
 
-import os
-import re
-import shutil
-import subprocess
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
+from tests.support.browser import Visitor, chromium
 from tests.support.docker_archives import Image, file_member, legacy, tar_of
 from tests.support.pipeline import Pipeline, module
-from tests.support.timing import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
 
 STATUS = b"Package: samtools\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.16.1-1\n\n"
-OPEN_IMAGES = """<script>
-const opening = setInterval(() => { if (app) { clearInterval(opening); app.showCategory("Images"); } }, 50);
-</script>"""
-"""As a click on Results, Images does; `app` is there once the page has been drawn."""
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +29,12 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return made
 
 
-@pytest.fixture(scope="module")
-def open_in_browser(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], tuple[str, list[str]]]:
-    """Return what opens a page in Debian's chromium, and returns the page as it then is, and what its console says."""
-    if not shutil.which("chromium"):
-        reason = "there is no chromium; `make test` installs it"
-        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
-    profile = tmp_path_factory.mktemp("chromium")
-    # Its own sandbox refuses root.
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-
-    def open_page(page: Path) -> tuple[str, list[str]]:
-        done = subprocess.run(
-            ["chromium", "--headless", *sandbox, "--disable-gpu", f"--user-data-dir={profile}", "--dump-dom",
-             "--virtual-time-budget=10000", "--enable-logging=stderr", page.as_uri()],
-            env={**os.environ, "HOME": str(profile)}, capture_output=True, text=True, timeout=PATIENCE, check=True,
-        )  # fmt: skip
-        return done.stdout, re.findall(r":CONSOLE:\d+\] (.*)", done.stderr)
-
-    return open_page
+@pytest.fixture
+def visitor() -> Iterator[Visitor]:
+    with chromium() as browser:
+        visitor = Visitor(browser)
+        yield visitor
+        visitor.close()
 
 
 def make_report(pipeline: Pipeline, name: str, *arguments: str) -> Path:
@@ -63,42 +43,36 @@ def make_report(pipeline: Pipeline, name: str, *arguments: str) -> Path:
     return pipeline.folder / name
 
 
-def visible(page: str) -> str:
-    """Return the text of the page that Snakemake's scripts have made."""
-    shown = page.partition('<div id="app">')[2].partition("<script")[0]
-    return " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", shown, flags=re.DOTALL).split())
-
-
-def test_the_report_opens_on_a_table_of_images_in_a_browser(
-    pipeline: Pipeline, open_in_browser: Callable[[Path], tuple[str, list[str]]]
-) -> None:
-    report = make_report(pipeline, "report.html")
-    page, console = open_in_browser(report)
-    # Snakemake's own stylesheet says this on each page, and nothing else is to be said.
-    assert [line for line in console if not line.startswith('"cdn.tailwindcss.com should not be used')] == []
-    text = visible(page)
-    assert "Image Size Wasted Packages Lint Published Use lab/empty:1 sha256:" in text
-    row = text.partition("lab/samtools:1.16")[2]
+def test_the_report_opens_on_a_table_of_images_in_a_browser(pipeline: Pipeline, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(make_report(pipeline, "report.html").as_uri())
+    heads = page.locator(".skyport-images th").all_inner_texts()
+    assert heads == ["Image", "Size", "Wasted", "Packages", "Lint", "Published", "Use"]
+    empty, samtools = page.locator(".skyport-images tbody tr").all_inner_texts()
+    assert empty.startswith("lab/empty:1\n")
     for words in ("2 layers", "4.0 kB", "1 Debian", "nothing found", "on the embedded Shock", "for everyone"):
-        assert words in row
-    assert "skyport-wf run lab/samtools:1.16 -- COMMAND AWE: lab/samtools:1.16" in row
-    node = pipeline.receipt("results/skyport/lab_samtools_1.16/receipt.json")["node"]
-    assert node in row
+        assert words in samtools
+    assert "skyport-wf run lab/samtools:1.16 -- COMMAND\nAWE: lab/samtools:1.16" in samtools
+    assert pipeline.receipt("results/skyport/lab_samtools_1.16/receipt.json")["node"] in samtools
+    table, graph = page.locator(".skyport-images").bounding_box(), page.locator("canvas").bounding_box()
+    assert table and graph
+    assert table["y"] + table["height"] < graph["y"], "the graph of rules is below the table, not on it"
+
+    page.get_by_role("link", name="Results").click()
+    page.get_by_role("link", name="Images").click()
+    for image in ("lab/empty:1", "lab/samtools:1.16"):
+        for file in ("layers", "packages", "receipt"):
+            expect(page.get_by_role("row", name=f"{image} {file}")).to_be_visible()
+    page.get_by_role("row", name="lab/samtools:1.16 layers").locator("a").first.click()
+    expect(page.locator("img[src*='layers'], img[src^='data:image/svg+xml']").last).to_be_visible()
+    # Snakemake's own style sheet complains of itself on each page.
+    assert [line for line in visitor.complaints if "cdn.tailwindcss.com" not in line] == []
 
 
-def test_the_report_has_charts_with_captions_receipts_and_packages(
-    pipeline: Pipeline, open_in_browser: Callable[[Path], tuple[str, list[str]]]
-) -> None:
-    report = make_report(pipeline, "files.html")
-    with report.open("a") as file:
-        file.write(OPEN_IMAGES)
-    text = visible(open_in_browser(report)[0])
-    listed = text.partition("image file")[2]
-    for file in ("layers", "packages", "receipt"):
-        assert f"lab/empty:1 {file}" in listed
-        assert f"lab/samtools:1.16 {file}" in listed
-    assert "all table" in listed
-    assert 'The layers of <tt class=\\"docutils literal\\">lab/samtools:1.16</tt>' in report.read_text()
+def test_each_chart_has_a_caption(pipeline: Pipeline) -> None:
+    text = make_report(pipeline, "captions.html").read_text()
+    for name in ("lab/empty:1", "lab/samtools:1.16"):
+        assert f'The layers of <tt class=\\"docutils literal\\">{name}</tt>' in text
 
 
 def test_a_pipeline_that_says_something_of_its_own_there_is_left_alone(pipeline: Pipeline) -> None:
