@@ -215,7 +215,7 @@ def _origin(attributes: NodeAttributes, node_of: Callable[[str], str]) -> Iterat
 
 
 def _places(source: Source) -> Iterator[Fact]:
-    """Yield where on the web, or from which container, it was made."""
+    """Yield where on the web, from which registry's image or which container, it was made."""
     if source.git:
         yield _link("Repository", source.git.repository)
         yield Fact("Commit", printable(source.git.commit), is_code=True)
@@ -223,6 +223,9 @@ def _places(source: Source) -> Iterator[Fact]:
             yield Fact("Folder", printable(source.git.folder))
     if source.dockerfile_url:
         yield _link("Dockerfile", source.dockerfile_url)
+    if source.registry:
+        yield Fact("Registry", printable(source.registry.name), is_code=True)
+        yield Fact("Manifest there", printable(source.registry.manifest_digest), is_code=True)
     if source.container:
         yield Fact("Container", f"of {printable(source.container.image)}")
         yield Fact("Changes", count(len(source.container.changes), "path"))

@@ -135,6 +135,25 @@ def test_a_pipeline_uses_what_others_have_published(consumer: Pipeline) -> None:
     assert published.read_bytes() == receipt.read_bytes()
 
 
+CONTAINERS = """
+with open("told", "w") as file:
+    for wanted in (None, True, False):
+        print(skyport_wf.container("lab/x:1", registry=wanted), file=file)
+"""
+
+
+def test_a_container_of_a_registry_and_who_gets_it(consumer: Pipeline) -> None:
+    """Who uses a committed lock file, gets the address; who publishes, only when asking for it."""
+    locked = json.loads((consumer.folder / "images.lock.json").read_text())["images"]["lab/x:1"]
+    address, file = f"docker://r.org/lab/x@{locked['manifest_digest']}", "results/skyport/lab_x_1/image.sif"
+    publisher = Pipeline(consumer.folder.parent / "publisher", SKYPORT_DATA=consumer.variables["SKYPORT_DATA"])
+    for pipeline, rules, first in ((consumer, "use", address), (publisher, "publish", file)):
+        pipeline.write_snakefile(module("a", rules=rules), CONTAINERS)
+        pipeline.snakemake("--dry-run", "--quiet", "all", SKYPORT_REGISTRY="r.org")
+        assert (pipeline.folder / "told").read_text().split() == [first, address, file]
+    assert "images.lock.json names no registry that has lab/x:1." in consumer.refused("--dry-run")
+
+
 def test_a_lock_file_that_is_not_right_is_said(consumer: Pipeline) -> None:
     lock = consumer.folder / "images.lock.json"
     good = lock.read_text()

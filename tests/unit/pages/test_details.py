@@ -18,7 +18,7 @@ from skyport_wf.pages.rendering import render, render_list_script
 from skyport_wf.publication.attributes import describe_image, to_json_values
 from skyport_wf.publication.awe_problems import text_of
 from skyport_wf.publication.inventory import StoredImage
-from skyport_wf.records.source import ContainerOrigin, GitOrigin, Source
+from skyport_wf.records.source import ContainerOrigin, GitOrigin, RegistryOrigin, Source
 from skyport_wf.shock.node import AccessControl, FileChecksum, Node, NodeFile, PublicAccess
 from tests.support.sample_records import SOURCE_DIGEST, build_record, saved_archive
 
@@ -61,6 +61,13 @@ def test_a_commit_says_where_it_came_from():
     )
     assert repository.url == git.repository
     assert (commit.value, folder.value) == (git.commit, "velvet")
+
+
+def test_an_image_of_another_registry_is_told_with_its_digest() -> None:
+    origin = RegistryOrigin("quay.io/lab/tool:1", "sha256:" + "d" * 64, "linux/amd64")
+    found = details(attributes(source=Source("registry", SOURCE_DIGEST, registry=origin)))
+    told = {fact.name: fact.value for fact in found.origin}
+    assert (told["Registry"], told["Manifest there"]) == (origin.name, origin.manifest_digest)
 
 
 @pytest.mark.parametrize(
