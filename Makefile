@@ -26,11 +26,7 @@ CWL := $(wildcard workflows/*.cwl workflows/*/*.cwl examples/*/*.cwl)
 # That of examples/lint/bad is there to be found fault with.
 DOCKERFILES := benchmarks/Dockerfile $(wildcard examples/*/images/*/Dockerfile)
 
-.PHONY: man
-man: $(VENV) ## write the man pages to build/man, to look at: man build/man/skyport-wf-publish.1
-	@python hatch_build.py build/man
-
-.PHONY: help demo test test-quick test-engines test-newest check lock clean
+.PHONY: help man demo test test-quick test-engines test-newest check lock clean
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 22
 
@@ -69,6 +65,9 @@ check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, li
 	skyport-wf lint --quiet --dockerfile $(DOCKERFILES)
 	if command -v shellcheck; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: scripts not checked"; fi
 	pytest --quiet tests/unit/test_import_direction.py
+
+man: $(VENV) ## write the man pages to build/man, to look at: man build/man/skyport-wf-publish.1
+	@python hatch_build.py build/man
 
 # Not with the rest of .venv: that cannot be made while the locks lack what pyproject.toml asks for.
 lock: ## lock the newest versions that pyproject.toml allows (only what is missing: make lock LOCK_ARGS=)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ _OF_CWL = ("failure", "loss", "note", "none")
 EXAMPLES = (
     "skyport-wf lint",
     "skyport-wf lint --dockerfile Dockerfile --level error",
+    "skyport-wf lint --fix --dry-run",
+    "skyport-wf lint --format sarif >lint.sarif",
     "skyport-wf lint --cwl workflow.cwl",
 )
 
@@ -50,6 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", action="store_true", help="look also whether the engine's images of these names have /bin/bash"
     )
+    parser.add_argument(
+        "--fix", action="store_true",
+        help="mend Dockerfiles: --no-install-recommends, lists of apt removed, and the versions that the published "
+        "image has",
+    )  # fmt: skip
+    parser.add_argument("--dry-run", "-n", action="store_true", help="with --fix: show the changes, and make none")
+    parser.add_argument(
+        "--format", choices=("text", "sarif", "github"), default="text",
+        help="lines for people, SARIF for code scanning, or what GitHub shows in pull requests (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--report", type=output_file, metavar="FILE", help="write what --json prints into FILE, too")
     parser.add_argument(
         "--packed", action="store_true", help="the CWL documents are what will be submitted: each has to have a $graph"
@@ -66,6 +78,10 @@ def run(args: argparse.Namespace) -> Outcome:
         raise UsageError("--ignore is for the rules of Dockerfiles: those of CWL documents have no codes")
     if args.level and args.level not in (levels := _OF_CWL if args.cwl else _OF_DOCKERFILES):
         raise UsageError(f"--level {args.level} is not for these files: give one of {', '.join(levels)}")
+    if args.fix and args.cwl:
+        raise UsageError("--fix is for Dockerfiles")
+    if args.dry_run and not args.fix:
+        raise UsageError("--dry-run is for --fix: without that, lint changes nothing")
     if args.packed and not args.cwl:
         raise UsageError("--packed is for CWL documents: name them with --cwl")
     outcome = _lint_cwl(args) if args.cwl else _lint_images(args)
@@ -94,15 +110,35 @@ def _lint_images(args: argparse.Namespace) -> Outcome:
     if wrong := unknown_codes((*hadolint.settings.ignored, *hadolint.settings.override.codes)):
         _log.warning("%s names rules that there are not: %s", hadolint.settings_file, ", ".join(map(repr, wrong)))
     reported = FindingFilter(hadolint.settings, frozenset(args.ignore))
-    if args.dockerfile:
-        files = [lint_file(path, hadolint, reported) for path in args.dockerfile]
-    elif args.engine:
-        files = lint_images(args.images, args.names, hadolint, reported, look=look_into_engine)
-    else:
-        files = lint_images(args.images, args.names, hadolint, reported)
+
+    def lint() -> Sequence[LintedFile]:
+        if args.dockerfile:
+            return [lint_file(path, hadolint, reported) for path in args.dockerfile]
+        if args.engine:
+            return lint_images(args.images, args.names, hadolint, reported, look=look_into_engine)
+        return lint_images(args.images, args.names, hadolint, reported)
+
+    files = lint()
+    if args.fix:
+        from skyport_wf.cli.lint_fix import fix_files
+
+        diffs = fix_files(files, args)
+        if args.dry_run:
+            return Outcome({"diffs": diffs}, "\n".join(diffs), EXIT_DIFFERENCE if diffs else EXIT_DONE)
+        files = lint() if diffs else files
     level: Threshold = args.level or hadolint.settings.failure_threshold or DEFAULT_THRESHOLD
     failed = any(fails(finding, level) for file in files for finding in file.findings)
     text = "\n".join(_lines(files, level, only_failing=bool(args.quiet)))
+    if args.format != "text":
+        text = _formatted(
+            args.format,
+            (
+                (file.file, one.line, one.code, one.level, " ".join(one.message.split()), one.instead)
+                for file in files
+                for one in file.findings
+                if fails(one, level) or not args.quiet
+            ),
+        )
     return Outcome(_document(files, level, hadolint), text, EXIT_DIFFERENCE if failed else EXIT_DONE)
 
 
@@ -138,6 +174,13 @@ def _lines(files: Sequence[LintedFile], level: Threshold, *, only_failing: bool)
         yield f"{count(len(files), 'file')}: {count(len(told), 'finding')}{at_level}"
 
 
+def _formatted(kind: str, told: Iterable[tuple[str, int, str, str, str, str | None]]) -> str:
+    """Return findings in the form that other programs read."""
+    from skyport_wf.lint.report_formats import Reported, as_github, as_sarif
+
+    return (as_sarif if kind == "sarif" else as_github)(Reported(*one) for one in told)
+
+
 def _lint_cwl(args: argparse.Namespace) -> Outcome:
     from skyport_wf.formatting import count, printable
     from skyport_wf.lint.cwl.document import lint_cwl_file
@@ -161,8 +204,16 @@ def _lint_cwl(args: argparse.Namespace) -> Outcome:
             told = f"{count(number['failure'], 'failure')}, {losses}"
         notes = f", {count(number['note'], 'note')}" if level == "note" else ""
         lines.append(f"{count(len(args.cwl), 'document')}: {told}{notes}")
+    text = "\n".join(lines)
+    if args.format != "text":
+        reported = (
+            (file, one.line, f"CWL-{one.level}", one.level, f"{one.where}: {one.message}", None)
+            for file, one in found
+            if cwl_fails(one, least)
+        )
+        text = _formatted(args.format, reported)
     findings = [
         {"file": file, "line": one.line, "level": one.level, "where": one.where, "message": one.message}
         for file, one in found
     ]
-    return Outcome({"level": level, "findings": findings}, "\n".join(lines), EXIT_DIFFERENCE if failing else EXIT_DONE)
+    return Outcome({"level": level, "findings": findings}, text, EXIT_DIFFERENCE if failing else EXIT_DONE)

@@ -1,0 +1,139 @@
+"""Mending what can be mended safely in a Dockerfile; every byte that has nothing to do with it stays.
+
+Each change is read again as lint reads it, and kept only if it adds to the commands what it should, and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from skyport_wf.image.instructions import Instruction, json_words, read_instructions, read_options
+from skyport_wf.lint.findings import Finding
+from skyport_wf.lint.rules.packages import APT_UNPINNED
+from skyport_wf.lint.shell.invocations import invocations, run_pipelines
+
+_RECOMMENDS, _LISTS = "DL3015", "DL3009"
+FIXABLE = (_RECOMMENDS, _LISTS, APT_UNPINNED.code)
+"""Rules whose findings can be mended."""
+_NO_RECOMMENDS = "--no-install-recommends"
+_CLEAN = ("rm", "-rf", "/var/lib/apt/lists/*")
+_INSTALL = re.compile(rb"(?<![\w./-])apt-get(?=[\s\\])[^;&|<>(){}`'\"#$]*?\sinstall(?=\s)(?P<rest>[^;&|()`]*)")
+"""A call of apt-get up to `install`, and what follows up to the end of the command."""
+_VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
+_UNENDED = (b";", b"&", b"|", b"\\", b"`", b"{", b"(")
+
+_Call = tuple[str, tuple[str, ...]]
+
+
+def fix_dockerfile(content: bytes, findings: Collection[Finding], versions: Mapping[str, str]) -> bytes:
+    """Return the Dockerfile with what can be mended of these findings.
+
+    versions: of Debian packages, as far as they are known.
+    """
+    found = read_instructions(content)
+    # From the end, as a line that is added moves those below it.
+    for number in range(len(found) - 1, -1, -1):
+        instruction = found[number]
+        if instruction.name != "RUN" or instruction.heredocs or not _is_shell_form(instruction):
+            continue
+        codes = {one.code for one in findings if instruction.line <= one.line <= instruction.last_line}
+        if _RECOMMENDS in codes:
+            content = _changed(content, number, _without_recommends, _adds_no_recommends)
+        if APT_UNPINNED.code in codes:
+            content = _changed(content, number, lambda text: _pinned(text, versions), _adds_versions(versions))
+        # Whoever installs later without an update of his own still needs the lists.
+        if _LISTS in codes and not any(_needs_lists(later) for later in found[number + 1 :]):
+            content = _changed(content, number, _cleaned, lambda old, new: new == [*old, (_CLEAN[0], _CLEAN[1:])])
+    return content
+
+
+def _is_shell_form(instruction: Instruction) -> bool:
+    options, start = read_options(instruction.value)
+    # In a cache mount, the lists are no part of the image.
+    return json_words(instruction.value[start:]) is None and not any("type=cache" in text for text in options.values())
+
+
+def _changed(
+    content: bytes, number: int, change: Callable[[bytes], bytes], is_right: Callable[[list[_Call], list[_Call]], bool]
+) -> bytes:
+    """Return the Dockerfile with one instruction changed, or as it is if something else would change with it."""
+    before = read_instructions(content)
+    lines = content.split(b"\n")
+    first, last = before[number].line - 1, before[number].last_line
+    text = change(b"\n".join(lines[first:last]))
+    changed = b"\n".join([*lines[:first], *text.split(b"\n"), *lines[last:]])
+    after = read_instructions(changed)
+    others = [[(one.name, one.value) for at, one in enumerate(some) if at != number] for some in (before, after)]
+    if others[0] != others[1] or not is_right(_calls(before[number]), _calls(after[number])):
+        return content
+    return changed
+
+
+def _calls(instruction: Instruction) -> list[_Call]:
+    return [(call.program, tuple(call.texts)) for call in invocations(run_pipelines(instruction))]
+
+
+def _without_recommends(text: bytes) -> bytes:
+    def add(match: re.Match[bytes]) -> bytes:
+        if _NO_RECOMMENDS.encode() in match[0]:
+            return match[0]
+        return match[0].removesuffix(match["rest"]) + b" " + _NO_RECOMMENDS.encode() + match["rest"]
+
+    return _INSTALL.sub(add, text)
+
+
+def _adds_no_recommends(old: list[_Call], new: list[_Call]) -> bool:
+    def without(calls: Sequence[_Call]) -> list[_Call]:
+        return [(program, tuple(word for word in words if word != _NO_RECOMMENDS)) for program, words in calls]
+
+    return without(old) == without(new)
+
+
+def _pinned(text: bytes, versions: Mapping[str, str]) -> bytes:
+    def pin(match: re.Match[bytes]) -> bytes:
+        rest = re.sub(rb"(?<=\s)([a-z0-9][a-z0-9+.-]+)(?=\s|$)", add, match["rest"])
+        return match[0].removesuffix(match["rest"]) + rest
+
+    def add(match: re.Match[bytes]) -> bytes:
+        version = versions.get(match[0].decode(), "")
+        return match[0] + f"={version}".encode() if _VERSION.fullmatch(version) else match[0]
+
+    return _INSTALL.sub(pin, text)
+
+
+def _adds_versions(versions: Mapping[str, str]) -> Callable[[list[_Call], list[_Call]], bool]:
+    def without(calls: Sequence[_Call]) -> Iterator[_Call]:
+        for program, words in calls:
+            names = tuple(
+                word.partition("=")[0] if versions.get(word.partition("=")[0]) == word.partition("=")[2] else word
+                for word in words
+            )
+            yield program, names
+
+    return lambda old, new: list(without(old)) == list(without(new))
+
+
+def _cleaned(text: bytes) -> bytes:
+    body = text.rstrip()
+    if body.endswith(_UNENDED):
+        return text
+    *above, last = body.split(b"\n")
+    command = b"&& " + " ".join(_CLEAN).encode()
+    if above and above[-1].rstrip().endswith(b"\\"):
+        # On a line of its own, as the lines above it have.
+        end = b"\r\n" if above[-1].endswith(b"\r") else b"\n"
+        indent = last[: len(last) - len(last.lstrip())]
+        return body + b" \\" + end + indent + command + text[len(body) :]
+    return body + b" " + command + text[len(body) :]
+
+
+def _needs_lists(instruction: Instruction) -> bool:
+    """Return whether an instruction installs packages without an update before that."""
+    for program, words in _calls(instruction) if instruction.name == "RUN" else ():
+        if program in ("apt-get", "apt", "aptitude"):
+            if "update" in words:
+                return False
+            if "install" in words:
+                return True
+    return False
