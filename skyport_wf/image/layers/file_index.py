@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Self
 from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.layers.content_digest import digest_content
+from skyport_wf.image.layers.corrections import Corrections, retarget
 from skyport_wf.image.layers.entries import LayerEntry
 from skyport_wf.image.layers.flaws import Flaw
 from skyport_wf.image.layers.stacking import HiddenHow, PlacedEntry, sort_key, stack
@@ -26,15 +27,12 @@ MAX_PATH_BYTES: Final = 1 << 30
 
 _BATCH: Final = 1000
 _MOST_FLAWS: Final = 1000
-_MOST_CORRECTIONS: Final = 100_000
 _MAX_LINKS: Final = 8
 """Hard links to hard links that are followed; engines write none."""
 _COLUMNS: Final = (
     "key, place, kind, size, target, mode, uid, gid, mtime, xattrs, absolute, content, timeless, document, "
     "entries.rowid"
 )
-_FILE: Final = "kind, size, target, mode, uid, gid, mtime, xattrs, content, timeless, document"
-"""The columns that a hard link shares with the file that it is another name of."""
 _ENTRIES: Final = f"SELECT {_COLUMNS} FROM entries JOIN places USING (layer)"  # noqa: S608 - constants
 _IN_ORDER: Final = "ORDER BY key, place, kind NOT IN ('deleted', 'emptied'), entries.rowid"
 """A folder comes right before its files. A whiteout leaves its own layer alone, so it comes before the entries that the
@@ -65,34 +63,6 @@ class HiddenFile(NamedTuple):
     by: int
     """The lowest layer that hides it."""
     how: HiddenHow
-
-
-class Corrections:
-    """Entries that engines unpack to another effect than their names alone tell. Images have a handful."""
-
-    def __init__(self) -> None:
-        self.implied: list[tuple[bytes, int]] = []
-        """Folders that no layer names, but that take the place of a lower layer's file or link: key, and place of the
-        layer that has something below it."""
-        self.moved: dict[int, bytes] = {}
-        """Keys of entries whose paths lead through a link of their own layer, by number."""
-        self.removed: dict[int, int] = {}
-        """Numbers of entries, and of what takes the place of their folder later in their layer."""
-
-    def imply(self, key: bytes, place: int) -> None:
-        """Note a folder that no layer names."""
-        if len(self.implied) < _MOST_CORRECTIONS:
-            self.implied.append((key, place))
-
-    def move(self, number: int, key: bytes) -> None:
-        """Note where an entry really is."""
-        if len(self.moved) < _MOST_CORRECTIONS:
-            self.moved[number] = key
-
-    def remove(self, number: int, by: int) -> None:
-        """Note that an entry is gone."""
-        if len(self.removed) < _MOST_CORRECTIONS:
-            self.removed[number] = by
 
 
 class FileIndex:
@@ -250,47 +220,12 @@ class FileIndex:
     def retarget(self, number: int, key: bytes) -> None:
         """Have a hard link be another name of the file with this key."""
         with disk_errors():
-            self._database.execute("UPDATE entries SET target = ? WHERE rowid = ?", (key, number))
+            retarget(self._database, number, key)
 
     def correct(self, corrections: Corrections) -> None:
         """Change entries as told."""
         with disk_errors():
-            # An image may have a layer twice, and it implies a folder only above certain others: each place gets a
-            # layer of its own for these.
-            places = {place for _, place in corrections.implied}
-            self._database.executemany("INSERT INTO places VALUES (?, ?)", ((-1 - place, place) for place in places))
-            self._database.executemany(
-                "INSERT INTO entries SELECT ?, ?, 'folder', 0, x'', 493, 0, 0, 0, x'', 0, x'', x'', NULL",
-                ((-1 - place, key) for key, place in corrections.implied),
-            )
-            if corrections.moved or corrections.removed:
-                # Else each of them would mean a look at all entries.
-                self._database.execute("CREATE INDEX links ON entries (target) WHERE kind = 'hard link'")
-            for number, key in corrections.moved.items():
-                for link, _ in self._links_to(number):
-                    self.retarget(link, key)
-                self._database.execute("UPDATE entries SET key = ? WHERE rowid = ?", (key, number))
-            for number in corrections.removed:
-                self._hand_on(number)
-                self._database.execute("DELETE FROM entries WHERE rowid = ?", (number,))
-
-    def _hand_on(self, number: int) -> None:
-        """Have the first hard link to a file be the file itself, and the others lead there: it lives on in them."""
-        links = self._links_to(number)
-        for link, _ in links[:1]:
-            query = f"UPDATE entries SET ({_FILE}) = (SELECT {_FILE} FROM entries WHERE rowid = ?) WHERE rowid = ?"  # noqa: S608
-            self._database.execute(query, (number, link))
-        for link, _ in links[1:]:
-            self.retarget(link, links[0][1])
-
-    def _links_to(self, number: int) -> list[tuple[int, bytes]]:
-        """Return number and key of the hard links to an entry in its layer."""
-        return self._database.execute(
-            "SELECT link.rowid, link.key FROM entries AS file JOIN entries AS link ON link.layer = file.layer "
-            "AND link.target = file.key AND link.rowid > file.rowid "
-            "WHERE file.rowid = ? AND link.kind = 'hard link' ORDER BY link.rowid",
-            (number,),
-        ).fetchall()
+            corrections.apply(self._database)
 
     def linked(self, entry: PlacedEntry) -> PlacedEntry:
         """Return the file that a hard link is another name of; the entry itself if it is none, or leads nowhere."""

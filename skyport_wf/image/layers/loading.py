@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from skyport_wf.image.contents import ImageContents
-from skyport_wf.image.layers.file_index import Corrections, FileIndex
+from skyport_wf.image.layers.corrections import Corrections
+from skyport_wf.image.layers.file_index import FileIndex
 from skyport_wf.image.layers.links import follow
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of, sort_key
 
