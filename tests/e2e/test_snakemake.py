@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
+from skyport_wf.publication.attributes import PACKAGES_KEY
 from tests.support.engine import docker, own_namespace, write_image_context
+from tests.support.lab import opened_embedded
 from tests.support.project import Project
 
 STEPS = ("build_image", "save_image", "upload_image", "register_image", "list_packages")
@@ -159,6 +161,12 @@ def test_packages_that_cannot_be_listed_hide_no_publication(published: Project) 
     whole = stored.read_bytes()
     stored.write_bytes(whole[: len(whole) // 2])
     (published.folder / "images.lock.json").unlink()
+    # As on a node of an earlier version, whose file has to be read.
+    with opened_embedded(published.folder / "store") as shock:
+        node = shock.find(receipt["node"])
+        assert node
+        attributes = {key: value for key, value in (node.attributes or {}).items() if key != PACKAGES_KEY}
+        shock.replace_attributes(node.id, attributes)
 
     failed = published.run_snakemake("--keep-going", "publish_all")
     assert failed.code == 1

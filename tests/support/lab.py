@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from skyport_wf.publication.connection import system_user
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 from tests.support.commands import Command, Done, environment, run
 from tests.support.docker_archives import Image, file_member, legacy, tar_of
 
@@ -149,6 +152,13 @@ class ServedShock:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGTERM)
                 assert self._process.wait() == 0
+
+
+@contextmanager
+def opened_embedded(data: Path) -> Iterator[ShockClient]:
+    """Open an embedded store as its user does."""
+    with open_store(data) as store:
+        yield ShockClient(EMBEDDED_URL, session=embedded_session(ShockApp(store), remote_user=system_user()))
 
 
 @contextmanager
