@@ -6,10 +6,11 @@ Each layer stays byte for byte what it was, so that whoever knows it by its dige
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
-from skyport_wf.byte_streams import ByteStream
+from skyport_wf.byte_streams import ByteStream, ChunkReader
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, decompressed, gzip_member
 from skyport_wf.image.archive.hashing import ArchiveHasher
@@ -19,6 +20,9 @@ from skyport_wf.image.archive.reader import MANIFEST
 from skyport_wf.image.contents import ImageContents, SavedArchive
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.side_reader import SideReader
+
+_PIECE: Final = 1 << 18
+"""Bytes of a piece of the uncompressed archive."""
 
 
 class GzippedLayer(msgspec.Struct, frozen=True):
@@ -103,7 +107,9 @@ class JoinedArchive:
         try:
             # In a thread more: to decompress and to examine take about as long.
             with SideReader(self._examine) as examined:
-                for piece in decompressed(stored, "gzip"):
+                archive = ChunkReader(decompressed(stored, "gzip"))
+                # Small ones, as several wait for the other thread at a time.
+                while piece := archive.read(_PIECE):
                     examined.write(self._hasher.uncompressed(piece))
                 return examined.finish()
         except (CompressionError, EOFError) as error:

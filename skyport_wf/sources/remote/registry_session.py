@@ -19,7 +19,6 @@ import requests
 import urllib3
 from werkzeug.datastructures import WWWAuthenticate
 
-from skyport_wf.byte_streams import PIECE
 from skyport_wf.engine.registry_logins import RegistryLogin, find_login
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
 from skyport_wf.http_session import is_loopback
@@ -32,6 +31,8 @@ MOST_SECONDS: Final = 60.0
 """For an answer to begin, behind all redirects."""
 _SLOWEST: Final = 10_000
 """Bytes a second below which something does not arrive."""
+_PIECE: Final = 1 << 18
+"""Bytes of a piece: several wait in memory until they are sent."""
 _LARGEST_TOKEN: Final = 1 << 20
 _USABLE: Final = re.compile(r"[!-~]{1,65536}")
 """A header can carry it."""
@@ -94,7 +95,7 @@ class RegistrySession:
             while received < most:
                 try:
                     # Whatever is there: a server that sends a byte now and then would keep who waits for a piece.
-                    piece = response.raw.read1(min(PIECE, most - received), decode_content=False)
+                    piece = response.raw.read1(min(_PIECE, most - received), decode_content=False)
                 except (urllib3.exceptions.HTTPError, OSError) as error:
                     raise TemporaryError(f"{self._address} broke off: {root_cause(error)}.") from error
                 if not piece:
