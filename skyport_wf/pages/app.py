@@ -18,9 +18,8 @@ from skyport_wf.pages.catalogue import Catalogue, Memory
 from skyport_wf.pages.details import Place
 from skyport_wf.pages.findings import FindingsStore
 from skyport_wf.pages.links import PREFIX, ServedLinks
-from skyport_wf.pages.rendering import render
-from skyport_wf.pages.served_pages import NotThereError, RefusedError, Visit
 from skyport_wf.pages.sessions import Sessions
+from skyport_wf.pages.visit import NotThereError, RefusedError, Visit
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.shock.connection import ShockRefusalError
 
@@ -190,8 +189,7 @@ def _explain(visit: Visit, error: Exception) -> Response:
 
 
 def _message(visit: Visit, status: int, heading: str, text: str) -> Response:
-    page = render("message.html", visit.links, site=visit.site, heading=heading, text=text)
-    return Response(page, status, content_type="text/html; charset=utf-8")
+    return visit.page("message.html", status, heading=heading, text=text)
 
 
 def _varying(start_response: StartResponse) -> StartResponse:

@@ -13,9 +13,10 @@ from skyport_wf.image.comparison.packages import compare_packages
 from skyport_wf.image.examination.report import KINDS
 
 if TYPE_CHECKING:
-    from skyport_wf.pages.details import ImageDetails, LayerRow
+    from skyport_wf.pages.details import ImageDetails
     from skyport_wf.pages.entries import ImageEntry
     from skyport_wf.pages.findings import Findings
+    from skyport_wf.pages.layers import LayerRow
 
 _CONTEXT = 3
 """Lines of a Dockerfile around a change."""

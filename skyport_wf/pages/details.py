@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from skyport_wf.formatting import count, printable, short_command, terminal_text
-from skyport_wf.image.examination.chart import zoom_for
+from skyport_wf.formatting import count, printable, terminal_text
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.report import KINDS
 from skyport_wf.image.examination.waste import WastedFile
+from skyport_wf.pages.layers import LayerRow, layer_rows
 from skyport_wf.pages.usage import Snippet, usage_of
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.receipts import make_receipt
 
 if TYPE_CHECKING:
-    from skyport_wf.image.contents import Layer
     from skyport_wf.pages.entries import ImageEntry
     from skyport_wf.pages.findings import Findings
     from skyport_wf.publication.inventory import StoredImage
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 200_000
 """Characters of a Dockerfile or script that are shown."""
-_LARGEST: Final = 1 << 60
-"""Bytes of a layer that can be counted with."""
 _SHOWN_WASTED: Final = 10
 _MINUTE: Final = len("2026-11-26T20:20")
 _USABLE: Final = ("published", "expiring", "legacy")
@@ -58,27 +55,6 @@ class Fact(msgspec.Struct, frozen=True):
     """The node of an image that it names."""
     is_code: bool = False
     """Whether its value is a word of machines."""
-
-
-class LayerRow(msgspec.Struct, frozen=True):
-    """A layer, as a row of the chart."""
-
-    number: int
-    """The lowest is 1."""
-    command: str
-    """In one line; empty if the history does not say."""
-    diff_id: str
-    size: int
-    share: float
-    """Of the image's bytes, from 0 to 1."""
-    length: float
-    """Of the chart's longest bar, from 0 to 1."""
-    wasted: int | None
-    """Bytes that the image does not show; None if unknown."""
-    wasted_length: float
-    """The part of the bar that they take, as `length`."""
-    zoom: int = 1
-    """How many times as long it is shown, too, because another layer hides it; 1 if it is not."""
 
 
 class PackageGroup(msgspec.Struct, frozen=True):
@@ -132,7 +108,7 @@ def describe_details(
     """
     attributes = read_attributes(image.node.attributes) or NodeAttributes("", entry.name, "", "", "")
     known = attributes.skyport_wf
-    layers = _layers(known.layers if known else (), findings, base=(known and known.base and known.base.name) or "")
+    layers = layer_rows(known.layers if known else (), findings, base=(known and known.base and known.base.name) or "")
     return ImageDetails(
         entry=entry,
         image_id=attributes.id,
@@ -229,30 +205,6 @@ def _places(source: Source) -> Iterator[Fact]:
     if source.container:
         yield Fact("Container", f"of {printable(source.container.image)}")
         yield Fact("Changes", count(len(source.container.changes), "path"))
-
-
-def _layers(layers: tuple[Layer, ...], findings: Findings | None, *, base: str) -> tuple[LayerRow, ...]:
-    """Return the rows of the chart. base: the name of the image that the lowest layers are of, if it is known."""
-    # Some images' histories say nothing of their base.
-    of_base = next((at for at, layer in enumerate(layers) if layer.created_by), len(layers)) if base else 0
-    # Whoever owns the node may have written any number.
-    sizes = [min(max(layer.size, 0), _LARGEST) for layer in layers]
-    whole, longest, zoom = sum(sizes) or 1, max(sizes, default=0) or 1, zoom_for(sizes)
-    told = findings.wasted if findings and findings.wasted and len(findings.wasted) == len(layers) else None
-    return tuple(
-        LayerRow(
-            number=at + 1,
-            command=f"FROM {printable(base)}" if at < of_base else short_command(layer.created_by),
-            diff_id=printable(layer.diff_id),
-            size=size,
-            share=size / whole,
-            length=size / longest,
-            wasted=told[at] if told else None,
-            wasted_length=min(told[at], size) / longest if told else 0.0,
-            zoom=zoom if zoom * size <= longest else 1,
-        )
-        for at, (layer, size) in enumerate(zip(layers, sizes, strict=True))
-    )
 
 
 def _groups(packages: Iterable[Package]) -> tuple[PackageGroup, ...]:

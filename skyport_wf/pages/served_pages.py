@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from skyport_wf.errors import ArchiveError, ShockError, UsageError
 from skyport_wf.pages.entries import ORDERS, ImageEntry, Order, by_repository, filter_repositories
@@ -15,73 +15,16 @@ from skyport_wf.pages.rendering import (
     STATIC,
     compared_pairs,
     read_static,
-    render,
     render_list_script,
 )
 from skyport_wf.pages.sessions import HOURS
+from skyport_wf.pages.visit import NotThereError, RefusedError, Visit
 from skyport_wf.shock.connection import ShockRefusalError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from skyport_wf.pages.catalogue import Catalogue
-    from skyport_wf.pages.links import ServedLinks
-    from skyport_wf.pages.sessions import Sessions
-    from skyport_wf.registry.backend import Backend
-
-_LONGEST_QUERY: Final = 200
 _LARGEST_FORM: Final = 64 * 1024
 _MOST_USES: Final = 200
 """Packages that a search shows."""
-_HTML: Final = "text/html; charset=utf-8"
 _NO_TYPE: Final = "no-such-type"
-
-
-class NotThereError(Exception):
-    """There is no such page, or none for this visitor."""
-
-
-class RefusedError(Exception):
-    """A request that is not answered."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class Visit:
-    """One request of a visitor, and what answers it."""
-
-    def __init__(
-        self,
-        request: Request,
-        sessions: Sessions,
-        backend: Backend,
-        *,
-        links: ServedLinks,
-        site: Mapping[str, Any],
-        catalogue: Catalogue,
-    ) -> None:
-        """Hold these together.
-
-        links: as seen from the address that is asked for.
-        site: the values that every page shows.
-        catalogue: what the visitor may see.
-        """
-        self.request = request
-        self.sessions = sessions
-        self.backend = backend
-        self.links = links
-        self.site = site
-        self.catalogue = catalogue
-
-    def page(self, template: str, **values: Any) -> Response:
-        """Return a page."""
-        return Response(render(template, self.links, site=self.site, **values), content_type=_HTML)
-
-    def argument(self, name: str) -> str:
-        """Return what the address says after `name=`, cut to a bearable length."""
-        return self.request.args.get(name, "")[:_LONGEST_QUERY].strip()
 
 
 def answer_list(visit: Visit) -> Response:
@@ -226,9 +169,7 @@ def answer_logout(visit: Visit) -> Response:
 
 def ask_to_log_in(visit: Visit, problem: str) -> Response:
     """Return the form for a token, and why it is needed."""
-    answer = visit.page("login.html", hours=HOURS, has_passwords=visit.backend.has_passwords, problem=problem)
-    answer.status_code = 403
-    return answer
+    return visit.page("login.html", 403, hours=HOURS, has_passwords=visit.backend.has_passwords, problem=problem)
 
 
 def _siblings(entries: tuple[ImageEntry, ...], entry: ImageEntry) -> tuple[ImageEntry, ...]:
