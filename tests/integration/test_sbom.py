@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,9 @@ import pytest
 
 from skyport_wf.image.examination.package_list import PackageList, pack
 from skyport_wf.image.examination.packages.package import Package
-from skyport_wf.publication.connection import system_user
 from skyport_wf.publication.package_lists import listed_packages
-from skyport_wf.shock.client import ShockClient
-from skyport_wf.store.opening import open_store
-from skyport_wf.store.wsgi.app import ShockApp
-from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 from tests.support.docker_archives import layer_tar
-from tests.support.lab import NAME, Lab, ServedShock, served
+from tests.support.lab import NAME, Lab, ServedShock, opened, served
 
 DPKG = b"Package: samtools\nVersion: 1.16.1-1\nArchitecture: amd64\n"
 LAYER = layer_tar({"var/lib/dpkg/status": DPKG, "etc/os-release": b"ID=debian\nVERSION_ID=12\n"})
@@ -38,13 +32,6 @@ def served_lab(tmp_path: Path) -> Iterator[tuple[ServedShock, Lab]]:
     with served(tmp_path) as both:
         both[1].write(LAYER, fields="public: false")
         yield both
-
-
-@contextmanager
-def opened(data: Path) -> Iterator[ShockClient]:
-    """Open the store as its user does."""
-    with open_store(data) as store:
-        yield ShockClient(EMBEDDED_URL, session=embedded_session(ShockApp(store), remote_user=system_user()))
 
 
 def publish(lab: Lab, *options: str, **variables: str) -> None:

@@ -11,10 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from skyport_wf.publication.connection import system_user
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 from tests.support.commands import Command, Done, environment, run
 from tests.support.docker_archives import Image, file_member, legacy, tar_of
 
@@ -105,6 +108,13 @@ def incompressible_layer(size: int, seed: int = 1) -> bytes:
         info.size = size
         tar.addfile(info, io.BytesIO(random.Random(seed).randbytes(size)))
     return out.getvalue()
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[ShockClient]:
+    """Open the store in a folder, as its user does."""
+    with open_store(data) as store:
+        yield ShockClient(EMBEDDED_URL, session=embedded_session(ShockApp(store), remote_user=system_user()))
 
 
 def make_user(data: Path, name: str) -> str:
