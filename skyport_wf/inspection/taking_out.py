@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -105,8 +106,9 @@ def _take_folder(source: ImageSource, wanted: WantedFiles, folder: Path) -> Take
             place(other).hardlink_to(first)
 
     _read_again(source, by_number, put)
-    # Last of all, so that nothing is ever written through one; and not in the place of a folder that has files.
-    for entry in links:
+    # Last of all, and the deepest first, so that nothing is ever written through one: of a link and something below it,
+    # the link is left out.
+    for entry in sorted(links, key=lambda link: -_depth(link, wanted.path)):
         try:
             place(entry).symlink_to(os.fsdecode(entry.target))
         except FileExistsError:
@@ -154,16 +156,20 @@ def _mode(entry: PlacedEntry) -> int:
     return entry.mode & _MODE & ~mask | _OWN
 
 
+def _depth(entry: PlacedEntry, folder: bytes) -> int:
+    """Return how many folders a file is below the one that is taken out."""
+    return path_bytes(entry.key)[len(folder) :].strip(b"/").count(b"/")
+
+
 def _stays_inside(link: PlacedEntry, folder: bytes) -> bool:
-    """Return whether a link leads to somewhere in the folder that is taken out, by its words alone."""
-    if link.target.startswith(b"/"):
-        return False
-    depth = path_bytes(link.key)[len(folder) :].strip(b"/").count(b"/")
-    for step in link.target.split(b"/"):
-        depth += 0 if step in (b"", b".") else -1 if step == b".." else 1
-        if depth < 0:
-            return False
-    return True
+    """Return whether a link leads to somewhere in the folder that is taken out, whatever other links it leads through.
+
+    So it goes up at its beginning only: a step behind another link would go up from where that leads.
+    """
+    steps = [step for step in link.target.split(b"/") if step not in (b"", b".")]
+    down = list(dropwhile(lambda step: step == b"..", steps))
+    up = len(steps) - len(down)
+    return not link.target.startswith(b"/") and b".." not in down and up <= _depth(link, folder)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from skyport_wf.image.examination.package_list import PackageList, pack
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.publication.package_lists import listed_packages
 from tests.support.docker_archives import layer_tar
-from tests.support.lab import NAME, Lab, ServedShock, opened_embedded, served
+from tests.support.lab import NAME, Lab, ServedShock, opened, served
 
 DPKG = b"Package: samtools\nVersion: 1.16.1-1\nArchitecture: amd64\n"
 LAYER = layer_tar({"var/lib/dpkg/status": DPKG, "etc/os-release": b"ID=debian\nVERSION_ID=12\n"})
@@ -71,7 +71,7 @@ def test_a_list_on_the_node_spares_reading_the_image(lab: Lab, tmp_path: Path) -
 def test_without_a_list_the_image_is_read(lab: Lab, tmp_path: Path, damage: str) -> None:
     publish(lab)
     document = sbom(lab)
-    with opened_embedded(tmp_path / "store") as shock:
+    with opened(tmp_path / "store") as shock:
         (node,) = shock.query({"type": "dockerimage"})
         attributes = dict(node.attributes or {})
         listed = attributes.pop("skyport_wf_packages")
@@ -91,7 +91,7 @@ def test_the_list_goes_with_another_name_and_with_a_copy(served_lab: tuple[Serve
     copied = {"SHOCK_URL": server.url, "SKYPORT_DATA": str(tmp_path / "other")}
     done = lab.run("copy", "lab/tool:*", "--to", "embedded", "--private", **copied)
     assert done.code == 0, done.log
-    with opened_embedded(tmp_path / "other") as shock:
+    with opened(tmp_path / "other") as shock:
         first, second = map(listed_packages, shock.query({"type": "dockerimage"}))
         assert first == second
         assert first

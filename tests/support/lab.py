@@ -110,6 +110,13 @@ def incompressible_layer(size: int, seed: int = 1) -> bytes:
     return out.getvalue()
 
 
+@contextmanager
+def opened(data: Path) -> Iterator[ShockClient]:
+    """Open the store in a folder, as its user does."""
+    with open_store(data) as store:
+        yield ShockClient(EMBEDDED_URL, session=embedded_session(ShockApp(store), remote_user=system_user()))
+
+
 def make_user(data: Path, name: str) -> str:
     """Return the token of a new user of the store."""
     with open_store(data) as store:
@@ -152,13 +159,6 @@ class ServedShock:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGTERM)
                 assert self._process.wait() == 0
-
-
-@contextmanager
-def opened_embedded(data: Path) -> Iterator[ShockClient]:
-    """Open an embedded store as its user does."""
-    with open_store(data) as store:
-        yield ShockClient(EMBEDDED_URL, session=embedded_session(ShockApp(store), remote_user=system_user()))
 
 
 @contextmanager

@@ -128,7 +128,10 @@ class TestInit:
     def test_on_a_link_that_leads_nowhere(self, project):
         (project / "new").mkdir()
         (project / "new/Snakefile").symlink_to("/nonexistent/x")
-        assert fails(1, "init", "new") == "there is new/Snakefile already, nothing was written. Choose another folder."
+        assert fails(1, "init", "new") == (
+            "there is new/Snakefile already, nothing was written. Choose another folder, or give --pipeline to add to the "
+            "pipeline that is there."
+        )
 
     def test_on_a_file(self, project):
         assert fails(1, "init", "notes.txt") == "cannot write notes.txt: File exists. Choose another folder."

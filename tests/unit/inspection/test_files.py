@@ -133,6 +133,14 @@ def test_a_folder_is_taken_out_without_what_harms(capsys: pytest.CaptureFixture[
 HOSTILE = {
     "a link out, and a file through it": [link("opt/x/out", "/tmp"), file_member("opt/x/out/evil", b"evil")],
     "a link up, and a file through it": [link("opt/x/out", "../../.."), file_member("opt/x/out/evil", b"evil")],
+    "up from where another link leads": [
+        folder_member("opt/x/s"), link("opt/x/s/here", "."), link("opt/x/out", "s/here/../.."),
+        file_member("opt/x/f", b""),
+    ],
+    "a link below a link": [
+        folder_member("opt/x/s"), link("opt/x/s/here", "."), link("opt/x/s/here/out", "../../f"),
+        file_member("opt/x/f", b""),
+    ],
     "a link to itself": [link("opt/x/out", "out"), file_member("opt/x/f", b"")],
     "a file below a file": [file_member("opt/x/out", b""), file_member("opt/x/out/evil", b"evil")],
     "a hard link out": [member("opt/x/out", tarfile.LNKTYPE, target="etc/shadow"), file_member("opt/x/f", b"")],
