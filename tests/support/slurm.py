@@ -35,8 +35,8 @@ SelectTypeParameters=CR_CPU
 NodeName=node NodeHostname={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes=node Default=YES State=UP
 """
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
-"""All that has to be there."""
+DAEMONS = ("munged", "slurmctld", "slurmd")
+"""Debian's packages munge and slurm-wlm have these, and the commands."""
 
 
 def free_ports(number: int) -> list[int]:
