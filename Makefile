@@ -11,7 +11,7 @@ VENV := .venv/.up-to-date
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
-TEST_NEEDS := --need skopeo --need man=man-db --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need rsync --need ssh-agent=openssh-client --need podman --need buildah --need umoci --need docker-registry --need ch-image=charliecloud --need ctr=containerd --need chromium
+TEST_NEEDS := --need skopeo --need man=man-db --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need rsync --need ssh-agent=openssh-client --need podman --need buildah --need umoci --need docker-registry --need ch-image=charliecloud --need ctr=containerd --need chromium --need munged=munge --need slurmctld=slurm-wlm
 # One process more than there are processors, as tests wait for engines, servers and disks; of those marked with the same
 # `xdist_group` one runs at a time.
 PYTEST = pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup

@@ -9,6 +9,7 @@ import pytest
 
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.connection import open_shock
+from tests.support.apptainer import path_with_apptainer
 from tests.support.engine import docker, write_image_context
 from tests.support.pipeline import Pipeline, module, write_images
 
@@ -41,23 +42,7 @@ rule script_rule:
 
 @pytest.fixture
 def apptainer(tmp_path: Path) -> str:
-    """Return a PATH with the apptainer of the root beside the engine of today."""
-    named = os.environ.get("SKYPORT_TEST_ENGINES", "").split()
-    hosts = [host.removeprefix("unix://") for _, _, host in (engine.partition("=") for engine in named)]
-    found = [path for host in hosts if (path := Path(host).parent / "bin/apptainer").exists()]
-    if not found:
-        reason = "there is no apptainer; `make test` has one, in a root of Debian sid"
-        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("apptainer", "singularity"):
-        # In a sandbox, root lacks a capability that apptainer would give to the container.
-        (folder / name).write_text(
-            '#!/bin/bash\nwords=()\nfor word; do words+=("$word"); [[ $word == exec ]] && words+=(--no-privs); done\n'
-            f'exec {found[0]} "${{words[@]}}"\n'
-        )
-        (folder / name).chmod(0o755)
-    return f"{folder}:{os.environ['PATH']}"
+    return path_with_apptainer(tmp_path / "bin")
 
 
 def test_rules_run_in_the_published_image_by_snakemakes_own_apptainer(

@@ -14,6 +14,7 @@ from tests.support.commands import CHECKOUT
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
 BUILD = CHECKOUT / ".ci/locks/build.txt"
 DEVELOPMENT = CHECKOUT / ".ci/locks/development.txt"
+SLURM = CHECKOUT / ".ci/locks/slurm.txt"
 
 
 def locked(path: Path) -> list[tuple[Requirement, list[str]]]:
@@ -23,7 +24,7 @@ def locked(path: Path) -> list[tuple[Requirement, list[str]]]:
     return [(Requirement(entry), hashes.split(" --hash=")) for entry, _, hashes in entries]
 
 
-@pytest.mark.parametrize("path", [BUILD, DEVELOPMENT], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [BUILD, DEVELOPMENT, SLURM], ids=lambda path: path.name)
 def test_every_entry_has_one_version_and_its_hashes(path: Path) -> None:
     packages = locked(path)
     assert packages
@@ -32,7 +33,7 @@ def test_every_entry_has_one_version_and_its_hashes(path: Path) -> None:
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64} *", each) for each in hashes), (package, hashes)
 
 
-@pytest.mark.parametrize("path", [BUILD, DEVELOPMENT], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [BUILD, DEVELOPMENT, SLURM], ids=lambda path: path.name)
 def test_no_index_is_named(path: Path) -> None:
     text = path.read_text()
     assert "://" not in text
@@ -44,10 +45,11 @@ def test_no_index_is_named(path: Path) -> None:
     [
         (BUILD, PROJECT["build-system"]["requires"]),
         (BUILD, PROJECT["dependency-groups"]["build"]),
+        (SLURM, PROJECT["dependency-groups"]["slurm"]),
         (DEVELOPMENT, PROJECT["project"]["dependencies"]),
         (DEVELOPMENT, PROJECT["project"]["optional-dependencies"]["dev"]),
     ],
-    ids=["build system", "build group", "dependencies", "dev extra"],
+    ids=["build system", "build group", "slurm group", "dependencies", "dev extra"],
 )
 def test_what_is_locked_is_in_the_ranges(path: Path, requirements: Iterable[str]) -> None:
     versions = {canonicalize_name(package.name): package for package, _ in locked(path)}
