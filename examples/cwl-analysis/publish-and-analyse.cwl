@@ -40,7 +40,7 @@ inputs:
 steps:
   publish:
     # skyport-wf lint: ignore (for runners whose steps share a disk, not for AWE)
-    run: ../../workflows/publish-image.cwl
+    run: workflows/publish-image.cwl
     in:
       name: image
       project: project
@@ -52,7 +52,7 @@ steps:
     out: [receipt]
   pull:
     # skyport-wf lint: ignore (the same)
-    run: ../../workflows/tools/pull.cwl
+    run: workflows/tools/pull.cwl
     in:
       name: image
       receipt: publish/receipt

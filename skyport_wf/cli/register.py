@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the upload and write its receipt."""
     from skyport_wf.publication.connection import open_shock
+    from skyport_wf.publication.settings import DEFAULT_PUBLIC_URL
     from skyport_wf.records.files import read_record, update_lock, write_record
     from skyport_wf.records.records import UploadRecord
     from skyport_wf.steps.register import register
@@ -29,4 +30,6 @@ def run(args: argparse.Namespace) -> Outcome:
     write_record(fill_key(args.record, record.build.reference), receipt)
     if args.lock:
         update_lock(args.lock, [receipt])
-    return Outcome(receipt, f"{receipt.name} is published, readable by {receipt.readable_by}: {receipt.download_url}")
+    served = " (once `skyport-wf serve` runs)" if receipt.download_url.startswith(DEFAULT_PUBLIC_URL) else ""
+    text = f"{receipt.name} is published, readable by {receipt.readable_by}: {receipt.download_url}{served}"
+    return Outcome(receipt, text)

@@ -6,7 +6,7 @@ Each change is read again as lint reads it, and kept only if it adds to the comm
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from skyport_wf.image.instructions import Instruction, json_words, read_instructions, read_options
 from skyport_wf.lint.findings import Finding
@@ -44,7 +44,7 @@ def fix_dockerfile(content: bytes, findings: Collection[Finding], versions: Mapp
             content = _changed(content, number, lambda text: _pinned(text, versions), _adds_versions(versions))
         # Whoever installs later without an update of his own still needs the lists.
         if _LISTS in codes and not any(_needs_lists(later) for later in found[number + 1 :]):
-            content = _changed(content, number, _cleaned, lambda old, new: new == [*old, (_CLEAN[0], _CLEAN[1:])])
+            content = _changed(content, number, _cleaned, _adds_cleaning)
     return content
 
 
@@ -83,11 +83,27 @@ def _without_recommends(text: bytes) -> bytes:
     return _INSTALL.sub(add, text)
 
 
-def _adds_no_recommends(old: list[_Call], new: list[_Call]) -> bool:
-    def without(calls: Sequence[_Call]) -> list[_Call]:
-        return [(program, tuple(word for word in words if word != _NO_RECOMMENDS)) for program, words in calls]
+def _adds_no_recommends(old: Sequence[_Call], new: Sequence[_Call]) -> bool:
+    return _only_installs_differ(old, new, lambda word: () if word == _NO_RECOMMENDS else (word,))
 
-    return without(old) == without(new)
+
+def _only_installs_differ(
+    old: Sequence[_Call], new: Sequence[_Call], without: Callable[[str], tuple[str, ...]]
+) -> bool:
+    """Return whether the calls are the same, but for what `without` takes off the words of installations."""
+
+    def plain(call: _Call) -> _Call:
+        return call[0], tuple(left for word in call[1] for left in without(word))
+
+    return len(old) == len(new) and all(
+        before == after or (_installs(before) and plain(before) == plain(after))
+        for before, after in zip(old, new, strict=True)
+    )
+
+
+def _installs(call: _Call) -> bool:
+    program, words = call
+    return program == "apt-get" and next((word for word in words if not word.startswith("-")), "") == "install"
 
 
 def _pinned(text: bytes, versions: Mapping[str, str]) -> bytes:
@@ -103,15 +119,16 @@ def _pinned(text: bytes, versions: Mapping[str, str]) -> bytes:
 
 
 def _adds_versions(versions: Mapping[str, str]) -> Callable[[list[_Call], list[_Call]], bool]:
-    def without(calls: Sequence[_Call]) -> Iterator[_Call]:
-        for program, words in calls:
-            names = tuple(
-                word.partition("=")[0] if versions.get(word.partition("=")[0]) == word.partition("=")[2] else word
-                for word in words
-            )
-            yield program, names
+    def without(word: str) -> tuple[str]:
+        name, _, version = word.partition("=")
+        return (name if versions.get(name) == version else word,)
 
-    return lambda old, new: list(without(old)) == list(without(new))
+    return lambda old, new: _only_installs_differ(old, new, without)
+
+
+def _adds_cleaning(old: list[_Call], new: list[_Call]) -> bool:
+    clean = (_CLEAN[0], _CLEAN[1:])
+    return any(map(_installs, old)) and clean not in old and new == [*old, clean]
 
 
 def _cleaned(text: bytes) -> bytes:

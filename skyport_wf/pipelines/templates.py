@@ -95,7 +95,9 @@ jobs:
       - uses: actions/checkout@v4
       - uses: actions/setup-python@v5
         with: {{python-version: "3.12"}}
-      - run: pip install skyport-wf # or from where your lab has it
+      # Where your lab has skyport-wf, as pip takes it: git+https://..., or the address of a wheel. It is a variable of
+      # the repository (Settings, Secrets and variables, Actions).
+      - run: pip install "${{{{ vars.SKYPORT_WF }}}}"
       - run: tests/test_images.sh
 """,
 }

@@ -1,11 +1,13 @@
 """Publishing with CWL, a real engine and real runners: what comes out, and that it is what Snakemake publishes."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skyport_wf.pipelines.shipped import find_workflow
 from tests.support.cwl_project import (
     CHECKOUT,
     TOKEN,
@@ -230,7 +232,10 @@ def test_a_tool_with_the_receipts_requirement_fetches_the_image_and_runs_in_it(
 
 
 def test_the_example_publishes_an_image_and_analyses_in_it(engine: str, tmp_path: Path) -> None:
-    example = CHECKOUT / "examples/cwl-analysis"
+    # As its README says: copied, with a link to the documents of the package.
+    example = shutil.copytree(CHECKOUT / "examples/cwl-analysis", tmp_path / "my-analysis", symlinks=True)
+    (example / "workflows").unlink()
+    (example / "workflows").symlink_to(find_workflow("publish-image.cwl").parent)
     job = {
         "project": directory(example),
         "sequences": {"class": "File", "location": str(example / "sequences.fa")},
