@@ -129,8 +129,8 @@ class TestInit:
         (project / "new").mkdir()
         (project / "new/Snakefile").symlink_to("/nonexistent/x")
         assert fails(1, "init", "new") == (
-            "there is new/Snakefile already, nothing was written. Choose another folder, or give --pipeline to add to the "
-            "pipeline that is there."
+            "there is new/Snakefile already, nothing was written. Choose another folder, or give --pipeline to add to "
+            "the pipeline that is there."
         )
 
     def test_on_a_file(self, project):
