@@ -35,13 +35,16 @@ class Table:
         # A line's end in a name would look like a row of its own.
         cells = [[printable(str(cell)) for cell in row] for row in self._rows]
         widths = _column_widths([self._head, *cells] if self._head else cells)
+        # Without a heading of its own, for whose spaces there is no room then.
+        head = [] if widths else self._head
+        rows = [self._head, *cells] if widths and self._head else cells
         if colour:
             for shown, row in zip(cells, self._rows, strict=True):
                 shown[:] = [
                     coloured(text, cell.colour) if isinstance(cell, Coloured) else text
                     for text, cell in zip(shown, row, strict=True)
                 ]
-        return tabulate(cells, headers=self._head, tablefmt="plain", disable_numparse=True, maxcolwidths=widths)
+        return tabulate(rows, headers=head, tablefmt="plain", disable_numparse=True, maxcolwidths=widths)
 
 
 def _column_widths(rows: Sequence[Sequence[str]]) -> list[int | None] | None:
@@ -51,13 +54,14 @@ def _column_widths(rows: Sequence[Sequence[str]]) -> list[int | None] | None:
     from wcwidth import wcswidth
 
     widths = [max(map(wcswidth, column)) for column in zip(*rows, strict=True)]
-    narrowed = list(widths)
     left = shutil.get_terminal_size().columns - _BETWEEN * (len(widths) - 1)
+    # tabulate gives each column of a heading two spaces more.
+    if sum(max(width, len(name) + _BETWEEN) for width, name in zip(widths, rows[0], strict=True)) <= left:
+        return None
+    narrowed = list(widths)
     # The widest lose first: names and sizes stay whole where paths and sentences can go on below.
     while sum(narrowed) > left and max(narrowed) > _NARROWEST:
         narrowed[narrowed.index(max(narrowed))] -= 1
-    if narrowed == widths:
-        return None
     return [now if now < before else None for now, before in zip(narrowed, widths, strict=True)]
 
 
