@@ -26,6 +26,8 @@ from skyport_wf.progress import Progress
 from skyport_wf.records.encoding import decode_record
 from skyport_wf.records.receipt import Receipt
 
+_LAST_WORDS = 5.0
+"""Seconds that the last messages of a command that has ended may take to be shown."""
 _EXPECTED, _CAME = "expect", "came"
 """The words with which a command tells of its progress, each before a number of bytes."""
 
@@ -67,18 +69,16 @@ def publish_side_by_side(todo: PublishQueue, args: argparse.Namespace) -> None:
             running.remove(command)
             todo.put(command.ended())
     except BaseException as ending:
-        started = [command.process for command in running if hasattr(command, "process")]
-        for process in started:
-            process.send_signal(signal.SIGINT if isinstance(ending, KeyboardInterrupt) else signal.SIGTERM)
-        for process in started:
-            process.wait()
+        number = signal.SIGINT if isinstance(ending, KeyboardInterrupt) else signal.SIGTERM
+        for command in running:
+            command.send_signal(number)
+        for command in running:
+            command.wait()
         raise
 
 
 class _Command:
     """`skyport-wf publish` of one image, whose messages and progress are shown with those of others."""
-
-    process: subprocess.Popen[bytes]
 
     def __init__(self, name: str, title: str, args: argparse.Namespace) -> None:
         """Make the command, not started yet.
@@ -89,6 +89,7 @@ class _Command:
         self._title = title
         self._args = args
         self._out = b""
+        self._watching: threading.Thread | None = None
 
     def start(self, at_end: Callable[[_Command], None]) -> None:
         """Start it; `at_end` is called when it has ended.
@@ -109,7 +110,19 @@ class _Command:
             raise SkyportError(f"cannot start another command: {error.strerror}. Try fewer --jobs.") from error
         finally:
             os.close(theirs)
-        threading.Thread(target=self._watch, args=[told, at_end], daemon=True).start()
+        self._watching = threading.Thread(target=self._watch, args=[told, at_end], daemon=True)
+        self._watching.start()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it has been started."""
+        if self._watching:
+            self.process.send_signal(number)
+
+    def wait(self) -> None:
+        """Wait until it has ended, and what it has shown of its progress is gone from the terminal."""
+        if self._watching:
+            self.process.wait()
+            self._watching.join(_LAST_WORDS)
 
     def _watch(self, told: IO[str], at_end: Callable[[_Command], None]) -> None:
         messages = threading.Thread(target=self._hand_on_messages, daemon=True)

@@ -1,5 +1,6 @@
 """`publish --all` with several images at once, with some that fail, and with signals."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def commands_in(folder: Path) -> list[str]:
 def test_as_many_at_once_as_asked_for(shock: tuple[ServedShock, Lab]) -> None:
     server, lab = shock
     go_on = threading.Event()
-    hold = [Fault("call", byte, lambda: go_on.wait(60)) for byte in HELD_AT]
+    hold = [Fault("call", byte, lambda: go_on.wait(20)) for byte in HELD_AT]
     command = ["publish", "--all", "--jobs", "2", "--record", "{key}.json", "--lock", "lock.json"]
     with FaultProxy(server.url, hold) as proxy:
         variables = {**lab.variables, "SHOCK_URL": proxy.url}
@@ -108,7 +109,7 @@ def test_without_keep_going_the_rest_is_not_tried_and_said_so(shock: tuple[Serve
 def test_a_signal_ends_all_of_them_in_order(shock: tuple[ServedShock, Lab], number: int, code: int) -> None:
     server, lab = shock
     go_on = threading.Event()
-    hold = [Fault("call", byte, lambda: go_on.wait(60)) for byte in HELD_AT]
+    hold = [Fault("call", byte, lambda: go_on.wait(20)) for byte in HELD_AT]
     scratch = lab.folder / "tmp"
     scratch.mkdir()
     with FaultProxy(server.url, hold) as proxy:
@@ -125,6 +126,22 @@ def test_a_signal_ends_all_of_them_in_order(shock: tuple[ServedShock, Lab], numb
     assert list(scratch.iterdir()) == []
     # What is left of it is in nobody's way.
     assert len(lab.do("publish", "--all", SHOCK_URL=server.url)["published"]) == 4
+
+
+def test_a_terminal_is_left_as_it_was(shock: tuple[ServedShock, Lab]) -> None:
+    server, lab = shock
+    go_on = threading.Event()
+    hold = [Fault("call", byte, lambda: go_on.wait(20)) for byte in HELD_AT]
+    with FaultProxy(server.url, hold) as proxy:
+        variables = {**lab.variables, "SHOCK_URL": proxy.url}
+        with Terminal(["publish", "--all", "-j", "2"], folder=lab.folder, variables=variables) as terminal:
+            terminal.wait_for("2 of 4: ")
+            os.kill(terminal.pid, signal.SIGINT)
+            assert terminal.wait() == 130
+        go_on.set()
+    assert terminal.written.rindex(b"\x1b[?25h") > terminal.written.rindex(b"\x1b[?25l")
+    assert terminal.screen.endswith("skyport-wf: interrupted")
+    assert "━" not in terminal.screen
 
 
 def test_images_on_other_images_wait_for_these(tmp_path: Path, namespace: str) -> None:
