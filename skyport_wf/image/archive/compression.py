@@ -6,7 +6,8 @@ import lzma
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
 
 from isal import igzip, igzip_threaded, isal_zlib
 
@@ -142,10 +143,20 @@ def gzip_member(data: bytes) -> bytes:
     return member
 
 
-def open_gzip_member(sink: ByteSink) -> io.BufferedWriter:
-    """Return a file, to use in a `with` statement, that compresses in a thread of its own into one gzip member.
+@contextmanager
+def open_gzip_member(sink: ByteSink) -> Iterator[io.BufferedWriter]:
+    """Open a file that compresses in a thread of its own into one gzip member.
 
     Exceptions of `sink` come back from writing or closing. At most 4 MiB are on the way.
     """
     member: io.BufferedWriter = igzip_threaded.open(sink, "wb", LEVEL, threads=1, block_size=PIECE)
-    return member
+    try:
+        yield member
+    except BaseException:
+        # Nobody wants the rest. To close the file would be to wait for the thread to compress it, which is gone where
+        # the process is about to end.
+        writer: Any = member.raw
+        writer.stop()
+        writer._closed = True
+        raise
+    member.close()

@@ -7,6 +7,7 @@ send them in (see `skyport_wf.image.archive.canonical`). Each layer is a gzip me
 import tempfile
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -76,17 +77,18 @@ class NormalisedStream:
             raise ValueError("the archive has not been read to its end")
         return self._result
 
-    def _held_back(self, pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
+    def _held_back(self, pieces: Generator[bytes]) -> Generator[bytes]:
         """Yield the last bytes only at the end: an archive with a mistake breaks off within a gzip member."""
         held = b""
-        for piece in pieces:
-            held += piece
-            if len(held) > _HELD:
-                yield held[:-_HELD]
-                held = held[-_HELD:]
-        yield held
+        with closing(pieces):
+            for piece in pieces:
+                held += piece
+                if len(held) > _HELD:
+                    yield held[:-_HELD]
+                    held = held[-_HELD:]
+            yield held
 
-    def _members(self) -> Iterator[bytes]:
+    def _members(self) -> Generator[bytes]:
         """Yield the gzip file. A layer is a member alone; headers and padding between two are a small one."""
         between = b""
         for layer in self._archive.layers():

@@ -3,6 +3,8 @@ import gzip
 import hashlib
 import io
 import lzma
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from skyport_wf.image.archive.normalise import NormalisedStream
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import parse_reference
+from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import (
     LAYOUTS,
     Image,
@@ -32,6 +35,7 @@ from tests.support.docker_archives import (
     tar_of,
     zstd,
 )
+from tests.support.timing import PATIENCE
 
 REFERENCE = parse_reference("skyport/tool:1.0")
 
@@ -196,6 +200,29 @@ def test_what_the_source_raises_passes() -> None:
     archive = tar_of(legacy(example_image()))
     with pytest.raises(ConnectionResetError):
         list(NormalisedStream(Breaking(archive[: len(archive) // 2]), REFERENCE))
+
+
+GIVEN_UP = """
+import io, os
+from skyport_wf.image.archive.normalise import NormalisedStream
+from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
+from tests.unit.image.test_normalised_stream import REFERENCE
+
+class Ring:
+    pass
+
+ring = Ring()
+ring.itself = ring
+ring.stream = NormalisedStream(io.BytesIO(tar_of(legacy(Image((layer_tar({"x": os.urandom(12 << 20)}),))))), REFERENCE)
+for _ in range(4):
+    next(ring.stream)
+del ring
+"""
+
+
+def test_a_process_ends_whose_stream_is_found_only_then() -> None:
+    """An interruption can leave it to the collector of garbage, which comes when the thread is gone."""
+    subprocess.run([sys.executable, "-c", GIVEN_UP], cwd=CHECKOUT, check=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("how", ["closed", "dropped", "never begun"])
