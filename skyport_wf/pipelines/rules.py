@@ -194,9 +194,11 @@ class ImageRules:
         """Return whether the list has an image."""
         return name in self._keys_by_name
 
-    @property
-    def conda(self) -> str | None:
-        """The conda environment that the rules are to run in, None for none."""
+    def conda(self, wildcards: Wildcards) -> str | None:
+        """Return the conda environment that the rules are to run in, None for none.
+
+        A function, as `snakemake --lint` of a pipeline finds fault with rules that have none.
+        """
         wanted = self.settings.conda
         if isinstance(wanted, bool):
             return str(find_shipped("workflows/envs/skyport-wf.yaml")) if wanted else None

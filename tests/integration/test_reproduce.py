@@ -379,6 +379,7 @@ def test_a_shock_that_does_not_answer(project: Project) -> None:
 )
 def test_sources_that_say_not_how(project: Project, source: str, what: str) -> None:
     project.add(source)
+    (project.folder / "x.tar").touch()
     assert f"{project.name} comes from {what}, which cannot be made again" in project.message(code=2)
 
 

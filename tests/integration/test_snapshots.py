@@ -235,7 +235,7 @@ def test_what_a_container_has_in_volumes_is_said_not_to_be_in_the_image(lab: Sna
     [
         ("container: no-such-container", 1, "the engine has no container no-such-container"),
         ("snapshot: {base: 'no/such:1', script: install.sh}", 1, "the engine has no image no/such:1"),
-        ("snapshot: {base: 'no/such:1', script: missing.sh}", 2, "cannot read the script missing.sh"),
+        ("snapshot: {base: 'no/such:1', script: missing.sh}", 2, "there is no script missing.sh"),
         ("snapshot: {base: 'no/such:1'}", 2, "field snapshot: the required field is missing: `script`"),
         ("snapshot: install.sh", 2, "field snapshot: expected a mapping, got text"),
         ("image: x\n    commit: {author: A}", 2, "only a container is committed"),
