@@ -3,11 +3,16 @@
 import json
 import re
 import subprocess
+import threading
 import uuid
 from pathlib import Path
 
 import pytest
 
+from skyport_wf.engine.classic_build import build_classically
+from skyport_wf.engine.connection import connect
+from skyport_wf.image.context import BuildContext
+from skyport_wf.image_list.spec import ImageSpec
 from tests.support.commands import Done
 from tests.support.engine import docker, write_image_context
 from tests.support.lab import Lab
@@ -198,3 +203,32 @@ def test_without_a_docker_command_the_classic_builder_is_left(build: Build) -> N
         assert (done.code, "Step 1/" in done.log) == (0, True), done.log
     else:
         assert (done.code, "is to be built with BuildKit" in done.log) == (2, True)
+
+
+def test_images_that_others_remove_meanwhile_stop_no_build(namespace: str, tmp_path: Path) -> None:
+    """Docker's own builder looks for cached steps among all images, and fails at one that goes at that moment."""
+
+    def build(name: str) -> None:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "Dockerfile").write_text(f"FROM scratch\nLABEL a={uuid.uuid4()}\nLABEL b=\n")
+        context = BuildContext(folder, folder / "Dockerfile")
+        image = ImageSpec(name=f"{namespace}/{name}:1", dockerfile=str(context.dockerfile))
+        build_classically(connect(), image, context, output=lambda text: None)
+
+    def come_and_go(name: str) -> None:
+        while not stop.is_set():
+            build(name)
+            docker("image", "rm", f"{namespace}/{name}:1")
+
+    stop = threading.Event()
+    others = [threading.Thread(target=come_and_go, args=[name]) for name in ("one", "two", "three")]
+    for thread in others:
+        thread.start()
+    try:
+        for number in range(12):
+            build(f"ours-{number}")
+    finally:
+        stop.set()
+        for thread in others:
+            thread.join()

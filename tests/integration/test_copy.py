@@ -431,7 +431,8 @@ def test_all_at_once_and_again_what_failed(world: World) -> None:
     assert plan["size"] == sum(node.file.size for node in nodes.values())
     assert world.copied.query({"type": "dockerimage*"}) == []
     with FaultProxy(world.to) as proxy:
-        kill_at(proxy, 3 * SIZE // 2, lambda: world.lab.start(*command, "--to", proxy.url))
+        # Of three that go at once in parts of 1 MiB, one at least is in its second by then.
+        kill_at(proxy, 4 * MIB, lambda: world.lab.start(*command, "--to", proxy.url))
     begun = {node.id for node in world.copied.query({"type": UPLOAD_TYPE}) if node.parts and node.parts.arrived}
     assert begun
     done = world.lab.do(*command, "--to", world.to)
