@@ -67,7 +67,7 @@ check: $(VENV) ## ruff, mypy, snakefmt, snakemake --lint, cwltool --validate, li
 	pytest --quiet tests/unit/test_import_direction.py
 
 man: $(VENV) ## write the man pages to build/man, to look at: man build/man/skyport-wf-publish.1
-	@python hatch_build.py build/man
+	@python .ci/man_pages.py build/man
 
 # Not with the rest of .venv: that cannot be made while the locks lack what pyproject.toml asks for.
 lock: ## lock the newest versions that pyproject.toml allows (only what is missing: make lock LOCK_ARGS=)

@@ -31,8 +31,6 @@ _SAID_ALREADY = re.compile(
 )
 """Where podman's errors repeat the instruction."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
 _VANISHED = re.compile(r'unable to find image "sha256:[0-9a-f]{64}"')
 """Docker's words where somebody removes one of the images in which it looks for a cached step, at that moment."""
 _ATTEMPTS = 5

@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
 PROGRAM = "skyport-wf"
 
 
@@ -63,13 +63,13 @@ def _page(parser: Any, name: str, more: str, *, see: list[str]) -> str:
     parser.epilog = None
     page = Manpage(parser, {"date": "", "project_name": PROGRAM, "version": __version__, "manual_title": "Manual"})
     page.synopsis = parser.format_usage().removeprefix("usage: ").split()
-    title, _, rest = str(page).partition("\n.SH SYNOPSIS")
-    del title
+    # The library's own head has no room for what a verb does.
+    after_head = str(page).partition("\n.SH SYNOPSIS")[2].rstrip()
     does = parser.description.rstrip(".")
-    also = ",\n".join(f".BR {_escaped(page)} (1)" for page in see).replace("(1),", "(1),")
+    also = ",\n".join(f".BR {_escaped(page)} (1)" for page in see)
     return (
         f'.TH {_escaped(name.upper())} 1 "" "{PROGRAM} {__version__}" "Manual"\n'
-        f".SH NAME\n{_escaped(name)} \\- {_escaped(does[0].lower() + does[1:])}\n.SH SYNOPSIS{rest.rstrip()}\n{more}"
+        f".SH NAME\n{_escaped(name)} \\- {_escaped(does[0].lower() + does[1:])}\n.SH SYNOPSIS{after_head}\n{more}"
         f".SH SEE ALSO\n{also}\n"
     )
 
