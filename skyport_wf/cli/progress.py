@@ -175,7 +175,7 @@ class _Bars:
 
     @functools.cached_property
     def drawn(self) -> rich.progress.Progress:
-        """What draws the bars."""
+        """The library that draws the bars, while there are some."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
         from rich.table import Column

@@ -17,7 +17,7 @@ class RegistryLogin(msgspec.Struct, frozen=True):
     user: str
     password: str
     identity_token: str
-    """What some registries give in the place of a password; empty if there is none."""
+    """The token that some registries give in the place of a password; empty if there is none."""
 
     def __repr__(self) -> str:
         return "RegistryLogin(...)"

@@ -1,4 +1,4 @@
-"""What differs between two images, read from their archives; no engine is needed, and nothing is changed."""
+"""The differences between two images, read from their archives; no engine is needed, and nothing is changed."""
 
 from __future__ import annotations
 

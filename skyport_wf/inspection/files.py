@@ -73,7 +73,7 @@ def list_files(index: FileIndex, path: str) -> FileListing:
 
 
 class WantedFiles(msgspec.Struct, frozen=True):
-    """What is to be taken out of an image: a file, or a folder with all below it."""
+    """Something to be taken out of an image: a file, or a folder with all below it."""
 
     path: bytes
     """From the root, links followed."""

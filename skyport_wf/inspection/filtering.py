@@ -1,4 +1,4 @@
-"""Which of the listed images are meant: `state=retired`, `owner=anna`, `larger=1GB`, `older=90d`."""
+"""Conditions on listed images: `state=retired`, `owner=anna`, `larger=1GB`, `older=90d`."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _OWN: Final = 0o600
 
 
 class TakenOut(msgspec.Struct, frozen=True):
-    """What was written."""
+    """The files and folders that were written."""
 
     files: int
     size: int

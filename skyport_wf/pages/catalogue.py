@@ -27,7 +27,7 @@ _NOT_YOURS: Final = frozenset({400, 401, 403, 404})
 
 
 class Memory:
-    """What is remembered of a visitor's images between requests. Threads share it."""
+    """Facts of a visitor's images that are remembered between requests. Threads share it."""
 
     def __init__(self) -> None:
         self.entries = Remembered[tuple[ImageEntry, ...]]()

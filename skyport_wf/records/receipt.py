@@ -31,7 +31,7 @@ class ReceiptUse(msgspec.Struct, frozen=True):
     cwl_pull: dict[Literal["DockerRequirement"], PullRequirement] | msgspec.UnsetType = msgspec.UNSET
     """In the place of `cwl`, for runners that reach the registry; not there where none is configured."""
     oci: str | msgspec.UnsetType = msgspec.UNSET
-    """What pulls the image from the registry: HOST/REPO@DIGEST, or HOST/REPO:TAG where the digest is unknown."""
+    """Its address in the registry: HOST/REPO@DIGEST, or HOST/REPO:TAG where the digest is unknown."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="skyport-wf receipt 2"):

@@ -22,6 +22,8 @@ from skyport_wf.steps.build import connect
 from skyport_wf.steps.save import open_image
 
 if TYPE_CHECKING:
+    from docker import APIClient
+
     from skyport_wf.sources.remote.registry_archives import RegistryArchive
 
 
@@ -38,7 +40,7 @@ def open_export(record: BuildRecord, progress: Progress) -> ImageExport | Regist
 
 
 class ImageExport:
-    """The image of an engine, or of an archive, as a canonical archive. Use it in a `with` statement."""
+    """The image of an engine, or of an archive, normalised as it streams by. Use it in a `with` statement."""
 
     def __init__(self, record: BuildRecord, progress: Progress) -> None:
         self._record = record
@@ -59,13 +61,17 @@ class ImageExport:
         if self._engine_image is None:
             return self._record.source.digest
         # On containerd's store it takes an export to know it, which takes about as long as to send it.
-        return "" if uses_containerd_store(connect()) else self._engine_image.id
+        return "" if uses_containerd_store(self._engine) else self._engine_image.id
+
+    @cached_property
+    def _engine(self) -> APIClient:
+        return connect()
 
     @cached_property
     def _engine_image(self) -> EngineImage | None:
         if self._record.archive:
             return None
-        return require_image(connect(), self._record.image or "", wanted_by=self._record.name)
+        return require_image(self._engine, self._record.image or "", wanted_by=self._record.name)
 
     def make_otherwise(self) -> bool:
         """Return False: there is one way to make it."""

@@ -1,4 +1,4 @@
-"""What is handed on of the project: a source archive, and the wheel that pip makes of it."""
+"""A source archive of the project, and the wheel that pip makes of it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Which of two versions is the newer one, by the rules of the packaging system that they are of."""
+"""The order of two versions, by the rules of the packaging system that they are of."""
 
 from __future__ import annotations
 
