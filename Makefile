@@ -9,6 +9,8 @@ LOCK_ARGS ?= --upgrade
 
 VENV := .venv/.up-to-date
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Python keeps what it compiled, or each of the hundreds of processes that the tests start would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
 TEST_NEEDS := --need skopeo --need man=man-db --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need rsync --need ssh-agent=openssh-client --need podman --need buildah --need umoci --need docker-registry --need ch-image=charliecloud --need ctr=containerd --need chromium --need munged=munge --need slurmctld=slurm-wlm

@@ -1,5 +1,6 @@
 """What every unit test may rely on: no setting of the user's reaches it, and no engine."""
 
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from skyport_wf.shock.client import ShockClient
 from tests.support.failing_server import FailingServer
 
 NOBODY = 65534
+_COUNTER = itertools.count()
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +30,8 @@ def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
         "https_proxy",
     ):
         monkeypatch.delenv(name, raising=False)
-    folder = tmp_path_factory.mktemp("settings")
+    # Not by `mktemp`: that looks through all folders that there are, and each test would pay for those before it.
+    folder = tmp_path_factory.getbasetemp() / f"settings-{next(_COUNTER)}"
     monkeypatch.setenv("SKYPORT_DATA", str(folder / "shock"))
     monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "0")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/no-engine.sock")
