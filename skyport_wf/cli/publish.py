@@ -169,8 +169,10 @@ def _rehearse(
     shock: Shock,
 ) -> Outcome:
     from skyport_wf.inspection.status import read_status, unknown_status
+    from skyport_wf.publication.published import PublishedNames
 
-    rows = [read_status(image, settings, shock) for image in chosen]
+    names = PublishedNames(shock, [image.spec.name for image in chosen])
+    rows = [read_status(image, settings, shock, names=names) for image in chosen]
     rows += [unknown_status(spec, error) for spec, error in unknown]
     code = EXIT_FAILED if any(row.would_fail for row in rows) else EXIT_DONE
     return Outcome({"dry_run": rows}, table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows]), code)

@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.inspection.status import read_status, unknown_status
     from skyport_wf.publication.connection import open_shock
+    from skyport_wf.publication.published import PublishedNames
     from skyport_wf.sources.resolution import resolve_images
     from skyport_wf.transfer.concurrency import in_order
 
@@ -41,11 +42,12 @@ def run(args: argparse.Namespace) -> Outcome:
     resolved = resolve_images(images, args.images.parent, unreachable=unreachable)
     with open_shock(images.shock) as shock:
         url = shock.url
+        names = PublishedNames(shock, list(resolved))
 
         def read(image: ImageSpec) -> ImageStatus:
             if image.name in unreachable:
                 return unknown_status(image, unreachable[image.name])
-            return read_status(resolved[image.name], images.shock, shock)
+            return read_status(resolved[image.name], images.shock, shock, names=names)
 
         statuses = in_order(read, images.images, at_once=shock.open_threads())
     rows = [

@@ -10,6 +10,7 @@ from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.spec import ImageSpec, ShockSettings
 from skyport_wf.publication.awe_problems import find_problems
 from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
+from skyport_wf.publication.published import PublishedNames
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.thin import workers_need
 from skyport_wf.sources.platforms import is_platform, own_platform
@@ -43,10 +44,13 @@ class ImageStatus(msgspec.Struct, frozen=True):
     """Problems of the node that has it, though AWE workers can run it."""
 
 
-def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> ImageStatus:
+def read_status(
+    image: ResolvedImage, settings: ShockSettings, shock: Shock, *, names: PublishedNames | None = None
+) -> ImageStatus:
     """Return how the image stands.
 
     settings: the image list's.
+    names: the nodes that have its name, and those of other images, if many are looked at.
     Raises TemporaryError if Shock cannot be reached; an engine is asked only for an `image` or a `container`.
     """
     spec = image.spec
@@ -57,7 +61,7 @@ def read_status(image: ResolvedImage, settings: ShockSettings, shock: Shock) -> 
     except SkyportError as error:  # of this source alone: how the others stand can be told all the same
         return unknown_status(spec, error)
     base = spec.base or ""
-    found = finish_replacement(shock, spec.name)
+    found = finish_replacement(shock, spec.name, names.find(spec.name) if names else None)
     decision = decide(shock, wanted_image(record), found, base_comes=base in image.needs)
     has_it = decision.names.same or next(iter(decision.names.others), None)
     return ImageStatus(

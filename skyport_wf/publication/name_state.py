@@ -161,7 +161,9 @@ def _state(shock: Shock, wanted: WantedImage, names: NameState) -> State:
     if names.same.node.expires:
         return "unfinished"
     # Who may not change the readers takes the image as it is: he may read it, as he has found it.
-    differs = shock.everyone_reads(names.same.id) != wanted.public
+    known = names.same.public
+    public = shock.everyone_reads(names.same.id) if known is None else known
+    differs = public != wanted.public
     return "other readers" if differs and shock.may_change(names.same.id) else "published"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -15,12 +17,19 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
 
+_FEW_NAMES = 8
+"""So many names are asked for one by one."""
+_NODES_PER_NAME = 5
+"""A listing of so many nodes for each name that is wanted takes about as long as asking for each name."""
+
 
 class PublishedNode(msgspec.Struct, frozen=True):
     """A node that an AWE query for a name finds."""
 
     node: Node
     attributes: NodeAttributes
+    public: bool | None = None
+    """Whether everyone may read it; None if that is not known yet."""
 
     @property
     def id(self) -> str:
@@ -33,18 +42,53 @@ def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
 
     Raises ShockError if one of them makes no sense.
     """
+    found = shock.query({"type": IMAGE_TYPE, "name": name})
+    # A `*` at an end of the name would match others.
+    return _read(node for node in found if (node.attributes or {}).get("name") == name)
+
+
+class PublishedNames:
+    """The nodes that have each of many names, found by a listing where that takes fewer questions."""
+
+    def __init__(self, shock: Shock, names: Collection[str]) -> None:
+        """Ask for the nodes that have the names; `find` answers for any of them."""
+        self._shock = shock
+        self._listed: dict[str, list[Node]] | None = None
+        self._public: frozenset[str] = frozenset()
+        if len(names) > _FEW_NAMES and (listing := _find_listing(shock.user, names)):
+            self._listed = {name: [] for name in names}
+            for node in shock.user.query(listing):
+                name = (node.attributes or {}).get("name")
+                if isinstance(name, str) and name in self._listed:
+                    self._listed[name].append(node)
+            self._public = frozenset(node.id for node in shock.user.query(listing, only_public=True))
+
+    def find(self, name: str) -> list[PublishedNode]:
+        """Return what `find_published` does."""
+        if self._listed is None:
+            return find_published(self._shock.user, name)
+        return _read(self._listed[name], self._public)
+
+
+def _find_listing(shock: ShockClient, names: Collection[str]) -> dict[str, str] | None:
+    """Return a query that finds the nodes of all the names and not many more; None if there is none."""
+    of_all, prefix = {"type": IMAGE_TYPE}, os.path.commonprefix(list(names))  # noqa: RUF071 - texts, not paths
+    # An old Shock knows no `*` and finds nothing: then nothing can be said.
+    queries = [of_all, {**of_all, "name": f"{prefix}*"}] if prefix else [of_all]
+    return next((query for query in queries if 0 < shock.count(query) <= _NODES_PER_NAME * len(names)), None)
+
+
+def _read(nodes: Iterable[Node], public: Collection[str] = ()) -> list[PublishedNode]:
+    """Return the nodes as images, oldest first; `public` are ids of some that everyone may read."""
     found = []
-    for node in shock.query({"type": IMAGE_TYPE, "name": name}):
-        if (node.attributes or {}).get("name") != name:
-            # A `*` at an end of the name matched it.
-            continue
+    for node in nodes:
         attributes = read_attributes(node.attributes)
         if attributes is None:
             raise ShockError(
                 f"node {node.id} says it is a Docker image, but its attributes are damaged, and AWE workers fail on "
                 f"its name. Retire it: `skyport-wf retire --node {node.id}`."
             )
-        found.append(PublishedNode(node, attributes))
+        found.append(PublishedNode(node, attributes, node.id in public or None))
     return sorted(found, key=lambda published: (published.node.created_on, published.id))
 
 

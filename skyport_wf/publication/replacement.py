@@ -38,9 +38,12 @@ def stored_attributes(node: PublishedNode) -> dict[str, Any]:
     return dict(node.node.attributes or {})
 
 
-def finish_replacement(shock: Shock, name: str) -> list[PublishedNode]:
-    """Return the nodes that have the name, after finishing a replacement that was interrupted, if this user may."""
-    found = find_published(shock.user, name)
+def finish_replacement(shock: Shock, name: str, found: list[PublishedNode] | None = None) -> list[PublishedNode]:
+    """Return the nodes that have the name, after finishing a replacement that was interrupted, if this user may.
+
+    found: the nodes that had it a moment ago, if they are known.
+    """
+    found = find_published(shock.user, name) if found is None else found
     if not _find_interrupted(shock, found):
         return found
     try:
