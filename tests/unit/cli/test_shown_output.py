@@ -4,6 +4,7 @@ After a change that is meant, SKYPORT_UPDATE_SHOWN=1 writes the files anew: look
 """
 
 import io
+import json
 import os
 import pty
 import re
@@ -20,6 +21,7 @@ import pytest
 
 from skyport_wf.cli.main import main
 from skyport_wf.store import database, node_store, users
+from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, canonical, layer_tar
 
 pytestmark = pytest.mark.slow
@@ -160,3 +162,18 @@ def test_it_is_shown_as_it_was_looked_at(project: Path, name: str, monkeypatch: 
 
 def test_what_is_kept_is_what_is_looked_at() -> None:
     assert {path.stem for path in SHOWN.glob("*.txt")} == set(COMMANDS)
+
+
+def test_the_guide_has_the_keys_of_each_json_document(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYPORT_DATA", str(project / "store"))
+    guide = (CHECKOUT / "docs/guide/json-output.md").read_text()
+    rows = {verb: re.findall(r"`(\w+)`", keys) for verb, keys in re.findall(r"^\| `(.+?)` \| (.*?) \|", guide, re.M)}
+    documents = {
+        "ls -l": ["ls", "--long"], "publish -n": ["publish", "--all", "-n"], "retire": COMMANDS["retire-dry-run"],
+        "user ls": ["user", "ls"], "delete": ["delete", "*"], "adopt": ["adopt", "my-lab/align:2.1", "-n"],
+    }  # fmt: skip
+    for verb in ("plan", "status", "ls", "du", "find", "resolve", "show", "files", "diff", "lint", "verify", "gc"):
+        documents[verb] = COMMANDS[verb]
+    for verb, command in documents.items():
+        found = json.loads(piped([*command, "--json"], monkeypatch))
+        assert sorted(found) == sorted(rows[verb]), verb
