@@ -122,6 +122,7 @@ def test_every_module_has_its_place():
     assert homes <= set(FLOORS), "say in this test's table how high it stands"
 
 
+@pytest.mark.slow
 def test_imports_go_one_way():
     assert [wrong for name, source in sources().items() for wrong in wrong_imports(name, source)] == []
 
@@ -190,6 +191,7 @@ def between_siblings(graph: dict[str, set[str]], folder: str) -> dict[str, set[s
     return found
 
 
+@pytest.mark.slow
 def test_no_module_or_folder_imports_itself_by_way_of_others():
     graph = import_graph(sources())
     folders = {name.rpartition(".")[0] for name in graph}
@@ -217,6 +219,7 @@ def _module(name: str, modules: dict[str, str]) -> str | None:
     return next((known for known in (name, name.rpartition(".")[0]) if known in modules), None)
 
 
+@pytest.mark.slow
 def test_only_few_talk_over_the_network():
     found = {
         (name, root)
@@ -237,6 +240,7 @@ def prints(source: str) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_only_the_command_line_prints():
     assert {
         name: found for name, source in sources().items() if (found := prints(source)) and not name.startswith("cli/")

@@ -104,6 +104,7 @@ def test_0_with_json(project):
     assert (image["name"], image["key"], image["needs"]) == ("a/b:1", "a_b_1", [])
 
 
+@pytest.mark.slow
 def test_1_failed_with_a_message_and_no_traceback(project):
     done = run("retire", "a/b:1")
     assert (done.returncode, done.stdout) == (1, "")
@@ -158,6 +159,7 @@ def test_2_a_wrong_list_names_line_and_field(project):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["images.yaml", "images.yml"])
 def test_a_list_is_found_further_up(project, name, monkeypatch):
     project.chmod(0o755)
@@ -172,6 +174,7 @@ def test_a_list_is_found_further_up(project, name, monkeypatch):
     assert run("plan").stderr.startswith("skyport-wf: there is no images.yaml. `skyport-wf init` writes one")
 
 
+@pytest.mark.slow
 def test_3_status_finds_what_is_not_published(project):
     done = run("status")
     assert (done.returncode, done.stderr) == (3, "")
@@ -180,6 +183,7 @@ def test_3_status_finds_what_is_not_published(project):
     assert (image["state"], image["next"]) == ("not published", "build and publish it")
 
 
+@pytest.mark.slow
 def test_3_verify_finds_what_is_not_there_and_removes_its_records_when_asked(project):
     write_record(project / "images.lock.json", merge_into_lock(None, [receipt()]))
     stale = project / "results/skyport/skyport_velvet_1.2.10"
@@ -201,6 +205,7 @@ def test_75_a_shock_that_cannot_be_reached(project):
     assert only_document(done.stdout) == {"error": message, "exit_code": 75}
 
 
+@pytest.mark.slow
 def test_75_an_engine_that_cannot_be_reached(project):
     done = run("build", "a/b:1", "--record", "build.json")
     assert (done.returncode, done.stdout) == (75, "")
@@ -209,6 +214,7 @@ def test_75_an_engine_that_cannot_be_reached(project):
     assert not (project / "build.json").exists()
 
 
+@pytest.mark.slow
 def test_doctor_goes_on_where_one_thing_is_wrong(project):
     done = run("doctor", "--json")
     assert done.returncode == 1
@@ -247,6 +253,7 @@ def test_130_with_json(project, silent_server):
     assert only_document(out) == {"error": "interrupted", "exit_code": 130}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serving_ends_well_when_it_is_told_to_and_prints_one_document(project, number):
     arguments = command("serve", "--port", "0", "--json")
@@ -283,6 +290,7 @@ def test_what_every_verb_has_may_stand_at_the_very_end(project):
     assert only_document(run("user", "ls", "--json").stdout) == {"users": [{"admin": False, "name": "alice"}]}
 
 
+@pytest.mark.slow
 def test_a_new_token_takes_the_place_of_the_old(project):
     first = only_document(run("user", "add", "alice", "--json").stdout)["token"]
     second = only_document(run("user", "token", "alice", "--json").stdout)["token"]
@@ -387,6 +395,7 @@ def test_a_name_of_a_file_that_is_not_utf8(project):
     assert (project / "plan.log").read_text() == done.stderr
 
 
+@pytest.mark.slow
 def test_init_writes_a_project_that_can_be_planned_and_never_over_another(tmp_path):
     new = tmp_path / "new"
     done = run("init", str(new))
@@ -400,6 +409,7 @@ def test_init_writes_a_project_that_can_be_planned_and_never_over_another(tmp_pa
     assert (new / "images.yaml").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("snakefile", "line"), [("Snakefile", "images.smk"), ("workflow/Snakefile", "rules/images.smk")]
 )

@@ -43,6 +43,7 @@ def offered(lab: Lab, line: str) -> list[str]:
     return [word.strip() for word in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "words"),
     [

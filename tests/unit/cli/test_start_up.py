@@ -43,6 +43,7 @@ def test_nothing_heavy_is_imported_to_say_what_there_is(arguments):
     assert heavy_imports_of(*arguments) == []
 
 
+@pytest.mark.slow
 def test_no_verb_imports_anything_heavy_to_explain_itself():
     program = (
         "import sys, contextlib, io\n"

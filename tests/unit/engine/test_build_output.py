@@ -24,6 +24,7 @@ def test_only_the_last_lines_are_kept() -> None:
     assert shown.endswith("\n  | line 99\n  | open")
 
 
+@pytest.mark.slow
 def test_a_line_without_end_is_cut_and_not_kept_in_memory() -> None:
     last = LastLines()
     for _ in range(1000):

@@ -60,6 +60,7 @@ def test_every_layout_holds_the_same_image(layout: str) -> None:
     assert contents.labels == (("a", "1"), ("org.example.b", "2"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_short_reads_change_nothing(layout: str) -> None:
     archive = LAYOUTS[layout](example_image())
@@ -181,6 +182,7 @@ ROOT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "members",
     [
@@ -311,6 +313,7 @@ def test_json_as_docker_reads_it() -> None:
     assert inspect(archive_of(replaced, (layer,))).os == "linux"
 
 
+@pytest.mark.slow
 def test_a_config_of_many_megabytes() -> None:
     config = changed_config(author="x" * (20 << 20))
     assert inspect(archive_of(config, IMAGE.layers)).image_id == f"sha256:{sha256(config)}"

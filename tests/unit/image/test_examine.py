@@ -122,6 +122,7 @@ def test_more_layers_than_any_engine_loads() -> None:
     assert found.notes == ("waste and packages are unknown: it has 501 layers, and no engine loads more than 127",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_paths", [10_000_000, 0])
 def test_a_compression_bomb_in_a_layer(max_paths: int) -> None:
     bomb = tar_of([file_member("zeros", bytes(50_000_000))])

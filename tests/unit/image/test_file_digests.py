@@ -74,6 +74,7 @@ def reads(root: Path, memory: Path) -> int:
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.slow
 def test_nothing_is_read_twice(root, memory):
     assert reads(root, memory) == COUNT
     settle(root, memory)
@@ -125,6 +126,7 @@ def test_a_change_in_the_same_tick_of_the_clock_is_not_missed(root, memory, monk
     assert digest_files(root, files, memory=memory)["f3"] == hashlib.sha256(b"anew").hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x81\xa1a\x96\xa1b\x01\x02\x03\x04\x05", b"\x80"])
 def test_a_damaged_memory_costs_nothing_but_time(root, memory, content):
     settle(root, memory)

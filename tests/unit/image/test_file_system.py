@@ -176,6 +176,7 @@ def test_many_files_take_no_more_memory() -> None:
 _NAMES = st.sampled_from(["a", "b", "d/a", "d/b", "d/e/a", "d/e/b"])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(st.tuples(_NAMES, st.integers(0, 9)), max_size=4), min_size=1, max_size=3))
 def test_the_same_as_unpacking_with_tar(

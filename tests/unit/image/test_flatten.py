@@ -290,6 +290,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+@pytest.mark.slow
 def test_memory_is_flat(tmp_path: Path) -> None:
     tracemalloc.start()
     with flattened(BigArchive(layer_size=64 << 20, layers=2), REFERENCE, tmp_path) as made:

@@ -216,6 +216,7 @@ def test_a_document_of_unbelievable_size_is_not_kept(name: str) -> None:
         inspect_archive(io.BytesIO(archive))
 
 
+@pytest.mark.slow
 def test_thousands_of_documents_do_not_fill_the_memory() -> None:
     document = b"{" + b" " * 999_424
     members = (
@@ -261,6 +262,7 @@ ARCHIVE = tar_of(legacy(example_image()))
 CONTENTS = inspect_archive(io.BytesIO(ARCHIVE))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.data())
 def test_damage_anywhere_is_an_archive_error_or_harmless(data: st.DataObject) -> None:

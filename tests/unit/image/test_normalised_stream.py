@@ -220,6 +220,7 @@ del ring
 """
 
 
+@pytest.mark.slow
 def test_a_process_ends_whose_stream_is_found_only_then() -> None:
     """An interruption can leave it to the collector of garbage, which comes when the thread is gone."""
     subprocess.run([sys.executable, "-c", GIVEN_UP], cwd=CHECKOUT, check=True, timeout=PATIENCE)

@@ -33,6 +33,7 @@ def test_the_order(kind: PackageKind, in_order: str) -> None:
             assert (compare(kind, older, newer), compare(kind, newer, older)) == (-1, 1), (older, newer)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("dpkg"), reason="no dpkg here to compare with")
 def test_dpkg_says_the_same() -> None:
     versions = (

@@ -234,6 +234,7 @@ def simulate(layers: list[dict[str, tuple[str, int]]]) -> int:
     return sum(size or 0 for size in tree.values())
 
 
+@pytest.mark.slow
 @given(LAYERS)
 def test_a_simulation_agrees(drawn: list[list[tuple[str, str, int]]]) -> None:
     layers = [possible(changes) for changes in drawn]

@@ -385,6 +385,7 @@ SPECS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(SPECS, min_size=1, max_size=4, unique_by=lambda image: image.name.replace("/", "_")))
 def test_every_list_that_can_be_written_is_read_back(specs):
     images = ImageList(tuple(specs))
@@ -401,6 +402,7 @@ ANYTHING = st.recursive(
 FIELD_NAMES = st.sampled_from([*ImageSpec.__struct_fields__, *ShockSettings.__struct_fields__, "images", "shock", "x"])
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(FIELD_NAMES, ANYTHING | st.lists(st.dictionaries(FIELD_NAMES, ANYTHING), max_size=3), max_size=4)
 )

@@ -100,6 +100,7 @@ def test_a_long_row_of_separators_is_refused_quickly():
         parse_reference("a-" * 100_000 + ":1")
 
 
+@pytest.mark.slow
 @given(REPOSITORY, TAG)
 def test_every_name_of_the_grammar_is_read_back(repository, tag):
     reference = parse_reference(f"{repository}:{tag}")
@@ -107,6 +108,7 @@ def test_every_name_of_the_grammar_is_read_back(repository, tag):
     assert parse_reference(str(reference)) == reference
 
 
+@pytest.mark.slow
 @given(REPOSITORY, TAG)
 def test_a_key_is_a_safe_file_name(repository, tag):
     key = ImageReference(repository, tag).key
@@ -114,6 +116,7 @@ def test_a_key_is_a_safe_file_name(repository, tag):
     assert key not in (".", "..")
 
 
+@pytest.mark.slow
 @given(REPOSITORY, TAG)
 def test_awe_looks_up_by_name_whatever_can_be_published(repository, tag):
     lookup = plan_lookup(str(ImageReference(repository, tag)))

@@ -53,6 +53,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file(published: Path, capsys: pytest.CaptureFixture[str], damage: str) -> None:
     published.chmod(0o600)
@@ -101,6 +102,7 @@ def test_an_image_that_the_lock_file_lacks_is_read_too(published: Path, capsys: 
     assert "publish it again" in verified(capsys, "--deep")
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_not_copied(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Publishing it again sends it anew."""
     published.chmod(0o600)
@@ -110,6 +112,7 @@ def test_a_damaged_file_is_not_copied(published: Path, capsys: pytest.CaptureFix
     verified(capsys, "--deep", code=0)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(published: Path, shock: ShockClient) -> None:
     from skyport_wf.inspection.deep_reading import read_deeply
 

@@ -46,6 +46,7 @@ def names(found: Any) -> list[str]:
     return sorted(image["name"] for image in found["images"])
 
 
+@pytest.mark.slow
 def test_by_name_and_version(shock: ShockClient, capsys: pytest.CaptureFixture[str]) -> None:
     put(shock, "lab/old:1", ("deb", "openssl", "1.1.1n-0+deb11u5"), ("pypi", "scikit_learn", "1.2"))
     put(shock, "lab/new:1", ("deb", "openssl", "3.0.11-1"), ("pypi", "Scikit-Learn", "1.4"))

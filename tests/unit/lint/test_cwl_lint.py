@@ -331,6 +331,7 @@ def skyport_lint(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_tells_file_line_and_reason(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.cwl", tmp_path / "bad.cwl"
     good.write_text(TOOL)
@@ -384,6 +385,7 @@ def test_the_documents_of_the_project_are_clean() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.slow
 def test_files_that_are_no_documents(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.cwl")
     with (tmp_path / "large.cwl").open("wb") as file:
@@ -399,6 +401,7 @@ def test_files_that_are_no_documents(tmp_path: Path) -> None:
         assert f"cannot read {name}: {message}" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_with_a_file_it_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "broken.cwl").write_text("a: [\n")
     (tmp_path / "bytes.cwl").write_bytes(b"\xff\xfe\x00")

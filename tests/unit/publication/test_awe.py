@@ -119,18 +119,21 @@ def is_above(one: str, other: str) -> bool:
     return choose(plan_lookup("a/b"), [node(other), node(one)]) == 1
 
 
+@pytest.mark.slow
 @given(TAGS, TAGS, TAGS)
 def test_the_order_of_tags_is_transitive(a, b, c):
     if is_above(a, b) and is_above(b, c):
         assert is_above(a, c)
 
 
+@pytest.mark.slow
 @given(TAGS, TAGS)
 def test_no_tag_is_above_one_that_is_above_it(a, b):
     assert not (is_above(a, b) and is_above(b, a))
     assert not is_above(a, a)
 
 
+@pytest.mark.slow
 @given(TAGS, TAGS, st.integers(min_value=1, max_value=3))
 def test_zeros_at_the_end_change_nothing(a, b, zeros):
     longer = a + ".0" * zeros
@@ -139,6 +142,7 @@ def test_zeros_at_the_end_change_nothing(a, b, zeros):
     assert is_above(longer, b) == is_above(a, b)
 
 
+@pytest.mark.slow
 @given(st.lists(TAGS, min_size=1, max_size=6))
 def test_no_tag_is_above_the_chosen_one(tags):
     chosen = latest(*tags)

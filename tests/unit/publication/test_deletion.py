@@ -74,6 +74,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
             yield made
 
 
+@pytest.mark.slow
 def test_every_state_is_listed(shop: Shop) -> None:
     replaced = shop.publish("1")
     published = shop.publish("2", replace=True)
@@ -107,6 +108,7 @@ def test_retired_nodes_are_deleted_on_purpose_only(shop: Shop) -> None:
     assert main(["delete"]) == 2
 
 
+@pytest.mark.slow
 def test_the_newest_are_kept(shop: Shop) -> None:
     first, second = shop.publish("1"), shop.publish("2", replace=True)
     shop.publish("3", replace=True)
@@ -197,6 +199,7 @@ def test_the_base_of_a_thin_image_stays(shop: Shop) -> None:
     assert shop.stays("*") == {}
 
 
+@pytest.mark.slow
 def test_whose_it_is_and_how_much_space_it_takes(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     first = shop.publish("1" * 5000, "lab/a:1")
     assert main(["retire", "lab/a:1"]) == 0
@@ -232,6 +235,7 @@ def test_whose_it_is_and_how_much_space_it_takes(shop: Shop, capsys: pytest.Capt
     assert "can be deleted" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_several_are_retired_at_once_or_none(shop: Shop) -> None:
     nodes = {name: shop.publish(name, name) for name in ("lab/a:1", "lab/b:1", "other/c:1")}
     assert shop.said("retire", "lab/*", "-n")["retired"].keys() == {"lab/a:1", "lab/b:1"}
@@ -252,6 +256,7 @@ def names(plan: Any) -> list[str]:
     return sorted(node["name"] for node in plan["nodes"] if not node["refusal"])
 
 
+@pytest.mark.slow
 def test_old_tags_go_and_the_newest_of_each_repository_stay(shop: Shop) -> None:
     for number in range(5):
         shop.publish(f"tool {number}", f"lab/tool:{number}")
@@ -291,6 +296,7 @@ def test_published_images_are_not_deleted_without_a_rule(shop: Shop) -> None:
     assert "say with --older DAYS or --keep N" in shop.said("delete", "*", "--published", code=2)["error"]
 
 
+@pytest.mark.slow
 def test_the_space_that_is_taken(shop: Shop) -> None:
     shop.publish("1", "lab/tool:1")
     shop.publish("2", "lab/tool:1", replace=True)
@@ -309,6 +315,7 @@ def test_the_space_that_is_taken(shop: Shop) -> None:
     assert main(["du"]) == 0
 
 
+@pytest.mark.slow
 def test_filters(shop: Shop) -> None:
     shop.publish("1", "lab/tool:1")
     shop.publish("2", "lab/tool:1", replace=True)

@@ -88,6 +88,7 @@ def test_the_table_is_whole():
     assert len(ROWS) == len({row[:3] for row in ROWS}) == 3 * 5 * len(USERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("everyone", "name", "user", "outcome"), ROWS)
 def test_publishing(tmp_path, monkeypatch, capsys, everyone, name, user, outcome):
     with open_store(tmp_path / "store") as store:

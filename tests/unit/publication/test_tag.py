@@ -70,6 +70,7 @@ STEPS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["tag", "publish", "steps"])
 def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(people: People, way: str) -> None:
     listed(OLD)

@@ -94,6 +94,7 @@ def test_an_empty_file_and_a_record_of_an_earlier_version_are_replaced(tmp_path)
         assert read_record(tmp_path / "build.json", BuildRecord) == build_record()
 
 
+@pytest.mark.slow
 def test_many_that_add_to_one_lock_file_lose_nothing(tmp_path):
     program = (
         "import sys; from pathlib import Path\n"

@@ -95,6 +95,7 @@ def test_other_layers_are_compressed_once(world: World, compress: Callable[[byte
     assert (config, tuple(map(gzip.decompress, layers))) == (IMAGE.config, IMAGE.layers)
 
 
+@pytest.mark.slow
 def test_gzip_layers_stay_as_they_are(world: World) -> None:
     def compress(layer: bytes) -> bytes:
         # In two members, as parallel compressors write them.

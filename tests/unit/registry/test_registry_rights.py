@@ -210,6 +210,7 @@ ROUTES = {
 """The status of each route for the owner, an admin, another user and nobody."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("route", "expected"), ROUTES.items(), ids=lambda value: " ".join(map(str, value)))
 def test_each_route_for_each_caller(
     published: World, route: tuple[str, str], expected: tuple[int, int, int, int]

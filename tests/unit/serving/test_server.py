@@ -257,6 +257,7 @@ def test_headers_with_underscores_are_no_headers(server):
     assert b'"total_count":0' in received
 
 
+@pytest.mark.slow
 def test_clients_may_pause_within_bodies_longer_than_within_headers(store, monkeypatch):
     monkeypatch.setattr(gateway, "_HEADER_SECONDS", 0.3)
     add_user(store.database, "alice", token=TOKEN)
@@ -278,6 +279,7 @@ def test_clients_may_pause_within_bodies_longer_than_within_headers(store, monke
             assert connection.recv(100).startswith(b"HTTP/1.1 408")
 
 
+@pytest.mark.slow
 def test_many_uploads_at_once_arrive(server, store):
     contents = [os.urandom(300_000) for _ in range(64)]
     nodes = {}

@@ -108,6 +108,7 @@ def test_the_length_is_exact_for_any_form(fields, files):
     assert form.len == len(b"".join(form))
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=50), st.lists(st.integers(0, 50), max_size=4))
 def test_any_content_in_any_pieces_is_read_back(content, cuts):
     edges = [0, *sorted(min(cut, len(content)) for cut in cuts), len(content)]

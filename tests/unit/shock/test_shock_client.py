@@ -110,6 +110,7 @@ def test_a_deleted_node_is_absent(alice):
     assert str(caught.value) == f"Shock at {alice.url} refuses GET /node/{node.id}?download: Node not found"
 
 
+@pytest.mark.slow
 def test_a_query_goes_through_all_pages_newest_first(alice):
     nodes = [create(alice, b"x", kind="paged", number=str(number)).id for number in range(105)]
     assert [node.id for node in alice.query({"kind": "paged"})] == nodes[::-1]
@@ -167,6 +168,7 @@ def test_content_that_cannot_be_read_ends_the_upload_with_its_own_error(alice):
     assert len(alice.query({"kind": "broken"})) == before
 
 
+@pytest.mark.slow
 def test_memory_is_flat_whatever_is_sent_and_received(alice):
     piece = b"\x00" * (1 << 20)
     tracemalloc.start()

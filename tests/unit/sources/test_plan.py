@@ -210,6 +210,7 @@ def test_a_missing_dockerfile_is_named(tmp_path):
         plan_images(images, tmp_path)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_any_images_without_a_circle_have_an_order(tmp_path_factory, data):
     count = data.draw(st.integers(1, 6))

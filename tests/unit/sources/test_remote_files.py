@@ -68,6 +68,7 @@ def test_a_context_beside_a_fetched_dockerfile_that_is_not_there(site: Site, tmp
     )
 
 
+@pytest.mark.slow
 def test_many_folders_of_a_branch_take_one_question_and_are_of_one_commit(site: Site, tools: Repository) -> None:
     repository = f"{site.url}/git/tools.git"
     remote = RemoteFiles()

@@ -69,6 +69,7 @@ def failure(call: object, *arguments: object) -> str:
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["git", "dumb"])
 def test_branches_and_tags_are_resolved(site: Site, tools: Repository, way: str) -> None:
     first = tools.commit({"velvet/run": "2\n"})
@@ -205,6 +206,7 @@ def test_checkouts_that_nobody_wants_any_more_are_removed(site: Site, tools: Rep
     assert leftovers(address(site)) == [new.tree.parent]
 
 
+@pytest.mark.slow
 def test_many_processes_that_want_one_commit_fetch_it_once(site: Site, tools: Repository) -> None:
     head = git(tools.work, "rev-parse", "HEAD")
     program = (
@@ -440,6 +442,7 @@ def test_what_a_server_says_does_not_reach_the_terminal_as_it_is(site: Site) -> 
     assert "\x1b" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_tree_that_would_write_elsewhere(site: Site, tools: Repository, tmp_path: Path) -> None:
     """Trees with `..`, `.git` or two entries of one name, a link and a folder: git itself must refuse them."""
     blob = git(tools.work, "hash-object", "-w", "Dockerfile")

@@ -125,6 +125,7 @@ def test_of_an_index_the_image_for_the_platform(registry: ImageRegistry) -> None
     assert "has no image for linux/arm/v6" in failure(registry, platform="linux/arm/v6")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layers",
     [(BASE, TOOL), (BASE, TOOL, BASE), (BASE, b"", TOOL), (TOOL + bytes(100),), ()],
@@ -221,6 +222,7 @@ def test_a_layer_that_is_another_is_refused(registry: ImageRegistry, body: Any) 
         fetch(registry)
 
 
+@pytest.mark.slow
 def test_a_config_that_does_not_fit(registry: ImageRegistry) -> None:
     registry.add("lab/tool:1", IMAGE)
     config = f"lab/tool/blobs/{IMAGE.image_id}"

@@ -66,6 +66,7 @@ def test_reading_goes_on(data):
         assert len(collect_garbage(store, remove=False)) == 2
 
 
+@pytest.mark.slow
 def test_garbage_makes_room(data):
     fill(data.parent)
     listed = _skyport(data, "gc")

@@ -81,6 +81,7 @@ def test_bad_attributes(attributes, alice, app):
     assert _is_clean(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -122,6 +123,7 @@ def test_unusual_attributes_are_kept_as_they_are(document, alice):
     assert node["attributes"] == json.loads(document)
 
 
+@pytest.mark.slow
 def test_attributes_have_a_limit(alice, app):
     fitting = b'{"k": "' + b"x" * (LARGEST_DOCUMENT - 9) + b'"}'
     for files in ({"attributes": ("a", fitting + b" ")}, {"attributes_str": (None, fitting + b" ")}):
@@ -248,6 +250,7 @@ def test_a_put_without_a_form_is_refused(alice):
     assert alice.put(f"/node/{node}").status_code == 400
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_takes_disk_and_not_memory(alice):
     bomb = gzip.compress(b"\0" * 64_000_000)
     tracemalloc.start()
@@ -263,6 +266,7 @@ _ANYWHERE = settings(
 )
 
 
+@pytest.mark.slow
 @_ANYWHERE
 @given(
     cuts=st.lists(
@@ -297,6 +301,7 @@ def test_content_like_boundaries_is_kept_however_it_is_cut(content, sizes, alice
     assert alice.get(f"/node/{response.json()['data']['id']}?download").content == content
 
 
+@pytest.mark.slow
 @_ANYWHERE
 @given(
     kind=st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=60), body=st.binary(max_size=200)
@@ -331,6 +336,7 @@ def test_attributes_come_back_as_they_were_sent(document, alice):
     assert alice.get(f"/node/{node['id']}").json()["data"]["attributes"] == document
 
 
+@pytest.mark.slow
 @_ANYWHERE
 @given(
     key=st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),

@@ -33,6 +33,7 @@ def echo():
     return session
 
 
+@pytest.mark.slow
 def test_bodies_stream_both_ways_in_little_memory(alice):
     count = 64
     tracemalloc.start()
