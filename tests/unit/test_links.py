@@ -13,6 +13,10 @@ PAGES = sorted(
     [*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md"), *CHECKOUT.glob("examples/*.md"),
      *CHECKOUT.glob("examples/*/*.md")]
 )  # fmt: skip
+GUIDE = CHECKOUT / "docs/guide"
+WORDS = ("node", "ACL", "receipt", "KEY", "thin", "lock file", "image id", "diff id", "docker archive", "source digest")
+"""Words of our own. A page says each when it first comes, or leads to the glossary."""
+OTHERWISE_MEANT = {"clusters.md": {"node"}, "linting.md": {"lock file"}}
 _CODE = re.compile(r"^(```+).*?^\1|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 
@@ -24,9 +28,17 @@ def test_each_link_leads_somewhere(page: Path) -> None:
 
 
 def test_each_guide_page_is_in_the_index() -> None:
-    guide = CHECKOUT / "docs/guide"
-    listed = {link.partition("#")[0] for link in links_of(guide / "README.md")}
-    assert {page.name for page in guide.glob("*.md")} - {"README.md"} <= listed
+    listed = {link.partition("#")[0] for link in links_of(GUIDE / "README.md")}
+    assert {page.name for page in GUIDE.glob("*.md")} - {"README.md"} <= listed
+
+
+@pytest.mark.parametrize("page", sorted({*GUIDE.glob("*.md")} - {GUIDE / "README.md", GUIDE / "glossary.md"}))
+def test_each_word_of_our_own_is_linked_where_it_comes_first(page: Path) -> None:
+    prose = re.sub(r"^#.*$", "", _CODE.sub("", page.read_text()), flags=re.MULTILINE)
+    linked = [match.span() for match in re.finditer(r"\[[^\]]*\]\([^)]*\)|\*+[^*\n]+\*+", prose)]
+    for word in {*WORDS} - OTHERWISE_MEANT.get(page.name, set()):
+        first = re.search(rf"(?<![\w/.-]){word}s?(?![\w-]|\.\w)", prose)
+        assert not first or any(begin <= first.start() < end for begin, end in linked), f"{word} in {page.name}"
 
 
 def links_of(page: Path) -> list[str]:
