@@ -94,8 +94,9 @@ def fill(folder: Path, number: int) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the variables that mean the store in the folder."""
-    return {**os.environ, "SKYPORT_DATA": str(folder / "store"), "SHOCK_URL": ""}
+    """Return the variables that mean the store in the folder; compiled files are kept, as where users install."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "SKYPORT_DATA": str(folder / "store"), "SHOCK_URL": ""}
 
 
 @contextmanager

@@ -6,13 +6,15 @@ import logging
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from skyport_wf.errors import TemporaryError, UsageError
+
+if TYPE_CHECKING:
+    import tenacity
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -49,7 +51,23 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
     stopping: ends the pauses and the attempts when it is set.
     """
     seconds = 0.0 if _once else _seconds()
-    enough = tenacity.stop_after_delay(seconds)
+    began = time.monotonic()
+    try:
+        return call()
+    except TemporaryError as error:
+        failed = error
+    # Nearly all requests go well: the jobs of a workflow, a process each, need not import this.
+    import tenacity
+
+    # The attempt that has failed counts as the first.
+    errors = [failed]
+
+    def attempt() -> _Result:
+        if errors:
+            raise errors.pop()
+        return call()
+
+    enough = tenacity.stop_after_delay(seconds - (time.monotonic() - began))
     stopping = stopping or threading.Event()
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TemporaryError),
@@ -62,7 +80,7 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
         before_sleep=_say,
         reraise=True,
     )
-    return attempts(call)
+    return attempts(attempt)
 
 
 def _say(state: tenacity.RetryCallState) -> None:

@@ -65,3 +65,9 @@ def test_a_plan_needs_no_engine_and_no_http(tmp_path):
     (tmp_path / "images.yaml").write_text("images: [{name: 'a/b:1', dockerfile: Dockerfile}]\n")
     found = heavy_imports_of("plan", "--images", str(tmp_path / "images.yaml"))
     assert set(found) == {"yaml", "msgspec"}
+
+
+def test_requests_that_go_well_need_nothing_for_trying_again():
+    found = heavy_imports_of("ls")
+    assert "requests" in found
+    assert "tenacity" not in found
