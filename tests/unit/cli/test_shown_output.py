@@ -20,6 +20,7 @@ from uuid import UUID
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.cli.verbs import VERBS
 from skyport_wf.store import database, node_store, users
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, canonical, layer_tar
@@ -177,3 +178,9 @@ def test_the_guide_has_the_keys_of_each_json_document(project: Path, monkeypatch
     for verb, command in documents.items():
         found = json.loads(piped([*command, "--json"], monkeypatch))
         assert sorted(found) == sorted(rows[verb]), verb
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide/commands.md", "docs/guide/json-output.md"])
+def test_each_verb_is_on_the_pages_that_list_them(page: str) -> None:
+    text = (CHECKOUT / page).read_text()
+    assert [verb for verb in VERBS if not re.search(rf"`{verb}\b", text)] == []
