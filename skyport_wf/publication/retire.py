@@ -101,7 +101,10 @@ def _choose(found: list[PublishedNode], name: str, node_id: str | None) -> Publi
     """Return the node that is meant, of those that have the name, or had it."""
     if node_id is None and len(found) == 1:
         return found[0]
-    nodes = ", ".join(f"{node.id} (image {node.attributes.id}, made {node.node.created_on[:19]})" for node in found)
+    nodes = ", ".join(
+        f"{node.id} ({'damaged' if node.damaged else f'image {node.attributes.id}'}, made {node.node.created_on[:19]})"
+        for node in found
+    )
     if node_id is None:
         raise SkyportError(f"several nodes have the name {name}: {nodes}. Name one with --node.")
     for node in found:
