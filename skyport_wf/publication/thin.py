@@ -108,8 +108,8 @@ def find_ambiguity(found: Sequence[PublishedNode]) -> str:
         return ""
     nodes = ", ".join(f"{node.id} ({'damaged' if node.damaged else node.attributes.id})" for node in found)
     return (
-        f"nothing can be built on {found[0].attributes.name}, as nobody can tell which image that is. These nodes have the "
-        f"name: {nodes}. Retire those that are wrong, or ask their owners to."
+        f"nothing can be built on {found[0].attributes.name}, as nobody can tell which image that is. These nodes have "
+        f"the name: {nodes}. Retire those that are wrong, or ask their owners to."
     )
 
 
