@@ -157,8 +157,11 @@ class Shock:
 
         try:
             self.user.set_public(node_id, access.public.read)
-        except ShockRefusalError:
-            return False
+        except ShockRefusalError as error:
+            # Any other refusal, as of a full disk, says nothing of rights.
+            if error.status in (400, 401, 403, 404):
+                return False
+            raise
         return True
 
     def close(self) -> None:

@@ -3,7 +3,7 @@ import gzip
 import msgspec
 import pytest
 
-from skyport_wf.errors import AlreadyPublishedError
+from skyport_wf.errors import AlreadyPublishedError, ShockError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_json_values
 from skyport_wf.publication.connection import Shock, open_shock
@@ -16,6 +16,7 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.failing_server import envelope, refusal
 from tests.support.sample_records import IMAGE_ID, NAME, SOURCE_DIGEST, build_record, saved_archive
 
 OURS = describe_image(build_record(), saved_archive(), registered="2024-02-03T04:05:06Z")
@@ -157,6 +158,15 @@ def test_a_damaged_node_blocks_its_name_unless_it_may_be_replaced(opened, decide
         f"name. Retire it: `skyport-wf retire --node {node}`."
     )
     assert (decided(replace=True).state, nodes(decided(replace=True))) == ("to be replaced", (None, (node,)))
+
+
+def test_a_refusal_that_is_not_about_rights_makes_nobody_another_user(failing_server):
+    failing_server.answers = [envelope({"owner": "x", "public": {}}), refusal(507, "the disk is full")]
+    with (
+        open_shock(ShockSettings(url=failing_server.url)) as shock,
+        pytest.raises(ShockError, match="the disk is full"),
+    ):
+        require_owner(shock, "n", NAME)
 
 
 class TestOwnership:
