@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -115,9 +115,29 @@ def find_ambiguity(found: Sequence[PublishedNode]) -> str:
 
 def find_thin_on(shock: ShockClient, node: PublishedNode) -> list[str]:
     """Return the names of the published thin images that are built on the one on the node."""
+    return sorted(map(name_of, find_thin_nodes(shock, node)))
+
+
+def find_thin_nodes(shock: ShockClient, node: PublishedNode) -> list[Node]:
+    """Return the nodes of the published thin images that are built on the one on the node."""
     found = shock.query({"type": IMAGE_TYPE, "base_image_tag": node.attributes.name})
-    attributes = [other.attributes or {} for other in found]
-    return sorted(str(one.get("name")) for one in attributes if has_id(node, str(one.get("base_image_id") or "")))
+    return [other for other in found if has_id(node, base_of(other)[1])]
+
+
+def thinnest_first(nodes: Collection[Node]) -> list[Node]:
+    """Return the nodes so that each thin image comes before the one that it is built on."""
+    bases = {name_of(node): base_of(node)[0] for node in nodes}
+
+    def height(node: Node) -> int:
+        """Return how many of the images are below this one; nodes of others may be on each other."""
+        below: list[str] = []
+        name = base_of(node)[0]
+        while name in bases and name not in below:
+            below.append(name)
+            name = bases[name]
+        return len(below)
+
+    return sorted(nodes, key=height, reverse=True)
 
 
 def workers_need(name: str, base: str) -> str:
