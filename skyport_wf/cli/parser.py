@@ -6,6 +6,7 @@ import argparse
 import importlib
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from skyport_wf import __version__
@@ -34,6 +35,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if arguments.count("--") > 1 or any(word.startswith("-") and word.endswith("=--") for word in arguments):
         # argparse takes such a one for a value that is not there.
         raise UsageError("`--` is no value. It stands once, before the first argument that is no option")
+    try:
+        Path.cwd()
+    except OSError as error:
+        reason = "the folder that you are in is gone, or closed to you"
+        raise UsageError(f"{reason} ({error.strerror}). Change into another one (cd).") from error
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
         _refuse(verbs[args.verb], unknown)

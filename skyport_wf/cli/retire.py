@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Take the name off published images; their nodes stay, for those who know their ids."""
     from skyport_wf.publication.inventory import expand_names
-    from skyport_wf.publication.retire import restore, retire, retire_node_of_id
+    from skyport_wf.publication.retire import restore, retire_all, retire_node_of_id
 
     if not args.names and (args.undo or not args.node):
         raise UsageError("name the images to retire, or to publish again with --undo")
@@ -40,15 +40,13 @@ def run(args: argparse.Namespace) -> Outcome:
         if args.node and len(names) > 1:
             raise UsageError("--node ID names one node: give one name with it")
 
-        def change(name: str, *, dry_run: bool) -> list[str]:
-            if args.undo:
-                return restore(shock, name, node_id=args.node, dry_run=dry_run)
-            return retire(shock, name, node_id=args.node, force=args.force, dry_run=dry_run)
-
-        # All of them are looked at before the first is changed.
-        nodes = {name: change(name, dry_run=True) for name in names}
-        if not args.dry_run:
-            nodes = {name: change(name, dry_run=False) for name in names}
+        if args.undo:
+            # All of them are looked at before the first is changed.
+            nodes = {name: restore(shock, name, node_id=args.node, dry_run=True) for name in names}
+            if not args.dry_run:
+                nodes = {name: restore(shock, name, node_id=args.node) for name in names}
+        else:
+            nodes = retire_all(shock, names, node_id=args.node, force=args.force, dry_run=args.dry_run)
     return _tell(nodes, args)
 
 

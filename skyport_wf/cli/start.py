@@ -17,6 +17,7 @@ def main() -> NoReturn:
         sys.exit(run())
     finally:
         ignore_signals()
+        _flush_streams()
 
 
 def _open_streams() -> None:
@@ -30,3 +31,17 @@ def _open_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
+def _flush_streams() -> None:
+    """Write what is still to be written: of a full disk or a closed pipe, Python would complain in its own way.
+
+    What was for stdout is the result: without it the command has failed.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout:
+                sys.exit(1)

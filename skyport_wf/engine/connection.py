@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import re
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
+_SCHEMES = ("unix", "http+unix", "tcp", "http", "https")
+_FORWARDED = "a socket that ssh forwards (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST)"
 _LONGEST = 2000
 """Characters of an engine's message that are shown."""
 
@@ -60,6 +63,8 @@ def _connect_once() -> APIClient:
 
     from skyport_wf.http_session import PlainSession
 
+    _check_scheme(engine_address())
+
     class Client(docker.APIClient, PlainSession):
         """The package's client, which is a session of requests."""
 
@@ -78,13 +83,24 @@ def _connect_once() -> APIClient:
         ):
             # Of an address with a password, these words may quote a part.
             secret = engine_address() != os.environ.get("DOCKER_HOST")
-            why = "it has a user or password. Use ssh://, or TLS certificates" if secret else engine_words(error)
+            why = f"it has a user or password. Use TLS certificates, or {_FORWARDED}" if secret else engine_words(error)
             raise UsageError(f"DOCKER_HOST={engine_address()!r} is not an engine's address: {why}") from error
         raise TemporaryError(
             f"no Docker engine answers at {engine_address()}: {without_password(root_cause(error))}. "
             "Start it, or set DOCKER_HOST; `skyport-wf doctor` checks it."
         ) from error
     return client
+
+
+def _check_scheme(address: str) -> None:
+    """Raise UsageError for a kind of address that nothing here speaks: the engine's state has nothing to do with it."""
+    scheme, found, _ = address.partition("://")
+    speaks_ssh = importlib.util.find_spec("paramiko") is not None
+    known = (*_SCHEMES, *(["ssh"] if speaks_ssh else []))
+    if found and scheme not in known:
+        advice = f"Install paramiko beside this program, or use {_FORWARDED}" if scheme == "ssh" else "Use one of those"
+        spoken = ", ".join(f"{one}://" for one in known)
+        raise UsageError(f"DOCKER_HOST={address!r}: an engine is reached by {spoken}. {advice}.")
 
 
 @contextmanager

@@ -170,7 +170,9 @@ def _disks(settings: ShockSettings | None, folder: Path) -> Iterator[tuple[str, 
 
 
 def _space(path: Path) -> str:
-    existing = next(parent for parent in (path.resolve(), *path.resolve().parents) if parent.exists())
+    real = Path(os.path.realpath(path))
+    # Of a name that is too long, `Path.exists` does not say no, but fails.
+    existing = next(parent for parent in (real, *real.parents) if os.path.exists(parent))  # noqa: PTH110
     if not os.access(existing, os.W_OK):
         raise SkyportError(f"{existing} cannot be written. Change its mode, or work elsewhere.")
     free = shutil.disk_usage(existing).free

@@ -125,6 +125,10 @@ class Claim:
                 raise lost from error
             self._renewed = now
 
+    def find_owner(self) -> str:
+        """Return the id of the user who holds the name, as Shock knows them; it tells nobody who they are."""
+        return self._shock.read_access(self._nodes[0]).owner
+
     def withdraw(self) -> None:
         """Let others go ahead. A claim that cannot be taken back expires."""
         nodes, self._nodes = self._nodes, []

@@ -13,7 +13,7 @@ from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.inventory import StoredImage, list_images
 from skyport_wf.publication.published import PublishedNode, is_ours
-from skyport_wf.publication.thin import find_thin_on, same_image
+from skyport_wf.publication.thin import find_thin_nodes, name_of, same_image, thinnest_first
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -76,21 +76,21 @@ def plan_deletion(
                 newest[kept_by] += 1
                 if newest[kept_by] > keep and not is_younger(image.node, older):
                     chosen.append(image)
-    going = {image.node.id for image in chosen} if published else set()
-    return [Deletion(image, _why_not(shock, image, images, locked, force=force, going=going)) for image in chosen]
+    refusals = {image.node.id: _why_not(shock, image, locked, published=published, force=force) for image in chosen}
+    if not force:
+        _keep_bases(shock, chosen, images, refusals)
+    return [Deletion(image, refusals[image.node.id]) for image in chosen]
 
 
 def delete(shock: Shock, plan: Sequence[Deletion]) -> list[Deletion]:
     """Delete the nodes of a plan, and return it as it was carried out: another user's node, or a changed one, stays."""
-    done = []
-    for one in plan:
-        refusal = (
-            one.refusal or _changed(shock, one.image) or ("" if is_ours(shock, one.image.node.id) else _ANOTHER_USER)
-        )
-        if not refusal:
-            shock.user.delete(one.image.node.id)
-        done.append(msgspec.structs.replace(one, refusal=refusal))
-    return done
+    refusals = {one.image.node.id: one.refusal for one in plan}
+    # Interrupted in between, no thin image is left without its base.
+    for node in thinnest_first([one.image.node for one in plan if not one.refusal]):
+        refusals[node.id] = _changed(shock, node) or ("" if is_ours(shock, node.id) else _ANOTHER_USER)
+        if not refusals[node.id]:
+            shock.user.delete(node.id)
+    return [msgspec.structs.replace(one, refusal=refusals[one.image.node.id]) for one in plan]
 
 
 def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int:
@@ -104,19 +104,11 @@ def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int:
     )
 
 
-def _why_not(
-    shock: Shock,
-    image: StoredImage,
-    images: Sequence[StoredImage],
-    locked: Collection[str],
-    *,
-    force: bool,
-    going: Collection[str] = (),
-) -> str:
-    """Return why a node stays, as far as can be told without changing it; an empty text if it goes."""
+def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, published: bool, force: bool) -> str:
+    """Return why a node stays, as far as it tells itself and without changing it; an empty text if it goes."""
     node = image.node
     is_up = image.state not in (*_GONE, "unfinished")
-    if is_up and node.id not in going:
+    if is_up and not published:
         return f"it is published: `skyport-wf retire {image.name} --node {node.id}` first"
     if not shock.may_change(node.id):
         return _ANOTHER_USER
@@ -126,17 +118,44 @@ def _why_not(
         return ""
     if node.id in locked:
         return "the lock file names it; --force deletes it all the same"
-    if image.state == "unfinished":
-        young = is_younger(node, _LONGEST_UPLOAD)
-        return "it is less than a day old, and may become an image; --force deletes it all the same" if young else ""
-    attributes = read_attributes(node.attributes)
-    thin = find_thin_on(shock.user, PublishedNode(node, attributes)) if attributes else []
-    again = any(
-        other.node.id != node.id and attributes and other.name == image.name and other.state != "unfinished"
-        and same_image(attributes.id, str((other.node.attributes or {}).get("id")))
+    if image.state == "unfinished" and is_younger(node, _LONGEST_UPLOAD):
+        return "it is less than a day old, and may become an image; --force deletes it all the same"
+    return ""
+
+
+def _keep_bases(
+    shock: Shock, chosen: Sequence[StoredImage], images: Sequence[StoredImage], refusals: dict[str, str]
+) -> None:
+    """Note in `refusals` which nodes stay as thin images are built on them, and those do not go with them."""
+    thin: dict[str, dict[str, str]] = {}
+    for image in chosen:
+        attributes = read_attributes(image.node.attributes)
+        if (
+            attributes
+            and image.state != "unfinished"
+            and not refusals[image.node.id]
+            and not _is_elsewhere(image, images)
+        ):
+            found = find_thin_nodes(shock.user, PublishedNode(image.node, attributes))
+            thin[image.node.id] = {node.id: name_of(node) for node in found}
+    while True:
+        going = {node_id for node_id, refusal in refusals.items() if not refusal}
+        staying = {base: sorted(thin[base][node] for node in thin[base].keys() - going) for base in going & thin.keys()}
+        if not any(staying.values()):
+            return
+        for base, names in staying.items():
+            if names:
+                refusals[base] = f"{', '.join(names)} would lack its layers; --force deletes it all the same"
+
+
+def _is_elsewhere(image: StoredImage, images: Sequence[StoredImage]) -> bool:
+    """Return whether another node has the same image under the same name."""
+    own = str((image.node.attributes or {}).get("id"))
+    return any(
+        other.node.id != image.node.id and other.name == image.name and other.state != "unfinished"
+        and same_image(own, str((other.node.attributes or {}).get("id")))
         for other in images
     )  # fmt: skip
-    return f"{', '.join(thin)} would lack its layers; --force deletes it all the same" if thin and not again else ""
 
 
 def is_younger(node: Node, age: timedelta) -> bool:
@@ -149,9 +168,9 @@ def is_younger(node: Node, age: timedelta) -> bool:
         return True
 
 
-def _changed(shock: Shock, image: StoredImage) -> str:
+def _changed(shock: Shock, node: Node) -> str:
     """Return whether a node is something else than it was when the plan was made, in words."""
-    now = shock.user.find(image.node.id)
-    if now is None or (now.attributes or {}).get("type") != (image.node.attributes or {}).get("type"):
+    now = shock.user.find(node.id)
+    if now is None or (now.attributes or {}).get("type") != (node.attributes or {}).get("type"):
         return "someone has changed it meanwhile"
     return ""

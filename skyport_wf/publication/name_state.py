@@ -129,6 +129,10 @@ def decide(
     """
     names = find_name_state(shock, wanted, find_published(shock.user, wanted.name) if found is None else found)
     same = names.same
+    if damaged := next((node for node in names.others if node.damaged), None):
+        ours = shock.may_change(damaged.id)
+        if not (ours and names.may_take):
+            return Decision("damaged", names, _damaged(shock, damaged, ours=ours))
     if not names.may_take:
         return Decision("name taken", names, _name_taken(shock, wanted, names.others))
     for other in names.others:
@@ -189,6 +193,20 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
             f"{shock.token_from}."
         )
     return None
+
+
+def _damaged(shock: Shock, node: PublishedNode, *, ours: bool) -> ShockError:
+    name = node.attributes.name
+    advice = (
+        f"Retire it: `skyport-wf retire --node {node.id}`."
+        if ours
+        else f"It is another user's: ask its owner, or an administrator of {shock.name}, to delete it, or give this "
+        "image a new tag."
+    )
+    return ShockError(
+        f"node {node.id} says it is the Docker image {name}, but its attributes are damaged, and AWE workers fail on "
+        f"that name. {advice}"
+    )
 
 
 def _name_taken(shock: Shock, wanted: WantedImage, others: Sequence[PublishedNode]) -> AlreadyPublishedError:

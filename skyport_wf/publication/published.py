@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from skyport_wf.errors import AlreadyPublishedError, ShockError
+from skyport_wf.errors import AlreadyPublishedError
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.shock.node import Node
@@ -28,8 +28,11 @@ class PublishedNode(msgspec.Struct, frozen=True):
 
     node: Node
     attributes: NodeAttributes
+    """Only type and name, if it is damaged."""
     public: bool | None = None
     """Whether everyone may read it; None if that is not known yet."""
+    damaged: bool = False
+    """Whether its attributes make no sense. An AWE query finds it all the same, and workers fail on its name."""
 
     @property
     def id(self) -> str:
@@ -38,10 +41,7 @@ class PublishedNode(msgspec.Struct, frozen=True):
 
 
 def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
-    """Return the nodes that have exactly this name, oldest first, as far as the client may see them.
-
-    Raises ShockError if one of them makes no sense.
-    """
+    """Return the nodes that have exactly this name, oldest first, as far as the client may see them."""
     found = shock.query({"type": IMAGE_TYPE, "name": name})
     # A `*` at an end of the name would match others.
     return _read(node for node in found if (node.attributes or {}).get("name") == name)
@@ -83,12 +83,9 @@ def _read(nodes: Iterable[Node], public: Collection[str] = ()) -> list[Published
     found = []
     for node in nodes:
         attributes = read_attributes(node.attributes)
-        if attributes is None:
-            raise ShockError(
-                f"node {node.id} says it is a Docker image, but its attributes are damaged, and AWE workers fail on "
-                f"its name. Retire it: `skyport-wf retire --node {node.id}`."
-            )
-        found.append(PublishedNode(node, attributes, node.id in public or None))
+        name = (node.attributes or {}).get("name")
+        nothing = NodeAttributes(type=IMAGE_TYPE, name=str(name), repository="", tag="", id="")
+        found.append(PublishedNode(node, attributes or nothing, node.id in public or None, attributes is None))
     return sorted(found, key=lambda published: (published.node.created_on, published.id))
 
 
@@ -104,22 +101,13 @@ def is_ours(shock: Shock, node_id: str) -> bool:
 
 
 def _owner_of(shock: Shock, node_id: str) -> Literal["this user", "nobody", "another"]:
-    """Return whose a node is.
-
-    Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
-    """
-    from skyport_wf.shock.connection import ShockRefusalError
-
+    """Return whose a node is."""
     access = shock.user.find_access(node_id)
     if access is None:
         return "another"
     if access.owner == "public":
         return "nobody"
-    try:
-        shock.user.set_public(node_id, access.public.read)
-    except ShockRefusalError:
-        return "another"
-    return "this user"
+    return "this user" if shock.is_owner(node_id, access) else "another"
 
 
 def not_the_owner(name: str, node_id: str) -> AlreadyPublishedError:

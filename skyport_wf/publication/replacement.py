@@ -48,9 +48,11 @@ def finish_replacement(shock: Shock, name: str, found: list[PublishedNode] | Non
         return found
     try:
         # Who is replacing an image right now holds its name: that looks the same, and is no business of ours.
-        with claim_name(shock.user, name, public=shock.everyone_reads(found[-1].id), patience=0):
+        with claim_name(shock.user, name, public=shock.everyone_reads(found[-1].id), patience=0) as claim:
             found = find_published(shock.user, name)
-            if new := _find_interrupted(shock, found):
+            new = _find_interrupted(shock, found)
+            # A node can say anything of others': only one that is this user's own takes a name from them.
+            if new and shock.user.read_access(new.id).owner == claim.find_owner():
                 _log.warning("the publisher of %s was interrupted while node %s took the name: finishing", name, new.id)
                 for old in found:
                     if old.id != new.id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
@@ -10,7 +11,7 @@ from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import restore_node, retire_node
-from skyport_wf.publication.thin import find_thin_on
+from skyport_wf.publication.thin import find_thin_on, thinnest_first
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -29,19 +30,41 @@ def retire(
     Raises SkyportError if there is none, or several and none is named, or if thin images are built on it;
     AlreadyPublishedError if it is another user's.
     """
+    return retire_all(shock, [name], node_id=node_id, force=force, dry_run=dry_run)[name]
+
+
+def retire_all(
+    shock: Shock, names: Sequence[str], *, node_id: str | None = None, force: bool = False, dry_run: bool = False
+) -> dict[str, list[str]]:
+    """Take the names off their nodes, and return the ids of the nodes by name: either all lose theirs or none.
+
+    Arguments and errors are those of `retire`. A thin image and the one that it is built on may go together.
+    """
+    found = {name: _find(shock, name, node_id) for name in names}
+    for node in found.values():
+        _check(shock, node, going=names, force=force, dry_run=dry_run)
+    if not dry_run:
+        by_id = {node.id: node for node in found.values()}
+        # Interrupted in between, no thin image is left without its base.
+        for one in thinnest_first([node.node for node in by_id.values()]):
+            require_owner(shock, one.id, by_id[one.id].attributes.name)
+            retire_node(shock, by_id[one.id])
+    return {name: [node.id] for name, node in found.items()}
+
+
+def _find(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
     published = find_published(shock.user, name)
     if not published:
         raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
-    found = _choose(published, name, node_id)
-    _retire(shock, found, force=force, dry_run=dry_run)
-    return [found.id]
+    return _choose(published, name, node_id)
 
 
-def _retire(shock: Shock, found: PublishedNode, *, force: bool, dry_run: bool) -> None:
+def _check(shock: Shock, found: PublishedNode, *, going: Collection[str], force: bool, dry_run: bool) -> None:
+    """Raise what keeps a node from losing its name; `going` are the names that are lost with it."""
     name = found.attributes.name
     if not shock.may_change(found.id):
         raise not_the_owner(name, found.id)
-    thin = sorted(find_thin_on(shock.user, found))
+    thin = [other for other in find_thin_on(shock.user, found) if other not in going]
     if thin and not force:
         raise SkyportError(
             f"{', '.join(thin)} {'are thin images' if len(thin) > 1 else 'is a thin image'} built on {name}, and would "
@@ -50,8 +73,6 @@ def _retire(shock: Shock, found: PublishedNode, *, force: bool, dry_run: bool) -
     if not dry_run:
         for other in thin:
             _log.warning("%s loses its base with %s", other, name)
-        require_owner(shock, found.id, name)
-        retire_node(shock, found)
 
 
 def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_run: bool = False) -> str:
@@ -64,7 +85,11 @@ def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_ru
         raise SkyportError(f"{shock.name} has no published image on node {node_id}. `skyport-wf ls` shows what it has.")
     attributes, told = read_attributes(found.node.attributes), found.name or "an image without a name"
     if attributes:
-        _retire(shock, PublishedNode(found.node, attributes), force=force, dry_run=dry_run)
+        node = PublishedNode(found.node, attributes)
+        _check(shock, node, going=(), force=force, dry_run=dry_run)
+        if not dry_run:
+            require_owner(shock, node_id, told)
+            retire_node(shock, node)
     elif not shock.may_change(node_id):
         raise not_the_owner(told, node_id)
     elif not dry_run:
@@ -101,7 +126,10 @@ def _choose(found: list[PublishedNode], name: str, node_id: str | None) -> Publi
     """Return the node that is meant, of those that have the name, or had it."""
     if node_id is None and len(found) == 1:
         return found[0]
-    nodes = ", ".join(f"{node.id} (image {node.attributes.id}, made {node.node.created_on[:19]})" for node in found)
+    nodes = ", ".join(
+        f"{node.id} ({'damaged' if node.damaged else f'image {node.attributes.id}'}, made {node.node.created_on[:19]})"
+        for node in found
+    )
     if node_id is None:
         raise SkyportError(f"several nodes have the name {name}: {nodes}. Name one with --node.")
     for node in found:

@@ -69,7 +69,8 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
             return _publish(candidate, decide(shock, wanted).require(), shock, claim)
     same = decision.names.same
     assert same  # noqa: S101 - of what is published there is a node
-    chosen = _resolve_as_worker(wanted, shock, same.id)
+    # Who may not change the readers gets the image if he is one of them, whatever his image list says of them.
+    chosen = _resolve_as_worker(wanted.name, shock, same.id, public=shock.everyone_reads(same.id))
     if same.id != candidate.node:
         _drop_upload(shock, candidate.node)
     return receipt_of(shock, chosen)
@@ -108,7 +109,9 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
         if names.others:
             # From here on the name is nobody else's, and must not go with a node that expires.
             shock.user.keep(node_id)
-        chosen = _resolve_as_worker(wanted, shock, node_id)
+        # Everyone is to get what everyone may read, whatever this user wishes who may not close it.
+        public = wanted.public or shock.everyone_reads(node_id)
+        chosen = _resolve_as_worker(wanted.name, shock, node_id, public=public)
         if thin_on:
             check_base(shock, wanted.name, thin_on, public=wanted.public)
         claim.renew()
@@ -187,16 +190,17 @@ def _set_readers(wanted: WantedImage, shock: Shock, node_id: str) -> None:
     shock.user.set_public(node_id, wanted.public)
 
 
-def _resolve_as_worker(wanted: WantedImage, shock: Shock, node_id: str) -> Node:
-    """Return the node that an AWE worker gets for the name. Raises ShockError if it is not the one of this id."""
-    # Everyone is to get what everyone may read, whatever this user wishes who may not close it.
-    worker = shock.as_worker(public=wanted.public or shock.everyone_reads(node_id))
+def _resolve_as_worker(name: str, shock: Shock, node_id: str, *, public: bool) -> Node:
+    """Return the node that an AWE worker gets for the name. Raises ShockError if it is not the one of this id.
+
+    public: whether everyone is to get it.
+    """
     try:
-        chosen = resolve(worker, wanted.name)
+        chosen = resolve(shock.as_worker(public=public), name)
     except AweLookupError as error:
-        raise ShockError(f"{wanted.name} is on node {node_id}, but {error}") from error
+        raise ShockError(f"{name} is on node {node_id}, but {error}") from error
     if chosen.id != node_id:
-        raise ShockError(f"{wanted.name} is on node {node_id}, but an AWE worker gets node {chosen.id}")
+        raise ShockError(f"{name} is on node {node_id}, but an AWE worker gets node {chosen.id}")
     return chosen
 
 

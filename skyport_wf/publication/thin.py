@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -102,11 +102,42 @@ def with_base_id(attributes: Mapping[str, Any], image_id: str) -> dict[str, Any]
     return {**attributes, "base_image_id": image_id, OWN_KEY: told}
 
 
+def find_ambiguity(found: Sequence[PublishedNode]) -> str:
+    """Return why nobody can tell which image the nodes of a name mean, an empty text if that is clear."""
+    if not any(node.damaged or not same_image(node.attributes.id, found[0].attributes.id) for node in found):
+        return ""
+    nodes = ", ".join(f"{node.id} ({'damaged' if node.damaged else node.attributes.id})" for node in found)
+    return (
+        f"nothing can be built on {found[0].attributes.name}, as nobody can tell which image that is. These nodes have "
+        f"the name: {nodes}. Retire those that are wrong, or ask their owners to."
+    )
+
+
 def find_thin_on(shock: ShockClient, node: PublishedNode) -> list[str]:
     """Return the names of the published thin images that are built on the one on the node."""
+    return sorted(map(name_of, find_thin_nodes(shock, node)))
+
+
+def find_thin_nodes(shock: ShockClient, node: PublishedNode) -> list[Node]:
+    """Return the nodes of the published thin images that are built on the one on the node."""
     found = shock.query({"type": IMAGE_TYPE, "base_image_tag": node.attributes.name})
-    attributes = [other.attributes or {} for other in found]
-    return sorted(str(one.get("name")) for one in attributes if has_id(node, str(one.get("base_image_id") or "")))
+    return [other for other in found if has_id(node, base_of(other)[1])]
+
+
+def thinnest_first(nodes: Collection[Node]) -> list[Node]:
+    """Return the nodes so that each thin image comes before the one that it is built on."""
+    bases = {name_of(node): base_of(node)[0] for node in nodes}
+
+    def height(node: Node) -> int:
+        """Return how many of the images are below this one; nodes of others may be on each other."""
+        below: list[str] = []
+        name = base_of(node)[0]
+        while name in bases and name not in below:
+            below.append(name)
+            name = bases[name]
+        return len(below)
+
+    return sorted(nodes, key=height, reverse=True)
 
 
 def workers_need(name: str, base: str) -> str:
@@ -121,6 +152,8 @@ def workers_need(name: str, base: str) -> str:
 def _look_for(shock: Shock, name: str, base: ThinBase, *, public: bool) -> tuple[PublishedNode | None, str]:
     """Return the base's node, or why it is not there for the thin image."""
     found = find_published(shock.as_worker(public=public), base.name)
+    if not base.image_id and (problem := find_ambiguity(found)):
+        return None, problem
     if same := [node for node in found if has_id(node, base.image_id)]:
         return same[-1], ""
     if found:

@@ -83,7 +83,6 @@ class ShockClient:
         limit: only the first page, of so many nodes; all pages if None.
         only_public: without those that not everyone may read. An old server finds none then.
         """
-        nodes: list[Node] = []
         asked = {"query": "", **attributes}
         if only_public:
             # Shock asks about rights only beside the other fields of a node, where attributes have longer names.
@@ -93,17 +92,21 @@ class ShockClient:
                 **{f"attributes.{key}": attributes[key] for key in attributes},
             }
         order = {"direction": "asc"} if oldest_first else {}
+        nodes: dict[str, Node] = {}
+        read = 0
         while True:
-            page = {"limit": str(limit or (_LATER_PAGE if nodes else _PAGE)), "offset": str(len(nodes)), **order}
+            page = {"limit": str(limit or (_LATER_PAGE if nodes else _PAGE)), "offset": str(read), **order}
             answer = self._query({**asked, **page})
             found = self._connection.convert(answer["data"] or [], list[Node])
-            nodes += found
-            if limit is not None or not found or len(nodes) >= (answer.get("total_count") or 0):
-                return nodes
+            before, read = len(nodes), read + len(found)
+            # A node that is made meanwhile moves the others, and the last of one page is on the next one, too.
+            nodes.update((node.id, node) for node in found)
+            if limit is not None or read >= self._total(answer) or len(nodes) == before:
+                return list(nodes.values())
 
     def count(self, attributes: Mapping[str, str]) -> int:
         """Return how many nodes `query` would find."""
-        return int(self._query({"query": "", **attributes, "limit": "1"}).get("total_count") or 0)
+        return self._total(self._query({"query": "", **attributes, "limit": "1"}))
 
     def find_by_md5(self, md5: str, *, limit: int) -> list[Node]:
         """Return nodes that the client may read whose file has this MD5, newest first."""
@@ -274,6 +277,10 @@ class ShockClient:
 
     def _node(self, data: Any) -> Node:
         return self._connection.convert(data, Node)
+
+    def _total(self, answer: Mapping[str, Any]) -> int:
+        """Return how many nodes a query finds in all."""
+        return self._connection.convert(answer.get("total_count") or 0, int)
 
     def _query(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         try:

@@ -1,8 +1,11 @@
 """A node as a Shock server describes it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+NodeId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,99}\Z")]
+"""A UUID on every Shock. It becomes part of addresses and of files' names, so nothing else is taken."""
 
 
 class FileChecksum(msgspec.Struct, frozen=True):
@@ -22,7 +25,7 @@ class NodeFile(msgspec.Struct, frozen=True):
     """The file of a node."""
 
     name: str = ""
-    size: int = 0
+    size: Annotated[int, msgspec.Meta(ge=0)] = 0
     """In bytes."""
     checksum: FileChecksum = FileChecksum()
     locked: FileLock | None = None
@@ -58,7 +61,7 @@ class NodeParts(msgspec.Struct, frozen=True):
 class Node(msgspec.Struct, frozen=True):
     """A node, as far as publishing images has to do with it; whatever else the server says is passed over."""
 
-    id: str
+    id: NodeId
     attributes: dict[str, Any] | None
     file: NodeFile
     created_on: str = ""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import BuildError, TemporaryError, UsageError
+from skyport_wf.errors import BuildError, ShockError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
-from skyport_wf.publication.thin import find_thin_base, same_image
+from skyport_wf.publication.thin import find_ambiguity, find_thin_base, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
 from skyport_wf.sources.platforms import check_platform
@@ -163,7 +163,10 @@ def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[st
     from skyport_wf.transfer.pull import hold_base
 
     names = dict.fromkeys((*image.needs, *filter(None, [image.spec.base])))
-    published = {name: find_published(shock.user, name) for name in names}
+    published = {name: finish_replacement(shock, name) for name in names}
+    for found in published.values():
+        if problem := find_ambiguity(found):
+            raise ShockError(problem)
     return {name: hold_base(shock.user, engine, found[-1].node) for name, found in published.items() if found}
 
 

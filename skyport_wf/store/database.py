@@ -78,9 +78,10 @@ class Database:
             self._folder.make()
             with self._turn():
                 path = self._folder.database
-                if not path.exists() and self._folder.has_files():
+                missing = "is empty" if path.exists() else "is missing"
+                if (missing == "is missing" or not path.stat().st_size) and self._folder.has_files():
                     raise UnusableError(
-                        f"{path} is missing, while the files of nodes are there. Put it back: without it nothing tells "
+                        f"{path} {missing}, while the files of nodes are there. Put it back: without it nothing tells "
                         "what the files are. Or choose another folder with SKYPORT_DATA."
                     )
                 self._folder.make_file(path)
@@ -99,6 +100,10 @@ class Database:
 
     def _version(self, connection: sqlite3.Connection) -> int:
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise UnusableError(
+                f"{self._folder.database} is the database of another program. Choose another folder with SKYPORT_DATA."
+            )
         if version > len(STEPS):
             raise UnusableError(
                 f"{self._folder.database} was written by a newer skyport-wf (its version is {version}, this program "

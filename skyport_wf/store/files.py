@@ -9,10 +9,12 @@ holds it, so an unlocked file that the database does not know is what a crash le
 is in doubt before the database hears of it, so that the next start has only these to look at: see garbage.py.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -79,19 +81,24 @@ class FileStore:
         return self.folder.files / identity[:2] / identity
 
     def open(self, identity: str) -> BinaryIO:
-        """Return the file, for reading. Raises FileNotFoundError if it was deleted."""
-        return self.path(identity).open("rb", buffering=0)
+        """Return the file, for reading. Raises FileNotFoundError if it was deleted, or is something else now."""
+        path = self.path(identity)
+        # Of a pipe, opening would wait for ever, and a device may have no end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FileNotFoundError(errno.ENOENT, "no regular file", str(path))
+        return path.open("rb", buffering=0)
 
     def find_damage(self, content: Content) -> str:
         """Read a file, and return in words what is wrong with it; an empty text if it is as it was written."""
-        md5, size = hashlib.md5(usedforsecurity=False), 0
+        md5 = hashlib.md5(usedforsecurity=False)
         try:
             with self.open(content.id) as file:
-                while data := file.read(_PIECE):
+                size = os.fstat(file.fileno()).st_size
+                while size == content.size and (data := file.read(_PIECE)):
                     md5.update(data)
-                    size += len(data)
         except FileNotFoundError:
-            return "the file is missing"
+            there = os.path.lexists(self.path(content.id))
+            return "something else is in the place of the file" if there else "the file is missing"
         except OSError as error:
             return f"the file cannot be read: {error.strerror or error}"
         if size != content.size:
@@ -243,8 +250,10 @@ class BackgroundMD5:
 
 
 def lock_unused(path: Path) -> BinaryIO | None:
-    """Return the file locked by us, or None if someone is writing it or it is gone."""
+    """Return the file locked by us, or None if someone is writing it, or it is gone or none of ours."""
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
         return _open_locked(path, "r+b", wait=False)
     except (FileNotFoundError, BlockingIOError):
         return None

@@ -19,7 +19,7 @@ _LITTLE_ROOM = 1024 * 1024
 for what it writes."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_MISPLACED = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_MISPLACED = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class DataFolder:
@@ -39,6 +39,15 @@ class DataFolder:
         self.doubtful = path / "doubtful"
         self.file_mode = 0o600
         self.folder_mode = 0o700
+
+    def check(self) -> None:
+        """Raise UnusableError for a folder that can have no store: readers are to hear what writers would."""
+        if os.path.lexists(self.path) and not self.path.is_dir():
+            raise UnusableError(f"{self.path} is no folder. Choose another one with {DATA_VARIABLE}.")
+        if os.path.lexists(self.database) and not self.database.is_file():
+            raise UnusableError(f"{self.database} is no file. Choose another folder with {DATA_VARIABLE}.")
+        with suppress(FileNotFoundError):
+            self.close()
 
     def make(self) -> None:
         """Make what is not there yet. Raises UnusableError for a folder in which others could replace the store."""

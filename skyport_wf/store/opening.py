@@ -49,9 +49,9 @@ def open_store(data: Path, *, maintain: bool = True, must_exist: bool = False) -
     Raises StoreError if the folder cannot be used.
     """
     store = Store(data.absolute())
+    with store.folder.failing_in_words():
+        store.folder.check()
     if store.database.exists():
-        with store.folder.failing_in_words():
-            store.folder.close()
         store.database.check()
         if maintain:
             try:

@@ -16,6 +16,7 @@ import pytest
 import skyport_wf
 from skyport_wf.cli.parser import parse
 from skyport_wf.cli.verbs import VERBS
+from skyport_wf.errors import UsageError
 from skyport_wf.records.files import write_record
 from skyport_wf.records.receipt import merge_into_lock
 from tests.support.failing_server import SILENCE, Answer, FailingServer, refusal
@@ -378,6 +379,21 @@ def test_stdout_on_a_full_disk_is_no_bug(project, arguments):
             command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
         )
     assert (done.returncode, done.stderr) == (1, "skyport-wf: cannot write to stdout: No space left on device\n")
+
+
+def test_messages_on_a_full_disk_do_not_change_the_exit_code(project):
+    with Path("/dev/full").open("wb") as full:
+        for arguments, code in ((["plan", "--images", "none"], 2), (["init", "made"], 0)):
+            done = subprocess.run(command(*arguments), stderr=full, timeout=PATIENCE, check=False)
+            assert done.returncode == code
+
+
+def test_in_a_folder_that_was_removed(project, monkeypatch):
+    (project / "gone").mkdir()
+    monkeypatch.chdir(project / "gone")
+    (project / "gone").rmdir()
+    with pytest.raises(UsageError, match=r"the folder that you are in is gone, or closed to you \(No such file"):
+        parse(["status"])
 
 
 def test_json_on_a_terminal_that_is_not_utf8(project):

@@ -21,6 +21,7 @@ from skyport_wf.image.examination.packages.versions import compare, parse_bounds
         ("rpm", "1.0~rc1-1.el9 1.0-1.el9 1.0^git1-1.el9 1.9-1.el9 1.10-60.el9 1.10-100.el9_2.7 1:0.9-1.el8"),
         ("pypi", "1.0.dev1 1.0a1 1.0rc1 1.0 1.0.post1 1.0.1 1.10 1!0.1"),
         ("conda", "1.0rc1=0 1.9=py310_0 1.10=h1234_2 2024.2.2=0"),
+        ("conda", "0.9 1.0.2dev1 1.0.2_ 1.0.2a=h1_0 1.0.2k=h1_0 1.0.2zz 1.0.2 1.0.2.post1 1.0.2.1 9e 9f 2022a 1!0.1"),
         ("cran", "0.9-9 0.10 1.2 1.2-0 1.2-3 1.10-1"),
         ("bioconductor", "1.2.0 1.46.1 2.0.0"),
     ],
@@ -65,6 +66,9 @@ def holds(kind: PackageKind, version: str, text: str) -> bool:
         ("rpm", "3.0.7-24.el9", "=3.0.7", True),
         ("rpm", "3.0.7-24.el9", "<3.0.7-25.el9", True),
         ("pypi", "1.0", "= 1.0.0", True),
+        # No Python version would be so.
+        ("conda", "1.1.1w=hd590300_0", ">=1.1.1a,<1.1.1z", True),
+        ("conda", "2.0_rc-1+local.2=0", "=2.0.rc.1+LOCAL.2.0", True),
     ],
 )
 def test_conditions(kind: PackageKind, version: str, text: str, expected: bool) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import UPLOAD_TYPE
+from skyport_wf.publication.connection import open_shock
+from skyport_wf.publication.deletion import plan_deletion
 from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
@@ -189,9 +192,23 @@ def test_the_base_of_a_thin_image_stays(shop: Shop) -> None:
         "type": "dockerimage", "name": NAME, "repository": "lab/tool", "tag": "1.0", "id": "sha256:" + "1" * 64,
         "base_image_tag": "lab/base:1", "base_image_id": image_id,
     }  # fmt: skip
-    shop.client.create(lambda: [b"x"], file_name="a", attributes=thin, expiration="1D")
-    assert main(["retire", "lab/base:1", "--force"]) == 0
+    on_it = shop.client.create(lambda: [b"x"], file_name="a", attributes=thin, expiration="1D").id
+    # Both at once may lose their names, the base alone not; and what went together comes back together.
+    assert main(["retire", "lab/base:1"]) == 1
+    assert main(["retire", "lab/base:1", NAME]) == 0
+    assert main(["retire", "--undo", NAME, "lab/base:1"]) == 0
+    shop.client.keep(on_it)
     (shop.folder / "images.lock.json").unlink()
+    with open_shock(ShockSettings()) as shock:
+        (alone,) = plan_deletion(shock, ["lab/base*"], published=True)
+        why = f"{NAME} would lack its layers; --force deletes it all the same"
+        assert (alone.image.node.id, alone.refusal) == (base, why)
+        both = plan_deletion(shock, ["*"], published=True)
+        assert {one.image.node.id: one.refusal for one in both} == {base: "", on_it: ""}
+        locked = plan_deletion(shock, ["*"], published=True, locked=[on_it])
+        assert {one.image.node.id for one in locked if one.refusal} == {base, on_it}
+    shop.client.expire(on_it, "1D")
+    assert main(["retire", "lab/base:1", "--force"]) == 0
     assert shop.stays("*") == {base: f"{NAME} would lack its layers; --force deletes it all the same"}
     # Published again, the same image is its base.
     shop.publish("1", "lab/base:1")

@@ -5,15 +5,18 @@ import pytest
 
 from skyport_wf.errors import AlreadyPublishedError, ShockError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.attributes import describe_image, to_json_values
+from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_json_values
 from skyport_wf.publication.connection import Shock, open_shock
 from skyport_wf.publication.name_state import Decision, decide, wanted_image
 from skyport_wf.publication.published import find_published, require_owner
+from skyport_wf.publication.replacement import finish_replacement
+from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.failing_server import envelope, refusal
 from tests.support.sample_records import IMAGE_ID, NAME, SOURCE_DIGEST, build_record, saved_archive
 
 OURS = describe_image(build_record(), saved_archive(), registered="2024-02-03T04:05:06Z")
@@ -146,14 +149,24 @@ def test_nodes_of_a_name_are_found_oldest_first(shock):
     assert find_published(shock, "skyport/velvet:9") == []
 
 
-def test_a_node_with_damaged_attributes_is_named(shock):
-    node = put(shock, {"type": "dockerimage", "name": NAME, "id": 5})
-    with pytest.raises(ShockError) as caught:
-        find_published(shock, NAME)
-    assert str(caught.value) == (
-        f"node {node} says it is a Docker image, but its attributes are damaged, and AWE workers fail on its name. "
-        f"Retire it: `skyport-wf retire --node {node}`."
+def test_a_damaged_node_blocks_its_name_unless_it_may_be_replaced(opened, decided):
+    node = put(opened.user, {"type": "dockerimage", "name": NAME, "id": 5})
+    assert [(found.id, found.damaged) for found in find_published(opened.user, NAME)] == [(node, True)]
+    assert decided().state == "damaged"
+    assert str(decided().refusal) == (
+        f"node {node} says it is the Docker image {NAME}, but its attributes are damaged, and AWE workers fail on that "
+        f"name. Retire it: `skyport-wf retire --node {node}`."
     )
+    assert (decided(replace=True).state, nodes(decided(replace=True))) == ("to be replaced", (None, (node,)))
+
+
+def test_a_refusal_that_is_not_about_rights_makes_nobody_another_user(failing_server):
+    failing_server.answers = [envelope({"owner": "x", "public": {}}), refusal(507, "the disk is full")]
+    with (
+        open_shock(ShockSettings(url=failing_server.url)) as shock,
+        pytest.raises(ShockError, match="the disk is full"),
+    ):
+        require_owner(shock, "n", NAME)
 
 
 class TestOwnership:
@@ -196,6 +209,47 @@ class TestOwnership:
             assert not people[name].may_change(node)
             assert people[name].everyone_reads(node)
         assert people["alice"].user.read_access(node).public.read is True
+
+    def test_who_may_read_or_write_a_node_does_not_own_it(self, people):
+        node = put(people["alice"].user, to_json_values(OURS))
+        for right in ("read", "all"):
+            people["alice"].user._ask("PUT", f"/node/{node}/acl/{right}?users=bob")
+            assert not people["bob"].may_change(node)
+            assert people["alice"].may_change(node)
+
+    def test_another_users_damaged_node_is_told_with_who_can_help(self, people):
+        node = put(people["bob"].user, {"type": "dockerimage", "name": NAME, "id": 5})
+        people["bob"].user.set_public(node, True)
+        decision = decide(people["alice"], wanted_image(build_record(replace=True)))
+        assert decision.state == "damaged"
+        assert "It is another user's: ask its owner, or an administrator of http://" in str(decision.refusal)
+
+    @pytest.mark.parametrize("thief", ["bob", "nobody"])
+    def test_another_users_node_takes_no_name_by_saying_that_it_replaces_others(self, people, thief):
+        alice = people["alice"]
+        own = put(alice.user, to_json_values(OURS))
+        alice.user.set_public(own, True)
+        assert OURS.skyport_wf is not None
+        facts = msgspec.structs.replace(OURS.skyport_wf, replaces=(own,))
+        forged = put(people[thief].user, to_json_values(msgspec.structs.replace(OURS, id=OTHER_ID, skyport_wf=facts)))
+        if thief == "bob":
+            people["bob"].user.set_public(forged, True)
+            # Shock shows its lists to alice then.
+            people["bob"].user._ask("PUT", f"/node/{forged}/acl/read?users=alice")
+        assert {node.id for node in finish_replacement(alice, NAME)} == {own, forged}
+        assert not alice.user.query({"type": CLAIM_TYPE})
+
+    def test_a_reader_takes_a_private_image_as_it_is(self, people):
+        alice, bob = people["alice"], people["bob"]
+        node = put(alice.user, to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)))
+        alice.user.keep(node)
+        alice.user._ask("PUT", f"/node/{node}/acl/read?users=bob")
+        build = build_record()
+        candidate = Candidate(
+            wanted=wanted_image(build), node=node, attributes=None, hidden={}, source=build.source, anew=""
+        )
+        receipt = take_name(candidate, bob)
+        assert (receipt.node, receipt.readable_by) == (node, "listed users")
 
     def test_nobodys_node_is_everyones(self, people):
         node = put(people["nobody"].user, to_json_values(OURS))

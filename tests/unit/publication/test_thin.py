@@ -20,7 +20,7 @@ from skyport_wf.publication.name_state import find_name_state, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.receipts import make_receipt
 from skyport_wf.publication.retire import retire
-from skyport_wf.publication.thin import check_base, find_thin_on
+from skyport_wf.publication.thin import base_problem, check_base, find_ambiguity, find_thin_on
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.receipt import Receipt, merge_into_lock
 from skyport_wf.records.records import SaveRecord, UploadRecord
@@ -129,6 +129,22 @@ def test_a_base_that_is_another_image_now(tmp_path: Path, shock: ShockClient) ->
         f"{TOOL} on that (skyport-wf pull {BASE} gets it); if it is published already, under a new tag."
     )
     assert find_published(shock, TOOL) == []
+
+
+def test_nothing_is_built_on_a_name_that_several_images_have(tmp_path: Path, opened: Shock) -> None:
+    first = publish(tmp_path, BASE, BASE_ID).node
+    assert find_ambiguity(find_published(opened.user, BASE)) == ""
+    attributes = {"type": "dockerimage", "name": BASE, "id": OTHER_ID}
+    second = opened.user.create_empty(attributes=attributes, expiration="1D").id
+    damaged = opened.user.create_empty(attributes={**attributes, "id": 5}, expiration="1D").id
+    for node in (first, second, damaged):
+        opened.user.set_public(node, True)
+    expected = (
+        f"nothing can be built on {BASE}, as nobody can tell which image that is. These nodes have the name: {first} "
+        f"({BASE_ID}), {second} ({OTHER_ID}), {damaged} (damaged). Retire those that are wrong, or ask their owners to."
+    )
+    assert find_ambiguity(find_published(opened.user, BASE)) == expected
+    assert base_problem(opened, TOOL, ThinBase(BASE, None), public=True) == expected
 
 
 def test_a_private_base_of_a_public_image(tmp_path: Path, shock: ShockClient) -> None:

@@ -193,6 +193,26 @@ def test_a_count_that_is_too_high_does_not_go_on_forever(client, failing_server)
     assert len(client.query({})) == 1
 
 
+def test_a_page_that_comes_again_and_again_ends_the_list(client, failing_server):
+    failing_server.answers = [envelope([NODE, NODE], total_count=10**18)]
+    assert [node.id for node in client.query({})] == [N]
+    assert len(failing_server.seen) == 2
+
+
+@pytest.mark.parametrize("count", ["many", [1], {"a": 1}, True])
+def test_a_count_that_is_none(client, failing_server, count):
+    failing_server.answers = [envelope([NODE], total_count=count)]
+    with pytest.raises(ShockError, match="answers with something else than Shock does: Expected `int`"):
+        client.query({})
+
+
+@pytest.mark.parametrize("changed", [{"id": "../node/x"}, {"id": "x\n"}, {"id": ""}, {"file": {"size": -1}}])
+def test_a_node_that_no_shock_has(client, failing_server, changed):
+    failing_server.answers = [envelope([{**NODE, **changed}])]
+    with pytest.raises(ShockError, match="answers with something else than Shock does"):
+        client.query({})
+
+
 def test_what_is_asked_of_a_query(client, failing_server):
     failing_server.answers = [envelope([])]
     client.query({"type": "a b", "name": "x/y:1*"}, limit=25)

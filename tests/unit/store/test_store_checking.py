@@ -3,12 +3,14 @@
 import argparse
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from skyport_wf.cli.gc import add_arguments
 from skyport_wf.cli.main import main
 from skyport_wf.store.checking import check_files
+from skyport_wf.store.garbage import collect_garbage
 
 IMAGE = {"type": "dockerimage", "name": "lab/x:1"}
 
@@ -23,7 +25,10 @@ DAMAGES = [
     (flip, "the file has other bytes: their MD5 is "),
     (lambda path: os.truncate(path, 5), "the file has 5 bytes instead of 100000"),
     (lambda path: path.unlink(), "the file is missing"),
-    (lambda path: (path.unlink(), path.mkdir()), "the file cannot be read: Is a directory"),
+    *(
+        (lambda path, replace=replace: (path.unlink(), replace(path)), "something else is in the place of the file")
+        for replace in (Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero"))
+    ),
 ]
 
 
@@ -36,6 +41,18 @@ def image(alice):
 def path(image, store):
     (found,) = check_files(store)
     return found.path
+
+
+@pytest.mark.parametrize("replace", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_something_else_in_the_place_of_a_file_is_a_file_that_is_gone(replace, alice, image, path, store):
+    path.unlink()
+    replace(path)
+    assert alice.get(f"/node/{image}?download").status_code == 404
+    assert alice.call("POST", "/node", files={"copy_data": (None, image)}).status_code == 400
+    stray = store.folder.files / "ab" / "stray"
+    stray.mkdir(parents=True)
+    assert collect_garbage(store, remove=True) == ()
+    assert stray.is_dir()
 
 
 def test_a_whole_store_is_whole(alice, image, store):

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 import requests
@@ -74,18 +75,17 @@ class TestWhoMayRead:
         data = tmp_path / "data"
         data.mkdir()
         data.chmod(mode)
-        store = open_store(data)
         with pytest.raises(StoreError, match=rf"may write into {data}.*chmod 700.*2770"):
-            store.files.stage()
+            open_store(data)
         assert list(data.iterdir()) == []
 
     def test_what_is_wrong_with_it_is_said_in_process_and_kept_from_clients(self, tmp_path):
         """400: whoever gets a 500 asks again."""
         data = tmp_path / "data"
         data.mkdir()
-        data.chmod(0o777)
         alice = requests.Session()
         with open_store(data) as store:
+            data.chmod(0o777)
             alice.mount(EMBEDDED_URL, WSGITransport(ShockApp(store), remote_user="alice"))
             refused = alice.post(f"{EMBEDDED_URL}/node")
             assert (refused.status_code, f"everyone may write into {data}" in refused.text) == (400, True)
@@ -183,6 +183,31 @@ class TestWhoMakesIt:
         assert default_data() == tmp_path / "skyport-wf"
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda data: data.write_text("x"), "is no folder. Choose another one with SKYPORT_DATA"),
+        (lambda data: data.symlink_to(data), "is no folder"),
+        (lambda data: (data.mkdir(), data.chmod(0o777)), "everyone may write into"),
+        (lambda data: (data / "shock.sqlite").mkdir(parents=True), "shock.sqlite is no file"),
+        (lambda data: (data.mkdir(), os.mkfifo(data / "shock.sqlite")), "shock.sqlite is no file"),
+        (lambda data: (data.mkdir(), others_database(data)), "shock.sqlite is the database of another program"),
+    ],
+)
+def test_who_reads_hears_what_who_writes_would(spoil, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "data"))
+    spoil(tmp_path / "data")
+    for command in (["ls"], ["user", "ls"], ["user", "add", "x"], ["doctor"]):
+        assert main(command) == 1
+        done = capsys.readouterr()
+        assert said in done.out + done.err
+
+
+def others_database(data):
+    with closing(sqlite3.connect(data / "shock.sqlite")) as connection:
+        connection.execute("CREATE TABLE node (x)")
+
+
 class TestALostDatabase:
     @pytest.fixture
     def data(self, tmp_path):
@@ -202,6 +227,12 @@ class TestALostDatabase:
             assert f"{data}/shock.sqlite is missing, while the files of nodes are there" in capsys.readouterr().err
         assert len(list((data / "files").glob("*/*"))) == 2
         assert not (data / "shock.sqlite").exists()
+
+    def test_an_empty_one_is_as_bad_as_none(self, data, capsys):
+        (data / "shock.sqlite").touch()
+        for command in (["gc", "--remove"], ["user", "add", "x"]):
+            assert main([*command, "--data", str(data)]) == 1
+            assert f"{data}/shock.sqlite is empty, while the files of nodes are there" in capsys.readouterr().err
 
     def test_files_that_are_older_than_the_database_are_not_removed(self, data, tmp_path):
         for path in (data / "files").glob("*/*"):

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image.examination.packages.conda_versions import compare_conda
 from skyport_wf.image.examination.packages.package import Package, PackageKind
 
 _BOUND: Final = re.compile(r"(<=|>=|==|!=|<|>|=)\s*([^\s<>=!,]+)")
@@ -55,6 +56,9 @@ def compare(kind: PackageKind, one: str, other: str) -> int:
 
     Raises ValueError for what is no version in that packaging system.
     """
+    if kind == "conda":
+        # Behind the `=` is the build.
+        return compare_conda(one.partition("=")[0], other.partition("=")[0])
     if kind == "rpm" and "-" not in other:
         # As rpm compares with what a package requires: without a release, every release will do.
         one = one.partition("-")[0]
@@ -76,5 +80,4 @@ def _parse(kind: PackageKind, version: str) -> Any:
     if kind == "apk":
         # The library knows one suffix that comes after a release, `_p`; snapshots of a repository do as well.
         return AlpineLinuxVersion(_SNAPSHOT.sub("_p", version))
-    # What conda has behind its `=` is the build. Its versions are Python's, but for a few.
-    return PypiVersion(version.partition("=")[0])
+    return PypiVersion(version)
