@@ -59,6 +59,10 @@ def run(args: argparse.Namespace) -> Outcome:
         return Outcome(value, "\n".join(dict.fromkeys(printable(one.image.name) for one in listed)))
     if args.format == "tsv":
         return Outcome(value, "\n".join("\t".join(line) for line in _tsv(listed)))
+    if not listed:
+        which = f" {', '.join(args.names)}" if args.names else ""
+        which += " that fits" if args.filter else ""
+        return Outcome(value, f"no image{which} is {'here' if args.all else 'published here'}")
     return Outcome(value, _text(listed, space, args))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
+from skyport_wf.publication.awe_lookup import NoImageError
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import restore_node, retire_node
@@ -31,7 +32,7 @@ def retire(
     """
     published = find_published(shock.user, name)
     if not published:
-        raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
+        raise NoImageError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.", name)
     found = _choose(published, name, node_id)
     _retire(shock, found, force=force, dry_run=dry_run)
     return [found.id]
