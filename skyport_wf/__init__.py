@@ -64,6 +64,6 @@ def _path(image: str, results: str, file: str) -> str:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.pipelines.opening import check_listed
 
-    key = parse_reference(image).key
+    key = parse_reference(str(image)).key
     check_listed(image, results)
     return f"{results}/skyport/{key}/{file}"

@@ -10,6 +10,9 @@ class Progress:
     def __call__(self, size: int) -> None:
         """Take note that this many bytes have come."""
 
+    def rest(self) -> None:
+        """Take note that these were all for now: something else is done, and what comes later is counted anew."""
+
 
 UNSEEN = Progress()
 """For whoever does not look."""

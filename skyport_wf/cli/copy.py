@@ -14,6 +14,7 @@ from skyport_wf.cli.arguments import (
     output_file,
     read_settings,
     require_key,
+    suggesting_names,
 )
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import nth, progress_bar
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> Outcome:
     if args.all == bool(args.names):
         raise UsageError("name the images to copy, or give --all")
     settings = read_settings(args)
-    with open_both(settings, target) as (origin, there):
+    with open_both(settings, target) as (origin, there), suggesting_names(origin):
         names = expand_names(origin.user, ["*"] if args.all else args.names)
         groups = [names]
         if len(names) > 1:

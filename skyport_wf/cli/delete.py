@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep", type=_count, default=0, metavar="N",
         help="leave the newest N of each name alone; of published images, the newest N tags of each repository",
     )  # fmt: skip
-    parser.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
+    what.add_argument("--dry-run", "-n", action="store_true", help="only list them, as without --remove")
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
     parser.add_argument(
         "--force", action="store_true", help="also what the lock file names, base images of thin ones, and new uploads"

@@ -32,8 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say how much space the images take: stored, shared, and what `delete` would free; in any state."""
+    from skyport_wf.image_list.reference import fits
     from skyport_wf.inspection.listing import ListedImage, add_access, kept_files, measure, measure_groups
-    from skyport_wf.publication.inventory import fits, list_images
+    from skyport_wf.publication.inventory import list_images
 
     with opened_shock(args) as shock:
         # All of them, as others may need a file that a retired image of these names has.

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--remove", action="store_true", help="remove the files, not only list them")
+    what.add_argument("--dry-run", "-n", action="store_true", help="only list them, as without any option")
     what.add_argument(
         "--check",
         action="store_true",

@@ -35,7 +35,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="images of the list; all of them if none is named")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these images of the list; also with * ? [...]")
     add_image_list(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--dockerfile", type=Path, nargs="+", metavar="FILE", help="Dockerfiles, without an image list")

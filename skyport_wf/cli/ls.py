@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
 SORT_KEYS: Final = ("created", "changed", "name", "size", "state", "owner")
-_DAY: Final = len("2026-11-26T20:20:25")
+_SECONDS: Final = len("2026-11-26T20:20:25")
 EXAMPLES = (
     "skyport-wf ls",
     "skyport-wf ls 'my-lab/*'",
@@ -59,6 +59,10 @@ def run(args: argparse.Namespace) -> Outcome:
         return Outcome(value, "\n".join(dict.fromkeys(printable(one.image.name) for one in listed)))
     if args.format == "tsv":
         return Outcome(value, "\n".join("\t".join(line) for line in _tsv(listed)))
+    if not listed:
+        which = f" {', '.join(args.names)}" if args.names else ""
+        which += " that fits" if args.filter else ""
+        return Outcome(value, f"no image{which} is {'here' if args.all else 'published here'}")
     return Outcome(value, _text(listed, space, args))
 
 
@@ -81,14 +85,14 @@ def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace)
     head = ["IMAGE", "STATE", "IMAGE ID", "SIZE", "CREATED", "NODE"]
     rows = [
         [image.name, state(image.state), short_id(_id(one)), human_size(image.node.file.size),
-         image.node.created_on[:_DAY], image.node.id]
+         _time(image.node.created_on), image.node.id]
         for one in listed
         for image in (one.image,)
     ]  # fmt: skip
     if args.long:
         head[5:5] = ["CHANGED", "OWNER", "READERS"]
         for row, one in zip(rows, listed, strict=True):
-            row[5:5] = [one.image.node.last_modified[:_DAY], one.owner or "-", one.readable_by]
+            row[5:5] = [_time(one.image.node.last_modified), one.owner or "-", one.readable_by]
     notes = [
         f"{printable(one.image.name)} ({one.image.node.id}): {'; '.join(one.image.notes)}"
         for one in listed
@@ -114,6 +118,11 @@ def _tsv(listed: Sequence[ListedImage]) -> list[list[str]]:
         )  # fmt: skip
         lines.append([printable(str(cell)).replace("\t", " ") for cell in cells])
     return lines
+
+
+def _time(text: str) -> str:
+    # With a space, day and time can go below each other.
+    return text[:_SECONDS].replace("T", " ")
 
 
 def _id(one: ListedImage) -> str:

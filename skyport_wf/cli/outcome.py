@@ -15,6 +15,8 @@ from skyport_wf.formatting import printable, terminal_text
 _BETWEEN: Final = 2
 _NARROWEST: Final = 6
 """Characters between two columns, and of a column that is made narrow."""
+_WIDE: Final = 13
+"""Characters of a column up to which it stays as it is while others can go on below between their words."""
 
 
 class Table:
@@ -59,9 +61,16 @@ def _column_widths(rows: Sequence[Sequence[str]]) -> list[int | None] | None:
     if sum(max(width, len(name) + _BETWEEN) for width, name in zip(widths, rows[0], strict=True)) <= left:
         return None
     narrowed = list(widths)
-    # The widest lose first: names and sizes stay whole where paths and sentences can go on below.
-    while sum(narrowed) > left and max(narrowed) > _NARROWEST:
-        narrowed[narrowed.index(max(narrowed))] -= 1
+    # The widest lose first: names and sizes stay whole where paths and sentences can go on below. What goes on between
+    # its words comes before what has to be cut.
+    words = [
+        max((wcswidth(word) for cell in column for word in cell.split()), default=0)
+        for column in zip(*rows, strict=True)
+    ]
+    whole = [word if width > _WIDE else width for width, word in zip(widths, words, strict=True)]
+    for least in (whole, [_NARROWEST] * len(widths)):
+        while sum(narrowed) > left and (wide := [n for n in range(len(widths)) if narrowed[n] > least[n]]):
+            narrowed[max(wide, key=narrowed.__getitem__)] -= 1
     return [now if now < before else None for now, before in zip(narrowed, widths, strict=True)]
 
 

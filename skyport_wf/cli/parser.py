@@ -42,7 +42,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"{reason} ({error.strerror}). Change into another one (cd).") from error
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
-        _refuse(verbs[args.verb], unknown)
+        _refuse(verbs.get(args.verb, parser), unknown)
+    if not args.verb:
+        parser.error("the verb is missing")
     check_words(args)
     return args
 
@@ -109,7 +111,7 @@ def make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dict
         usage="%(prog)s [OPTIONS] VERB ...",
     )
     parser.add_argument("--version", action="version", version=f"skyport-wf {__version__}")
-    actions = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog=_PROGRAM, help=argparse.SUPPRESS)
+    actions = parser.add_subparsers(dest="verb", metavar="VERB", prog=_PROGRAM, help=argparse.SUPPRESS)
     verbs = {}
     for verb, line in VERBS.items():
         verbs[verb] = actions.add_parser(verb, description=line[0].upper() + line[1:] + ".", parents=[behind])

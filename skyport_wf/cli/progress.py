@@ -49,7 +49,7 @@ def progress_bar(args: argparse.Namespace, what: str, total: int | None = None) 
         yield shown
     finally:
         if isinstance(shown, _Bar):
-            shown.end()
+            shown.rest()
 
 
 def nth(what: str, number: int, total: int) -> str:
@@ -71,6 +71,12 @@ class ProgressLines(Progress):
         """Count these, too, among what is to come."""
         with self._lock:
             self._total += size
+
+    def rest(self) -> None:
+        """Begin anew with the next bytes."""
+        with self._lock:
+            self._total = self._done = 0
+            self._begun = self._told = 0.0
 
     def __call__(self, size: int) -> None:
         """Count the bytes; say how far it is if there has been no word of it for a while."""
@@ -129,11 +135,13 @@ class _Bar(Progress):
             if time.monotonic() - self._drawn_at > _REDRAWN_AFTER:
                 self._draw()
 
-    def end(self) -> None:
-        """Take the bar away."""
+    def rest(self) -> None:
+        """Take the bar away; another one comes with the next bytes."""
         with self._lock:
+            self._total = self._done = 0
             if self._task is not None:
                 _bars.remove(self._task)
+                self._task = None
 
     def _draw(self) -> None:
         self._drawn_at = time.monotonic()

@@ -35,7 +35,7 @@ _MOST_JOBS = 100
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="REPO:TAG of images of the list")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="images of the list, also with * ? [...]")
     parser.add_argument("--all", action="store_true", help="publish every image of the list")
     add_image_list(parser)
     parser.add_argument("--private", action="store_true", help="let only the owner read the images")
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> Outcome:
         raise UsageError("name the images to publish, or give --all")
     images = read_image_list(args.images)
     images = make_private(images) if args.private else images
-    names = [images.find(name).name for name in args.names] or [image.name for image in images.images]
-    if len(set(names)) > 1:
+    names = [image.name for image in images.choose(args.names)]
+    if len(names) > 1:
         require_key("--record", args.record)
         require_key("--sbom", args.sbom)
     # A name that no file can have is said before anything is published.

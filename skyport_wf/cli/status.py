@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "skyport-wf status",
+    "skyport-wf status 'my-lab/*'",
     "skyport-wf status --json",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these images of the list; also with * ? [...]")
     add_image_list(parser)
 
 
@@ -39,7 +41,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
     images = read_image_list(args.images)
     unreachable: dict[str, TemporaryError] = {}
-    resolved = resolve_images(images, args.images.parent, unreachable=unreachable)
+    chosen = images.choose(args.names)
+    resolved = resolve_images(images, args.images.parent, [one.name for one in chosen], unreachable=unreachable)
     with open_shock(images.shock) as shock:
         url = shock.url
         names = PublishedNames(shock, list(resolved))
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> Outcome:
                 return unknown_status(image, unreachable[image.name])
             return read_status(resolved[image.name], images.shock, shock, names=names)
 
-        statuses = in_order(read, images.images, at_once=shock.open_threads())
+        statuses = in_order(read, chosen, at_once=shock.open_threads())
     rows = [
         (
             status.name,

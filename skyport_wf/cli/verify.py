@@ -1,22 +1,32 @@
 """`skyport-wf verify`."""
 
+from __future__ import annotations
+
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, table
+from skyport_wf.cli.parser import did_you_mean
 from skyport_wf.cli.progress import progress_bar
-from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError
+from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError, UsageError
+
+if TYPE_CHECKING:
+    from skyport_wf.records.receipt import LockFile
 
 EXAMPLES = (
     "skyport-wf verify",
+    "skyport-wf verify 'my-lab/*' --deep",
     "skyport-wf verify --remove-stale",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these images; also with * ? [...]")
     add_image_list(parser)
     parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
     parser.add_argument(
@@ -42,6 +52,8 @@ def run(args: argparse.Namespace) -> Outcome:
     lock = read_record(args.lock or args.images.parent / "images.lock.json", LockFile)
     # Without a list, the lock file is all there is to compare with.
     listed = [image.name for image in read_image_list(args.images).images] if args.images.exists() else []
+    if args.names:
+        lock, listed = _only(args.names, lock, listed)
     with opened_shock(args) as shock, progress_bar(args, "read") as progress:
         found = list(verify(lock, shock, listed=listed, deep=args.deep, progress=progress))
     removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
@@ -52,6 +64,20 @@ def run(args: argparse.Namespace) -> Outcome:
         "\n".join(f"removed the records in {path}" for path in removed),
     )
     return Outcome({"images": found, "removed": removed}, text, code)
+
+
+def _only(words: Sequence[str], lock: LockFile, listed: Sequence[str]) -> tuple[LockFile, list[str]]:
+    """Return the lock file and the names of the list without the images that nobody asked for."""
+    import msgspec
+
+    from skyport_wf.image_list.reference import fits
+
+    names = {*lock.images, *listed}
+    for word in words:
+        if not any(fits(name, [word]) for name in names):
+            raise UsageError(f"neither the lock file nor the image list has {word}{did_you_mean(word, names) or '.'}")
+    images = {name: image for name, image in lock.images.items() if fits(name, words)}
+    return msgspec.structs.replace(lock, images=images), [name for name in listed if fits(name, words)]
 
 
 def _remove_receipts(results: Path, name: str) -> str:

@@ -98,7 +98,7 @@ def _explain(problem: str, path: str, document: YamlDocument, *, unknown: bool) 
     hint = ""
     if problem.startswith(("Expected `str`, got", "Expected `str | null`, got")) and document.texts.get(path):
         hint = f'. Quote it: "{document.texts[path]}"'
-    return Mistake(place, f", field {field}: {_in_yaml_words(problem)}{hint}")
+    return Mistake(place, f", field {field}: {in_yaml_words(problem)}{hint}")
 
 
 def _fields_allowed_at(path: str) -> tuple[str, ...]:
@@ -113,7 +113,8 @@ def _fields_allowed_at(path: str) -> tuple[str, ...]:
     return ImageSpec.__struct_fields__ if path.startswith("$.images[") else ("images", "shock")
 
 
-def _in_yaml_words(problem: str) -> str:
+def in_yaml_words(problem: str) -> str:
+    """Return what msgspec says of a value, in words for those who write YAML."""
     words = {
         "`str`": "text", "`bool`": "true or false",
         "`int`": "a whole number", "`float`": "a number",

@@ -58,7 +58,7 @@ def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
 
 
 def _parse(text: str, name: str) -> tuple[ImageList, WrittenText]:
-    document = parse_yaml(text, name=name)
+    document = parse_yaml(text, name=name, if_empty="`skyport-wf init` writes one to start from.")
     listed = document.value
     if isinstance(listed, dict):
         # For what is written once and meant several times, by anchors; compose files have the same.

@@ -1,6 +1,8 @@
 """The name of an image: REPO:TAG, as an AWE worker can use it."""
 
 import re
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -11,6 +13,7 @@ _REPOSITORY = re.compile(rf"{_REPOSITORY_PART}(?:/{_REPOSITORY_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _NOT_IN_KEY = re.compile(r"[^A-Za-z0-9.-]")
 _LONGEST_REPOSITORY = 255
+_GLOB = re.compile(r"[*?\[]")
 
 LATEST = "latest"
 """The tag that AWE takes for "the highest tag there is"; no image can be published under it."""
@@ -38,6 +41,25 @@ class ImageReference(msgspec.Struct, frozen=True, order=True):
     def key(self) -> str:
         """The name as a file name: every character outside `A-Za-z0-9.-` made `_`."""
         return _NOT_IN_KEY.sub("_", str(self))
+
+
+def is_pattern(text: str) -> bool:
+    """Tell whether the text stands for all names that fit it: it has `*`, `?` or `[`, which no name has."""
+    return pattern_start(text) != text
+
+
+def pattern_start(pattern: str) -> str:
+    """Return what all names that fit the pattern begin with."""
+    return _GLOB.split(pattern, maxsplit=1)[0]
+
+
+def fits(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether one of the patterns means the name.
+
+    A pattern is REPO:TAG, REPO for all its tags, or either with `*`, `?` and `[...]`.
+    """
+    repository = name.partition(":")[0]
+    return any(fnmatchcase(name, pattern) or fnmatchcase(repository, pattern) for pattern in patterns)
 
 
 def parse_reference(text: str) -> ImageReference:

@@ -1,13 +1,14 @@
 """Images to publish, their sources, and the Shock: the values that `images.yaml` spells."""
 
 import difflib
+from collections.abc import Iterable
 from typing import Annotated, Literal, get_args
 
 import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.mistakes import WrittenText
-from skyport_wf.image_list.reference import ImageReference, parse_reference
+from skyport_wf.image_list.reference import ImageReference, fits, is_pattern, parse_reference
 from skyport_wf.image_list.urls import split_url
 
 EMBEDDED = "embedded"
@@ -153,6 +154,20 @@ class ImageList(msgspec.Struct, frozen=True, omit_defaults=True):
         names = [image.name for image in self.images]
         near = difflib.get_close_matches(name, names, n=3) or names[:10]
         raise UsageError(f"image {name!r} is not in the image list. It has: {', '.join(near)}.")
+
+    def choose(self, words: Iterable[str]) -> list[ImageSpec]:
+        """Return the images that are meant, in the list's order: by their names, or by patterns; all without a word.
+
+        words: REPO:TAG, or with `*`, `?` or `[...]`.
+        Raises UsageError for a word that means none.
+        """
+        patterns = list(words)
+        for word in patterns:
+            if not is_pattern(word):
+                self.find(word)
+            elif not any(fits(image.name, [word]) for image in self.images):
+                raise UsageError(f"no image of the image list fits {word!r}.")
+        return [image for image in self.images if not patterns or fits(image.name, patterns)]
 
 
 def make_private(images: ImageList) -> ImageList:

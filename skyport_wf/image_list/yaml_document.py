@@ -33,10 +33,11 @@ class YamlDocument(WrittenText, frozen=True):
         return WrittenText(self.name, self.source, self.places)
 
 
-def parse_yaml(text: str, *, name: str) -> YamlDocument:
+def parse_yaml(text: str, *, name: str, if_empty: str = "") -> YamlDocument:
     """Return the document in `text`.
 
     name: what messages call it, usually the file's name.
+    if_empty: what to do about it if there is nothing in it, a sentence.
     Raises UsageError, with the line, if it is not YAML, holds several documents or has a key twice.
     """
     source = tuple(text.splitlines())
@@ -44,7 +45,7 @@ def parse_yaml(text: str, *, name: str) -> YamlDocument:
         _check_depth(text, name)
         root = yaml.compose(text, Loader=_LOADER)
         if root is None:
-            raise UsageError(f"{name} is empty. `skyport-wf init` writes one to start from.")
+            raise UsageError(f"{name} is empty. {if_empty}".rstrip())
         walk = _Walk(name)
         walk.note(root, "$", ())
         value = yaml.constructor.SafeConstructor().construct_document(root)

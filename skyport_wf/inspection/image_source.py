@@ -72,9 +72,10 @@ def find_image(word: str, shock: Callable[[], Shock], progress: Progress) -> Ima
         if len(chain) == 1:
             with open_archive(client, node, progress) as whole:
                 yield whole
-            return
-        with open_whole(client, chain, progress) as completed:
-            yield completed
+        else:
+            with open_whole(client, chain, progress) as completed:
+                yield completed
+        progress.rest()
 
     return ImageSource(name_of(node), open_published)
 
@@ -86,3 +87,4 @@ def _open_file(path: Path, progress: Progress) -> Iterator[ByteStream]:
     with open_file(path, progress) as stream:
         progress.expect(stored_size(path))
         yield stream
+    progress.rest()

@@ -74,6 +74,7 @@ def reproduce(
     node = find_for_worker(shock, name)
     with FileIndex(with_contents=True) as before, FileIndex(with_contents=True) as after:
         published = ComparedImage(examine_node(shock.user, node, name, progress, index=before), before)
+        progress.rest()
         engine = connect()
         bases = hold_bases(engine, shock, image)
         with rebuilt_image(engine, image, bases, output, pull=pull, keep=keep) as rebuilt:

@@ -22,6 +22,8 @@ _INSTALL = re.compile(rb"(?<![\w./-])apt-get(?=[\s\\])[^;&|<>(){}`'\"#$]*?\sinst
 """A call of apt-get up to `install`, and what follows up to the end of the command."""
 _VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
 _UNENDED = (b";", b"&", b"|", b"\\", b"`", b"{", b"(")
+_LEAVES = frozenset({"exit", "exec"})
+"""Commands behind which no other runs."""
 
 _Call = tuple[str, tuple[str, ...]]
 
@@ -71,12 +73,14 @@ def _changed(
 
 
 def _calls(instruction: Instruction) -> list[_Call]:
-    return [(call.program, tuple(call.texts)) for call in invocations(run_pipelines(instruction))]
+    calls = invocations(run_pipelines(instruction))
+    return [("exec" if "exec" in call.wrapped else call.program, tuple(call.texts)) for call in calls]
 
 
 def _without_recommends(text: bytes) -> bytes:
     def add(match: re.Match[bytes]) -> bytes:
-        if _NO_RECOMMENDS.encode() in match[0]:
+        # Somebody who asks for them wants them.
+        if b"-install-recommends" in match[0] or b"::Install-Recommends" in match[0]:
             return match[0]
         return match[0].removesuffix(match["rest"]) + b" " + _NO_RECOMMENDS.encode() + match["rest"]
 
@@ -128,7 +132,7 @@ def _adds_versions(versions: Mapping[str, str]) -> Callable[[list[_Call], list[_
 
 def _adds_cleaning(old: list[_Call], new: list[_Call]) -> bool:
     clean = (_CLEAN[0], _CLEAN[1:])
-    return any(map(_installs, old)) and clean not in old and new == [*old, clean]
+    return any(map(_installs, old)) and old[-1][0] not in _LEAVES and clean not in old and new == [*old, clean]
 
 
 def _cleaned(text: bytes) -> bytes:
@@ -136,6 +140,9 @@ def _cleaned(text: bytes) -> bytes:
     if body.endswith(_UNENDED):
         return text
     *above, last = body.split(b"\n")
+    if last.lstrip().startswith(b"#"):
+        # A comment below the last command: nothing goes into it, or behind it.
+        return text
     command = b"&& " + " ".join(_CLEAN).encode()
     if above and above[-1].rstrip().endswith(b"\\"):
         # On a line of its own, as the lines above it have.

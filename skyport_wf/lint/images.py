@@ -67,14 +67,14 @@ def lint_images(
 ) -> list[LintedFile]:  # fmt: skip
     """Return what is found in the image list at `path`, and in what its images are made from.
 
-    names: the images that count; all if there are none.
+    names: the images that count, or patterns of them; all if there are none.
     look: looks into the image of a name, and returns None if there is none; images are not looked into without it.
     Raises UsageError if the list or a file cannot be read, TemporaryError if an address cannot be reached.
     """
     images = read_image_list(path)
     text = _read(path)
     document = parse_yaml(text.decode(), name=str(path))
-    chosen = [images.find(name) for name in names] or list(images.images)
+    chosen = images.choose(names)
     listed = {short_docker_name(image.name) for image in images.images}
     resolved = resolve_images(
         images, path.parent, [spec.name for spec in chosen], last_copies=True, digests=False, archives=False

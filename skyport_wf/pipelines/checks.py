@@ -8,6 +8,20 @@ from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.records.plan import PlannedImage
 
 
+def check_settings_files(images: str | None, conda: str | None) -> None:
+    """Raise UsageError for a file of the settings that is not there, which Snakemake would tell late or not at all.
+
+    images: the image list, None if the rules need none.
+    conda: the environment, None if there is none; a file if it is absolute, and otherwise a name.
+    """
+    if images and not Path(images).exists():
+        raise UsageError(
+            f"there is no {images}. `skyport-wf init` writes one, or name another in the setting `images`."
+        )
+    if conda and Path(conda).is_absolute() and not Path(conda).exists():
+        raise UsageError(f"there is no {conda}, of the setting `conda`. Name the environment's file, or its name.")
+
+
 def check_results(results: str, keys: Iterable[str]) -> None:
     """Raise UsageError for a folder of results that Snakemake misunderstands, or that has to be written and cannot be.
 

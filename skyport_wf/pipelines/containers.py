@@ -24,7 +24,7 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
         they have, the lock file knows an older one, or none.
     Raises UsageError if an address that is asked for is unknown.
     """
-    parse_reference(name)
+    parse_reference(str(name))
     check_listed(name, results)
     listed = next((rules for rules in lists_of(results) if rules.has(name)), None)
     if listed and listed.builds and not required:

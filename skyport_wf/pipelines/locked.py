@@ -37,7 +37,7 @@ class LockedRules(ImageRules):
         try:
             lock = read_record(Path(self.lock), LockFile)
         except SkyportError as error:
-            raise UsageError(f"{error} Take it anew from whoever publishes the images.") from error
+            raise UsageError(str(error)) from error
         self._shocks = {entry.shock for entry in lock.images.values()}
         return [
             PlannedImage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import sys
@@ -69,7 +70,9 @@ def check_listed(name: str, results: str) -> None:
     """
     lists = [rules for rules in lists_of(results) if rules.is_known]
     if lists and not any(rules.has(name) for rules in lists):
-        told = " ".join(f"{rules.origin} has {rules.told_names}." for rules in lists)
+        near = difflib.get_close_matches(name, [known for rules in lists for known in rules.names], n=1)
+        meant = f"Did you mean {near[0]}? " if near else ""
+        told = meant + " ".join(f"{rules.origin} has {rules.told_names}." for rules in lists)
         raise UsageError(f"image {name} is in no image list that this workflow has read by here. {told}")
 
 

@@ -17,7 +17,13 @@ import msgspec
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import replace_file
-from skyport_wf.pipelines.checks import check_archives, check_locked, check_results, is_writable
+from skyport_wf.pipelines.checks import (
+    check_archives,
+    check_locked,
+    check_results,
+    check_settings_files,
+    is_writable,
+)
 from skyport_wf.pipelines.settings import RuleSettings
 from skyport_wf.pipelines.shipped import find_shipped, is_shipped
 from skyport_wf.records.plan import PlannedImage
@@ -71,6 +77,7 @@ class ImageRules:
         self._before = tuple(lists)
         self._defined: set[str] = set()
         if self.is_known:
+            check_settings_files(self.images if self.builds else None, self.conda(None))
             self._check()
             self._write_plan()
 
@@ -107,7 +114,7 @@ class ImageRules:
                 return False
         if self.is_known and part == "steps":
             for other in self._before:
-                if part in other._defined and (both := sorted({*self._names} & {*other._names})):
+                if part in other._defined and (both := sorted({*self.names} & {*other.names})):
                     raise UsageError(
                         f"{', '.join(both)} is in two image lists of this workflow, {other.origin} and {self.origin}. "
                         "Take it out of one of them."
@@ -187,14 +194,14 @@ class ImageRules:
     @property
     def told_names(self) -> str:
         """The images of the list, in words."""
-        left = len(self._names) - _MOST_NAMES
-        return ", ".join(self._names[:_MOST_NAMES]) + (f" and {left} more" if left > 0 else "")
+        left = len(self.names) - _MOST_NAMES
+        return ", ".join(self.names[:_MOST_NAMES]) + (f" and {left} more" if left > 0 else "")
 
     def has(self, name: str) -> bool:
         """Return whether the list has an image."""
         return name in self._keys_by_name
 
-    def conda(self, wildcards: Wildcards) -> str | None:
+    def conda(self, wildcards: Wildcards | None) -> str | None:
         """Return the conda environment that the rules are to run in, None for none.
 
         A function, as `snakemake --lint` of a pipeline finds fault with rules that have none.
@@ -274,7 +281,7 @@ class ImageRules:
     def kept_names(self, wildcards: object) -> list[str]:
         """Return the option that keeps the images of other lists in a lock file that they share."""
         others = [other for other in self._lists if other is not self and other._writes_into(self.lock)]
-        names = {name for other in others for name in other._names} - {*self._names}
+        names = {name for other in others for name in other.names} - {*self.names}
         return ["--keep", *sorted(names)] if names else []
 
     def _origin(self) -> str:
@@ -293,7 +300,8 @@ class ImageRules:
         return os.path.realpath(self.lock) == os.path.realpath(lock)
 
     @property
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """The images of the list."""
         return [*self._keys_by_name]
 
     @cached_property
@@ -313,7 +321,7 @@ class ImageRules:
         check_results(self.results, self.planned)
         check_archives(self.planned.values())
         if not self.writes_lock:
-            check_locked(self.lock, self._names)
+            check_locked(self.lock, self.names)
 
     def _write_plan(self) -> None:
         """Write what jobs are to take. Where that cannot be, they read the list themselves."""

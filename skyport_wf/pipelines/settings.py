@@ -4,15 +4,17 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.conversion import in_yaml_words
 
 SECTION = "skyport"
 """The only key of a pipeline's config that included rules look at."""
 LintLevel = Literal["error", "warning", "info", "style", "none"]
+Steps = Literal["each", "stream"]
 
 
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +29,7 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     conda: bool | str = False
     """The conda environment of the rules: a file, the name of one that is there, or true for the one that the package
     brings; without, the command in PATH is called."""
-    steps: Literal["each", "stream"] = "each"
+    steps: Steps = "each"
     """Whether each step of publishing is a job, or all of them are one."""
     cluster: bool = False
     """Whether upload, registering and the package list of an image may go to a cluster, as one group of jobs."""
@@ -74,8 +76,9 @@ def _names() -> tuple[str, ...]:
 
 
 def _in_words(error: msgspec.ValidationError, given: Mapping[str, Any]) -> str:
-    level = given.get("lint_level")
-    levels = LintLevel.__args__  # type: ignore[attr-defined]
-    if level is not None and level not in levels:
-        return f"`lint_level`: there is no {level}; it takes {', '.join(levels)}"
-    return str(error)
+    problem, _, path = str(error).partition(" - at `$.")
+    name = path.removesuffix("`").partition(".")[0].partition("[")[0]
+    choices = get_args({"lint_level": LintLevel, "steps": Steps}.get(name))
+    if choices:
+        return f"`{name}`: there is no {given[name]!r}; it takes {', '.join(choices)}."
+    return f"`{name}`: {in_yaml_words(problem)}."

@@ -25,6 +25,15 @@ class AweLookupError(SkyportError):
     """An AWE worker would fail every work unit that names this image."""
 
 
+class NoImageError(AweLookupError):
+    """Nothing is published under this name, or nothing that may be read."""
+
+    def __init__(self, message: str, asked: str) -> None:
+        """Make an error; asked: the name."""
+        super().__init__(message)
+        self.asked = asked
+
+
 class Lookup(msgspec.Struct, frozen=True):
     """The question of a worker to Shock for a name."""
 
@@ -64,7 +73,8 @@ def choose(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int:
 
 def _choose_only(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int:
     if not found:
-        raise AweLookupError(f"an AWE worker finds no image {lookup.asked}. Is it published, and public?")
+        what = f"an AWE worker finds no image {lookup.asked}. Is it published, and public?"
+        raise NoImageError(what, lookup.asked)
     if len(found) > 1:
         raise AweLookupError(
             f"an AWE worker fails on {lookup.asked}: {len(found)} nodes have this name, and it takes exactly one. "
@@ -76,7 +86,8 @@ def _choose_only(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int:
 def _choose_latest(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int:
     if not found:
         repository = lookup.query["repository"]
-        raise AweLookupError(f"an AWE worker finds no image of the repository {repository}. Is one published?")
+        what = f"an AWE worker finds no image of the repository {repository}. Is one published?"
+        raise NoImageError(what, lookup.asked)
     for attributes in found:
         for key in ("name", "tag", "repository"):
             if not _text(attributes, key):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.image_list.reference import fits, is_pattern, pattern_start
 from skyport_wf.publication.attributes import OWN_KEY, RETIRED_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.awe_problems import find_problems, text_of
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 ImageState = Literal["published", "ambiguous", "expiring", "legacy", "broken", "retired", "replaced", "unfinished"]
-_GLOB = re.compile(r"[*?\[]")
 
 
 class StoredImage(msgspec.Struct, frozen=True):
@@ -46,15 +44,6 @@ def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: boo
     return [_describe(node, names, replaced) for node in nodes]
 
 
-def fits(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether one of the patterns means the name.
-
-    A pattern is REPO:TAG, REPO for all its tags, or either with `*`, `?` and `[...]`.
-    """
-    repository = name.partition(":")[0]
-    return any(fnmatchcase(name, pattern) or fnmatchcase(repository, pattern) for pattern in patterns)
-
-
 def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = False) -> list[str]:
     """Return the names that are meant, each once: those with `*`, `?` or `[...]` stand for all images that fit.
 
@@ -63,7 +52,7 @@ def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = Fa
     """
     found: list[str] = []
     for name in names:
-        if not _GLOB.search(name):
+        if not is_pattern(name):
             found.append(name)
             continue
         gone = ("retired", "replaced")
@@ -83,7 +72,7 @@ def _find(shock: ShockClient, patterns: Sequence[str], kind: str) -> list[Node]:
         found = shock.query({"type": kind})
     else:
         # The server knows no pattern but a beginning: what is before the first special character.
-        starts = {_GLOB.split(pattern, maxsplit=1)[0] for pattern in patterns}
+        starts = {pattern_start(pattern) for pattern in patterns}
         by_id = {
             node.id: node
             for start in starts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
+from skyport_wf.publication.awe_lookup import NoImageError
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import restore_node, retire_node
@@ -55,7 +56,7 @@ def retire_all(
 def _find(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
     published = find_published(shock.user, name)
     if not published:
-        raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
+        raise NoImageError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.", name)
     return _choose(published, name, node_id)
 
 

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
 
-def tag(shock: Shock, asked: str, new_name: str) -> Receipt:
+def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Receipt | None:
     """Publish the image that an AWE worker gets for `asked` under another name, too; return that one's receipt.
 
     Who may read it is the same. The image has the name already: nothing is done.
+    dry_run: whether only to see if it can be done; None is returned then if something would be.
     Raises AlreadyPublishedError if another image has the new name, ShockError if the server does not copy the file.
     """
     parse_reference(new_name)
@@ -49,6 +50,8 @@ def tag(shock: Shock, asked: str, new_name: str) -> Receipt:
     decision = decide(shock, wanted_image(build, image_id=attributes.id)).require()
     if decision.is_done and decision.names.same:
         return receipt_of(shock, decision.names.same.node)
+    if dry_run:
+        return None
     copied = copy_node(shock, build, node, attributes)
     if copied is None:
         raise ShockError(

@@ -182,9 +182,11 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a", config='{"skyport": "x.yaml"}'): "there is 'x.yaml', and settings are expected: images, lock",
         module("a", config='{"lock": "{a}.json"}'): "`lock` is '{a}.json'. Name a file without braces",
         module("a", config='{"images": "none.yaml"}'): "there is no none.yaml. `skyport-wf init` writes one",
-        module("a", config='{"lint_level": "fatal"}'): "there is no fatal; it takes error, warning",
+        module("a", config='{"conda": "none.yml"}'): "none.yml, of the setting `conda`. Name the environment's file",
+        module("a") + own(""): "image name '': the tag is missing",
+        module("a", config='{"lint_level": "fatal"}'): "there is no 'fatal'; it takes error, warning",
         module("a") + own("lab/xx:1"): f"image lab/xx:1 is in no image list that this workflow has read by here. "
-        f"images.yaml has {names}.",
+        f"Did you mean lab/x:1? images.yaml has {names}.",
         own("lab/xx:1") + module("a"): f"images.yaml has no image with the key lab_xx_1, it has {names}",
         module("a") + module("b", config='{"images": "./copy.yaml"}'): "lab/x:1, lab/y:1 is in two image lists of this "
         "workflow, images.yaml and ./copy.yaml.",

@@ -7,6 +7,7 @@ evaluates few expressions itself, and hands everything else of a tool to cwltool
 
 import posixpath
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ _BODY = re.compile(r"\$\{.+\}", re.DOTALL)
 _NAMED = frozenset({"inputs", "outputs", "steps", "in", "fields", "envDef"})
 """Fields whose keys are names that somebody chose, in the form of a mapping."""
 _TOOLS = ("CommandLineTool", "ExpressionTool")
+_PROCESSES = (*_TOOLS, "Workflow")
 
 
 def lint_cwl_file(path: Path, *, packed: bool = False) -> list[CwlFinding]:
@@ -67,6 +69,17 @@ def lint_cwl(
     lines = ["", *text.splitlines()]
     ignored = {number + at for number, line in enumerate(lines) if _IGNORE.search(line) for at in (0, 1)}
     return sorted({one for one in lint.findings if one.line not in ignored})
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """Yield what a default holds, at any depth; files and folders whole."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+    elif isinstance(value, dict) and "class" not in value:
+        yield from _flat(list(value.values()))
+    else:
+        yield value
 
 
 class _Lint:
@@ -118,6 +131,8 @@ class _Lint:
         self.check_later(process, path, "intent")
         self.check_requirements(process, path)
         self.check_bindings(process, path)
+        if process.get("class") not in _PROCESSES and "$import" not in process:
+            self.add("failure", f"{path}.class", f"AWE knows no `{process.get('class')}`, only {', '.join(_PROCESSES)}")
         is_tool = process.get("class") in _TOOLS
         for _, value, place in entries(process, "inputs", path):
             self.check_later(value, place, "loadContents", "loadListing")
@@ -129,6 +144,7 @@ class _Lint:
             if "doc" in value:
                 self.add("note", f"{place}.doc", "AWE drops the `doc` of an output")
         for _, step, place in entries(process, "steps", path):
+            self.check_packed_name(str(process.get("id", "")), step, place)
             self.check_step(step, place, packed=packed)
 
     def check_requirements(self, process: dict[str, Any], path: str) -> None:
@@ -179,7 +195,7 @@ class _Lint:
     def check_default(self, parameter: dict[str, Any], path: str, *, is_tool: bool) -> None:
         """Check the `default` of an input, or of a step's."""
         default = parameter.get("default")
-        values = default if isinstance(default, list) else [default]
+        values = list(_flat(default))
         # A default of a float may lose its dot; that of a step's input has no type of its own here.
         is_whole = re.search(r"\b(int|long)\b", str(parameter.get("type", "int"))) is not None
         if is_whole and any(isinstance(one, int) and abs(one) >= _FIRST_WITH_EXPONENT for one in values):
@@ -190,6 +206,19 @@ class _Lint:
         if is_tool and any("contents" not in one and "listing" not in one for one in files):
             what = "AWE cannot fetch a file that is the default of a tool's input. Make it one of the workflow's"
             self.add("failure", f"{path}.default", what)
+
+    def check_packed_name(self, workflow: str, step: dict[str, Any], path: str) -> None:
+        """Check that a step is named after the workflow that has it, as far as AWE looks.
+
+        It splits names at each slash: two parts are an input of a workflow, three are an output of a step.
+        """
+        name = str(step.get("id", ""))
+        inside = f"#{workflow.lstrip('#')}/"
+        is_right = name.startswith(inside) and "/" not in name.removeprefix(inside)
+        # A workflow inside of a step is told of there; names without `#` are not yet whole.
+        if name.startswith("#") and "/" not in workflow and not is_right:
+            what = f"AWE expects this step as {inside}{name.rpartition('/')[2]}, not {name}"
+            self.add("failure", f"{path}.id", f"{what}. Take the `id` out of the workflow's file, and pack again")
 
     def check_step(self, step: dict[str, Any], path: str, *, packed: bool) -> None:
         self.check_later(step, path, "when")

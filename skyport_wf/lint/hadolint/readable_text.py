@@ -7,6 +7,11 @@ from skyport_wf.image.instructions import Instruction, decode_lines
 
 _SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
 _QUOTES = re.compile("[\"']")
+_WITH_DEFAULT = re.compile(r"\$\{(\w+):?[-+?][^}]*\}")
+_DEVICE = re.compile(r"\s--device(?:=\S+)?(?=\s)")
+_HEREDOC = re.compile(r"""\d*<<-?(?:'[^'<]+'|"[^"<]+"|\w[^\s<>|;&()]*)""")
+_TABS = re.compile(r"^\t+")
+_ALL = re.compile(".+")
 _ADD = re.compile(r"\bADD\b", re.IGNORECASE)
 
 
@@ -22,12 +27,20 @@ class ReadableText:
                 self._replace(one.line, one.last_line, _SHORT_REGISTRY, "localhost")
             elif one.name == "EXPOSE":
                 self._replace(one.line, one.last_line, _QUOTES, "")
+                self._replace(one.line, one.last_line, _WITH_DEFAULT, r"$\1")
             elif one.name == "ADD" and one.heredocs:
                 # It knows heredocs of RUN and COPY only.
                 self._replace(one.line, one.line, _ADD, "COPY")
-            if "<<-" in one.value and one.heredocs:
+            elif one.name == "RUN":
+                # It takes an option that it does not know for the command.
+                self._replace(one.line, one.line, _DEVICE, "")
+            if one.name == "RUN" and len(one.heredocs) > 1:
+                # It knows one heredoc of a RUN. Several are what programs read, and no script.
+                self._replace(one.line, one.heredocs[0].line - 1, _HEREDOC, "</dev/null")
+                self._replace(one.heredocs[0].line, one.last_line, _ALL, "")
+            elif "<<-" in one.value and one.heredocs:
                 # It looks for the end of a heredoc at the very beginning of a line (hadolint/hadolint#1051).
-                self._replace(one.heredocs[0].line, one.last_line, re.compile(r"^\t+"), "")
+                self._replace(one.heredocs[0].line, one.last_line, _TABS, "")
 
     def lines(self) -> list[tuple[int, str]]:
         """Return the lines, each with the number of the one in the file that it stands for."""

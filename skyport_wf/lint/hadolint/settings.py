@@ -67,7 +67,7 @@ def read_settings(path: Path) -> LintSettings:
         text = read_bounded(path, _LARGEST).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read hadolint's settings {path}: {error}") from error
-    if not text.strip():
+    if all(line.lstrip()[:1] in ("", "#") for line in text.splitlines()):
         return LintSettings()
     document = parse_yaml(text, name=str(path))
     value = document.value

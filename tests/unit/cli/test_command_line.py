@@ -115,10 +115,12 @@ def test_1_failed_with_a_message_and_no_traceback(project):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["-v"], "the following arguments are required: VERB. `skyport-wf --help` lists the verbs."),
+        (["-v"], "the verb is missing. `skyport-wf --help` lists the verbs."),
         (["pblish"], "there is no verb pblish; did you mean publish? `skyport-wf --help` lists the verbs."),
         (["x\x1b[31m"], "there is no verb x[31m. `skyport-wf --help` lists the verbs."),
         (["publish", "--al"], "there is no option --al; did you mean --all? `skyport-wf publish --help` shows what it"),
+        (["--vesion"], "there is no option --vesion; did you mean --version? `skyport-wf --help` lists the verbs."),
+        (["publish", "x*"], "no image of the image list fits 'x*'."),
         (["publish", "-x"], "there is no option -x. `skyport-wf publish --help` shows what it takes."),
         (["pull", "a", "b", "c"], "unexpected: b c. `skyport-wf pull --help` shows what it takes."),
         (["lint", "--level", "eror"], "argument --level: there is no eror; did you mean error?"),

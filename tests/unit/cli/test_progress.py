@@ -54,6 +54,19 @@ def test_a_long_build_before_the_first_byte_does_not_make_it_look_slow(messages)
     assert messages() == ["publish: 5.0 MB of 10.0 MB, 1.0 MB/s, 0:05 left"]
 
 
+def test_what_comes_after_something_else_was_done_is_counted_anew(messages):
+    progress = ProgressLines("read", clock := Clock())
+    progress.expect(10_000_000)
+    progress(10_000_000)
+    progress.rest()
+    clock.now += 3600
+    progress.expect(10_000_000)
+    progress(0)
+    clock.now += 5
+    progress(5_000_000)
+    assert messages() == ["read: 5.0 MB of 10.0 MB, 1.0 MB/s, 0:05 left"]
+
+
 @pytest.mark.parametrize("total", [0, 1_000_000])
 def test_a_total_that_is_not_known_or_wrong_is_left_out(messages, total):
     progress = ProgressLines("read", clock := Clock())

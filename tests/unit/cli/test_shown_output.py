@@ -161,6 +161,19 @@ def test_it_is_shown_as_it_was_looked_at(project: Path, name: str, monkeypatch: 
     assert path.read_text() == shown
 
 
+def test_some_of_the_images(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SKYPORT_DATA", str(project / "store"))
+    for verb in ("status", "verify", "ls"):
+        for word in ("my-lab/al*", "my-lab/align:2.1"):
+            shown = piped([verb, word], monkeypatch)
+            assert ("my-lab/align:2.1" in shown, "assemble" in shown) == (True, False)
+    assert piped(["ls", "my-lab/none"], monkeypatch) == "no image my-lab/none is published here\n"
+    capsys.readouterr()
+    for words in (["verify", "my-lab/algin:2.1"], ["resolve", "my-lab/algin:2.1"], ["resolve", "my-lab/algin"]):
+        assert piped(words, monkeypatch) == ""
+        assert f"id you mean {words[1].replace('gi', 'ig')}?" in capsys.readouterr().err
+
+
 def test_what_is_kept_is_what_is_looked_at() -> None:
     assert {path.stem for path in SHOWN.glob("*.txt")} == set(COMMANDS)
 

@@ -368,6 +368,23 @@ def test_an_image_that_is_not_in_the_list():
         images.find("a/b:111")
 
 
+def test_images_by_names_and_patterns():
+    images = parse_image_list(
+        "images:\n" + "".join(f"- {{name: '{n}', image: x}}\n" for n in ("a/b:1", "a/c:1", "d:2"))
+    )
+    for words, names in (
+        ([], ["a/b:1", "a/c:1", "d:2"]),
+        (["d:2", "a/b:1"], ["a/b:1", "d:2"]),
+        (["a/*"], ["a/b:1", "a/c:1"]),
+        (["[ad]*", "d:2"], ["a/b:1", "a/c:1", "d:2"]),
+    ):
+        assert [image.name for image in images.choose(words)] == names
+    for words, message in ((["a/b"], "image 'a/b' is not in the image list"), (["a/b:1", "x?"], "fits 'x?'")):
+        with pytest.raises(UsageError) as caught:
+            images.choose(words)
+        assert message in str(caught.value)
+
+
 NAMES = st.from_regex(r"[a-z]{1,8}/[a-z]{1,8}:[0-9a-z]{1,6}", fullmatch=True).filter(
     lambda n: not n.endswith(":latest")
 )

@@ -45,7 +45,9 @@ def test_merged_values_are_there():
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing but a comment\n"])
 def test_an_empty_file(text):
-    assert problem(text) == "images.yaml is empty. `skyport-wf init` writes one to start from."
+    assert problem(text) == "images.yaml is empty."
+    with pytest.raises(UsageError, match=r"^f is empty\. Fill it\.$"):
+        parse_yaml(text, name="f", if_empty="Fill it.")
 
 
 def test_an_empty_document_is_a_document():

@@ -149,12 +149,17 @@ COUNTER_EXAMPLES = {
         "AWE writes whole numbers"),
     "a million among others": (TOOL, "{type: int, default: 999999}", '{type: "long[]", default: [1, 1000000]}',
         "number:", "failure", "AWE writes whole numbers"),
+    "a million in a record": (TOOL, "{type: int, default: 999999}",
+        "{type: {type: record, fields: {n: int}}, default: {n: 1000000}}", "number:", "failure",
+        "AWE writes whole numbers"),
     "a million for a step": (WORKFLOW, "{default: 3}", "{default: 3000000}", "number:", "failure",
         "AWE writes whole numbers"),
     "a file for a tool": (TOOL, "{class: File, contents: literal}", "{class: File, location: x}",
         "secondaryFiles: {type", "failure", "AWE cannot fetch a file that is the default of a tool's input"),
     "version": (TOOL, "cwlVersion: v1.0", "cwlVersion: v1.2", "cwlVersion", "failure",
         "the version is v1.2, AWE's workers need `v1.0`"),
+    "another process": (EXPRESSION, "class: ExpressionTool", "class: Operation", "class:", "failure",
+        "AWE knows no `Operation`, only CommandLineTool, ExpressionTool, Workflow"),
     "no version": (TOOL, "cwlVersion: v1.0\n", "", "class:", "failure", "the version is missing"),
     "intent": (TOOL, "label:", "intent: [x]\nlabel:", "intent", "note", "`intent` is of v1.2"),
     "when": (WORKFLOW, "    run: tool.cwl", "    when: $(inputs.text)\n    run: tool.cwl", "when", "loss",
@@ -224,6 +229,19 @@ def test_what_is_inside_of_a_packed_step() -> None:
         document = {"cwlVersion": "v1.0", "$graph": [main, inner | {"id": "#sub"}]}
         found = findings(json.dumps(document, indent=4), packed=True)
         assert [one.message[: len(message)] for one, message in zip(found, messages, strict=True)] == messages
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("#inner.cwl/step", None), ("step", None), ("#inner.cwl/own/step", "#inner.cwl/step")]
+)
+def test_steps_of_a_packed_workflow_are_named_after_it(name: str, wrong: str | None) -> None:
+    """As cwltool --pack names them: with the workflow's own `id` between, if its file has one."""
+    inner = {"class": "Workflow", "id": "#inner.cwl", "inputs": [], "outputs": []}
+    inner["steps"] = [{"id": name, "run": "#tool.cwl", "in": [], "out": []}]
+    document = {"cwlVersion": "v1.0", "$graph": [inner | {"id": "#main", "steps": []}, inner]}
+    found = findings(json.dumps(document), packed=True)
+    expected = [f"AWE expects this step as {wrong}"] if wrong else []
+    assert [one.message.partition(", not")[0] for one in found] == expected
 
 
 def test_what_other_files_run(tmp_path: Path) -> None:

@@ -55,6 +55,10 @@ def test_lists_are_removed_at_the_end(run, after):
         "RUN apt-get update && apt-get install git # not here",
         "RUN apt-get update && apt-get install git;",
         "RUN apt-get update && apt-get install git &",
+        "RUN apt-get update && apt-get install git \\\n# a comment",
+        # Nothing runs behind these.
+        "RUN apt-get update && apt-get install git && exit 0",
+        "RUN apt-get update && apt-get install git && exec true",
         "RUN --mount=type=cache,target=/var/lib/apt apt-get update && apt-get install git",
         # The next one lives on these lists.
         "RUN apt-get update && apt-get install git\nRUN apt-get install curl && apt-get update",
@@ -75,6 +79,8 @@ def test_an_instruction_with_an_update_of_its_own_needs_no_lists():
         ("apt-get install git", "apt-get install --no-install-recommends git"),
         ("apt-get -y -q install git", "apt-get -y -q install --no-install-recommends git"),
         ("apt-get install git --no-install-recommends", "apt-get install git --no-install-recommends"),
+        ("apt-get install --install-recommends git", "apt-get install --install-recommends git"),
+        ("apt-get install git -o APT::Install-Recommends=1", "apt-get install git -o APT::Install-Recommends=1"),
         ("sudo apt-get install git && apt-get install a", "sudo apt-get install --no-install-recommends git && "
          "apt-get install --no-install-recommends a"),
         ("sh -c 'apt-get install git'", "sh -c 'apt-get install git'"),

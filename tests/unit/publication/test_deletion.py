@@ -105,6 +105,7 @@ def test_retired_nodes_are_deleted_on_purpose_only(shop: Shop) -> None:
     assert [node["node"] for node in plan["nodes"]] == [replaced]
     assert (plan["removed"], plan["freed"]) == (False, size)
     assert shop.client.find(replaced), "nothing is done without --remove"
+    assert not shop.said("delete", NAME, "-n")["removed"]
     assert shop.said("delete", NAME, "--remove")["freed"] == size
     assert shop.client.find(replaced) is None
     assert shop.states() == {published: "published"}

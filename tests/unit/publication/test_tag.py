@@ -77,6 +77,8 @@ def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(people: People,
     first = people.do("publish", OLD)
     stored = people.stored()
     if way == "tag":
+        assert people.do("tag", OLD, NEW, "-n") == {"dry_run": {"name": OLD, "new_name": NEW}}
+        assert people.do("resolve", NEW, code=1)
         receipt = people.do("tag", OLD, NEW)
     else:
         listed(NEW)

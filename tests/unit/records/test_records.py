@@ -71,8 +71,14 @@ def test_the_wrong_record_is_named(given_record, wanted):
         decode_record(encode_json(given_record), wanted, name="x.json")
     assert str(caught.value) == (
         f"x.json is not a `{TAGS[wanted]}` record: it is a `{TAGS[type(given_record)]}` record. "
-        "Give the file that the step before this one wrote."
-    )
+        + ("Take it anew from version control, or from whoever publishes the images." if wanted is LockFile else
+           "Give the file that the step before this one wrote.")
+    )  # fmt: skip
+
+
+def test_a_lock_file_with_the_marks_of_a_merge():
+    with pytest.raises(SkyportError, match=r"`skyport-wf lock 1` record: it has the marks of a merge that has confl"):
+        decode_record(b'{\n<<<<<<< HEAD\n"images": {}', LockFile, name="images.lock.json")
 
 
 @pytest.mark.parametrize(
