@@ -239,6 +239,13 @@ class TestOwnership:
         assert {node.id for node in finish_replacement(alice, NAME)} == {own, forged}
         assert not alice.user.query({"type": CLAIM_TYPE})
 
+    def test_ones_own_image_makes_no_room_for_anothers_that_says_it_is_the_same(self, people):
+        forged, own = (put(people[name].user, to_json_values(OURS)) for name in ("bob", "alice"))
+        people["bob"].user.set_public(forged, True)
+        decision = decide(people["alice"], wanted_image(build_record(replace=True)))
+        assert nodes(decision) == (own, (forged,))
+        assert decision.state == "name taken"
+
     def test_a_reader_takes_a_private_image_as_it_is(self, people):
         alice, bob = people["alice"], people["bob"]
         node = put(alice.user, to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)))
