@@ -15,6 +15,8 @@ from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, TemporaryError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from skyport_wf.image_list.reference import ImageReference
     from skyport_wf.image_list.spec import ImageSpec, ShockSettings
     from skyport_wf.progress import Progress
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.image_list.spec import make_private
     from skyport_wf.publication.connection import open_shock
+    from skyport_wf.records.files import check_receipt_files
     from skyport_wf.sources.resolution import resolve_images
 
     if args.all == bool(args.names):
@@ -85,10 +88,12 @@ def run(args: argparse.Namespace) -> Outcome:
     if len(names) > 1:
         require_key("--record", args.record)
         require_key("--sbom", args.sbom)
-    # A name that no file can have is said before anything is published.
-    for path in filter(None, (args.record, args.sbom)):
-        for name in names:
-            fill_key(path, images.find(name).reference)
+    # What cannot be written is said before anything is published.
+    records, packages = (
+        [fill_key(path, images.find(name).reference) for name in names] if path else []
+        for path in (args.record, args.sbom)
+    )
+    check_receipt_files(records, _lock_of(args), packages=packages)
     # Of an address that cannot be reached, a dry run says so and goes on, as `status` does.
     unreachable: dict[str, TemporaryError] | None = {} if args.dry_run or args.keep_going else None
     resolved = resolve_images(images, args.images.parent, names, unreachable=unreachable)
@@ -149,9 +154,7 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
 
     if args.record:
         write_record(fill_key(args.record, reference), receipt)
-    # A workflow engine's job must not write beside the image list, which is its input.
-    lock = args.lock or (None if args.record else args.images.parent / "images.lock.json")
-    if lock:
+    if lock := _lock_of(args):
         update_lock(lock, [receipt])
     if args.sbom:
         from skyport_wf.image.examination.sbom import make_sbom
@@ -160,6 +163,13 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
         with progress_bar(args, f"read {receipt.name}") as progress:
             listed = list_packages(receipt, shock, progress=progress)
         write_packages(fill_key(args.sbom, reference), make_sbom(receipt.name, listed))
+
+
+def _lock_of(args: argparse.Namespace) -> Path | None:
+    """Return the lock file to write, if any."""
+    # A workflow engine's job must not write beside the image list, which is its input.
+    lock: Path | None = args.lock or (None if args.record else args.images.parent / "images.lock.json")
+    return lock
 
 
 def _rehearse(

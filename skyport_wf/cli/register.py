@@ -20,11 +20,12 @@ def run(args: argparse.Namespace) -> Outcome:
     """Publish the upload and write its receipt."""
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.publication.settings import DEFAULT_PUBLIC_URL
-    from skyport_wf.records.files import read_record, update_lock, write_record
+    from skyport_wf.records.files import check_receipt_files, read_record, update_lock, write_record
     from skyport_wf.records.records import UploadRecord
     from skyport_wf.steps.register import register
 
     record = read_record(args.upload, UploadRecord)
+    check_receipt_files([fill_key(args.record, record.build.reference)], args.lock)
     with open_shock(record.build.shock) as shock:
         receipt = register(record, shock)
     write_record(fill_key(args.record, record.build.reference), receipt)

@@ -45,6 +45,9 @@ def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> WrittenFol
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Before the file that is locked is made: nothing is left in a folder of others.
+        if not _read_list(folder) and any(not path.name.startswith(_LIST) for path in folder.iterdir()):
+            raise UsageError(f"{folder} has files, and none that this command wrote. Name a new or an empty folder.")
         with only_one(folder / _LIST):
             return _write(folder, files)
     except OSError as error:
@@ -53,8 +56,6 @@ def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> WrittenFol
 
 def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> WrittenFolder:
     ours = _read_list(folder)
-    if not ours and any(not path.name.startswith(_LIST) for path in folder.iterdir()):
-        raise UsageError(f"{folder} has files, and none that this command wrote. Name a new or an empty folder.")
     now: dict[str, str] = {}
     written = 0
     with (folder / _LIST).open("a", encoding="utf-8") as listed:

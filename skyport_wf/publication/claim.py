@@ -142,6 +142,11 @@ class Claim:
         self._renewed = time.monotonic()
         node = self._shock.create_empty(attributes=self._mark, expiration=_EXPIRATION)
         self._nodes = [node.id]
+        if not self._is_ours(node):
+            # Nobody would ever see whose claim it is, and everyone would wait.
+            raise ShockError(
+                f"{self._shock.name} does not keep the attributes of nodes, so no image can have a name there"
+            )
         if self._public and not self._shock.read_access(node.id).public.read:
             self._shock.set_public(node.id, True)
 

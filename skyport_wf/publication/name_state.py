@@ -53,7 +53,7 @@ class NameState(msgspec.Struct, frozen=True):
     """The nodes that have a name."""
 
     same: PublishedNode | None
-    """The one that holds the wanted image; the oldest if there are several."""
+    """The one that holds the wanted image; of several, the oldest that this user may change."""
     others: tuple[PublishedNode, ...]
     """Those that have to give up the name to it, the oldest first."""
     may_take: bool
@@ -99,6 +99,9 @@ def find_name_state(shock: Shock, wanted: WantedImage, found: Sequence[Published
     """Return how the image's name stands; `found` are the nodes that have it."""
     same = [node for node in found if _holds(shock, node, wanted)]
     others = [node for node in found if node not in same]
+    if len(same) > 1:
+        # Another user may say of his node what he likes: ours is not to make room for it.
+        same.sort(key=lambda node: not shock.may_change(node.id))
     return NameState(same[0] if same else None, (*others, *same[1:]), wanted.replace or not others)
 
 

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -36,18 +36,33 @@ def write_record(path: Path, record: object, *, keep_time: bool = False) -> None
     Raises UsageError if there is a file that is no record of this kind: someone has mistaken its name.
     """
     content = encode_json(record)
-    kind = read_kind(content)
+    there = _keep_other_record(path, read_kind(content))
+    time = path.stat() if there and keep_time else None
+    write_document(path, content)
+    if time:
+        os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
+
+
+def check_receipt_files(receipts: Iterable[Path], lock: Path | None, *, packages: Iterable[Path] = ()) -> None:
+    """Raise what writing these files would raise for what is there: to be said before anything is published."""
+    for path in receipts:
+        _keep_other_record(path, "skyport-wf receipt")
+    for path in packages:
+        _keep_other_packages(path)
+    if lock and os.path.lexists(lock) and not (lock.is_symlink() and not lock.exists()):
+        read_record(lock, LockFile)
+
+
+def _keep_other_record(path: Path, kind: str) -> bytes:
+    """Return the record in a file that is to be written, empty if there is none. Raises UsageError for another file."""
     try:
         # A link is replaced, not the file that it leads to.
         there = read_bounded(path, _LARGEST) if path.is_file() and not path.is_symlink() else b""
-        time = path.stat() if there and keep_time else None
     except OSError as error:
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
     # A large record is not a whole document in the bytes by which other kinds of files are told.
     keep_other_file(path, f"`{kind}` record", lambda _: not there.strip() or read_kind(there) == kind)
-    write_document(path, content)
-    if time:
-        os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
+    return there
 
 
 def write_packages(path: Path, document: bytes) -> None:
@@ -55,8 +70,12 @@ def write_packages(path: Path, document: bytes) -> None:
 
     Raises UsageError if there is a file that is no CycloneDX document: someone has mistaken its name.
     """
-    keep_other_file(path, "CycloneDX JSON", lambda there: b'"CycloneDX"' in there)
+    _keep_other_packages(path)
     write_document(path, document)
+
+
+def _keep_other_packages(path: Path) -> None:
+    keep_other_file(path, "CycloneDX JSON", lambda there: b'"CycloneDX"' in there)
 
 
 def write_document(path: Path, content: bytes) -> None:

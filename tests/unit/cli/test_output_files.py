@@ -54,6 +54,22 @@ def test_a_file_of_another_kind_stays(project, capsys, verb, option, what):
     assert [(project / name).read_text() for name in ("notes.txt", "images.yaml")] == ["notes", LIST]
 
 
+@pytest.mark.parametrize(
+    ("option", "code", "said"),
+    [
+        ("--record=notes.txt", 2, "notes.txt is there, and is no `skyport-wf receipt` record: it stays as it is."),
+        ("--sbom=notes.txt", 2, "notes.txt is there, and is no CycloneDX JSON: it stays as it is."),
+        ("--lock=notes.txt", 1, "notes.txt is not a `skyport-wf lock 1` record"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_built(project, capsys, option, code, said):
+    # There is no engine here: to ask it would end otherwise.
+    for more in ([], ["--dry-run"]):
+        assert main(["publish", "lab/tool:1", option, *more]) == code
+        assert said in capsys.readouterr().err
+    assert (project / "notes.txt").read_text() == "notes"
+
+
 def test_a_log_is_replaced_by_the_next_one(project, capsys):
     (project / "tool/Dockerfile").unlink()
     for _ in range(2):

@@ -6,6 +6,7 @@ import pytest
 from skyport_wf.errors import AlreadyPublishedError, ShockError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_json_values
+from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.connection import Shock, open_shock
 from skyport_wf.publication.name_state import Decision, decide, wanted_image
 from skyport_wf.publication.published import find_published, require_owner
@@ -16,7 +17,7 @@ from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.failing_server import envelope, refusal
+from tests.support.failing_server import NODE, envelope, refusal
 from tests.support.sample_records import IMAGE_ID, NAME, SOURCE_DIGEST, build_record, saved_archive
 
 OURS = describe_image(build_record(), saved_archive(), registered="2024-02-03T04:05:06Z")
@@ -169,6 +170,14 @@ def test_a_refusal_that_is_not_about_rights_makes_nobody_another_user(failing_se
         require_owner(shock, "n", NAME)
 
 
+def test_a_server_that_keeps_no_attributes_lets_nobody_wait_for_his_own_claim(failing_server):
+    failing_server.answers = [envelope([]), envelope(NODE)]
+    with open_shock(ShockSettings(url=failing_server.url)) as shock:
+        claim = claim_name(shock.user, NAME, public=True)
+        with pytest.raises(ShockError, match="does not keep the attributes of nodes"), claim:
+            pytest.fail("it was claimed")
+
+
 class TestOwnership:
     @pytest.fixture
     def people(self, tmp_path, monkeypatch):
@@ -238,6 +247,13 @@ class TestOwnership:
             people["bob"].user._ask("PUT", f"/node/{forged}/acl/read?users=alice")
         assert {node.id for node in finish_replacement(alice, NAME)} == {own, forged}
         assert not alice.user.query({"type": CLAIM_TYPE})
+
+    def test_ones_own_image_makes_no_room_for_anothers_that_says_it_is_the_same(self, people):
+        forged, own = (put(people[name].user, to_json_values(OURS)) for name in ("bob", "alice"))
+        people["bob"].user.set_public(forged, True)
+        decision = decide(people["alice"], wanted_image(build_record(replace=True)))
+        assert nodes(decision) == (own, (forged,))
+        assert decision.state == "name taken"
 
     def test_a_reader_takes_a_private_image_as_it_is(self, people):
         alice, bob = people["alice"], people["bob"]
