@@ -25,7 +25,6 @@ from skyport_wf.publication.settings import (
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
-    from skyport_wf.shock.node import AccessControl
     from skyport_wf.store.wsgi.app import ShockApp
 
 
@@ -146,23 +145,7 @@ class Shock:
             return self.is_known_user or "write" in self.anonymous_rights
         listed = {*access.read, *access.write, *access.delete} - {access.owner, "public"}
         # Lists are shown to those who are in one. If nobody else is, this is the owner.
-        return self.is_known_user and (not listed or self.is_owner(node_id, access))
-
-    def is_owner(self, node_id: str, access: AccessControl) -> bool:
-        """Return whether the user is the owner of a node with this access, or an admin.
-
-        Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
-        """
-        from skyport_wf.shock.connection import ShockRefusalError
-
-        try:
-            self.user.set_public(node_id, access.public.read)
-        except ShockRefusalError as error:
-            # Any other refusal, as of a full disk, says nothing of rights.
-            if error.status in (400, 401, 403, 404):
-                return False
-            raise
-        return True
+        return self.is_known_user and (not listed or self.user.is_owner(node_id, access))
 
     def close(self) -> None:
         """Close all connections, and the store. Safe to call twice."""

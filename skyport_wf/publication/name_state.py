@@ -53,7 +53,7 @@ class NameState(msgspec.Struct, frozen=True):
     """The nodes that have a name."""
 
     same: PublishedNode | None
-    """The one that holds the wanted image; of several, the oldest that this user may change."""
+    """The one that holds the wanted image; the oldest if there are several."""
     others: tuple[PublishedNode, ...]
     """Those that have to give up the name to it, the oldest first."""
     may_take: bool
@@ -99,9 +99,6 @@ def find_name_state(shock: Shock, wanted: WantedImage, found: Sequence[Published
     """Return how the image's name stands; `found` are the nodes that have it."""
     same = [node for node in found if _holds(shock, node, wanted)]
     others = [node for node in found if node not in same]
-    if len(same) > 1:
-        # Another user may say of his node what he likes: ours is not to make room for it.
-        same.sort(key=lambda node: not shock.may_change(node.id))
     return NameState(same[0] if same else None, (*others, *same[1:]), wanted.replace or not others)
 
 
@@ -138,9 +135,10 @@ def decide(
             return Decision("damaged", names, _damaged(shock, damaged, ours=ours))
     if not names.may_take:
         return Decision("name taken", names, _name_taken(shock, wanted, names.others))
-    for other in names.others:
-        if not shock.may_change(other.id):
-            return Decision("name taken", names, not_the_owner(wanted.name, other.id))
+    # Another user may say of a node what he likes: ours does not make room for one that says it is the same.
+    for node in (*names.others, *([same] if same and names.others else [])):
+        if not shock.may_change(node.id):
+            return Decision("name taken", names, not_the_owner(wanted.name, node.id))
     if same and not same.node.file.complete:
         problem = (
             f"{wanted.name} is published on node {same.id}, whose file is not there. Retire it (skyport-wf retire "

@@ -107,7 +107,7 @@ def _owner_of(shock: Shock, node_id: str) -> Literal["this user", "nobody", "ano
         return "another"
     if access.owner == "public":
         return "nobody"
-    return "this user" if shock.is_owner(node_id, access) else "another"
+    return "this user" if shock.user.is_owner(node_id, access) else "another"
 
 
 def not_the_owner(name: str, node_id: str) -> AlreadyPublishedError:

@@ -19,6 +19,8 @@ from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node
 
+_NOT_ALLOWED = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
+"""Answers of Shocks to those who may not."""
 _PAGE = 100
 _LATER_PAGE = 500
 """Nodes that are asked for at once: few answers need a second page, and a server counts all nodes for each."""
@@ -228,7 +230,7 @@ class ShockClient:
         try:
             return self.read_access(node_id)
         except ShockRefusalError as error:
-            if error.status in (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden):
+            if error.status in _NOT_ALLOWED:
                 return None
             raise
 
@@ -236,6 +238,20 @@ class ShockClient:
         """Let everyone read the node, or only those in its lists. Only its owner may ask for this."""
         method = "PUT" if public else "DELETE"
         return self._connection.convert(self._ask(method, f"/node/{node_id}/acl/public_read"), AccessControl)
+
+    def is_owner(self, node_id: str, access: AccessControl) -> bool:
+        """Return whether the user is the owner of a node with this access, or an admin.
+
+        Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
+        """
+        try:
+            self.set_public(node_id, access.public.read)
+        except ShockRefusalError as error:
+            # Any other refusal, as of a full disk, says nothing of rights.
+            if error.status in (*_NOT_ALLOWED, requests.codes.not_found):
+                return False
+            raise
+        return True
 
     def delete(self, node_id: str) -> None:
         """Delete the node with its file; one that is gone already is no error, as an answer may be lost."""

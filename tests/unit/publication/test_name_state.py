@@ -252,8 +252,9 @@ class TestOwnership:
         forged, own = (put(people[name].user, to_json_values(OURS)) for name in ("bob", "alice"))
         people["bob"].user.set_public(forged, True)
         decision = decide(people["alice"], wanted_image(build_record(replace=True)))
-        assert nodes(decision) == (own, (forged,))
+        assert nodes(decision) == (forged, (own,))
         assert decision.state == "name taken"
+        assert forged in str(decision.refusal)
 
     def test_a_reader_takes_a_private_image_as_it_is(self, people):
         alice, bob = people["alice"], people["bob"]
