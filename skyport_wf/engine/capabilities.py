@@ -41,6 +41,19 @@ def read_version(client: APIClient) -> EngineVersion:
     return version
 
 
+class _Info(msgspec.Struct, rename="pascal"):
+    """What an engine tells of itself."""
+
+    driver_status: tuple[tuple[str, ...], ...] | None = None
+    """Facts about where it keeps images, by name."""
+
+
+class _Network(msgspec.Struct, rename="pascal"):
+    """A network of an engine."""
+
+    driver: str = ""
+
+
 def has_buildkit(client: APIClient) -> bool:
     """Return whether the engine can build with BuildKit, if a docker command asks it to."""
     # The header Builder-Version tells only which builder the engine prefers, and 20.10 prefers the classic one. Podman
@@ -53,8 +66,8 @@ def uses_containerd_store(client: APIClient) -> bool:
     """Return whether Docker keeps images in containerd's image store, the default of fresh installations since 29."""
     if client not in _on_containerd:
         with engine_errors("telling its image store"):
-            status = client.info().get("DriverStatus") or ()
-        _on_containerd[client] = ["driver-type", "io.containerd.snapshotter.v1"] in status
+            status = msgspec.convert(client.info(), _Info).driver_status or ()
+        _on_containerd[client] = ("driver-type", "io.containerd.snapshotter.v1") in status
     return _on_containerd[client]
 
 
@@ -67,7 +80,7 @@ def takes_thin_archives(client: APIClient) -> bool:
 def has_bridge(client: APIClient) -> bool:
     """Return whether the engine can give containers a network of their own."""
     with engine_errors("listing its networks"):
-        return any(network["Driver"] == "bridge" for network in client.networks())
+        return any(one.driver == "bridge" for one in msgspec.convert(client.networks(), tuple[_Network, ...]))
 
 
 def default_network(client: APIClient) -> str | None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from skyport_wf.child_environment import hidden_variables
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
 from skyport_wf.formatting import printable
@@ -122,6 +124,11 @@ def engine_errors(doing: str) -> Iterator[None]:
         raise TemporaryError(
             f"the engine at {engine_address()} went away at {doing}: {without_password(root_cause(error))}. "
             "Run the command again when it is back."
+        ) from error
+    except (msgspec.ValidationError, requests.JSONDecodeError) as error:
+        raise EngineError(
+            f"the engine at {engine_address()} answers {doing} with something that no engine says: "
+            f"{engine_words(error)}. Is it Docker, or podman's service for Docker's clients?"
         ) from error
     except (DockerException, requests.RequestException) as error:
         raise EngineError(f"the engine failed at {doing}: {engine_words(error)}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 import msgspec
@@ -196,10 +196,11 @@ def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> Engine
         archive = pieces_of(ArchiveStream(ChunkReader(archive), name=name))
     loaded = None
     with engine_errors(f"loading {name}"):
-        for line in client.load_image(archive, quiet=True):
+        for said in client.load_image(archive, quiet=True):
+            line = msgspec.convert(said, dict[str, Any])
             if "error" in line:
                 raise EngineError(f"the engine failed at loading {name}: {engine_words(line['error'])}")
-            loaded = loaded or _LOADED.search(line.get("stream", ""))
+            loaded = loaded or _LOADED.search(str(line.get("stream", "")))
     if loaded is None or (image := _inspect(client, loaded[1])) is None:
         raise EngineError(f"the engine did not say what it loaded of {name}. `skyport-wf doctor` checks the engine.")
     return image

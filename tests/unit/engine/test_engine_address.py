@@ -1,9 +1,14 @@
-"""Addresses of engines that nothing can be sent to are mistakes of the user's, not an engine that is down."""
+"""Addresses that lead to no engine: mistakes of the user's, and servers that answer and are none."""
+
+import json
 
 import pytest
 
+from skyport_wf.engine.capabilities import has_bridge, uses_containerd_store
 from skyport_wf.engine.connection import connect
-from skyport_wf.errors import UsageError
+from skyport_wf.engine.images import find_image
+from skyport_wf.errors import EngineError, UsageError
+from tests.support.failing_server import Answer
 
 
 @pytest.mark.parametrize(
@@ -29,3 +34,23 @@ def test_ssh_takes_a_package_that_is_not_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="Install paramiko beside this program, or use a socket that ssh forwards"):
         connect()
+
+
+@pytest.mark.parametrize("said", [None, [1], 5, "x", {"Id": None}, {"DriverStatus": 7, "RootFS": None}])
+def test_a_server_that_answers_nonsense_is_no_bug(said, failing_server, monkeypatch):
+    version = Answer(200, b'{"ApiVersion": "1.41"}', {"Content-Type": "application/json"})
+    failing_server.answers = [version, version, Answer(200, json.dumps(said).encode())]
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    engine = connect()
+    failing_server.answers = failing_server.answers[-1:]
+    for ask in (
+        lambda: find_image(engine, "lab/x:1"),
+        lambda: has_bridge(engine),
+        lambda: uses_containerd_store(engine),
+    ):
+        try:
+            ask()
+        except EngineError as error:
+            assert "with something that no engine says" in str(error)
+    with pytest.raises(EngineError, match=f"the engine at tcp://127.0.0.1:{failing_server.port} answers looking for"):
+        find_image(engine, "lab/x:1")
