@@ -6,7 +6,7 @@ GROUPS = {
         "doctor": "check engine, Shock, token and disk space",
         "schema": "print the JSON Schema of the image list, for editors",
         "completion": "let the tab key complete verbs, options and image names",
-        "lint": "find what hurts in Dockerfiles before they are built, and what AWE rejects in CWL",
+        "lint": "find what hurts in Dockerfiles, and what AWE rejects in CWL",
     },
     "Publish": {
         "status": "what is published, and what would be done",
@@ -19,7 +19,7 @@ GROUPS = {
         "du": "say how much space images take, and what can be deleted",
         "find": "find the images that have a package, such as openssl before 3",
         "resolve": "which node an AWE worker gets for a name",
-        "receipt": "the receipt of an image that was pushed, copied, or published by others",
+        "receipt": "the receipt of an image that others published, pushed or copied",
         "diff": "say in which packages, files and metadata two images differ",
         "files": "list the files in an image, or take some out",
         "show": "say what is in an image: layers, waste, packages",

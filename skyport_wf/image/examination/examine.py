@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Final
 
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream, stream_name
+from skyport_wf.formatting import printable
 from skyport_wf.image.archive.layers import read_layers, require_loadable
 from skyport_wf.image.archive.limits import MAX_UNPACKED
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.contents import ImageContents
 from skyport_wf.image.examination.package_list import PackageList, pack
-from skyport_wf.image.examination.packages.catalogue import PackageCatalogue
+from skyport_wf.image.examination.packages.catalogue import PackageCatalogue, databases_at
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import Waste, find_waste
@@ -23,10 +24,12 @@ from skyport_wf.image.layers.entries import LayerEntry
 from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
 from skyport_wf.image.layers.links import follow
 from skyport_wf.image.layers.loading import LoadProblem, check_layers
+from skyport_wf.image.layers.stacking import path_of
 from skyport_wf.image.tar.reader import TarReader
 
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
+_MOST_NOTES: Final = 10
 _BASH: Final = b"bin/bash"
 _STORES: Final = {b"gnu/store": "Guix", b"nix/store": "Nix"}
 
@@ -78,11 +81,15 @@ def examine_archive(
         survey = _Survey(index or opened.enter_context(FileIndex()))
         image, layers = read_layers(archive, survey.take)
         if survey.stack(layers):
-            problems, waste = check_layers(survey.index, image.contents), find_waste(survey.index, len(layers))
-            has_bash, shown = _has_bash(survey.index), waste.documents
-            notes = (*map(_note, problems), *survey.catalogue.notes, *_unlisted_stores(survey.index))
+            problems, waste = (
+                check_layers(survey.index, image.contents),
+                find_waste(survey.index, len(layers), behind=databases_at),
+            )
+            linked, unread = _linked_databases(survey.index, waste.links)
+            has_bash, shown = _has_bash(survey.index), [*survey.catalogue.own(waste.documents), *linked]
+            notes = (*map(_note, problems), *survey.catalogue.notes, *unread, *_unlisted_stores(survey.index))
         else:
-            problems, waste, has_bash, shown = [], None, True, ()
+            problems, waste, has_bash, shown = [], None, True, []
             notes = (f"waste and packages are unknown: {survey.given_up}",)
     return ImageExamination(
         contents=image.contents,
@@ -105,6 +112,24 @@ def examine_loadable(stream: ByteStream, *, wanted: str) -> tuple[ImageContents,
     found = examine_archive(stream, wanted=wanted)
     require_loadable(found.problems, name=stream_name(stream) or wanted)
     return found.contents, pack(found.listed)
+
+
+def _linked_databases(index: FileIndex, paths: Iterable[bytes]) -> tuple[list[int], list[str]]:
+    """Return the numbers of the package databases that the image shows at these paths, and notes on unread ones."""
+    numbers: set[int] = set()
+    notes: list[str] = []
+    for path in paths:
+        target = follow(path, index.lookup)
+        found = index.lookup(target) if target else None
+        file = index.linked(found) if found else None
+        if file is None or file.kind != "file":
+            continue
+        if file.document is not None:
+            numbers.add(file.document)
+        elif len(notes) < _MOST_NOTES:
+            shown, is_at = printable(path.decode(errors="backslashreplace")), path_of(file.key)
+            notes.append(f"{shown} was not read for packages: it is a link to {is_at}, which is no name of a database")
+    return sorted(numbers), notes
 
 
 def _unlisted_stores(index: FileIndex) -> Iterator[str]:

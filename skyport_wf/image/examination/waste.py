@@ -4,12 +4,13 @@ Every layer is downloaded, stored and loaded whole, so such bytes are paid for b
 Only the content of files counts as waste, not the headers and padding of the tars.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
 
 from skyport_wf.image.layers.file_index import FileIndex, HiddenFile
-from skyport_wf.image.layers.stacking import HiddenHow, path_of, stack
+from skyport_wf.image.layers.stacking import HiddenHow, path_bytes, path_of, stack
 
 LARGEST: Final = 20
 """Wasted files that are named."""
@@ -39,6 +40,8 @@ class Waste(msgspec.Struct, frozen=True):
     """The largest hidden files, the largest first."""
     documents: tuple[int, ...]
     """The numbers of those files with a number that the image shows."""
+    links: tuple[bytes, ...] = ()
+    """Paths of what is searched for behind the links that the image shows."""
 
     @property
     def total(self) -> int:
@@ -46,14 +49,22 @@ class Waste(msgspec.Struct, frozen=True):
         return sum(self.by_layer)
 
 
-def find_waste(index: FileIndex, layers: int, *, largest: int = LARGEST) -> Waste:
+def find_waste(
+    index: FileIndex,
+    layers: int,
+    *,
+    largest: int = LARGEST,
+    behind: Callable[[bytes], Iterable[bytes]] = lambda link: (),
+) -> Waste:
     """Return the files that an image's layers hold in vain.
 
     index: all that the layers do, stacked.
     layers: how many there are.
+    behind: returns the paths that are searched for at a link, or below it.
     A hard link is another name of its file: the bytes count as shown while one of the names in that layer shows.
     """
     documents: list[int] = []
+    links: list[bytes] = []
     hidden: list[HiddenFile] = []
     for entry, hiding in stack(index.in_order()):
         if hiding is not None:
@@ -61,6 +72,9 @@ def find_waste(index: FileIndex, layers: int, *, largest: int = LARGEST) -> Wast
                 hidden.append(HiddenFile(entry.place, entry.key, entry.size, hiding.by, hiding.how))
         elif entry.kind == "hard link":
             index.keep(entry.place, entry.target)
+            links += behind(path_bytes(entry.key))
+        elif entry.kind == "symbolic link":
+            links += behind(path_bytes(entry.key))
         elif entry.document is not None:
             documents.append(entry.document)
         if len(hidden) == _BATCH:
@@ -76,4 +90,5 @@ def find_waste(index: FileIndex, layers: int, *, largest: int = LARGEST) -> Wast
             for file in index.largest_hidden(largest)
         ),
         documents=tuple(documents),
+        links=tuple(links),
     )

@@ -74,6 +74,8 @@ def _flaws_of_attribute(name: bytes, value: bytes, kind: str) -> list[Flaw]:
         return [Flaw(f"its attribute {shown} has {len(value):,} bytes", "engines on ext4")]
     if not name.startswith(_NAMESPACES):
         return [Flaw(f"its attribute {shown} is in no namespace that Linux has", "Docker 26 and later")]
+    if name in _NAMESPACES:
+        return [Flaw(f"its attribute {shown} has nothing behind its namespace")]
     if name == b"security.capability":
         revision = struct.unpack_from("<I", value.ljust(4, b"\0"))[0] & 0xFF000000
         if _CAPABILITY_SIZES.get(revision) != len(value):

@@ -104,6 +104,43 @@ def test_packages_in_a_store_are_said_not_to_be_listed(path: str, whose: str) ->
     assert examine(Image((tar_of(files), removed))).notes == ()
 
 
+STATUS = b"Package: openssl\nStatus: install ok installed\nVersion: 3\n\n"
+NUMPY = b"Metadata-Version: 2.1\nName: numpy\nVersion: 1.26\n"
+IN_CACHE = "root/.cache/uv/x/numpy-1.26.dist-info"
+INSTALLED = "usr/lib/python3.11/site-packages/numpy-1.26.dist-info"
+
+
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        # As uv installs: the file is in its cache, and comes first.
+        ([[file_member(f"{IN_CACHE}/METADATA", NUMPY), link(f"{INSTALLED}/METADATA", f"{IN_CACHE}/METADATA",
+            tarfile.LNKTYPE)]], ["numpy"]),
+        ([[file_member(f"{IN_CACHE}/METADATA", NUMPY)]], []),
+        ([[file_member(f"{IN_CACHE}/METADATA", NUMPY)], [link(INSTALLED, f"/{IN_CACHE}")]], ["numpy"]),
+        ([[file_member("data/lib/dpkg/status", STATUS), link("var", "data")]], ["openssl"]),
+        ([[link("var/lib/dpkg", "../../usr/lib/db")], [file_member("usr/lib/db/status", STATUS)]], ["openssl"]),
+        ([[file_member("a/status", STATUS), link("var/lib/dpkg", "/a")], [file_member("var/lib/.wh.dpkg", b"")]], []),
+        ([[file_member("var/lib/dpkg/status", STATUS), link("x", "var/lib/dpkg/status", tarfile.LNKTYPE)]],
+            ["openssl"]),
+        ([[file_member("status", b"all is well\n")]], []),
+    ],
+)  # fmt: skip
+def test_packages_behind_links_are_listed(layers: list[list[File]], names: list[str]) -> None:
+    found = examine(Image(tuple(map(tar_of, layers))))
+    assert [package.name for package in found.packages] == names
+    assert found.notes == ()
+
+
+def test_a_database_behind_a_link_that_was_not_read_is_told() -> None:
+    files = [file_member("x", STATUS), link("var/lib/dpkg/status", "x", tarfile.LNKTYPE)]
+    found = examine(Image((tar_of(files),)))
+    assert found.packages == ()
+    assert found.notes == (
+        "var/lib/dpkg/status was not read for packages: it is a link to x, which is no name of a database",
+    )
+
+
 def test_nothing_is_said_of_bash_where_files_are_not_told() -> None:
     assert examine(Image((layer_tar({"a": b"", "b": b""}),)), max_paths=1).has_bash
 

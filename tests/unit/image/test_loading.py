@@ -137,6 +137,8 @@ CAPABILITY = "\x01\x00\x00\x02" + "\x00" * 16
          "its attribute user.x is larger than Linux takes", ""),
         (with_records(file_member("a", b""), SCHILY__xattr__user__x="y" * 5_000),
          "its attribute user.x has 5,000 bytes", "engines on ext4"),
+        (with_records(file_member("a", b""), SCHILY__xattr__user__="x"),
+         "its attribute user. has nothing behind its namespace", ""),
         (with_records(file_member("a", b""), SCHILY__xattr__security__capability="zzz"),
          "its capabilities are in a form that Linux does not take", ""),
         (with_records(member("a", tarfile.SYMTYPE, target="b"), SCHILY__xattr__security__capability=CAPABILITY),

@@ -72,7 +72,7 @@ CONDA = (
 def found_in(path: str, content: bytes) -> tuple[Package, ...]:
     catalogue = PackageCatalogue()
     number = catalogue.read(path.encode(), len(content), lambda limit: content)
-    return () if number is None else catalogue.packages([number])
+    return () if number is None else catalogue.packages(catalogue.own([number]))
 
 
 def names_in(path: str, content: bytes) -> list[tuple[str, str]]:

@@ -42,6 +42,30 @@ _ANY: Final = re.compile(b"|".join(b"(?:%b)" % kind.paths.pattern for kind in (*
 """Matches each path that any of them matches: one look at a million files instead of seven."""
 
 
+_ELSEWHERE: Final = (
+    (re.compile(rb"(?:.*/)?(?:METADATA|PKG-INFO|[^/]+\.egg-info)"), KINDS[3]),
+    (re.compile(rb"(?:.*/)?status"), KINDS[0]),
+    (re.compile(rb"(?:.*/)?installed"), KINDS[1]),
+    (re.compile(rb"(?:.*/)?(?:rpmdb\.sqlite|Packages\.db|Packages|container-manifest-2)"), KINDS[2]),
+)
+"""Names of files that may be databases under another path, a link: uv has what it installed in its cache."""
+_BELOW: Final = (
+    b"/METADATA", b"/PKG-INFO", b"/status", b"/dpkg/status", b"/lib/dpkg/status", b"/installed", b"/db/installed",
+    b"/apk/db/installed", b"/rpmdb.sqlite", b"/Packages.db", b"/Packages", b"/rpm/rpmdb.sqlite", b"/rpm/Packages.db",
+    b"/rpm/Packages", b"/lib/rpm/rpmdb.sqlite", b"/lib/rpm/Packages.db", b"/lib/rpm/Packages",
+)  # fmt: skip
+"""Where databases are below a folder that is a link. Of R and conda, each path has one that is found by itself."""
+
+
+def databases_at(link: bytes) -> list[bytes]:
+    """Return the paths of the package databases that a link is, or that may be below it."""
+
+    def is_one(path: bytes) -> bool:
+        return any(kind.paths.fullmatch(path) for kind in KINDS)
+
+    return [link] if is_one(link) else [link + below for below in _BELOW if is_one(link + below)]
+
+
 class PackageCatalogue:
     """Reads package databases as they come by; only at the end is known which of them the image shows."""
 
@@ -49,16 +73,25 @@ class PackageCatalogue:
         self._known: dict[Package, Package] = {}
         self._documents: list[tuple[Package, ...] | OperatingSystem | None] = []
         self._bytes = 0
+        self._elsewhere: set[int] = set()
         self._notes: list[str] = []
         self._more_notes = 0
 
     def read(self, path: bytes, size: int, peek: Callable[[int], bytes]) -> int | None:
-        """Read the file if it is a package database, and return the number that it has from now on.
+        """Read the file if it is a package database, or may be linked as one, and return its number from now on.
 
         peek: gives the first bytes of the file, as many as it is called with.
         """
         if not _ANY.fullmatch(path):
-            return None
+            kind = next((kind for names, kind in _ELSEWHERE if names.fullmatch(path)), None)
+            if kind is None:
+                return None
+            self._elsewhere.add(len(self._documents))
+            told = self._notes[:], self._more_notes
+            self._documents.append(tuple(self._packages(kind, path.decode(errors="backslashreplace"), size, peek)))
+            # Most of them are no databases.
+            self._notes, self._more_notes = told
+            return len(self._documents) - 1
         kind = next((kind for kind in KINDS if kind.paths.fullmatch(path)), None)
         if kind is not None:
             self._documents.append(tuple(self._packages(kind, path.decode(errors="backslashreplace"), size, peek)))
@@ -69,6 +102,10 @@ class PackageCatalogue:
             except ValueError:
                 self._documents.append(None)
         return len(self._documents) - 1
+
+    def own(self, shown: Collection[int]) -> list[int]:
+        """Return the numbers of those files whose own path is that of a database."""
+        return [number for number in shown if number not in self._elsewhere]
 
     def packages(self, shown: Collection[int]) -> tuple[Package, ...]:
         """Return the packages that the image's own databases name, in order.
