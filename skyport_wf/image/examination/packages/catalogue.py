@@ -38,8 +38,9 @@ KINDS: Final = (
     DatabaseKind(conda.PATHS, 32 * _MIB, conda.read_packages),
 )
 _SYSTEM: Final = DatabaseKind(operating_system.PATHS, 1 << 16, lambda path, content: iter(()))
-_ANY: Final = re.compile(b"|".join(b"(?:%b)" % kind.paths.pattern for kind in (*KINDS, _SYSTEM)))
-"""Matches each path that any of them matches: one look at a million files instead of seven."""
+_DATABASE: Final = re.compile(b"|".join(b"(?:%b)" % kind.paths.pattern for kind in KINDS))
+_ANY: Final = re.compile(b"(?:%b)|(?:%b)" % (_DATABASE.pattern, _SYSTEM.paths.pattern))
+"""Match each path that any of them matches: one look at a million files instead of seven."""
 
 
 _ELSEWHERE: Final = (
@@ -49,21 +50,22 @@ _ELSEWHERE: Final = (
     (re.compile(rb"(?:.*/)?(?:rpmdb\.sqlite|Packages\.db|Packages|container-manifest-2)"), KINDS[2]),
 )
 """Names of files that may be databases under another path, a link: uv has what it installed in its cache."""
-_BELOW: Final = (
-    b"/METADATA", b"/PKG-INFO", b"/status", b"/dpkg/status", b"/lib/dpkg/status", b"/installed", b"/db/installed",
-    b"/apk/db/installed", b"/rpmdb.sqlite", b"/Packages.db", b"/Packages", b"/rpm/rpmdb.sqlite", b"/rpm/Packages.db",
-    b"/rpm/Packages", b"/lib/rpm/rpmdb.sqlite", b"/lib/rpm/Packages.db", b"/lib/rpm/Packages",
-)  # fmt: skip
-"""Where databases are below a folder that is a link. Of R and conda, each path has one that is found by itself."""
+_RPM: Final = ("rpmdb.sqlite", "Packages.db", "Packages")
+_FIXED: Final = (
+    b"var/lib/dpkg/status",
+    b"lib/apk/db/installed",
+    b"usr/lib/apk/db/installed",
+    *(f"{folder}/{name}".encode() for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm") for name in _RPM),
+)
+"""Databases that may be below a folder that is a link. Those of R and conda are found by the paths that they have."""
+_METADATA: Final = {b".dist-info": b"/METADATA", b".egg-info": b"/PKG-INFO"}
 
 
 def databases_at(link: bytes) -> list[bytes]:
     """Return the paths of the package databases that a link is, or that may be below it."""
-
-    def is_one(path: bytes) -> bool:
-        return any(kind.paths.fullmatch(path) for kind in KINDS)
-
-    return [link] if is_one(link) else [link + below for below in _BELOW if is_one(link + below)]
+    below = [path for path in _FIXED if path.startswith(link + b"/")]
+    metadata = next((link + file for end, file in _METADATA.items() if link.endswith(end)), b"")
+    return [path for path in (link, metadata, *below) if _DATABASE.fullmatch(path)]
 
 
 class PackageCatalogue:
