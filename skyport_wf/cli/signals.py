@@ -1,4 +1,4 @@
-"""The effect of SIGINT and SIGTERM: they must not surprise an import.
+"""The effect of SIGINT, SIGTERM and SIGHUP: they must not surprise an import.
 
 Python turns Ctrl-C into an exception wherever the program is. Raised while a module is imported it is a traceback of
 libraries, and while an extension module is set up it may be swallowed, and crash the process later. So until the verb
@@ -12,27 +12,29 @@ from typing import NoReturn
 
 _IMPORTING = "<frozen importlib._bootstrap>"
 _AGAIN_SECONDS = 0.005
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that people and workflow engines end a command with; the last one comes when the terminal is closed."""
 _pending = signal.SIGINT
 """The signal that waits for the end of an import."""
 
 
 def end_at_once() -> None:
     """From now on let signals end the process, before anything has begun."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         _handle(number, _end)
 
 
 def act_on_signals() -> None:
     """From now on let `finally` and `with` do their work when the command is interrupted, or told to end."""
     signal.signal(signal.SIGALRM, lambda _, frame: _interrupt(_pending, frame))
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         _handle(number, _interrupt)
 
 
 def ignore_signals() -> None:
     """From now on let nothing interrupt: all is done, and Python has only to end."""
     signal.setitimer(signal.ITIMER_REAL, 0)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+    for number in (*_ENDING, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -167,7 +167,7 @@ def serve(
     maintain: Callable[[], object] = lambda: None,
     ready: Callable[[str], object] = lambda url: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, from the main thread.
+    """Serve until SIGTERM, SIGINT or SIGHUP, from the main thread.
 
     port: 0 for any that is free.
     maintain: as for Server.
@@ -185,7 +185,9 @@ def serve(
         _log.info("%s: stopping", signal.Signals(number).name)
         threading.Thread(target=server.stop, name="stop").start()
 
-    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    # `nohup` ignores the last one.
+    hangs_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT, *hangs_up)}
     try:
         ready(server.url)
         server.run()

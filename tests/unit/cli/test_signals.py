@@ -22,7 +22,7 @@ COMMANDS = {
     "publish": ["publish", "--all", "--record", "receipt.json"],
     "register": ["register", "upload.json", "--record", "receipt.json"],
 }
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
