@@ -1,31 +1,43 @@
 """Archives in parts: killed and begun again, only what is missing is sent; what cannot become right is given up."""
 
+import json
 import os
 import random
 import re
 import signal
+from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from skyport_wf.cli.main import main
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.progress import UNSEEN
 from skyport_wf.publication.attributes import UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.records.files import read_record
 from skyport_wf.records.records import SaveRecord
+from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.steps.upload import upload
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.transfer import parts_node
 from skyport_wf.transfer.parts import plan_parts, range_of_file
 from skyport_wf.transfer.parts_upload import PartsUpload
 from skyport_wf.transfer.unfinished import ProgressFile
 from tests.support.commands import Command
 from tests.support.engine import write_image_context
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
-from tests.support.lab import MIB, Lab, ServedShock, incompressible_layer, make_user, served, the_published_node
+from tests.support.lab import MIB, NAME, Lab, ServedShock, incompressible_layer, make_user, served, the_published_node
 from tests.support.timing import PATIENCE
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PART = MIB
 SETTINGS = "parts_above: 2, part_size: 1, connections: 4"
@@ -175,6 +187,57 @@ def test_parts_that_the_server_cannot_join(tmp_path: Path) -> None:
         assert "could not join the parts" in done.log
         assert "Starting anew" in done.log
         assert len(uploads(server, lab)) == 1
+
+
+class Forgetful(ShockApp):
+    """As if it had been started again while it joined the parts of its first node: it never goes on with that one."""
+
+    forgotten = ""
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"] == f"/node/{self.forgotten}":
+            answer = json.loads(b"".join(super().__call__(environ, lambda *_: lambda _: None)))
+            if answer["data"]:
+                answer["data"]["file"] |= {"checksum": {}, "locked": None}
+                body = json.dumps(answer).encode()
+                headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+                start_response("200 OK", headers)
+                return [body]
+        answered = super().__call__(environ, start_response)
+        if (environ["REQUEST_METHOD"], environ["PATH_INFO"], self.forgotten) == ("POST", "/node", ""):
+            answered = [b"".join(answered)]
+            self.forgotten = json.loads(answered[0])["data"]["id"]
+        return answered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["upload", "publish"])
+def test_parts_that_the_server_forgot_to_join(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    lab = Lab(tmp_path / "lab")
+    image = lab.write(incompressible_layer(2 * MIB + 1), settings=SETTINGS)
+    monkeypatch.chdir(lab.folder)
+    monkeypatch.setattr(parts_node, "_FORGOTTEN_SECONDS", 0.1)
+    with open_store(tmp_path / "store") as store:
+        monkeypatch.setenv("KB_AUTH_TOKEN", add_user(store.database, "alice"))
+        app = Forgetful(store)
+        with running_server(app) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            if verb == "upload":
+                assert main(["build", NAME, "--record", "build.json"]) == 0
+                assert main(["save", "build.json", "--archive", "image.tar.gz", "--record", "save.json"]) == 0
+                assert main(UPLOAD) == 0
+                assert main(["register", "upload.json", "--record", "receipt.json"]) == 0
+            else:
+                assert main(PUBLISH) == 0
+            log = capsys.readouterr().err
+            assert f"could not join the parts of node {app.forgotten}: it has forgotten them" in log
+            assert log.count("Starting anew") == 1
+            assert the_published_node(server.url, image, lab.receipt()).id != app.forgotten
+            owner = ShockClient(server.url, token=os.environ["KB_AUTH_TOKEN"])
+            assert owner.find(app.forgotten) is None
+            assert owner.query({"type": UPLOAD_TYPE}) == []
 
 
 def test_an_archive_that_shrinks_or_goes_meanwhile(tmp_path: Path) -> None:

@@ -185,6 +185,16 @@ def test_a_node_of_which_nothing_is_right_is_retired_by_its_id(
     assert shock.find(node.id) is None
 
 
+def test_one_of_several_nodes_of_a_name_is_retired_by_its_id_only(shock: ShockClient, said: Any) -> None:
+    first, second = put(shock), put(shock)
+    code, text = said("retire", NAME)
+    assert code == 1
+    assert all(word in text for word in (first.id, second.id, "--node")), text
+    assert [shock.find(node.id) for node in (first, second)] == [first, second]
+    assert said("retire", NAME, "--node", first.id)[0] == 0
+    assert [node.id for node in shock.query({"type": "dockerimage"})] == [second.id]
+
+
 class TestAdopting:
     def test_attributes_are_completed_and_nothing_else_changes(self, shock: ShockClient, said: Any) -> None:
         node = put(shock, of_another_tool={"kept": [1, 2]})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,3 +154,96 @@ def test_nothing_private_is_sent_without_a_token(served, tmp_path, monkeypatch, 
     told = capsys.readouterr()
     assert f"{NAME} cannot be private without a token" in told.out + told.err
     assert served.changes == []
+
+
+@pytest.fixture
+def serve(tmp_path, monkeypatch):
+    """Return what serves a store on which everyone has the rights that it is given."""
+    with ExitStack() as opened:
+
+        def start(rights: set[str]) -> Server:
+            app = Server(opened.enter_context(open_store(tmp_path / "store")), rights)
+            monkeypatch.setenv("SHOCK_URL", opened.enter_context(running_server(app)).url)
+            return app
+
+        monkeypatch.chdir(tmp_path)
+        yield start
+
+
+@pytest.mark.parametrize(
+    ("everyone", "shock", "token"),
+    [
+        ("reads and writes", "answers", "without one, images are nobody's, and readable by everyone at once"),
+        ("reads", "answers", "without one, this server takes no images"),
+        (
+            "does nothing",
+            "answers; without a token nobody may read there, so only jobs that have one find images",
+            "without one, this server takes no images",
+        ),
+    ],
+)
+def test_doctor_says_what_goes_without_a_token(serve, monkeypatch, capsys, everyone, shock, token):
+    app = serve(RIGHTS[everyone])
+    url = os.environ["SHOCK_URL"]
+    for user in ("no token", "owner"):
+        monkeypatch.setenv("KB_AUTH_TOKEN", app.tokens[user])
+        assert main(["doctor", "--json"]) == 1, "there is no engine"
+        found = {finding["what"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+        assert found["Shock"] == {"what": "Shock", "ok": True, "detail": f"{url} {shock}"}
+        assert found["token"]["ok"] == (user == "owner")
+        if user == "no token":
+            assert found["token"]["detail"].endswith(
+                f"is not set. Ask the server's administrator for a token; {token}."
+            )
+
+
+STEPS = (
+    ["build", NAME, "--record", "build.json"],
+    ["save", "build.json", "--archive", "image.tar.gz", "--record", "save.json"],
+    ["upload", "save.json", "--record", "upload.json"],
+    ["register", "upload.json", "--record", "receipt.json"],
+)
+
+
+@pytest.mark.slow
+def test_the_four_steps_where_nobody_may_do_anything_without_a_token(serve, tmp_path, monkeypatch, capsys):
+    app = serve(RIGHTS["does nothing"])
+    owner = ShockClient(os.environ["SHOCK_URL"], token=app.tokens["owner"])
+    archive(tmp_path, "wanted")
+    (tmp_path / "images.yaml").write_text(f"images: [{{name: '{NAME}', archive: wanted.tar}}]\n")
+    for step in STEPS:
+        # A token of nobody's is refused by the server itself, and nothing stays of what was begun with it.
+        if step[0] in ("upload", "register"):
+            app.changes.clear()
+            for token in ("", "nobody's"):
+                monkeypatch.setenv("KB_AUTH_TOKEN", token)
+                before = owner.query({"name": NAME})
+                assert main(step) == 1, step
+                assert owner.query({"name": NAME}) == before
+            if step[0] == "upload":
+                assert before == []
+        monkeypatch.setenv("KB_AUTH_TOKEN", app.tokens["owner"])
+        assert main(step) == 0, capsys.readouterr().err
+    (published,) = owner.query({"name": NAME})
+    assert (published.attributes or {})["type"] == "dockerimage"
+    assert json.loads((tmp_path / "receipt.json").read_text())["node"] == published.id
+
+
+@pytest.mark.parametrize("verb", [["build"], ["publish"], ["publish", "--dry-run"], ["status"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("everyone", "words"),
+    [("reads", "takes nothing from users without a token"), ("does nothing", "Put a token into KB_AUTH_TOKEN")],
+)
+def test_no_build_begins_whose_image_nobody_could_send(serve, tmp_path, monkeypatch, capsys, everyone, words, verb):
+    """There is no engine here: whatever asked it would say that."""
+    app = serve(RIGHTS[everyone])
+    monkeypatch.setenv("KB_AUTH_TOKEN", "")
+    (tmp_path / "Dockerfile").write_text("FROM debian:bookworm\nRUN sleep 1000\n")
+    (tmp_path / "images.yaml").write_text(f"images: [{{name: '{NAME}', dockerfile: Dockerfile}}]\n")
+    arguments = {"build": [NAME, "--record", "build.json"], "publish": [NAME], "status": []}[verb[0]]
+    # Where `status` may look, it has looked, and says that something is to be done.
+    assert main([*verb, *arguments]) == (3 if (verb[0], everyone) == ("status", "reads") else 1)
+    told = capsys.readouterr()
+    assert words in told.out + told.err
+    assert "engine" not in told.out + told.err
+    assert app.changes == []
