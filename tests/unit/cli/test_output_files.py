@@ -1,5 +1,6 @@
 """Files that commands write: nobody's file is replaced, and full disks and names that none can have are told."""
 
+import gzip
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.cli.main import main
+from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.small_disk import fill, small_disk
 
 LIST = "images: [{name: 'lab/tool:1', dockerfile: tool/Dockerfile}]\n"
@@ -67,6 +69,23 @@ def test_what_cannot_be_written_is_said_before_anything_is_built(project, capsys
     for more in ([], ["--dry-run"]):
         assert main(["publish", "lab/tool:1", option, *more]) == code
         assert said in capsys.readouterr().err
+    assert (project / "notes.txt").read_text() == "notes"
+
+
+@pytest.mark.slow
+def test_save_of_a_published_image_leaves_an_older_archive_as_it_is(project, capsys):
+    """Nothing is saved then, and an archive that is there is perhaps all that somebody has of another image."""
+    (project / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"x"}),)), "lab/tool:1"))
+    (project / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    assert main(["publish", "--all"]) == main(["build", "lab/tool:1", "--record", "build.json"]) == 0
+    older = gzip.compress(b"another image")
+    (project / "old.tar.gz").write_bytes(older)
+    for archive, content in {"old.tar.gz": older, "new.tar.gz": b""}.items():
+        assert main(["save", "build.json", "--archive", archive, "--record", "save.json"]) == 0
+        assert (project / archive).read_bytes() == content
+    capsys.readouterr()
+    assert main(["save", "build.json", "--archive", "notes.txt", "--record", "save.json"]) == 2
+    assert "stays as it is" in capsys.readouterr().err
     assert (project / "notes.txt").read_text() == "notes"
 
 

@@ -112,3 +112,22 @@ def test_a_user_that_no_file_has_a_name_for():
         [sys.executable, "-c", program], capture_output=True, text=True, env={}, timeout=PATIENCE, check=True
     )
     assert run.stdout == "uid54321\n"
+
+
+@pytest.mark.slow
+def test_commands_of_a_user_that_no_file_has_a_name_for(tmp_path):
+    if os.geteuid() or not shutil.which("setpriv"):
+        pytest.skip("only root can become another user, by setpriv")
+    (tmp_path / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"content"}),)), "lab/tool:1"))
+    (tmp_path / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    commands = [["ls"], ["status"], ["publish", "--all"], ["resolve", "lab/tool:1"]]
+    program = f"import os; from skyport_wf.cli.main import main; print(os.getuid(), [main(it) for it in {commands}])"
+    # It may read all files, as the environment may lie in a folder of root's.
+    as_nobody = ["setpriv", "--reuid=54321", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    variables = {name: value for name, value in os.environ.items() if name not in ("USER", "LOGNAME", "HOME")}
+    run = subprocess.run(
+        [*as_nobody, sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE,
+        env={**variables, "SKYPORT_DATA": str(tmp_path / "shock")}, check=True,
+    )  # fmt: skip
+    assert run.stdout.endswith("54321 [0, 3, 0, 0]\n"), run.stderr
+    assert (tmp_path / "shock").stat().st_uid == 54321

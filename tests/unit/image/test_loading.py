@@ -4,14 +4,17 @@ import gzip
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import pytest
 
+from skyport_wf.cli.main import main
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.layers import check_archive
 from skyport_wf.image.layers.entries import open_layer, read_entries
 from skyport_wf.image.layers.file_index import FileIndex
 from skyport_wf.image.layers.loading import LoadProblem, check_layers
+from skyport_wf.shock.client import ShockClient
 from tests.support.docker_archives import File, Image, file_member, layer_tar, legacy, manifest_of, member, tar_of
 from tests.support.layer_words import layer
 
@@ -180,6 +183,19 @@ def test_an_archive_that_docker_cannot_load_is_refused() -> None:
         "old.tar cannot be loaded by Docker: layer 2, /b: it is a hard link to /a, which is no file before it in its "
         "layer (and 1 more of its kind). Build the image with another tool."
     )
+
+
+def test_publish_refuses_it_and_nothing_is_left(
+    shock: ShockClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "old.tar").write_bytes(tar_of(legacy(Image((layer("a"), layer("c d=c b=a"))))))
+    (tmp_path / "images.yaml").write_text("images: [{name: 'lab/old:1', archive: old.tar}]\n")
+    monkeypatch.chdir(tmp_path)
+    for more in ([], ["--dry-run"]):
+        assert main(["publish", "lab/old:1", *more]) == 1
+        printed = capsys.readouterr()
+        assert "old.tar cannot be loaded by Docker: layer 2, /b: it is a hard link to /a" in printed.out + printed.err
+    assert shock.query({}) == []
 
 
 def test_an_archive_that_some_engines_cannot_load_is_taken_with_a_warning() -> None:

@@ -16,6 +16,7 @@ from skyport_wf.cli.main import main
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
+from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
@@ -144,6 +145,35 @@ def test_everyone_gets_the_same_receipt(served, tmp_path, monkeypatch, capsys):
         receipts.add(record.read_bytes())
         served.changes.clear()
     assert len(receipts) == 1
+
+
+@pytest.mark.slow
+def test_whoever_may_read_a_public_image_can_do_all_that_only_reads(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    monkeypatch.chdir(tmp_path)
+    assert publish(tmp_path, "wanted", "--record", "published.json") == 0
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["another user"])
+    served.changes.clear()
+    node = json.loads((tmp_path / "published.json").read_text())["node"]
+    # Who may read a node, Shock tells its owner only, so nothing may depend on that.
+    with pytest.raises(ShockRefusalError):
+        ShockClient(os.environ["SHOCK_URL"], token=served.tokens["another user"]).read_access(node)
+    for command, told in (
+        (["resolve", NAME], node),
+        (["show", NAME], NAME),
+        (["ls", "--long"], node),
+        (["receipt", NAME, "--record", "receipt.json"], NAME),
+        (["sbom", "receipt.json", "--record", "sbom.json"], "sbom.json"),
+        (["pull", NAME, "--output", "pulled.tar.gz"], "pulled.tar.gz"),
+        (["copy", NAME, "--to", "embedded"], NAME),
+    ):
+        capsys.readouterr()
+        assert main(command) == 0, (command, capsys.readouterr().err)
+        assert told in capsys.readouterr().out, command
+    assert served.changes == []
+    assert json.loads((tmp_path / "receipt.json").read_text())["node"] == node
+    monkeypatch.setenv("SHOCK_URL", "embedded")
+    assert main(["resolve", NAME]) == 0
 
 
 @pytest.mark.parametrize("verb", [["publish", NAME], ["publish", NAME, "--dry-run"], ["status"]], ids=" ".join)

@@ -1,6 +1,7 @@
 """A disk that is full to its last byte: what can still be done, and how the rest is said."""
 
 import os
+import random
 import subprocess
 import threading
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 import requests
 
+from skyport_wf.cli.main import main
 from skyport_wf.serving.server import running_server
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
@@ -15,6 +17,7 @@ from skyport_wf.store.refusals import FullError
 from skyport_wf.store.users import add_user, list_users
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.commands import SKYPORT
+from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.small_disk import fill, small_disk
 from tests.support.store_people import Person
 from tests.support.store_processes import Running, stage_and_wait
@@ -142,3 +145,49 @@ def test_a_command_that_writes_says_it_once(data):
     assert done.returncode == 1
     assert done.stderr.count("is full") == 1
     assert str(data) in done.stderr
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Return a project on a disk with room, one of whose images is published in a store on a full one."""
+    (tmp_path / "disk").mkdir()
+    for name in ("done", "new"):
+        layer = layer_tar({"noise": random.Random(name).randbytes(200_000)})
+        (tmp_path / f"{name}.tar").write_bytes(canonical(Image((layer,)), f"lab/{name}:1"))
+    listed = "".join(f"- {{name: 'lab/{name}:1', archive: {name}.tar}}\n" for name in ("done", "new"))
+    (tmp_path / "images.yaml").write_text(f"images:\n{listed}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "disk/data"))
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "60")
+    with small_disk(tmp_path / "disk", size=SIZE) as disk:
+        assert main(["publish", "lab/done:1", "--record", "receipt.json", "--lock", "images.lock.json"]) == 0
+        assert main(["build", "lab/new:1", "--record", "build.json"]) == 0
+        assert main(["save", "build.json", "--archive", "new.tar.gz", "--record", "save.json"]) == 0
+        fill(disk)
+        yield tmp_path
+
+
+@pytest.mark.slow
+def test_commands_on_a_full_store(project, capsys):
+    capsys.readouterr()
+    for command, code, told in (
+        (["plan"], 0, "lab/new:1"),
+        (["status"], 3, "lab/new:1"),
+        (["verify"], 3, "lab/done:1  ok"),
+        (["show", "lab/done:1"], 0, "lab/done:1"),
+        (["doctor"], 1, "0.0 GB are free"),
+        (["publish", "lab/done:1"], 0, "lab/done:1"),
+    ):
+        assert main(command) == code, (command, capsys.readouterr())
+        printed = capsys.readouterr()
+        assert told in printed.out, command
+        assert "Traceback" not in printed.err
+    for command in (["publish", "lab/new:1"], ["upload", "save.json", "--record", "upload.json"]):
+        assert main(command) == 1
+        said = capsys.readouterr().err
+        assert said.count("is full") == 1, said
+        assert f"the disk of {project}/disk/data is full: " in said
+        assert "Trying again" not in said
+    assert main(["save", "build.json", "--archive", "disk/new.tar.gz", "--record", "save.json"]) == 1
+    assert "disk: No space left on device" in capsys.readouterr().err
+    assert [path.name for path in (project / "disk").iterdir() if "new" in path.name] == []
