@@ -10,13 +10,19 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.formatting import terminal_text
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.publication.attributes import PACKAGES_KEY, RETIRED_TYPE
 from skyport_wf.publication.connection import Shock
 from skyport_wf.publication.package_lists import listed_packages
+from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, file_member, layer_tar, legacy, tar_of
+from tests.support.failing_server import FailingServer, refusal
 
 IMAGE = Image((layer_tar({"bin/bash": b"x", "tool": b"a tool"}),))
 BARE = IMAGE.image_id.removeprefix("sha256:")
@@ -290,10 +296,6 @@ class TestAdopting:
 def test_a_copy_lacks_nothing(
     shock: ShockClient, opened: Shock, said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from skyport_wf.serving.server import running_server
-    from skyport_wf.store.opening import open_store
-    from skyport_wf.store.wsgi.app import ShockApp
-
     put(shock, id=IMAGE.image_id)
     put(shock, "skyport/bare:1")
     with open_store(tmp_path / "there") as store:
@@ -307,3 +309,56 @@ def test_a_copy_lacks_nothing(
             assert NO_ID in text
             assert "skyport-wf adopt skyport/bare:1" in text
             assert len(ShockClient(server.url).query({"name": "skyport/bare:1"})) == 0
+
+
+HOSTILE = "x\x1b[2J\x1b]0;title\x07\r\u202e"
+"""What would clear the screen, rename the window, go back to the line's beginning, and turn what follows round."""
+
+
+@pytest.mark.slow
+def test_no_word_of_another_user_reaches_the_terminal_as_it_is(
+    said: Any, listed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"lab/{HOSTILE}:1"
+    with open_store(listed / "there") as store:
+        monkeypatch.setenv("KB_AUTH_TOKEN", add_user(store.database, "alice"))
+        with running_server(ShockApp(store)) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            mallory = ShockClient(server.url, token=add_user(store.database, "mallory"))
+            words = {"id": f"sha256:{HOSTILE}", "base_image_tag": HOSTILE, "docker_version": {"Version": HOSTILE}}
+            before = [
+                put(mallory, name, **right(name)),
+                put(mallory, **{**right(), **words}),
+                put(mallory, f"lab/other:{HOSTILE}", repository=HOSTILE, tag=HOSTILE, **words),
+            ]
+            shown = set()
+            for command in (
+                ["ls"], ["ls", "--all", "--long"], ["ls", "--format", "tsv"], ["ls", "--format", "names"],
+                ["resolve", NAME], ["resolve", name], ["show", NAME], ["show", name], ["du"], ["du", "--by", "owner"],
+                ["status"], ["publish", "--all", "--dry-run"], ["find", "--package", "bash", "--all"],
+                ["copy", "--all", "--to", "embedded"], ["copy", name, "--to", "embedded"],
+                *([verb, "--node", node.id] for verb in ("adopt", "retire") for node in before),
+                ["adopt", name], ["retire", name], ["retire", HOSTILE], ["catalogue", "--out", "pages"],
+            ):  # fmt: skip
+                code, text = said(*command)
+                assert code in (0, 1, 2, 3), (command, text)
+                assert terminal_text(text) == text, command
+                if "\\x1b[2J" in text:
+                    shown.add(command[0])
+            assert shown >= {"ls", "resolve", "show", "status", "copy", "adopt", "retire"}
+            assert [mallory.find(node.id) for node in before] == before
+    pages = [path.read_bytes() for path in (listed / "pages").rglob("*.html")]
+    assert pages
+    assert not any(sign in page for page in pages for sign in (b"\x1b", b"\x07"))
+
+
+def test_no_word_of_a_server_reaches_the_terminal_as_it_is(
+    said: Any, failing_server: FailingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOCK_URL", failing_server.url)
+    failing_server.answers = [refusal(400, f"refused {HOSTILE}")]
+    for command in (["ls"], ["resolve", NAME], ["retire", NAME]):
+        code, text = said(*command)
+        assert code == 1
+        assert "refused x\\x1b[2J\\x1b]0;title\\x07" in text
+        assert terminal_text(text) == text
