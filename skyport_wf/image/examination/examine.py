@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Final
 
@@ -85,7 +85,7 @@ def examine_archive(
                 check_layers(survey.index, image.contents),
                 find_waste(survey.index, len(layers), behind=databases_at),
             )
-            linked, unread = _linked_databases(survey.index, waste.links)
+            linked, unread = _linked_databases(survey, waste)
             has_bash, shown = _has_bash(survey.index), [*survey.catalogue.own(waste.documents), *linked]
             notes = (*map(_note, problems), *survey.catalogue.notes, *unread, *_unlisted_stores(survey.index))
         else:
@@ -114,21 +114,34 @@ def examine_loadable(stream: ByteStream, *, wanted: str) -> tuple[ImageContents,
     return found.contents, pack(found.listed)
 
 
-def _linked_databases(index: FileIndex, paths: Iterable[bytes]) -> tuple[list[int], list[str]]:
-    """Return the numbers of the package databases that the image shows at these paths, and notes on unread ones."""
+def _linked_databases(survey: _Survey, waste: Waste) -> tuple[list[int], list[str]]:
+    """Return the numbers of the package databases that the image shows behind links, and notes on unread ones."""
     numbers: set[int] = set()
     notes: list[str] = []
-    for path in paths:
-        target = follow(path, index.lookup)
-        found = index.lookup(target) if target else None
-        file = index.linked(found) if found else None
-        if file is None or file.kind != "file":
+    more = waste.more_links
+    for path in waste.links:
+        target = follow(path, survey.index.lookup)
+        found = survey.index.lookup(target) if target else None
+        file = survey.index.linked(found) if found else None
+        if file is None or file.kind not in ("file", "hard link"):
             continue
         if file.document is not None:
             numbers.add(file.document)
-        elif len(notes) < _MOST_NOTES:
-            shown, is_at = printable(path.decode(errors="backslashreplace")), path_of(file.key)
-            notes.append(f"{shown} was not read for packages: it is a link to {is_at}, which is no name of a database")
+            if survey.catalogue.is_whole(file.document):
+                continue
+        if len(notes) == _MOST_NOTES:
+            more += 1
+            continue
+        shown, is_at = printable(path.decode(errors="backslashreplace")), path_of(file.key)
+        if file.kind == "hard link":
+            why = "it is a hard link whose file is not found"
+        elif file.document is None:
+            why = f"it is a link to {is_at}, which is no name of a database"
+        else:
+            why = f"it is a link to {is_at}, which is damaged, or too large, or one of too many"
+        notes.append(f"{shown} was not read for packages: {why}")
+    if more:
+        notes.append(f"{more:,} more package databases are links, and were not read")
     return sorted(numbers), notes
 
 

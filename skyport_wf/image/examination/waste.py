@@ -14,6 +14,8 @@ from skyport_wf.image.layers.stacking import HiddenHow, path_bytes, path_of, sta
 
 LARGEST: Final = 20
 """Wasted files that are named."""
+MAX_LINKS: Final = 20_000
+"""Paths of links that are kept, as following one takes some time; an image has some hundred packages."""
 _BATCH: Final = 1000
 
 
@@ -41,7 +43,9 @@ class Waste(msgspec.Struct, frozen=True):
     documents: tuple[int, ...]
     """The numbers of those files with a number that the image shows."""
     links: tuple[bytes, ...] = ()
-    """Paths of what is searched for behind the links that the image shows."""
+    """Paths of what is searched for behind the links that the image shows; no more than `MAX_LINKS`."""
+    more_links: int = 0
+    """How many more there are."""
 
     @property
     def total(self) -> int:
@@ -65,6 +69,7 @@ def find_waste(
     """
     documents: list[int] = []
     links: list[bytes] = []
+    more_links = 0
     hidden: list[HiddenFile] = []
     for entry, hiding in stack(index.in_order()):
         if hiding is not None:
@@ -72,11 +77,13 @@ def find_waste(
                 hidden.append(HiddenFile(entry.place, entry.key, entry.size, hiding.by, hiding.how))
         elif entry.kind == "hard link":
             index.keep(entry.place, entry.target)
-            links += behind(path_bytes(entry.key))
-        elif entry.kind == "symbolic link":
-            links += behind(path_bytes(entry.key))
         elif entry.document is not None:
             documents.append(entry.document)
+        if hiding is None and entry.kind in ("hard link", "symbolic link"):
+            found = [*behind(path_bytes(entry.key))]
+            room = MAX_LINKS - len(links)
+            links += found[:room]
+            more_links += len(found[room:])
         if len(hidden) == _BATCH:
             index.hide(hidden)
             hidden.clear()
@@ -91,4 +98,5 @@ def find_waste(
         ),
         documents=tuple(documents),
         links=tuple(links),
+        more_links=more_links,
     )

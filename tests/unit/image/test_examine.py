@@ -132,6 +132,89 @@ def test_packages_behind_links_are_listed(layers: list[list[File]], names: list[
     assert found.notes == ()
 
 
+SIX = b"Metadata-Version: 2.1\nName: six\nVersion: 1.16\n"
+SIX_AT = "usr/local/lib/python3.12/site-packages/six-1.16.dist-info/METADATA"
+DPLYR = b"Package: dplyr\nVersion: 1.1\nBuilt: R 4.3.1; ; 2024-01-01 00:00:00 UTC; unix\n"
+SAMTOOLS = b'{"name": "samtools", "version": "1.16", "build": "h1_0"}'
+
+
+def hard(name: str, target: str) -> File:
+    return link(name, target, tarfile.LNKTYPE)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("content", "at", "linked_at"),
+    [
+        (SIX, "root/.cache/uv/archive-v0/Ab/six-1.16.dist-info/METADATA", SIX_AT),
+        (SIX, "opt/pkgs/six-1.16/site-packages/six-1.16.dist-info/METADATA", SIX_AT),
+        (STATUS, "data/status", "var/lib/dpkg/status"),
+        (DPLYR, "opt/conda/pkgs/r-dplyr/lib/R/library/dplyr/DESCRIPTION", "opt/conda/lib/R/library/dplyr/DESCRIPTION"),
+        (SAMTOOLS, "cache/samtools-1.16-h1_0.json", "opt/conda/conda-meta/samtools-1.16-h1_0.json"),
+    ],
+)
+def test_packages_behind_hard_links_in_every_layout(layout: str, content: bytes, at: str, linked_at: str) -> None:
+    layer = tar_of([file_member(at, content), hard(linked_at, at)])
+    whiteout = tar_of([file_member(f"{at.rpartition('/')[0]}/.wh.{at.rpartition('/')[2]}", b"")])
+    # The layer is there twice; what hides the file leaves its other name alone.
+    found = examine_archive(ChunkReader([LAYOUTS[layout](Image((layer, layer, whiteout)))]))
+    assert (len(found.packages), found.notes) == (1, ())
+
+
+def test_a_chain_of_hard_links_and_one_that_is_too_long() -> None:
+    def chain(length: int) -> list[File]:
+        names = ["cache/METADATA", *(f"x{number}" for number in range(length - 1)), SIX_AT]
+        return [file_member(names[0], SIX), *(hard(name, target) for target, name in itertools.pairwise(names))]
+
+    found = examine(Image((tar_of(chain(8)),)))
+    assert ([package.name for package in found.packages], found.notes) == (["six"], ())
+    found = examine(Image((tar_of(chain(9)),)))
+    assert found.packages == ()
+    assert found.notes == (f"{SIX_AT} was not read for packages: it is a hard link whose file is not found",)
+
+
+def test_a_hard_link_to_a_file_of_another_layer_is_told() -> None:
+    found = examine(Image((tar_of([file_member("cache/METADATA", SIX)]), tar_of([hard(SIX_AT, "cache/METADATA")]))))
+    assert any(note.startswith("Docker cannot load it") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "at", "linked_at"),
+    [
+        (SIX + bytes(1 << 20), "cache/METADATA", SIX_AT),
+        (SAMTOOLS[:-1], "cache/samtools-1.16-h1_0.json", "opt/conda-meta/samtools-1.16-h1_0.json"),
+    ],
+)
+def test_a_linked_database_that_cannot_be_read_is_told(content: bytes, at: str, linked_at: str) -> None:
+    # Of what nobody takes for a database, nothing is told.
+    assert examine(Image((tar_of([file_member(at, content)]),))).notes == ()
+    found = examine(Image((tar_of([file_member(at, content), hard(linked_at, at)]),)))
+    assert found.packages == ()
+    (note,) = found.notes
+    why = f"it is a link to {at}, which is damaged, or too large, or one of too many"
+    assert note == f"{linked_at} was not read for packages: {why}"
+
+
+def test_what_may_be_linked_takes_no_room_from_the_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skyport_wf.image.examination.packages.catalogue.MAX_BYTES_ELSEWHERE", 2 * len(SIX))
+    names = [f"cache/{number}/METADATA" for number in range(4)]
+    links = [hard(f"site-packages/{number}.dist-info/METADATA", name) for number, name in enumerate(names)]
+    files = [file_member(name, SIX) for name in names]
+    found = examine(Image((tar_of([*files, *links, file_member("var/lib/dpkg/status", STATUS)]),)))
+    assert [package.name for package in found.packages] == ["openssl", "six", "six"]
+    assert [note.partition(" was")[0] for note in found.notes] == [
+        f"site-packages/{number}.dist-info/METADATA" for number in (2, 3)
+    ]
+
+
+def test_no_more_links_are_followed_than_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skyport_wf.image.examination.waste.MAX_LINKS", 1)
+    links = [hard(f"site-packages/{number}.dist-info/METADATA", "cache/METADATA") for number in range(4)]
+    found = examine(Image((tar_of([file_member("cache/METADATA", SIX), *links]),)))
+    assert [package.name for package in found.packages] == ["six"]
+    assert found.notes == ("3 more package databases are links, and were not read",)
+
+
 def test_a_database_behind_a_link_that_was_not_read_is_told() -> None:
     files = [file_member("x", STATUS), link("var/lib/dpkg/status", "x", tarfile.LNKTYPE)]
     found = examine(Image((tar_of(files),)))

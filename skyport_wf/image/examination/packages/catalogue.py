@@ -15,6 +15,8 @@ MAX_PACKAGES: Final = 200_000
 """Distinct packages, and files that name them; large images have 5,000."""
 MAX_BYTES: Final = 4096 * _MIB
 """Bytes of all databases in all layers together; a layer of a Debian image that installs something holds 1 MB."""
+MAX_BYTES_ELSEWHERE: Final = 512 * _MIB
+"""Bytes of the files among them that are read only as a database may be a link to them."""
 _MAX_NOTES: Final = 10
 
 
@@ -23,6 +25,9 @@ class DatabaseKind(msgspec.Struct, frozen=True):
 
     paths: re.Pattern[bytes]
     """Matches all of the path."""
+    names: re.Pattern[bytes]
+    """Matches the names of files that are read wherever they are: one of `paths` may be a hard link to them. uv has
+    what it installed in its cache, and conda in `pkgs`."""
     limit: int
     """Bytes beyond which a file is not read, as it is all in memory meanwhile."""
     read: Callable[[str, bytes], Iterator[Package | None]]
@@ -30,35 +35,38 @@ class DatabaseKind(msgspec.Struct, frozen=True):
 
 
 KINDS: Final = (
-    DatabaseKind(debian.PATHS, 64 * _MIB, debian.read_packages),
-    DatabaseKind(alpine.PATHS, 64 * _MIB, alpine.read_packages),
-    DatabaseKind(rpm.PATHS, 128 * _MIB, rpm.read_packages),
-    DatabaseKind(python.PATHS, 1 * _MIB, python.read_packages),
-    DatabaseKind(r.PATHS, 1 * _MIB, r.read_packages),
-    DatabaseKind(conda.PATHS, 32 * _MIB, conda.read_packages),
+    DatabaseKind(debian.PATHS, re.compile(rb"status"), 64 * _MIB, debian.read_packages),
+    DatabaseKind(alpine.PATHS, re.compile(rb"installed"), 64 * _MIB, alpine.read_packages),
+    DatabaseKind(
+        rpm.PATHS,
+        re.compile(rb"rpmdb\.sqlite|Packages\.db|Packages|container-manifest-2"),
+        128 * _MIB,
+        rpm.read_packages,
+    ),
+    DatabaseKind(python.PATHS, re.compile(rb"METADATA|PKG-INFO|[^/]+\.egg-info"), 1 * _MIB, python.read_packages),
+    DatabaseKind(r.PATHS, re.compile(rb"DESCRIPTION"), 1 * _MIB, r.read_packages),
+    # Name, version and build: most other files that end so are none.
+    DatabaseKind(conda.PATHS, re.compile(rb"[^/]+-[0-9][^/-]*-[^/-]+\.json"), 32 * _MIB, conda.read_packages),
 )
-_SYSTEM: Final = DatabaseKind(operating_system.PATHS, 1 << 16, lambda path, content: iter(()))
+_SYSTEM: Final = DatabaseKind(operating_system.PATHS, re.compile(rb"(?!)"), 1 << 16, lambda path, content: iter(()))
 _DATABASE: Final = re.compile(b"|".join(b"(?:%b)" % kind.paths.pattern for kind in KINDS))
 _ANY: Final = re.compile(b"(?:%b)|(?:%b)" % (_DATABASE.pattern, _SYSTEM.paths.pattern))
-"""Match each path that any of them matches: one look at a million files instead of seven."""
+_NAMES: Final = re.compile(b"|".join(b"(?:%b)" % kind.names.pattern for kind in KINDS))
+"""Match each path, or name, that any of them matches: one look at a million files instead of seven."""
 
 
-_ELSEWHERE: Final = (
-    (re.compile(rb"(?:.*/)?(?:METADATA|PKG-INFO|[^/]+\.egg-info)"), KINDS[3]),
-    (re.compile(rb"(?:.*/)?status"), KINDS[0]),
-    (re.compile(rb"(?:.*/)?installed"), KINDS[1]),
-    (re.compile(rb"(?:.*/)?(?:rpmdb\.sqlite|Packages\.db|Packages|container-manifest-2)"), KINDS[2]),
-)
-"""Names of files that may be databases under another path, a link: uv has what it installed in its cache."""
 _RPM: Final = ("rpmdb.sqlite", "Packages.db", "Packages")
+_RPM_IN: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 _FIXED: Final = (
     b"var/lib/dpkg/status",
     b"lib/apk/db/installed",
     b"usr/lib/apk/db/installed",
-    *(f"{folder}/{name}".encode() for folder in ("var/lib/rpm", "usr/lib/sysimage/rpm") for name in _RPM),
+    *(f"{folder}/{name}".encode() for folder in _RPM_IN for name in _RPM),
 )
 """Databases that may be below a folder that is a link. Those of R and conda are found by the paths that they have."""
 _METADATA: Final = {b".dist-info": b"/METADATA", b".egg-info": b"/PKG-INFO"}
+_UNREAD: Final = 0
+"""The number of all files that are not read, as they are too large or too many."""
 
 
 def databases_at(link: bytes) -> list[bytes]:
@@ -73,9 +81,10 @@ class PackageCatalogue:
 
     def __init__(self) -> None:
         self._known: dict[Package, Package] = {}
-        self._documents: list[tuple[Package, ...] | OperatingSystem | None] = []
-        self._bytes = 0
-        self._elsewhere: set[int] = set()
+        self._documents: list[tuple[Package, ...] | OperatingSystem | None] = [()]
+        self._bytes = self._bytes_elsewhere = 0
+        self._elsewhere = {_UNREAD}
+        self._unread = {_UNREAD}
         self._notes: list[str] = []
         self._more_notes = 0
 
@@ -85,18 +94,11 @@ class PackageCatalogue:
         peek: gives the first bytes of the file, as many as it is called with.
         """
         if not _ANY.fullmatch(path):
-            kind = next((kind for names, kind in _ELSEWHERE if names.fullmatch(path)), None)
-            if kind is None:
-                return None
-            self._elsewhere.add(len(self._documents))
-            told = self._notes[:], self._more_notes
-            self._documents.append(tuple(self._packages(kind, path.decode(errors="backslashreplace"), size, peek)))
-            # Most of them are no databases.
-            self._notes, self._more_notes = told
-            return len(self._documents) - 1
+            return self._read_elsewhere(path, size, peek)
         kind = next((kind for kind in KINDS if kind.paths.fullmatch(path)), None)
         if kind is not None:
-            self._documents.append(tuple(self._packages(kind, path.decode(errors="backslashreplace"), size, peek)))
+            shown = path.decode(errors="backslashreplace")
+            self._documents.append(tuple(self._packages(kind, shown, size, peek, self._note)))
         else:
             try:
                 # A longer one is cut off: no distribution has any.
@@ -104,6 +106,10 @@ class PackageCatalogue:
             except ValueError:
                 self._documents.append(None)
         return len(self._documents) - 1
+
+    def is_whole(self, number: int) -> bool:
+        """Return whether a file that may be linked as a database was read to its end."""
+        return number not in self._unread
 
     def own(self, shown: Collection[int]) -> list[int]:
         """Return the numbers of those files whose own path is that of a database."""
@@ -128,10 +134,31 @@ class PackageCatalogue:
         more = (f"{self._more_notes:,} more package databases could not be read",) if self._more_notes else ()
         return (*self._notes, *more)
 
-    def _packages(self, kind: DatabaseKind, path: str, size: int, peek: Callable[[int], bytes]) -> Iterator[Package]:
+    def _read_elsewhere(self, path: bytes, size: int, peek: Callable[[int], bytes]) -> int | None:
+        name = path[path.rfind(b"/") + 1 :]
+        if not _NAMES.fullmatch(name):
+            return None
+        kind = next(kind for kind in KINDS if kind.names.fullmatch(name))
+        # They leave room for the databases that are where they belong: most of these are none.
+        is_full = max(len(self._known), len(self._elsewhere)) >= MAX_PACKAGES // 2
+        if is_full or size > kind.limit or self._bytes_elsewhere + size > MAX_BYTES_ELSEWHERE:
+            return _UNREAD
+        self._bytes_elsewhere += size
+        reasons: list[str] = []
+        number = len(self._documents)
+        shown = path.decode(errors="backslashreplace")
+        self._documents.append(tuple(self._packages(kind, shown, size, peek, reasons.append)))
+        self._elsewhere.add(number)
+        if reasons:
+            self._unread.add(number)
+        return number
+
+    def _packages(
+        self, kind: DatabaseKind, path: str, size: int, peek: Callable[[int], bytes], note: Callable[[str], None]
+    ) -> Iterator[Package]:
         self._bytes += size
         if size > kind.limit or self._bytes > MAX_BYTES:
-            self._note(f"{path} was not read for packages: {size:,} bytes are too many")
+            note(f"{path} was not read for packages: {size:,} bytes are too many")
             return
         try:
             for package in kind.read(path, peek(size)):
@@ -141,7 +168,7 @@ class PackageCatalogue:
                     raise ValueError(f"the image names more than {MAX_PACKAGES:,} packages")
                 yield self._known.setdefault(package, package)
         except (ValueError, RecursionError) as error:
-            self._note(f"{path} was not read to its end for packages: {error}")
+            note(f"{path} was not read to its end for packages: {error}")
 
     def _note(self, text: str) -> None:
         if len(self._notes) < _MAX_NOTES:
