@@ -1,9 +1,11 @@
 """The docker command, and small images that an AWE task could start in."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from typing import Any
 
 PROGRAMS = {"busybox": "/bin/busybox", "bash": "/bin/bash-static"}
 """Programs that need no library, as Debian's packages busybox-static and bash-static install them."""
+_LARGEST_CONFIG = 1 << 20
+"""Bytes; larger files of an export are layers."""
 
 
 def docker(*arguments: str, **variables: str) -> str:
@@ -24,8 +28,31 @@ def docker(*arguments: str, **variables: str) -> str:
 
 
 def inspect_image(name: str) -> dict[str, Any]:
-    """Return what the engine says of an image."""
+    """Return what the engine says of an image; its `Id` is the engine's own, which need not be the published one."""
     return json.loads(docker("image", "inspect", name))[0]
+
+
+def config_digest(name: str, **variables: str) -> str:
+    """Return the digest of the image's config, which is published as the image's id.
+
+    It is read from an export, as Docker with containerd's image store shows it nowhere else.
+    """
+    environment = {**os.environ, **variables}
+    with subprocess.Popen(["docker", "save", name], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+            files = ((member.name, tar.extractfile(member)) for member in tar if member.size < _LARGEST_CONFIG)
+            documents = {path: file.read() for path, file in files if file}
+        # The export ends with zeros that tarfile leaves unread; without a reader, docker would fail.
+        process.stdout.read()
+    assert process.returncode == 0, f"docker save {name}"
+    (entry,) = json.loads(documents["manifest.json"])
+    return f"sha256:{hashlib.sha256(documents[entry['Config']]).hexdigest()}"
+
+
+def uses_containerd_store(**variables: str) -> bool:
+    """Return whether the engine keeps its images in containerd's store, and calls them by their manifests' digests."""
+    return "io.containerd.snapshotter.v1" in docker("info", "--format", "{{json .DriverStatus}}", **variables)
 
 
 def write_image_context(

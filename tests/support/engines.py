@@ -6,6 +6,8 @@ import uuid
 from pathlib import Path
 from typing import Self
 
+from tests.support.engine import config_digest, uses_containerd_store
+
 VARIABLE = "SKYPORT_TEST_ENGINES"
 """NAME=DOCKER_HOST, separated by spaces, as `.ci/engine-root --beside` sets it."""
 MAIN = "main"
@@ -50,8 +52,7 @@ class EngineUnderTest:
             self.variables["PATH"] = f"{programs}:{self.variables['PATH']}"
         self.namespace = f"test-{uuid.uuid4().hex[:12]}"
         self.is_podman = "podman" in self.docker("version", "--format", "{{json .Server}}").lower()
-        store = self.docker("info", "--format", "{{json .DriverStatus}}")
-        self.is_containerd = "io.containerd.snapshotter.v1" in store
+        self.is_containerd = uses_containerd_store(**self.variables)
         self.builders = ["classic"] if self.is_podman else ["classic", "buildkit"]
         self.published: set[str] = set()
         """The ids of published images, which may have got names of our own."""
@@ -74,6 +75,9 @@ class EngineUnderTest:
         found = self.docker("image", "ls", "--no-trunc", "--quiet", "--filter", f"reference=*{name}").split()
         # Podman shows one image of two names twice.
         return found[0] if found else ""
+
+    def config_digest(self, name: str) -> str:
+        return config_digest(name, **self.variables)
 
     def read(self, name: str, path: str) -> str:
         """Return what a file of an image holds."""
