@@ -21,7 +21,7 @@ from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import open_archive
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import parse_reference
-from tests.support.engine import config_digest, docker, inspect_image
+from tests.support.engine import config_digest, docker, inspect_image, uses_containerd_store
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -82,7 +82,8 @@ def test_the_canonical_archive_loads_as_the_same_image(image: str, archive: tupl
     assert load_without_the_image(archive[0]) == image
     layers = json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", NAME))
     assert layers == [layer.diff_id for layer in archive[1].contents.layers]
-    assert len(set(layers)) < len(layers)
+    # For containerd's store, the builder makes no layer of a step that changes nothing.
+    assert (len(set(layers)) == len(layers)) == uses_containerd_store()
 
 
 def test_saving_what_was_loaded_gives_the_same_bytes(archive: tuple[Path, SavedArchive], tmp_path: Path) -> None:
@@ -101,7 +102,10 @@ def test_the_normalised_stream_loads_as_the_same_image(image: str, tmp_path: Pat
     assert load_without_the_image(tmp_path / "image.tar.gz") == image
     with exported() as stream:
         again = NormalisedStream(stream, REFERENCE)
-        assert b"".join(again) == (tmp_path / "image.tar.gz").read_bytes()
+        same = b"".join(again) == (tmp_path / "image.tar.gz").read_bytes()
+    assert again.result.contents.image_id == image
+    # containerd's store exports layers in the order of their digests: gzipped after a build, plain after this load.
+    assert same or uses_containerd_store()
 
 
 def test_the_archive_of_an_engine_is_inspected_as_it_is(image: str) -> None:

@@ -17,7 +17,7 @@ from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import open_archive
 from tests.support.commands import COMMANDS
 from tests.support.docker_archives import sha256
-from tests.support.engine import config_digest, docker, own_namespace, write_image_context
+from tests.support.engine import config_digest, docker, own_namespace, uses_containerd_store, write_image_context
 from tests.support.engines import EngineUnderTest, find_program
 from tests.support.lab import Lab, ServedShock, make_user
 from tests.support.podman_service import PodmanService
@@ -157,7 +157,7 @@ def test_docker_with_a_login(site: Site, tmp_path: Path) -> None:
             ["docker", *config, *command], input=password, capture_output=True, text=True, check=False
         )
 
-    assert "manifest unknown" in ask("pull", secret).stderr
+    assert ("not found" if uses_containerd_store() else "manifest unknown") in ask("pull", secret).stderr
     login = ("login", "--username", "whoever", "--password-stdin", site.registry)
     assert "unauthorized" in ask(*login, password="wrong").stderr
     assert ask(*login, password=site.token).stdout.strip() == "Login Succeeded"

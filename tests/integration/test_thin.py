@@ -152,11 +152,16 @@ def test_pull_fetches_the_chain(project: ThinLab, thin: dict[str, Any]) -> None:
     pulled = project.do("pull", project.name("top"))
     assert pulled["bases"] == [project.name("base"), project.name("tool")]
     assert pulled["downloaded"] == sum(receipt["size"] for receipt in thin.values())
-    assert {image: project.runs(image) for image in thin} == {image: project.name(image) for image in thin}
+    # Where no thin archive can be loaded, the image comes whole, and its bases are part of it.
+    there = ["top"] if uses_containerd_store() else [*thin]
+    assert {image: project.runs(image) for image in there} == {image: project.name(image) for image in there}
     assert project.do("pull", project.name("top"))["downloaded"] == 0
 
-    project.forget("top", "tool")
+    project.forget(*({"top", "tool"} & {*there}))
     pulled = project.do("pull", project.name("top"))
+    if uses_containerd_store():
+        assert pulled["downloaded"] == sum(receipt["size"] for receipt in thin.values())
+        return
     assert (pulled["bases"], pulled["downloaded"]) == (
         [project.name("tool")],
         thin["tool"]["size"] + thin["top"]["size"],

@@ -1,12 +1,11 @@
 """The engines that tests run on: the one at DOCKER_HOST, and those that SKYPORT_TEST_ENGINES names."""
 
 import os
-import subprocess
 import uuid
 from pathlib import Path
 from typing import Self
 
-from tests.support.engine import config_digest, uses_containerd_store
+from tests.support.engine import config_digest, docker, uses_containerd_store
 
 VARIABLE = "SKYPORT_TEST_ENGINES"
 """NAME=DOCKER_HOST, separated by spaces, as `.ci/engine-root --beside` sets it."""
@@ -61,11 +60,7 @@ class EngineUnderTest:
 
     def docker(self, *arguments: str) -> str:
         """Run the docker command on this engine, and return what it printed."""
-        done = subprocess.run(
-            ["docker", *arguments], env={**os.environ, **self.variables}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return docker(*arguments, **self.variables).strip()
 
     def name(self, image: str) -> str:
         return f"{self.namespace}/{image}:1"
