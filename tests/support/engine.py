@@ -46,8 +46,8 @@ def config_digest(name: str, **variables: str) -> str:
     with subprocess.Popen(["docker", "save", name], env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout
         with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
-            files = ((member.name, tar.extractfile(member)) for member in tar if member.size < _LARGEST_CONFIG)
-            documents = {path: file.read() for path, file in files if file}
+            small = (member for member in tar if member.isreg() and member.size < _LARGEST_CONFIG)
+            documents = {member.name: file.read() for member in small if (file := tar.extractfile(member))}
         # The export ends with zeros that tarfile leaves unread; without a reader, docker would fail.
         process.stdout.read()
     assert process.returncode == 0, f"docker save {name}"
