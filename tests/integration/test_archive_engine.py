@@ -23,7 +23,8 @@ from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import parse_reference
 from tests.support.engine import config_digest, docker, inspect_image, uses_containerd_store
 
-pytestmark = pytest.mark.usefixtures("engine")
+# All processes would build the very same image, and one removes what another is loading.
+pytestmark = [pytest.mark.usefixtures("engine"), pytest.mark.xdist_group("the image of the archives")]
 
 NAME = f"arch-test-{uuid.uuid4().hex[:12]}/layers:1.0"
 """A name that nobody else uses: the tests remove it and load over it, and the engine may be shared."""
