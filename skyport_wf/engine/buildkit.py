@@ -21,6 +21,7 @@ from skyport_wf.child_environment import child_environment
 from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, secret_mask, secret_options
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
+from skyport_wf.engine.config_digests import find_by_config_digest
 from skyport_wf.engine.connection import engine_errors, without_password
 from skyport_wf.engine.images import load_image
 from skyport_wf.errors import BuildError, UsageError
@@ -63,6 +64,8 @@ def build_with_buildkit(
         given = {name: value for name, value in image.build_args.items() if not _is_for_the_command(name)}
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
         environment = {**child_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+        # In containerd's store, a note of when it was built would give the same image another id with each build.
+        environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
         arguments = [*_arguments(image, dockerfile, id_file, image.network or default_network(client))]
         exported = None
         if command.has_buildx and EPOCH in build_arguments(image) and uses_containerd_store(client):
@@ -91,7 +94,11 @@ def build_with_buildkit(
         if exported:
             with exported.open("rb") as file:
                 return load_image(client, pieces_of(file), image.name).id
-        return id_file.read_text().strip()
+        built = id_file.read_text().strip()
+        # Without attestations, buildx writes the config digest, by which containerd's store knows no image.
+        if uses_containerd_store(client) and (found := find_by_config_digest(client, built, named=image.name)):
+            return found.id
+        return built
 
 
 class _Progress:

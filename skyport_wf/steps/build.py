@@ -144,6 +144,8 @@ def make_image(
     note(made.id)
     check_bases(engine, spec.name, bases)
     if found := find_image(engine, made.id):
+        if not found.root_fs.layers:
+            raise BuildError(f"{spec.name}: the image has no files. Give its Dockerfile a COPY, or a base image.")
         check_platform(spec, "/".join(filter(None, (found.os, found.architecture, found.variant))))
     if not spec.flatten:
         return made

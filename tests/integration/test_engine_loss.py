@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engine import docker, write_image_context
+from tests.support.engine import config_digest, write_image_context
 from tests.support.lab import Lab
 
 SIZE = 12_000_000
@@ -146,4 +146,4 @@ def test_killed_at_any_time_the_same_command_ends_well(lab: Lab, name: str, step
 def check_one_node(lab: Lab, name: str) -> None:
     (node,) = [image for image in lab.do("ls")["images"] if image["name"] == name]
     assert lab.do("resolve", name)["node"] == node["node"]
-    assert node["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", name).strip()
+    assert node["image_id"] == config_digest(name)

@@ -10,7 +10,7 @@ import pytest
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.layers import check_archive
 from tests.support.docker_archives import Image, legacy, tar_of
-from tests.support.engine import docker
+from tests.support.engine import uses_containerd_store
 from tests.support.layer_words import layer
 
 WORDS = (
@@ -34,7 +34,7 @@ def can_be_loaded(layers: Sequence[bytes], name: str) -> tuple[bool, str]:
 @pytest.mark.usefixtures("engine")
 def test_random_layers(namespace: str) -> None:
     """A failure names the seed and the words, which tests/unit/image/test_loading.py takes."""
-    if "containerd.snapshotter" in docker("info", "--format", "{{json .DriverStatus}}"):
+    if uses_containerd_store():
         pytest.skip("such an engine unpacks layers only when a container starts")
     seed = random.randrange(1 << 32)
     chance = random.Random(seed)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import CHECKOUT, Command
-from tests.support.engine import docker, write_image_context
+from tests.support.engine import config_digest, docker, write_image_context
 from tests.support.lab import Lab
 from tests.support.podman_service import PodmanService
 from tests.support.timing import wait_until
@@ -122,7 +122,7 @@ def test_every_source_is_published_and_docker_runs_what_comes_out(lab: PodmanLab
     for kind in sources:
         name = f"{namespace}/{kind}:1"
         pulled = lab.do("pull", name, DOCKER_HOST=engine)
-        assert pulled["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", name).strip()
+        assert pulled["image_id"] == config_digest(name)
         assert docker("run", "--rm", name, "/bin/busybox", "cat", "/data/deep/file") == "data"
         receipt = lab.receipt_of(name)
         assert (receipt["image_id"], receipt["engine_image_id"]) == (pulled["image_id"], None)
@@ -321,7 +321,7 @@ def test_flattening_keeps_what_podman_does_not_tell(lab: PodmanLab, engine: str,
     assert docker("run", "--rm", f"{namespace}/flat:1") == "kept\n"
     assert docker("run", "--rm", f"{namespace}/flat:1", "stat", "-c", "%u:%g", "/data/kept") == "12:34\n"
     again = lab.do("publish", f"{namespace}/flat:1", SKYPORT_DATA=str(lab.folder / "other"))
-    assert again["published"][0]["image_id"] == flat["Id"]
+    assert again["published"][0]["image_id"] == config_digest(f"{namespace}/flat:1")
 
 
 def inspect_in_docker(lab: PodmanLab, name: str, engine: str) -> Any:

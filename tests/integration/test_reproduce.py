@@ -21,7 +21,7 @@ from skyport_wf.image_list.images_yaml import read_image_list
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.sources.resolution import resolve_images
 from tests.support.commands import EXAMPLES, Done
-from tests.support.engine import PROGRAMS, docker, write_image_context
+from tests.support.engine import PROGRAMS, config_digest, docker, write_image_context
 from tests.support.http_server import http_server
 from tests.support.lab import Lab
 
@@ -172,7 +172,7 @@ def test_the_example(namespace: str, tmp_path: Path, project: Project) -> None:
         assert report["verdict"] == verdict
         assert shown[name][0].startswith(f"{verdict}: {namespace}/{name}:1.0 ")
         assert (report["published_id"] == report["rebuilt_id"]) == (verdict == "identical")
-        assert report["published_id"] == before[f"{namespace}/{name}:1.0"]
+        assert report["published_id"] == config_digest(f"{namespace}/{name}:1.0")
         assert report["changed_inputs"] == []
     assert changes(report) == {"/etc/built": ["changed", "content"]}
     assert changes(report, "traces") == {"/var/log/build.log": ["changed", "content"]}

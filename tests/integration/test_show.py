@@ -1,5 +1,6 @@
 """`skyport-wf show` on what a real engine built: its counts against those of docker, tar and dpkg themselves."""
 
+import gzip
 import io
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.connection import open_shock
-from tests.support.engine import docker, write_image_context
+from tests.support.engine import config_digest, docker, write_image_context
 from tests.support.lab import Lab
 
 
@@ -80,12 +81,13 @@ def test_waste_is_what_docker_does_not_show(lab: Lab, wasteful: str) -> None:
 
 
 def layers_of(name: str) -> list[bytes]:
-    """Return the layer tars of the engine's image."""
+    """Return the layer tars of the engine's image; containerd's store exports them gzipped."""
     saved = subprocess.run(["docker", "save", name], capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(saved)) as tar:
         files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
         (entry,) = json.load(files["manifest.json"] or io.BytesIO())
-        return [file.read() for path in entry["Layers"] if (file := files[path])]
+        layers = [file.read() for path in entry["Layers"] if (file := files[path])]
+    return [gzip.decompress(layer) if layer.startswith(b"\x1f\x8b") else layer for layer in layers]
 
 
 def bytes_listed(layer: bytes) -> int:
@@ -109,7 +111,7 @@ def test_a_published_image_its_archive_and_the_engine_tell_the_same(lab: Lab, wa
     )
     assert published == archive == engine
     assert published["name"] == wasteful
-    assert published["image_id"] == docker("image", "inspect", "--format", "{{.Id}}", wasteful).strip()
+    assert published["image_id"] == config_digest(wasteful)
     sizes = [layer["size"] for layer in published["layers"]]
     assert sizes == [len(layer) for layer in layers_of(wasteful)]
     assert published["size"] == sum(sizes)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engine import docker, inspect_image, write_image_context
+from tests.support.engine import config_digest, docker, inspect_image, write_image_context
 from tests.support.lab import Lab
 from tests.support.timing import wait_until
 
@@ -77,7 +77,7 @@ def test_a_snapshot_is_the_base_after_its_script(lab: SnapshotLab) -> None:
     receipt = lab.receipt()
     source = receipt["source"]
     assert (source["kind"], source["script"], source["dockerfile_digest"]) == ("snapshot", script, None)
-    assert receipt["base"] == {"name": lab.base, "image_id": base["Id"]}
+    assert receipt["base"] == {"name": lab.base, "image_id": config_digest(lab.base)}
 
     code, _, stderr = lab.run("publish", "--all", "--record", "receipt.json")
     assert (code, "is published already" in stderr) == (0, True)

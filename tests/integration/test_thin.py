@@ -15,7 +15,7 @@ import pytest
 
 from skyport_wf.shock.client import ShockClient
 from tests.support.commands import CHECKOUT, COMMANDS
-from tests.support.engine import docker, write_image_context
+from tests.support.engine import config_digest, docker, uses_containerd_store, write_image_context
 from tests.support.lab import Lab, ServedShock, make_user
 from tests.support.podman_service import PodmanService
 from tests.support.project import jobs
@@ -132,11 +132,17 @@ def test_save_writes_what_publish_sends(project: ThinLab, thin: dict[str, Any]) 
 def test_an_engine_loads_it_as_an_awe_worker_does(project: ThinLab, thin: dict[str, Any]) -> None:
     project.forget("top", "tool")
     archive = gzip.decompress(project.download(thin["tool"]["node"]))
-    subprocess.run(["docker", "load", "--quiet"], input=archive, check=True, capture_output=True)
-    assert docker("image", "inspect", "--format", "{{.Id}}", project.name("tool")).strip() == thin["tool"]["image_id"]
-    assert project.runs("tool") == project.name("tool")
+    loaded = subprocess.run(["docker", "load", "--quiet"], input=archive, check=False, capture_output=True)
+    if uses_containerd_store():
+        # As the guide says; should a later Docker take it, `takes_thin_archives` can say so.
+        assert b"not found" in loaded.stderr
+    else:
+        assert loaded.returncode == 0, loaded.stderr
+        assert config_digest(project.name("tool")) == thin["tool"]["image_id"]
+        assert project.runs("tool") == project.name("tool")
+        project.forget("tool")
 
-    project.forget("tool", "base")
+    project.forget("base")
     done = subprocess.run(["docker", "load", "--quiet"], input=archive, check=False, capture_output=True)
     assert done.returncode != 0, "without its base"
 
@@ -146,11 +152,16 @@ def test_pull_fetches_the_chain(project: ThinLab, thin: dict[str, Any]) -> None:
     pulled = project.do("pull", project.name("top"))
     assert pulled["bases"] == [project.name("base"), project.name("tool")]
     assert pulled["downloaded"] == sum(receipt["size"] for receipt in thin.values())
-    assert {image: project.runs(image) for image in thin} == {image: project.name(image) for image in thin}
+    # Where no thin archive can be loaded, the image comes whole, and its bases are part of it.
+    there = ["top"] if uses_containerd_store() else [*thin]
+    assert {image: project.runs(image) for image in there} == {image: project.name(image) for image in there}
     assert project.do("pull", project.name("top"))["downloaded"] == 0
 
-    project.forget("top", "tool")
+    project.forget(*({"top", "tool"} & {*there}))
     pulled = project.do("pull", project.name("top"))
+    if uses_containerd_store():
+        assert pulled["downloaded"] == sum(receipt["size"] for receipt in thin.values())
+        return
     assert (pulled["bases"], pulled["downloaded"]) == (
         [project.name("tool")],
         thin["tool"]["size"] + thin["top"]["size"],

@@ -1,9 +1,11 @@
 """The docker command, and small images that an AWE task could start in."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+import tarfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +14,54 @@ from typing import Any
 
 PROGRAMS = {"busybox": "/bin/busybox", "bash": "/bin/bash-static"}
 """Programs that need no library, as Debian's packages busybox-static and bash-static install them."""
+_LISTING_ATTEMPTS = 10
+_LARGEST_CONFIG = 1 << 20
+"""Bytes; larger files of an export are layers."""
 
 
 def docker(*arguments: str, **variables: str) -> str:
     """Run the docker command and return what it printed."""
-    done = subprocess.run(
-        ["docker", *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
-    )
+    # On containerd's store, listing images fails if another test removes one at that moment.
+    for _ in range(_LISTING_ATTEMPTS if arguments[:2] == ("image", "ls") else 1):
+        done = subprocess.run(
+            ["docker", *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+        )
+        if "NotFound: content digest" not in done.stderr:
+            break
     assert done.returncode == 0, f"docker {arguments}: {done.stderr}"
     return done.stdout
 
 
 def inspect_image(name: str) -> dict[str, Any]:
-    """Return what the engine says of an image."""
+    """Return what the engine says of an image; its `Id` is the engine's own, which need not be the published one."""
     return json.loads(docker("image", "inspect", name))[0]
+
+
+def config_digest(name: str, **variables: str) -> str:
+    """Return the digest of the image's config, which is published as the image's id.
+
+    It is read from an export, as Docker with containerd's image store shows it nowhere else.
+    """
+    environment = {**os.environ, **variables}
+    with subprocess.Popen(["docker", "save", name], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        with tarfile.open(fileobj=process.stdout, mode="r|") as tar:
+            small = (member for member in tar if member.isreg() and member.size < _LARGEST_CONFIG)
+            documents = {member.name: file.read() for member in small if (file := tar.extractfile(member))}
+        # The export ends with zeros that tarfile leaves unread; without a reader, docker would fail.
+        process.stdout.read()
+    assert process.returncode == 0, f"docker save {name}"
+    (entry,) = json.loads(documents["manifest.json"])
+    digest = Path(entry["Config"]).stem
+    # Docker with containerd's store exports no blobs of an image that was pulled beside the one it was pushed from.
+    config = documents.get(entry["Config"])
+    assert hashlib.sha256(config).hexdigest() == digest if config is not None else uses_containerd_store(**variables)
+    return f"sha256:{digest}"
+
+
+def uses_containerd_store(**variables: str) -> bool:
+    """Return whether the engine keeps its images in containerd's store, and calls them by their manifests' digests."""
+    return "io.containerd.snapshotter.v1" in docker("info", "--format", "{{json .DriverStatus}}", **variables)
 
 
 def write_image_context(

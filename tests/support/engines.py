@@ -1,10 +1,11 @@
 """The engines that tests run on: the one at DOCKER_HOST, and those that SKYPORT_TEST_ENGINES names."""
 
 import os
-import subprocess
 import uuid
 from pathlib import Path
 from typing import Self
+
+from tests.support.engine import config_digest, docker, uses_containerd_store
 
 VARIABLE = "SKYPORT_TEST_ENGINES"
 """NAME=DOCKER_HOST, separated by spaces, as `.ci/engine-root --beside` sets it."""
@@ -50,8 +51,7 @@ class EngineUnderTest:
             self.variables["PATH"] = f"{programs}:{self.variables['PATH']}"
         self.namespace = f"test-{uuid.uuid4().hex[:12]}"
         self.is_podman = "podman" in self.docker("version", "--format", "{{json .Server}}").lower()
-        store = self.docker("info", "--format", "{{json .DriverStatus}}")
-        self.is_containerd = "io.containerd.snapshotter.v1" in store
+        self.is_containerd = uses_containerd_store(**self.variables)
         self.builders = ["classic"] if self.is_podman else ["classic", "buildkit"]
         self.published: set[str] = set()
         """The ids of published images, which may have got names of our own."""
@@ -60,11 +60,7 @@ class EngineUnderTest:
 
     def docker(self, *arguments: str) -> str:
         """Run the docker command on this engine, and return what it printed."""
-        done = subprocess.run(
-            ["docker", *arguments], env={**os.environ, **self.variables}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return docker(*arguments, **self.variables).strip()
 
     def name(self, image: str) -> str:
         return f"{self.namespace}/{image}:1"
@@ -74,6 +70,9 @@ class EngineUnderTest:
         found = self.docker("image", "ls", "--no-trunc", "--quiet", "--filter", f"reference=*{name}").split()
         # Podman shows one image of two names twice.
         return found[0] if found else ""
+
+    def config_digest(self, name: str) -> str:
+        return config_digest(name, **self.variables)
 
     def read(self, name: str, path: str) -> str:
         """Return what a file of an image holds."""

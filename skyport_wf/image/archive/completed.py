@@ -4,6 +4,7 @@ The layers come in the order of the archives, the lowest image's first, each und
 and a manifest that names them come last, byte for byte and by digest those of the thin archive's image.
 """
 
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
 from skyport_wf.byte_streams import ByteStream, ChunkReader
@@ -58,12 +59,15 @@ class CompletedArchive:
 
     def _pieces(self) -> Iterator[bytes]:
         image: ArchivedImage | None = None
+        # containerd's store takes in a file under its name in the archive. Two archives that are loaded at the same
+        # time must not have the same name for different layers, or one of them fails.
+        own_prefix = uuid.uuid4().hex
         places = [(_BELOW, f"below-{number}.tar") for number in range(len(self._base))]
         for number, stream in enumerate(self._archives):
             archive = ArchiveReader(stream)
             names: dict[str, str] = {}
             for layer in archive.layers():
-                names[layer.name] = f"{number}-{len(names)}.tar"
+                names[layer.name] = f"{own_prefix}-{number}-{len(names)}.tar"
                 yield tar_header(names[layer.name], layer.stored_size)
                 yield from layer.stored_pieces()
                 yield padding(layer.stored_size)
