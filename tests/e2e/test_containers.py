@@ -145,7 +145,7 @@ def test_a_lock_file_that_is_not_right_is_said(consumer: Pipeline) -> None:
     lock.unlink()
     assert "there is no lock file images.lock.json. It comes with the images" in consumer.refused()
     lock.write_text(good[:100])
-    assert "Take it anew from whoever publishes the images." in consumer.refused()
+    assert "Take it anew from version control, or from whoever publishes the images." in consumer.refused()
     lock.write_text(good)
     where = "http://shock.example.org"
     assert f"images.lock.json is about embedded, and the variable SHOCK_URL says {where}." in (

@@ -83,4 +83,4 @@ def test_the_rules_as_a_module_beside_those_that_publish(project: Project) -> No
 
 def test_an_unknown_level_is_said(project: Project) -> None:
     (project.folder / "config.yaml").write_text("images: {lint_level: fatal}\n")
-    assert "there is no fatal; it takes error, warning" in fail(project)
+    assert "there is no 'fatal'; it takes error, warning" in fail(project)

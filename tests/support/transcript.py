@@ -21,7 +21,7 @@ _CHANGING = {
     r"\b(sha256:)?([0-9a-f]{64}|[0-9a-f]{12})\b": "ID",
     r"\d+(\.\d+)? [kMG]?B\b": "SIZE",
     r"\d+\.\d%": "SHARE",
-    r"\d{4}-\d\d-\d\dT[0-9:.]+Z?": "TIME",
+    r"\d{4}-\d\d-\d\d[T ][0-9:.]+Z?": "TIME",
     r"(?m)^#\d+ \d+\.\d+ ": "#STEP ",
     r"[ \t]+": " ",
     r"\d+ Debian": "N Debian",
