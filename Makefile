@@ -14,9 +14,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Independent readers of what the tests write, and programs to put into small images; as Debian names the packages.
 TEST_NEEDS := --need skopeo --need man=man-db --need bash-static --need busybox=busybox-static --need curl --need openssl --need git --need rsync --need ssh-agent=openssh-client --need podman --need buildah --need umoci --need docker-registry --need ch-image=charliecloud --need ctr=containerd --need chromium --need munged=munge --need slurmctld=slurm-wlm
-# One process more than there are processors, as tests wait for engines, servers and disks; of those marked with the same
+# Two processes more than there are processors, as tests wait for engines, servers and disks; of those marked with the same
 # `xdist_group` one runs at a time.
-PYTEST = pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup
+PYTEST = pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadgroup
 # What people install today, beside the engine that is here: Docker from Debian sid with containerd's image store.
 TODAYS_ENGINE := .ci/engine-root --beside --if-possible docker-sid-containerd --
 ENGINES := docker-bookworm docker-trixie docker-sid docker-sid-containerd podman-bookworm podman-trixie

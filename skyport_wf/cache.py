@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.output_file import replace_file
 
@@ -54,7 +55,7 @@ def cache_folder(*below: str) -> Path:
 def read_note(kind: str, about: str, shape: type[_Note]) -> _Note | None:
     """Return what was noted about an address; None if nothing was, or if it cannot be read any more."""
     try:
-        return msgspec.json.decode(_note(kind, about).read_bytes(), type=shape)
+        return decode_json(_note(kind, about).read_bytes(), shape)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

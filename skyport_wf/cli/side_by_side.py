@@ -21,6 +21,7 @@ import msgspec
 from skyport_wf.cli.messages import hand_on
 from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.cli.publish_queue import Ended, PublishQueue
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, SkyportError
 from skyport_wf.progress import Progress
 from skyport_wf.records.encoding import decode_record
@@ -147,7 +148,7 @@ class _Command:
     def ended(self) -> Ended:
         """Return how it ended."""
         try:
-            told: dict[str, Any] = msgspec.json.decode(self._out)
+            told: dict[str, Any] = decode_json(self._out)
         except (msgspec.DecodeError, UnicodeDecodeError):
             told = {}
         code = self.process.returncode

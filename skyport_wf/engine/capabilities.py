@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from skyport_wf.decoding import convert
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.records.source import EngineVersion
 
@@ -35,7 +36,7 @@ def read_version(client: APIClient) -> EngineVersion:
     The version of podman is `podman 4.3.1`: as `4.3.1` it would be taken for one of Docker.
     """
     with engine_errors("telling its version"):
-        version = msgspec.convert(client.version(), EngineVersion, strict=False)
+        version = convert(client.version(), EngineVersion, strict=False)
     if podman_version(client):
         return msgspec.structs.replace(version, version=f"podman {version.version}")
     return version
@@ -66,7 +67,7 @@ def uses_containerd_store(client: APIClient) -> bool:
     """Return whether Docker keeps images in containerd's image store, the default of fresh installations since 29."""
     if client not in _on_containerd:
         with engine_errors("telling its image store"):
-            status = msgspec.convert(client.info(), _Info).driver_status or ()
+            status = convert(client.info(), _Info).driver_status or ()
         _on_containerd[client] = ("driver-type", "io.containerd.snapshotter.v1") in status
     return _on_containerd[client]
 
@@ -80,7 +81,7 @@ def takes_thin_archives(client: APIClient) -> bool:
 def has_bridge(client: APIClient) -> bool:
     """Return whether the engine can give containers a network of their own."""
     with engine_errors("listing its networks"):
-        return any(one.driver == "bridge" for one in msgspec.convert(client.networks(), tuple[_Network, ...]))
+        return any(one.driver == "bridge" for one in convert(client.networks(), tuple[_Network, ...]))
 
 
 def default_network(client: APIClient) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.decoding import convert, decode_json
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.engine.images import name_in_engine, remove_image, tag_image
 from skyport_wf.engine.podman import env_value, plain_name
@@ -74,7 +75,7 @@ def find_container(client: APIClient, name: str) -> Container | None:
 
     with engine_errors(f"looking for the container {name}"):
         try:
-            found = msgspec.convert(client.inspect_container(name), Container)
+            found = convert(client.inspect_container(name), Container)
         except NotFound:
             return None
     config = msgspec.structs.replace(found.config, image=plain_name(found.config.image))
@@ -188,6 +189,6 @@ def _stat(client: APIClient, container: str, path: str) -> _PathStat | None:
                 return None
     try:
         told = base64.b64decode(response.headers["X-Docker-Container-Path-Stat"])
-        return msgspec.json.decode(told, type=_PathStat)
+        return decode_json(told, _PathStat)
     except (KeyError, binascii.Error, msgspec.DecodeError) as error:
         raise EngineError(f"the engine did not say whether there is a {path}: HTTP {response.status_code}") from error

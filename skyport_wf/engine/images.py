@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream, ChunkReader, pieces_of
+from skyport_wf.decoding import convert
 from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import engine_errors, engine_words
 from skyport_wf.engine.podman import hub_name, names_to_find, own_name
@@ -71,7 +72,7 @@ def _inspect(client: APIClient, name: str) -> EngineImage | None:
 
     with engine_errors(f"looking for the image {name}"):
         try:
-            return msgspec.convert(client.inspect_image(name), EngineImage)
+            return convert(client.inspect_image(name), EngineImage)
         except ImageNotFound:
             return None
 
@@ -197,7 +198,7 @@ def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> Engine
     loaded = None
     with engine_errors(f"loading {name}"):
         for said in client.load_image(archive, quiet=True):
-            line = msgspec.convert(said, dict[str, Any])
+            line = convert(said, dict[str, Any])
             if "error" in line:
                 raise EngineError(f"the engine failed at loading {name}: {engine_words(line['error'])}")
             loaded = loaded or _LOADED.search(str(line.get("stream", "")))

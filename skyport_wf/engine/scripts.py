@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import msgspec
-
 from skyport_wf.byte_streams import ChunkReader
+from skyport_wf.decoding import convert
 from skyport_wf.engine.build_output import LastLines
 from skyport_wf.engine.capabilities import default_network, podman_version
 from skyport_wf.engine.connection import answers_closed, engine_errors
@@ -52,7 +51,7 @@ def run_script(
             client.remove_container(left["Id"], force=True, v=True)
     base = name_in_engine(client, base)
     with engine_errors(f"making a container of {base}"):
-        original = msgspec.convert(client.inspect_image(base)["Config"] or {}, ContainerConfig)
+        original = convert(client.inspect_image(base)["Config"] or {}, ContainerConfig)
         user = original.user.partition(":")[0]
         # Whoever is not root can remove the script, when it is done, from nowhere else.
         folder = "/" if user in _ROOT else "/tmp"  # noqa: S108 - in the container

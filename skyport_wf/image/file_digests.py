@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from skyport_wf.decoding import decode_msgpack
 from skyport_wf.errors import SkyportError
 from skyport_wf.output_file import replace_file
 
@@ -57,7 +58,7 @@ def digest_files(root: Path, files: Mapping[str, os.stat_result], *, memory: Pat
     if path:
         # A memory that is missing or damaged costs time, and nothing else.
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            known = msgspec.msgpack.decode(path.read_bytes(), type=dict[str, _KnownFile])
+            known = decode_msgpack(path.read_bytes(), dict[str, _KnownFile])
     begun = time.time_ns()
     found = {}
     for file, status in files.items():

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from skyport_wf import decoding
 from skyport_wf.image_list.mistakes import Mistake
 from skyport_wf.image_list.spec import (
     DEFAULT_TOKEN_VARIABLE,
@@ -43,7 +44,7 @@ def convert(value: Any, kind: type[_Kind], document: YamlDocument, path: str) ->
     gone: set[str] = set()
     while True:
         try:
-            return msgspec.convert(value, kind), mistakes
+            return decoding.convert(value, kind), mistakes
         except msgspec.ValidationError as error:
             problem, _, where = str(error).partition(" - at `")
         # Of a mapping's key, msgspec says "at `key` in `PATH`".

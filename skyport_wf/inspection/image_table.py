@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import count, human_size, percentage, printable
 from skyport_wf.image.examination.report import ImageReport, count_packages
@@ -117,7 +118,7 @@ def _text(words: str) -> str:
 
 def _read(path: Path, kind: type[_Document]) -> _Document:
     try:
-        return msgspec.json.decode(read_bounded(path, _LARGEST), type=kind)
+        return decode_json(read_bounded(path, _LARGEST), kind)
     except FileNotFoundError as error:
         raise UsageError(f"there is no {path}. The rules `show` write it: `snakemake show_all`.") from error
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
@@ -76,7 +77,7 @@ class FindingsStore:
             path = self._files.find(node.id)
             try:
                 content = path.read_bytes() if path else b""
-                found = msgspec.json.decode(content, type=Findings) if content else None
+                found = decode_json(content, Findings) if content else None
             except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 return None
             if found:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import replace_file
@@ -133,7 +134,7 @@ class ImageRules:
         """
         if not self.is_known:
             with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                plan = msgspec.json.decode(read_bounded(self._plan_file, _LARGEST_PLAN), type=list[PlannedImage])
+                plan = decode_json(read_bounded(self._plan_file, _LARGEST_PLAN), list[PlannedImage])
                 return {image.key: image for image in plan}
         return {image.key: image for image in self._plan()}
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
 
@@ -62,7 +63,7 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
             meant = f"; did you mean `{near[0]}`?" if near else "."
             raise UsageError(f"{where}: there is no setting `{key}`{meant} There are: {', '.join(_names())}.")
     try:
-        settings = msgspec.convert(plain, RuleSettings)
+        settings = convert(plain, RuleSettings)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {_in_words(error, plain)}") from error
     for name, path in {"images": settings.images, "lock": settings.lock_file}.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from skyport_wf.decoding import convert
 from skyport_wf.image.contents import ArchiveDigests, Layer, SavedArchive
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.records.records import BuildRecord
@@ -151,7 +152,7 @@ def read_attributes(attributes: Mapping[str, Any] | None) -> NodeAttributes | No
         del known[PACKAGES_KEY]
     for lenient in (known, {**known, "docker_version": {}, OWN_KEY: None}):
         try:
-            return msgspec.convert({"repository": "", "tag": "", "id": "", **lenient}, NodeAttributes)
+            return convert({"repository": "", "tag": "", "id": "", **lenient}, NodeAttributes)
         except (msgspec.ValidationError, UnicodeEncodeError):
             # The other is for halves of characters, which JSON can have and UTF-8 cannot.
             continue

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from skyport_wf.decoding import convert, decode_json
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.records.receipt import LockFile, Receipt
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
@@ -37,7 +38,7 @@ def digest_of(content: bytes) -> str:
 def read_kind(content: bytes) -> str:
     """Return the kind of record that `content` is, such as `skyport-wf build`; an empty text if it is none."""
     try:
-        document = msgspec.json.decode(content)
+        document = decode_json(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     tag = document.get("record") if isinstance(document, dict) else None
@@ -52,7 +53,7 @@ def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
     """
     wanted = kind.__struct_config__.tag
     try:
-        document = msgspec.json.decode(content)
+        document = decode_json(content)
         # Checked here: msgspec takes a document that does not say what it is, and may name another field of a wrong
         # one.
         if not isinstance(document, dict) or not isinstance(document.get("record"), str):
@@ -60,7 +61,7 @@ def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
         document = upgrade_record(document)
         if document["record"] != wanted:
             raise msgspec.ValidationError(f"it is a `{document['record']}` record")
-        return msgspec.convert(document, kind)
+        return convert(document, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what, hint = str(error), "Give the file that the step before this one wrote."
         if str(wanted).startswith("skyport-wf lock "):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.formatting import human_size
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.contents import SavedArchive
@@ -40,7 +41,7 @@ class Copies:
         """Return the image of a node if there is a copy of it."""
         path = self._archives.find(node_id)
         try:
-            saved = path and msgspec.json.decode(_note(path).read_bytes(), type=SavedArchive)
+            saved = path and decode_json(_note(path).read_bytes(), SavedArchive)
             return _image(node_id, path, saved) if path and saved else None
         except (OSError, msgspec.DecodeError):
             return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.byte_streams import ChunkReader
+from skyport_wf.decoding import decode_json
 from skyport_wf.image.archive.compression import ByteSink, open_gzip_member
 from skyport_wf.image.archive.joined import GzippedLayer
 from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
@@ -34,7 +35,7 @@ def examine_layer(path: Path) -> LayerFacts:
     """
     note = note_of(path)
     with suppress(OSError, msgspec.DecodeError):
-        noted = msgspec.json.decode(note.read_bytes(), type=LayerFacts)
+        noted = decode_json(note.read_bytes(), LayerFacts)
         # What came in several pieces was looked at only in part.
         if noted.stored == path.stat().st_size and (noted.is_gzip or gzip_of(path).exists()):
             return noted

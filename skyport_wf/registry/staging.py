@@ -19,6 +19,7 @@ import msgspec
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import cache_folder
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.formatting import human_size
 from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
@@ -184,7 +185,7 @@ class Upload:
     def _noted_digest(self) -> str:
         """Return the digest that was told while it came, empty if that was in several pieces."""
         with suppress(OSError, msgspec.DecodeError):
-            noted = msgspec.json.decode(note_of(self.path).read_bytes(), type=LayerFacts)
+            noted = decode_json(note_of(self.path).read_bytes(), LayerFacts)
             return noted.digest if noted.stored == self.size else ""
         return ""
 

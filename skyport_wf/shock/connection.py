@@ -12,6 +12,7 @@ import msgspec
 import requests
 import urllib3
 
+from skyport_wf.decoding import convert
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
 from skyport_wf.http_session import read_answer
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
@@ -148,7 +149,7 @@ class ShockConnection:
     def convert(self, data: Any, shape: type[_Shape]) -> _Shape:
         """Return what the server answered as a value. Raises ShockError if Shock does not answer so."""
         try:
-            return msgspec.convert(data, shape)
+            return convert(data, shape)
         except msgspec.ValidationError as error:
             raise ShockError(f"{self.name} answers with something else than Shock does: {error}") from error
 

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.store.database import timestamp
 from skyport_wf.store.files import Staging
 from skyport_wf.store.node import Lock, StoredNode, StoredParts
@@ -180,7 +181,7 @@ def _parse_attributes(document: bytes) -> msgspec.Raw:
         if next(islice(places, most, None), None):
             raise InvalidRequestError(f"attributes have more than {MOST_LEAVES} values")
     try:
-        for path, _, _, text in leaves(msgspec.json.decode(document)):
+        for path, _, _, text in leaves(decode_json(document)):
             # A lone half of a surrogate pair is JSON, but no text that the database takes.
             path.encode()
             (text or "").encode()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.store.access import User
 from skyport_wf.store.database import Database, timestamp
 from skyport_wf.store.refusals import InvalidRequestError
@@ -75,7 +76,7 @@ def take_link(database: Database, name: str) -> Link | None:
 
 
 def _link(row: tuple[str] | None) -> Link | None:
-    return msgspec.json.decode(row[0], type=Link) if row else None
+    return decode_json(row[0], Link) if row else None
 
 
 def _hash(name: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.store.access import RIGHTS, Acl
 from skyport_wf.store.files import Content
 from skyport_wf.store.node import Lock, StoredNode, StoredPart, StoredParts
@@ -82,7 +83,7 @@ def _node_of_row(
         content_since=row["content_since"],
         parts=parts,
         lock=Lock(row["locked_since"], row["lock_error"]) if row["locked_since"] else None,
-        tags=tuple(msgspec.json.decode(row["tags"], type=list[str])),
+        tags=tuple(decode_json(row["tags"], list[str])),
         priority=row["priority"],
         created_on=row["created_on"],
         last_modified=row["last_modified"],
@@ -213,5 +214,5 @@ def _write_permissions(connection: sqlite3.Connection, serial: int, acl: Acl) ->
 
 
 def _write_attributes(connection: sqlite3.Connection, serial: int, node: StoredNode) -> None:
-    rows = ((serial, *leaf) for leaf in leaves(msgspec.json.decode(node.attributes)))
+    rows = ((serial, *leaf) for leaf in leaves(decode_json(node.attributes)))
     connection.executemany("INSERT INTO attribute (node, path, kind, number, text) VALUES (?, ?, ?, ?, ?)", rows)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.files import write_document
@@ -55,7 +56,7 @@ class ProgressFile:
         if self._path is None:
             return None
         try:
-            saved = msgspec.json.decode(read_bounded(self._path, _LARGEST), type=UnfinishedUpload)
+            saved = decode_json(read_bounded(self._path, _LARGEST), UnfinishedUpload)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             # Without it everything is sent again, which is right whatever has happened to the file.
             return None

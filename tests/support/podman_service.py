@@ -83,9 +83,11 @@ class PodmanService:
         self._unmount()
         # What podman has started may still be removing files of its own.
         shutil.rmtree(self.folder, onerror=_fail_unless_gone)
-        for group in sorted(Path("/sys/fs/cgroup").glob("**/libpod_parent/**/"), reverse=True):
+        # Not by `glob`, which fails on what another podman removes meanwhile.
+        groups = [group for group, _, _ in os.walk("/sys/fs/cgroup") if "/libpod_parent" in group]
+        for group in sorted(groups, reverse=True):
             with suppress(OSError):  # another podman's
-                group.rmdir()
+                Path(group).rmdir()
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as engine:

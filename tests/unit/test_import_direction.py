@@ -18,6 +18,7 @@ ORDER = (
         "byte_streams",
         "cache",
         "child_environment",
+        "decoding",
         "errors",
         "formatting",
         "http_session",

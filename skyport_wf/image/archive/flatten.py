@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from skyport_wf.byte_streams import PIECE, ByteStream, pieces_of
+from skyport_wf.decoding import decode_json, decode_msgpack
 from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document
@@ -143,7 +144,7 @@ class _Files:
             length = int.from_bytes(os.pread(self._scratch.descriptor, 4, entry.document))
             start = entry.document + 4 + length
             head = os.pread(self._scratch.descriptor, length, entry.document + 4)
-            records = dict(msgspec.msgpack.decode(head, type=list[tuple[bytes, bytes]]))
+            records = dict(decode_msgpack(head, list[tuple[bytes, bytes]]))
         size = entry.size
         if first != entry.key:
             # All names of a file are one, whichever of them its layer had first.
@@ -166,7 +167,7 @@ class _Files:
 
 def _flat_config(config: bytes, diff_id: str) -> bytes:
     """Return the config JSON of an image that has one layer instead of the ones it had."""
-    old: dict[str, Any] = msgspec.json.decode(config, type=dict[str, Any])
+    old: dict[str, Any] = decode_json(config, dict[str, Any])
     step = {"created_by": f"flattened {image_id(config)}"}
     if old.get("created"):
         step["created"] = old["created"]

@@ -7,8 +7,9 @@ characters. Source: the documentation of Go's package encoding/json, "Unmarshal"
 from functools import cache
 from typing import Any, Final, TypeVar
 
-import msgspec
 from msgspec import inspect
+
+from skyport_wf.decoding import convert, decode_json
 
 Document = TypeVar("Document")
 
@@ -20,9 +21,9 @@ def decode_like_go(document: bytes, kind: type[Document]) -> Document:
     """Return the document as a value of `kind`. Raises ValueError or RecursionError if it is none."""
     if document.count(b",") > _MAX_VALUES:
         raise ValueError(f"it has more than {_MAX_VALUES:,} values")
-    value = msgspec.json.decode(document.decode(errors="replace"))
+    value = decode_json(document.decode(errors="replace"))
     # mypy takes a type variable's type for one that has no hash.
-    return msgspec.convert(_fit(value, _parts_of(kind)), kind)  # type: ignore[arg-type]
+    return convert(_fit(value, _parts_of(kind)), kind)  # type: ignore[arg-type]
 
 
 @cache

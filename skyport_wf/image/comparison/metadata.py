@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import ArchiveError
 
 _NOT_COMPARED: Final = frozenset(
@@ -53,7 +54,7 @@ def compare_metadata(published: bytes, rebuilt: bytes) -> tuple[MetadataChange, 
 
 def _decode(config: bytes) -> Mapping[str, Any]:
     try:
-        return msgspec.json.decode(config, type=dict[str, Any])
+        return decode_json(config, dict[str, Any])
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"an image's config cannot be read: {error}. Save the image again.") from error
 

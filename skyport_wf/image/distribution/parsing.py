@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.distribution.manifests import Flavour
 
@@ -146,7 +147,7 @@ def media_type_of(content: bytes) -> str:
 
 def _decode(content: bytes) -> _Document:
     try:
-        document = msgspec.json.decode(content, type=_Document)
+        document = decode_json(content, _Document)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestError(f"it is not a manifest: {error}") from error
     if document.schema_version != 2:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package, PackageKind
 
@@ -67,7 +68,7 @@ def pack(listed: PackageList) -> str:
 def unpack(packed: str, *, image_id: str) -> PackageList | None:
     """Return the list of this image; None if the text is empty, damaged, or of another image."""
     try:
-        document = msgspec.json.decode(_decompress(packed), type=_Document)
+        document = decode_json(_decompress(packed), _Document)
     except (ValueError, zlib.error, RecursionError):
         return None
     if document.image_id != image_id:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from skyport_wf.child_environment import child_environment
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.instructions import Instruction
 from skyport_wf.lint.findings import Finding, Level, Rule
@@ -105,7 +106,7 @@ def _ask(hadolint: Hadolint, text: ReadableText, patience: float, seconds: float
             env=environment,
             check=False,
         )
-        reports = msgspec.json.decode(done.stdout, type=list[_Report])
+        reports = decode_json(done.stdout, list[_Report])
     except subprocess.TimeoutExpired:
         return [_unread(f"hadolint was not done after {seconds:g} s")]
     except OSError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
@@ -75,7 +76,7 @@ def read_settings(path: Path) -> LintSettings:
         # hadolint's other word for it.
         value = {**value, "failure-threshold": "none"}
     try:
-        return msgspec.convert(value or {}, LintSettings)
+        return convert(value or {}, LintSettings)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `")
         line = document.line_of(where.rstrip("`") or "$")

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from skyport_wf.cache import cache_folder, key_of, only_one
+from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError
 from skyport_wf.image_list.addresses import GitAddress
 from skyport_wf.sources.remote.git_command import GitError, ask_server, run_locally
@@ -48,7 +49,7 @@ def find_checkout(repository: str, commit: str) -> Checkout | None:
     """Return the files of the commit if they are in the cache."""
     folder = _place(repository, commit)
     try:
-        submodules = msgspec.json.decode((folder / "submodules.json").read_bytes(), type=tuple[str, ...])
+        submodules = decode_json((folder / "submodules.json").read_bytes(), tuple[str, ...])
         os.utime(folder)
     except (OSError, msgspec.DecodeError):
         return None

@@ -19,6 +19,7 @@ import requests
 import urllib3
 from werkzeug.datastructures import WWWAuthenticate
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.engine.registry_logins import RegistryLogin, find_login
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
 from skyport_wf.http_session import is_loopback
@@ -155,7 +156,7 @@ class RegistrySession:
                 raise self._refusal(answer.status_code)
             content = b"".join(self.read(answer, _LARGEST_TOKEN))
         try:
-            found = msgspec.json.decode(content, type=TokenAnswer)
+            found = decode_json(content, TokenAnswer)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found = TokenAnswer()
         token = found.token or found.access_token

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.image.examination.packages.package import Package, make_package
 
 PATHS = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
@@ -20,7 +21,7 @@ class _CondaPackage(msgspec.Struct):
 
 def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     """Yield the package, its version followed by `=` and the build. Raises ValueError for something else."""
-    package = msgspec.json.decode(content, type=_CondaPackage)
+    package = decode_json(content, _CondaPackage)
     version = f"{package.version}={package.build}" if package.build else package.version
     channel = package.channel.rstrip("/").removesuffix(f"/{package.subdir}").rpartition("/")[2]
     yield make_package("conda", package.name, version, architecture=package.subdir, source=channel, found_in=path)
