@@ -82,6 +82,7 @@ def test_each_verb_has_help_and_examples_that_it_takes(verb, capsys):
         assert parse(words[1:]).verb == verb
 
 
+@pytest.mark.slow
 def test_verbose_shows_the_requests(failing_server, monkeypatch, project):
     empty = {"data": [], "status": 200, "error": None, "total_count": 0}
     failing_server.answers = [Answer(200, json.dumps(empty).encode())] * 3
@@ -92,6 +93,7 @@ def test_verbose_shows_the_requests(failing_server, monkeypatch, project):
     assert SECRET not in done.stderr
 
 
+@pytest.mark.slow
 def test_0_done(project):
     done = run("plan")
     assert (done.returncode, done.stderr) == (0, "")
@@ -199,6 +201,7 @@ def test_3_verify_finds_what_is_not_there_and_removes_its_records_when_asked(pro
     assert not stale.joinpath("receipt.json").exists()
 
 
+@pytest.mark.slow
 def test_75_a_shock_that_cannot_be_reached(project):
     url = "http://127.0.0.1:1"
     done = run("ls", "--json", env={**os.environ, "SHOCK_URL": url})
@@ -234,6 +237,7 @@ def silent_server(failing_server: FailingServer, monkeypatch: pytest.MonkeyPatch
     return failing_server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "said"), [(signal.SIGINT, 130, "skyport-wf: interrupted\n"), (signal.SIGTERM, 143, "")]
 )
@@ -245,6 +249,7 @@ def test_130_interrupted_while_it_waits_for_a_server(project, silent_server, num
     assert (process.returncode, out, err) == (code, "", said)
 
 
+@pytest.mark.slow
 def test_130_with_json(project, silent_server):
     with subprocess.Popen(
         command("ls", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -286,6 +291,7 @@ def test_what_every_verb_has_may_stand_before_it_or_behind(project, arguments):
     assert only_document(done.stdout)["images"]
 
 
+@pytest.mark.slow
 def test_what_every_verb_has_may_stand_at_the_very_end(project):
     done = run("user", "add", "alice", "--json")
     assert done.returncode == 0, done.stderr

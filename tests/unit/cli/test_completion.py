@@ -62,6 +62,7 @@ def test_words_that_the_tab_key_offers(lab: Lab, line: str, words: list[str]) ->
     assert sorted(offered(lab, line)) == sorted(words)
 
 
+@pytest.mark.slow
 def test_a_wrong_image_list_is_no_hindrance(lab: Lab) -> None:
     (lab.folder / "images.yaml").write_text("images: [")
     assert offered(lab, "skyport-wf pull sky") == ["skyport/velvet:1.2.10"]

@@ -98,6 +98,7 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
 def test_nothing_stays_open(tmp_path, capsys):
     names = ["lab/a:1", "lab/b:1", "lab/c:1"]
     images = archives(tmp_path, names)

@@ -114,6 +114,7 @@ def test_a_log_into_a_folder_or_a_pipe_without_a_reader(project):
     assert fails(2, "plan", "--log", "pipe").startswith("cannot write the log file pipe: ")
 
 
+@pytest.mark.slow
 def test_a_list_that_is_a_pipe_or_a_device(project):
     os.mkfifo("pipe")
     for name in ("pipe", "/dev/zero"):

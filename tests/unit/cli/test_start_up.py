@@ -60,6 +60,7 @@ def test_no_verb_imports_anything_heavy_to_explain_itself():
     assert run.stdout.split("\n") == [*VERBS, ""]
 
 
+@pytest.mark.slow
 def test_a_plan_needs_no_engine_and_no_http(tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM a:1\n")
     (tmp_path / "images.yaml").write_text("images: [{name: 'a/b:1', dockerfile: Dockerfile}]\n")

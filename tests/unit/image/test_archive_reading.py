@@ -325,6 +325,7 @@ def test_a_config_of_too_many_values() -> None:
         inspect(archive_of(config, IMAGE.layers))
 
 
+@pytest.mark.slow
 def test_lists_of_packages_do_not_push_out_the_config() -> None:
     attached = [file_member(f"{number}.json", b"{" + b" " * (20 << 20)) for number in range(3)]
     assert (
@@ -355,6 +356,7 @@ def test_a_layer_that_is_damaged_whatever_its_compression(magic: bytes) -> None:
         inspect(archive)
 
 
+@pytest.mark.slow
 def test_an_xz_layer_that_wants_much_memory() -> None:
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 30}]
     archive = tar_of(oci(example_image(), compress=lambda layer: lzma.compress(layer, filters=filters)))

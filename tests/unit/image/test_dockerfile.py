@@ -184,6 +184,7 @@ def test_words_are_read_in_time(word):
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.slow
 @given(st.text(st.sampled_from("$A{}:-+?%#/*'\"\\ a"), max_size=30))
 def test_any_word_is_read(word):
     read_word(word, VALUES)

@@ -109,6 +109,7 @@ def test_members_that_no_docker_archive_has(kind: bytes) -> None:
     assert "holds 'x', which is neither file, folder nor link" in refusal(header("x", kind))
 
 
+@pytest.mark.slow
 def test_a_million_members() -> None:
     headers = (header(f"{number}", tarfile.DIRTYPE) for number in range(1_000_000))
     stream = Stream(headers)

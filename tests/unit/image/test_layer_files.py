@@ -242,6 +242,7 @@ def test_garbage_is_refused_or_read(garbage: bytes, at: int) -> None:
         assert all(not change.path.startswith(b"/") for change in found)
 
 
+@pytest.mark.slow
 @given(
     st.text("ab/é", min_size=1, max_size=90),
     st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE]),

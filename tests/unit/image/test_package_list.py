@@ -32,6 +32,7 @@ lists = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(lists)
 def test_what_is_unpacked_is_what_was_packed(listed: PackageList) -> None:
     assert unpack(pack(listed), image_id=ID) == listed

@@ -188,6 +188,7 @@ def recorded(database: str) -> bytes:
     return gzip.decompress((DATA / f"{database}.gz").read_bytes())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", sorted(path.stem for path in DATA.iterdir()))
 @given(data=st.data())
 def test_a_damaged_rpm_database_is_an_error_that_is_caught(database: str, data: st.DataObject) -> None:

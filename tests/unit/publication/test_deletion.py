@@ -97,6 +97,7 @@ def test_every_state_is_listed(shop: Shop) -> None:
     assert shop.states() == states
 
 
+@pytest.mark.slow
 def test_retired_nodes_are_deleted_on_purpose_only(shop: Shop) -> None:
     replaced = shop.publish("1")
     size = shop.client.find(replaced).file.size  # type: ignore[union-attr]
@@ -130,6 +131,7 @@ def test_the_newest_are_kept(shop: Shop) -> None:
         shop.said("delete", "*", *wrong, code=2)
 
 
+@pytest.mark.slow
 def test_space_that_others_share_does_not_come_free(shop: Shop) -> None:
     first = shop.publish("1")
     assert main(["retire", NAME]) == 0
@@ -147,6 +149,7 @@ def test_what_is_published_is_not_deleted(shop: Shop) -> None:
     assert "has no node" in shop.said("delete", "--node", "nothing", code=1)["error"]
 
 
+@pytest.mark.slow
 def test_what_a_lock_file_names_stays(shop: Shop) -> None:
     node = shop.publish("1")
     assert main(["retire", NAME]) == 0
@@ -186,6 +189,7 @@ def test_an_upload_may_be_somebodys_work(shop: Shop) -> None:
     assert shop.states() == {}
 
 
+@pytest.mark.slow
 def test_the_base_of_a_thin_image_stays(shop: Shop) -> None:
     base = shop.publish("1", "lab/base:1")
     image_id = (shop.client.find(base).attributes or {})["id"]  # type: ignore[union-attr]
@@ -293,6 +297,7 @@ def test_old_tags_go_and_the_newest_of_each_repository_stay(shop: Shop) -> None:
     assert shop.states()[replaced] == "replaced"
 
 
+@pytest.mark.slow
 def test_what_the_lock_file_names_is_not_deleted_by_age(shop: Shop) -> None:
     locked = shop.publish("1", "lab/tool:1")
     shop.publish("2", "lab/tool:2")

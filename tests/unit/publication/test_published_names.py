@@ -59,6 +59,7 @@ def test_readers_are_asked_for_only_where_the_listing_of_what_everyone_reads_lac
     assert set(asked()[before:]) == {f"GET /node/{nodes[1]}/acl/"}
 
 
+@pytest.mark.slow
 def test_among_many_others_the_beginning_of_the_names_is_asked_for(opened, asked):
     listed, others = [name.replace("lab/", "my/") for name in NAMES[:9]], 9 * 5
     nodes = [publish(opened, name) for name in listed]

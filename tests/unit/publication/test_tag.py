@@ -113,6 +113,7 @@ def test_who_may_read_it_is_the_same(people: People) -> None:
     assert people.do("tag", OLD, NEW)["readable_by"] == "listed users"
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_or_impossible(people: People) -> None:
     listed(OLD)
     people.do("publish", OLD)
@@ -125,6 +126,7 @@ def test_a_name_that_is_taken_or_impossible(people: People) -> None:
     assert len(people.client.query({"type": "dockerimage*"})) == 2
 
 
+@pytest.mark.slow
 def test_another_users_file_is_not_trusted(people: People) -> None:
     """He lets everyone write his node and says that it is our image; its file is another."""
     listed(OLD)

@@ -177,6 +177,7 @@ def test_a_base_of_another_tool_has_its_id_without_a_prefix(opened: Shock) -> No
     assert check_base(opened, TOOL, on(), public=True).id == base.id
 
 
+@pytest.mark.slow
 def test_thin_and_whole_are_two_publications(tmp_path: Path) -> None:
     publish(tmp_path, BASE, BASE_ID)
     publish(tmp_path, TOOL, TOOL_ID)

@@ -139,6 +139,7 @@ def test_a_blob_that_breaks_off_does_not_end_well(world: World, shock: str) -> N
                 assert answer.content == b""
 
 
+@pytest.mark.slow
 def test_what_is_pushed_to_a_gateway_is_published_on_the_shock(world: World, shock: str) -> None:
     app = RegistryApp(RemoteBackend(shock))
     image = Image((BASE, layer_tar({"new": b""})))

@@ -395,6 +395,7 @@ def test_a_blob_that_is_too_large_or_a_disk_that_is_full(world: World, monkeypat
     assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
 
 
+@pytest.mark.slow
 def test_a_layer_that_unpacks_to_far_more_than_an_image(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skyport_wf.image.archive.limits.EXPANSION_ABOVE", 1 << 20)
     bomb = gzip.compress(bytes(50 << 20))

@@ -77,12 +77,14 @@ def test_uploads_with_and_without_a_length(server):
     assert got.content == content[5:2000005]
 
 
+@pytest.mark.slow
 def test_a_download_larger_than_any_buffer(server):
     content = os.urandom(20_000_000)
     node = requests.post(f"{server.url}/node", data=content, headers={**HEADERS, "Content-Type": "x/y"}).json()["data"]
     assert requests.get(f"{server.url}/node/{node['id']}?download", headers=HEADERS).content == content
 
 
+@pytest.mark.slow
 def test_one_connection_serves_many_requests(server):
     with requests.Session() as session:
         session.headers["Authorization"] = HEADERS["Authorization"]

@@ -98,6 +98,7 @@ def test_with_sizes_the_length_is_exact_and_requests_sends_it():
     assert "Transfer-Encoding" not in prepared.headers
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(NAMES, TEXTS, max_size=3),
     st.dictionaries(NAMES, st.tuples(NAMES, st.lists(st.binary(max_size=20), max_size=3)), max_size=3),

@@ -235,6 +235,7 @@ def test_an_endless_file_is_not_read_to_the_end(site: Site) -> None:
     assert len(sent) < 1000
 
 
+@pytest.mark.slow
 def test_a_small_answer_that_unpacks_to_a_large_one(site: Site) -> None:
     bomb = gzip.compress(bytes(50 << 20))
     with socket.create_server(("127.0.0.1", 0)) as server:

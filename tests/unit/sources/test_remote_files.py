@@ -136,6 +136,7 @@ def test_a_commit_that_is_here_is_not_asked_for(site: Site, tools: Repository) -
     assert len(site.requests) == asked
 
 
+@pytest.mark.slow
 def test_the_last_commit_of_a_branch_is_of_use_only_if_its_files_are_here(site: Site, tools: Repository) -> None:
     address = GitAddress(f"{site.url}/git/tools.git", "main", "a")
     folder = RemoteFiles(last_copies=True).fetch_folder(address)

@@ -117,6 +117,7 @@ def test_exactly_the_commit_is_checked_out(site: Site, tools: Repository, way: s
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_one_commit_is_fetched_and_fetched_once(site: Site, tools: Repository) -> None:
     for number in range(5):
         head = tools.commit({"velvet/run": f"{number}\n"})
@@ -198,6 +199,7 @@ def test_a_checkout_that_was_damaged_is_made_again(site: Site, tools: Repository
     assert leftovers(address(site)) == [checkout.tree.parent]
 
 
+@pytest.mark.slow
 def test_checkouts_that_nobody_wants_any_more_are_removed(site: Site, tools: Repository) -> None:
     old = check_out(address(site), git(tools.work, "rev-parse", "HEAD"))
     os.utime(old.tree.parent, (1, 1))
@@ -300,6 +302,7 @@ def test_a_redirect_leads_nowhere_but_to_the_web(site: Site, target: str) -> Non
     assert "rotocol" in message or "scheme" in message
 
 
+@pytest.mark.slow
 def test_a_redirect_leads_from_https_to_https_only(
     site: Site, tools: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,7 @@ def index_of(*entries: tuple[str, str]) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).encode()
 
 
+@pytest.mark.slow
 def test_of_an_index_the_image_for_the_platform(registry: ImageRegistry) -> None:
     there = {
         name: registry.add(f"lab/tool:{number}", Image((BASE,), author=name))[0]
@@ -330,6 +331,7 @@ def test_a_login_is_sent_where_it_is_asked_for_and_nowhere_else(registry: ImageR
     assert {value for path, value in sent.items() if path.startswith("lab/")} == {"Bearer for-the-owner"}
 
 
+@pytest.mark.slow
 def test_tls_is_used_where_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On loopback, where it need not be; a registry that cannot be trusted is not asked without it."""
     authority = make_authority(tmp_path / "authority")

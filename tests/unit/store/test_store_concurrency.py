@@ -23,6 +23,7 @@ def store_on_disk(tmp_path_factory):
         yield store
 
 
+@pytest.mark.slow
 def test_many_processes_write_at_once(store_on_disk):
     store = store_on_disk
     with ExitStack() as running:

@@ -348,6 +348,7 @@ def test_any_query_is_answered_or_refused(key, value, alice):
         assert response.status_code in (200, 400), response.text
 
 
+@pytest.mark.slow
 @_ANYWHERE
 @given(header=st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), min_size=1, max_size=60))
 def test_any_authorization_but_a_token_is_refused(header, nobody):
