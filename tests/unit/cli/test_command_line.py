@@ -61,6 +61,7 @@ def test_help_names_every_verb_and_each_explains_itself():
     assert all(f"\n    {verb} " in done.stdout for verb in VERBS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
 def test_alone_it_shows_all_verbs(arguments):
     done = run(*arguments)
@@ -100,6 +101,7 @@ def test_0_done(project):
     assert done.stdout.splitlines()[0].split() == ["IMAGE", "SOURCE", "NEEDS", "DIGEST"]
 
 
+@pytest.mark.slow
 def test_0_with_json(project):
     done = run("plan", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -155,6 +157,7 @@ def test_2_the_command_line_or_the_list_is_wrong(project, arguments, problem, as
         assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_2_a_wrong_list_names_line_and_field(project):
     (project / "images.yaml").write_text(LIST + "  dockfile: x\n")
     done = run("status")
@@ -276,6 +279,7 @@ def test_serving_ends_well_when_it_is_told_to_and_prints_one_document(project, n
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -359,6 +363,7 @@ def test_a_bug_is_reported_as_one(project):
     assert only_document(done.stdout)["exit_code"] == 70
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["plan"], ["plan", "--json"], ["plan", "--images", "none", "--json"]])
 def test_a_reader_that_has_seen_enough(project, arguments):
     reader, writer = os.pipe()
@@ -372,6 +377,7 @@ def test_a_reader_that_has_seen_enough(project, arguments):
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.slow
 def test_in_a_pipe_with_head(project):
     line = f"{sys.executable} -m skyport_wf plan --json | head -1"
     done = subprocess.run(
@@ -380,6 +386,7 @@ def test_in_a_pipe_with_head(project):
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["plan"], ["plan", "--json"]])
 def test_stdout_on_a_full_disk_is_no_bug(project, arguments):
     with Path("/dev/full").open("wb") as full:
@@ -404,6 +411,7 @@ def test_in_a_folder_that_was_removed(project, monkeypatch):
         parse(["status"])
 
 
+@pytest.mark.slow
 def test_json_on_a_terminal_that_is_not_utf8(project):
     environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command("plan", "--json"), capture_output=True, env=environ, timeout=PATIENCE, check=False)
@@ -411,6 +419,7 @@ def test_json_on_a_terminal_that_is_not_utf8(project):
     assert json.loads(done.stdout.decode("utf-8"))["images"]
 
 
+@pytest.mark.slow
 def test_a_name_of_a_file_that_is_not_utf8(project):
     done = run("plan", "--images", b"\xff.yaml", "--json", "--log", "plan.log")
     assert done.returncode == 2

@@ -68,6 +68,7 @@ def test_a_wrong_image_list_is_no_hindrance(lab: Lab) -> None:
     assert offered(lab, "skyport-wf pull sky") == ["skyport/velvet:1.2.10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shell", "word"), [("zsh", "compdef"), ("fish", "complete --command skyport-wf")])
 def test_other_shells(lab: Lab, shell: str, word: str) -> None:
     assert word in lab.run("completion", shell).out

@@ -108,6 +108,7 @@ def test_a_log_on_a_full_disk_fails_nothing(project, capsys):
     assert main(["plan", "--log", "/dev/full"]) == 0
 
 
+@pytest.mark.slow
 def test_a_log_into_a_folder_or_a_pipe_without_a_reader(project):
     os.mkfifo("pipe")
     assert fails(2, "plan", "--log", "tool") == "cannot write the log file tool: Is a directory"

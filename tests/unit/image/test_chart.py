@@ -115,6 +115,7 @@ def test_long_names_and_commands_are_cut() -> None:
     assert "c" * 91 + "…" in shown
 
 
+@pytest.mark.slow
 @given(st.text(), st.lists(st.text(), max_size=3))
 def test_it_is_always_well_formed(name: str, commands: list[str]) -> None:
     layers = [layer(number, 10, created_by=command, shared_with=(command,)) for number, command in enumerate(commands)]

@@ -111,6 +111,7 @@ def test_a_changed_file_is_never_missed(root, memory, way):
     assert {**after, "f3": ""} == {**before, "f3": ""}
 
 
+@pytest.mark.slow
 def test_a_change_in_the_same_tick_of_the_clock_is_not_missed(root, memory, monkeypatch):
     """A second change may leave the times as they are: here the system's words of before stand for that."""
     monkeypatch.setattr(file_digests, "_TICK_NS", 3_600_000_000_000)
@@ -153,6 +154,7 @@ def test_the_memory_is_bounded(root, memory, monkeypatch):
     assert len(names) == 3
 
 
+@pytest.mark.slow
 def test_a_context_is_remembered_where_it_stands(root, memory):
     context = BuildContext(root, root / "f0")
     first = digest_context(context, memory=memory)

@@ -226,6 +226,7 @@ def test_a_process_ends_whose_stream_is_found_only_then() -> None:
     subprocess.run([sys.executable, "-c", GIVEN_UP], cwd=CHECKOUT, check=True, timeout=PATIENCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["closed", "dropped", "never begun"])
 def test_a_stream_that_is_given_up_leaves_no_thread(how: str) -> None:
     before = threading.enumerate()

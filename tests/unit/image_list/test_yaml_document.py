@@ -139,6 +139,7 @@ def test_forty_levels_are_fine():
     assert parse_yaml("[" * 40 + "]" * 40, name="f").places
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_a_million_levels_do_not_crash_the_process(opening):
     # libyaml composes by recursion on the C stack: without a check before it, this is a segmentation fault.

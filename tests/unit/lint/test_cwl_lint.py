@@ -395,6 +395,7 @@ def test_the_exit_code_depends_on_the_level(tmp_path: Path, level: str | None, c
         assert (quiet.returncode, quiet.stdout == "") == (code, code == 0)
 
 
+@pytest.mark.slow
 def test_the_documents_of_the_project_are_clean() -> None:
     root = Path(__file__).parents[3]
     documents = [*root.glob("workflows/**/*.cwl"), *root.glob("examples/*/*.cwl")]

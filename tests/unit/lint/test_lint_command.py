@@ -36,6 +36,7 @@ def test_hadolint_and_our_rules_are_told_together(folder: LintFolder) -> None:
     assert (theirs["code"], theirs["source"], theirs["instead"]) == ("DL3015", "hadolint", None)
 
 
+@pytest.mark.slow
 def test_what_hadolint_says_itself_of_the_same_file(folder: LintFolder) -> None:
     """Only what our own rules tell is left out."""
     folder.add("Dockerfile", BAD + "RUN pip install a\nUSER root\nFROM a\nFROM b:latest\n")

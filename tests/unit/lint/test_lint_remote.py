@@ -40,6 +40,7 @@ def test_a_dockerfile_over_plain_http(lab: LintFolder, site: Site) -> None:
     assert plain["instead"].startswith("`https://127.0.0.1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ref", "says"), [("#main", "`main` is a branch or a tag"), ("", "without a ref, its preferred branch counts")]
 )
@@ -67,6 +68,7 @@ def test_the_dockerfile_of_a_git_context_has_its_name(lab: LintFolder, site: Sit
     assert told(lab)[-1] == f"{address}#{ref[1:5]}:{inside}my.Dockerfile:1 SKY001"
 
 
+@pytest.mark.slow
 def test_a_whole_commit_of_a_git_repository(lab: LintFolder, site: Site) -> None:
     commit = Repository(site.repositories, "tools").commit({"gc/Dockerfile": "FROM debian@sha256:1\n"})
     write_list(lab, f"context: {site.url}/git/tools.git#{commit}:gc", "dockerfile: Dockerfile")
@@ -80,6 +82,7 @@ def test_pragmas_in_the_list_and_in_what_was_fetched(lab: LintFolder, site: Site
     assert told(lab) == []
 
 
+@pytest.mark.slow
 def test_an_address_that_cannot_be_reached_is_temporary_until_there_is_a_copy(lab: LintFolder, tmp_path: Path) -> None:
     with remote_site(tmp_path / "site") as site:
         site.files["/Dockerfile"] = b"FROM debian@sha256:1\n"

@@ -149,6 +149,7 @@ def test_no_tag_is_above_the_chosen_one(tags):
     assert not any(is_above(tag, chosen) for tag in tags)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.dictionaries(

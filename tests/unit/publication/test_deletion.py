@@ -163,6 +163,7 @@ def test_what_a_lock_file_names_stays(shop: Shop) -> None:
     assert shop.states() == {}
 
 
+@pytest.mark.slow
 def test_only_ones_own(shop: Shop) -> None:
     node = shop.publish("1")
     assert main(["retire", NAME]) == 0
@@ -305,6 +306,7 @@ def test_what_the_lock_file_names_is_not_deleted_by_age(shop: Shop) -> None:
     assert kept == {locked: "the lock file names it"}
 
 
+@pytest.mark.slow
 def test_another_users_images_stay(shop: Shop) -> None:
     hers = shop.publish("1", "lab/tool:1")
     Path("images.lock.json").unlink()

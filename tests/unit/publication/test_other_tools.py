@@ -293,6 +293,7 @@ class TestAdopting:
         assert said("adopt", NAME, "--node", second.id)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_copy_lacks_nothing(
     shock: ShockClient, opened: Shock, said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def served(tmp_path, monkeypatch):
             yield app
 
 
+@pytest.mark.slow
 def test_everyone_gets_the_same_receipt(served, tmp_path, monkeypatch, capsys):
     receipts = set()
     for user in USERS:

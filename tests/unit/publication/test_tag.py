@@ -107,6 +107,7 @@ def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(people: People,
     assert back["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == OLD
 
 
+@pytest.mark.slow
 def test_who_may_read_it_is_the_same(people: People) -> None:
     listed(OLD)
     people.do("publish", OLD, "--private")

@@ -291,6 +291,7 @@ def test_status_does_not_ask_for_a_base_that_the_list_will_publish(tmp_path: Pat
     assert status(images, tmp_path).state == "not published"
 
 
+@pytest.mark.slow
 def test_verify_finds_a_base_that_is_gone(tmp_path: Path, opened: Shock) -> None:
     publish(tmp_path, BASE, BASE_ID)
     lock = merge_into_lock(None, [publish(tmp_path, TOOL, TOOL_ID, thin_on=on())])
@@ -303,6 +304,7 @@ def test_verify_finds_a_base_that_is_gone(tmp_path: Path, opened: Shock) -> None
     assert found.detail == f"it is a thin image built on {BASE} with image {BASE_ID}, which is not published any more"
 
 
+@pytest.mark.slow
 def test_replacing_a_base_says_who_loses_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     node = publish(tmp_path, BASE, BASE_ID).node
     publish(tmp_path, TOOL, TOOL_ID, thin_on=on())
@@ -310,6 +312,7 @@ def test_replacing_a_base_says_who_loses_it(tmp_path: Path, caplog: pytest.LogCa
     assert f"thin on node {node}, which was {BASE}: {TOOL}. Publish them again" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_base_is_not_retired_under_others(tmp_path: Path, opened: Shock, caplog: pytest.LogCaptureFixture) -> None:
     publish(tmp_path, BASE, BASE_ID)
     for name in (TOOL, "lab/another:1"):
@@ -350,6 +353,7 @@ def test_a_base_of_which_only_one_thing_is_told(shock: ShockClient, told: dict[s
     assert names(read_chain(shock, foreign(shock, "l/top:1", "3", **told))) == ["l/low:1", "l/top:1"]
 
 
+@pytest.mark.slow
 def test_a_base_that_lost_its_name_will_do(tmp_path: Path, shock: ShockClient) -> None:
     publish(tmp_path, BASE, BASE_ID)
     publish(tmp_path, TOOL, TOOL_ID, thin_on=on())

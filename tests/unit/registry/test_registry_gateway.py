@@ -121,6 +121,7 @@ def test_something_that_is_no_shock_is_said(failing_server: FailingServer) -> No
     assert (status, code) == (500, "UNKNOWN")
 
 
+@pytest.mark.slow
 def test_a_blob_that_breaks_off_does_not_end_well(world: World, shock: str) -> None:
     image = Image((incompressible_layer(3 * MIB),))
     publish(world.alice, world.folder, "lab/large:1", image)

@@ -286,6 +286,7 @@ def test_who_only_pulls_leaves_nothing(world: World) -> None:
     assert list((world.folder / "cache/registry/pushed").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_large_config_is_read_whole(world: World) -> None:
     noise = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(20_000))
     image = Image((BASE,), labels={"noise": noise})

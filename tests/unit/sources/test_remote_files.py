@@ -127,6 +127,7 @@ def test_what_publishes_takes_no_last_copy(site: Site) -> None:
         RemoteFiles().fetch_file(address)
 
 
+@pytest.mark.slow
 def test_a_commit_that_is_here_is_not_asked_for(site: Site, tools: Repository) -> None:
     commit = git(tools.work, "rev-parse", "HEAD")
     address = GitAddress(f"{site.url}/git/tools.git", commit, "a")

@@ -106,6 +106,7 @@ def test_an_empty_repository_has_no_branch(site: Site) -> None:
 # --- commits ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["git", "old git", "dumb"])
 def test_exactly_the_commit_is_checked_out(site: Site, tools: Repository, way: str) -> None:
     first = git(tools.work, "rev-parse", "HEAD")
@@ -155,6 +156,7 @@ def leftovers(there: GitAddress) -> list[Path]:
     return [path for path in (Path(os.environ["SKYPORT_CACHE"]) / "git").iterdir() if path.suffix != ".lock"]
 
 
+@pytest.mark.slow
 def test_modes_and_times_are_those_of_git_whatever_the_umask(site: Site, tools: Repository) -> None:
     (tools.work / "velvet/run").chmod(0o777)
     (tools.work / "velvet/link").symlink_to("run")
@@ -188,6 +190,7 @@ def test_a_cache_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     )
 
 
+@pytest.mark.slow
 def test_a_checkout_that_was_damaged_is_made_again(site: Site, tools: Repository) -> None:
     head = git(tools.work, "rev-parse", "HEAD")
     checkout = check_out(address(site), head)
@@ -230,6 +233,7 @@ def test_many_processes_that_want_one_commit_fetch_it_once(site: Site, tools: Re
 # --- folders ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_folders_of_a_checkout(site: Site, tools: Repository) -> None:
     (tools.work / "deep/er").mkdir(parents=True)
     (tools.work / "deep/er/file").write_text("")
@@ -259,6 +263,7 @@ def test_submodules_are_told_but_not_fetched(site: Site, tools: Repository) -> N
 # --- what must not happen ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_hook_no_filter_no_template_runs(site: Site, tools: Repository, home: Path, tmp_path: Path) -> None:
     witness = tmp_path / "witness"
     evil = tmp_path / "evil"
@@ -373,6 +378,7 @@ def test_nobody_answers(site: Site) -> None:
         check_out(GitAddress("https://nowhere.invalid/x.git"), "ab" * 20)
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_for_ever(site: Site, tools: Repository) -> None:
     stop = threading.Event()
 
@@ -416,6 +422,7 @@ def commands_with(word: str) -> list[bytes]:
     return [command for command in found if word.encode() in command]
 
 
+@pytest.mark.slow
 def test_a_pack_that_is_cut_off_leaves_nothing(site: Site, tools: Repository) -> None:
     head = git(tools.work, "rev-parse", "HEAD")
     site.bodies["/git/tools.git/git-upload-pack"] = lambda: [b"000dpackfile\n", b"2004\x01PACK\x00\x00\x00\x02"]

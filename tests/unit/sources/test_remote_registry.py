@@ -85,6 +85,7 @@ def test_an_image_by_tag_and_by_digest(registry: ImageRegistry) -> None:
     assert find(registry, f"lab/tool@{digest}") == found
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_fetched_again(registry: ImageRegistry) -> None:
     registry.add("lab/tool:1", IMAGE)
     known = find(registry)
@@ -151,6 +152,7 @@ def in_members(layer: bytes) -> bytes:
     return gzipped(layer[:1000]) + gzipped(layer[1000:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("compress", "layer_type", "foreseen"),
     [
@@ -190,6 +192,7 @@ def breaking_off(registry: ImageRegistry, path: str, *, after: int, times: int) 
     registry.answers[path] = answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 def test_a_layer_that_breaks_off_goes_on(registry: ImageRegistry, ranges: bool) -> None:
     registry.has_ranges = ranges
@@ -199,6 +202,7 @@ def test_a_layer_that_breaks_off_goes_on(registry: ImageRegistry, ranges: bool) 
     assert inspect_archive(ArchiveStream(io.BytesIO(fetch(registry)[0]), name="x")).image_id == IMAGE.image_id
 
 
+@pytest.mark.slow
 def test_a_layer_that_never_comes_is_a_temporary_failure(registry: ImageRegistry) -> None:
     _, blobs = registry.add("lab/tool:1", IMAGE)
     registry.answers[f"lab/tool/blobs/sha256:{sha256(blobs[1])}"] = lambda _: ("200 OK", {}, [b""])
@@ -206,6 +210,7 @@ def test_a_layer_that_never_comes_is_a_temporary_failure(registry: ImageRegistry
         fetch(registry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -314,6 +319,7 @@ def test_a_registry_that_is_not_there_is_a_temporary_failure(registry: ImageRegi
         find(registry)
 
 
+@pytest.mark.slow
 def test_a_login_is_sent_where_it_is_asked_for_and_nowhere_else(registry: ImageRegistry, tmp_path: Path) -> None:
     registry.add("lab/tool:1", IMAGE)
     registry.wants_login = True
@@ -357,6 +363,7 @@ def test_tls_is_used_where_there_is_some(tmp_path: Path, monkeypatch: pytest.Mon
         assert "redirects from https to http, where anyone could change it" in failure(registry)
 
 
+@pytest.mark.slow
 def test_a_token_does_not_go_with_a_redirect(registry: ImageRegistry, tmp_path: Path) -> None:
     _, blobs = registry.add("lab/tool:1", IMAGE)
     registry.wants_login = True

@@ -44,6 +44,7 @@ def test_many_processes_write_at_once(store_on_disk):
     assert min(done) >= 15, "when the first had written its 50, another had hardly had a turn"
 
 
+@pytest.mark.slow
 def test_nobody_waits_long_while_others_write(store_on_disk):
     """A reader, and a writer with little to do, beside three processes that write all the time."""
     store, waits = store_on_disk, []
@@ -123,6 +124,7 @@ def test_a_user_who_comes_twice_at_once_is_one_user(store):
     assert len(list_users(store.database)) == 1
 
 
+@pytest.mark.slow
 def test_copying_while_deleting_never_loses_a_file(alice, store):
     for _ in range(15):
         source = alice.upload(b"content")["id"]

@@ -139,6 +139,7 @@ def test_a_client_of_the_server_hears_sizes_and_not_where(data, caplog):
     assert str(data) in caplog.text
 
 
+@pytest.mark.slow
 def test_a_command_that_writes_says_it_once(data):
     fill(data.parent)
     done = _skyport(data, "user", "add", "bob")
