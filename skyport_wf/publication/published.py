@@ -83,9 +83,11 @@ def _read(nodes: Iterable[Node], public: Collection[str] = ()) -> list[Published
     found = []
     for node in nodes:
         attributes = read_attributes(node.attributes)
-        name = (node.attributes or {}).get("name")
-        nothing = NodeAttributes(type=IMAGE_TYPE, name=str(name), repository="", tag="", id="")
-        found.append(PublishedNode(node, attributes or nothing, node.id in public or None, attributes is None))
+        damaged = attributes is None
+        if attributes is None:
+            name = str((node.attributes or {}).get("name"))
+            attributes = NodeAttributes(type=IMAGE_TYPE, name=name, repository="", tag="", id="")
+        found.append(PublishedNode(node, attributes, public=node.id in public or None, damaged=damaged))
     return sorted(found, key=lambda published: (published.node.created_on, published.id))
 
 

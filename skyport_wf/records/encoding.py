@@ -64,7 +64,7 @@ def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
         return convert(document, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what, hint = str(error), "Give the file that the step before this one wrote."
-        if str(wanted).startswith("skyport-wf lock "):
+        if issubclass(kind, LockFile):
             what = "it has the marks of a merge that has conflicts" if b"<<<<<<< " in content else what
             hint = "Take it anew from version control, or from whoever publishes the images."
         raise SkyportError(f"{name} is not a `{wanted}` record: {what}. {hint}") from error

@@ -21,7 +21,7 @@ from skyport_wf.image_list.images_yaml import read_image_list
 from skyport_wf.inspection.rebuild import rebuilt_image
 from skyport_wf.sources.resolution import resolve_images
 from tests.support.commands import EXAMPLES, Done
-from tests.support.engine import PROGRAMS, config_digest, docker, write_image_context
+from tests.support.engine import PROGRAMS, config_digest, docker, uses_containerd_store, write_image_context
 from tests.support.http_server import http_server
 from tests.support.lab import Lab
 
@@ -163,7 +163,8 @@ def test_the_example(namespace: str, tmp_path: Path, project: Project) -> None:
     shown = {}
     for name, verdict, code in (
         ("settings", "identical", 0),
-        ("greet", "same contents", 0),
+        # Only on containerd's store does the engine build byte for byte what has a source date.
+        ("greet", "identical" if uses_containerd_store() else "same contents", 0),
         ("dated", "drifted", 3),
     ):
         done = project.run_to(code, "reproduce", f"{namespace}/{name}:1.0", "--quiet", "--record", "report.json")
@@ -410,7 +411,7 @@ def test_tags_stay_where_they_are(project: Project, builder: str) -> None:
         fields=f"builder: {builder}",
     )
     project.publish()
-    published = project.names()[project.name]
+    published = config_digest(project.name)
     docker("image", "tag", "debian:bookworm", project.name)
     before = project.left(), project.names()
     report = project.reproduce(code=0)
@@ -439,7 +440,9 @@ def test_keep(project: Project) -> None:
     report = json.loads((project.folder / "report.json").read_text())
     kept = report["kept_as"]
     assert kept.endswith(f"/{project.name}")
-    assert project.names() == {**before, kept: report["rebuilt_id"]}
+    names = project.names()
+    assert names == {**before, kept: names[kept]}
+    assert config_digest(kept) == report["rebuilt_id"]
     assert f"kept as {kept}" in done.out
     assert f"is kept as {kept}" in done.log
     docker("image", "rm", kept)

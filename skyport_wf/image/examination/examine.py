@@ -81,10 +81,8 @@ def examine_archive(
         survey = _Survey(index or opened.enter_context(FileIndex()))
         image, layers = read_layers(archive, survey.take)
         if survey.stack(layers):
-            problems, waste = (
-                check_layers(survey.index, image.contents),
-                find_waste(survey.index, len(layers), behind=databases_at),
-            )
+            problems = check_layers(survey.index, image.contents)
+            waste = find_waste(survey.index, len(layers), behind=databases_at)
             linked, unread = _linked_databases(survey, waste)
             has_bash, shown = _has_bash(survey.index), [*survey.catalogue.own(waste.documents), *linked]
             notes = (*map(_note, problems), *survey.catalogue.notes, *unread, *_unlisted_stores(survey.index))
