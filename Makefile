@@ -20,7 +20,7 @@ PYTEST = pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist lo
 # What people install today, beside the engine that is here: Docker from Debian sid with containerd's image store.
 TODAYS_ENGINE := .ci/engine-root --beside --if-possible docker-sid-containerd --
 ENGINES := docker-bookworm docker-trixie docker-sid docker-sid-containerd podman-bookworm podman-trixie
-DOCKERS := docker-trixie docker-sid
+DOCKERS := docker-trixie docker-sid docker-sid-containerd
 # Building, saving, loading and running; the rest does not meet an engine.
 ENGINE_TESTS := $(addprefix tests/integration/test_,build.py build_failures.py snapshots.py thin.py flatten.py reproduce.py archive_engine.py)
 SCRIPTS := .ci/base-image .ci/debian-root .ci/engine-root .ci/lock .ci/make-venv .ci/run .ci/with-engine examples/remote-sources/serve

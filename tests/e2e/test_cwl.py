@@ -44,7 +44,9 @@ def job(project: Project, engine: str, tmp_path: Path) -> dict[str, Any]:
 
 def two_images(project: Project) -> None:
     """Write a list of two images that are not built on one another: a Dockerfile and an archive."""
-    docker("build", "--quiet", "--network=host", "--tag", project.name("saved"), str(project.folder / "images/tool"))
+    # With a label of its own: an engine that builds the very same image would have it copied on the server.
+    options = ("--quiet", "--network=host", "--label", "made=by hand", "--tag", project.name("saved"))
+    docker("build", *options, str(project.folder / "images/tool"))
     docker("save", "--output", str(project.folder / "images/saved.tar"), project.name("saved"))
     (project.folder / "images.yaml").write_text(
         f"images:\n  - name: {project.name('tool')}\n    dockerfile: images/tool/Dockerfile\n"
