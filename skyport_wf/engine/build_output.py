@@ -30,6 +30,8 @@ _PREFIXES: Final = re.compile(
     r"^(?:ERROR: |failed to build: |failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+"
 )
 """Where BuildKit says that something failed, before it says what."""
+_VANISHED = re.compile(r'image(?::| ID)? "?sha256:[0-9a-f]{64}|imagedb/content/sha256/[0-9a-f]{64}: no such file')
+"""Words of Docker's builders of an image that was there a moment ago, when they took it for a cached step."""
 
 
 class LastLines:
@@ -64,6 +66,10 @@ def shortened(text: str, longest: int = _LONGEST_LINE) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
+class VanishedImageError(BuildError):
+    """Somebody removed an image of a cached step while the engine used it, which has nothing to do with the build."""
+
+
 def build_failure(name: str, *, instruction: str, reason: str, last: LastLines | None) -> BuildError:
     """Return the error that says why building `name` failed.
 
@@ -82,4 +88,5 @@ def build_failure(name: str, *, instruction: str, reason: str, last: LastLines |
         )
     lines = "\n  ".join(shortened(line) for line in instruction[:_LONGEST_INSTRUCTION].splitlines())
     at = f" at\n  {lines}\n" if lines else ": "
-    return BuildError(f"building {name} failed{at}{reason}{last or ''}")
+    kind = VanishedImageError if _VANISHED.search(reason) else BuildError
+    return kind(f"building {name} failed{at}{reason}{last or ''}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.engine.build_output import VanishedImageError
 from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.images import name_in_engine
 from skyport_wf.engine.podman import check_build
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import ImageSpec
 
 _log = logging.getLogger(__name__)
+_ATTEMPTS = 5
 _BUILDKIT_NETWORKS = (None, "default", "host", "none")
 """The values of `network` that BuildKit understands."""
 _HEREDOC = re.compile(rb"^\s*(RUN|COPY|ADD)\b.*<<-?[\"']?\w", re.IGNORECASE | re.MULTILINE)
@@ -88,6 +90,18 @@ def _renamed_bases(context: BuildContext, others: Mapping[str, str], image: Imag
 
 
 def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
+    """Build the image, and again where somebody has removed an image that the engine took for a cached step."""
+    import tenacity
+
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(VanishedImageError),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    )
+    return again(_build_once, client, image, context, output)
+
+
+def _build_once(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
     from skyport_wf.engine.classic_build import build_classically
 

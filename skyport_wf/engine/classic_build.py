@@ -31,20 +31,11 @@ _SAID_ALREADY = re.compile(
 )
 """Where podman's errors repeat the instruction."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_VANISHED = re.compile(r'unable to find image "sha256:[0-9a-f]{64}"')
-"""Docker's words where somebody removes one of the images in which it looks for a cached step, at that moment."""
-_ATTEMPTS = 5
-
-
-class _VanishedError(BuildError):
-    """The engine missed an image that has nothing to do with the build."""
 
 
 def build_classically(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     """Do the work of `builders.build_image` with the engine's own builder."""
     import tempfile
-
-    import tenacity
 
     network = build_network(client, image.network or default_network(client))
     with (
@@ -54,22 +45,14 @@ def build_classically(client: APIClient, image: ImageSpec, context: BuildContext
         answers_closed(client),
     ):
         write_context(context, tar)
-        again = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_VanishedError),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            reraise=True,
-        )
-        for attempt in again:
-            with attempt:
-                tar.seek(0)
-                events = client.build(
-                    fileobj=tar, custom_context=True, tag=own_name(client, image.name),
-                    dockerfile=context.dockerfile_name, buildargs=build_arguments(image),
-                    labels=dict(image.labels) or None, target=image.target, platform=image.platform,
-                    network_mode=network,
-                    pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
-                )  # fmt: skip
-                image_id = _follow(events, image.name, output)
+        tar.seek(0)
+        events = client.build(
+            fileobj=tar, custom_context=True, tag=own_name(client, image.name), dockerfile=context.dockerfile_name,
+            buildargs=build_arguments(image), labels=dict(image.labels) or None, target=image.target,
+            platform=image.platform, network_mode=network,
+            pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
+        )  # fmt: skip
+        image_id = _follow(events, image.name, output)
     tag_image(client, image_id, image.reference)
     return image_id
 
@@ -90,8 +73,7 @@ def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str],
             image_id = event["aux"].get("ID", image_id)
         if "error" in event:
             reason = _SAID_ALREADY.sub("", event["error"])
-            failure = build_failure(name, instruction=instruction, reason=reason, last=last)
-            raise _VanishedError(str(failure)) if _VANISHED.match(reason) else failure
+            raise build_failure(name, instruction=instruction, reason=reason, last=last)
     if not _BUILT.fullmatch(image_id):
         raise BuildError(f"building {name}: the engine ended without saying which image it built")
     return image_id

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.engine.classic_build import build_classically
+from skyport_wf.engine.builders import build_image
 from skyport_wf.engine.connection import connect
 from skyport_wf.image.context import BuildContext
 from skyport_wf.image_list.spec import ImageSpec
@@ -205,16 +205,20 @@ def test_without_a_docker_command_the_classic_builder_is_left(build: Build) -> N
         assert (done.code, "is to be built with BuildKit" in done.log) == (2, True)
 
 
-def test_images_that_others_remove_meanwhile_stop_no_build(namespace: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared", ["", "COPY shared /shared\n"], ids=["own steps", "a shared step"])
+def test_images_that_others_remove_meanwhile_stop_no_build(namespace: str, tmp_path: Path, shared: str) -> None:
     """Docker's own builder looks for cached steps among all images, and fails at one that goes at that moment."""
+    mark = uuid.uuid4().hex
 
     def build(name: str) -> None:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        (folder / "Dockerfile").write_text(f"FROM scratch\nLABEL a={uuid.uuid4()}\nLABEL b=\n")
+        (folder / "shared").write_text(mark)
+        (folder / "own").write_text(uuid.uuid4().hex)
+        (folder / "Dockerfile").write_text(f"FROM scratch\n{shared}COPY own /own\nLABEL b=\n")
         context = BuildContext(folder, folder / "Dockerfile")
-        image = ImageSpec(name=f"{namespace}/{name}:1", dockerfile=str(context.dockerfile))
-        build_classically(connect(), image, context, output=lambda text: None)
+        image = ImageSpec(name=f"{namespace}/{name}:1", dockerfile=str(context.dockerfile), builder="classic")
+        build_image(connect(), image, context, output=lambda text: None)
 
     def come_and_go(name: str) -> None:
         while not stop.is_set():
