@@ -51,7 +51,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         connect().close()
     except SkyportError as error:
         pytest.fail(f"{error} `make test` starts one.") if "CI" in os.environ else pytest.skip(str(error))
-    with own_namespace() as name, shared_layers(tmp_path_factory.mktemp("programs"), f"{name}/programs:1"):
+    folder = tmp_path_factory.mktemp("programs")
+    lock = tmp_path_factory.getbasetemp().with_name("programs.lock")
+    with own_namespace() as name, shared_layers(folder, f"{name}/programs:1", lock):
         yield os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
 

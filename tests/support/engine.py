@@ -1,5 +1,6 @@
 """The docker command, and small images that an AWE task could start in."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -96,12 +97,17 @@ def own_namespace() -> Iterator[str]:
 
 
 @contextmanager
-def shared_layers(folder: Path, name: str) -> Iterator[None]:
+def shared_layers(folder: Path, name: str, lock: Path) -> Iterator[None]:
     """Keep the layers that images share in the engine.
 
     Whoever removes an image removes with it the layers under it that no image has, and so could take them from a
     build that is just beginning.
+
+    lock: a file that all the processes of a test run have. They build one after the other, or there would be several
+        images of a step, and the classic builder takes the newest, which is now one and now another.
     """
     write_image_context(folder)
-    docker("build", "--quiet", "--network=host", "--tag", name, str(folder), DOCKER_BUILDKIT="0")
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        docker("build", "--quiet", "--network=host", "--tag", name, str(folder), DOCKER_BUILDKIT="0")
     yield
