@@ -68,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is None or value in action.choices:
             return
-        known = list(map(str, action.choices))
+        known = list(VERBS) if action.dest == "verb" else list(map(str, action.choices))
         what = f"there is no {'verb ' if action.dest == 'verb' else ''}{printable(str(value))}"
         meant = did_you_mean(str(value), known)
         if action.dest == "verb":
@@ -101,7 +101,7 @@ def verb_module(verb: str) -> Any:
 
 
 def make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """Return a parser that knows every verb's name, and the arguments of those that may be asked for."""
+    """Return a parser that knows the verbs that may be asked for, and that of each of them."""
     behind = everywhere(argparse.SUPPRESS)
     parser: argparse.ArgumentParser = _Parser(
         prog=_PROGRAM,
@@ -112,11 +112,14 @@ def make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dict
     )
     parser.add_argument("--version", action="version", version=f"skyport-wf {__version__}")
     actions = parser.add_subparsers(dest="verb", metavar="VERB", prog=_PROGRAM, help=argparse.SUPPRESS)
+    # Which word is the verb only the parser can tell: `--log build publish` has two.
+    asked = [verb for verb in VERBS if verb in arguments]
     verbs = {}
-    for verb, line in VERBS.items():
+    # A parser for each name takes longer than all else that is done before a verb begins; a shell may want the names.
+    for verb in VERBS if words_so_far() else asked:
+        line = VERBS[verb]
         verbs[verb] = actions.add_parser(verb, description=line[0].upper() + line[1:] + ".", parents=[behind])
-        # Which word is the verb only the parser can tell: `--log build publish` has two.
-        if verb in arguments:
+        if verb in asked:
             module = verb_module(verb)
             module.add_arguments(verbs[verb])
             verbs[verb].epilog = "examples:\n" + "\n".join(f"    {example}" for example in module.EXAMPLES)
