@@ -5,14 +5,13 @@ import subprocess
 from pathlib import Path
 
 from tests.support.commands import CHECKOUT, COMMANDS
-from tests.support.cwl_project import find_runner
 
 
 def test_all_of_the_suite_passes(tmp_path: Path) -> None:
     path = os.pathsep.join((str(COMMANDS), os.environ["PATH"]))
     done = subprocess.run(
         [
-            find_runner("cwltest"), "--test", str(CHECKOUT / "tests/cwltest.yml"), "--tool", "cwltool",
+            COMMANDS / "cwltest", "--test", str(CHECKOUT / "tests/cwltest.yml"), "--tool", "cwltool",
             "--", "--enable-ext",
         ],
         cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,

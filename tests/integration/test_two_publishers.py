@@ -1,6 +1,5 @@
 """Two processes publish one name at the same moment: AWE finds exactly one node, and the loser is told why."""
 
-import multiprocessing
 import os
 import random
 import subprocess
@@ -32,6 +31,7 @@ from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.lab import Lab, incompressible_layer
+from tests.support.store_processes import PROCESSES
 from tests.support.timing import allowance
 
 if TYPE_CHECKING:
@@ -92,9 +92,8 @@ class Publisher:
 
     def __init__(self, lab: Lab, url: str, barrier: threading.Barrier) -> None:
         variables = {**lab.variables, "SHOCK_URL": url}
-        self.pipe, other = multiprocessing.Pipe()
-        context = multiprocessing.get_context("spawn")
-        self.process = context.Process(target=publish_on_demand, args=(lab.folder, variables, other, barrier))
+        self.pipe, other = PROCESSES.Pipe()
+        self.process = PROCESSES.Process(target=publish_on_demand, args=(lab.folder, variables, other, barrier))
         self.process.start()
 
     def stop(self) -> None:
@@ -109,7 +108,7 @@ def two_publishers(
     """Yield the store, its URL, and what has both publish in a round of a number."""
     with open_store(folder / "store") as store, running_server(UnevenApp(store)) as server:
         tokens = {user: add_user(store.database, user) for user in set(users)}
-        barrier = multiprocessing.get_context("spawn").Barrier(2)
+        barrier = PROCESSES.Barrier(2)
         publishers = []
         for number, (user, seed) in enumerate(zip(users, seeds, strict=True)):
             lab = Lab(folder / f"lab{number}", tokens[user])
@@ -261,7 +260,7 @@ def test_a_claim_goes_away_when_the_work_fails(shock: ShockClient) -> None:
 
 
 def test_a_claim_whose_process_is_dead_is_not_waited_for(shock: ShockClient) -> None:
-    dead = multiprocessing.get_context("spawn").Process(target=int)
+    dead = PROCESSES.Process(target=int)
     dead.start()
     dead.join()
     left = leave_claim(shock, {**mark_process(), "process": str(dead.pid)})

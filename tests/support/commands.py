@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
-from tests.support.forked import ForkServer
+from tests.support.forked import LIBRARIES, ForkServer
 from tests.support.timing import PATIENCE
 
 CHECKOUT = Path(__file__).parents[2]
@@ -41,10 +41,16 @@ class Done(NamedTuple):
 
 
 class Command:
-    """`skyport-wf`, running. In a `with` statement it does not outlive what fails there."""
+    """A program that can be forked, running. In a `with` statement it does not outlive what fails there."""
 
     def __init__(
-        self, arguments: Sequence[str], *, folder: Path, variables: Mapping[str, str], quiet: bool = False
+        self,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        variables: Mapping[str, str],
+        quiet: bool = False,
+        program: str = "skyport-wf",
     ) -> None:
         """Start it. If it is to be quiet, what it prints on stderr is dropped, and need not be read."""
         with Path(os.devnull).open("r+b") as nothing, ExitStack() as ours:
@@ -52,7 +58,7 @@ class Command:
             self.stderr, log = _pipe(ours)
             streams = (nothing.fileno(), out, nothing.fileno() if quiet else log)
             self._told = os.fdopen(
-                fork_server().fork([*arguments], folder=folder, variables=dict(variables), streams=streams)
+                fork_server(program).fork([*arguments], folder=folder, variables=dict(variables), streams=streams)
             )
         self.pid = int(self._told.readline())
         self.returncode: int | None = None
@@ -118,8 +124,8 @@ def _pipe(ours: ExitStack) -> tuple[IO[str], int]:
 
 
 @functools.cache
-def fork_server() -> ForkServer:
-    return ForkServer()
+def fork_server(program: str) -> ForkServer:
+    return ForkServer(program)
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -129,6 +135,11 @@ def environment(**variables: str) -> dict[str, str]:
 
 def run(program: str, *arguments: str, folder: Path, variables: Mapping[str, str]) -> Done:
     """Run a program of the environment, and see that it ends as programs should."""
+    if program in LIBRARIES:
+        with Command(arguments, folder=folder, variables=variables, program=program) as command:
+            out, log = command.communicate()
+        assert command.returncode is not None
+        return Done(command.returncode, out, log)
     done = subprocess.run(
         [COMMANDS / program, *arguments], cwd=folder, env=variables, stdin=subprocess.DEVNULL, capture_output=True,
         text=True, check=False, timeout=PATIENCE,

@@ -2,23 +2,19 @@
 
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 import yaml
 
 from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
-from tests.support.commands import CHECKOUT, COMMANDS
-from tests.support.timing import PATIENCE
+from tests.support.commands import CHECKOUT, COMMANDS, run
 
 WORKFLOWS = CHECKOUT / "workflows"
 DOCUMENTS = sorted(
@@ -26,16 +22,6 @@ DOCUMENTS = sorted(
 )
 TOKEN = "s3cret-T0ken-of-the-lab"
 JSON_FORMAT = "http://edamontology.org/format_3464"
-
-
-def find_runner(name: str) -> str:
-    """Return the path of a CWL program; fail in CI, and skip elsewhere, if it is not installed."""
-    path = os.pathsep.join((str(COMMANDS), os.environ["PATH"]))
-    if found := shutil.which(name, path=path):
-        return found
-    if "CI" in os.environ:
-        pytest.fail(f"{name} is not installed")
-    pytest.skip(f"{name} is not installed")
 
 
 class Runner(msgspec.Struct):
@@ -47,26 +33,16 @@ class Runner(msgspec.Struct):
 
     def run(self, document: Path, job: dict[str, Any], *options: str) -> "Run":
         """Run the document with the job; its outputs go to a folder that this run alone has."""
-        program = find_runner(self.name)
         self.folder.mkdir(parents=True, exist_ok=True)
         number = len(list(self.folder.iterdir()))
         folder = self.folder / f"run-{number}"
         folder.mkdir()
         (folder / "job.yml").write_text(yaml.safe_dump(job))
-        command = [
-            program, "--enable-ext", "--outdir", str(folder / "out"), *self.options, *options,
-            str(document), str(folder / "job.yml"),
-        ]  # fmt: skip
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=self.environment(folder),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        return Run(done.returncode, done.stdout, done.stderr, folder)
+        done = run(
+            self.name, "--enable-ext", "--outdir", str(folder / "out"), *self.options, *options,
+            str(document), str(folder / "job.yml"), folder=folder, variables=self.environment(folder),
+        )  # fmt: skip
+        return Run(done.code, done.out, done.log, folder)
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Return a user's environment: nothing of the Shock, that is for the job to say."""
@@ -137,12 +113,8 @@ def served_shock(data: Path) -> Iterator[str]:
 
 def published(data: Path) -> list[dict[str, Any]]:
     """Return the images that the store in `data` has."""
-    done = subprocess.run(
-        [str(COMMANDS / "skyport-wf"), "ls", "--json"],
-        env={**os.environ, "SKYPORT_DATA": str(data), "SHOCK_URL": ""},
-        cwd=data.parent, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout)["images"]
+    variables = {**os.environ, "SKYPORT_DATA": str(data), "SHOCK_URL": ""}
+    return run("skyport-wf", "ls", "--json", folder=data.parent, variables=variables).result["images"]
 
 
 def same_image(receipt: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""`skyport-wf` in processes that are forked from one that has imported it, instead of each being started anew.
+"""Commands in processes that are forked from one that has imported what they need, instead of each being started anew.
 
-A start takes 0.2 s of a processor, most of it for imports, and the tests start the command more than a thousand times.
-A forked command is a process like another: it has arguments, variables, a folder, streams and an exit code of its own,
-and signals reach it. Starting itself is tested with real starts (tests/unit/cli, tests/e2e).
+A start of `skyport-wf` takes 0.2 s of a processor, most of it for imports, and the tests start it more than a thousand
+times; Snakemake and cwltool take longer. A forked command is a process like another: it has arguments, variables, a
+folder, streams and an exit code of its own, and signals reach it. Starting itself is tested with real starts, of
+`skyport-wf` in tests/unit/cli, and of all three where the lines of a README are run (tests/e2e/test_examples.py).
 
-Run as a program, this is the process that forks. It reads commands from the socket on its standard input.
+Run as a program, with the name of a command, this is the process that forks. It reads from the socket on its standard
+input what is to be run.
 """
 
 import gc
@@ -18,25 +20,35 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 LARGEST_COMMAND = 1 << 20
-LIBRARIES = ("cheroot.wsgi", "docker", "requests", "rich.progress", "tabulate", "tenacity", "werkzeug")
-"""What commands import late, and so not with their modules."""
+LIBRARIES = {
+    "skyport-wf": ("cheroot.wsgi", "docker", "requests", "rich.progress", "tabulate", "tenacity", "werkzeug"),
+    "snakemake": ("snakemake.cli",),
+    # Not cwltool's own modules: when they are imported they see where temporary files go, which is for each run to say.
+    "cwltool": (
+        "argcomplete", "asyncio", "cachecontrol.caches", "coloredlogs", "cwl_utils.parser", "mistune", "prov.model",
+        "psutil", "pydot", "rdflib", "requests", "rich_argparse", "ruamel.yaml", "schema_salad.ref_resolver",
+        "schema_salad.schema",
+    ),
+}  # fmt: skip
+"""The commands that can be forked, and what each imports that is not ours."""
 
 
 class ForkServer:
-    """Forks commands; one is enough for all tests of a process."""
+    """Forks a command; one for each command is enough for all tests of a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, program: str) -> None:
         # Whole messages, as each brings its file descriptors with it.
         self._commands, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._commands.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_COMMAND)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__], stdin=theirs, cwd=Path(__file__).parents[2]
+                [sys.executable, "-m", __name__, program], stdin=theirs, cwd=Path(__file__).parents[2]
             )
 
     def fork(
@@ -52,11 +64,12 @@ class ForkServer:
         return told
 
 
-def serve(commands: socket.socket) -> None:
+def serve(program: str, commands: socket.socket) -> None:
     """Fork a command for each message, and tell each one's end, until the socket is closed."""
     # A signal whose handler is in Python interrupts nothing but this wakes `select`.
     ended, wake = os.pipe()
     os.set_blocking(wake, False)
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name=program)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     running: dict[int, int] = {}
@@ -73,7 +86,7 @@ def serve(commands: socket.socket) -> None:
             pid = os.fork()
             if not pid:
                 commands.close()
-                become(json.loads(message), streams)
+                become(entry, json.loads(message), streams)
             for stream in streams:
                 os.close(stream)
             os.write(tell, b"%d\n" % pid)
@@ -90,7 +103,7 @@ def tell_ends(running: dict[int, int]) -> None:
             os.close(tell)
 
 
-def become(command: dict[str, Any], streams: list[int]) -> None:
+def become(entry: importlib.metadata.EntryPoint, command: dict[str, Any], streams: list[int]) -> None:
     """Be the command in this process, as its entry point would, and end with it."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -101,26 +114,28 @@ def become(command: dict[str, Any], streams: list[int]) -> None:
     os.chdir(command["folder"])
     os.environ.clear()
     os.environ.update(command["variables"])
-    sys.argv = ["skyport-wf", *command["arguments"]]
-    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="skyport-wf")
+    tempfile.tempdir = None  # some library has asked for it, and it may be elsewhere
+    path = Path(sys.executable).with_name(entry.name)
+    sys.argv = [str(path), *command["arguments"]]
+    sys.path[0] = str(path.parent)
     sys.exit(entry.load()())
 
 
-def main() -> None:
+def main(program: str) -> None:
     import skyport_wf
 
     for module in pkgutil.walk_packages(skyport_wf.__path__, "skyport_wf."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for library in LIBRARIES:
+    for library in LIBRARIES[program]:
         importlib.import_module(library)
     # A collection in each command would copy the memory that all share.
     gc.freeze()
     # Ctrl-C is for the tests, which close the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as commands:
-        serve(commands)
+        serve(program, commands)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -27,16 +27,17 @@ from skyport_wf.store.wsgi.app import ShockApp
 
 WRITER = User("00000000-0000-4000-8000-000000000001", "writer")
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__, "pytest", "skyport_wf.steps.register", "tests.support.lab"])
+"""A process of a test run has one of these, so it imports what any test's processes need."""
 
 
 class Running:
     """One of the programs below in a process of its own; killed on leaving, if it runs still."""
 
     def __init__(self, program: Callable[..., None], folder: Path, *arguments: object) -> None:
-        self._connection, theirs = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(target=program, args=(theirs, folder, *arguments))
+        self._connection, theirs = PROCESSES.Pipe()
+        self._process = PROCESSES.Process(target=program, args=(theirs, folder, *arguments))
         self._process.start()
         theirs.close()
         self._ignoring: threading.Thread | None = None

@@ -32,7 +32,7 @@ class Terminal:
             settings.setdefault(name, "")
         with Path(os.devnull).open("rb") as nothing:
             self._told = os.fdopen(
-                fork_server().fork(
+                fork_server("skyport-wf").fork(
                     [*arguments], folder=folder, variables=environment(**settings),
                     streams=(nothing.fileno(), theirs, theirs),
                 )
