@@ -30,7 +30,9 @@ _PREFIXES: Final = re.compile(
     r"^(?:ERROR: |failed to build: |failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+"
 )
 """Where BuildKit says that something failed, before it says what."""
-_VANISHED: Final = re.compile(r'image(?::| ID)? "?sha256:[0-9a-f]{64}|imagedb/content/sha256/[0-9a-f]{64}: no such file')
+_VANISHED: Final = re.compile(
+    r'image(?::| ID)? "?sha256:[0-9a-f]{64}|imagedb/content/sha256/[0-9a-f]{64}: no such file'
+)
 """Words of Docker's builders of an image that was there a moment ago, when they took it for a cached step."""
 
 

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -16,6 +17,7 @@ from typing import Any
 PROGRAMS = {"busybox": "/bin/busybox", "bash": "/bin/bash-static"}
 """Programs that need no library, as Debian's packages busybox-static and bash-static install them."""
 _LISTING_ATTEMPTS = 10
+_GONE_MEANWHILE = re.compile(r"NotFound\b.*content digest")
 _LARGEST_CONFIG = 1 << 20
 """Bytes; larger files of an export are layers."""
 
@@ -27,7 +29,7 @@ def docker(*arguments: str, **variables: str) -> str:
         done = subprocess.run(
             ["docker", *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
         )
-        if "NotFound: content digest" not in done.stderr:
+        if not _GONE_MEANWHILE.search(done.stderr):
             break
     assert done.returncode == 0, f"docker {arguments}: {done.stderr}"
     return done.stdout
