@@ -17,7 +17,7 @@ from skyport_wf.shock.client import ShockClient
 from tests.support.commands import COMMANDS
 from tests.support.docker_archives import File, Image, file_member, layer_tar, legacy, manifest_of, sha256, tar_of
 from tests.support.engine import write_image_context
-from tests.support.engines import EngineUnderTest
+from tests.support.engines import MAIN, EngineUnderTest
 from tests.support.lab import Lab, ServedShock, make_user
 
 
@@ -232,6 +232,27 @@ def test_an_image_of_the_engine_is_published_by_its_config_digest(project: Proje
     assert project.pull("given")["downloaded"] == receipt["size"]
 
 
+# Podman gives an image that it saves another name.
+@pytest.mark.docker_only
+def test_the_same_image_in_another_engine_is_published_already(project: Project, engine: str, tmp_path: Path) -> None:
+    """Its id is the digest of its config in one, and may be that of its manifest in the other."""
+    url, token = project.variables["SHOCK_URL"], project.variables["KB_AUTH_TOKEN"]
+    with EngineUnderTest(MAIN, engine) as usual:
+        usual.namespace = project.engine.namespace
+        other = Project(tmp_path / "other", usual, url, token)
+        for image, mine, theirs in (("one", project, other), ("two", other, project)):
+            name, saved = usual.name(image), tmp_path / f"{image}.tar"
+            mine.context(image)
+            mine.engine.docker("build", "--network=host", "--tag", name, str(mine.folder / image))
+            mine.engine.docker("save", "--output", str(saved), name)
+            theirs.engine.docker("load", "--input", str(saved))
+            for lab in (mine, theirs):
+                lab.write_list(f"name: '{name}', image: '{name}'")
+            receipt = mine.publish(image)[image]
+            assert theirs.run("status", "--json").result["images"][0]["state"] == "published"
+            assert theirs.publish(image)[image]["node"] == receipt["node"]
+
+
 def test_a_container_is_published_with_the_base_it_was_made_from(project: Project) -> None:
     engine, base = project.engine, project.engine.name("base")
     project.write_list(project.context("base"))
@@ -262,14 +283,21 @@ def test_a_flattened_image_is_fetched_and_runs(project: Project) -> None:
 
 def test_a_published_image_is_built_again_on_the_published_base(project: Project) -> None:
     engine, base = project.engine, project.engine.name("base")
-    project.write_list(project.context("base"), project.context("tool", "COPY Dockerfile /own", base=base))
-    project.publish("base", "tool")
-    engine.docker("tag", base, f"{engine.namespace}/second-name:1")
+    (project.folder / "install.sh").write_text("#!/bin/bash\ncat /data/deep/file >/seen\n")
+    project.write_list(
+        project.context("base"),
+        project.context("tool", "COPY Dockerfile /own", base=base),
+        f"name: '{engine.name('snapshot')}', snapshot: {{base: '{base}', script: install.sh}}",
+    )
+    project.publish("base", "tool", "snapshot")
+    # Podman's history of an image names what it was made of, by the first name of that.
+    engine.docker("tag", base, f"{engine.namespace}/a-second-name:1")
     for prepare in (lambda: None, lambda: project.give_name_to_another("base")):
         prepare()
-        found = project.run("reproduce", "--json", engine.name("tool")).result
-        assert found["changed_inputs"] == [], found
-        assert found["verdict"] in ("identical", "same contents"), found
+        for image in ("tool", "snapshot"):
+            found = project.run("reproduce", "--json", engine.name(image)).result
+            assert found["changed_inputs"] == [], found
+            assert found["verdict"] in ("identical", "same contents"), found
 
 
 def test_with_a_source_date_a_run_is_built_again_byte_for_byte_where_the_engine_can(project: Project) -> None:
