@@ -135,7 +135,8 @@ def environment(**variables: str) -> dict[str, str]:
 
 def run(program: str, *arguments: str, folder: Path, variables: Mapping[str, str]) -> Done:
     """Run a program of the environment, and see that it ends as programs should."""
-    if program in LIBRARIES:
+    # A Python that has begun already looks for nothing in other places.
+    if program in LIBRARIES and "PYTHONPATH" not in variables:
         with Command(arguments, folder=folder, variables=variables, program=program) as command:
             out, log = command.communicate()
         assert command.returncode is not None
