@@ -136,7 +136,7 @@ def environment(**variables: str) -> dict[str, str]:
 def run(program: str, *arguments: str, folder: Path, variables: Mapping[str, str]) -> Done:
     """Run a program of the environment, and see that it ends as programs should."""
     # A Python that has begun already looks for nothing in other places.
-    if program in LIBRARIES and "PYTHONPATH" not in variables:
+    if program in LIBRARIES and not variables.get("PYTHONPATH"):
         with Command(arguments, folder=folder, variables=variables, program=program) as command:
             out, log = command.communicate()
         assert command.returncode is not None
