@@ -319,6 +319,24 @@ def test_crane(site: Site, tool: str, tmp_path: Path) -> None:
         assert inspect_archive(stream).image_id == site.image_id
 
 
+def test_udocker(site: Site, tool: str, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "UDOCKER_DIR": str(tmp_path / "udocker")}
+
+    def udocker(*words: str) -> None:
+        run(COMMANDS / "udocker", "--allow-root", *words, **home)
+
+    host, _, name = tool.partition("/")
+    secret = site.receipts["secret"]["name"]
+    server = f"--registry=http://{host}"
+    udocker("pull", server, name)
+    udocker("login", server, "--username=x", f"--password={site.token}")
+    udocker("pull", server, secret)
+    udocker("verify", name)
+    pulled = {path.name: sha256(path.read_bytes()) for path in (tmp_path / "udocker/layers").iterdir()}
+    assert {site.image_id, site.receipts["secret"]["image_id"]} <= pulled.keys()
+    assert all(name == f"sha256:{digest}" for name, digest in pulled.items())
+
+
 def test_oras_discovers_the_list_of_packages(site: Site, tool: str, tmp_path: Path) -> None:
     oras = todays("oras")
     found = json.loads(run(oras, "discover", "--plain-http", "--format", "json", tool))
