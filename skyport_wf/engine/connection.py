@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -60,6 +60,7 @@ def connect(*, attempts: int = 3) -> APIClient:
 
 def _connect_once() -> APIClient:
     import docker
+    import requests
     from docker.errors import DockerException, TLSParameterError
     from docker.utils import kwargs_from_env
 
@@ -69,6 +70,16 @@ def _connect_once() -> APIClient:
 
     class Client(docker.APIClient, PlainSession):
         """The package's client, which is a session of requests."""
+
+        # To tell its version Docker starts programs, which is as much work as 30 answers to this. The package has no
+        # public way to be told the API's version later; if it calls this no more, it asks the engine as it used to.
+        def _retrieve_server_version(self) -> Any:
+            try:
+                answer = self.get(f"{self.base_url}/_ping", timeout=self.timeout)
+                answer.raise_for_status()
+            except requests.RequestException as error:
+                raise DockerException(f"the engine does not tell its version: {error}") from error
+            return answer.headers.get("Api-Version") or super()._retrieve_server_version()  # type: ignore[misc]
 
     try:
         # To the programs that keep passwords for registries, it hands this process's variables.

@@ -69,7 +69,7 @@ def test_a_redirect_to_this_machine_passes_proxies(monkeypatch, failing_server, 
 def test_an_engine_on_this_machine_is_asked_past_proxies_and_gets_no_password(monkeypatch, failing_server, other):
     monkeypatch.setenv("HTTP_PROXY", other.url)
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
-    failing_server.answers = [Answer(200, b'{"ApiVersion": "1.44"}')]
+    failing_server.answers = [Answer(200, b"OK", {"Api-Version": "1.44"})]
     connect().close()
     assert not other.seen
     assert passwords(failing_server) == [None]

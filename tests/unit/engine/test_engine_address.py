@@ -36,10 +36,19 @@ def test_ssh_takes_a_package_that_is_not_installed(monkeypatch):
         connect()
 
 
+def test_an_engine_tells_its_version_in_one_header_or_else_when_asked_for_it(failing_server, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    failing_server.answers = [Answer(200, b"OK", {"Api-Version": "1.41"})]
+    assert connect().api_version == "1.41"
+    assert [request.path for request in failing_server.seen] == ["/_ping"]
+    failing_server.answers = [Answer(200, b"OK"), Answer(200, b'{"ApiVersion": "1.40"}')]
+    assert connect().api_version == "1.40"
+
+
 @pytest.mark.parametrize("said", [None, [1], 5, "x", {"Id": None}, {"DriverStatus": 7, "RootFS": None}])
 def test_a_server_that_answers_nonsense_is_no_bug(said, failing_server, monkeypatch):
-    version = Answer(200, b'{"ApiVersion": "1.41"}', {"Content-Type": "application/json"})
-    failing_server.answers = [version, version, Answer(200, json.dumps(said).encode())]
+    version = Answer(200, b"OK", {"Api-Version": "1.41"})
+    failing_server.answers = [version, Answer(200, json.dumps(said).encode())]
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
     engine = connect()
     failing_server.answers = failing_server.answers[-1:]
