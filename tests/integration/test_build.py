@@ -132,6 +132,9 @@ def test_a_dockerfile_that_cannot_work(build: Build, line: str, message: str) ->
 
 
 def test_a_build_from_cache_leaves_the_same_record(build: Build) -> None:
+    # In containerd's store, removing another image takes the steps out of the classic builder's cache that both have.
+    dockerfile = build.folder / "tool/Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("FROM scratch\n", f"FROM scratch\nLABEL of={build.name}\n", 1))
     build.build()
     first = (build.folder / "build.json").read_bytes()
     assert build.build().code == 0
