@@ -32,6 +32,7 @@ _PREFIXES: Final = re.compile(
 """Where BuildKit says that something failed, before it says what."""
 _VANISHED: Final = re.compile(
     r'image(?::| ID)? "?sha256:[0-9a-f]{64}|imagedb/content/sha256/[0-9a-f]{64}: no such file'
+    r"|content digest sha256:[0-9a-f]{64}: not found|parent snapshot sha256:[0-9a-f]{64} does not exist"
 )
 """Words of Docker's builders of an image that was there a moment ago, when they took it for a cached step."""
 
