@@ -2,8 +2,9 @@
 
 A start of `skyport-wf` takes 0.2 s of a processor, most of it for imports, and the tests start it more than a thousand
 times; Snakemake and cwltool take longer. A forked command is a process like another: it has arguments, variables, a
-folder, streams and an exit code of its own, and signals reach it. Starting itself is tested with real starts, of
-`skyport-wf` in tests/unit/cli, and of all three where the lines of a README are run (tests/e2e/test_examples.py).
+folder, streams and an exit code of its own, and signals reach it. Starting itself is tested with real starts: of
+`skyport-wf` in tests/unit/cli, of Snakemake in tests/e2e/test_examples.py, of cwltool in
+tests/integration/test_engines.py.
 
 Run as a program, with the name of a command, this is the process that forks. It reads from the socket on its standard
 input what is to be run.
