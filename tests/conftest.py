@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,9 @@ from skyport_wf.errors import SkyportError
 from tests.support.engine import own_namespace, shared_layers
 from tests.support.engines import MAIN, EngineUnderTest, engine_names
 
+MEMORY = Path("/dev/shm")
+NEEDED = 6 * 10**9
+"""Bytes that the files of all tests may need at once."""
 SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -30,6 +34,18 @@ def pytest_configure() -> None:
     # On a busy machine anything may take long.
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("busy")
+    if _has_room_in_memory():
+        # What is tested waits for its files to be on the disk, thousands of times.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def _has_room_in_memory() -> bool:
+    """Return whether this machine has a file system in memory for the tests, which run programs there, too."""
+    try:
+        status = os.statvfs(MEMORY)
+    except OSError:
+        return False
+    return status.f_bavail * status.f_frsize > NEEDED and not status.f_flag & os.ST_NOEXEC
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -6,6 +6,7 @@ BuildKit's session protocol has no client in Python, so the docker command speak
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -73,8 +74,13 @@ def build_with_buildkit(
             # Docker's classic store there is none: BuildKit passes over `rewrite-timestamp` there.
             exported = Path(folder, "image.tar")
             arguments += ("--output", csv_line("type=docker", f"dest={exported}", "rewrite-timestamp=true"))
+        # BuildKit keeps the files that it was sent, and takes one of the same path, size and time for the one of now.
+        # Folders with the same last name are one to it, as buildx tells it no more: that name is made of the contents.
+        contents = hashlib.sha256((context.digest or folder).encode() + dockerfile.read_bytes()).hexdigest()
         # An absolute path cannot be taken for an option.
-        arguments = [command.path, "build", *arguments, str(context.root.absolute())]
+        root = Path(folder, contents)
+        root.symlink_to(context.root.absolute(), target_is_directory=True)
+        arguments = [command.path, "build", *arguments, str(root)]
         progress, mask = _Progress(), secret_mask(image.secrets)
         with _start(image.name, arguments, environment) as process:
             try:

@@ -29,6 +29,8 @@ class BuildContext(msgspec.Struct, frozen=True):
     dockerfile: Path
     without: tuple[str, ...] = ()
     """Paths below the root, with `/`, that are no part of it, whatever .dockerignore says."""
+    digest: str = ""
+    """That of `digest_context`, empty if nobody has asked for it."""
 
     @property
     def dockerfile_inside(self) -> str | None:

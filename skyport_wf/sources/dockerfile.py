@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -60,14 +61,9 @@ class DockerfileSource:
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
         """Return what the image is made from. Raises SkyportError if a file of the context cannot be read."""
         spec, materials = self._spec, self.materials
-        memory = None
-        # Without a cache, large contexts take longer.
-        with suppress(SkyportError):
-            memory = cache_folder("digests")
-        context_digest = digest_context(materials.context, memory=memory)
         decides: dict[str, object] = {
             "dockerfile": self._parsed.digest,
-            "context": context_digest,
+            "context": self._context_digest,
             "build_args": spec.build_args,
             "target": spec.target,
             "platform": spec.platform,
@@ -81,10 +77,18 @@ class DockerfileSource:
             kind="dockerfile",
             digest=digest_of(encode_json(decides)),
             dockerfile_digest=self._parsed.digest,
-            context_digest=context_digest,
+            context_digest=self._context_digest,
             dockerfile_url=materials.dockerfile_url,
             git=materials.git,
         )
+
+    @cached_property
+    def _context_digest(self) -> str:
+        memory = None
+        # Without a cache, large contexts take longer.
+        with suppress(SkyportError):
+            memory = cache_folder("digests")
+        return digest_context(self.materials.context, memory=memory)
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Build the image."""
@@ -96,7 +100,8 @@ class DockerfileSource:
         }
         placed = msgspec.structs.replace(spec, secrets=secrets)
         held = {name: base.reference for name, base in bases.items()}
-        image_id = build_image(engine, placed, self.materials.context, output, bases=held)
+        context = msgspec.structs.replace(self.materials.context, digest=self._context_digest)
+        image_id = build_image(engine, placed, context, output, bases=held)
         base = None
         # The image is built: that its base cannot be named, as something here is not understood, must not matter.
         if self.base != SCRATCH and (self.base in bases or is_docker_name(self.base)):

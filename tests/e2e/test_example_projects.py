@@ -69,8 +69,7 @@ def test_what_the_readme_shows_of_a_mirror(tmp_path: Path, engine: str) -> None:
             folder / "README.md", SKYPORT_DATA=str(tmp_path / "store"), SKYPORT_CACHE=str(tmp_path / "cache")
         )
     finally:
-        for tag in ("12", "next"):
-            docker("image", "rm", "--force", f"127.0.0.1:7449/tools/debian:{tag}")
+        docker("image", "rm", "--force", "example/next:12")
 
 
 @pytest.mark.parametrize("project", ["buildkit"], indirect=True)

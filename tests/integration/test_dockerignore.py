@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -60,11 +61,23 @@ def listed(context: BuildContext) -> set[str]:
 
 def assert_read_alike(command: DockerCommand, context: BuildContext) -> None:
     found = in_image(command, context)
-    if found is None:
-        with pytest.raises(SkyportError, match=r"docker refuses the pattern|docker reads no such line"):
-            list_context(context)
+    try:
+        ours = listed(context)
+    except SkyportError as error:
+        assert re.search(r"docker refuses the pattern|docker reads no such line", str(error))
+        assert found is None or only_new_ones_take(context)
     else:
-        assert listed(context) == found - {".dockerignore"}
+        assert found is not None
+        assert ours == found - {".dockerignore"}
+
+
+def only_new_ones_take(context: BuildContext) -> bool:
+    """Return whether a pattern may have a control character, which older dockers send as it is, and fail.
+
+    Newer ones encode all patterns where one is not ASCII, and take it then.
+    """
+    ignore = (context.root / ".dockerignore").read_bytes()
+    return b"\r" in ignore and not ignore.isascii()
 
 
 NAMES = st.sampled_from(

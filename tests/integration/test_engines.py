@@ -172,6 +172,28 @@ def test_an_image_is_built_on_the_published_base(project: Project, held: str) ->
     assert engine.nameless() == set()
 
 
+def test_files_of_another_context_are_not_taken_for_those_of_this_one(project: Project) -> None:
+    """Their folders have the same last name, and they the same size and time, as files of a checkout may have."""
+    engine = project.engine
+
+    def write(builder: str, content: str, *, folder: str) -> str:
+        """Return the entry of an image with a file of this content, made of a folder."""
+        path = project.folder / builder / folder / "tool"
+        if not path.exists():
+            write_image_context(path)
+        (path / "data/deep/file").write_text(content)
+        for file in path.rglob("*"):
+            os.utime(file, (1_700_000_000, 1_700_000_000))
+        field = "" if engine.is_podman else f", builder: {builder}"
+        return f"name: '{engine.name(f'{builder}-{content}')}', dockerfile: {path}/Dockerfile{field}"
+
+    for content, folder in {"one": "a", "two": "b", "new": "b"}.items():
+        project.write_list(*(write(builder, content, folder=folder) for builder in engine.builders))
+        project.publish(*(f"{builder}-{content}" for builder in engine.builders))
+        for builder in engine.builders:
+            assert engine.read(engine.name(f"{builder}-{content}"), "/data/deep/file") == content
+
+
 @pytest.mark.parametrize("held", ["moved", "absent"])
 def test_a_snapshot_is_made_of_the_published_base(project: Project, held: str) -> None:
     engine, base = project.engine, project.engine.name("base")

@@ -35,8 +35,7 @@ def list_images(lab: Lab, *names: str) -> None:
 
 def build(folder: Path, name: str, dockerfile: str) -> None:
     (folder / "Dockerfile").write_text(dockerfile)
-    command = ["docker", "build", "--quiet", "--network=host", "--tag", name, str(folder)]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"DOCKER_BUILDKIT": "0"})
+    docker("build", "--quiet", "--network=host", "--tag", name, str(folder), DOCKER_BUILDKIT="0")
 
 
 @pytest.fixture

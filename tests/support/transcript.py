@@ -16,7 +16,7 @@ _CHANGING = {
     # Of each container, where the machine passes nothing on between networks; no container here needs it.
     r"(?m)^WARNING: IPv4 forwarding is disabled\. Networking will not work\.\n": "",
     # A line each five seconds, on a machine that is busy.
-    r"(?m)^skyport-wf: .*: [\d.]+ [kMG]?B of [\d.]+ [kMG]?B\b.*\n": "",
+    r"(?m)^skyport-wf: .*: [\d.]+ [kMG]?B( of [\d.]+ [kMG]?B\b.*|, [\d.]+ [kMG]?B/s.*)\n": "",
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "NODE",
     r"\b(sha256:)?([0-9a-f]{64}|[0-9a-f]{12})\b": "ID",
     r"\d+(\.\d+)? [kMG]?B\b": "SIZE",

@@ -67,7 +67,8 @@ def parse_dockerignore(content: bytes, name: str) -> list[IgnorePattern]:
             check_glob(pattern.text)
         except BadPatternError:
             raise _refused(pattern) from None
-        # The docker command sends patterns in headers, which hold no control characters but tabs.
+        # The docker command sends patterns in headers, which hold no control characters but tabs. Newer ones take them
+        # where another pattern is not ASCII, as they encode all of them then; older ones do not.
         if not pattern.text or _CONTROL.search(pattern.text):
             raise _refused(pattern)
         patterns.append(pattern)
