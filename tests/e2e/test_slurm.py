@@ -87,7 +87,8 @@ def test_images_are_published_here_and_used_on_a_node_without_an_engine_and_a_li
 
 
 def test_a_rule_runs_in_the_image_on_a_node(tmp_path: Path, cluster: dict[str, str]) -> None:
-    path = path_with_apptainer(tmp_path / "apptainer")
+    apptainer = tmp_path / "apptainer"
+    path_with_apptainer(apptainer)
     pipeline = Pipeline(tmp_path / "pipeline")
     bash, _ = program = file_member("bin/bash", Path(PROGRAMS["bash"]).read_bytes())
     bash.mode = 0o755
@@ -97,7 +98,7 @@ def test_a_rule_runs_in_the_image_on_a_node(tmp_path: Path, cluster: dict[str, s
     pipeline.write_snakefile(module("images"), IN_THE_IMAGE)
     done = pipeline.run_snakemake(
         "looked.txt", "--software-deployment-method", "apptainer", *SLURM,
-        **{**cluster, "PATH": f"{cluster['PATH']}:{path}", "HOME": str(tmp_path)},
+        **{**cluster, "PATH": f"{apptainer}:{cluster['PATH']}", "HOME": str(tmp_path)},
     )  # fmt: skip
     assert done.code == 0, done.out + done.log
     assert (pipeline.folder / "looked.txt").read_text() == "job 1\nin the image\n"

@@ -16,16 +16,17 @@ from typing import Any
 
 PROGRAMS = {"busybox": "/bin/busybox", "bash": "/bin/bash-static"}
 """Programs that need no library, as Debian's packages busybox-static and bash-static install them."""
-_LISTING_ATTEMPTS = 10
-_GONE_MEANWHILE = re.compile(r"NotFound\b.*content digest")
+_ATTEMPTS = 10
+_GONE_MEANWHILE = re.compile(r'NotFound\b.*(content digest|parent snapshot)|image:? "?sha256:')
 _LARGEST_CONFIG = 1 << 20
 """Bytes; larger files of an export are layers."""
 
 
 def docker(*arguments: str, **variables: str) -> str:
     """Run the docker command and return what it printed."""
-    # On containerd's store, listing images fails if another test removes one at that moment.
-    for _ in range(_LISTING_ATTEMPTS if arguments[:2] == ("image", "ls") else 1):
+    # On containerd's store, listing images fails if another test removes one at that moment, and so does a build that
+    # takes it for a step of its own.
+    for _ in range(_ATTEMPTS if arguments[:2] == ("image", "ls") or arguments[0] == "build" else 1):
         done = subprocess.run(
             ["docker", *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
         )
