@@ -28,6 +28,7 @@ def _seconds(text: str) -> int:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Build the image, or find that it is published, and write the build record."""
+    from skyport_wf.engine.connection import one_connection
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.records.files import write_record
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> Outcome:
     with open_shock(images.shock) as shock:
         if args.wait:
             wait_for_bases(image, shock, seconds=args.wait)
-        record = build(image, images.shock, shock, output=build_output(args))
+        record = build(image, images.shock, shock, connect=one_connection(), output=build_output(args))
     write_record(fill_key(args.record, record.reference), record)
     if record.published:
         return Outcome(record, f"{record.name} is published already, on node {record.published}")

@@ -114,12 +114,16 @@ def _publish(
     shock: Shock,
     args: argparse.Namespace,
 ) -> Outcome:
+    from skyport_wf.engine.connection import one_connection
+
+    connect = one_connection()
+
     def publish_one(image: ResolvedImage, number: int) -> Ended:
         from skyport_wf.steps.publish import publish
 
         name = image.spec.name
         with _progress(args, nth(f"publish {name}", number, len(chosen))) as progress:
-            published = publish(image, settings, shock, output=build_output(args), progress=progress)
+            published = publish(image, settings, shock, connect=connect, output=build_output(args), progress=progress)
         _write_files(published.receipt, image.spec.reference, shock, args)
         return Ended(name, "there already" if published.there_already else "published", published.receipt)
 
@@ -178,11 +182,13 @@ def _rehearse(
     settings: ShockSettings,
     shock: Shock,
 ) -> Outcome:
+    from skyport_wf.engine.connection import one_connection
     from skyport_wf.inspection.status import read_status, unknown_status
     from skyport_wf.publication.published import PublishedNames
 
     names = PublishedNames(shock, [image.spec.name for image in chosen])
-    rows = [read_status(image, settings, shock, names=names) for image in chosen]
+    connect = one_connection()
+    rows = [read_status(image, settings, shock, connect=connect, names=names) for image in chosen]
     rows += [unknown_status(spec, error) for spec, error in unknown]
     code = EXIT_FAILED if any(row.would_fail for row in rows) else EXIT_DONE
     return Outcome({"dry_run": rows}, table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows]), code)

@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _examine(args: argparse.Namespace) -> tuple[str, ImageExamination, Sequence[str]]:
     """Return the image's name, what was found in it, and what is wrong with where it was found."""
+    from skyport_wf.engine.connection import connect
     from skyport_wf.inspection.show import examine_file, examine_in_engine, examine_published
 
     if not (args.name or args.archive):
@@ -71,7 +72,7 @@ def _examine(args: argparse.Namespace) -> tuple[str, ImageExamination, Sequence[
             found = examine_file(args.archive, wanted=args.name or "", progress=progress)
             return args.name or next(iter(found.contents.repo_tags), str(args.archive)), found, ()
         if args.engine:
-            return args.name, examine_in_engine(args.name, progress=progress), ()
+            return args.name, examine_in_engine(connect(), args.name, progress=progress), ()
         with opened_shock(args) as shock:
             return examine_published(shock, args.name, progress=progress)
 

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say what is published of the list, and what publishing the rest would do."""
+    from skyport_wf.engine.connection import one_connection
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.inspection.status import read_status, unknown_status
     from skyport_wf.publication.connection import open_shock
@@ -46,11 +47,12 @@ def run(args: argparse.Namespace) -> Outcome:
     with open_shock(images.shock) as shock:
         url = shock.url
         names = PublishedNames(shock, list(resolved))
+        connect = one_connection()
 
         def read(image: ImageSpec) -> ImageStatus:
             if image.name in unreachable:
                 return unknown_status(image, unreachable[image.name])
-            return read_status(resolved[image.name], images.shock, shock, names=names)
+            return read_status(resolved[image.name], images.shock, shock, connect=connect, names=names)
 
         statuses = in_order(read, chosen, at_once=shock.open_threads())
     rows = [

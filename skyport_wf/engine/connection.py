@@ -6,8 +6,9 @@ import importlib.util
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,6 +57,14 @@ def connect(*, attempts: int = 3) -> APIClient:
         reraise=True,
     )
     return retrying(_connect_once)
+
+
+def one_connection() -> Callable[[], APIClient]:
+    """Return what connects to the engine when it is first called, and then returns that connection, for a command.
+
+    Each new connection asks the engine anew what it is. Calling it raises what `connect` raises.
+    """
+    return cache(connect)
 
 
 def _connect_once() -> APIClient:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.engine.connection import one_connection
 from skyport_wf.errors import UsageError
 from skyport_wf.image.comparison.comparison import ComparedImage, ImageComparison, compare_images
 from skyport_wf.image.layers.file_index import FileIndex
@@ -18,7 +19,7 @@ from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Output
-from skyport_wf.steps.build import connect, hold_bases
+from skyport_wf.steps.build import hold_bases
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -75,6 +76,7 @@ def reproduce(
     with FileIndex(with_contents=True) as before, FileIndex(with_contents=True) as after:
         published = ComparedImage(examine_node(shock.user, node, name, progress, index=before), before)
         progress.rest()
+        connect = one_connection()
         engine = connect()
         bases = hold_bases(engine, shock, image)
         with rebuilt_image(engine, image, bases, output, pull=pull, keep=keep) as rebuilt:
@@ -87,7 +89,7 @@ def reproduce(
                 ),
                 *(f"{need} is not published, the engine's own was taken" for need in image.needs if need not in bases),
             )
-            again = ComparedImage(examine_in_engine(rebuilt.made.id, progress=progress, index=after), after)
+            again = ComparedImage(examine_in_engine(engine, rebuilt.made.id, progress=progress, index=after), after)
         found = compare_images(published, again, ignored=leniency.ignores, ignore_traces=leniency.traces)
     return Reproduction(
         **msgspec.structs.asdict(found),

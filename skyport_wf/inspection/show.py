@@ -19,6 +19,8 @@ from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
 
 if TYPE_CHECKING:
+    from docker import APIClient
+
     from skyport_wf.image.examination.examine import ImageExamination
     from skyport_wf.image.layers.file_index import FileIndex
     from skyport_wf.publication.connection import Shock
@@ -97,17 +99,17 @@ def examine_file(path: Path, *, wanted: str = "", progress: Progress = UNSEEN) -
         return examine_archive(stream, wanted=wanted)
 
 
-def examine_in_engine(name: str, *, progress: Progress = UNSEEN, index: FileIndex | None = None) -> ImageExamination:
+def examine_in_engine(
+    engine: APIClient, name: str, *, progress: Progress = UNSEEN, index: FileIndex | None = None
+) -> ImageExamination:
     """Return what the engine's export of the image tells. Raises EngineError if it has none of this name or id.
 
     index: is filled with the files, unless there is no waste in what is returned.
     """
     from skyport_wf.byte_streams import CountedStream
-    from skyport_wf.engine.connection import connect
     from skyport_wf.engine.images import export_image, find_image
     from skyport_wf.image.examination.examine import examine_archive
 
-    engine = connect()
     with export_image(engine, name) as stream:
         if image := find_image(engine, name):
             progress.expect(image.size)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.spec import ImageSpec, ShockSettings
 from skyport_wf.publication.awe_problems import find_problems
@@ -15,7 +16,8 @@ from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.thin import workers_need
 from skyport_wf.sources.platforms import is_platform, own_platform
 from skyport_wf.sources.resolution import ResolvedImage
-from skyport_wf.steps.build import begin_record, connect
+from skyport_wf.sources.source import Connect
+from skyport_wf.steps.build import begin_record
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -45,11 +47,17 @@ class ImageStatus(msgspec.Struct, frozen=True):
 
 
 def read_status(
-    image: ResolvedImage, settings: ShockSettings, shock: Shock, *, names: PublishedNames | None = None
+    image: ResolvedImage,
+    settings: ShockSettings,
+    shock: Shock,
+    *,
+    connect: Connect = connect,
+    names: PublishedNames | None = None,
 ) -> ImageStatus:
     """Return how the image stands.
 
     settings: the image list's.
+    connect: connects to the engine; if many are looked at, as `one_connection` does.
     names: the nodes that have its name, and those of other images, if many are looked at.
     Raises TemporaryError if Shock cannot be reached; an engine is asked only for an `image` or a `container`.
     """

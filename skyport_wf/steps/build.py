@@ -35,11 +35,18 @@ _PAUSE_SECONDS = 1.0
 
 
 def build(
-    image: ResolvedImage, settings: ShockSettings, shock: Shock, *, output: Output, base_comes: bool = True
+    image: ResolvedImage,
+    settings: ShockSettings,
+    shock: Shock,
+    *,
+    connect: Connect,
+    output: Output,
+    base_comes: bool = True,
 ) -> BuildRecord:
     """Build the image, or take note that Shock has it.
 
     settings: the image list's.
+    connect: connects to the engine, as `one_connection` does.
     output: called with each piece of text that the build prints.
     base_comes: whether the base of a thin image is published before this image, if the list has it.
     Raises AlreadyPublishedError, before anything is built, if another image has the name, and SkyportError if it cannot
@@ -52,7 +59,7 @@ def build(
     if same := decide(shock, wanted_image(record), found, base_comes=base_comes).require().names.same:
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
         return msgspec.structs.replace(record, published=same.id)
-    return _make(record, image, shock, output) if image.source.work else record
+    return _make(record, image, shock, connect, output) if image.source.work else record
 
 
 def wait_for_bases(image: ResolvedImage, shock: Shock, *, seconds: float) -> None:
@@ -101,14 +108,7 @@ def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect
     )
 
 
-def connect() -> APIClient:
-    """Return a connection to the engine. Raises TemporaryError if it does not answer."""
-    from skyport_wf.engine.connection import connect
-
-    return connect()
-
-
-def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, output: Output) -> BuildRecord:
+def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, connect: Connect, output: Output) -> BuildRecord:
     from skyport_wf.engine.capabilities import read_version
 
     base = record.thin_on

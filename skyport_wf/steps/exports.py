@@ -18,32 +18,32 @@ from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.records import BuildRecord
-from skyport_wf.steps.build import connect
+from skyport_wf.sources.source import Connect
 from skyport_wf.steps.save import open_image
 
 if TYPE_CHECKING:
-    from docker import APIClient
-
     from skyport_wf.sources.remote.registry_archives import RegistryArchive
 
 
-def open_export(record: BuildRecord, progress: Progress) -> ImageExport | RegistryArchive:
+def open_export(record: BuildRecord, connect: Connect, progress: Progress) -> ImageExport | RegistryArchive:
     """Return the archive that the record's image is published as.
 
+    connect: connects to the engine, as `one_connection` does.
     progress: called with the bytes of each piece that is read to be sent.
     """
     if record.source.registry:
         from skyport_wf.sources.remote.registry_archives import RegistryArchive
 
         return RegistryArchive(record.source.registry, record.reference, progress)
-    return ImageExport(record, progress)
+    return ImageExport(record, connect, progress)
 
 
 class ImageExport:
     """The image of an engine, or of an archive, normalised as it streams by. Use it in a `with` statement."""
 
-    def __init__(self, record: BuildRecord, progress: Progress) -> None:
+    def __init__(self, record: BuildRecord, connect: Connect, progress: Progress) -> None:
         self._record = record
+        self._connect = connect
         self._progress = progress
         self._open = ExitStack()
         self._source: SurveyedStream
@@ -61,17 +61,13 @@ class ImageExport:
         if self._engine_image is None:
             return self._record.source.digest
         # On containerd's store it takes an export to know it, which takes about as long as to send it.
-        return "" if uses_containerd_store(self._engine) else self._engine_image.id
-
-    @cached_property
-    def _engine(self) -> APIClient:
-        return connect()
+        return "" if uses_containerd_store(self._connect()) else self._engine_image.id
 
     @cached_property
     def _engine_image(self) -> EngineImage | None:
         if self._record.archive:
             return None
-        return require_image(self._engine, self._record.image or "", wanted_by=self._record.name)
+        return require_image(self._connect(), self._record.image or "", wanted_by=self._record.name)
 
     def make_otherwise(self) -> bool:
         """Return False: there is one way to make it."""
@@ -99,7 +95,7 @@ class ImageExport:
 
         self._open.close()
         self._saved = None
-        self._source = self._open.enter_context(open_image(self._record, progress))
+        self._source = self._open.enter_context(open_image(self._record, self._connect, progress))
         self._stream = NormalisedStream(self._source, self._record.reference)
         self._open.callback(self._stream.close)
         return self._stream

@@ -16,7 +16,7 @@ from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.sources.resolution import ResolvedImage
-from skyport_wf.sources.source import Output
+from skyport_wf.sources.source import Connect, Output
 from skyport_wf.steps.build import build
 from skyport_wf.steps.register import register
 from skyport_wf.steps.save import open_image
@@ -43,25 +43,27 @@ def publish(
     settings: ShockSettings,
     shock: Shock,
     *,
+    connect: Connect,
     output: Output,
     progress: Progress = UNSEEN,
 ) -> PublishedImage:
     """Build the image, stream it to Shock and register it.
 
     settings: the image list's.
+    connect: connects to the engine, as `one_connection` does.
     output: called with what the build prints.
     progress: told about how many bytes the image has, and called with those that have been read to be sent.
     Raises what the four steps raise.
     """
     # Here the list is worked off in its order: a base that is to be published is published.
-    record = build(image, settings, shock, output=output, base_comes=False)
+    record = build(image, settings, shock, connect=connect, output=output, base_comes=False)
     uploaded = None
     if record.published:
         uploaded = UploadRecord(build=record, saved=None, node=record.published, url=shock.url)
     elif not record.thin_on:
-        uploaded = _upload_stream(record, shock, progress)
+        uploaded = _upload_stream(record, shock, connect, progress)
     # Only at the end it may be known which layers belong in the archive, as of a thin image.
-    uploaded = uploaded or _upload_file(record, shock, progress)
+    uploaded = uploaded or _upload_file(record, shock, connect, progress)
     receipt = register(uploaded, shock)
     if record.image and uploaded.saved:
         from skyport_wf.engine.config_digests import note_config_digest
@@ -70,13 +72,13 @@ def publish(
     return PublishedImage(receipt, there_already=record.published is not None)
 
 
-def _upload_stream(record: BuildRecord, shock: Shock, progress: Progress) -> UploadRecord | None:
+def _upload_stream(record: BuildRecord, shock: Shock, connect: Connect, progress: Progress) -> UploadRecord | None:
     """Send the archive as it is made; return None if it turns out to hold other images, too."""
     from skyport_wf.image.archive.normalise import OtherLayersError
     from skyport_wf.steps.exports import open_export
 
     try:
-        with open_export(record, progress) as export:
+        with open_export(record, connect, progress) as export:
             progress.expect(export.about_size)
             while True:
                 try:
@@ -90,7 +92,7 @@ def _upload_stream(record: BuildRecord, shock: Shock, progress: Progress) -> Upl
         return None
 
 
-def _upload_file(record: BuildRecord, shock: Shock, progress: Progress) -> UploadRecord:
+def _upload_file(record: BuildRecord, shock: Shock, connect: Connect, progress: Progress) -> UploadRecord:
     """Send the archive by way of a file, where only at the end is known which layers belong in it.
 
     The file has no name, so nothing of it is left, whatever happens.
@@ -98,7 +100,7 @@ def _upload_file(record: BuildRecord, shock: Shock, progress: Progress) -> Uploa
     from skyport_wf.image.archive.canonical import canonical_file
 
     with ExitStack() as opened:
-        with open_image(record) as stream:
+        with open_image(record, connect) as stream:
             folder = Path(tempfile.gettempdir())
             written = canonical_file(stream, record.reference, folder, base=record.left_out)
             file, saved = opened.enter_context(written)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream, CountedStream
+from skyport_wf.engine.connection import connect
 from skyport_wf.errors import ArchiveError, SkyportError, UsageError
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.output_file import keep_other_file, replace_file
@@ -18,6 +19,7 @@ from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
 from skyport_wf.records.source import RegistryOrigin
+from skyport_wf.sources.source import Connect
 
 if TYPE_CHECKING:
     from skyport_wf.image.examination.surveyed_stream import SurveyedStream
@@ -50,7 +52,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         return SaveRecord(build=build, archive=path, saved=None)
     if build.source.registry:
         return SaveRecord(build, path, _save_from_registry(build, build.source.registry, archive))
-    with open_image(build) as stream:
+    with open_image(build, connect) as stream:
         saved = save_canonical(stream, build.reference, archive, base=build.left_out)
         saved = msgspec.structs.replace(saved, packages=stream.packages())
     if build.image:
@@ -75,19 +77,19 @@ def _save_from_registry(build: BuildRecord, origin: RegistryOrigin, path: Path) 
 
 
 @contextmanager
-def open_image(build: BuildRecord, progress: Progress = UNSEEN) -> Iterator[SurveyedStream]:
+def open_image(build: BuildRecord, connect: Connect, progress: Progress = UNSEEN) -> Iterator[SurveyedStream]:
     """Open the image as an uncompressed archive, which tells the packages in it once it is read.
 
     progress: called with the bytes of each piece that the engine or the file gives.
     """
     from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 
-    with _open_archive(build, progress) as archive, SurveyedStream(archive, wanted=build.name) as surveyed:
+    with _open_archive(build, connect, progress) as archive, SurveyedStream(archive, wanted=build.name) as surveyed:
         yield surveyed
 
 
 @contextmanager
-def _open_archive(build: BuildRecord, progress: Progress) -> Iterator[ByteStream]:
+def _open_archive(build: BuildRecord, connect: Connect, progress: Progress) -> Iterator[ByteStream]:
     """Open the image, from the engine or from the file that it comes from."""
     if build.archive:
         from skyport_wf.image.archive.stream import open_archive
@@ -97,7 +99,6 @@ def _open_archive(build: BuildRecord, progress: Progress) -> Iterator[ByteStream
         return
     if not build.image:
         raise SkyportError(f"{build.name}: the build record names no image. Run `skyport-wf build` again.")
-    from skyport_wf.engine.connection import connect
     from skyport_wf.engine.images import export_image
 
     with export_image(connect(), build.image) as stream:

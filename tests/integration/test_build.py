@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from skyport_wf.cli.main import main
+from skyport_wf.engine import connection
 from skyport_wf.engine.builders import build_image
 from skyport_wf.engine.connection import connect
 from skyport_wf.image.context import BuildContext
@@ -206,6 +208,24 @@ def test_without_a_docker_command_the_classic_builder_is_left(build: Build) -> N
         assert (done.code, "Step 1/" in done.log) == (0, True), done.log
     else:
         assert (done.code, "is to be built with BuildKit" in done.log) == (2, True)
+
+
+def test_a_command_connects_to_the_engine_once(
+    build: Build, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, other = build.folder, build.name.replace("tool", "other")
+    build.write_list(
+        f"name: '{build.name}', dockerfile: tool/Dockerfile, builder: {build.builder}",
+        f"name: '{other}', image: '{build.name}'",
+    )
+    connected = []
+    monkeypatch.setattr(connection, "connect", lambda: connected.append(connect()) or connected[-1])
+    monkeypatch.setenv("SKYPORT_DATA", str(folder / "own store"))
+    monkeypatch.setenv("SKYPORT_CACHE", str(folder / "own cache"))
+    images = str(folder / "images.yaml")
+    assert main(["publish", "--all", "--images", images]) == 0, capsys.readouterr().err
+    assert main(["status", "--images", images]) == 0
+    assert len(connected) == 2
 
 
 @pytest.mark.parametrize("shared", ["", "COPY shared /shared\n"], ids=["own steps", "a shared step"])

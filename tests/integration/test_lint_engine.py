@@ -65,7 +65,7 @@ def test_has_program(namespace: str, expected: bool, members: list[tarfile.TarIn
     name = f"{namespace}/image:1"
     import_image(name, members)
     # What `show` says of it.
-    assert examine_in_engine(name).has_bash is expected
+    assert examine_in_engine(connect(), name).has_bash is expected
     assert has_program(connect(), name, "/bin/bash") is expected
     assert docker("ps", "--all", "--quiet", "--filter", f"ancestor={name}") == ""
 

@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 from tests.support.commands import Command
 from tests.support.timing import PATIENCE
 
-Kind = Literal["drop", "reset", "truncate", "lose answer", "cut answer", "delay", "throttle", "error", "flip", "call"]
+Kind = Literal[
+    "drop", "reset", "truncate", "lose answer", "cut answer", "delay", "throttle", "error", "flip", "call", "last call"
+]
 
 _PIECE = 64 * 1024
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -35,7 +37,7 @@ class Fault(NamedTuple):
     at: int
     """The byte, of all that clients send, that is not passed on any more; the first is 0."""
     call: Callable[[], None] = lambda: None
-    """What `call` calls."""
+    """What `call` calls, and `last call`, after which the connection drops."""
 
 
 class FaultProxy:
@@ -203,6 +205,10 @@ class _Connection:
                 self._client.sendall(_ERROR)
                 self.close()
                 return False
+            case "last call":
+                fault.call()
+                self.close()
+                return False
             case "drop":
                 self.close()
                 return False
@@ -239,7 +245,8 @@ class _Connection:
 def kill_at(proxy: FaultProxy, byte: int, start: Callable[[], Command]) -> None:
     """Start a command and see that it is killed just before the proxy passes on a byte, counted from now."""
     victim: Future[Command] = Future()
-    proxy.plan(Fault("call", byte, lambda: victim.result(PATIENCE).kill()))
+    # What it had sent by then, and the system still holds, would go on to the server.
+    proxy.plan(Fault("last call", byte, lambda: victim.result(PATIENCE).kill()))
     with start() as command:
         victim.set_result(command)
         command.communicate()

@@ -10,6 +10,7 @@ Run as a program, with the name of a command, this is the process that forks. It
 input what is to be run.
 """
 
+import atexit
 import gc
 import importlib
 import importlib.metadata
@@ -22,19 +23,25 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 LARGEST_COMMAND = 1 << 20
 LIBRARIES = {
-    "skyport-wf": ("cheroot.wsgi", "docker", "requests", "rich.progress", "tabulate", "tenacity", "werkzeug"),
-    "snakemake": ("snakemake.cli",),
+    "skyport-wf": (
+        "cheroot.wsgi", "docker", "platformdirs.unix", "requests", "rich.progress", "tabulate", "tenacity", "werkzeug",
+    ),
+    "snakemake": (
+        "reretry", "smart_open", "snakemake.cli", "snakemake.report.html_reporter", "sysrsync", "tabulate",
+    ),
     # Not cwltool's own modules: when they are imported they see where temporary files go, which is for each run to say.
     "cwltool": (
-        "argcomplete", "asyncio", "cachecontrol.caches", "coloredlogs", "cwl_utils.parser", "mistune", "prov.model",
-        "psutil", "pydot", "rdflib", "requests", "rich_argparse", "ruamel.yaml", "schema_salad.ref_resolver",
-        "schema_salad.schema",
+        "argcomplete", "asyncio", "cachecontrol.caches", "coloredlogs", "cwl_utils.parser.utils",
+        "cwl_utils.singularity", "filelock", "mistune", "packaging.version", "prov.model", "psutil", "pydot",
+        "rdflib.plugins.stores.memory", "requests", "rich.table", "rich_argparse", "ruamel.yaml",
+        "schema_salad.ref_resolver", "schema_salad.schema",
     ),
 }  # fmt: skip
 """The commands that can be forked, and what each imports that is not ours."""
@@ -119,7 +126,16 @@ def become(entry: importlib.metadata.EntryPoint, command: dict[str, Any], stream
     path = Path(sys.executable).with_name(entry.name)
     sys.argv = [str(path), *command["arguments"]]
     sys.path[0] = str(path.parent)
-    sys.exit(entry.load()())
+    try:
+        sys.exit(entry.load()())
+    except SystemExit as end:
+        code = end.code
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # To take apart all that the process has imported would copy the memory of the one that it was forked from.
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def main(program: str) -> None:

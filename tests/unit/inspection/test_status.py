@@ -3,6 +3,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from skyport_wf.engine.connection import connect
 from skyport_wf.errors import AlreadyPublishedError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
 from skyport_wf.inspection.status import ImageStatus, read_status
@@ -11,7 +12,7 @@ from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.sources.resolution import resolve_images
-from skyport_wf.steps.build import begin_record, connect
+from skyport_wf.steps.build import begin_record
 from skyport_wf.steps.register import register
 from skyport_wf.steps.upload import upload
 from tests.support.sample_records import ARCHIVE, saved_archive

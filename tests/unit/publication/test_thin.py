@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from skyport_wf.engine.connection import connect
 from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, UsageError
 from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
 from skyport_wf.inspection.plan import plan_images
@@ -28,7 +29,7 @@ from skyport_wf.records.source import Source, ThinBase
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.sources.resolution import resolve_images
-from skyport_wf.steps.build import begin_record, connect
+from skyport_wf.steps.build import begin_record
 from skyport_wf.steps.register import register
 from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.thin_chain import MAX_CHAIN, read_chain
