@@ -7,6 +7,7 @@ runs a signal ends the process at once, as there is nothing to clean up; later i
 
 import os
 import signal
+import time
 from types import FrameType
 from typing import NoReturn
 
@@ -14,8 +15,12 @@ _IMPORTING = "<frozen importlib._bootstrap>"
 _AGAIN_SECONDS = 0.005
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that people and workflow engines end a command with; the last one comes when the terminal is closed."""
+_CLEANING_SECONDS = 1.0
+"""How long a command that was interrupted may clean up undisturbed."""
 _pending = signal.SIGINT
 """The signal that waits for the end of an import."""
+_interrupted_at: float | None = None
+"""When the command was interrupted, on the monotonic clock."""
 
 
 def end_at_once() -> None:
@@ -26,6 +31,8 @@ def end_at_once() -> None:
 
 def act_on_signals() -> None:
     """From now on let `finally` and `with` do their work when the command is interrupted, or told to end."""
+    global _interrupted_at  # noqa: PLW0603 - a process has one set of signals
+    _interrupted_at = None
     signal.signal(signal.SIGALRM, lambda _, frame: _interrupt(_pending, frame))
     for number in _ENDING:
         _handle(number, _interrupt)
@@ -50,7 +57,12 @@ def _end(number: int, _: FrameType | None) -> NoReturn:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    global _pending  # noqa: PLW0603 - a process has one set of signals
+    global _pending, _interrupted_at  # noqa: PLW0603 - a process has one set of signals
+    if _interrupted_at is not None:
+        # A terminal and a workflow engine may both pass on the same Ctrl-C. Who means it tries once more.
+        if time.monotonic() - _interrupted_at > _CLEANING_SECONDS:
+            _end(number, frame)
+        return
     at = frame
     while at is not None:
         if at.f_code.co_filename == _IMPORTING:
@@ -58,6 +70,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
             return
         at = at.f_back
+    _interrupted_at = time.monotonic()
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)

@@ -42,7 +42,7 @@ def zeros() -> Iterator[bytes]:
 
 def gzipped_zeros() -> bytes:
     """Return one gzip member of 10 MB; a gzip file may have any number of them."""
-    return gzip.compress(bytes(10**7), 9)
+    return gzip.compress(bytes(10**7), 9, mtime=0)
 
 
 def layer_bomb() -> Iterator[bytes]:

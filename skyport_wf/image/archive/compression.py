@@ -26,6 +26,8 @@ _MAGIC: Final = {
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x03\x04": "zip",
 }
+_CHECKSUM: Final = slice(148, 156)
+"""Where a tar's header has it."""
 
 
 _GZIP_DAMAGE: Final[tuple[type[Exception], ...]] = (
@@ -74,15 +76,20 @@ def recognise_format(head: bytes) -> str:
     """
     try:
         tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "latin-1", "strict")
-        return "tar"
     except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # missing in typeshed
         return "tar"  # an empty one
     except tarfile.HeaderError:
-        # Only now, as the name of a tar's first member may begin with any of these.
-        for magic, name in _MAGIC.items():
-            if head.startswith(magic):
-                return name
-        return "json" if head.lstrip()[:1] in (b"{", b"[") else ""
+        is_tar = False
+    else:
+        # Compressed zeros are zeros where a header has its checksum, and that may fit by chance.
+        is_tar = bool(head[_CHECKSUM].strip(b"\0 "))
+    if is_tar:
+        return "tar"
+    # Only now, as the name of a tar's first member may begin with any of these.
+    for magic, name in _MAGIC.items():
+        if head.startswith(magic):
+            return name
+    return "json" if head.lstrip()[:1] in (b"{", b"[") else ""
 
 
 def can_decompress(kind: str) -> bool:

@@ -64,7 +64,20 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_at_every_moment_of_a_command(tmp_path, uploaded, verb, number):
-    starts = STARTS // len(COMMANDS) // len(SIGNALS)
+    ended = interrupt(uploaded, tmp_path, verb, STARTS // len(COMMANDS) // len(SIGNALS), number)
+    print(f"{verb}, {number.name}: {ended}")
+
+
+@pytest.mark.slow
+def test_several_at_once(tmp_path, uploaded):
+    """A terminal and a workflow engine both pass on the same Ctrl-C."""
+    interrupt(uploaded, tmp_path, "publish", STARTS // 6, *[signal.SIGINT] * 200)
+
+
+def interrupt(
+    uploaded: Path, tmp_path: Path, verb: str, starts: int, number: signal.Signals, *more: signal.Signals
+) -> dict[int, int]:
+    """Start a command so many times, and send signals to each a bit later; return how many ended with which code."""
     copies = (shutil.copytree(uploaded, tmp_path / str(copy)) for copy in itertools.count())
     lasts = run(next(copies), *COMMANDS[verb])
     step = max(lasts / starts, STEP_SECONDS)
@@ -77,6 +90,9 @@ def test_at_every_moment_of_a_command(tmp_path, uploaded, verb, number):
                 pass
             time.sleep(start * step % lasts)
             process.send_signal(number)
+            for another in more:
+                time.sleep(0.0001)
+                process.send_signal(another)
             _, said = process.communicate(timeout=PATIENCE)
         assert process.returncode in ended, said
         ended[process.returncode] += 1
@@ -84,7 +100,7 @@ def test_at_every_moment_of_a_command(tmp_path, uploaded, verb, number):
         assert "Exception ignored" not in said
         shutil.rmtree(folder)
     assert ended[128 + number] > starts / 10, ended
-    print(f"{verb}, {number.name}: {ended}")
+    return ended
 
 
 @pytest.mark.slow

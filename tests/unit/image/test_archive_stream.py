@@ -2,11 +2,13 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 
 import pytest
 
 from skyport_wf.byte_streams import CountedStream
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.compression import recognise_format
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
 from tests.support.docker_archives import example_image, legacy, tar_of, zstd
@@ -65,3 +67,18 @@ def test_bytes_are_counted() -> None:
     inspect_archive(CountedStream(io.BytesIO(ARCHIVE), counts.append, name="x"))
     assert sum(counts) == len(ARCHIVE)
     assert CountedStream(ArchiveStream(OneByOne(ARCHIVE), name="inner"), counts.append).name == "inner"
+
+
+def test_compressed_zeros_whose_time_makes_the_sum_of_a_header_are_no_tar() -> None:
+    head = gzip.compress(bytes(10**7), 9, mtime=0)[:512]
+
+    def checksum(head: bytes) -> int:
+        """Return the sum that a header may have, too; where it stands, these have zeros."""
+        return 256 + sum(struct.unpack("148b8x356b", head))
+
+    time, missing = [], -checksum(head)
+    for _ in range(4):
+        time.append(max(-128, min(127, missing - sum(time))))
+    head = head[:4] + struct.pack("4b", *time) + head[8:]
+    assert checksum(head) == 0
+    assert recognise_format(head) == "gzip"
