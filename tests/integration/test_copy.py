@@ -23,6 +23,7 @@ from tests.support.deadly_app import DeadlyApp
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.http_server import Recording
 from tests.support.lab import MIB, NAME, Lab, incompressible_layer
+from tests.support.timing import wait_until
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -296,7 +297,8 @@ def test_a_damaged_file_does_not_arrive(world: World) -> None:
     assert f"the file of {NAME} is damaged: it has MD5" in log
     assert f"not {original.file.checksum.md5}" in log
     world.assert_nothing_there()
-    assert list(world.there.store.files) == []
+    # The server is told by the end of the connection alone.
+    wait_until(lambda: not list(world.there.store.files))
     assert not (world.lab.folder / "copy.json").exists()
 
 

@@ -212,20 +212,27 @@ def test_killed_at_any_request_of_a_replacement_the_name_is_never_lost(
 
     Just before a request is as good as just after the one before: the server is in the same state.
     """
-    deaths, twice = 0, 0
+    deaths, both = 0, False
     for number in range(1, 100):
-        with stage.new_round(monkeypatch, replaces=True) as begun:
-            killed = stage.kill(begun, "publish", number, before=True)
-            found = begun.images()
-            assert 1 <= len(found) <= 2, "never nobody"
-            twice += len(found) == 2
-            image_id = begun.check_resolves()
-            assert image_id == (OLDER if found == [OLDER] else NEWER)
+        killed, are_both_there = kill_replacing(stage, monkeypatch, number)
         deaths += killed
+        both = both or are_both_there
         if not killed:
             break
     assert deaths > 10
-    assert twice, "the moment in which both have the name was met"
+    # How often a command looks whether something is done may differ by a few, and so the number of that request.
+    both = both or any(kill_replacing(stage, monkeypatch, last)[1] for last in range(number, 0, -1))
+    assert both, "the moment in which both have the name was met"
+
+
+def kill_replacing(stage: Stage, monkeypatch: pytest.MonkeyPatch, number: int) -> tuple[bool, bool]:
+    """Kill a replacement at a request; return whether that came, and whether both images had the name then."""
+    with stage.new_round(monkeypatch, replaces=True) as begun:
+        killed = stage.kill(begun, "publish", number, before=True)
+        found = begun.images()
+        assert 1 <= len(found) <= 2, "never nobody"
+        assert begun.check_resolves() == (OLDER if found == [OLDER] else NEWER)
+    return killed, len(found) == 2
 
 
 def test_killed_at_any_request_of_an_adoption_the_name_is_never_lost(
