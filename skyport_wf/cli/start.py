@@ -13,11 +13,14 @@ def main() -> NoReturn:
     end_at_once()
     _open_streams()
     from skyport_wf.cli.main import main as run
+    from skyport_wf.errors import EXIT_INTERRUPTED
 
     try:
         code = run()
-    except SystemExit as end:  # after --help and --version
+    except SystemExit as end:  # after --help and --version, or a signal when all was done
         code = int(end.code or 0)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     ignore_signals()
     atexit._run_exitfuncs()
     code = _flush_streams() or code
