@@ -68,12 +68,6 @@ def test_at_every_moment_of_a_command(tmp_path, uploaded, verb, number):
     print(f"{verb}, {number.name}: {ended}")
 
 
-@pytest.mark.slow
-def test_several_at_once(tmp_path, uploaded):
-    """A terminal and a workflow engine both pass on the same Ctrl-C."""
-    interrupt(uploaded, tmp_path, "publish", STARTS // 6, *[signal.SIGINT] * 200)
-
-
 def interrupt(
     uploaded: Path, tmp_path: Path, verb: str, starts: int, number: signal.Signals, *more: signal.Signals
 ) -> dict[int, int]:
