@@ -39,10 +39,11 @@ def act_on_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """From now on let nothing interrupt: all is done, and Python has only to end."""
+    """From now on let nothing interrupt: all is done, and the process has only to end."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     for number in (*_ENDING, signal.SIGALRM):
-        signal.signal(number, signal.SIG_IGN)
+        # Not SIG_IGN: Python complains of a signal that came just before, and then has no handler.
+        signal.signal(number, lambda *_: None)
 
 
 def _handle(number: signal.Signals, handler: object) -> None:

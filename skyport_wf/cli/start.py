@@ -17,11 +17,14 @@ def main() -> NoReturn:
 
     try:
         code = run()
-    except SystemExit as end:  # after --help and --version, or a signal when all was done
+        # In here, too, as the first signal may come now. Those after a first one are not heard at once.
+        ignore_signals()
+    except SystemExit as end:  # after --help and --version, or told to end when all was done
         code = int(end.code or 0)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     ignore_signals()
+    # What libraries have asked Python to do at its end.
     atexit._run_exitfuncs()
     code = _flush_streams() or code
     # Python would take all modules and values apart now, which is a sixth of the work of a short command.

@@ -17,6 +17,29 @@ from tests.support.timing import PATIENCE
 STEP_SECONDS = 0.005
 STARTS = int(os.environ.get("SKYPORT_TEST_SIGNALS", "120"))
 """Of all commands with all signals; 1000 sends one every 5 ms of each command."""
+INTERRUPTED_AT_THE_END = """
+import signal, sys
+from skyport_wf.cli import start
+
+left, is_done = int(sys.argv.pop(1)), False
+
+def trace(frame, event, _):
+    global left, is_done
+    path = frame.f_code.co_filename
+    if path.endswith("cli/main.py"):
+        is_done = is_done or (event == "return" and frame.f_code.co_name == "main")
+    elif not path.endswith(("cli/start.py", "cli/signals.py")):
+        return None
+    elif is_done and event == "line":
+        left -= 1
+        if not left:
+            signal.raise_signal(signal.SIGINT)
+    return trace
+
+sys.settrace(trace)
+start.main()
+"""
+"""Sends itself a signal at the line of this number of those that run when a command has done its work."""
 COMMANDS = {
     "ls": ["ls"],
     "publish": ["publish", "--all", "--record", "receipt.json"],
@@ -66,6 +89,27 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_at_every_moment_of_a_command(tmp_path, uploaded, verb, number):
     ended = interrupt(uploaded, tmp_path, verb, STARTS // len(COMMANDS) // len(SIGNALS), number)
     print(f"{verb}, {number.name}: {ended}")
+
+
+@pytest.mark.slow
+def test_when_a_command_has_done_its_work(tmp_path):
+    codes = []
+    while not codes or (codes[-1] == 130 and len(codes) < 40):
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED_AT_THE_END, str(len(codes) + 1), "ls"], capture_output=True, text=True,
+            env={**os.environ, "SKYPORT_DATA": str(tmp_path / "shock")}, cwd=tmp_path, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, 130)
+        assert "Traceback" not in done.stderr
+        codes.append(done.returncode)
+    assert codes[0] == 130, "what runs first there can be interrupted"
+    assert codes[-1] == 0, "what runs last there cannot"
+
+
+@pytest.mark.slow
+def test_several_at_once(tmp_path, uploaded):
+    """A terminal and a workflow engine both pass on the same Ctrl-C."""
+    interrupt(uploaded, tmp_path, "publish", STARTS // 6, *[signal.SIGINT] * 200)
 
 
 def interrupt(
