@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from skyport_wf.byte_streams import ByteStream, ChunkReader
@@ -20,7 +20,12 @@ class SideReader(Generic[_Result]):
     def __init__(self, read: Callable[[ByteStream], _Result]) -> None:
         """Begin to read. read: what reads the stream; it need not read to the end."""
         self._read = read
-        self._pieces: queue.Queue[bytes | None] = queue.Queue(_PIECES_AHEAD)
+        # Not a `Queue` of this size: an interruption that falls into its Python code, just when that wakes the other
+        # thread, leaves it asleep for ever. These have none.
+        self._pieces: SimpleQueue[bytes | None] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_PIECES_AHEAD):
+            self._room.put(None)
         self._result: _Result
         self._error: BaseException | None = None
         self._ended = False
@@ -30,6 +35,7 @@ class SideReader(Generic[_Result]):
         """Add a piece. Raises what reading those before has raised."""
         if self._error:
             raise self._error
+        self._room.get()
         self._pieces.put(piece)
 
     def finish(self) -> _Result:
@@ -59,9 +65,14 @@ class SideReader(Generic[_Result]):
             self._error = error
         # Whoever writes may be waiting for room.
         while not self._ended:
-            self._ended = self._pieces.get() is None
+            self._ended = self._take() is None
 
     def _arriving(self) -> Iterator[bytes]:
-        while (piece := self._pieces.get()) is not None:
+        while (piece := self._take()) is not None:
             yield piece
         self._ended = True
+
+    def _take(self) -> bytes | None:
+        piece = self._pieces.get()
+        self._room.put(None)
+        return piece

@@ -1,12 +1,19 @@
 """A stream that is read on the side: whatever its reader does, whoever passes it on does not wait for ever."""
 
 import hashlib
+import itertools
+import sys
 import threading
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from skyport_wf.byte_streams import ByteStream, pieces_of
 from skyport_wf.side_reader import SideReader
+from tests.support.timing import PATIENCE
 
 PIECE = bytes(1000)
 
@@ -64,3 +71,39 @@ def test_it_ends_with_whoever_writes(read: object) -> None:
 def test_nothing_at_all() -> None:
     with SideReader(digest) as reader:
         assert reader.finish() == hashlib.sha256().hexdigest()
+
+
+def test_it_ends_wherever_a_signal_interrupts_whoever_writes() -> None:
+    """Python turns a signal into an exception between any two lines, also of its own library."""
+    for number in itertools.count(1):
+        was_interrupted: list[bool] = []
+        writer = threading.Thread(target=interrupt_at, args=[number, was_interrupted], daemon=True)
+        writer.start()
+        writer.join(PATIENCE)
+        assert was_interrupted, f"interrupted at line {number}, it waits for ever"
+        if was_interrupted == [False]:
+            break
+    assert number > 2
+
+
+def interrupt_at(number: int, was_interrupted: list[bool]) -> None:
+    """Write a piece, interrupted before the line of this number; note whether there are so many."""
+    left = number
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.endswith(("side_reader.py", "queue.py", "threading.py")):
+            return None
+        left -= event == "line"
+        if not left:
+            raise KeyboardInterrupt
+        return trace
+
+    with suppress(KeyboardInterrupt), SideReader(digest) as reader:
+        time.sleep(0.001)  # the other thread waits for a piece then
+        sys.settrace(trace)
+        try:
+            reader.write(PIECE)
+        finally:
+            sys.settrace(None)
+    was_interrupted.append(left <= 0)
