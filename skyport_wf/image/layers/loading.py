@@ -173,16 +173,18 @@ class _Walk:
             return None
         last = max(earlier, key=attrgetter("number"))
         where = f"/{path_of(last.key)}"
+        # To empty a folder, engines set an attribute of whatever is there, or where a link there leads.
+        is_mark = entry.kind == "emptied" and entry.key == last.key
         if last.kind == "symbolic link":
             look = partial(self._index.in_layer, place=entry.place, before=entry.number)
             target = follow(path_bytes(last.key), look)
             found = look(target) if target else None
-            if target == b"" or (found and found.kind == "folder"):
+            if target == b"" or (found and (found.kind == "folder" or is_mark)):
                 return None
             if target and found is None and self._index.is_implied(target, place=entry.place, before=entry.number):
                 return None
             return _problem(entry, f"it lies below {where}, a link to a folder that is not before it in its layer")
-        if last.kind == "folder" or entry.kind == "emptied":
+        if last.kind == "folder" or is_mark:
             return None
         why = "which its layer deletes" if last.kind == "deleted" else "which is no folder"
         return _problem(entry, f"it lies below {where}, {why}")

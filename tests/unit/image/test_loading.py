@@ -45,6 +45,9 @@ def problems(*layers: bytes) -> list[LoadProblem]:
         # Whatever is in the way is removed, with what is below it.
         ["d/b a=d/b d!"], ["a/b a"], ["a/b a>zz"], ["q a/b a=q"],
         [".wh..wh.plnk/ .wh..wh.plnk/1.2 a"], [".wh..wh.aufs a"], [".wh..wh.foo a"], [".wh..wh..opq a"],
+        # A folder is emptied by an attribute, of whatever a link there leads to.
+        ["b d>b d/.wh..wh..opq"], ["d>b d/../b d/.wh..wh..opq"], [".wh.b d>b d/.wh..wh..opq"],
+        ["b! d>b d/.wh..wh..opq"], ["b>c c d>b d/.wh..wh..opq"], ["d>b/c b/c d/.wh..wh..opq"],
         ["d/.wh..wh..opq"], ["d/ d/.wh.x/"], ["d/ d/.wh.x>y"], ["d/e/.wh.x"], ["d/.wh.y/x"],
         # Lower layers do not matter: each is unpacked by itself.
         ["a", "a b=a"], ["usr/bin/ bin>usr/bin", "bin/ bin/x"], ["usr/bin/ bin>usr/bin", "bin/x"],
@@ -95,6 +98,8 @@ TWICE = "it is there twice in its layer"
         ("a>b b>a a/x", "/a/x: it lies below /a, a link to a folder that is not before it in its layer"),
         ("l>d l/.wh..wh..opq", "/l: it lies below /l, a link to a folder that is not before it in its layer"),
         ("a>b a/.wh.x", "/a/x: it lies below /a, a link to a folder that is not before it in its layer"),
+        ("b d>b d/x/.wh..wh..opq", "/d/x: it lies below /d, a link to a folder that is not before it in its layer"),
+        ("a a/x/.wh..wh..opq", "/a/x: it lies below /a, which is no folder"),
         ("a a/b", "/a/b: it lies below /a, which is no folder"),
         ("a a/b/", "/a/b: it lies below /a, which is no folder"),
         ("a b=a b/c", "/b/c: it lies below /b, which is no folder"),
