@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from skyport_wf.image.distribution.manifests import Flavour, Manifest, make_manifest
-from skyport_wf.image.distribution.parsing import ManifestError, parse_manifest
+from skyport_wf.image.distribution.parsing import ManifestError, Reference, find_reference, parse_manifest
 from skyport_wf.publication.attributes import NodeAttributes, PublishedFacts
 
 
@@ -40,3 +40,11 @@ def pushed_manifest(known: PublishedFacts, *, image_id: str, layers: Sequence[st
     if (pushed.config, pushed.layers) != (image_id, tuple(layers)):
         return None
     return Manifest(pushed.media_type, content)
+
+
+def told_reference(attributes: NodeAttributes | None) -> Reference | None:
+    """Return what an image was pushed to belong to, None if to nothing; whether it was, its blobs have to show."""
+    known = attributes.skyport_wf if attributes else None
+    if known is None or known.pushed_manifest is msgspec.UNSET:
+        return None
+    return find_reference(known.pushed_manifest.encode())

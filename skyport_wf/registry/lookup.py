@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from skyport_wf.errors import ArchiveError, ShockError
-from skyport_wf.image.distribution.manifests import Flavour, Manifest, digest_of
+from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest, digest_of
 from skyport_wf.image_list.reference import LATEST, is_tag
-from skyport_wf.publication.attributes import RETIRED_TYPE
+from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
+from skyport_wf.publication.manifest import told_reference
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.copies import Copies
 from skyport_wf.registry.negotiation import choose_flavour
-from skyport_wf.registry.package_lists import EMPTY, PackageLists, make_artifact
+from skyport_wf.registry.package_lists import ARTIFACT_TYPE, EMPTY, PackageLists, make_artifact
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestUnknownError
 from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, read_stored_image
 from skyport_wf.transfer.thin_chain import read_chain
@@ -99,8 +100,8 @@ class Lookup:
         node, manifest = self._find_manifest(view, repository, digest)
         return FoundManifest(manifest, name_of(node), view.is_public(node.id))
 
-    def artifacts(self, view: View, repository: str, digest: str) -> list[Manifest]:
-        """Return the manifests of the artifacts that refer to a manifest of an image; none if that is not there."""
+    def package_lists(self, view: View, repository: str, digest: str) -> list[Descriptor]:
+        """Return the artifact with the packages of an image, by a digest of its manifest; none if that is not there."""
         try:
             node, subject = self._find_manifest(view, repository, digest)
         except ManifestUnknownError:
@@ -111,7 +112,24 @@ class Lookup:
         document = self._lists.make(view.shock, node)
         artifact = make_artifact(document, subject)
         self._remember(repository, node, artifact.digest, digest_of(document))
-        return [artifact]
+        return [msgspec.structs.replace(artifact.descriptor, artifact_type=ARTIFACT_TYPE)]
+
+    def referring_images(self, view: View, repository: str, digest: str) -> list[Descriptor]:
+        """Return the images that were pushed as belonging to a manifest, whether that is there or not."""
+        found: list[Descriptor] = []
+        for node in _nodes_of(view, repository):
+            # First what the node says: few say anything of the kind, and to read its file takes longer.
+            reference = told_reference(read_attributes(node.attributes))
+            if reference is None or reference.subject != digest:
+                continue
+            try:
+                pushed = self._image(view, node).pushed
+            except (ArchiveError, ShockError):
+                continue
+            if pushed:
+                kind, annotations = reference.artifact_type, reference.annotations or None
+                found.append(msgspec.structs.replace(pushed.descriptor, artifact_type=kind, annotations=annotations))
+        return found
 
     def blob(self, view: View, repository: str, digest: str) -> FoundBlob:
         """Return a blob. Raises BlobUnknownError if there is none."""

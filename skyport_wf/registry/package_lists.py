@@ -95,7 +95,6 @@ def make_artifact(document: bytes, subject: Manifest) -> Manifest:
     return Manifest(Flavour.OCI.media_type, content)
 
 
-def make_referrers(artifacts: list[Manifest]) -> bytes:
-    """Return the index of the artifacts that refer to an image."""
-    listed = [msgspec.structs.replace(artifact.descriptor, artifact_type=ARTIFACT_TYPE) for artifact in artifacts]
-    return msgspec.json.encode({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": listed})
+def make_referrers(descriptors: list[Descriptor]) -> bytes:
+    """Return the index of what refers to an image."""
+    return msgspec.json.encode({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": descriptors})

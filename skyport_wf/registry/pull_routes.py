@@ -62,10 +62,14 @@ def answer_blob(context: RequestContext, repository: str, digest: str) -> Respon
 
 
 def answer_referrers(context: RequestContext, repository: str, digest: str) -> Response:
-    """GET /v2/NAME/referrers/DIGEST: the artifacts that refer to an image, which is the list of its packages."""
+    """GET /v2/NAME/referrers/DIGEST: what refers to an image: the list of its packages, and images that say so."""
     wanted = context.request.args.get("artifactType")
-    artifacts = context.lookup.artifacts(context.view, repository, digest) if wanted in (None, ARTIFACT_TYPE) else []
-    answer = Response(make_referrers(artifacts), content_type=INDEX_TYPE)
+    found = context.lookup.referring_images(context.view, repository, digest)
+    # To make a list of packages may take reading the image.
+    if wanted in (None, ARTIFACT_TYPE):
+        found += context.lookup.package_lists(context.view, repository, digest)
+    listed = [one for one in found if wanted in (None, one.artifact_type)]
+    answer = Response(make_referrers(listed), content_type=INDEX_TYPE)
     answer.headers["Cache-Control"] = "no-store"
     if wanted is not None:
         answer.headers["OCI-Filters-Applied"] = "artifactType"

@@ -29,7 +29,6 @@ from skyport_wf.registry.refusals import (
     DeniedError,
     ManifestBlobUnknownError,
     ManifestInvalidError,
-    ManifestUnknownError,
     TagInvalidError,
 )
 from skyport_wf.steps.upload import upload
@@ -82,7 +81,7 @@ class Pusher:
     def push(self, content: bytes, tag: str) -> None:
         """Publish the image of a manifest, or the one for AWE of an index.
 
-        Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, ManifestUnknownError, DeniedError.
+        Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, DeniedError.
         """
         try:
             reference = parse_reference(f"{self._repository}:{tag}")
@@ -92,7 +91,7 @@ class Pusher:
         if digest is not None:
             chosen = self._staging.manifest(digest)
             if chosen is None:
-                raise ManifestUnknownError(f"the index names the manifest {digest}, which was not pushed before it")
+                raise ManifestBlobUnknownError(f"the index names the manifest {digest}, which was not pushed before it")
             content = chosen
         manifest = parse_manifest(content)
         try:

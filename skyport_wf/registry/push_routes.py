@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from skyport_wf.byte_streams import ChunkReader, pieces_of
 from skyport_wf.image.distribution.manifests import digest_of
-from skyport_wf.image.distribution.parsing import LARGEST_MANIFEST, check_part_of_index
+from skyport_wf.image.distribution.parsing import LARGEST_MANIFEST, check_part_of_index, find_reference
 from skyport_wf.registry.push import Pusher
 from skyport_wf.registry.refusals import (
     BlobUnknownError,
@@ -83,23 +83,28 @@ def put_manifest(context: RequestContext, repository: str, reference: str) -> Re
     if len(content) > LARGEST_MANIFEST:
         raise SizeInvalidError(f"a manifest may have {LARGEST_MANIFEST:,} bytes")
     digest = digest_of(content)
-    if ":" not in reference:
+    is_tag = ":" not in reference
+    if is_tag:
         Pusher(context, repository).push(content, reference)
-    elif reference == digest:
+    else:
+        _require_digest(reference)
+        if reference != digest:
+            raise DigestInvalidError(f"the manifest has the digest {digest}, not {reference}")
         check_part_of_index(content)
         context.staging.add_manifest(content)
-    else:
-        raise DigestInvalidError(f"the manifest has the digest {digest}, not {reference}")
     answer = Response(status=201)
-    answer.headers["Location"] = f"/v2/{repository}/manifests/{digest}"
+    # By the tag if it was one: of an index, or with layers that were compressed here, the image has another digest.
+    answer.headers["Location"] = f"/v2/{repository}/manifests/{reference}"
     answer.headers["Docker-Content-Digest"] = digest
+    if is_tag and (belonging := find_reference(content)):
+        answer.headers["OCI-Subject"] = belonging.subject
     return answer
 
 
 def _require_digest(digest: str) -> None:
     """Raise DigestInvalidError for what is no SHA-256: other algorithms are not in use here."""
     if not _SHA256.fullmatch(digest):
-        raise DigestInvalidError(f"{digest[:100]!a} is not a digest. Write sha256: and 64 hex digits.")
+        raise DigestInvalidError(f"{digest[:100]!a} is not a digest by SHA-256. Write sha256: and 64 hex digits.")
 
 
 def _finish(repository: str, upload: Upload, digest: str) -> Response:

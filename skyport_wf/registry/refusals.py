@@ -149,7 +149,7 @@ class SizeInvalidError(RegistryError):
 
 
 class ManifestBlobUnknownError(RegistryError):
-    """A manifest names a blob that was not pushed, and that no image has that the caller may read."""
+    """A manifest names what was not pushed before it, and what no image has that the caller may read."""
 
     code = "MANIFEST_BLOB_UNKNOWN"
     status = 404

@@ -78,6 +78,22 @@ class _Document(msgspec.Struct, frozen=True, rename="camel"):
     manifests: tuple[_Descriptor, ...] | None = None
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """A manifest that says that it belongs to another one."""
+
+    subject: str
+    """Digest of the other one."""
+    artifact_type: str
+    annotations: dict[str, str]
+
+
+class _Referring(msgspec.Struct, frozen=True, rename="camel"):
+    subject: _Descriptor
+    config: _Descriptor
+    artifact_type: str = ""
+    annotations: dict[str, str] = {}
+
+
 def parse_manifest(content: bytes) -> ImageManifest:
     """Return the manifest of an image. Raises ManifestError, with the reason, if it is none."""
     document = _decode(content)
@@ -100,6 +116,17 @@ def parse_manifest(content: bytes) -> ImageManifest:
     sizes = {blob.digest: blob.size for blob in (config, *layers)}
     gzipped = frozenset(layer.digest for layer in layers if layer.media_type.endswith("gzip"))
     return ImageManifest(media_type, config.digest, tuple(layer.digest for layer in layers), sizes, gzipped)
+
+
+def find_reference(content: bytes) -> Reference | None:
+    """Return what the manifest of an image says of another one, None if it says nothing of any."""
+    try:
+        found = decode_json(content, _Referring)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not _DIGEST.fullmatch(found.subject.digest):
+        return None
+    return Reference(found.subject.digest, found.artifact_type or found.config.media_type, found.annotations)
 
 
 def check_part_of_index(content: bytes) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from backports.zstd import compress as zstd_compress
@@ -280,10 +281,55 @@ def test_of_an_index_the_image_for_awe_is_published(world: World) -> None:
     assert answer.status_code == 201
     assert answer.headers["Docker-Content-Digest"] == f"sha256:{hashlib.sha256(index).hexdigest()}"
     assert world.nobody.pull(NAME, "1.0")[0] == IMAGE.config
+    assert world.nobody.get(answer.headers["Location"]).status_code == 200
     only_arm = index_of((manifests[0], {"os": "linux", "architecture": "arm64"}))
     assert pusher.send("PUT", f"/v2/{NAME}/manifests/2.0", only_arm).status_code == 400
     missing = index_of((b"never pushed", {"os": "linux", "architecture": "amd64"}))
-    assert pusher.send("PUT", f"/v2/{NAME}/manifests/2.0", missing).status_code == 404
+    refused = pusher.send("PUT", f"/v2/{NAME}/manifests/2.0", missing)
+    assert (refused.status_code, refused.json["errors"][0]["code"]) == (404, "MANIFEST_BLOB_UNKNOWN")
+
+
+def test_an_image_that_belongs_to_another_one(world: World) -> None:
+    pusher = world.pusher("alice")
+    subject = {"mediaType": OCI_MANIFEST, "size": 7, "digest": f"sha256:{'5' * 64}"}
+    signature = changed(
+        pusher, IMAGE, lambda manifest: manifest.update(subject=subject, annotations={"made.by": "hand"})
+    )
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", signature)
+    assert (answer.status_code, answer.headers["OCI-Subject"]) == (201, subject["digest"])
+    kind = "application/vnd.oci.image.config.v1+json"
+    told = {
+        "mediaType": OCI_MANIFEST,
+        "size": len(signature),
+        "digest": f"sha256:{hashlib.sha256(signature).hexdigest()}",
+        "artifactType": kind,
+        "annotations": {"made.by": "hand"},
+    }
+    referrers = f"/v2/{NAME}/referrers/{subject['digest']}"
+    for puller in (world.nobody, world.restarted()):
+        assert puller.json(referrers)["manifests"] == [told]
+        assert puller.json(f"{referrers}?artifactType={quote(kind)}")["manifests"] == [told]
+        assert puller.json(f"{referrers}?artifactType=application/vnd.cyclonedx%2Bjson")["manifests"] == []
+        assert puller.json(f"/v2/my-lab/other/referrers/{subject['digest']}")["manifests"] == []
+    # It has a list of packages itself, as any image.
+    (listed,) = world.nobody.json(f"/v2/{NAME}/referrers/{told['digest']}")["manifests"]
+    assert listed["artifactType"] == "application/vnd.cyclonedx+json"
+
+
+@pytest.mark.parametrize("subject", [None, "x", {"digest": "sha512:5", "size": 1, "mediaType": "x"}, {"size": 1}])
+def test_a_subject_that_is_none_is_passed_over(world: World, subject: Any) -> None:
+    pusher = world.pusher("alice")
+    manifest = changed(pusher, IMAGE, lambda manifest: manifest.update(subject=subject))
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest)
+    assert (answer.status_code, answer.headers.get("OCI-Subject")) == (201, None)
+
+
+def test_a_digest_that_is_not_by_sha256_is_refused_with_what_is(world: World) -> None:
+    manifest = world.pusher("alice").send_image(NAME, IMAGE)
+    where = f"/v2/{NAME}/manifests/sha512:{hashlib.sha512(manifest).hexdigest()}"
+    answer = world.pusher("alice").send("PUT", where, manifest)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "DIGEST_INVALID")
+    assert "is not a digest by SHA-256" in answer.json["errors"][0]["message"]
 
 
 def changed(pusher: Pusher, image: Image, change: Callable[[Any], object]) -> bytes:
