@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import ImageSpec
 
 _log = logging.getLogger(__name__)
-_ATTEMPTS = 5
+_ATTEMPTS = 10
+_LONGEST_PAUSE = 1.0
+"""Seconds."""
 _BUILDKIT_NETWORKS = (None, "default", "host", "none")
 """The values of `network` that BuildKit understands."""
 _HEREDOC = re.compile(rb"^\s*(RUN|COPY|ADD)\b.*<<-?[\"']?\w", re.IGNORECASE | re.MULTILINE)
@@ -96,6 +98,8 @@ def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: C
     again = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(VanishedImageError),
         stop=tenacity.stop_after_attempt(_ATTEMPTS),
+        # Whoever removes images may be about to remove more of them.
+        wait=tenacity.wait_random_exponential(multiplier=0.05, max=_LONGEST_PAUSE),
         reraise=True,
     )
     return again(_build_once, client, image, context, output)

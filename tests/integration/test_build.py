@@ -5,6 +5,7 @@ import re
 import subprocess
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -249,13 +250,12 @@ def test_images_that_others_remove_meanwhile_stop_no_build(namespace: str, tmp_p
             docker("image", "rm", f"{namespace}/{name}:1")
 
     stop = threading.Event()
-    others = [threading.Thread(target=come_and_go, args=[name]) for name in ("one", "two", "three")]
-    for thread in others:
-        thread.start()
-    try:
-        for number in range(12):
-            build(f"ours-{number}")
-    finally:
-        stop.set()
-        for thread in others:
-            thread.join()
+    with ThreadPoolExecutor() as pool:
+        others = [pool.submit(come_and_go, name) for name in ("one", "two", "three")]
+        try:
+            for number in range(12):
+                build(f"ours-{number}")
+        finally:
+            stop.set()
+        for other in others:
+            other.result()

@@ -17,16 +17,17 @@ from typing import Any
 PROGRAMS = {"busybox": "/bin/busybox", "bash": "/bin/bash-static"}
 """Programs that need no library, as Debian's packages busybox-static and bash-static install them."""
 _ATTEMPTS = 10
-_GONE_MEANWHILE = re.compile(r'NotFound\b.*(content digest|parent snapshot)|image:? "?sha256:')
+_GONE_MEANWHILE = re.compile(r'NotFound\b.*(content digest|parent snapshot)|image:? "?sha256:|unrecognized image ID')
 _LARGEST_CONFIG = 1 << 20
 """Bytes; larger files of an export are layers."""
 
 
 def docker(*arguments: str, **variables: str) -> str:
     """Run the docker command and return what it printed."""
-    # On containerd's store, listing images fails if another test removes one at that moment, and so does a build that
-    # takes it for a step of its own.
-    for _ in range(_ATTEMPTS if arguments[:2] == ("image", "ls") or arguments[0] == "build" else 1):
+    # Listing images fails on containerd's store if another test removes one at that moment; so do a build that takes it
+    # for a step of its own, and removing an image that is made of the same steps.
+    again = arguments[:2] in (("image", "ls"), ("image", "rm")) or arguments[0] == "build"
+    for _ in range(_ATTEMPTS if again else 1):
         done = subprocess.run(
             ["docker", *arguments], env={**os.environ, **variables}, capture_output=True, text=True, check=False
         )
