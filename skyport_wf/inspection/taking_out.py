@@ -22,7 +22,7 @@ from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
-from skyport_wf.image.tar.reader import SPARSE
+from skyport_wf.image.tar.sparse import SPARSE
 from skyport_wf.output_file import replace_file
 
 if TYPE_CHECKING:

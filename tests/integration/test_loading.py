@@ -12,6 +12,7 @@ from skyport_wf.image.archive.layers import check_archive
 from tests.support.docker_archives import Image, legacy, tar_of
 from tests.support.engine import uses_containerd_store
 from tests.support.layer_words import layer
+from tests.support.odd_layers import SOUND, UNSOUND
 
 WORDS = (
     *("a", "b", "d/", "d/a", "d/b", "d/e/a", "/a", "d>b", "l>d", "l>/d", "b=a", "d/b=a", "b=/a", "d/e/b=d/a", "a=d/b"),
@@ -55,3 +56,16 @@ def test_random_layers(namespace: str) -> None:
         loaded += wanted
     # Neither kind is rare, or the test would prove little.
     assert IMAGES // 5 < loaded < IMAGES * 4 // 5
+
+
+@pytest.mark.usefixtures("engine")
+def test_odd_layers(namespace: str) -> None:
+    """A failure names the place in the list, which tests/unit/image/test_layer_files.py takes, too."""
+    if uses_containerd_store():
+        pytest.skip("such an engine unpacks layers only when a container starts")
+    cases = [*((pieces, True) for pieces, _ in SOUND), *((pieces, False) for pieces, _ in UNSOUND)]
+    for place, (pieces, is_sound) in random.sample([*enumerate(cases)], IMAGES // 2):
+        # What goes on after an empty block has no end of its own.
+        content = b"".join(pieces) + (b"" if bytes(512) in pieces else bytes(1024))
+        wanted, said = can_be_loaded([layer([f"first-{namespace}-{place}"]), content], f"{namespace}/odd-{place}:1")
+        assert wanted == is_sound, f"{place}: {said or 'the engine loads it'}"

@@ -24,7 +24,8 @@ from skyport_wf.image.layers.entries import EntryKind, LayerEntry
 from skyport_wf.image.layers.file_index import FileIndex
 from skyport_wf.image.layers.loading import check_layers
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
-from skyport_wf.image.tar.reader import SPARSE, XATTR, TarReader
+from skyport_wf.image.tar.reader import XATTR, TarReader
+from skyport_wf.image.tar.sparse import SPARSE
 from skyport_wf.image.tar.writer import NewMember, write_header
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.output_file import OutputFile, scratch_file

@@ -7,7 +7,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from skyport_wf.image.tar.reader import SPARSE, TarPolicy, TarReader
+from skyport_wf.image.tar.reader import TarPolicy, TarReader
+from skyport_wf.image.tar.sparse import SPARSE
 
 MAX_HEADERS: Final = 10_000
 """An image has at most 127 layers, and no engine writes more than five headers for each."""

@@ -7,7 +7,6 @@ Source: OCI image-spec, layer.md, "Whiteouts" and "Opaque Whiteout", whose names
 """
 
 import hashlib
-import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal, NamedTuple
@@ -15,7 +14,6 @@ from typing import Final, Literal, NamedTuple
 from skyport_wf.byte_streams import ChunkReader
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.layers.flaws import Flaw, find_flaws
-from skyport_wf.image.tar.header import parse_number
 from skyport_wf.image.tar.reader import FILE_TYPES, XATTR, TarMember, TarPolicy, TarReader
 
 MAX_PATH: Final = 4096
@@ -40,11 +38,6 @@ _TYPES: Final[Mapping[bytes, FileType]] = {
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"
 _AUFS: Final = b".wh..wh."
-_NO_DEVICE: Final = frozenset((bytes(16), b"0000000\0" * 2, b"000000 \0" * 2))
-"""Device numbers of files that are no devices: nearly all."""
-_INTEGER: Final = re.compile(rb"[+-]?[0-9]+")
-_TIME: Final = re.compile(rb"([+-]?[0-9]+)(?:\.[0-9]*)?")
-_LARGEST: Final = 1 << 63
 _OUTSIDE: Final = "Docker 28 and later refuse that; do not use it."
 
 
@@ -67,7 +60,7 @@ class LayerEntry(NamedTuple):
     uid: int = 0
     gid: int = 0
     mtime: int = 0
-    """Seconds since 1970; fractions are dropped, as not every engine writes them."""
+    """Seconds since 1970, without fractions, as not every engine writes them."""
     xattrs: bytes = b""
     """A digest of the extended attributes; empty if there are none."""
     absolute: bool = False
@@ -111,38 +104,17 @@ def read_entries(layer: TarReader) -> Iterator[LayerEntry]:
 
 def _file_entry(layer: TarReader, member: TarMember, path: bytes, *, absolute: bool) -> LayerEntry:
     kind, target = _TYPES.get(member.type, "unknown"), b""
-    block, records = member.block, member.records
-    try:
-        # Only a device has use for the numbers, but Go's reader of tars wants numbers there in any case.
-        if kind in ("character device", "block device") or block[329:345] not in _NO_DEVICE:
-            target = b"%d:%d" % (parse_number(block[329:337]), parse_number(block[337:345]))
-        if kind == "hard link":
-            target = _inside(layer, member.target)
-        elif kind == "symbolic link":
-            target = member.target
-        return LayerEntry(
-            path, kind, member.size if kind == "file" else 0, target, parse_number(block[100:108]) & 0o7777,
-            _number(_INTEGER, records.get(b"uid"), block[108:116]),
-            _number(_INTEGER, records.get(b"gid"), block[116:124]),
-            _number(_TIME, records.get(b"mtime"), block[136:148]),
-            _digest_xattrs(records) if records else b"",
-            absolute, find_flaws(member, path, kind),
-        )  # fmt: skip
-    except ValueError as error:
-        raise layer.error("has a member with a number in its header that is none") from error
-
-
-def _number(form: re.Pattern[bytes], record: bytes | None, field: bytes) -> int:
-    """Return a number from its pax record, without a fraction, or else from its field."""
-    if record is None:
-        number = parse_number(field)
-    elif found := form.fullmatch(record):
-        number = int(found[found.lastindex or 0])
-    else:
-        raise ValueError("not a number")
-    if not -_LARGEST <= number < _LARGEST:
-        raise ValueError("a number that no file system takes")
-    return number
+    if kind in ("character device", "block device"):
+        target = b"%d:%d" % member.devices
+    elif kind == "hard link":
+        target = _inside(layer, member.target)
+    elif kind == "symbolic link":
+        target = member.target
+    return LayerEntry(
+        path, kind, member.size if kind == "file" else 0, target, member.mode & 0o7777, member.uid, member.gid,
+        member.mtime, _digest_xattrs(member.records) if member.records else b"", absolute,
+        find_flaws(member, path, kind),
+    )  # fmt: skip
 
 
 def _digest_xattrs(records: Mapping[bytes, bytes]) -> bytes:

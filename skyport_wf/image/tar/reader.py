@@ -12,21 +12,23 @@ import msgspec
 
 from skyport_wf.byte_streams import PIECE, ByteStream
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.tar.header import BLOCK, TarHeader, parse_header
+from skyport_wf.image.tar.header import BLOCK, NumberError, TarHeader, parse_decimal, parse_header, parse_time
+from skyport_wf.image.tar.sparse import CHUNK, SPARSE, has_sound_map, is_sparse
 
 MAX_EXTENSION: Final = 1 << 20
 """Bytes of one extension header (long name, pax records)."""
 MAX_EXTENSIONS: Final = 1000
 """Extension headers before one member: engines write two at most, and take any number."""
-SPARSE: Final = b"GNU.sparse."
-"""The beginning of the keys of pax records that describe a file stored sparsely; engines read those."""
 XATTR: Final = b"SCHILY.xattr."
 """The beginning of the keys of pax records that hold a file's extended attributes, as star and Go write them."""
 
 FILE_TYPES: Final = frozenset({tarfile.REGTYPE, tarfile.CONTTYPE, tarfile.GNUTYPE_SPARSE})
 _GNU_NAMES: Final = {tarfile.GNUTYPE_LONGNAME: b"path", tarfile.GNUTYPE_LONGLINK: b"linkpath"}
-_PAX_TYPES: Final = frozenset({tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE})
-_PAX_KEYS: Final = frozenset({b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime"})
+_NO_NUMBER: Final = "has a member with a number in its header that is none"
+_TIMES: Final = frozenset({b"mtime", b"atime", b"ctime"})
+"""The first is used. Go's reader wants the others to be times, too."""
+_PAX_NAMES: Final = frozenset({b"path", b"linkpath", b"uname", b"gname"})
+_PAX_KEYS: Final = frozenset({b"path", b"linkpath", b"size", b"uid", b"gid", *_TIMES})
 _WITHOUT_DATA: Final = frozenset(
     {tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE}
 )
@@ -58,8 +60,13 @@ class TarMember(NamedTuple):
     """Bytes of its data in the tar."""
     target: bytes
     """The name that a link has in it."""
-    block: bytes
-    """The header itself, 512 bytes."""
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
+    """Seconds since 1970, rounded down."""
+    devices: tuple[int, int]
+    """Major and minor number of a device."""
     records: dict[bytes, bytes]
     """The pax records that belong to it, as far as anything here needs them."""
 
@@ -93,6 +100,8 @@ class TarReader:
         """
         while (member := self._next_member()) is not None:
             self.member, self._left, self._held = member, member.size, b""
+            if member.records:
+                self._check_sparse(member)
             yield member
             while self._left:
                 self._left -= len(self._exactly(min(self._left, PIECE)))
@@ -129,60 +138,100 @@ class TarReader:
     def _next_member(self) -> TarMember | None:
         """Return the next member, its extension headers applied, or None at the end."""
         records: dict[bytes, bytes] = {}
+        names: dict[bytes, bytes] = {}
         for _ in range(MAX_EXTENSIONS + 1):
             block, header = self._header()
             if header is None:
-                if records:
+                if records or names:
                     raise self.error("ends with a header that belongs to no member")
                 return None
             if header.type in _GNU_NAMES:
-                records[_GNU_NAMES[header.type]] = self._extension(header).partition(b"\0")[0]
-            elif header.type in _PAX_TYPES:
-                records |= self._pax_records(self._extension(header))
+                names[_GNU_NAMES[header.type]] = self._extension(header).partition(b"\0")[0]
+            elif header.type == tarfile.XHDTYPE:
+                # Of several, Go's reader takes the last alone.
+                records = self._pax_records(self._extension(header))
             elif header.type == tarfile.XGLTYPE:
-                self._extension(header)
-                return TarMember(header.name, header.type, 0, b"", block, {})
+                self._pax_records(self._extension(header))
+                return self._member(header._replace(size=0), {})
             else:
-                return self._member(header, block, records)
+                # Old GNU tars go on in more blocks with where the data of a sparse file belongs; they are no data.
+                goes_on = header.type == tarfile.GNUTYPE_SPARSE and block[482]
+                while goes_on:
+                    goes_on = self._exactly(BLOCK)[504]
+                return self._member(header, records | {key: name for key, name in names.items() if name})
         raise self.error("has a member with too many extension headers")
 
     def _header(self) -> tuple[bytes, TarHeader | None]:
         if self.headers == self._policy.max_headers:
             raise self.error(f"has more than {self.headers:,} members")
-        block = self._stream.read(BLOCK)
-        # Sockets give less than they are asked for.
-        while 0 < len(block) < BLOCK and (more := self._stream.read(BLOCK - len(block))):
-            block += more
+        block = self._block()
         if not block:
             return block, None
         self.headers += 1
         if len(block) < BLOCK and self.headers > 1:
             raise self.error("breaks off before its end")
         try:
-            header = parse_header(block)
-            self.ended = header is None
+            if (header := parse_header(block)) is None:
+                self._end()
             return block, header
+        except NumberError as error:
+            raise self.error(_NO_NUMBER) from error
         except ValueError as error:
             if self.headers == 1:
                 raise self.error(*self._policy.not_a_tar) from error
             raise self.error("has something that is not a tar header") from error
 
-    def _member(self, header: TarHeader, block: bytes, records: dict[bytes, bytes]) -> TarMember:
-        size = records.get(b"size", b"%d" % header.size)
-        if not (size.isdigit() and len(size) < 20):
-            raise self.error(f"has a member that claims to have {size[:40].decode(errors='replace')!r} bytes")
-        # Old GNU tars go on in more blocks with where the data of a sparse file belongs; they are no data.
-        goes_on = header.type == tarfile.GNUTYPE_SPARSE and block[482]
-        while goes_on:
-            goes_on = self._exactly(BLOCK)[504]
-        return TarMember(
-            name=records.get(SPARSE + b"name", records.get(b"path", header.name)),
-            type=header.type,
-            size=0 if header.type in _WITHOUT_DATA else int(size),
-            target=records.get(b"linkpath", header.target),
-            block=block,
-            records=records,
-        )
+    def _block(self) -> bytes:
+        """Return the next block; less, or nothing, if the tar ends."""
+        block = self._stream.read(BLOCK)
+        # Sockets give less than they are asked for.
+        while 0 < len(block) < BLOCK and (more := self._stream.read(BLOCK - len(block))):
+            block += more
+        return block
+
+    def _end(self) -> None:
+        """Read the second of the empty blocks that end a tar, if it is there: Go's reader takes nothing else."""
+        self.ended = True
+        if (block := self._block()) and block != bytes(BLOCK):
+            raise self.error("goes on after an empty block")
+
+    def _member(self, header: TarHeader, records: dict[bytes, bytes]) -> TarMember:
+        name, kind, size, target, mode, uid, gid, mtime, devices = header
+        if records:
+            name, target = records.get(b"path", name), records.get(b"linkpath", target)
+            if b"size" in records:
+                size = self._size(records[b"size"])
+            try:
+                uid = parse_decimal(records[b"uid"]) if b"uid" in records else uid
+                gid = parse_decimal(records[b"gid"]) if b"gid" in records else gid
+                for time in _TIMES & records.keys():
+                    seconds = parse_time(records[time])
+                    mtime = seconds if time == b"mtime" else mtime
+            except NumberError as error:
+                raise self.error(_NO_NUMBER) from error
+        if kind not in _WITHOUT_DATA and min(size, header.size) < 0:
+            raise self.error(f"has a member that claims to have '{min(size, header.size)}' bytes")
+        if kind == tarfile.AREGTYPE:
+            # An old tar has no type for folders: their names end so.
+            kind = tarfile.DIRTYPE if name.endswith(b"/") else tarfile.REGTYPE
+        if kind in _WITHOUT_DATA:
+            size = 0
+        if records and is_sparse(kind, records):
+            name = records.get(SPARSE + b"name", name)
+        return TarMember(name, kind, size, target, mode, uid, gid, mtime, devices, records)
+
+    def _size(self, claimed: bytes) -> int:
+        try:
+            return parse_decimal(claimed)
+        except NumberError as error:
+            shown = claimed[:40].decode(errors="replace")
+            raise self.error(f"has a member that claims to have {shown!r} bytes") from error
+
+    def _check_sparse(self, member: TarMember) -> None:
+        if is_sparse(member.type, member.records) and (
+            member.type in _WITHOUT_DATA or not has_sound_map(member.records, self.peek(MAX_EXTENSION), member.size)
+        ):
+            raise self.error("has a sparse file with a list of chunks that does not fit its data")
 
     def _extension(self, header: TarHeader) -> bytes:
         if not 0 <= header.size <= MAX_EXTENSION:
@@ -198,18 +247,22 @@ class TarReader:
             digits, _, _ = data[start : start + 10].partition(b" ")
             length = int(digits) if digits.isdigit() else 0
             key, equals, value = data[start + len(digits) + 1 : start + length - 1].partition(b"=")
-            if not equals or data[start + length - 1 : start + length] != b"\n":
+            if not (key and equals) or data[start + length - 1 : start + length] != b"\n":
                 raise self.error("has a pax header that cannot be read")
-            # Go's reader takes an empty value for none.
-            if key in (SPARSE + b"offset", SPARSE + b"numbytes"):
-                # The oldest form of sparse files, which has these once for each chunk; a later one has them in a list.
+            if b"\0" in (value if key in _PAX_NAMES else key):
+                raise self.error("has a pax header with a NUL in it")
+            if key in CHUNK:
+                # The oldest form of sparse files has both once for each chunk; a later one has all of them in a list.
+                if key != CHUNK[len(chunks) % 2] or b"," in value:
+                    raise self.error("has a pax header with a list of chunks that cannot be read")
                 chunks.append(value)
-            elif value and (key in _PAX_KEYS or key.startswith((XATTR, SPARSE))):
+            elif key in _PAX_KEYS or key.startswith((XATTR, SPARSE)):
                 records[key] = value
             start += length
         if chunks:
             records[SPARSE + b"map"] = b",".join(chunks)
-        return records
+        # Go's reader takes an empty value for none.
+        return {key: value for key, value in records.items() if value}
 
     def _exactly(self, size: int) -> bytes:
         # Some streams take a read of nothing for their end.

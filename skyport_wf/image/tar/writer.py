@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from skyport_wf.image.tar.header import BLOCK
-from skyport_wf.image.tar.reader import SPARSE
+from skyport_wf.image.tar.sparse import SPARSE
 
 _LONGEST = 100
 _LARGEST = 0o77777777777

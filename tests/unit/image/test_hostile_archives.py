@@ -14,6 +14,7 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.members import MAX_HEADERS
 from skyport_wf.image.archive.reader import inspect_archive
 from tests.support.docker_archives import example_image, file_member, legacy, manifest_of, member, tar_of
+from tests.support.odd_layers import header, pax, record, with_field
 
 GIB = 1 << 30
 
@@ -37,12 +38,6 @@ class Stream:
         return piece
 
 
-def header(name: str = "x", kind: bytes = tarfile.REGTYPE, size: int = 0, target: str = "") -> bytes:
-    info = tarfile.TarInfo(name)
-    info.type, info.size, info.linkname = kind, size, target
-    return info.tobuf(tarfile.GNU_FORMAT)
-
-
 def zeros() -> Iterator[bytes]:
     return itertools.repeat(bytes(1 << 20))
 
@@ -51,18 +46,6 @@ def refusal(*pieces: bytes, then: Iterable[bytes] = ()) -> str:
     with pytest.raises(ArchiveError) as caught:
         inspect_archive(Stream(itertools.chain(pieces, then)))
     return str(caught.value)
-
-
-def pax(*records: bytes, kind: bytes = tarfile.XHDTYPE) -> bytes:
-    data = b"".join(records)
-    return header("pax", kind, len(data)) + data + bytes(-len(data) % 512)
-
-
-def record(text: bytes) -> bytes:
-    length = len(text) + 2
-    while len(b"%d %s\n" % (length, text)) != length:
-        length += 1
-    return b"%d %s\n" % (length, text)
 
 
 def test_extension_headers_are_read_as_others_write_them() -> None:
@@ -104,7 +87,9 @@ def test_links_outside(kind: bytes, target: str) -> None:
     assert "shadow', a path outside of it" in refusal(header("folder/layer.tar", kind, target=target))
 
 
-@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE, b"Z"])
+@pytest.mark.parametrize(
+    "kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE, b"X", b"Z"]
+)
 def test_members_that_no_docker_archive_has(kind: bytes) -> None:
     assert "holds 'x', which is neither file, folder nor link" in refusal(header("x", kind))
 
@@ -123,10 +108,7 @@ def test_a_million_extension_headers_before_one_member() -> None:
     assert "has a member with too many extension headers" in refusal(then=itertools.repeat(longname))
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK],
-)
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
 def test_an_extension_header_of_a_gibibyte_is_not_read(kind: bytes) -> None:
     stream = Stream(itertools.chain([header("x", kind, GIB)], zeros()))
     with pytest.raises(ArchiveError, match="has an extension header of 1,073,741,824 bytes"):
@@ -157,7 +139,7 @@ def test_a_name_of_many_characters() -> None:
         (pax(record(b"size=" + b"9" * 5000)), "has a member that claims to have '99999"),
         (pax(record(b"GNU.sparse.major=1")), "stores 'x' sparsely"),
         (pax(record(b"path=/../etc/passwd")), "a path outside of it"),
-        (pax(record(b"path=a\0b/../../..")), "a path outside of it"),
+        (pax(record(b"path=a\0b/../../..")), "has a pax header with a NUL in it"),
     ],
 )
 def test_extension_headers_that_lie(extended: bytes, message: str) -> None:
@@ -176,14 +158,7 @@ def test_names_that_are_not_utf_8() -> None:
 
 
 def test_a_negative_size() -> None:
-    assert "has a member that claims to have '-1' bytes" in refusal(with_size(b"\xff" * 12))
-
-
-def with_size(field: bytes) -> bytes:
-    block = bytearray(header("x"))
-    block[124:136] = field
-    block[148:156] = b"%06o\0 " % (sum(block[:148] + block[156:]) + 8 * 32)
-    return bytes(block)
+    assert "has a member that claims to have '-1' bytes" in refusal(with_field(124, b"\xff" * 12))
 
 
 def test_a_size_that_is_a_lie() -> None:
@@ -191,8 +166,8 @@ def test_a_size_that_is_a_lie() -> None:
 
 
 def test_a_size_of_more_than_any_disk() -> None:
-    assert "has a member that claims to have '154742504910672534362390527' bytes" in refusal(
-        with_size(b"\x80" + b"\x7f" + b"\xff" * 10)
+    assert "has a member with a number in its header that is none" in refusal(
+        with_field(124, b"\x80" + b"\x7f" + b"\xff" * 10)
     )
 
 

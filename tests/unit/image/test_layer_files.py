@@ -17,6 +17,7 @@ from skyport_wf.image.layers.entries import MAX_PATH, LayerEntry, open_layer, re
 from skyport_wf.image.tar.header import parse_header
 from skyport_wf.image.tar.reader import MAX_EXTENSION
 from tests.support.docker_archives import File, file_member, member, tar_of
+from tests.support.odd_layers import SOUND, UNSOUND, header, long_name, pax, record
 
 
 def changes(*pieces: bytes) -> list[LayerEntry]:
@@ -33,24 +34,6 @@ def refusal(*pieces: bytes, then: Iterable[bytes] = ()) -> str:
         for _ in read_entries(open_layer(itertools.chain(pieces, then), name="the layer x")):
             pass
     return str(caught.value)
-
-
-def header(name: str = "x", kind: bytes = tarfile.REGTYPE, size: int = 0, target: str = "") -> bytes:
-    info = tarfile.TarInfo(name)
-    info.type, info.size, info.linkname = kind, size, target
-    return info.tobuf(tarfile.GNU_FORMAT)
-
-
-def pax(*records: bytes) -> bytes:
-    data = b"".join(records)
-    return header("pax", tarfile.XHDTYPE, len(data)) + data + bytes(-len(data) % 512)
-
-
-def record(text: bytes) -> bytes:
-    length = len(text) + 2
-    while len(b"%d %s\n" % (length, text)) != length:
-        length += 1
-    return b"%d %s\n" % (length, text)
 
 
 def test_what_an_engine_writes() -> None:
@@ -85,7 +68,7 @@ def test_whiteouts_that_hide_nothing(name: str) -> None:
 
 
 def test_headers_that_belong_to_no_member() -> None:
-    layer = pax(record(b"comment=x")).replace(tarfile.XHDTYPE, tarfile.XGLTYPE, 1)
+    layer = pax(record(b"comment=x"), kind=tarfile.XGLTYPE)
     assert [entry.kind for entry in changes(header("x", tarfile.XGLTYPE), header("a"), bytes(1024))] == [
         "ignored",
         "file",
@@ -196,13 +179,6 @@ def test_hard_links_outside() -> None:
         ([b"not a tar" * 100], "has something that is not a tar header"),
         ([header(size=5000), b"short"], "breaks off before its end"),
         ([header()[:300]], "has something that is not a tar header"),
-        ([pax(b"8 path=a"), header()], "has a pax header that cannot be read"),
-        ([pax(b"x path=a\n"), header()], "has a pax header that cannot be read"),
-        ([pax(b"999 path=a\n"), header()], "has a pax header that cannot be read"),
-        ([pax(b"0 \n"), header()], "has a pax header that cannot be read"),
-        ([pax(record(b"size=-10")), header()], "has a member that claims to have '-10' bytes"),
-        ([pax(record(b"size=1e9")), header()], "has a member that claims to have '1e9' bytes"),
-        ([pax(record(b"path=a\0b")), header()], "has a path with a NUL in it"),
         ([header("x", tarfile.XHDTYPE, MAX_EXTENSION + 1)], "has an extension header of 1,048,577 bytes"),
         ([header("x", tarfile.XHDTYPE, 1 << 30)], "has an extension header of 1,073,741,824 bytes"),
         ([header("x", tarfile.GNUTYPE_LONGNAME, 1 << 30)], "has an extension header of 1,073,741,824 bytes"),
@@ -228,6 +204,23 @@ def test_a_lying_size_is_not_taken_into_memory() -> None:
     with pytest.raises(ArchiveError, match="breaks off"):
         for _ in tar:
             assert len(tar.peek(512)) == 512
+
+
+@pytest.mark.parametrize(("pieces", "entry"), SOUND)
+def test_odd_layers_that_engines_read(pieces: list[bytes], entry: LayerEntry) -> None:
+    assert [*read_entries(open_layer(pieces, name="the layer"))] == [entry]
+
+
+@pytest.mark.parametrize(("pieces", "problem"), UNSOUND)
+def test_odd_layers_that_no_engine_reads(pieces: list[bytes], problem: str) -> None:
+    assert refusal(*pieces) == f"the layer x {problem}. No engine loads it; save the image again."
+
+
+def test_an_old_tar_says_by_the_name_that_it_is_a_folder() -> None:
+    old = header("a/" * 50, tarfile.AREGTYPE)
+    assert [entry.kind for entry in changes(old, long_name(b"b"), old, long_name(b"b/"), header("c", b"\0"))] == [
+        "folder", "file", "folder"
+    ]  # fmt: skip
 
 
 @given(st.binary(max_size=2000), st.integers(0, 1500))
@@ -256,13 +249,15 @@ def test_tarfile_reads_the_same_headers(
     info = tarfile.TarInfo(name)
     info.type, info.size, info.linkname, info.mtime = kind, size, "target", 1_700_000_000
     assume(tar_format == tarfile.GNU_FORMAT or size < 8 << 30)
+    # Python's int() takes these in a number; engines do not.
+    assume(not damage or chr(damage[1]) not in "+-_\t\n\v\f\r")
     block = bytearray(info.tobuf(tar_format)[-512:])
     if damage:
         block[damage[0]] = damage[1]
     try:
         expected = tarfile.TarInfo.frombuf(bytes(block), "latin-1", "strict")
     except tarfile.HeaderError:
-        with pytest.raises(ValueError, match=r"not a tar header|invalid literal"):
+        with pytest.raises(ValueError, match=r"not a tar header|not a number"):
             parse_header(bytes(block))
         return
     found = parse_header(bytes(block))
