@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
@@ -20,19 +21,27 @@ _ENOUGH = 1 << 20
 
 
 class OutputFile:
-    """A file that is written from beginning to end; a failure says which it is."""
+    """A file that is written from beginning to end; a failure says which it is.
 
-    def __init__(self, descriptor: int, path: Path) -> None:
-        self.descriptor = descriptor
+    Using it when the file is closed raises ValueError: its descriptor may be that of another file then.
+    """
+
+    def __init__(self, file: FileIO, path: Path) -> None:
         self.size = 0
+        self._file = file
         self._path = path
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the open file."""
+        return self._file.fileno()
 
     def write(self, data: bytes, /) -> None:
         """Write all of `data`. Raises SkyportError if the folder is full or the disk fails."""
         rest = memoryview(data)
         with _named(self._path):
             while rest:
-                written = os.write(self.descriptor, rest)
+                written = self._file.write(rest)
                 self.size += written
                 rest = rest[written:]
 
@@ -51,7 +60,7 @@ def scratch_file(folder: Path) -> Iterator[OutputFile]:
     with _named(folder):
         file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # closed below
     with file:
-        yield OutputFile(file.fileno(), folder)
+        yield OutputFile(file, folder)
 
 
 @contextmanager
@@ -65,11 +74,9 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
         special = target.exists() and not (target.is_file() or target.is_dir())
     if special:
         with _named(target):
-            descriptor = open_for_writing(target)
-        try:
-            yield OutputFile(descriptor, target)
-        finally:
-            os.close(descriptor)
+            file = FileIO(open_for_writing(target), "wb")
+        with file:
+            yield OutputFile(file, target)
         return
     _remove_abandoned(target)
     partial = target.parent / f"{_beginning_of_partial(target)}{secrets.token_hex(4)}.part"
@@ -78,7 +85,7 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
             file = partial.open("xb", buffering=0)
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            output = OutputFile(file.fileno(), target)
+            output = OutputFile(file, target)
             yield output
             output.sync()
         with _named(target):

@@ -17,7 +17,7 @@ from typing import Any
 PROGRAMS = {"busybox": "/bin/busybox", "bash": "/bin/bash-static"}
 """Programs that need no library, as Debian's packages busybox-static and bash-static install them."""
 _ATTEMPTS = 10
-_GONE_MEANWHILE = re.compile(r'NotFound\b.*(content digest|parent snapshot)|image:? "?sha256:|unrecognized image ID')
+_GONE_MEANWHILE = re.compile(r'NotFound\b.*content digest|parent snapshot|image:? "?sha256:|unrecognized image ID')
 _LARGEST_CONFIG = 1 << 20
 """Bytes; larger files of an export are layers."""
 

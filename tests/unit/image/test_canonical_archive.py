@@ -1,4 +1,5 @@
 import errno
+import gc
 import gzip
 import hashlib
 import io
@@ -16,11 +17,12 @@ import pytest
 
 from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.image.archive.canonical import save_canonical
+from skyport_wf.image.archive.compression import open_gzip_member
 from skyport_wf.image.archive.layout import tar_header
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import open_archive
 from skyport_wf.image_list.reference import parse_reference
-from skyport_wf.output_file import OutputFile, replace_file
+from skyport_wf.output_file import OutputFile, replace_file, scratch_file
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import (
     LAYOUTS,
@@ -211,9 +213,33 @@ def test_a_full_disk(size: str, tmp_path: Path) -> None:
 
 def test_a_device_that_is_always_full() -> None:
     with Path("/dev/full").open("wb", buffering=0) as device:
-        file = OutputFile(device.fileno(), Path("/dev"))
+        file = OutputFile(device, Path("/dev"))
         with pytest.raises(SkyportError, match=r"cannot write /dev.*: No space left on device"):
             file.write(b"x")
+
+
+def test_a_closed_file_is_not_taken_for_the_one_that_has_its_descriptor_now(tmp_path: Path) -> None:
+    with scratch_file(tmp_path) as file:
+        number = file.descriptor
+    with (tmp_path / "other").open("wb", buffering=0) as other:
+        assert other.fileno() == number
+        with pytest.raises(ValueError, match="closed file"):
+            file.write(b"x")
+        with pytest.raises(ValueError, match="closed file"):
+            _ = file.descriptor
+    assert (tmp_path / "other").read_bytes() == b""
+
+
+def test_a_compressor_that_could_not_begin_does_not_end_another_file(tmp_path: Path) -> None:
+    """The library's ends what it writes when it is collected, also if it could not write the beginning."""
+    with Path("/dev/full").open("wb", buffering=0) as device:
+        number = device.fileno()
+        with pytest.raises(SkyportError, match="No space left"), open_gzip_member(OutputFile(device, Path("/dev"))):
+            pass
+    with (tmp_path / "other").open("wb", buffering=0) as other:
+        assert other.fileno() == number
+        gc.collect()
+    assert (tmp_path / "other").read_bytes() == b""
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
@@ -242,6 +268,7 @@ import docker, requests
 from pathlib import Path
 from tests.support.big_archive import BigArchive
 from skyport_wf.image.archive.canonical import save_canonical
+from skyport_wf.image.archive.compression import open_gzip_member
 from skyport_wf.image.archive.normalise import NormalisedStream
 from skyport_wf.image_list.reference import parse_reference
 reference = parse_reference("skyport/tool:1.0")
