@@ -30,9 +30,7 @@ def pushed_manifest(known: PublishedFacts, *, image_id: str, layers: Sequence[st
 
     layers: digests, the lowest first.
     """
-    if known.pushed_manifest is msgspec.UNSET:
-        return None
-    content = known.pushed_manifest.encode()
+    content = _pushed_content(known)
     try:
         pushed = parse_manifest(content)
     except ManifestError:
@@ -45,6 +43,10 @@ def pushed_manifest(known: PublishedFacts, *, image_id: str, layers: Sequence[st
 def told_reference(attributes: NodeAttributes | None) -> Reference | None:
     """Return what an image was pushed to belong to, None if to nothing; whether it was, its blobs have to show."""
     known = attributes.skyport_wf if attributes else None
-    if known is None or known.pushed_manifest is msgspec.UNSET:
-        return None
-    return find_reference(known.pushed_manifest.encode())
+    return find_reference(_pushed_content(known)) if known else None
+
+
+def _pushed_content(known: PublishedFacts) -> bytes:
+    """Return the manifest that a node says its image was pushed with; empty if it says none."""
+    # JSON can have halves of characters, which no manifest has.
+    return (known.pushed_manifest or "").encode(errors="replace")

@@ -97,7 +97,10 @@ def put_manifest(context: RequestContext, repository: str, reference: str) -> Re
     answer.headers["Location"] = f"/v2/{repository}/manifests/{reference}"
     answer.headers["Docker-Content-Digest"] = digest
     if is_tag and (belonging := find_reference(content)):
-        answer.headers["OCI-Subject"] = belonging.subject
+        # Not where the image has another manifest now, which says nothing of a subject.
+        listed = context.lookup.referring_images(context.view, repository, belonging.subject)
+        if digest in [image.digest for image in listed]:
+            answer.headers["OCI-Subject"] = belonging.subject
     return answer
 
 

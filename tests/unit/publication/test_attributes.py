@@ -5,6 +5,7 @@ import pytest
 
 from skyport_wf.publication.attributes import describe_image, describe_upload, read_attributes, to_json_values
 from skyport_wf.publication.awe_lookup import choose, plan_lookup
+from skyport_wf.publication.manifest import told_manifest, told_reference
 from tests.support.sample_records import IMAGE_ID, NAME, SOURCE_DIGEST, build_record, saved_archive
 
 REGISTERED = "2024-02-03T04:05:06Z"
@@ -52,6 +53,16 @@ def test_what_a_receipt_is_made_from():
     assert known.platform == "linux/amd64"
     assert [(label.name, label.value) for label in known.labels] == [("org.example.tool", "velvet")]
     assert known.engine_image_id is None
+
+
+def test_half_a_character_in_the_pushed_manifest_is_passed_over():
+    values = to_json_values(described())
+    expected = told_manifest(read_attributes(values))
+    values["skyport_wf"]["pushed_manifest"] = '{"subject": "\ud800"}'
+    attributes = read_attributes(values)
+    assert attributes.skyport_wf.pushed_manifest
+    assert told_reference(attributes) is None
+    assert told_manifest(attributes) == expected
 
 
 def test_an_engine_that_has_an_id_of_its_own_is_noted():

@@ -316,6 +316,29 @@ def test_an_image_that_belongs_to_another_one(world: World) -> None:
     assert listed["artifactType"] == "application/vnd.cyclonedx+json"
 
 
+def test_an_image_with_another_manifest_than_was_pushed_belongs_to_none(world: World) -> None:
+    pusher, subject = world.pusher("alice"), f"sha256:{'5' * 64}"
+    manifest = json.loads(pusher.send_image(NAME, IMAGE, compress=lambda layer: layer))
+    manifest["subject"] = {"mediaType": OCI_MANIFEST, "size": 7, "digest": subject}
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", json.dumps(manifest).encode())
+    assert (answer.status_code, answer.headers.get("OCI-Subject")) == (201, None)
+    assert world.nobody.json(f"/v2/{NAME}/referrers/{subject}")["manifests"] == []
+
+
+@pytest.mark.parametrize("pushed", ["{", 7, "[" * 100_000, "of other blobs"])
+def test_what_a_node_says_of_its_manifest_is_not_believed(world: World, pushed: Any) -> None:
+    subject = f"sha256:{'5' * 64}"
+    node = publish(world.alice, world.folder, f"{NAME}:1.0", IMAGE)
+    (found,) = nodes(world)
+    if pushed == "of other blobs":
+        manifest = json.loads(world.pusher("alice").send_image(NAME, Image((TOOL,))))
+        pushed = json.dumps(manifest | {"subject": {"mediaType": OCI_MANIFEST, "size": 7, "digest": subject}})
+    found["attributes"]["skyport_wf"]["pushed_manifest"] = pushed
+    attributes = json.dumps(found["attributes"])
+    assert world.alice.put(f"/node/{node}", files={"attributes_str": (None, attributes)}).status_code == 200
+    assert world.nobody.json(f"/v2/{NAME}/referrers/{subject}")["manifests"] == []
+
+
 @pytest.mark.parametrize("subject", [None, "x", {"digest": "sha512:5", "size": 1, "mediaType": "x"}, {"size": 1}])
 def test_a_subject_that_is_none_is_passed_over(world: World, subject: Any) -> None:
     pusher = world.pusher("alice")
