@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _STEP_LINE = re.compile(r"#(?P<step>\d+) (?:(?P<second>\d+\.\d+) )?(?P<text>.*)")
 _STAGE = re.compile(r"\[[^]]*\] ")
+_FAILED_PROCESS = re.compile(r"executor failed running \[|process .* did not complete successfully")
+"""How BuildKit words that a RUN failed."""
 _LAST_LINES: Final = 5
 _LONGEST_LINE: Final = 1 << 20
 _LONGEST_ARGUMENT: Final = 1 << 17
@@ -137,6 +139,9 @@ class _Progress:
         """Return the error that the lines tell of."""
         # Of a step that failed, the last line says why; of anything else, there may be several.
         reason = "\n".join([*self._said][-1:] if self._failed else self._said) or "the docker command failed"
+        if not self._failed and _FAILED_PROCESS.search(reason):
+            # Of builds that run the same step at one time, Docker 20.10 may tell but one what the step prints.
+            reason += ". The engine did not say what it printed, as another build ran the same step. Build it again."
         instruction, last = self._instructions.get(self._failed, ""), self._printed.get(self._failed)
         return build_failure(name, instruction=instruction, reason=reason, last=last)
 

@@ -29,6 +29,13 @@ class CwlLab:
     def write_list(self, images: str) -> None:
         (self.folder / "project/images.yaml").write_text(f"images:\n{images}")
 
+    def add_a_failing_step(self) -> str:
+        """Add an instruction that fails, and that no other test runs: engines may share what it prints; return it."""
+        step = f"RUN echo before the end of {self.name}; exit 7"
+        with (self.folder / "project/images/tool/Dockerfile").open("a") as dockerfile:
+            dockerfile.write(f"{step}\n")
+        return step
+
     def run(self, form: str, **job: Any) -> Run:
         name = {} if form == "publish-images.cwl" else {"name": self.name}
         return self.runner.run(WORKFLOWS / form, self.job | name | job)
@@ -51,10 +58,8 @@ def lab(tmp_path: Path, engine: str, namespace: str) -> CwlLab:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_build_that_fails(lab: CwlLab, form: str) -> None:
-    with (lab.folder / "project/images/tool/Dockerfile").open("a") as dockerfile:
-        dockerfile.write("RUN echo before the end; exit 7\n")
-    run = lab.fails(form, "RUN echo before the end; exit 7", code=1)
-    assert "before the end\n" in run.stderr
+    run = lab.fails(form, lab.add_a_failing_step(), code=1)
+    assert f"| before the end of {lab.name}\n" in run.stderr
     assert published(lab.store) == []
 
 
@@ -177,12 +182,11 @@ def test_the_name_of_another_image(lab: CwlLab) -> None:
 
 
 def test_toil_shows_why_a_build_failed(lab: CwlLab) -> None:
-    with (lab.folder / "project/images/tool/Dockerfile").open("a") as dockerfile:
-        dockerfile.write("RUN echo before the end; exit 7\n")
+    step = lab.add_a_failing_step()
     lab.runner = toil(lab.folder / "runs", "--jobStore", str(lab.folder / "jobs"))
     run = lab.run("publish-image.tool.cwl")
     assert run.code != 0
-    assert "RUN echo before the end; exit 7" in run.stderr
+    assert step in run.stderr
     assert published(lab.store) == []
 
 

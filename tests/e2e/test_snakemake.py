@@ -144,12 +144,13 @@ def test_a_dry_run_needs_neither_engine_nor_shock(project: Project) -> None:
 
 
 def test_a_build_that_fails_shows_the_instruction_and_what_it_printed(project: Project) -> None:
+    step = f"RUN echo before the end of {project.folder}; exit 7"
     with (project.folder / "images/other/Dockerfile").open("a") as dockerfile:
-        dockerfile.write("RUN echo before the end; exit 7\n")
+        dockerfile.write(f"{step}\n")
     failed = project.run_snakemake("--keep-going", "publish_all")
     assert failed.code == 1
-    assert "RUN echo before the end; exit 7" in failed.log
-    assert "| before the end" in failed.log
+    assert step in failed.log
+    assert f"| before the end of {project.folder}\n" in failed.log
     assert project.status() == {"tool": "published", "derived": "published", "other": "not published"}
 
 

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,17 @@ def test_a_failing_step_that_prints_a_huge_line_makes_a_short_message(build: Bui
     assert f"building {build.name} failed at\n  RUN head -c 30000000" in message
     assert "\x1b" not in message
     assert 300 < len(message) < 10_000
+
+
+def test_builds_that_fail_at_the_same_step_at_one_time(tmp_path: Path, namespace: str) -> None:
+    builds = [Build(tmp_path / str(number), f"{namespace}-{number}", "buildkit") for number in range(4)]
+    step = f"RUN echo before the end of {namespace}; sleep 1; exit 3"
+    with ThreadPoolExecutor(len(builds)) as pool:
+        failures = list(pool.map(methodcaller("run", step), builds))
+    for code, _, message in failures:
+        assert code == 1
+        assert step.removeprefix("RUN ") in message
+        assert (f"| before the end of {namespace}\n" in message) != ("Build it again" in message)
 
 
 def test_an_unknown_base_image_is_named_with_the_way_to_get_it(build: Build) -> None:
