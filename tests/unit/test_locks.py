@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,21 +41,22 @@ def test_no_index_is_named(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "requirements"),
+    ("paths", "requirements"),
     [
-        (BUILD, PROJECT["build-system"]["requires"]),
-        (BUILD, PROJECT["dependency-groups"]["build"]),
-        (SLURM, PROJECT["dependency-groups"]["slurm"]),
-        (DEVELOPMENT, PROJECT["project"]["dependencies"]),
-        (DEVELOPMENT, PROJECT["project"]["optional-dependencies"]["dev"]),
+        # Both are installed before the project is built.
+        ([BUILD, DEVELOPMENT], PROJECT["build-system"]["requires"]),
+        ([BUILD], PROJECT["dependency-groups"]["build"]),
+        ([SLURM], PROJECT["dependency-groups"]["slurm"]),
+        ([DEVELOPMENT], PROJECT["project"]["dependencies"]),
+        ([DEVELOPMENT], PROJECT["project"]["optional-dependencies"]["dev"]),
     ],
     ids=["build system", "build group", "slurm group", "dependencies", "dev extra"],
 )
-def test_what_is_locked_is_in_the_ranges(path: Path, requirements: Iterable[str]) -> None:
-    versions = {canonicalize_name(package.name): package for package, _ in locked(path)}
+def test_what_is_locked_is_in_the_ranges(paths: Sequence[Path], requirements: Iterable[str]) -> None:
+    versions = {canonicalize_name(package.name): package for path in paths for package, _ in locked(path)}
     for requirement in map(Requirement, requirements):
         package = versions.get(canonicalize_name(requirement.name))
-        assert package, f"{requirement.name} is not in {path.name}: make lock LOCK_ARGS="
+        assert package, f"{requirement.name} is not in {[path.name for path in paths]}: make lock LOCK_ARGS="
         (pin,) = package.specifier
         assert requirement.specifier.contains(pin.version), f"{requirement} is locked as {package}: make lock"
 
