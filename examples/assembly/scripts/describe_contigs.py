@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 WIDTH, BAR = 600, 18
 

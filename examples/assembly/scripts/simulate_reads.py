@@ -3,8 +3,6 @@
 import random
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 REPEAT, TIMES = 300, 3
 

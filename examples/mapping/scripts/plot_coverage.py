@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 WIDTH, HEIGHT = 700, 150
 
 depths = [int(line.split("\t")[2]) for line in Path(snakemake.input[0]).read_text().splitlines()]

@@ -3,8 +3,6 @@
 import random
 from pathlib import Path
 
-from snakemake.script import snakemake
-
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
 WRONG = 0.01
 
