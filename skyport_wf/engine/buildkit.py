@@ -141,7 +141,7 @@ class _Progress:
         reason = "\n".join([*self._said][-1:] if self._failed else self._said) or "the docker command failed"
         if not self._failed and _FAILED_PROCESS.search(reason):
             # Of builds that run the same step at one time, Docker 20.10 may tell but one what the step prints.
-            reason += ". The engine did not say what it printed, as another build ran the same step. Build it again."
+            reason += "\nThe engine gave none of its output; another build may have run the same step. Build it again."
         instruction, last = self._instructions.get(self._failed, ""), self._printed.get(self._failed)
         return build_failure(name, instruction=instruction, reason=reason, last=last)
 
