@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import suppress
 from select import POLLOUT, poll
+from socket import IPPROTO_TCP, TCP_NOTSENT_LOWAT, socket
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cheroot import wsgi
@@ -31,6 +32,9 @@ _PIECE_SECONDS = 60
 _PIECE = 256 * 1024
 _SENT_AT_ONCE = 64 * 1024
 """Bytes of a file that the kernel is asked to send at once: of more, the processor's cache has lost the first again."""
+_UNSENT = 128 * 1024
+"""Bytes of an answer that wait in the kernel for a client to take more. Of itself the kernel keeps some MB for each, so
+that a thousand that take nothing would have all the memory that a machine has for connections."""
 _BACKLOG = 128
 """Connections that the kernel accepts before we do."""
 _LARGEST_HEADERS = 64 * 1024
@@ -107,13 +111,13 @@ class _Gateway(wsgi.Gateway_10):
 
     def respond(self) -> None:
         began, when = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        socket = self.req.conn.socket
-        socket.settimeout(_BODY_SECONDS)
-        self.req.server.watch.expect(socket, patience=_BODY_SECONDS, grace=_BODY_GRACE_SECONDS)
+        connection = self.req.conn.socket
+        connection.settimeout(_BODY_SECONDS)
+        self.req.server.watch.expect(connection, patience=_BODY_SECONDS, grace=_BODY_GRACE_SECONDS)
         try:
             self._answer()
         finally:
-            socket.settimeout(self.req.server.timeout)
+            connection.settimeout(self.req.server.timeout)
             _log.info(
                 "%s %s %s %s %s %s %.3f s",
                 when,
@@ -178,10 +182,10 @@ class _Gateway(wsgi.Gateway_10):
 
         cheroot would read all of it at once into memory.
         """
-        socket = self.req.conn.socket
-        socket.settimeout(_HEADER_SECONDS)
+        connection = self.req.conn.socket
+        connection.settimeout(_HEADER_SECONDS)
         left = _LARGEST_UNREAD
-        with self.req.server.watch.limit(socket, _SLOWEST_SECONDS):
+        with self.req.server.watch.limit(connection, _SLOWEST_SECONDS):
             try:
                 while left >= 0 and (data := self.req.rfile.read(_PIECE)):
                     left -= len(data)
@@ -189,7 +193,7 @@ class _Gateway(wsgi.Gateway_10):
                 left = -1
         if left < 0:
             self.req.close_connection = True
-        socket.settimeout(_BODY_SECONDS)
+        connection.settimeout(_BODY_SECONDS)
 
 
 class CherootServer(wsgi.Server):
@@ -212,6 +216,13 @@ class CherootServer(wsgi.Server):
         self.gateway = _Gateway
         self.requests = GrowingThreadPool(self)
         self.watch = Watch()
+
+    @classmethod
+    def prepare_socket(cls, *arguments: Any, **options: Any) -> socket:
+        """Return the socket that listens, whose settings the connections inherit."""
+        listening: socket = super().prepare_socket(*arguments, **options)
+        listening.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, _UNSENT)
+        return listening
 
     def process_conn(self, conn: HTTPConnection) -> None:
         """Have a request answered; a new connection first waits, without a thread, until something comes."""

@@ -6,6 +6,7 @@ import resource
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -58,6 +59,16 @@ def _stall(server, said, node):
     connection.connect(("127.0.0.1", server.port))
     connection.sendall(said.replace(b"%b", node.encode()))
     return connection
+
+
+def _unsent(server, client):
+    """Return how many bytes the kernel keeps that the server has written, and the client has not got."""
+    ports = [f":{port:04X}" for port in (server.port, client.getsockname()[1])]
+    for line in Path("/proc/net/tcp").read_text().splitlines():
+        _, *ends, _, queues = line.split()[:5]
+        if all(end.endswith(port) for end, port in zip(ends, ports, strict=True)):
+            return int(queues.split(":")[0], 16)
+    return 0
 
 
 def _use(server, count):
@@ -158,6 +169,17 @@ def test_a_thousand_clients_that_read_nothing_hold_up_nobody(store):
         for _ in range(1100):
             stalled.enter_context(_stall(server, STALLED["does not read its answer"], node))
         _use(server, 3)
+
+
+def test_little_waits_in_the_kernel_for_a_client_that_reads_nothing(server, large_node):
+    """A thousand of them would else take the memory of all connections of the machine."""
+    with _stall(server, STALLED["does not read its answer"], large_node) as reader:
+        end = time.monotonic() + PATIENCE
+        while _unsent(server, reader) < gateway._UNSENT:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert _unsent(server, reader) <= 2 * gateway._UNSENT
 
 
 def test_an_answer_has_a_minimum_speed(store, monkeypatch):
