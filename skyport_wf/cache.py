@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -84,13 +84,28 @@ def empty_folder() -> Path:
 def only_one(path: Path) -> Iterator[None]:
     """Let one process at a time in, of those that want the same path."""
     lock = path.with_name(path.name + ".lock")
-    with lock.open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _log.info("waiting for another process, which is fetching the same")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    while True:
+        with lock.open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.info("waiting for another process, which is doing the same")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Who was in before has removed it, and others may have a new one.
+            if not _is_at(file, lock):
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def key_of(about: str) -> str:

@@ -11,7 +11,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.registry.backend import FilePart
-from skyport_wf.registry.refusals import BlobUnknownError, RangeInvalidError
+from skyport_wf.registry.refusals import RangeInvalidError
 from skyport_wf.registry.stored_image import StoredBlob
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ def send_blob(request: Request, digest: str, found: FoundBlob, send: Callable[[F
     """
     blob = found.blob
     size = len(blob) if isinstance(blob, bytes) else blob.size
-    if digest in request.if_none_match:
+    if request.if_none_match.contains_weak(digest):
         answer = Response(status=304)
         set_identity(answer, digest, is_public=found.is_public)
         return answer
-    start, stop = _wanted(request, digest, size)
+    # A range is asked for by GET only (RFC 9110, section 14.2).
+    start, stop = (0, size) if request.method == "HEAD" else _wanted(request, digest, size)
     if request.method == "HEAD":
         answer = Response()
     elif isinstance(blob, StoredBlob):
@@ -55,12 +56,8 @@ def send_blob(request: Request, digest: str, found: FoundBlob, send: Callable[[F
     return answer
 
 
-def send_file(request: Request, open_file: Callable[[], BinaryIO], part: FilePart) -> Response:
-    """Return an answer whose body is a part of a file of the registry's own. Raises BlobUnknownError if it is gone."""
-    try:
-        file = open_file()
-    except OSError as error:
-        raise BlobUnknownError("the registry has no longer what it made of this image. Ask for its tag.") from error
+def send_file(request: Request, file: BinaryIO, part: FilePart) -> Response:
+    """Return an answer whose body is a part of an open file of the registry's own."""
     file.seek(part.offset)
     # A server may send a file in its own, faster way (PEP 3333), up to the length that the header says.
     wrapper = request.environ.get("wsgi.file_wrapper")

@@ -70,6 +70,7 @@ class Lookup:
         self._lists = PackageLists()
         self._images = BoundedCache[StoredImage](_MEMORY)
         self._nodes = BoundedCache[str](_MEMORY)
+        self._judged = BoundedCache[bool](_MEMORY)
 
     def by_tag(self, view: View, repository: str, tag: str, accepted: MIMEAccept) -> FoundManifest:
         """Return a manifest of the image that an AWE worker would get for REPOSITORY:TAG.
@@ -131,8 +132,11 @@ class Lookup:
                 found.append(msgspec.structs.replace(pushed.descriptor, artifact_type=kind, annotations=annotations))
         return found
 
-    def blob(self, view: View, repository: str, digest: str) -> FoundBlob:
-        """Return a blob. Raises BlobUnknownError if there is none."""
+    def blob(self, view: View, repository: str, digest: str, *, make: bool = False) -> FoundBlob:
+        """Return a blob. Raises BlobUnknownError if there is none.
+
+        make: whether to make the lists of packages of the repository's images, if it is none of those that are made.
+        """
         if digest == digest_of(EMPTY):
             return FoundBlob(EMPTY, is_public=True)
         for node in self._holders(view, repository, digest):
@@ -145,28 +149,48 @@ class Lookup:
                 return FoundBlob(image.config, view.is_public(node.id))
             for layer in image.layers:
                 # A thin image has layers on nodes that others may read than the image itself.
-                if layer.digest == digest and view.find(layer.node):
-                    self._remember(repository, node, digest)
+                if layer.digest != digest or self._judged.get(_claim(layer)) is False:
+                    continue
+                if view.find(layer.node):
+                    if _repository_of(node) == repository:
+                        self._remember(repository, node, digest)
                     return FoundBlob(layer, view.is_public(layer.node))
             document = self._lists.find(node.id)
             if document and digest_of(document) == digest:
                 return FoundBlob(document, view.is_public(node.id))
+        for node in _nodes_of(view, repository) if make else ():
+            document = self._lists.told(node)
+            if document and digest_of(document) == digest:
+                return FoundBlob(document, view.is_public(node.id))
         raise BlobUnknownError(f"no image that you may read has a blob {digest}")
+
+    def judge(self, blob: StoredBlob, *, is_true: bool) -> None:
+        """Remember whether a layer, which was read, is what the owner of its node says; nobody gets a false one."""
+        self._judged.put(_claim(blob), is_true, size=_ENTRY)
+
+    def is_proven(self, blob: StoredBlob) -> bool:
+        """Return whether a layer was read, and is what the owner of its node says."""
+        return self._judged.get(_claim(blob)) is True
 
     def _find_manifest(self, view: View, repository: str, digest: str) -> tuple[Node, Manifest]:
         remembered = self._nodes.get(f"{repository}@{digest}")
         first = view.find(remembered) if remembered else None
-        for node in (*([first] if first else ()), *_nodes_of(view, repository)):
-            try:
-                manifests = self._image_manifests(view, node)
-            except (ArchiveError, ShockError):
-                continue
-            if document := self._lists.find(node.id):
-                manifests = (*manifests, *(make_artifact(document, manifest) for manifest in manifests))
-            for manifest in manifests:
-                if manifest.digest == digest and _repository_of(node) == repository:
-                    return node, manifest
+        nodes = [*([first] if first else ()), *_nodes_of(view, repository)]
+        # Another registry of this Shock may have told of a list of packages that is not made here yet.
+        for document_of in (lambda node: self._lists.find(node.id), self._lists.told):
+            for node in nodes:
+                for manifest in self._manifests_of(view, node, document_of(node)):
+                    if manifest.digest == digest and _repository_of(node) == repository:
+                        return node, manifest
         raise ManifestUnknownError(f"no image of {repository} that you may read has a manifest {digest}")
+
+    def _manifests_of(self, view: View, node: Node, document: bytes | None) -> list[Manifest]:
+        """Return the manifests of an image and of its list of packages; none if its file is no image."""
+        try:
+            manifests = self._image_manifests(view, node)
+        except (ArchiveError, ShockError):
+            return []
+        return [*manifests, *(make_artifact(document, manifest) for manifest in manifests if document)]
 
     def _image_manifests(self, view: View, node: Node) -> tuple[Manifest, ...]:
         image = self._image(view, node)
@@ -214,6 +238,10 @@ class Lookup:
     def _remember(self, repository: str, node: Node, *digests: str) -> None:
         for digest in digests:
             self._nodes.put(f"{repository}@{digest}", node.id, size=_ENTRY)
+
+
+def _claim(blob: StoredBlob) -> str:
+    return f"{blob.node} {blob.offset} {blob.size} {blob.digest} {blob.diff_id} {blob.unpacked}"
 
 
 def _nodes_of(view: View, repository: str) -> Iterable[Node]:

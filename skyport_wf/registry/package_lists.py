@@ -18,6 +18,7 @@ from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.made_files import MadeFiles
 
 if TYPE_CHECKING:
+    from skyport_wf.image.examination.package_list import PackageList
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
@@ -51,25 +52,33 @@ class PackageLists:
             if (document := self.find(node_id)) and digest_of(document) == digest
         ]
 
+    def told(self, node: Node) -> bytes | None:
+        """Return the document, made of the list on the node if it was not made yet; None if the node has no list."""
+        from skyport_wf.publication.package_lists import listed_packages
+
+        if found := self.find(node.id):
+            return found
+        listed = listed_packages(node)
+        return self._keep(node, listed) if listed else None
+
     def make(self, shock: ShockClient, node: Node) -> bytes:
         """Return the document, made if it is not there.
 
         Raises ArchiveError if the node's file is no image, ShockError or TemporaryError if it cannot be read.
         """
-        from skyport_wf.image.examination.sbom import make_sbom
         from skyport_wf.inspection.show import examine_node
-        from skyport_wf.publication.package_lists import listed_packages
 
-        path = self._documents.path(node.id)
         # One at a time, whatever is asked for: each takes a processor.
         with self._making:
-            if found := self.find(node.id):
-                return found
-            listed = listed_packages(node) or examine_node(shock, node, name_of(node), UNSEEN).listed
-            document = make_sbom(name_of(node), listed)
-            self._documents.make_room(len(document))
-            with replace_file(path) as file:
-                file.write(document)
+            return self.told(node) or self._keep(node, examine_node(shock, node, name_of(node), UNSEEN).listed)
+
+    def _keep(self, node: Node, listed: PackageList) -> bytes:
+        from skyport_wf.image.examination.sbom import make_sbom
+
+        document = make_sbom(name_of(node), listed)
+        self._documents.make_room(len(document))
+        with replace_file(self._documents.path(node.id)) as file:
+            file.write(document)
         return document
 
 

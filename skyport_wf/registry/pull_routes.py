@@ -5,7 +5,8 @@ Source: OCI distribution spec 1.1, "Pull", "Content Discovery".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
@@ -16,6 +17,7 @@ from skyport_wf.registry.blobs import send_blob, send_file, set_identity
 from skyport_wf.registry.listing import add_warning
 from skyport_wf.registry.lookup import FoundBlob
 from skyport_wf.registry.package_lists import ARTIFACT_TYPE, INDEX_TYPE, make_referrers
+from skyport_wf.registry.refusals import BlobUnknownError
 from skyport_wf.registry.stored_image import StoredBlob
 
 if TYPE_CHECKING:
@@ -42,19 +44,28 @@ def answer_manifest(context: RequestContext, repository: str, reference: str) ->
         answer.headers["Cache-Control"] = f"{'public' if found.is_public else 'private'}, no-cache"
         answer.headers["Vary"] = "Accept"
     if reference == LATEST:
-        add_warning(answer, f"{repository}:{LATEST} is {found.name} now, the highest tag by AWE's order")
+        add_warning(answer, f"{repository}:{LATEST} is {ascii(found.name)[1:-1]} now, the highest tag by AWE's order")
     return answer.make_conditional(context.request)
 
 
 def answer_blob(context: RequestContext, repository: str, digest: str) -> Response:
     """GET or HEAD /v2/NAME/blobs/DIGEST."""
     if pushed := context.staging.blob(digest):
-        return _answer_pushed(context, digest, pushed)
-    found = context.lookup.blob(context.view, repository, digest)
+        # Published, and removed, by another request at this moment: it is found there then.
+        with suppress(FileNotFoundError):
+            return _answer_pushed(context, digest, pushed)
+    # Who pushes asks by HEAD for each blob, and most are nowhere.
+    found = context.lookup.blob(context.view, repository, digest, make=context.request.method == "GET")
 
     def send(part: FilePart, is_whole: bool) -> Response:
         if isinstance(found.blob, StoredBlob) and found.blob.is_copied:
-            return send_file(context.request, lambda: context.lookup.copies.open(part.node), part)
+            try:
+                file = context.lookup.copies.open(part.node)
+            except OSError as error:
+                raise BlobUnknownError(
+                    "the registry has no longer what it made of this image. Ask for its tag."
+                ) from error
+            return send_file(context.request, file, part)
         token = None if found.is_public else context.view.caller.token
         return context.backend.send(context.request, part, token, is_whole=is_whole)
 
@@ -77,11 +88,7 @@ def answer_referrers(context: RequestContext, repository: str, digest: str) -> R
 
 
 def _answer_pushed(context: RequestContext, digest: str, path: Path) -> Response:
-    """Answer with a blob that the sender has pushed, and that nobody else sees."""
+    """Answer with a blob that the sender has pushed, and that nobody else sees. Raises FileNotFoundError."""
     blob = StoredBlob(digest, path.stat().st_size, node="", offset=0, diff_id="", unpacked=0)
-
-    def opened() -> BinaryIO:
-        return path.open("rb")
-
     found = FoundBlob(blob, is_public=False)
-    return send_blob(context.request, digest, found, lambda part, _: send_file(context.request, opened, part))
+    return send_blob(context.request, digest, found, lambda part, _: send_file(context.request, path.open("rb"), part))

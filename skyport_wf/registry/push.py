@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from skyport_wf.cache import key_of, only_one
 from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
 from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
@@ -23,12 +24,13 @@ from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.records.records import BuildRecord, SaveRecord
 from skyport_wf.records.source import Source
 from skyport_wf.registry.backend import PASSWORD
-from skyport_wf.registry.pushed_layers import find_layers
+from skyport_wf.registry.pushed_layers import find_false_layers, find_layers
 from skyport_wf.registry.refusals import (
     BlobUnknownError,
     DeniedError,
     ManifestBlobUnknownError,
     ManifestInvalidError,
+    ManifestUnknownError,
     TagInvalidError,
 )
 from skyport_wf.steps.upload import upload
@@ -89,18 +91,29 @@ class Pusher:
             raise TagInvalidError(str(error)) from error
         digest = choose_platform(content)
         if digest is not None:
-            chosen = self._staging.manifest(digest)
-            if chosen is None:
-                raise ManifestBlobUnknownError(f"the index names the manifest {digest}, which was not pushed before it")
-            content = chosen
+            content = self._chosen(digest)
         manifest = parse_manifest(content)
         try:
-            self._publish(reference, manifest, content)
+            # Of the same push twice, the second waits, and then finds the image.
+            key = key_of(f"{reference} {digest_of(content)}")
+            with self._staging.reading(), only_one(self._staging.new_path(key, "push")):
+                self._publish(reference, manifest, content)
         except ArchiveError as error:
             raise ManifestInvalidError(str(error)) from error
         except (AlreadyPublishedError, ShockError) as error:
             raise DeniedError(str(error)) from error
-        self._staging.remove_blobs({manifest.config, *manifest.layers})
+        self._staging.take({manifest.config, *manifest.layers})
+
+    def _chosen(self, digest: str) -> bytes:
+        """Return the manifest that an index names: one that was pushed, or that an image of the repository has."""
+        if pushed := self._staging.manifest(digest):
+            return pushed
+        try:
+            return self._context.lookup.by_digest(self._context.view, self._repository, digest).manifest.content
+        except ManifestUnknownError as error:
+            raise ManifestBlobUnknownError(
+                f"the index names the manifest {digest}, which was not pushed before it"
+            ) from error
 
     def _publish(self, reference: ImageReference, manifest: ImageManifest, content: bytes) -> None:
         build = BuildRecord(str(reference), Source("archive", manifest.config), ShockSettings())
@@ -115,14 +128,22 @@ class Pusher:
         )
         # Before anything is read or sent that cannot end well.
         same = decide(self._shock, wanted).require().names.same
-        attributes = None
-        if same is None:
-            config = self._config(manifest.config)
-            node, attributes = self._upload(build, reference, config, manifest, content)
+        node = same.id if same else None
+        attributes: dict[str, object] | None = None
+        try:
+            join = self._prepare(build, reference, manifest, content)
+            if node is None:
+                node, attributes = self._upload(build, join, digest_of(content))
+        except (ArchiveError, ManifestInvalidError) as error:
+            if false := find_false_layers(self._context, self._repository, manifest):
+                raise ManifestBlobUnknownError(
+                    f"the nodes that should have the blob {false[0]} have something else. Push the image again."
+                ) from error
+            raise
         take_name(
             Candidate(
                 wanted=wanted,
-                node=same.id if same else node,
+                node=node,
                 attributes=attributes,
                 hidden=describe_upload(build),
                 source=None,
@@ -131,20 +152,26 @@ class Pusher:
             self._shock,
         )
 
-    def _upload(
-        self, build: BuildRecord, reference: ImageReference, config: bytes, manifest: ImageManifest, content: bytes
-    ) -> tuple[str, dict[str, object]]:
-        """Return a hidden, expiring node with the archive, and the attributes that publish it."""
+    def _prepare(
+        self, build: BuildRecord, reference: ImageReference, manifest: ImageManifest, content: bytes
+    ) -> Callable[[], JoinedArchive]:
+        """Return what makes the archive of a manifest whose blobs are all there, and belong together."""
+        config = self._config(manifest)
         layers = find_layers(self._context, self._repository, manifest)
         _check_layers(config, [diff_id for diff_id, _ in layers])
+        examine = partial(examine_loadable, wanted=build.name)
+        return lambda: JoinedArchive(reference, config, dict(layers).__getitem__, examine=examine, manifest=content)
 
-        def join() -> JoinedArchive:
-            examine = partial(examine_loadable, wanted=build.name)
-            return JoinedArchive(reference, config, dict(layers).__getitem__, examine=examine, manifest=content)
+    def _upload(
+        self, build: BuildRecord, join: Callable[[], JoinedArchive], digest: str
+    ) -> tuple[str, dict[str, object]]:
+        """Return a hidden, expiring node with the archive, and the attributes that publish it.
 
+        digest: of the manifest.
+        """
         # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
         if self._context.backend.is_remote:
-            node, saved = self._send_file(build, join(), digest_of(content))
+            node, saved = self._send_file(build, join(), digest)
         else:
             node, saved = self._send_stream(build, join)
         return node, to_json_values(describe_image(build, saved, registered=""))
@@ -164,32 +191,35 @@ class Pusher:
         return node.id, saved
 
     def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> tuple[str, SavedArchive]:
-        """Send the archive by way of a file. digest: of the manifest, by which an unfinished upload is known."""
-        path = self._staging.new_path(digest, "archive")
+        """Send the archive by way of a file. digest: of the manifest; with the name, it tells an unfinished upload."""
+        key = key_of(f"{build.name} {digest}")
+        path = self._staging.new_path(key, "archive")
         with replace_file(path) as file:
             for piece in archive:
                 file.write(piece)
         try:
             record = SaveRecord(build, path.name, archive.result)
-            progress = self._staging.path(digest, "unfinished")
+            progress = self._staging.path(key, "unfinished")
             uploaded = upload(record, path, self._shock, progress_file=progress)
         finally:
             path.unlink(missing_ok=True)
         return uploaded.node, archive.result
 
-    def _config(self, digest: str) -> bytes:
+    def _config(self, manifest: ImageManifest) -> bytes:
         """Return the config. Raises ManifestBlobUnknownError, ManifestInvalidError if it is too large to be one."""
+        digest = manifest.config
         path = self._staging.blob(digest)
+        config = path.read_bytes() if path and path.stat().st_size <= LARGEST_CONFIG else None
         if path is None:
             try:
                 blob = self._context.lookup.blob(self._context.view, self._repository, digest).blob
             except BlobUnknownError as error:
                 raise ManifestBlobUnknownError(f"the config {digest} was not pushed") from error
-            if isinstance(blob, bytes):
-                return blob
-        elif path.stat().st_size <= LARGEST_CONFIG:
-            return path.read_bytes()
-        raise ManifestInvalidError(f"the blob {digest} is not the config of an image")
+            config = blob if isinstance(blob, bytes) else None
+        if config is None:
+            raise ManifestInvalidError(f"the blob {digest} is not the config of an image")
+        manifest.require_size(digest, len(config))
+        return config
 
 
 def _check_layers(config: bytes, diff_ids: list[str]) -> None:

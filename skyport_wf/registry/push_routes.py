@@ -43,14 +43,20 @@ def begin_upload(context: RequestContext, repository: str) -> Response:
         _require_digest(digest)
     opened = staging.open_upload()
     if digest is None:
-        return _accepted(repository, opened)
-    opened.append(context.request.stream)
+        return _accepted(repository, opened, 0)
+    try:
+        opened.append(context.request.stream)
+    except BaseException:
+        # Its sender was not told of it, and cannot go on with it.
+        opened.cancel()
+        raise
     return _finish(repository, opened, digest)
 
 
 def show_upload(context: RequestContext, repository: str, upload: str) -> Response:
     """GET the address of an upload: how far it is."""
-    answer = _accepted(repository, context.staging.upload(upload))
+    opened = context.staging.upload(upload)
+    answer = _accepted(repository, opened, opened.size)
     answer.status_code = 204
     return answer
 
@@ -58,8 +64,8 @@ def show_upload(context: RequestContext, repository: str, upload: str) -> Respon
 def continue_upload(context: RequestContext, repository: str, upload: str) -> Response:
     """PATCH the address of an upload: add a chunk, or a stream."""
     opened = context.staging.upload(upload)
-    opened.append(context.request.stream, start=_start(context.request))
-    return _accepted(repository, opened)
+    size = opened.append(context.request.stream, start=_start(context.request))
+    return _accepted(repository, opened, size)
 
 
 def finish_upload(context: RequestContext, repository: str, upload: str) -> Response:
@@ -127,10 +133,10 @@ def _start(request: Request) -> int | None:
     return int(found[1])
 
 
-def _accepted(repository: str, upload: Upload) -> Response:
+def _accepted(repository: str, upload: Upload, size: int) -> Response:
     answer = Response(status=202)
     answer.headers["Location"] = f"/v2/{repository}/blobs/uploads/{upload.identity}"
-    answer.headers["Range"] = f"0-{max(0, upload.size - 1)}"
+    answer.headers["Range"] = f"0-{max(0, size - 1)}"
     answer.headers["Docker-Upload-UUID"] = upload.identity
     return answer
 

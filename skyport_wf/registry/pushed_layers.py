@@ -13,18 +13,19 @@ import msgspec
 
 from skyport_wf.byte_streams import ChunkReader
 from skyport_wf.decoding import decode_json
+from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import ByteSink, open_gzip_member
 from skyport_wf.image.archive.joined import GzippedLayer
 from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
 from skyport_wf.output_file import replace_file
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
-from skyport_wf.registry.staging import note_of, read_pieces
+from skyport_wf.registry.staging import gzip_of, note_of, read_pieces
+from skyport_wf.registry.stored_image import StoredBlob
 from skyport_wf.transfer.download import read_part
 
 if TYPE_CHECKING:
     from skyport_wf.image.distribution.parsing import ImageManifest
     from skyport_wf.registry.context import RequestContext
-    from skyport_wf.registry.stored_image import StoredBlob
 
 
 def examine_layer(path: Path) -> LayerFacts:
@@ -53,21 +54,17 @@ def examine_layer(path: Path) -> LayerFacts:
     return facts
 
 
-def gzip_of(path: Path) -> Path:
-    """Return the file that is made of a layer that is not gzip."""
-    return path.with_suffix(".gz")
-
-
 def find_layers(context: RequestContext, repository: str, manifest: ImageManifest) -> list[tuple[str, GzippedLayer]]:
     """Return the layers of a manifest with their diff ids, the lowest first.
 
+    Reading one from a node raises ManifestInvalidError at its end if it is not what the node's owner says.
     Raises ManifestBlobUnknownError if one is neither pushed nor on a node that the caller may read,
     ManifestInvalidError if one is no layer.
     """
     found: dict[str, tuple[str, GzippedLayer]] = {}
     for digest in dict.fromkeys(manifest.layers):
         if path := context.staging.blob(digest):
-            _require_size(manifest, digest, path.stat().st_size)
+            manifest.require_size(digest, path.stat().st_size)
             facts = examine_layer(path)
             stored, known = (path, digest) if facts.is_gzip else (gzip_of(path), "")
             found[digest] = facts.diff_id, GzippedLayer(facts.size, partial(read_pieces, stored), known)
@@ -78,26 +75,61 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
             raise ManifestBlobUnknownError(f"the blob {digest} was not pushed, and {error}") from error
         if isinstance(blob, bytes):
             raise ManifestInvalidError(f"the blob {digest} is no layer")
-        _require_size(manifest, digest, blob.size)
+        manifest.require_size(digest, blob.size)
         found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_stored, context, blob), digest)
     return [found[digest] for digest in manifest.layers]
 
 
-def _require_size(manifest: ImageManifest, digest: str, size: int) -> None:
-    if manifest.sizes[digest] != size:
-        raise ManifestInvalidError(f"the blob {digest} has {size} bytes, the manifest says {manifest.sizes[digest]}")
+def find_false_layers(context: RequestContext, repository: str, manifest: ImageManifest) -> list[str]:
+    """Return the digests of a manifest's layers that some node says it has, and has not.
+
+    Nobody is told any more that those nodes have them, so that whoever pushes the layers again is asked to send them.
+    """
+    false = []
+    for digest in dict.fromkeys(manifest.layers):
+        # Several nodes may say so, and each would be found out by another push that fails.
+        with suppress(BlobUnknownError):
+            while not context.staging.blob(digest):
+                blob = context.lookup.blob(context.view, repository, digest).blob
+                if isinstance(blob, bytes) or context.lookup.is_proven(blob):
+                    break
+                is_true = _is_true(context, blob)
+                context.lookup.judge(blob, is_true=is_true)
+                if not is_true:
+                    false.append(digest)
+    return false
+
+
+def _is_true(context: RequestContext, blob: StoredBlob) -> bool:
+    """Return whether a layer is what the owner of its node says."""
+    digest = hashlib.sha256()
+
+    def read() -> Iterator[bytes]:
+        for piece in _read_stored(context, blob):
+            digest.update(piece)
+            yield piece
+
+    try:
+        facts = scan_layer(ChunkReader(read()))
+    except ArchiveError:
+        return False
+    said = (blob.digest, blob.diff_id, blob.unpacked)
+    return facts is not None and (f"sha256:{digest.hexdigest()}", facts.diff_id, facts.size) == said
+
+
+def _read_checked(context: RequestContext, blob: StoredBlob) -> Iterator[bytes]:
+    """Yield a layer of a published image. Raises ManifestInvalidError at its end if its owner says it is another."""
+    digest = hashlib.sha256()
+    for piece in _read_stored(context, blob):
+        digest.update(piece)
+        yield piece
+    if f"sha256:{digest.hexdigest()}" != blob.digest:
+        raise ManifestInvalidError(f"node {blob.node} has something else as the blob {blob.digest}")
 
 
 def _read_stored(context: RequestContext, blob: StoredBlob) -> Iterator[bytes]:
-    """Yield a layer of a published image. Raises ManifestInvalidError at its end if its owner says it is another."""
-    digest = hashlib.sha256()
-    name = f"the file of node {blob.node}"
     copied = context.lookup.copies.open(blob.node) if blob.is_copied else None
     with copied or context.view.shock.download(blob.node, part=(blob.offset, blob.size)) as stream:
         if copied:
             copied.seek(blob.offset)
-        for piece in read_part(stream, blob.size, name):
-            digest.update(piece)
-            yield piece
-    if f"sha256:{digest.hexdigest()}" != blob.digest:
-        raise ManifestInvalidError(f"{name} has something else as the blob {blob.digest}. Push it.")
+        yield from read_part(stream, blob.size, f"the file of node {blob.node}")

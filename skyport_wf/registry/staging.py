@@ -5,14 +5,15 @@ They are in the user's cache, and go by themselves: uploads that stand still, an
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 from uuid import uuid4
 
 import msgspec
@@ -45,6 +46,9 @@ UPLOAD_SECONDS: Final = 3600
 """How long an upload may stand still."""
 BLOB_SECONDS: Final = 86400
 """How long a blob waits for its manifest."""
+_NO_UPLOAD: Final = "there is no such upload, or no longer. Begin it again."
+_ROOM_CHECKED_EVERY: Final = 64 << 20
+"""Bytes of an upload after which the room on the disk is looked at again."""
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -74,7 +78,7 @@ class Staging:
         """Return an open upload. Raises UploadUnknownError if there is none."""
         upload = Upload(self, identity)
         if not _UPLOAD_ID.fullmatch(identity) or not upload.path.is_file():
-            raise UploadUnknownError("there is no such upload, or no longer. Begin it again.")
+            raise UploadUnknownError(_NO_UPLOAD)
         return upload
 
     def blob(self, digest: str) -> Path | None:
@@ -100,12 +104,35 @@ class Staging:
         self._folder.mkdir(parents=True, exist_ok=True)
         return self.path(digest, kind)
 
-    def remove_blobs(self, digests: set[str]) -> None:
-        """Remove blobs that are published now, with what was made of them."""
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep all blobs while the block lasts, also those that another push has published meanwhile."""
+        with self._lock(fcntl.LOCK_SH):
+            yield
+
+    def take(self, digests: set[str]) -> None:
+        """Have blobs removed that are published now: at once, or by the last push that may be reading them.
+
+        A layer that was compressed here stays until it expires: no published image has it as it was pushed.
+        """
         for digest in digests:
             blob = self.path(digest, "blob")
-            for path in (blob, blob.with_suffix(".gz"), blob.with_suffix(".json")):
-                path.unlink(missing_ok=True)
+            if blob.exists() and not gzip_of(blob).exists():
+                blob.with_suffix(".taken").touch()
+        with suppress(BlockingIOError), self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for taken in self._folder.glob("*.taken"):
+                for path in (taken.with_suffix(".blob"), note_of(taken), taken):
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _lock(self, kind: int) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, kind)
+            yield
+        finally:
+            os.close(folder)
 
     def _find(self, digest: str, kind: str) -> Path | None:
         # Anything else would be a path of others' making.
@@ -137,14 +164,18 @@ class Upload:
 
     @property
     def size(self) -> int:
-        """Bytes so far."""
-        return self.path.stat().st_size
+        """Bytes so far. Raises UploadUnknownError if it is finished or was ended."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError as error:
+            raise UploadUnknownError(_NO_UPLOAD) from error
 
     def append(self, stream: ByteStream, *, start: int | None = None) -> int:
         """Add all that a stream gives, and return the size.
 
         start: where the client says that it begins.
-        Raises UploadInvalidError if that is not the end of what is there, SizeInvalidError if it becomes too large.
+        Raises UploadInvalidError if that is not the end of what is there, or another request goes on with the upload.
+        Raises SizeInvalidError if it becomes too large, TooManyError if the disk is full; then the upload is gone.
         """
         size = self.size
         if start is not None and start != size:
@@ -153,34 +184,57 @@ class Upload:
             # Most come in one piece, from a client that takes its time to compress.
             scan = opened.enter_context(SideReader(scan_layer)) if not size else None
             hasher = hashlib.sha256()
-            since_checked = 0
             while piece := stream.read(PIECE):
+                self._require_room(size, size + len(piece))
+                with self._own(file, size):
+                    file.write(piece)
                 size += len(piece)
-                since_checked += len(piece)
-                if size > LARGEST_BLOB:
-                    raise SizeInvalidError(f"a blob may have {human_size(LARGEST_BLOB)}")
-                if since_checked > 64 * PIECE:
-                    _require_room()
-                    since_checked = 0
-                file.write(piece)
                 hasher.update(piece)
                 scan = _scan(scan, piece)
-            self._note(scan, f"sha256:{hasher.hexdigest()}")
+            with self._own(file, size):
+                self._note(scan, f"sha256:{hasher.hexdigest()}")
         return size
 
     def finish(self, digest: str) -> None:
         """Make it the blob of this digest. Raises DigestInvalidError if it is not, and then it is gone."""
-        found = self._noted_digest()
-        if not found:
-            with self.path.open("rb") as file:
-                found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        if found != digest:
+        with self.path.open("rb") as file, self._own(file):
+            found = self._noted_digest() or f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            if found != digest:
+                self.cancel()
+                raise DigestInvalidError(f"the blob has the digest {found}, not {digest}. Push it again.")
+            blob = self._staging.path(digest, "blob")
+            with suppress(FileNotFoundError):
+                note_of(self.path).replace(note_of(blob))
+            self.path.replace(blob)
+
+    def _require_room(self, size: int, new_size: int) -> None:
+        """End the upload, and raise SizeInvalidError or TooManyError, if it cannot grow to the new size."""
+        try:
+            if new_size > LARGEST_BLOB:
+                raise SizeInvalidError(f"a blob may have {human_size(LARGEST_BLOB)}")
+            if size // _ROOM_CHECKED_EVERY != new_size // _ROOM_CHECKED_EVERY:
+                _require_room()
+        except (SizeInvalidError, TooManyError):
             self.cancel()
-            raise DigestInvalidError(f"the blob has the digest {found}, not {digest}. Push it again.")
-        blob = self._staging.path(digest, "blob")
-        with suppress(FileNotFoundError):
-            note_of(self.path).replace(note_of(blob))
-        self.path.replace(blob)
+            raise
+
+    @contextmanager
+    def _own(self, file: BinaryIO, size: int | None = None) -> Iterator[None]:
+        """Let no other request touch the upload while the block lasts.
+
+        size: what it has unless another request went on with it.
+        Raises UploadInvalidError if another one did, or has finished or ended it.
+        """
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            opened, named = os.fstat(file.fileno()), None
+            with suppress(FileNotFoundError):
+                named = self.path.stat()
+            if named is None or not os.path.samestat(opened, named) or size not in (None, opened.st_size):
+                raise UploadInvalidError("another request goes on with this upload, or has ended it")
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
 
     def _noted_digest(self) -> str:
         """Return the digest that was told while it came, empty if that was in several pieces."""
@@ -218,6 +272,11 @@ def _scan(scan: SideReader[LayerFacts | None] | None, piece: bytes) -> SideReade
 def note_of(path: Path) -> Path:
     """Return the file with what was found out about a blob."""
     return path.with_suffix(".json")
+
+
+def gzip_of(path: Path) -> Path:
+    """Return the file that is made of a layer that is not gzip."""
+    return path.with_suffix(".gz")
 
 
 def read_pieces(path: Path) -> Iterator[bytes]:

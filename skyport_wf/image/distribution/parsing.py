@@ -51,6 +51,11 @@ class ImageManifest(msgspec.Struct, frozen=True):
     gzipped: frozenset[str]
     """Digests of the layers that are gzip, as far as their media types tell the truth."""
 
+    def require_size(self, digest: str, size: int) -> None:
+        """Raise ManifestError if a blob has another size than the manifest says."""
+        if self.sizes[digest] != size:
+            raise ManifestError(f"the blob {digest} has {size} bytes, the manifest says {self.sizes[digest]}")
+
 
 class _Platform(msgspec.Struct, frozen=True):
     os: str = ""
@@ -67,6 +72,7 @@ class _Descriptor(msgspec.Struct, frozen=True, rename="camel"):
     media_type: str = ""
     size: int = 0
     platform: _Platform | None = None
+    annotations: dict[str, str | None] | None = None
 
 
 class _Document(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,6 +82,7 @@ class _Document(msgspec.Struct, frozen=True, rename="camel"):
     config: _Descriptor | None = None
     layers: tuple[_Descriptor, ...] | None = None
     manifests: tuple[_Descriptor, ...] | None = None
+    annotations: dict[str, str | None] | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -141,7 +148,8 @@ def check_part_of_index(content: bytes) -> None:
 def choose_platform(content: bytes, platform: str = AWE_PLATFORM) -> str | None:
     """Return the digest of the manifest in an index that is for a platform; None if the content is no index.
 
-    platform: such as `linux/arm64/v8`; a variant counts only where the index says one, too.
+    platform: such as `linux/arm64/v8`; a variant counts only where the index says one, too. Without one, an image for
+        all variants comes first, then the one for the lowest.
     Attestations, which are listed beside the images, have an unknown platform.
     Raises ManifestError if there is no such image.
     """
@@ -150,9 +158,14 @@ def choose_platform(content: bytes, platform: str = AWE_PLATFORM) -> str | None:
         return None
     listed = document.manifests or ()
     wanted = platform.split("/")
-    for descriptor in listed:
-        if descriptor.platform and descriptor.platform.parts[: len(wanted)] == wanted[: len(descriptor.platform.parts)]:
-            return _checked(descriptor.digest)
+    fitting = [
+        (one.platform.parts, one.digest)
+        for one in listed
+        if one.platform and one.platform.parts[: len(wanted)] == wanted[: len(one.platform.parts)]
+    ]
+    if fitting:
+        # What was asked for; else the lowest of several variants, which runs on all of these machines.
+        return _checked(min(fitting, key=lambda pair: (pair[0] != wanted, pair[0]))[1])
     if len(listed) == 1 and listed[0].platform is None:
         return _checked(listed[0].digest)
     told = sorted({"/".join(one.platform.parts) for one in listed if one.platform} - {"unknown/unknown"})

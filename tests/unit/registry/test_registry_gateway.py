@@ -4,6 +4,7 @@ import gzip
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -93,6 +94,34 @@ def test_several_gateways_and_the_store_itself_have_the_same(world: World, shock
     assert fresh.get(f"/v2/lab/open/manifests/{digest}").data == manifests[0].data
     assert Puller(RegistryApp(RemoteBackend(shock))).get(first_layer(world.nobody, "lab/open")).status_code == 307
     assert fresh.json("/v2/_catalog") == {"repositories": ["lab/open"]}
+
+
+def test_a_list_of_packages_that_another_gateway_told_of_is_there(
+    world: World, shock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = Image((layer_tar({"var/lib/dpkg/status": b"Package: tool\nVersion: 1\nArchitecture: all\n\n"}),))
+    world.pusher("alice").push("lab/listed:1", image)
+    subject = world.nobody.get("/v2/lab/listed/manifests/1").headers["Docker-Content-Digest"]
+    gateway = Puller(RegistryApp(RemoteBackend(shock)))
+    (artifact,) = gateway.json(f"/v2/lab/listed/referrers/{subject}")["manifests"]
+    for cache in ("second", "third"):
+        monkeypatch.setenv("SKYPORT_CACHE", str(world.folder / cache))
+        another = Puller(RegistryApp(RemoteBackend(shock)))
+        if cache == "second":
+            (layer,) = another.json(f"/v2/lab/listed/manifests/{artifact['digest']}")["layers"]
+        assert b"pkg:deb/tool@1" in another.blob("lab/listed", layer)
+
+
+@pytest.mark.slow
+def test_several_tags_of_one_image_are_pushed_at_once(world: World, shock: str) -> None:
+    pusher = Pusher(RegistryApp(RemoteBackend(shock)), world.tokens["alice"])
+    manifest = pusher.send_image("lab/many", Image((incompressible_layer(MIB),)))
+    tags = ["1", "2", "3", "1", "2"]
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda tag: pusher.send("PUT", f"/v2/lab/many/manifests/{tag}", manifest), tags))
+    assert [answer.status_code for answer in answers] == [201] * 5, [answer.text for answer in answers]
+    assert {world.nobody.get(f"/v2/lab/many/manifests/{tag}").data for tag in tags} == {manifest}
+    assert len(world.alice.find("query&type=dockerimage&repository=lab/many")) == 3
 
 
 def test_a_token_goes_to_the_shock_as_that_wants_it(world: World, shock: str) -> None:

@@ -106,8 +106,12 @@ def test_head_says_what_get_sends(world: World) -> None:
         assert headed.headers["Content-Length"] == str(len(got.data))
         # But for the second in which each was answered.
         assert {**headed.headers, "Date": ""} == {**got.headers, "Date": ""}
-        again = world.nobody.get(f"/v2/{NAME}/{path}", If_None_Match=got.headers["ETag"])
-        assert (again.status_code, again.data) == (304, b"")
+        for etag in (got.headers["ETag"], f"W/{got.headers['ETag']}"):
+            again = world.nobody.get(f"/v2/{NAME}/{path}", If_None_Match=etag)
+            assert (again.status_code, again.data) == (304, b"")
+        # Ranges are for GET alone (RFC 9110, section 14.2).
+        for asked in ("bytes=0-1", "bytes=99999999-"):
+            assert world.nobody.get(f"/v2/{NAME}/{path}", method="HEAD", Range=asked).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -163,6 +167,14 @@ def test_a_range_behind_the_end_is_refused(world: World) -> None:
     assert world.nobody.error(path, Range=f"bytes={layer['size']}-") == (416, "RANGE_INVALID")
     answer = world.nobody.get(path, Range=f"bytes={layer['size']}-")
     assert answer.headers["Content-Range"] == f"bytes */{layer['size']}"
+
+
+def test_the_name_of_latest_may_be_odd(world: World) -> None:
+    publish(world.alice, world.folder, f"{NAME}:9", Image((BASE,)), name=f"{NAME}:9\n")
+    answer = world.nobody.get(f"/v2/{NAME}/manifests/latest")
+    assert (answer.status_code, answer.headers["Warning"][: len(NAME) + 29]) == (
+        200, f'299 - "{NAME}:latest is {NAME}:9\\\\n now'[: len(NAME) + 29],
+    )  # fmt: skip
 
 
 def test_latest_is_the_highest_tag_by_awes_order(world: World) -> None:

@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import io
 import json
+import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,9 +23,13 @@ from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.registry import staging
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
+from skyport_wf.registry.pushed_layers import find_layers
+from skyport_wf.registry.refusals import UploadInvalidError
+from skyport_wf.serving.server import running_server
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Pusher, publish
+from tests.support.timing import PATIENCE
 from tests.unit.registry.conftest import World
 
 BASE = layer_tar({"bin/bash": b"bash", "etc/os": b"debian"})
@@ -209,6 +215,13 @@ def test_a_name_is_pushed_to_once(world: World) -> None:
         answer = world.pusher(name).try_push(f"{NAME}:1.0", other)
         assert (answer.status_code, answer.json["errors"][0]["code"]) == (409, "DENIED")
         assert f"{NAME}:1.0" in answer.text
+    # A manifest of the same image is looked at, too.
+    for change, status in (
+        (lambda manifest: manifest["layers"][0].update(digest=f"sha256:{'7' * 64}"), 404),
+        (lambda manifest: manifest["layers"].clear(), 400),
+    ):
+        answer = alice.send("PUT", f"/v2/{NAME}/manifests/1.0", changed(alice, IMAGE, change))
+        assert answer.status_code == status, answer.text
     assert world.nobody.get(f"/v2/{NAME}/manifests/1.0", Accept=OCI_MANIFEST).data == sent
     assert len(nodes(world)) == 1
 
@@ -287,6 +300,29 @@ def test_of_an_index_the_image_for_awe_is_published(world: World) -> None:
     missing = index_of((b"never pushed", {"os": "linux", "architecture": "amd64"}))
     refused = pusher.send("PUT", f"/v2/{NAME}/manifests/2.0", missing)
     assert (refused.status_code, refused.json["errors"][0]["code"]) == (404, "MANIFEST_BLOB_UNKNOWN")
+
+
+def test_an_index_may_name_an_image_that_is_published(world: World) -> None:
+    manifest = world.pusher("alice").push(f"{NAME}:1.0-amd64", IMAGE)
+    index = index_of((manifest, {"os": "linux", "architecture": "amd64"}))
+    answer = world.pusher("bob").send("PUT", f"/v2/{NAME}/manifests/1.0", index)
+    assert answer.status_code == 201, answer.text
+    assert world.nobody.get(f"/v2/{NAME}/manifests/1.0").data == manifest
+
+
+def test_of_several_variants_the_one_that_runs_everywhere_is_published(world: World) -> None:
+    pusher = world.pusher("alice")
+    platform = {"os": "linux", "architecture": "amd64"}
+    images = {variant: Image((layer_tar({variant: b""}),)) for variant in ("v3", "v2", "")}
+    for tag, variants in enumerate((["v3", "v2", ""], ["v3", "v2"])):
+        entries = []
+        for variant in variants:
+            manifest = pusher.send_image(NAME, images[variant])
+            pusher.send("PUT", f"/v2/{NAME}/manifests/sha256:{hashlib.sha256(manifest).hexdigest()}", manifest)
+            entries.append((manifest, {**platform, "variant": variant} if variant else platform))
+        answer = pusher.send("PUT", f"/v2/{NAME}/manifests/{tag}", index_of(*entries))
+        assert answer.status_code == 201, answer.text
+        assert world.nobody.pull(NAME, str(tag))[0] == images[variants[-1]].config
 
 
 def test_an_image_that_belongs_to_another_one(world: World) -> None:
@@ -371,6 +407,9 @@ def changed(pusher: Pusher, image: Image, change: Callable[[Any], object]) -> by
         (lambda manifest: manifest["layers"][0].update(digest="x/../../y"), 400),
         (lambda manifest: manifest["config"].update(digest=f"../x/{'7' * 64}"), 400),
         (lambda manifest: manifest["layers"][0].update(size=1), 400),
+        (lambda manifest: manifest["config"].update(size=manifest["config"]["size"] + 1), 400),
+        (lambda manifest: manifest.update(annotations={"a": 1}), 400),
+        (lambda manifest: manifest["layers"][0].update(annotations=["a"]), 400),
         (lambda manifest: manifest["layers"][0].update(mediaType="text/html"), 400),
         (lambda manifest: manifest["config"].update(digest=f"sha256:{'7' * 64}"), 404),
         (lambda manifest: manifest["config"].update(digest=manifest["layers"][0]["digest"]), 400),
@@ -455,11 +494,113 @@ def test_blobs_that_no_manifest_takes_go(world: World, monkeypatch: pytest.Monke
     assert leftovers(world) == []
 
 
+def test_an_upload_in_one_request_that_breaks_off_leaves_nothing(world: World) -> None:
+    request = f"POST /v2/{NAME}/blobs/uploads/?digest=sha256:{'7' * 64} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+    with running_server(world.app) as server, socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(f"{request}Authorization: Bearer {world.tokens['alice']}\r\n\r\nabc".encode())
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1000):
+            pass
+        assert leftovers(world) == []
+
+
+class Interleaved:
+    """What a slow client sends: between its two pieces, another request does something."""
+
+    def __init__(self, pieces: tuple[bytes, bytes], between: Callable[[], object]) -> None:
+        self._pieces, self._between = list(pieces), between
+
+    def read(self, size: int, /) -> bytes:
+        if len(self._pieces) == 1:
+            self._between()
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+@pytest.mark.usefixtures("world")
+def test_what_comes_late_is_not_added_to_a_blob_that_is_finished() -> None:
+    mine = staging.Staging("token")
+    digest = f"sha256:{hashlib.sha256(b'first').hexdigest()}"
+    opened = mine.open_upload()
+    with pytest.raises(UploadInvalidError):
+        opened.append(Interleaved((b"first", b"late"), lambda: mine.upload(opened.identity).finish(digest)))
+    blob = mine.blob(digest)
+    assert blob
+    assert blob.read_bytes() == b"first"
+
+
+@pytest.mark.usefixtures("world")
+def test_of_two_requests_that_add_to_an_upload_at_once_one_goes_on() -> None:
+    mine = staging.Staging("token")
+    opened = mine.open_upload()
+    with pytest.raises(UploadInvalidError):
+        opened.append(
+            Interleaved((b"first", b"late"), lambda: mine.upload(opened.identity).append(io.BytesIO(b", second")))
+        )
+    assert opened.path.read_bytes() == b"first, second"
+    mine.upload(opened.identity).finish(f"sha256:{hashlib.sha256(b'first, second').hexdigest()}")
+
+
+def test_a_layer_that_two_push_at_once_stays_for_both(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, proceed = threading.Event(), threading.Event()
+
+    def wait(context: Any, repository: str, manifest: Any) -> Any:
+        layers = find_layers(context, repository, manifest)
+        if repository == "my-lab/slow":
+            found.set()
+            assert proceed.wait(PATIENCE)
+        return layers
+
+    monkeypatch.setattr("skyport_wf.registry.push.find_layers", wait)
+    alice = world.pusher("alice")
+    slow = alice.send_image("my-lab/slow", IMAGE)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(world.pusher("alice").send, "PUT", "/v2/my-lab/slow/manifests/1", slow)
+        try:
+            assert found.wait(PATIENCE)
+            alice.push("my-lab/quick:1", Image((BASE,)))
+        finally:
+            proceed.set()
+        assert answer.result().status_code == 201, answer.result().text
+    assert world.nobody.pull("my-lab/slow", "1")[0] == IMAGE.config
+    assert leftovers(world) == []
+
+
+def test_a_plain_layer_may_be_pushed_once_for_several_images(world: World) -> None:
+    pusher = world.pusher("alice")
+    manifest = pusher.send_image(NAME, IMAGE, compress=bytes)
+    for tag in ("1.0", "2.0"):
+        answer = pusher.send("PUT", f"/v2/{NAME}/manifests/{tag}", manifest)
+        assert answer.status_code == 201, answer.text
+        assert world.nobody.pull(NAME, tag)[0] == IMAGE.config
+
+
+def test_a_false_claim_to_a_layer_keeps_nobody_from_pushing_it(world: World) -> None:
+    layer = gzip.compress(BASE)
+    digest = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+    for number in range(12):
+        junk = Image((layer_tar({f"junk {number}": b""}),))
+        node = publish(world.alice, world.folder, f"junk/claim:{number}", junk)
+        attributes = world.alice.get(f"/node/{node}").json()["data"]["attributes"]
+        attributes["skyport_wf"]["archive"]["layers"][0] |= {"digest": digest, "size": len(layer)}
+        world.alice.put(f"/node/{node}", files={"attributes": ("a.json", json.dumps(attributes))})
+    bob = world.pusher("bob")
+    path = f"/v2/{NAME}/blobs/{digest}"
+    # It is believed until somebody reads it.
+    assert bob.get(path, method="HEAD").status_code == 200
+    compress = lambda plain: layer if plain == BASE else gzip.compress(plain, mtime=0)  # noqa: E731
+    assert bob.try_push(f"{NAME}:1.0", IMAGE, compress=compress, skip={BASE}).status_code == 404
+    assert bob.get(path, method="HEAD").status_code == 404
+    bob.push(f"{NAME}:1.0", IMAGE, compress=compress)
+    for puller in (world.nobody, world.restarted()):
+        assert puller.pull(NAME, "1.0")[1][0] == layer
+
+
 def test_a_blob_that_is_too_large_or_a_disk_that_is_full(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pusher = world.pusher("alice")
     monkeypatch.setattr(staging, "LARGEST_BLOB", 1000)
     where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
     assert pusher.send("PATCH", where, bytes(1001)).status_code == 413
+    assert leftovers(world) == []
     monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
     assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
 
