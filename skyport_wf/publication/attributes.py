@@ -24,6 +24,8 @@ CLAIM_TYPE = "dockerimage-claim"
 """The attribute `type` of a node that says who is registering a name at this moment; it has no file."""
 OWN_KEY = "skyport_wf"
 """The attribute that holds what AWE does not ask for."""
+REPLACED_BY_KEY = "skyport_wf_replaced_by"
+"""The attribute with the id of the node to which this one is about to give up its name, as its owner wishes."""
 PACKAGES_KEY = "skyport_wf_packages"
 """The attribute with the packed list of packages: on its own, as nodes of other tools may get one, too."""
 

@@ -16,6 +16,7 @@ from skyport_wf.shock.node import Node
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
+    from skyport_wf.shock.node import AccessControl
 
 _FEW_NAMES = 8
 """So many names are asked for one by one."""
@@ -93,18 +94,34 @@ def _read(nodes: Iterable[Node], public: Collection[str] = ()) -> list[Published
 
 def require_owner(shock: Shock, node_id: str, name: str) -> None:
     """Raise AlreadyPublishedError if the node is another user's; one that nobody owns is everyone's."""
-    if _owner_of(shock, node_id) == "another":
+    if _owner_of(shock, node_id, shock.user.find_access(node_id)) == "another":
         raise not_the_owner(name, node_id)
 
 
 def is_ours(shock: Shock, node_id: str) -> bool:
     """Return whether the node is this user's own; nobody's is that of users without a token."""
-    return _owner_of(shock, node_id) == ("this user" if shock.is_known_user else "nobody")
+    return _is_ours(shock, node_id, shock.user.find_access(node_id))
 
 
-def _owner_of(shock: Shock, node_id: str) -> Literal["this user", "nobody", "another"]:
-    """Return whose a node is."""
+def is_ours_alone(shock: Shock, node_id: str) -> bool:
+    """Return whether the node is this user's own, and no other user may change it.
+
+    Whoever gives a node away in Shock keeps the right to write to it. (To nobody's nodes everybody has it.)
+    """
     access = shock.user.find_access(node_id)
+    if access is None or not _is_ours(shock, node_id, access):
+        return False
+    if access.owner == "public":
+        return True
+    return not ({*access.write, *access.delete} - {access.owner} or access.public.write or access.public.delete)
+
+
+def _is_ours(shock: Shock, node_id: str, access: AccessControl | None) -> bool:
+    return _owner_of(shock, node_id, access) == ("this user" if shock.is_known_user else "nobody")
+
+
+def _owner_of(shock: Shock, node_id: str, access: AccessControl | None) -> Literal["this user", "nobody", "another"]:
+    """Return whose a node is."""
     if access is None:
         return "another"
     if access.owner == "public":

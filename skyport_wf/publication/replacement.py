@@ -1,6 +1,7 @@
 """One image in the place of another: the name changes hands, and an interruption loses nobody the name.
 
-Shock changes one node at a time, so for a moment two nodes have the name, of which the new one says which it replaces.
+Shock changes one node at a time, so for a moment two nodes have the name, of which the new one says which it replaces,
+and the old one says by which it is replaced: anybody can make a node that says the former, and even give it away.
 Whoever looks at the name next, and may, finishes what its publisher was kept from finishing.
 """
 
@@ -10,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.publication.attributes import RETIRED_TYPE
+from skyport_wf.publication.attributes import REPLACED_BY_KEY, RETIRED_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.claim import NameHeldError, claim_name
 from skyport_wf.publication.published import PublishedNode, find_published
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+def announce_replacement(shock: Shock, node: PublishedNode, new_id: str) -> None:
+    """Note on a node that is ours that another one is about to take its name."""
+    shock.user.replace_attributes(node.id, {**stored_attributes(node), REPLACED_BY_KEY: new_id})
+
+
 def retire_node(shock: Shock, node: PublishedNode) -> None:
     """Take the name off a node that is ours: no AWE query finds it any more; whoever knows its id can still read it."""
     _log.info("retiring node %s, which was %s", node.id, node.attributes.name)
@@ -28,14 +34,17 @@ def retire_node(shock: Shock, node: PublishedNode) -> None:
 
 
 def restore_node(shock: Shock, node: PublishedNode) -> None:
-    """Give a node that was retired its name back."""
+    """Give a node its name back that was retired, or was about to be."""
     _log.info("node %s is %s again", node.id, node.attributes.name)
     shock.user.replace_attributes(node.id, {**stored_attributes(node), "type": IMAGE_TYPE})
 
 
 def stored_attributes(node: PublishedNode) -> dict[str, Any]:
-    """Return the attributes as the node has them: another tool's may say more than this one knows."""
-    return dict(node.node.attributes or {})
+    """Return the attributes as the node has them, but for a replacement that was announced.
+
+    Another tool's may say more than this one knows.
+    """
+    return {key: value for key, value in (node.node.attributes or {}).items() if key != REPLACED_BY_KEY}
 
 
 def finish_replacement(shock: Shock, name: str, found: list[PublishedNode] | None = None) -> list[PublishedNode]:
@@ -51,7 +60,7 @@ def finish_replacement(shock: Shock, name: str, found: list[PublishedNode] | Non
         with claim_name(shock.user, name, public=shock.everyone_reads(found[-1].id), patience=0) as claim:
             found = find_published(shock.user, name)
             new = _find_interrupted(shock, found)
-            # A node can say anything of others': only one that is this user's own takes a name from them.
+            # Only a node that is this user's own takes a name from his others, also where he is an admin.
             if new and shock.user.read_access(new.id).owner == claim.find_owner():
                 _log.warning("the publisher of %s was interrupted while node %s took the name: finishing", name, new.id)
                 for old in found:
@@ -78,5 +87,6 @@ def _is_interrupted(node: PublishedNode, found: list[PublishedNode]) -> bool:
     known = node.attributes.skyport_wf
     if known is None or not known.replaces or not node.node.file.complete:
         return False
-    others = {other.id for other in found} - {node.id}
-    return others <= {*known.replaces} and (bool(others) or node.node.expires)
+    others = [other for other in found if other.id != node.id]
+    agreed = all((other.node.attributes or {}).get(REPLACED_BY_KEY) == node.id for other in others)
+    return {other.id for other in others} <= {*known.replaces} and agreed and (bool(others) or node.node.expires)

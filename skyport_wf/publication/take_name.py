@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyport_wf.errors import ShockError, SkyportError, TemporaryError
-from skyport_wf.publication.attributes import OWN_KEY, read_attributes, to_json_values
-from skyport_wf.publication.awe_lookup import AweLookupError
+from skyport_wf.publication.attributes import OWN_KEY, RETIRED_TYPE, UPLOAD_TYPE, read_attributes, to_json_values
+from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.claim import Claim, claim_name
 from skyport_wf.publication.name_state import Decision, WantedImage, decide
 from skyport_wf.publication.published import PublishedNode, require_owner
 from skyport_wf.publication.receipts import make_receipt
-from skyport_wf.publication.replacement import finish_replacement, restore_node, retire_node
+from skyport_wf.publication.replacement import announce_replacement, finish_replacement, restore_node, retire_node
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import check_base, find_thin_on, with_base_id, workers_need
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.source import Source
 
 if TYPE_CHECKING:
+    from skyport_wf.image.contents import ArchiveDigests
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.node import Node
 
@@ -52,6 +53,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Both go with the source."""
     anew: str
     """Advice where the upload is gone."""
+    digests: ArchiveDigests | None = None
+    """What a node was told to be an upload of, by a record that anybody may have written; None if this process has
+    made the node."""
 
 
 def take_name(candidate: Candidate, shock: Shock) -> Receipt:
@@ -93,18 +97,20 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
     attributes = read_attributes(candidate.attributes)
     thin_on = names.same.attributes.thin_on if names.same else attributes.thin_on if attributes else None
     base = check_base(shock, wanted.name, thin_on, public=wanted.public) if thin_on else None
-    retired: list[PublishedNode] = []
+    giving_way: list[PublishedNode] = []
     node_id = names.same.id if names.same else candidate.node
     try:
         claim.renew()
+        for other in names.others:
+            # Noted before it is done: the answer may be lost.
+            giving_way.append(other)
+            announce_replacement(shock, other, node_id)
         if names.same:
             _adopt(candidate, names.same, names.others, shock)
         else:
             _give_attributes(candidate, base, names.others, shock)
         for other in names.others:
             claim.renew()
-            # Noted before it is done: the answer may be lost.
-            retired.append(other)
             retire_node(shock, other)
         if names.others:
             # From here on the name is nobody else's, and must not go with a node that expires.
@@ -119,7 +125,7 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
         # Shock does not answer. To ask it for anything more would take as long again; whoever looks next, finishes.
         raise
     except SkyportError:
-        _give_back(candidate, names.same, retired, shock)
+        _give_back(candidate, names.same, giving_way, shock)
         raise
     if chosen.expires:
         chosen = shock.user.keep(node_id)
@@ -151,6 +157,11 @@ def _give_attributes(
             "expire. "
             f"{candidate.anew}"
         )
+    if candidate.digests and not _is_upload_of(node, name, candidate.digests):
+        raise SkyportError(
+            f"{name}: node {node.id} of {shock.name} is no upload of this image, whatever the record says. It stays as "
+            f"it is. {candidate.anew}"
+        )
     _set_readers(candidate.wanted, shock, node.id)
     attributes = with_base_id(candidate.attributes, base.attributes.id) if base else dict(candidate.attributes)
     if attributes.get(OWN_KEY):
@@ -160,6 +171,13 @@ def _give_attributes(
             **attributes[OWN_KEY], "registered": now, "replaces": [other.id for other in others]
         }  # fmt: skip
     shock.user.replace_attributes(node.id, attributes)
+
+
+def _is_upload_of(node: Node, name: str, digests: ArchiveDigests) -> bool:
+    """Return whether the node was sent to become the image of this name, or was it before, and has this file."""
+    said = node.attributes or {}
+    is_one = said.get("type") in (UPLOAD_TYPE, RETIRED_TYPE, IMAGE_TYPE) and said.get("name") == name
+    return is_one and (node.file.size, node.file.checksum.md5) == (digests.size, digests.md5)
 
 
 def _adopt(candidate: Candidate, node: PublishedNode, others: tuple[PublishedNode, ...], shock: Shock) -> None:
@@ -204,17 +222,17 @@ def _resolve_as_worker(name: str, shock: Shock, node_id: str, *, public: bool) -
     return chosen
 
 
-def _give_back(candidate: Candidate, same: PublishedNode | None, retired: list[PublishedNode], shock: Shock) -> None:
+def _give_back(candidate: Candidate, same: PublishedNode | None, giving_way: list[PublishedNode], shock: Shock) -> None:
     """Give the name back to those that had it, and take it off our own upload: with two nodes, AWE would have none.
 
     Some other tool has published the name at this moment, one that knows nothing of claims; or the server refuses what
     it did not refuse before. What cannot be given back is finished by whoever looks at the name next.
     """
     try:
-        for node in retired:
+        for node in giving_way:
             restore_node(shock, node)
         upload = shock.user.find(candidate.node) if same is None else None
-        if upload and (upload.expires or retired):
+        if upload and (upload.expires or giving_way):
             shock.user.expire(upload.id, UPLOAD_EXPIRATION)
             shock.user.replace_attributes(upload.id, candidate.hidden)
     except (ShockError, TemporaryError) as error:

@@ -40,5 +40,6 @@ def register(record: UploadRecord, shock: Shock) -> Receipt:
         dockerfile=build.dockerfile,
         description=build.description,
         anew=_ANEW,
+        digests=saved.digests if saved else None,
     )
     return take_name(candidate, shock)

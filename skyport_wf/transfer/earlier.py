@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skyport_wf.publication.attributes import RETIRED_TYPE, UPLOAD_TYPE, read_attributes
-from skyport_wf.publication.published import is_ours
+from skyport_wf.publication.published import is_ours_alone
 from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
 from skyport_wf.records.records import BuildRecord
 
@@ -39,12 +39,13 @@ def holds(node: Node, digests: ArchiveDigests) -> bool:
 def take_up(shock: Shock, node: Node) -> bool:
     """Return whether an upload can be gone on with; it is given time for that then.
 
-    Another user's cannot: he could change it later. Nor can one that nobody owns, if this user owns what he uploads.
+    One that another user may write to cannot: he could change it later. Nor can one that nobody owns, if this user owns
+    what he uploads.
     """
     from skyport_wf.shock.connection import ShockRefusalError
 
     now = shock.user.find(node.id)
-    if now is None or not _is_upload(now) or not is_ours(shock, node.id):
+    if now is None or not _is_upload(now) or not is_ours_alone(shock, node.id):
         return False
     try:
         now = shock.user.expire(node.id, UPLOAD_EXPIRATION)

@@ -15,7 +15,7 @@ from skyport_wf.errors import ShockError
 from skyport_wf.image.contents import ImageContents, SavedArchive
 from skyport_wf.publication.attributes import NodeAttributes, PublishedFacts, describe_upload, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.published import is_ours
+from skyport_wf.publication.published import is_ours_alone
 from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.transfer.earlier import holds
@@ -43,10 +43,11 @@ def copy_same_image(shock: Shock, build: BuildRecord, image_id: str) -> UploadRe
 def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> UploadRecord | None:
     """Return a hidden, expiring node with the file of a published one; None if the server does not copy it.
 
-    Another user's is not copied: what he says of his file may be wrong. What another tool published says too little.
+    One that another user may write to is not copied: what he says of the file may be wrong. What another tool published
+    says too little.
     """
     known = attributes.skyport_wf
-    if known is None or not node.file.complete or not _as_thin(build, known) or not is_ours(shock, node.id):
+    if known is None or not node.file.complete or not _as_thin(build, known) or not is_ours_alone(shock, node.id):
         return None
     try:
         copy = shock.user.create_copy(

@@ -190,3 +190,13 @@ class TestTheStepsThatStatusForesees:
         ):
             upload(save, tmp_path / "image.tar.gz", opened)
         assert shock.query({"name": "a/b:1"}) == []
+
+
+def test_a_record_that_names_another_node_changes_nothing(images, tmp_path):
+    other = ImageList((msgspec.structs.replace(images.images[0], name="a/other:1"),), images.shock)
+    node = publish(other, tmp_path, image_id="sha256:" + "2" * 64)
+    record = msgspec.structs.replace(uploaded(images, tmp_path), node=node)
+    with pytest.raises(SkyportError, match=f"node {node} of .* is no upload of this image, whatever the record says"):
+        registered(record)
+    assert status(other, tmp_path).node == node
+    assert status(images, tmp_path).state == "not published"

@@ -9,7 +9,7 @@ from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_jso
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.connection import Shock, open_shock
 from skyport_wf.publication.name_state import Decision, decide, wanted_image
-from skyport_wf.publication.published import find_published, require_owner
+from skyport_wf.publication.published import find_published, is_ours, is_ours_alone, require_owner
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.serving.server import running_server
@@ -232,6 +232,33 @@ class TestOwnership:
         decision = decide(people["alice"], wanted_image(build_record(replace=True)))
         assert decision.state == "damaged"
         assert "It is another user's: ask its owner, or an administrator of http://" in str(decision.refusal)
+
+    def test_a_node_that_is_given_away_takes_no_name(self, people):
+        """A node's owner may give it to anybody, who is not asked, and may still write to it."""
+        alice, bob = people["alice"], people["bob"]
+        own = put(alice.user, to_json_values(OURS))
+        alice.user.set_public(own, True)
+        facts = msgspec.structs.replace(OURS.skyport_wf, replaces=(own,))
+        forged = put(bob.user, to_json_values(msgspec.structs.replace(OURS, id=OTHER_ID, skyport_wf=facts)))
+        bob.user.set_public(forged, True)
+        bob.user._ask("PUT", f"/node/{forged}/acl/owner?users=alice")
+        assert alice.may_change(forged)
+        assert {node.id for node in finish_replacement(alice, NAME)} == {own, forged}
+
+    def test_a_node_that_was_given_away_is_not_its_owners_alone(self, people):
+        alice, bob = people["alice"], people["bob"]
+        node = put(bob.user, to_json_values(OURS))
+        assert is_ours_alone(bob, node)
+        assert not is_ours_alone(alice, node)
+        bob.user._ask("PUT", f"/node/{node}/acl/owner?users=alice")
+        assert is_ours(alice, node)
+        assert not is_ours_alone(alice, node)
+        for right in ("write", "delete"):
+            alice.user._ask("DELETE", f"/node/{node}/acl/{right}?users=bob")
+        assert is_ours_alone(alice, node)
+        alice.user._ask("PUT", f"/node/{node}/acl/public_write")
+        assert not is_ours_alone(alice, node)
+        assert is_ours_alone(people["nobody"], put(people["nobody"].user, to_json_values(OURS)))
 
     @pytest.mark.parametrize("thief", ["bob", "nobody"])
     def test_another_users_node_takes_no_name_by_saying_that_it_replaces_others(self, people, thief):
