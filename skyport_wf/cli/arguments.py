@@ -25,6 +25,8 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 _SHOWN = 100
 """Characters of a wrong word that are shown."""
 DEFAULT_LIST = Path("images.yaml")
+LIST_NAMES = (DEFAULT_LIST.name, DEFAULT_LIST.with_suffix(".yml").name)
+"""The names that an image list is found by: both that YAML files have."""
 DEFAULT_RESULTS = Path("results/skyport")
 _KEY = "{key}"
 KEY_HELP = f"{_KEY} in it stands for the image's name as a file name"
@@ -93,13 +95,13 @@ def image_list(text: str) -> Path:
     """
     path = Path(text)
     if is_folder(path):
-        return _list_in(path) or path / DEFAULT_LIST
+        return list_in(path) or path / DEFAULT_LIST
     if path != DEFAULT_LIST or exists(path):
         return path
     here = Path.cwd()
     # A list that somebody else could have put there might send the token to a Shock of theirs.
     ours = takewhile(_is_ours, here.parents)
-    found = next(filter(None, map(_list_in, (here, *ours))), None)
+    found = next(filter(None, map(list_in, (here, *ours))), None)
     return Path(os.path.relpath(found)) if found else path
 
 
@@ -111,10 +113,9 @@ def _is_ours(folder: Path) -> bool:
     return False
 
 
-def _list_in(folder: Path) -> Path | None:
-    """Return the image list in a folder, by either of the names that YAML files have."""
-    names = (DEFAULT_LIST.name, DEFAULT_LIST.with_suffix(".yml").name)
-    return next((folder / name for name in names if os.path.lexists(folder / name)), None)
+def list_in(folder: Path) -> Path | None:
+    """Return the image list in a folder, None if it has none."""
+    return next((folder / name for name in LIST_NAMES if os.path.lexists(folder / name)), None)
 
 
 def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockSettings:

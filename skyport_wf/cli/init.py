@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from skyport_wf.cli.arguments import DEFAULT_LIST, LIST_NAMES, list_in
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
+
+_SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""What Snakemake reads: the first of these that is there."""
 
 EXAMPLES = ("skyport-wf init my-images", "skyport-wf init --pipeline")
 
@@ -27,11 +31,14 @@ def run(args: argparse.Namespace) -> Outcome:
 
     if args.pipeline:
         return _add_to_pipeline(args.folder)
-    # A link that leads nowhere is somebody's, too.
     files = project_files()
-    if there := [str(args.folder / name) for name in files if os.path.lexists(args.folder / name)]:
-        more = ", or give --pipeline to add to the pipeline that is there" if "Snakefile" in "".join(there) else ""
-        raise SkyportError(f"there is {', '.join(there)} already, nothing was written. Choose another folder{more}.")
+    # A file of ours would hide what goes by another of these names. A link that leads nowhere is somebody's, too.
+    names = dict.fromkeys((*files, *LIST_NAMES, *_SNAKEFILES))
+    if there := [name for name in names if os.path.lexists(args.folder / name)]:
+        has_pipeline = not set(there).isdisjoint(_SNAKEFILES)
+        more = ", or give --pipeline to add to the pipeline that is there" if has_pipeline else ""
+        listed = ", ".join(str(args.folder / name) for name in there)
+        raise SkyportError(f"there is {listed} already, nothing was written. Choose another folder{more}.")
     written = [check_unicode(str(args.folder / name)) for name in files]
     _write_all(dict(zip(map(Path, written), files.values(), strict=True)))
     text = "\n".join((*(f"wrote {path}" for path in written), "next: snakemake publish_all --cores 2"))
@@ -43,12 +50,13 @@ def _add_to_pipeline(folder: Path) -> Outcome:
     from skyport_wf.pipelines.templates import list_files, pipeline_files
     from skyport_wf.records.encoding import check_unicode
 
-    snakefile = next((path for path in ("workflow/Snakefile", "Snakefile") if (folder / path).is_file()), None)
+    snakefile = next((path for path in _SNAKEFILES if (folder / path).is_file()), None)
     if snakefile is None:
         raise UsageError(f"there is no Snakefile in {folder}. Without --pipeline, `init` begins a project of its own.")
     rules = "workflow/rules/images.smk" if snakefile.startswith("workflow/") else "images.smk"
-    files = pipeline_files(rules)
-    if os.path.lexists(folder / "images.yaml"):
+    images = list_in(folder)
+    files = pipeline_files(rules, images=images.name if images else DEFAULT_LIST.name)
+    if images:
         # The image is there to be replaced by the pipeline's own, which it has.
         files = {name: text for name, text in files.items() if name not in list_files()}
     kept = [str(folder / name) for name in files if os.path.lexists(folder / name)]

@@ -444,7 +444,13 @@ def test_init_writes_a_project_that_can_be_planned_and_never_over_another(tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("snakefile", "line"), [("Snakefile", "images.smk"), ("workflow/Snakefile", "rules/images.smk")]
+    ("snakefile", "line"),
+    [
+        ("Snakefile", "images.smk"),
+        ("snakefile", "images.smk"),
+        ("workflow/Snakefile", "rules/images.smk"),
+        ("workflow/snakefile", "rules/images.smk"),
+    ],
 )
 def test_init_adds_to_a_pipeline_what_it_lacks(tmp_path, snakefile, line):
     theirs = {snakefile: "rule mine:\n    output: 'x'\n    shell: 'touch {output}'\n", ".gitignore": "mine\n"}
@@ -458,6 +464,21 @@ def test_init_adds_to_a_pipeline_what_it_lacks(tmp_path, snakefile, line):
     again = only_document(run("init", "--pipeline", str(tmp_path), "--json").stdout)
     assert again["written"] == []
     assert run("init", "--pipeline", str(tmp_path / "images")).returncode == 2
+
+
+@pytest.mark.slow
+def test_init_names_the_snakefile_that_snakemake_reads_and_leaves_a_list_of_another_name(tmp_path):
+    for name in ("workflow/Snakefile", "Snakefile"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('include: "images.smk"\n')
+    (tmp_path / "Dockerfile").write_text("FROM debian:bookworm\n")
+    (tmp_path / "images.yml").write_text("images: [{name: 'lab/mine:1', dockerfile: Dockerfile}]\n")
+    done = run("init", "--pipeline", str(tmp_path))
+    assert done.stdout.endswith(f'next: add the line `include: "images.smk"` to {tmp_path / "Snakefile"}\n')
+    assert not (tmp_path / "images.yaml").exists()
+    asked = [sys.executable, "-m", "snakemake", "skyport_publish_all", "--dry-run"]
+    planned = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (planned.returncode, "skyport_build_image" in planned.stdout) == (0, True), planned.stderr
 
 
 def test_a_token_on_stdin_is_never_printed(project):

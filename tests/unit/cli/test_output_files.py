@@ -170,6 +170,16 @@ class TestInit:
             "the pipeline that is there."
         )
 
+    @pytest.mark.parametrize("name", ["snakefile", "workflow/Snakefile", "workflow/snakefile", "images.yml"])
+    def test_beside_what_a_file_of_the_project_would_hide(self, project, name):
+        path = project / "new" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+        said = fails(1, "init", "new")
+        assert said.startswith(f"there is new/{name} already, nothing was written. Choose another folder")
+        assert ("give --pipeline" in said) == ("nakefile" in name)
+        assert [one for one in (project / "new").rglob("*") if one.is_file()] == [path]
+
     def test_on_a_file(self, project):
         assert fails(1, "init", "notes.txt") == "cannot write notes.txt: File exists. Choose another folder."
 
