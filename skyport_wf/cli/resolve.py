@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Say which node an AWE worker would get, or why it would get none."""
     from skyport_wf.publication.awe_problems import find_problems_of_file
-    from skyport_wf.publication.resolve import find_for_worker
+    from skyport_wf.publication.resolve import ask_as_worker
 
     with opened_shock(args) as shock:
-        node = find_for_worker(shock, args.name, anonymous=args.anonymous)
+        node = ask_as_worker(shock, args.name, anonymous=args.anonymous)
         problems = find_problems_of_file(shock.anybody if args.anonymous else shock.user, node)
     attributes = node.attributes or {}
     found = {

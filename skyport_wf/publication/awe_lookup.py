@@ -10,8 +10,8 @@ from itertools import chain
 
 import msgspec
 
-from skyport_wf.errors import SkyportError
-from skyport_wf.image_list.reference import LATEST
+from skyport_wf.errors import EXIT_USAGE, SkyportError
+from skyport_wf.image_list.reference import LATEST, is_pattern
 
 IMAGE_TYPE = "dockerimage"
 """The attribute `type` of every node that a worker may find."""
@@ -32,6 +32,12 @@ class NoImageError(AweLookupError):
         """Make an error; asked: the name."""
         super().__init__(message)
         self.asked = asked
+
+
+class SeveralMeantError(AweLookupError):
+    """A pattern stands where one image is to be named."""
+
+    exit_code = EXIT_USAGE
 
 
 class Lookup(msgspec.Struct, frozen=True):
@@ -75,6 +81,11 @@ def _choose_only(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int:
     if not found:
         what = f"an AWE worker finds no image {lookup.asked}. Is it published, and public?"
         raise NoImageError(what, lookup.asked)
+    if len(found) > 1 and is_pattern(lookup.asked):
+        raise AweLookupError(
+            f"an AWE worker fails on {lookup.asked}: {len(found)} nodes fit it, and it takes exactly one. "
+            "Name one image."
+        )
     if len(found) > 1:
         raise AweLookupError(
             f"an AWE worker fails on {lookup.asked}: {len(found)} nodes have this name, and it takes exactly one. "

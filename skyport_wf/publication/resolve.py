@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyport_wf.publication.awe_lookup import AweLookupError, choose, plan_lookup
+from skyport_wf.image_list.reference import is_pattern
+from skyport_wf.publication.awe_lookup import AweLookupError, SeveralMeantError, choose, plan_lookup
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.replacement import finish_replacement
 
@@ -30,7 +31,20 @@ def resolve(shock: ShockClient, asked: str) -> Node:
     return found[choose(lookup, [node.attributes or {} for node in found])]
 
 
-def find_for_worker(shock: Shock, asked: str, *, anonymous: bool = False) -> Node:
+def find_for_worker(shock: Shock, asked: str) -> Node:
+    """Return what `ask_as_worker` returns for the name of one image.
+
+    Raises SeveralMeantError for a pattern: Shock takes a `*` for any text, and AWE the first node that it gets.
+    """
+    if is_pattern(asked):
+        raise SeveralMeantError(
+            f"{asked!r} stands for all images that fit it, and one is to be named: REPO:TAG, or REPO for its highest "
+            "tag. `skyport-wf ls` with the pattern lists them."
+        )
+    return ask_as_worker(shock, asked)
+
+
+def ask_as_worker(shock: Shock, asked: str, *, anonymous: bool = False) -> Node:
     """Return what `resolve` returns, after finishing a replacement of the name that was interrupted.
 
     anonymous: as a worker without a token asks; otherwise as the user.

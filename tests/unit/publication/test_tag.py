@@ -128,6 +128,31 @@ def test_a_name_that_is_taken_or_impossible(people: People) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pattern", ["l*", "lab/tool:*", "lab/too?:1.0"])
+def test_a_pattern_is_refused_where_one_image_is_meant(people: People, pattern: str) -> None:
+    listed(OLD)
+    people.do("publish", OLD)
+    for arguments in (
+        ("tag", pattern, NEW), ("show", pattern), ("files", pattern), ("receipt", pattern), ("diff", OLD, pattern),
+        ("pull", pattern, "--output", "one.tar"),
+    ):  # fmt: skip
+        assert people.do(*arguments, code=2)["error"].startswith(f"{pattern!r} stands for all images that fit it")
+    assert not Path("one.tar").exists()
+    assert len(people.client.query({"type": "dockerimage*"})) == 1
+
+
+@pytest.mark.slow
+def test_resolve_says_what_awe_does_with_a_pattern(people: People) -> None:
+    listed(OLD)
+    people.do("publish", OLD)
+    assert people.do("resolve", "lab/tool:*")["name"] == OLD
+    people.do("tag", OLD, "lab/tool:2.0")
+    assert people.do("resolve", "lab/tool:*", code=1)["error"].endswith(
+        "2 nodes fit it, and it takes exactly one. Name one image."
+    )
+
+
+@pytest.mark.slow
 def test_another_users_file_is_not_trusted(people: People) -> None:
     """He lets everyone write his node and says that it is our image; its file is another."""
     listed(OLD)
