@@ -28,6 +28,8 @@ def run(args: argparse.Namespace) -> Outcome:
     if receipt is None:
         value = {"dry_run": {"name": args.name, "new_name": args.new_name}}
         return Outcome(value, f"{args.new_name} would be published, as {args.name} is (nothing would be sent)")
+    if args.dry_run:
+        return Outcome(receipt, f"{receipt.name} is published, as {args.name} is: nothing would be done")
     return Outcome(
         receipt, f"{receipt.name} is published, readable by {receipt.readable_by} (node {receipt.node}, nothing sent)"
     )

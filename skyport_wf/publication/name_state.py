@@ -24,7 +24,7 @@ State = Literal[
     "published", "not published", "unfinished", "other readers", "to be replaced", "name taken", "not allowed",
     "damaged", "broken", "base missing", "unknown",
 ]  # fmt: skip
-OTHERWISE = "give this image a new tag, or set `replace: true` for it in the image list."
+_OTHERWISE = "give this image a new tag, or set `replace: true` for it in the image list."
 """Advice where another image has the name."""
 
 
@@ -45,7 +45,7 @@ class WantedImage(msgspec.Struct, frozen=True, kw_only=True):
     """Whether another image may lose the name to it."""
     but: str = ""
     """A node that does not count as having the image: it is to be replaced by one that workers can use."""
-    otherwise: str = OTHERWISE
+    otherwise: str = _OTHERWISE
     """The advice of a message if another image has the name."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.image_list.spec import ShockSettings
@@ -18,6 +20,8 @@ from skyport_wf.transfer.same_image import copy_node
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
+
+_OTHERWISE = "choose another tag, or retire the image that is there (skyport-wf retire), if nobody needs it any more."
 
 
 def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Receipt | None:
@@ -47,7 +51,8 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
         base=known.base,
         thin_on=known.thin_on,
     )
-    decision = decide(shock, wanted_image(build, image_id=attributes.id)).require()
+    wanted = msgspec.structs.replace(wanted_image(build, image_id=attributes.id), otherwise=_OTHERWISE)
+    decision = decide(shock, wanted).require()
     if decision.is_done and decision.names.same:
         return receipt_of(shock, decision.names.same.node)
     if dry_run:

@@ -72,7 +72,9 @@ STEPS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["tag", "publish", "steps"])
-def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(people: People, way: str) -> None:
+def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(
+    people: People, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     listed(OLD)
     first = people.do("publish", OLD)
     stored = people.stored()
@@ -98,6 +100,8 @@ def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(people: People,
     assert people.do("verify", "--deep")["images"]
     # What is done is done.
     assert people.do("tag", OLD, NEW) == receipt
+    assert main(["tag", OLD, NEW, "-n"]) == 0
+    assert capsys.readouterr().out == f"{NEW} is published, as {OLD} is: nothing would be done\n"
     third = people.do("tag", NEW, "lab/third:3")
     assert third["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == OLD
     # The first name may go, and back under it the archive has its own name.
@@ -121,7 +125,12 @@ def test_a_name_that_is_taken_or_impossible(people: People) -> None:
     Path("image.tar").write_bytes(canonical(Image((layer_tar({"x": b"other"}),)), NEW))
     Path("images.yaml").write_text(f"images: [{{name: '{NEW}', archive: image.tar}}]\n")
     people.do("publish", NEW)
-    assert "is published already, as another image" in people.do("tag", OLD, NEW, code=1)["error"]
+    refused = people.do("tag", OLD, NEW, code=1)["error"]
+    assert "is published already, as another image" in refused
+    # There is no image list, in which something could be set.
+    assert refused.endswith(
+        "choose another tag, or retire the image that is there (skyport-wf retire), if nobody needs it any more."
+    )
     for name in ("lab/tool", "lab/tool:latest", "Lab/tool:1"):
         people.do("tag", OLD, name, code=2)
     assert len(people.client.query({"type": "dockerimage*"})) == 2
