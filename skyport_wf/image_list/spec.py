@@ -153,7 +153,8 @@ class ImageList(msgspec.Struct, frozen=True, omit_defaults=True):
                 return image
         names = [image.name for image in self.images]
         near = difflib.get_close_matches(name, names, n=3) or names[:10]
-        raise UsageError(f"image {name!r} is not in the image list. It has: {', '.join(near)}.")
+        more = f", and {len(names) - len(near)} more" if len(near) < len(names) else ""
+        raise UsageError(f"image {name!r} is not in the image list. It has: {', '.join(near)}{more}.")
 
     def choose(self, words: Iterable[str]) -> list[ImageSpec]:
         """Return the images that are meant, in the list's order: by their names, or by patterns; all without a word.

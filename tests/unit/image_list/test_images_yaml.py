@@ -363,8 +363,8 @@ def test_an_image_that_is_not_in_the_list():
     with pytest.raises(UsageError) as caught:
         images.find("zz/yy:9")
     names = ", ".join(f"a/b:{n}" for n in range(10))
-    assert str(caught.value) == f"image 'zz/yy:9' is not in the image list. It has: {names}."
-    with pytest.raises(UsageError, match=r"It has: a/b:11, a/b:1, a/b:10\."):
+    assert str(caught.value) == f"image 'zz/yy:9' is not in the image list. It has: {names}, and 2 more."
+    with pytest.raises(UsageError, match=r"It has: a/b:11, a/b:1, a/b:10, and 9 more\."):
         images.find("a/b:111")
 
 
