@@ -11,8 +11,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.formatting import printable
+from skyport_wf.cli.absent_names import suggesting_names
+from skyport_wf.errors import UsageError
 from skyport_wf.input_file import exists, is_folder
 
 if TYPE_CHECKING:
@@ -142,32 +142,6 @@ def opened_shock(args: argparse.Namespace, *, url: str | None = None) -> Iterato
 
     with open_shock(read_settings(args, url=url)) as shock, suggesting_names(shock):
         yield shock
-
-
-@contextmanager
-def suggesting_names(shock: Shock) -> Iterator[None]:
-    """Say which published image may be meant where the block finds none of a name."""
-    from skyport_wf.publication.awe_lookup import NoImageError
-
-    try:
-        yield
-    except NoImageError as error:
-        if like := _published_like(shock, error.asked):
-            raise NoImageError(f"{error} Did you mean {like}?", error.asked) from error
-        raise
-
-
-def _published_like(shock: Shock, asked: str) -> str:
-    """Return the name of a published image, or a repository, that is like the one asked for; empty if none is."""
-    import difflib
-
-    from skyport_wf.publication.inventory import list_images
-
-    names: set[str] = set()
-    # The message that there is none such is worth more than another failure.
-    with suppress(SkyportError):
-        names = {image.name if ":" in asked else image.name.partition(":")[0] for image in list_images(shock.user)}
-    return printable(next(iter(difflib.get_close_matches(asked[:_SHOWN], names - {asked}, n=1)), ""))
 
 
 def add_record(parser: argparse.ArgumentParser, what: str) -> None:

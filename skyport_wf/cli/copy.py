@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from skyport_wf.cli.absent_names import suggesting_names
 from skyport_wf.cli.arguments import (
     KEY_HELP,
     add_image_list,
@@ -14,7 +15,6 @@ from skyport_wf.cli.arguments import (
     output_file,
     read_settings,
     require_key,
-    suggesting_names,
 )
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import nth, progress_bar

@@ -8,12 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from skyport_wf.cli.absent_names import tell_absent
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
-from skyport_wf.formatting import count, human_size
+from skyport_wf.formatting import count, human_size, printable
 
 if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
     from skyport_wf.publication.deletion import Deletion
 
 _DIGITS: Final = 5
@@ -77,10 +79,34 @@ def run(args: argparse.Namespace) -> Outcome:
         )
         done = delete(shock, plan) if args.remove else plan
         freed = freed_space(shock, done)
+        left = [] if args.node else _tell_left(shock, args, done)
     value = {"removed": args.remove, "freed": freed, "nodes": [_describe(one) for one in done]}
     failed = any(one.refusal for one in done) and (args.remove or args.node)
-    text = _tell(done, freed, removed=args.remove) if done else "there is nothing to delete"
+    text = [_tell(done, freed, removed=args.remove)] if done else [] if left else ["there is nothing to delete"]
+    text.append("\n".join(left))
     return Outcome(value, text, EXIT_FAILED if failed else EXIT_DONE)
+
+
+def _tell_left(shock: Shock, args: argparse.Namespace, done: Sequence[Deletion]) -> list[str]:
+    """Return what to say of the names of which nothing is deleted: they have no image, or one that is not meant."""
+    from skyport_wf.image_list.reference import fits
+    from skyport_wf.publication.inventory import list_images
+
+    names = [name for name in args.names if name != "*" and not any(fits(one.image.name, [name]) for one in done)]
+    images = list_images(shock.user, names, hidden=True) if names else []
+    absent = tell_absent(shock, names, images, hidden=True)
+    states = {name: sorted({image.state for image in images if fits(image.name, [name])}) for name in names}
+    return [absent[name] if name in absent else _why_left(name, states[name], args) for name in names]
+
+
+def _why_left(name: str, states: Sequence[str], args: argparse.Namespace) -> str:
+    """Return why nothing is deleted of what is here under a name."""
+    why = "--keep or --older leaves it alone"
+    if not args.published and not set(states) <= {"retired", "replaced", "unfinished"}:
+        why = "`skyport-wf retire` takes the name off first"
+    elif "unfinished" in states and not args.unfinished:
+        why = "uploads are deleted with --unfinished"
+    return f"nothing to delete of {printable(name)}, which is {' and '.join(states)}: {why}"
 
 
 def _describe(one: Deletion) -> dict[str, object]:

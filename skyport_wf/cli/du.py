@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from skyport_wf.cli.absent_names import tell_absent
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.formatting import human_size, printable
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> Outcome:
         # All of them, as others may need a file that a retired image of these names has.
         everything = list_images(shock.user, hidden=True)
         images = [image for image in everything if not args.names or fits(image.name, args.names)]
+        absent = tell_absent(shock, args.names, images, hidden=True)
         if args.by == "owner":
             listed = add_access(shock, images)
         else:
@@ -53,8 +55,9 @@ def run(args: argparse.Namespace) -> Outcome:
     }
     rows = [_row(printable(name) or "-", space) for name, space in groups.items()]
     head = (args.by.upper(), "IMAGES", "STORED", "SHARED", "RECLAIMABLE")
-    text = table(head, [*rows, _row("total", total)]) if images else "there are no images"
-    return Outcome(value, text)
+    if not (images or absent):
+        return Outcome(value, "there are no images")
+    return Outcome(value, [table(head, [*rows, _row("total", total)]) if images else "", "\n".join(absent.values())])
 
 
 def _row(name: str, space: Space) -> tuple[object, ...]:

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from skyport_wf.cli.absent_names import tell_absent
 from skyport_wf.cli.arguments import add_image_list, opened_shock
-from skyport_wf.cli.outcome import Outcome, Table, Text, table
+from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.formatting import count, printable
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ def run(args: argparse.Namespace) -> Outcome:
 
     wanted = [parse_wanted(words) for words in args.package]
     with opened_shock(args) as shock:
-        images = list_images(shock.user, args.names, hidden=args.all)
-    images = [image for image in images if image.state != "unfinished"]
+        images = [
+            image for image in list_images(shock.user, args.names, hidden=args.all) if image.state != "unfinished"
+        ]
+        absent = tell_absent(shock, args.names, images, hidden=args.all)
     found = find_packages(images, wanted)
     value = {
         "searched": len(images),
@@ -57,14 +60,15 @@ def run(args: argparse.Namespace) -> Outcome:
         "incomplete": [_describe(image) for image in found.incomplete],
         "notes": found.notes,
     }
-    return Outcome(value, _text(found, len(images)))
+    answer = _text(found, len(images)) if images or not absent else []
+    return Outcome(value, [*answer, "\n".join(absent.values())])
 
 
 def _describe(image: StoredImage) -> dict[str, object]:
     return {"name": image.name, "state": image.state, "node": image.node.id}
 
 
-def _text(found: Found, searched: int) -> Text:
+def _text(found: Found, searched: int) -> list[str | Table]:
     from skyport_wf.image.examination.report import KINDS
 
     rows = [

@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from skyport_wf.cli.absent_names import tell_absent
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.colours import state
-from skyport_wf.cli.outcome import Outcome, Table, Text, short_id, table
+from skyport_wf.cli.outcome import Outcome, Table, short_id, table
 from skyport_wf.formatting import count, human_size, printable
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.inspection.listing import measure
 
     with opened_shock(args) as shock:
-        listed = _find(shock, args)
+        listed, absent = _find(shock, args)
     space = measure([one.image for one in listed])
     value: dict[str, object] = {"images": [_describe(one, long=args.long) for one in listed]}
     if args.long or args.all:
@@ -59,29 +60,36 @@ def run(args: argparse.Namespace) -> Outcome:
         return Outcome(value, "\n".join(dict.fromkeys(printable(one.image.name) for one in listed)))
     if args.format == "tsv":
         return Outcome(value, "\n".join("\t".join(line) for line in _tsv(listed)))
-    if not listed:
-        which = f" {', '.join(args.names)}" if args.names else ""
-        which += " that fits" if args.filter else ""
-        return Outcome(value, f"no image{which} is {'here' if args.all else 'published here'}")
-    return Outcome(value, _text(listed, space, args))
+    text = _text(listed, space, args) if listed else [] if absent else [_nothing(args)]
+    return Outcome(value, [*text, "\n".join(absent)])
 
 
-def _find(shock: Shock, args: argparse.Namespace) -> list[ListedImage]:
+def _nothing(args: argparse.Namespace) -> str:
+    """Return that there is nothing to list, though each name fits an image, or none is given."""
+    which = f" {', '.join(map(printable, args.names))}" if args.names else ""
+    which += " that fits" if args.filter else ""
+    more = "; `--all` looks at retired, replaced and unfinished ones, too" if args.filter and not args.all else ""
+    return f"no image{which} is {'here' if args.all else 'published here'}{more}"
+
+
+def _find(shock: Shock, args: argparse.Namespace) -> tuple[list[ListedImage], list[str]]:
+    """Return the images in their order, and what to say of names that no image has."""
     from skyport_wf.inspection.filtering import needs_access, parse_filter
     from skyport_wf.inspection.listing import ListedImage, add_access, sort_images
     from skyport_wf.publication.inventory import list_images
 
     filters = [parse_filter(text) for text in args.filter]
     images = list_images(shock.user, args.names, hidden=args.all)
+    absent = tell_absent(shock, args.names, images, hidden=args.all)
     if args.long or args.sort == "owner" or args.format == "tsv" or any(map(needs_access, args.filter)):
         listed = add_access(shock, images)
     else:
         listed = [ListedImage(image, "", "everyone") for image in images]
     listed = [one for one in listed if all(condition(one) for condition in filters)]
-    return sort_images(listed, args.sort, reverse=args.reverse)
+    return sort_images(listed, args.sort, reverse=args.reverse), list(absent.values())
 
 
-def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace) -> Text:
+def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace) -> list[str | Table]:
     head = ["IMAGE", "STATE", "IMAGE ID", "SIZE", "CREATED", "NODE"]
     rows = [
         [image.name, state(image.state), short_id(_id(one)), human_size(image.node.file.size),

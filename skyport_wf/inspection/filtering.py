@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, get_args
 
 from skyport_wf.errors import UsageError
 from skyport_wf.inspection.listing import ListedImage
 from skyport_wf.publication.attributes import PublishedFacts, read_attributes
 from skyport_wf.publication.deletion import is_younger
+from skyport_wf.publication.inventory import ImageState
 
 Filter = Callable[[ListedImage], bool]
 _SIZE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kKMGT]?)B?")
@@ -25,6 +26,9 @@ def parse_filter(text: str) -> Filter:
     Where the value is words, it may have `*`, `?` and `[...]`.
     """
     key, _, value = text.partition("=")
+    if key == "state" and value and not any(fnmatchcase(state, value) for state in get_args(ImageState)):
+        states = ", ".join(get_args(ImageState))
+        raise UsageError(f"--filter {text[:100]!r}: there is no such state. The states are {states}.")
     if key in _WORDS and value:
         words = _WORDS[key]
         return lambda one: any(fnmatchcase(word, value) for word in words(one))

@@ -167,7 +167,9 @@ def test_some_of_the_images(project: Path, monkeypatch: pytest.MonkeyPatch, caps
         for word in ("my-lab/al*", "my-lab/align:2.1"):
             shown = piped([verb, word], monkeypatch)
             assert ("my-lab/align:2.1" in shown, "assemble" in shown) == (True, False)
-    assert piped(["ls", "my-lab/none"], monkeypatch) == "no image my-lab/none is published here\n"
+    assert piped(["ls", "my-lab/none"], monkeypatch) == (
+        "no image my-lab/none is published here; did you mean my-lab/align?\n"
+    )
     capsys.readouterr()
     for words in (["verify", "my-lab/algin:2.1"], ["resolve", "my-lab/algin:2.1"], ["resolve", "my-lab/algin"]):
         assert piped(words, monkeypatch) == ""

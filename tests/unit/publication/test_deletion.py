@@ -366,3 +366,38 @@ def test_filters(shop: Shop) -> None:
 @pytest.mark.parametrize("text", ["", "state", "state=", "size=1", "larger=x", "older=90w", "older=-1", "=x"])
 def test_what_is_no_filter(shop: Shop, text: str) -> None:
     assert "means nothing" in shop.said("ls", "--filter", text, code=2)["error"]
+
+
+@pytest.mark.slow
+def test_names_that_have_nothing_are_told_with_the_one_that_may_be_meant(shop: Shop) -> None:
+    shop.publish("1")
+    shop.publish("2", "lab/gone:1")
+    assert main(["retire", "lab/gone:1"]) == 0
+
+    def told(*arguments: str) -> list[str]:
+        shop._capsys.readouterr()
+        assert main([*arguments]) == 0
+        return shop._capsys.readouterr().out.splitlines()
+
+    misspelt = "no image lab/tol:1.0 is {}here; did you mean lab/tool:1.0?"
+    assert told("du", "lab/tol") == ["no image lab/tol is here; did you mean lab/tool?"]
+    assert told("du", "lab/tool", "nope/*")[-1] == "no image nope/* is here"
+    assert told("find", "lab/tol:1.0", "-p", "openssl") == [misspelt.format("published ")]
+    assert told("ls", "lab/tol:1.0") == [misspelt.format("published ")]
+    assert told("ls", NAME, "lab/gon:1", "--all")[-1] == "no image lab/gon:1 is here; did you mean lab/gone:1?"
+    assert told("delete", "lab/tol:1.0", "--remove") == [misspelt.format("")]
+    assert told("delete", "lab/gone", "nope/x:1")[-1] == "no image nope/x:1 is here"
+    published = f"nothing to delete of {NAME}, which is published: `skyport-wf retire` takes the name off first"
+    assert told("delete", NAME, "--remove") == [published]
+    assert told("delete", "lab/gone", "--keep", "1")[-1].endswith("is retired: --keep or --older leaves it alone")
+    shop.upload()
+    assert told("delete", NAME)[-1].endswith(
+        "is published and unfinished: `skyport-wf retire` takes the name off first"
+    )
+    assert told("ls", "--filter", "state=retired") == [
+        "no image that fits is published here; `--all` looks at retired, replaced and unfinished ones, too"
+    ]
+    assert shop.said("ls", "--filter", "state=retird", code=2)["error"].startswith(
+        "--filter 'state=retird': there is no such state. The states are published, "
+    )
+    assert shop.said("ls", "--all", "--filter", "state=ret*")["images"][0]["name"] == "lab/gone:1"
