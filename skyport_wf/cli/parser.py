@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,9 +30,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if not arguments:
         parser.print_help()
         parser.exit()
-    # Two more ways to ask, as people try them.
-    if arguments[0] in ("help", "version"):
-        arguments = [*arguments[1:], f"--{arguments[0]}"]
+    arguments = _ask_by_options(arguments)
+    _check_order(arguments, parser, verbs)
     if arguments.count("--") > 1 or any(word.startswith("-") and word.endswith("=--") for word in arguments):
         # argparse takes such a one for a value that is not there.
         raise UsageError("`--` is no value. It stands once, before the first argument that is no option")
@@ -47,6 +47,32 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("the verb is missing")
     check_words(args)
     return args
+
+
+def _ask_by_options(arguments: Sequence[str]) -> list[str]:
+    """Return the words with `--help` and `--version` for two more ways to ask, as people try them."""
+    words = list(arguments)
+    while True:
+        # What stands behind --log is a file, whatever it is called.
+        places = [n for n, word in enumerate(words) if not word.startswith("-") and words[n - 1 : n] != ["--log"]]
+        if not places or words[places[0]] not in ("help", "version"):
+            return words
+        words.append(f"--{words.pop(places[0])}")
+
+
+def _check_order(
+    arguments: Sequence[str], parser: argparse.ArgumentParser, verbs: Mapping[str, argparse.ArgumentParser]
+) -> None:
+    """Raise UsageError if an option of a verb stands before it, where its value would be taken for the verb."""
+    first = [word.partition("=")[0] for word in takewhile(lambda word: word not in verbs, arguments)]
+    options = [word for word in first if word.startswith("-") and word not in _options(parser)]
+    for verb, one in verbs.items():
+        if misplaced := next((option for option in options if option in _options(one)), None):
+            one.error(f"{misplaced} stands behind the verb, as in `{_PROGRAM} {verb} {misplaced}`")
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return re.findall(r"(?<![\w-])--?[a-z][a-z-]*", parser.format_help())
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -81,7 +107,7 @@ def _refuse(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn
     for word in unknown:
         if word.startswith("-"):
             option = word.partition("=")[0]
-            known = re.findall(r"--[a-z][a-z-]*", parser.format_help())
+            known = [one for one in _options(parser) if one.startswith("--")]
             parser.error(f"there is no option {printable(option)}{did_you_mean(option, known)}")
     parser.error(f"unexpected: {printable(' '.join(unknown))}")
 

@@ -62,7 +62,7 @@ def test_help_names_every_verb_and_each_explains_itself():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
+@pytest.mark.parametrize("arguments", [[], ["help"], ["-v", "help"], ["--json", "help"], ["help", "help"], ["--help"]])
 def test_alone_it_shows_all_verbs(arguments):
     done = run(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
@@ -125,6 +125,9 @@ def test_1_failed_with_a_message_and_no_traceback(project):
         (["publish", "--al"], "there is no option --al; did you mean --all? `skyport-wf publish --help` shows what it"),
         (["--vesion"], "there is no option --vesion; did you mean --version? `skyport-wf --help` lists the verbs."),
         (["publish", "x*"], "no image of the image list fits 'x*'."),
+        (["--dry-run", "publish", "--all"], "--dry-run stands behind the verb, as in `skyport-wf publish --dry-run`."),
+        (["-n", "publish", "--all"], "-n stands behind the verb, as in `skyport-wf publish -n`."),
+        (["--images", "images.yaml", "ls"], "--images stands behind the verb, as in `skyport-wf ls --images`."),
         (["publish", "-x"], "there is no option -x. `skyport-wf publish --help` shows what it takes."),
         (["pull", "a", "b", "c"], "unexpected: b c. `skyport-wf pull --help` shows what it takes."),
         (["lint", "--level", "eror"], "argument --level: there is no eror; did you mean error?"),
@@ -286,6 +289,7 @@ def test_serving_ends_well_when_it_is_told_to_and_prints_one_document(project, n
         ["--json", "plan"],
         ["plan", "--json"],
         ["--log", "publish", "plan", "--json"],
+        ["--log", "help", "plan", "--json"],
         ["--json", "--log", "x.log", "--verbose", "plan", "--no-progress"],
     ],
 )
