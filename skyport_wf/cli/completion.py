@@ -15,6 +15,10 @@ EXAMPLES = (
 )
 
 _ASKED = "_ARGCOMPLETE"
+_IMAGES = ("NAME", "NEW", "A", "B", "REPO[:TAG]")
+"""Words of the help for the name of an image."""
+_NO_FILES = ("NAME", "NEW", "REPO[:TAG]", "USER", "NETWORK")
+"""Words of the help for what is never a path."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,12 +49,16 @@ def complete(parser: argparse.ArgumentParser) -> None:
 
 
 def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    """Return image names where one is wanted, and files everywhere else."""
+    """Return the names of images, or documents, where one is wanted, and files where one may stand."""
     from argcomplete.completers import FilesCompleter
 
-    if action.metavar == "NAME":
-        return sorted({name for name in _image_names(parsed_args) if name.startswith(prefix)})
-    return list(FilesCompleter()(prefix))
+    if action.metavar == "DOCUMENT":
+        from skyport_wf.pipelines.shipped import workflow_names
+
+        return [name for name in workflow_names() if name.startswith(prefix)]
+    known = set(_image_names(parsed_args)) if action.metavar in _IMAGES else ()
+    files = () if action.metavar in _NO_FILES else FilesCompleter()(prefix)
+    return [*sorted(name for name in known if name.startswith(prefix)), *files]
 
 
 def _image_names(args: argparse.Namespace) -> Iterator[str]:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mount", type=Path, action="append", default=[], metavar="DIR",
         help="let it see this folder, too, at the same path; the working directory is there",
     )  # fmt: skip
-    parser.add_argument("--network", default="none", metavar="NAME", help="the network it sees (default: none)")
+    parser.add_argument("--network", default="none", metavar="NETWORK", help="the network it sees (default: none)")
     parser.add_argument(
         "--env",
         action="append",

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parents=[behind],
     )
     for action in (add, token):
-        action.add_argument("name", metavar="NAME")
+        action.add_argument("name", metavar="USER")
         action.add_argument(
             "--token",
             metavar="TOKEN",

@@ -1,4 +1,4 @@
-"""`skyport-wf workflow [NAME]`."""
+"""`skyport-wf workflow [DOCUMENT]`."""
 
 import argparse
 
@@ -13,7 +13,9 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("name", metavar="NAME", nargs="?", help="such as publish-images.cwl; without, all are listed")
+    parser.add_argument(
+        "name", metavar="DOCUMENT", nargs="?", help="such as publish-images.cwl; without, all are listed"
+    )
 
 
 def run(args: argparse.Namespace) -> Outcome:

@@ -31,6 +31,11 @@ def list_workflows() -> list[Path]:
     return [path for pattern in ("*.cwl", "tools/*.cwl") for path in list_shipped(f"workflows/{pattern}")]
 
 
+def workflow_names() -> list[str]:
+    """Return the names of the CWL documents, as `find_workflow` takes them."""
+    return [path.name if path.parent.name == "workflows" else f"tools/{path.name}" for path in list_workflows()]
+
+
 def find_workflow(name: str) -> Path:
     """Return where a CWL document is, such as `publish-images.cwl` or `tools/pull.cwl`.
 
@@ -39,8 +44,8 @@ def find_workflow(name: str) -> Path:
     try:
         return find_shipped(f"workflows/{name}")
     except FileNotFoundError:
-        there = [path.name if path.parent.name == "workflows" else f"tools/{path.name}" for path in list_workflows()]
-        raise ValueError(f"skyport-wf has no workflow called {name!r}, it has: {', '.join(there)}") from None
+        there = ", ".join(workflow_names())
+        raise ValueError(f"skyport-wf has no workflow called {name!r}, it has: {there}") from None
 
 
 def is_shipped(path: Path) -> bool:

@@ -40,7 +40,7 @@ def offered(lab: Lab, line: str) -> list[str]:
         capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     assert done.stderr == ""
-    return [word.strip() for word in done.stdout.splitlines()]
+    return done.stdout.split()
 
 
 @pytest.mark.slow
@@ -56,6 +56,14 @@ def offered(lab: Lab, line: str) -> list[str]:
         # bash takes the colon for the end of a word.
         ("skyport-wf pull skyport/velvet:", ["1.2.10"]),
         ("skyport-wf show --archive ima", ["images.yaml", "images.lock.json"]),
+        ("skyport-wf resolve lab/", ["lab/other:2", "lab/tool:1"]),
+        ("skyport-wf diff lab/tool:1 lab/", ["lab/other:2", "lab/tool:1"]),
+        ("skyport-wf diff ima", ["images.yaml", "images.lock.json"]),
+        ("skyport-wf tag lab/tool:1 lab/", ["lab/other:2", "lab/tool:1"]),
+        ("skyport-wf workflow publish-images", ["publish-images.awe.cwl", "publish-images.cwl"]),
+        ("skyport-wf workflow tools/pu", ["tools/pull.cwl"]),
+        ("skyport-wf user add lab/", []),
+        ("skyport-wf run --network lab/", []),
     ],
 )
 def test_words_that_the_tab_key_offers(lab: Lab, line: str, words: list[str]) -> None:
