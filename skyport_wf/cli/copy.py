@@ -136,10 +136,12 @@ def _copy_all(
         for name, one in found.items()
     ]
     text: list[str | Table] = [table(("IMAGE", ""), rows)]
-    if failed:
-        text.append(f"{len(copied)} of {count(len(found), 'image')} copied; run the command again to copy the others")
-    value = {"copied": copied, "failed": {name: str(error) for name, error in failed.items()}}
-    return Outcome(value, text, max((error.exit_code for error in failed.values()), default=EXIT_DONE))
+    value: dict[str, object] = {"copied": copied, "failed": {name: str(error) for name, error in failed.items()}}
+    if not failed:
+        return Outcome(value, text)
+    what = f"{len(copied)} of {count(len(found), 'image')} copied; run the command again to copy the others"
+    code = max(error.exit_code for error in failed.values())
+    return Outcome({**value, "error": what, "exit_code": code}, [*text, what], code)
 
 
 def _rehearse(origin: Shock, there: Shock, groups: Sequence[Sequence[str]], args: argparse.Namespace) -> Outcome:
@@ -154,10 +156,12 @@ def _rehearse(origin: Shock, there: Shock, groups: Sequence[Sequence[str]], args
     planned = _in_groups(origin, there, groups, work, args)
     rows = [(name, _would(one)) for name, one in planned.items()]
     size = sum(one.node.file.size for one in planned.values() if not isinstance(one, SkyportError) and not one.is_done)
-    value = {"dry_run": [{"name": name, "next": what} for name, what in rows], "size": size}
+    value: dict[str, object] = {"dry_run": [{"name": name, "next": what} for name, what in rows], "size": size}
     codes = [one.exit_code for one in planned.values() if isinstance(one, SkyportError)]
-    text = (table(("IMAGE", "WOULD"), rows), f"{human_size(size)} to send at most")
-    return Outcome(value, text, max(codes, default=EXIT_DONE))
+    code = max(codes, default=EXIT_DONE)
+    if codes:
+        value |= {"error": f"{len(codes)} of {count(len(planned), 'image')} would fail", "exit_code": code}
+    return Outcome(value, (table(("IMAGE", "WOULD"), rows), f"{human_size(size)} to send at most"), code)
 
 
 def _would(planned: PlannedCopy | SkyportError) -> str:

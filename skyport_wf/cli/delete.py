@@ -81,7 +81,10 @@ def run(args: argparse.Namespace) -> Outcome:
         freed = freed_space(shock, done)
         left = [] if args.node else _tell_left(shock, args, done)
     value = {"removed": args.remove, "freed": freed, "nodes": [_describe(one) for one in done]}
-    failed = any(one.refusal for one in done) and (args.remove or args.node)
+    staying = sum(bool(one.refusal) for one in done)
+    failed = staying and (args.remove or args.node)
+    if failed:
+        value |= {"error": f"{staying} of {count(len(done), 'node')} cannot be deleted", "exit_code": EXIT_FAILED}
     text = [_tell(done, freed, removed=args.remove)] if done else [] if left else ["there is nothing to delete"]
     text.append("\n".join(left))
     return Outcome(value, text, EXIT_FAILED if failed else EXIT_DONE)

@@ -12,7 +12,8 @@ from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in_turn, summarise
-from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, TemporaryError, UsageError
+from skyport_wf.errors import EXIT_FAILED, TemporaryError, UsageError
+from skyport_wf.formatting import count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,5 +191,8 @@ def _rehearse(
     connect = one_connection()
     rows = [read_status(image, settings, shock, connect=connect, names=names) for image in chosen]
     rows += [unknown_status(spec, error) for spec, error in unknown]
-    code = EXIT_FAILED if any(row.would_fail for row in rows) else EXIT_DONE
-    return Outcome({"dry_run": rows}, table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows]), code)
+    listed = table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows])
+    if not (failing := sum(row.would_fail for row in rows)):
+        return Outcome({"dry_run": rows}, listed)
+    what = f"{failing} of {count(len(rows), 'image')} would fail"
+    return Outcome({"dry_run": rows, "error": what, "exit_code": EXIT_FAILED}, listed, EXIT_FAILED)

@@ -404,7 +404,9 @@ def test_several_at_once_after_a_look(world: World) -> None:
     command = ["copy", *names, "--to", world.to, "--to-token-env", "THERE"]
     plan = world.lab.run(*command, "--dry-run", "--json")
     assert plan.code == 1
-    found = json.loads(plan.out)["dry_run"]
+    said = json.loads(plan.out)
+    assert (said["error"], said["exit_code"]) == ("1 of 3 images would fail", 1)
+    found = said["dry_run"]
     assert [(one["name"], one["next"][:9]) for one in found] == [
         ("lab/a:1", "copy it, "), ("lab/b:1", "copy it, "), ("lab/c:1", "fail: lab")
     ]  # fmt: skip
@@ -415,6 +417,8 @@ def test_several_at_once_after_a_look(world: World) -> None:
     told = json.loads(done.out)
     assert [one["receipt"]["name"] for one in told["copied"]] == ["lab/a:1", "lab/b:1"]
     assert [*told["failed"]] == ["lab/c:1"]
+    assert told["exit_code"] == 1
+    assert told["error"] == "2 of 3 images copied; run the command again to copy the others"
     assert (world.lab.folder / "lab_b_1.json").exists()
     # Again, nothing is sent.
     again = json.loads(world.lab.run(*command, "--json").out)

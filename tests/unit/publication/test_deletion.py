@@ -154,7 +154,8 @@ def test_what_a_lock_file_names_stays(shop: Shop) -> None:
     node = shop.publish("1")
     assert main(["retire", NAME]) == 0
     assert "lock file" in shop.stays(NAME)[node]
-    shop.said("delete", NAME, "--remove", code=1)
+    refused = shop.said("delete", NAME, "--remove", code=1)
+    assert (refused["error"], refused["exit_code"]) == ("1 of 1 node cannot be deleted", 1)
     assert shop.states() == {node: "retired"}
     (shop.folder / "images.lock.json").rename("other.json")
     assert shop.stays("*") == {}

@@ -181,6 +181,8 @@ def test_whoever_may_read_a_public_image_can_do_all_that_only_reads(served, tmp_
 def test_nothing_private_is_sent_without_a_token(served, tmp_path, monkeypatch, capsys, verb):
     monkeypatch.setenv("KB_AUTH_TOKEN", "")
     assert publish(tmp_path, "wanted", "--dry-run", public=False) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["error"], document["exit_code"]) == ("1 of 1 image would fail", 1)
     assert main([*verb, "--images", str(tmp_path / "images.yaml")]) != 0
     told = capsys.readouterr()
     assert f"{NAME} cannot be private without a token" in told.out + told.err
