@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from skyport_wf.engine.images import name_in_engine
 from skyport_wf.engine.podman import check_build
 from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.base_names import replace_images
+from skyport_wf.image.instructions import read_instructions
 from skyport_wf.input_file import exists
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _LONGEST_PAUSE = 1.0
 """Seconds."""
 _BUILDKIT_NETWORKS = (None, "default", "host", "none")
 """The values of `network` that BuildKit understands."""
-_HEREDOC = re.compile(rb"^\s*(RUN|COPY|ADD)\b.*<<-?[\"']?\w", re.IGNORECASE | re.MULTILINE)
 
 
 def build_image(
@@ -130,7 +129,9 @@ def _build_once(client: APIClient, image: ImageSpec, context: BuildContext, outp
         return build_classically(client, image, context, output)
     except BuildError as error:
         # A builder that knows no heredocs takes the lines below one for instructions.
-        if "unknown instruction" in str(error).lower() and _HEREDOC.search(context.dockerfile.read_bytes()):
+        if "unknown instruction" in str(error).lower() and any(
+            instruction.heredocs for instruction in read_instructions(context.dockerfile.read_bytes())
+        ):
             raise BuildError(
                 f"{error}\nThe Dockerfile has a heredoc (<<). That needs BuildKit; on an engine before Docker 23, also "
                 "the first line `# syntax=docker/dockerfile:1`."

@@ -8,13 +8,15 @@ import bisect
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from skyport_wf.image.variables import unquote
+
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>\S.*?)\s*$")
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""", re.DOTALL)
-_HEREDOC = re.compile(r"""\d*<<(?P<tabs>-?)(?P<name>'[^'<]+'|"[^"<]+"|(?:\w|['"])[^\s<>|;&()]*)$""")
+_HEREDOC = re.compile(r"(?P<mark>[0-9]*<<(?P<tabs>-?))(?P<name>[^<]*)")
 """A word of its own, so that `$((1<<3))` and bash's `<<<word` are none."""
 _WITH_HEREDOCS = frozenset({"RUN", "COPY", "ADD"})
 _OPTION = re.compile(r"""\s*(?P<text>--(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+)(?=\s|$)""")
@@ -23,6 +25,10 @@ _OPTION = re.compile(r"""\s*(?P<text>--(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\
 class Heredoc(msgspec.Struct, frozen=True):
     """Text that stands below an instruction, up to a line that ends it."""
 
+    mark: str
+    """What stands before the name in the word that announces it: `<<` or `<<-`, perhaps behind a number."""
+    written: str
+    """The name as it stands in that word, with quotes and backslashes."""
     name: str
     text: str
     line: int
@@ -76,6 +82,11 @@ def read_options(value: str) -> tuple[dict[int, str], int]:
 def raw_words(text: str) -> list[str]:
     """Return the words of an instruction such as `ARG`, as they are written."""
     return [match[0] for match in _WORD.finditer(text)]
+
+
+def replace_words(text: str, others: Mapping[str, str]) -> str:
+    """Return the text with other words in the places of those that have one, as they are written."""
+    return _WORD.sub(lambda word: others.get(word[0], word[0]), text)
 
 
 def json_words(text: str) -> list[str] | None:
@@ -140,10 +151,10 @@ class _Reader:
 
     def _heredocs(self, value: str) -> Iterator[Heredoc]:
         for word in _WORD.finditer(value):
-            match = _HEREDOC.match(word[0])
-            if not match:
+            match = _HEREDOC.fullmatch(word[0])
+            name = unquote(match["name"]) if match else ""
+            if not match or not name:
                 continue
-            name = re.sub(r"""['"\\]""", "", match["name"])
             first = self._at
             body: list[str] = []
             while self._at < len(self._lines):
@@ -152,7 +163,7 @@ class _Reader:
                 if line == name:
                     break
                 body.append(line)
-            yield Heredoc(name, "\n".join(body), first + 1)
+            yield Heredoc(match["mark"], match["name"], name, "\n".join(body), first + 1)
 
 
 def _is_content(line: str) -> bool:

@@ -53,6 +53,11 @@ def read_word(text: str, values: Mapping[str, str]) -> str:
     return _Word(text, values).read("")
 
 
+def unquote(text: str) -> str:
+    """Return a word without its quotes and backslashes; variables stay as they are."""
+    return _Word(text, {}, keep_unknown=True).read("")
+
+
 def unknown_names(text: str, values: Mapping[str, str]) -> list[str]:
     """Return the variables in a text that have no value, and no word to take its place, each once."""
     word = _Word(text, values)

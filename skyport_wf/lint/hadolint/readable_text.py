@@ -3,13 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from skyport_wf.image.instructions import Instruction, decode_lines
+from skyport_wf.image.instructions import Heredoc, Instruction, decode_lines, replace_words
 
 _SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
 _QUOTES = re.compile("[\"']")
 _WITH_DEFAULT = re.compile(r"\$\{(\w+):?[-+?][^}]*\}")
 _DEVICE = re.compile(r"\s--device(?:=\S+)?(?=\s)")
-_HEREDOC = re.compile(r"""\d*<<-?(?:'[^'<]+'|"[^"<]+"|\w[^\s<>|;&()]*)""")
 _TABS = re.compile(r"^\t+")
 _ALL = re.compile(".+")
 _ADD = re.compile(r"\bADD\b", re.IGNORECASE)
@@ -34,13 +33,8 @@ class ReadableText:
             elif one.name == "RUN":
                 # It takes an option that it does not know for the command.
                 self._replace(one.line, one.line, _DEVICE, "")
-            if one.name == "RUN" and len(one.heredocs) > 1:
-                # It knows one heredoc of a RUN. Several are what programs read, and no script.
-                self._replace(one.line, one.heredocs[0].line - 1, _HEREDOC, "</dev/null")
-                self._replace(one.heredocs[0].line, one.last_line, _ALL, "")
-            elif "<<-" in one.value and one.heredocs:
-                # It looks for the end of a heredoc at the very beginning of a line (hadolint/hadolint#1051).
-                self._replace(one.heredocs[0].line, one.last_line, _TABS, "")
+            if one.heredocs:
+                self._mend_heredocs(one, one.heredocs[0].line)
 
     def lines(self) -> list[tuple[int, str]]:
         """Return the lines, each with the number of the one in the file that it stands for."""
@@ -64,6 +58,27 @@ class ReadableText:
             self._lines[found.line - 1] = f"FROM scratch AS {name[1]}" if name else "FROM scratch"
         return True
 
+    def _mend_heredocs(self, one: Instruction, first: int) -> None:
+        """Write the heredocs of an instruction, whose texts begin on line `first`, in a form that hadolint knows."""
+        # It knows one heredoc of a RUN. Several are what programs read, and no script.
+        are_files = one.name == "RUN" and len(one.heredocs) > 1
+        words = {word.mark + word.written: "</dev/null" if are_files else _quoted(word) for word in one.heredocs}
+        for index in range(one.line - 1, first - 1):
+            self._lines[index] = replace_words(self._lines[index], words)
+        if are_files:
+            self._replace(first, one.last_line, _ALL, "")
+        elif any(heredoc.mark.endswith("-") for heredoc in one.heredocs):
+            # It looks for the end of a heredoc at the very beginning of a line (hadolint/hadolint#1051).
+            self._replace(first, one.last_line, _TABS, "")
+
     def _replace(self, first: int, last: int, what: re.Pattern[str], by: str) -> None:
         for index in range(first - 1, last):
             self._lines[index] = what.sub(by, self._lines[index])
+
+
+def _quoted(heredoc: Heredoc) -> str:
+    """Return the word that announces a heredoc; with quotes around the name if there is more to take off than those."""
+    if heredoc.name in (heredoc.written, heredoc.written[1:-1]):
+        return heredoc.mark + heredoc.written
+    quote = "'" if '"' in heredoc.name else '"'
+    return f"{heredoc.mark}{quote}{heredoc.name}{quote}"

@@ -1,8 +1,16 @@
 """What a build printed becomes a message that is short, acts on no terminal, and says what to do."""
 
+from pathlib import Path
+
 import pytest
 
 from skyport_wf.engine.build_output import LastLines, build_failure
+from skyport_wf.engine.builders import build_image
+from skyport_wf.engine.connection import connect
+from skyport_wf.errors import BuildError
+from skyport_wf.image.context import BuildContext
+from skyport_wf.image_list.spec import ImageSpec
+from tests.support.failing_server import Answer, FailingServer
 
 
 def last_lines(*pieces: str) -> LastLines:
@@ -82,3 +90,21 @@ def test_buildkits_own_prefixes_are_left_out() -> None:
 def test_a_long_instruction_and_a_long_reason_are_cut() -> None:
     huge = "RUN " + "y\n" * 100_000 + "z" * 100_000
     assert len(str(build_failure("lab/tool:1", instruction=huge, reason=huge, last=last_lines(huge)))) < 12_000
+
+
+@pytest.mark.parametrize(
+    ("instruction", "is_heredoc"),
+    [("RUN cat <<\\EOF", True), ("COPY <<! /x", True), ("RUN cat <<<EOF", False), ("RUN echo '<<EOF'", False)],
+)
+def test_a_builder_that_knows_no_heredocs_is_told_of(
+    failing_server: FailingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instruction: str, is_heredoc: bool
+) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM a:1\n{instruction}\nHELLO\n")
+    error = b'{"error": "dockerfile parse error line 3: unknown instruction: HELLO"}\n'
+    ping = Answer(200, b"OK", {"Api-Version": "1.41"})
+    failing_server.answers = [ping, ping, Answer(200, error)]
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    image = ImageSpec("lab/a:1", dockerfile="Dockerfile", builder="classic", network="host")
+    with pytest.raises(BuildError, match="unknown instruction: HELLO") as caught:
+        build_image(connect(), image, BuildContext(tmp_path, tmp_path / "Dockerfile"), print)
+    assert ("has a heredoc" in str(caught.value)) == is_heredoc

@@ -41,6 +41,10 @@ NAMES = {"lab/base:1": "skyport-wf/base:abc"}
             "FROM skyport-wf/base:abc AS lab\nFROM lab\nCOPY --from=0 /a /b\nRUN <<END\nFROM lab/base:1\nEND\n",
         ),
         (
+            "FROM debian\nRUN cat <<\\END\nFROM lab/base:1\nEND\nRUN cat <<!\nFROM lab/base:1\n!\n",
+            "FROM debian\nRUN cat <<\\END\nFROM lab/base:1\nEND\nRUN cat <<!\nFROM lab/base:1\n!\n",
+        ),
+        (
             "# escape=`\nFROM `\n lab/base:1\nLABEL a=lab/base:1\n",
             "# escape=`\nFROM `\n skyport-wf/base:abc\nLABEL a=lab/base:1\n",
         ),

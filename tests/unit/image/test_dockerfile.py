@@ -202,6 +202,10 @@ def test_build_args_win_over_defaults_but_only_where_they_are_declared():
         "RUN <<EOF\nFROM c:1\nEOF",
         "RUN <<-'EOF' bash\n\tFROM c:1\n\tEOF",
         'COPY <<"one" <<two /x/\nFROM c:1\none\nFROM d:1\ntwo',
+        "RUN cat <<\\EOF\nFROM c:1\nEOF",
+        "RUN cat <<-\\EOF\n\tFROM c:1\n\tEOF",
+        "RUN cat <<!\nFROM c:1\n!",
+        "COPY <<.EOF /x\nFROM c:1\n.EOF",
     ],
 )
 def test_what_stands_in_a_heredoc_is_no_instruction(body):

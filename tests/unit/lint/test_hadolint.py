@@ -7,6 +7,7 @@ import pytest
 
 from skyport_wf.image.instructions import read_instructions
 from skyport_wf.lint.dockerfile import lint_dockerfile
+from skyport_wf.lint.hadolint.readable_text import ReadableText
 from skyport_wf.lint.hadolint.run import Hadolint, find_hadolint, run_hadolint
 from skyport_wf.lint.hadolint.settings import LintSettings
 from tests.support.lint_folder import LintFolder
@@ -28,6 +29,12 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "RUN <<-'EOT' sh\n\t\ttrue\n\tEOT\n",
         "COPY <<-EOT <<EOU /x/\n\tx\n\tEOT\ny\nEOU\n",
         'COPY <<"E O T" /x\nx\nE O T\n',
+        "RUN cat <<\\EOT\nx\nEOT\n",
+        "RUN cat <<-\\EOT\n\tx\n\tEOT\n",
+        "RUN cat <<!\nx\n!\n",
+        "COPY <<.EOT /x\nx\n.EOT\n",
+        "COPY <<E\\'T <<E\\ U /x/\nx\nE'T\ny\nE U\n",
+        "RUN cat <<\\EOT >/a && cat <<! >/b\nit's\nEOT\n\"\n!\n",
         "ADD <<EOT /x\nx\nEOT\n",
         "add --chmod=644 <<EOT /x\nx\nEOT\n",
         "EXPOSE \"80\" '90/tcp'\n",
@@ -110,6 +117,15 @@ def test_a_text_that_hadolint_does_not_end_with() -> None:
     (found,) = run_hadolint(hadolint, content, instructions, seconds=1)
     assert (found.code, found.level) == ("SKY000", "error")
     assert time.monotonic() - begun < allowed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("instruction", ["RUN", "COPY"])
+def test_a_megabyte_of_heredocs_is_made_readable_in_time(instruction: str) -> None:
+    content = (f"{instruction} " + "<<\\E " * 200_000 + "x\n").encode()
+    begun = time.process_time()
+    ReadableText(content, read_instructions(content))
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.slow

@@ -49,6 +49,16 @@ def test_lines_are_joined(text, expected):
         ("RUN <<EOF\na \\\n# b\n\nEOF\nUSER x", "EOF", "a \\\n# b\n", 2, 6),
         ("RUN a && \\\n  b 3<<EOF >x\nc\nEOF\nUSER x", "EOF", "c", 3, 5),
         ("ONBUILD RUN <<EOF\nc\nEOF\nUSER x", "EOF", "c", 2, 4),
+        ("RUN cat <<\\EOF\nc\nEOF\nUSER x", "EOF", "c", 2, 4),
+        ("RUN cat <<-\\EOF\n\tc\n\tEOF\nUSER x", "EOF", "c", 2, 4),
+        ("RUN cat <<!\nc\n!\nUSER x", "!", "c", 2, 4),
+        ("RUN cat <<.EOF\nc\n.EOF\nUSER x", ".EOF", "c", 2, 4),
+        ("RUN cat <<E'O'\"F\"\nc\nEOF\nUSER x", "EOF", "c", 2, 4),
+        ("RUN cat <<E\\ F\nc\nE F\nUSER x", "E F", "c", 2, 4),
+        ("RUN cat <<eo\\'f\nc\neo'f\nUSER x", "eo'f", "c", 2, 4),
+        ("RUN cat <<'a\\b'\nc\na\\b\nUSER x", "a\\b", "c", 2, 4),
+        ("RUN cat <<$EOF\nc\n$EOF\nUSER x", "$EOF", "c", 2, 4),
+        ("RUN cat <<EOF; true\nc\nEOF\nEOF;\nUSER x", "EOF;", "c\nEOF", 2, 5),
     ],
 )
 def test_heredocs(text, name, body, line, after):
@@ -73,7 +83,10 @@ def test_a_heredoc_without_an_end_goes_to_the_end():
 
 @pytest.mark.parametrize(
     "value",
-    ["cat <<<EOF", "echo $((1<<3))", "a<<b", "echo '<<EOF'", 'echo " <<EOF "', "cat < EOF", "cat << EOF", "a <<"]
+    [
+        "cat <<<EOF", "echo $((1<<3))", "a<<b", "echo '<<EOF'", 'echo " <<EOF "', "cat < EOF", "cat << EOF", "a <<",
+        "a <<-", "a <<''", '["a", "<<EOF"]',
+    ],
 )  # fmt: skip
 def test_what_only_looks_like_a_heredoc(value):
     assert len(read_instructions(f"RUN {value}\nUSER x\n".encode())) == 2
@@ -101,7 +114,7 @@ def test_any_text_is_read_and_every_line_is_in_the_file(words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("piece", ["a ", "'", "<<E ", "\\\n", "RUN <<E\nE\n"])
+@pytest.mark.parametrize("piece", ["a ", "'", "<<E ", "<<\\E ", "\\\n", "RUN <<E\nE\n"])
 def test_a_megabyte_of_anything_is_read_in_time(piece):
     begun = time.process_time()
     read_instructions(b"RUN " + piece.encode() * (1_000_000 // len(piece)))
