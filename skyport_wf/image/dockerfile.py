@@ -28,7 +28,10 @@ class Dockerfile(msgspec.Struct, frozen=True):
     base: str
     """The image that the chosen stage starts from, `scratch` if none."""
     images: tuple[str, ...]
-    """Every image that a `FROM` or a `--from=` names, in order, without stages of this file and `scratch`."""
+    """Every image that a `FROM` or a `--from=` names, in order, without stages of this file and `scratch`.
+
+    Stages behind the chosen one do not count.
+    """
 
     @property
     def digest(self) -> str:
@@ -76,8 +79,8 @@ def parse_dockerfile(
     platform: what the image is built for; that of this machine if None.
     """
     instructions = read_instructions(content)
-    stages = read_stages(instructions, global_arguments(instructions, build_args or {}, platform))
-    chain = built_stages(stages, target=target)
+    stages = stages_up_to(target, read_stages(instructions, global_arguments(instructions, build_args or {}, platform)))
+    chain = built_stages(stages)
     used = (
         use.image
         for stage in stages
@@ -138,16 +141,19 @@ def _images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
             yield max(at, offset), name
 
 
-def built_stages(stages: Sequence[Stage], *, target: str | None = None) -> list[Stage]:
-    """Return the stage that is built, the one that it starts from, and so on down to one that starts from an image.
+def stages_up_to(target: str | None, stages: Sequence[Stage]) -> Sequence[Stage]:
+    """Return the stages down to the one that is built: the classic builder makes all of these, no builder any behind.
 
     target: the name of the stage that is built; the last if None, or if there is none of that name.
     """
-    if not stages:
-        return []
-    named = (stage for stage in stages if target is not None and target.lower() in stage.names)
-    chain = [next(named, stages[-1])]
-    while (below := chain[-1].built_on) is not None:
+    named = (count for count, stage in enumerate(stages, 1) if target is not None and target.lower() in stage.names)
+    return stages[: next(named, len(stages))]
+
+
+def built_stages(stages: Sequence[Stage]) -> list[Stage]:
+    """Return the last stage, the one that it starts from, and so on down to one that starts from an image."""
+    chain = list(stages[-1:])
+    while chain and (below := chain[-1].built_on) is not None:
         chain.append(stages[below])
     return chain
 

@@ -18,6 +18,7 @@ from skyport_wf.image.dockerfile import (
     built_stages,
     global_arguments,
     read_stages,
+    stages_up_to,
 )
 from skyport_wf.image.instructions import Instruction, raw_words
 from skyport_wf.image.variables import read_word
@@ -59,14 +60,13 @@ _ALONE = Surroundings()
 def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = _ALONE) -> Iterator[Finding]:
     """Yield what our rules find in a Dockerfile, whatever its pragmas say."""
     outside = global_arguments(instructions, around.build_args, around.platform)
-    stages = read_stages(instructions, outside)
+    stages = stages_up_to(around.target, read_stages(instructions, outside))
     yield from check_base_images(stages, around.listed)
-    yield from check_bash(built_stages(stages, target=around.target))
-    for found in instructions:
-        if found.name == "FROM":
-            yield from check_variables_of_from(found, outside)
+    yield from check_bash(built_stages(stages))
+    for stage in stages:
+        yield from check_variables_of_from(stage.base.instruction, outside)
     files: list[str] | None = None
-    if around.context and any(found.name in ("COPY", "ADD") for found in instructions):
+    if around.context and any(found.name in ("COPY", "ADD") for stage in stages for found in stage.instructions):
         try:
             files = list_context(around.context)
         except SkyportError as error:

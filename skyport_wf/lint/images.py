@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image.dockerfile import ImageUse, built_stages, global_arguments, read_stages
+from skyport_wf.image.dockerfile import ImageUse, built_stages, global_arguments, read_stages, stages_up_to
 from skyport_wf.image.instructions import decode_lines, read_instructions
 from skyport_wf.image_list.addresses import GitAddress, parse_address
 from skyport_wf.image_list.images_yaml import read_image_list
@@ -137,7 +137,7 @@ def _volumes_of(image: ResolvedImage, volumes: Mapping[str, Collection[str]]) ->
         return frozenset(path for name in source.used_images for path in volumes.get(short_docker_name(name), ()))
     instructions = read_instructions(source.dockerfile)
     arguments = global_arguments(instructions, spec.build_args, spec.platform)
-    chain = built_stages(read_stages(instructions, arguments), target=spec.target)
+    chain = built_stages(stages_up_to(spec.target, read_stages(instructions, arguments)))
     declared = (path for stage in chain for one in stage.instructions for path in declared_volumes(one, arguments))
     return frozenset((*declared, *volumes.get(short_docker_name(source.base), ())))
 

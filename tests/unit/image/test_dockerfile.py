@@ -96,6 +96,22 @@ def test_the_base_is_that_of_the_stage_that_is_built(target, base):
 
 
 @pytest.mark.parametrize(
+    ("target", "images"),
+    [
+        (None, ("a:1", "b:1", "c:1", "d:1")),
+        ("unknown", ("a:1", "b:1", "c:1", "d:1")),
+        ("ONE", ("a:1",)),
+        ("two", ("a:1", "b:1", "c:1")),
+        ("1", ("a:1", "b:1", "c:1")),
+    ],
+)
+def test_stages_behind_the_one_that_is_built_need_nothing(target, images):
+    """Of those before it, the classic builder makes all."""
+    text = "FROM a:1 AS one\nFROM b:1 AS two\nCOPY --from=c:1 /x /y\nFROM two\nCOPY --from=d:1 /x /y\n"
+    assert images_of(text, target=target) == images
+
+
+@pytest.mark.parametrize(
     ("text", "base"),
     [
         ("ARG V=1\nFROM a:$V\n", "a:1"),

@@ -621,6 +621,15 @@ def test_files_that_the_context_lacks(context, instruction, codes):
     assert "SKY07" not in "".join(one.code for one in lint(f"{PINNED}{instruction}\n"))
 
 
+def test_stages_behind_the_one_that_is_built_are_left_alone(context):
+    behind = "FROM debian:$TAG\nCOPY secret.key missing /x/\nRUN apt-get install a\nENV A=$B\n"
+    text = f"FROM debian{AT} AS one\nCOPY a.txt /x\n{behind}"
+    assert told(text, context=context, target="one") == []
+    (context.root / ".dockerignore").write_text("[\n")
+    assert told(f"FROM debian{AT} AS one\n{behind}", context=context, target="one") == []
+    assert "3 SKY081" in told(text)
+
+
 def test_a_file_is_told_with_what_to_write(context):
     (other_case,) = lint(f"{PINNED}COPY data/t /x\n", context=context)
     assert (other_case.message, other_case.instead) == ("`data/t` is not in the context: the build fails", "`Data/t`")

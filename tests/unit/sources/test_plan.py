@@ -95,6 +95,14 @@ def test_the_platform_decides_what_is_needed(tmp_path):
     assert needs(ImageList((arm, images.images[1])), tmp_path, "b") == ("lab/a-arm64:1",)
 
 
+def test_an_image_may_be_built_on_an_earlier_stage_of_its_own_file(tmp_path):
+    images = write(tmp_path, a="FROM x:1 AS tool\nFROM lab/b:1\nRUN tool\n", b="FROM lab/a:1\n")
+    tool = msgspec.structs.replace(images.images[0], target="tool")
+    images = ImageList((tool, images.images[1]))
+    assert order(images, tmp_path) == ["lab/a:1", "lab/b:1"]
+    assert needs(images, tmp_path, "a") == ()
+
+
 def test_build_args_decide_what_is_needed(tmp_path):
     images = write(tmp_path, a="FROM x:1\n", b="ARG BASE=x:1\nFROM $BASE\n")
     assert needs(images, tmp_path, "b") == ()
