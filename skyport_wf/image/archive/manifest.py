@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.contents import ImageContents, Layer
+from skyport_wf.image_list.reference import short_docker_name
 
 Document = TypeVar("Document")
 _AWE: Final = "linux/amd64"
@@ -87,7 +88,7 @@ def choose_image(entries: Sequence[ManifestEntry], wanted: str) -> ManifestEntry
         key = (entry.config, entry.layers)
         names = (*(images[key].repo_tags or () if key in images else ()), *(entry.repo_tags or ()))
         images[key] = msgspec.structs.replace(entry, repo_tags=tuple(dict.fromkeys(names)))
-    named = [entry for entry in images.values() if any(_means(name, wanted) for name in entry.repo_tags or ())]
+    named = _called(wanted, images.values(), short_docker_name) or _called(wanted, images.values(), _without_localhost)
     for chosen in ([*images.values()], named, [entry for entry in named or images.values() if entry.platform == _AWE]):
         if len(chosen) == 1:
             return chosen[0]
@@ -101,14 +102,20 @@ def choose_image(entries: Sequence[ManifestEntry], wanted: str) -> ManifestEntry
     )
 
 
-def _means(name: str, wanted: str) -> bool:
-    """Return whether an archive's name for an image is the wanted one, as each engine spells it.
+def _called(wanted: str, images: Collection[ManifestEntry], short_name: Callable[[str], str]) -> list[ManifestEntry]:
+    """Return the images that have the wanted name, of whatever spelling: names of one short name are one."""
+    short, tag = short_name(wanted), wanted.rpartition(":")[2]
 
-    skopeo names the images of an OCI layout by their tags alone.
-    """
-    for prefix in ("localhost/", "index.docker.io/", "docker.io/", "library/"):
-        name = name.removeprefix(prefix)
-    return name == wanted if ":" in name or "/" in name else name == wanted.rpartition(":")[2]
+    def means(name: str) -> bool:
+        # skopeo names the images of an OCI layout by their tags alone.
+        return short_name(name) == short if ":" in name or "/" in name else name == tag
+
+    return [entry for entry in images if any(map(means, entry.repo_tags or ()))]
+
+
+def _without_localhost(name: str) -> str:
+    """Return the short name that an image has without the registry that podman puts before names that have none."""
+    return short_docker_name(name.removeprefix("localhost/"))
 
 
 def parse_config(document: bytes) -> ImageConfig:

@@ -223,7 +223,11 @@ def several(*images: Image, names: Sequence[Sequence[str] | None]) -> bytes:
     return tar_of(files.values())
 
 
-@pytest.mark.parametrize("spelling", ["a/b:2", "docker.io/a/b:2", "localhost/a/b:2", "index.docker.io/a/b:2"])
+SPELLINGS = ["a/b:2", "docker.io/a/b:2", "localhost/a/b:2", "index.docker.io/a/b:2"]
+LIBRARY_SPELLINGS = ["b:2", "library/b:2", "docker.io/library/b:2", "localhost/b:2"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
 def test_of_several_images_the_named_one_is_taken(spelling: str) -> None:
     archive = several(IMAGE, OTHER, names=[["a/b:1"], ["c/d:1", spelling]])
     found = inspect_archive(io.BytesIO(archive), wanted="a/b:2")
@@ -237,6 +241,36 @@ def test_of_several_images_the_named_one_is_taken(spelling: str) -> None:
     )
     with pytest.raises(ArchiveError, match=r"holds 2 images \(a/b:1, .*\), and no name says which is meant"):
         inspect(archive)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        *((wanted, name) for wanted in SPELLINGS for name in SPELLINGS),
+        *((wanted, name) for wanted in LIBRARY_SPELLINGS for name in LIBRARY_SPELLINGS),
+        ("ghcr.io/a/b:2", "ghcr.io/a/b:2"),
+        ("ghcr.io/library/b:2", "ghcr.io/library/b:2"),
+    ],
+)
+def test_the_listed_name_may_have_another_spelling_than_the_archive_s(wanted: str, name: str) -> None:
+    archive = several(IMAGE, OTHER, names=[["a/b:1", "a/c:2"], [name]])
+    assert inspect_archive(io.BytesIO(archive), wanted=wanted).image_id == OTHER.image_id
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [("ghcr.io/a/b:2", "a/b:2"), ("ghcr.io/library/b:2", "ghcr.io/b:2"), ("library/a/b:2", "a/b:2"), ("2", "a/2:1")],
+)
+def test_names_of_other_registries_are_other_names(wanted: str, name: str) -> None:
+    archive = several(IMAGE, OTHER, names=[["a/b:1"], [name]])
+    with pytest.raises(ArchiveError, match=f"none of them is called {wanted}"):
+        inspect_archive(io.BytesIO(archive), wanted=wanted)
+
+
+def test_the_name_as_docker_has_it_comes_before_podman_s() -> None:
+    archive = several(IMAGE, OTHER, names=[["localhost/a/b:2"], ["docker.io/a/b:2"]])
+    for wanted, image in {"localhost/a/b:2": IMAGE, "a/b:2": OTHER}.items():
+        assert inspect_archive(io.BytesIO(archive), wanted=wanted).image_id == image.image_id
 
 
 @pytest.mark.parametrize("names", [["1.0", "2.0"], ["docker.io/a/b:1.0", "docker.io/a/b:2.0"]])
