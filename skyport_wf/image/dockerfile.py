@@ -90,7 +90,7 @@ def parse_dockerfile(
     return Dockerfile(content, chain[-1].base.image if chain else SCRATCH, tuple(dict.fromkeys(used)))
 
 
-def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str]) -> list[Stage]:
+def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str | None]) -> list[Stage]:
     """Return the stages in the order of the file.
 
     arguments: from before the first stage, as global_arguments returns them.
@@ -160,22 +160,27 @@ def built_stages(stages: Sequence[Stage]) -> list[Stage]:
 
 def global_arguments(
     instructions: Sequence[Instruction], build_args: Mapping[str, str], platform: str | None = None
-) -> dict[str, str]:
-    """Return the values of the arguments that a `FROM` can use: BuildKit's own, and what `ARG` declares before it."""
-    values = {name: build_args.get(name, value) for name, value in platform_arguments(platform).items()}
+) -> dict[str, str | None]:
+    """Return the values of the arguments that a `FROM` can use: BuildKit's own, and what `ARG` declares before it.
+
+    An argument that has neither a default nor a build arg has None.
+    """
+    values: dict[str, str | None] = {
+        name: build_args.get(name, value) for name, value in platform_arguments(platform).items()
+    }
     for instruction in itertools.takewhile(lambda found: not _words_of_from(found), instructions):
         if instruction.name == "ARG":
             values |= argument_values(instruction.value, values, build_args)
     return values
 
 
-def argument_values(value: str, known: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return the values of the arguments that one `ARG` declares; that of one without a default may be empty."""
-    values: dict[str, str] = {}
+def argument_values(value: str, known: Mapping[str, str | None], given: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the values of the arguments that one `ARG` declares; None of one that has no value."""
+    values: dict[str, str | None] = {}
     before = ChainMap(values, dict(known))
     for word in raw_words(value):
         name, has_default, default = word.partition("=")
-        values[name] = given.get(name, read_word(default, before) if has_default else before.get(name, ""))
+        values[name] = given.get(name, read_word(default, before) if has_default else before.get(name))
     return values
 
 

@@ -1,4 +1,7 @@
-"""Variables of a Dockerfile, and the words that they stand in, as BuildKit's small shell reads them."""
+"""Variables of a Dockerfile, and the words that they stand in, as BuildKit's small shell reads them.
+
+Values are by name; None is that of a variable which is declared, and has none.
+"""
 
 import platform
 import re
@@ -40,7 +43,7 @@ def platform_arguments(wanted: str | None) -> dict[str, str]:
     return values
 
 
-def expand(text: str, values: Mapping[str, str], *, unknown: bool = False) -> str:
+def expand(text: str, values: Mapping[str, str | None], *, unknown: bool = False) -> str:
     """Put the values of variables in their places: `$NAME`, `${NAME}`, `${NAME:-word}`, `${NAME%pattern}` and so on.
 
     unknown: whether variables without a value stay as they are; otherwise nothing takes their place.
@@ -48,7 +51,7 @@ def expand(text: str, values: Mapping[str, str], *, unknown: bool = False) -> st
     return _Word(text, values, keep_unknown=unknown, keep_quotes=True).read("")
 
 
-def read_word(text: str, values: Mapping[str, str]) -> str:
+def read_word(text: str, values: Mapping[str, str | None]) -> str:
     """Return a word as BuildKit understands it: without its quotes, and with the values of its variables."""
     return _Word(text, values).read("")
 
@@ -58,8 +61,8 @@ def unquote(text: str) -> str:
     return _Word(text, {}, keep_unknown=True).read("")
 
 
-def unknown_names(text: str, values: Mapping[str, str]) -> list[str]:
-    """Return the variables in a text that have no value, and no word to take its place, each once."""
+def unknown_names(text: str, values: Mapping[str, str | None]) -> list[str]:
+    """Return the variables in a text that are not declared, and have no word to take their place, each once."""
     word = _Word(text, values)
     word.read("")
     return list(dict.fromkeys(word.unknown))
@@ -69,7 +72,7 @@ class _Word:
     """Goes through a word once; `read` and `variable` call each other where variables are nested."""
 
     def __init__(
-        self, text: str, values: Mapping[str, str], *, keep_unknown: bool = False, keep_quotes: bool = False
+        self, text: str, values: Mapping[str, str | None], *, keep_unknown: bool = False, keep_quotes: bool = False
     ) -> None:
         self.text = text
         self.at = 0
@@ -116,14 +119,14 @@ class _Word:
             self.at += 1
             return "$"
         self.at = match.end()
-        value = self.values.get(match[0], "")
+        value = self.values.get(match[0])
         modifier = _MODIFIER.match(self.text, self.at) if braced else None
         how = modifier[0].removeprefix(":") if modifier else ""
         if match[0] not in self.values and how not in ("-", "+", "?"):
             self.unknown.append(match[0])
         is_kept = self.keep_unknown and match[0] not in self.values
         if not braced:
-            return self.text[begin : self.at] if is_kept else value
+            return self.text[begin : self.at] if is_kept else value or ""
         self.at = modifier.end() if modifier else self.at
         self.depth += 1
         word = self.read("/}" if how in ("/", "//") else "}")
@@ -133,11 +136,13 @@ class _Word:
             replacement = self.read("}")
         self.depth -= 1
         self.at += 1
-        if how == "-":
-            return value or word
+        # Only behind a colon, a variable that is set to nothing is like one that is not set.
+        is_set = bool(value) if modifier and modifier[0].startswith(":") else value is not None
         if how == "+":
-            return word if value else ""
-        return self.text[begin : self.at] if is_kept else _modified(value, how, word, replacement)
+            return word if is_set else ""
+        if how == "-" and not is_set:
+            return word
+        return self.text[begin : self.at] if is_kept else _modified(value or "", how, word, replacement)
 
 
 def _modified(value: str, how: str, pattern: str, replacement: str) -> str:

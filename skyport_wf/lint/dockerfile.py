@@ -122,7 +122,7 @@ class _Known(msgspec.Struct):
 class _Walk:
     """Goes through the stages of a Dockerfile in their order, and through the instructions of each."""
 
-    def __init__(self, stages: Sequence[Stage], around: Surroundings, outside: Mapping[str, str]) -> None:
+    def __init__(self, stages: Sequence[Stage], around: Surroundings, outside: Mapping[str, str | None]) -> None:
         self._stages = stages
         self._around = around
         self._outside = outside
@@ -198,7 +198,9 @@ class _Walk:
             if found.name == "ARG":
                 # As in a build: `ARG NAME` alone brings in the value from before the first FROM.
                 values = argument_values(found.value, known.values, self._around.build_args)
-                declared = {name: value or self._outside.get(name, "") for name, value in values.items()}
+                declared = {
+                    name: (self._outside.get(name) if value is None else value) or "" for name, value in values.items()
+                }
             known.declare(declared)
 
 

@@ -52,7 +52,7 @@ def check_variables(
             yield PERHAPS_UNDEFINED.at(instruction.line, what, f"`ARG {name}` above, with a value, or `${{{name}:-}}`")
 
 
-def check_variables_of_from(instruction: Instruction, arguments: Mapping[str, str]) -> Iterator[Finding]:
+def check_variables_of_from(instruction: Instruction, arguments: Mapping[str, str | None]) -> Iterator[Finding]:
     """Yield the variables of a `FROM` that no `ARG` above the first `FROM` declares."""
     for name in unknown_names(instruction.value, arguments):
         what = f"`${name}` is empty: a FROM has only what an `ARG` declares above the first one"

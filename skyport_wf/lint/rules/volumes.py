@@ -23,7 +23,7 @@ _COPIERS = frozenset({"cp", "install", "ln", "rsync"})
 """Programs that write to their last argument only."""
 
 
-def declared_volumes(instruction: Instruction, values: Mapping[str, str]) -> Iterator[str]:
+def declared_volumes(instruction: Instruction, values: Mapping[str, str | None]) -> Iterator[str]:
     """Yield the paths that a `VOLUME` declares, as far as they are known."""
     if instruction.name == "VOLUME":
         _, paths = copy_arguments(instruction.value)

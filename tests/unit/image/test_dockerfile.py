@@ -207,6 +207,23 @@ def test_any_word_is_read(word):
     expand(word, VALUES, unknown=True)
 
 
+@pytest.mark.parametrize(
+    ("argument", "given", "tags"),
+    [
+        ("ARG V", {}, ["no", "no", "x", "x"]),
+        ("", {}, ["no", "no", "x", "x"]),
+        ("ARG V=", {}, ["", "no", "xset", "x"]),
+        ("ARG V=\nARG V", {}, ["", "no", "xset", "x"]),
+        ("ARG V", {"V": ""}, ["", "no", "xset", "x"]),
+        ("ARG V=1", {"V": ""}, ["", "no", "xset", "x"]),
+        ("ARG V=1", {}, ["1", "1", "xset", "xset"]),
+    ],
+)
+def test_an_empty_argument_is_like_none_only_behind_a_colon(argument, given, tags):
+    words = ("${V-no}", "${V:-no}", "x${V+set}", "x${V:+set}")
+    assert [base_of(f"{argument}\nFROM a:{word}\n", build_args=given) for word in words] == [f"a:{tag}" for tag in tags]
+
+
 def test_build_args_win_over_defaults_but_only_where_they_are_declared():
     text = "ARG V=1\nFROM a:$V$W\n"
     assert base_of(text, build_args={"V": "2", "W": "3"}) == "a:2"
