@@ -13,6 +13,9 @@ def replace_images(
 ) -> bytes:
     """Return the Dockerfile with other names where a `FROM` or a `--from=` names an image.
 
+    What an `ONBUILD` names stays: it becomes part of the image, which others have without the other name.
+
+
     names: the new name of each image that gets one, whichever of docker's spellings the Dockerfile has.
     build_args: win over the defaults of `ARG` before the first `FROM`.
     platform: what the image is built for; that of this machine if None.
@@ -23,7 +26,7 @@ def replace_images(
     stages = read_stages(instructions, global_arguments(instructions, build_args, platform))
     bases = [stage.base for stage in stages if stage.built_on is None]
     found = (*bases, *(use for stage in stages for use in stage.uses))
-    uses = [use for use in found if short_docker_name(use.image) in names]
+    uses = [use for use in found if short_docker_name(use.image) in names and not use.is_triggered]
     # Bytes that are no UTF-8 come back as they were.
     lines = content.decode("utf-8", "surrogateescape").split("\n")
     # From the end: what is replaced does not move what stands before it.

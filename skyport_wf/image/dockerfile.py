@@ -14,6 +14,7 @@ import msgspec
 from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options
 from skyport_wf.image.variables import platform_arguments, read_word
 
+_FROM = re.compile("from=['\"]?", re.IGNORECASE)
 NO_INSTRUCTION = Instruction("", "", 0, 0)
 """Of an image that something else than a Dockerfile names, such as an image list."""
 SCRATCH = "scratch"
@@ -32,6 +33,8 @@ class Dockerfile(msgspec.Struct, frozen=True):
 
     Stages behind the chosen one do not count.
     """
+    triggered: tuple[str, ...]
+    """Those that an `ONBUILD` of the chosen stage names: each build on the image needs them."""
 
     @property
     def digest(self) -> str:
@@ -50,6 +53,11 @@ class ImageUse(msgspec.Struct, frozen=True):
     instruction: Instruction = NO_INSTRUCTION
     offset: int = 0
     """Where in the instruction's value it begins."""
+
+    @property
+    def is_triggered(self) -> bool:
+        """Whether not this build needs the image, but one that is built on its result."""
+        return self.instruction.name == "ONBUILD"
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -87,7 +95,10 @@ def parse_dockerfile(
         for use in ((stage.base, *stage.uses) if stage.built_on is None else stage.uses)
         if use.image != SCRATCH
     )
-    return Dockerfile(content, chain[-1].base.image if chain else SCRATCH, tuple(dict.fromkeys(used)))
+    # Those of stages below have been triggered by the ones built on them.
+    triggered = (use.image for stage in chain[:1] for use in stage.uses if use.is_triggered)
+    base = chain[-1].base.image if chain else SCRATCH
+    return Dockerfile(content, base, tuple(dict.fromkeys(used)), tuple(dict.fromkeys(triggered)))
 
 
 def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str | None]) -> list[Stage]:
@@ -125,20 +136,25 @@ def _words_of_from(instruction: Instruction) -> list[str]:
 
 
 def _images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
-    """Yield offset and text of what `--from=IMAGE` and `--mount=from=IMAGE` name."""
-    for offset, option in read_options(instruction.value)[0].items():
-        names: list[str] = []
-        if instruction.name in ("COPY", "ADD") and option.startswith("--from="):
-            names = [option.removeprefix("--from=")]
-        elif instruction.name == "RUN" and option.startswith("--mount="):
-            fields = option.removeprefix("--mount=").split(",")
-            names = [field.removeprefix("from=") for field in fields if field.startswith("from=")]
-        for name in names:
-            at = instruction.value.find(f"from={name}", offset) + len("from=")
-            if at < len("from="):
-                # A quote stands between them. Inside of the name there may be more: the option is near enough then.
-                at = instruction.value.find(name, instruction.value.find("from", offset))
-            yield max(at, offset), name
+    """Yield offset and text of what `--from=IMAGE` and `--mount=from=IMAGE` name, also behind an `ONBUILD`."""
+    name, value, start = instruction.name, instruction.value, 0
+    if name == "ONBUILD":
+        name, rest, *_ = [*value.split(None, 1), "", ""]
+        name, start = name.upper(), len(value) - len(rest)
+    options, end = read_options(value[start:])
+    for (offset, option), behind in zip(options.items(), [*options, end][1:], strict=True):
+        images: list[str] = []
+        if name in ("COPY", "ADD") and option.startswith("--from="):
+            images = [option.removeprefix("--from=")]
+        elif name == "RUN" and option.startswith("--mount="):
+            fields = [field.partition("=") for field in option.removeprefix("--mount=").split(",")]
+            images = [image for key, equals, image in fields if equals and key.lower() == "from"]
+        at = start + offset
+        for image in images:
+            places = (match.end() for match in _FROM.finditer(value, at, start + behind))
+            # Where a quote stands inside of the name, the option is near enough.
+            at = next((place for place in places if value.startswith(image, place)), at)
+            yield at, image
 
 
 def stages_up_to(target: str | None, stages: Sequence[Stage]) -> Sequence[Stage]:

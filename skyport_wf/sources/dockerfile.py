@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from skyport_wf.cache import cache_folder
-from skyport_wf.errors import EngineError, SkyportError, UsageError
+from skyport_wf.errors import BuildError, EngineError, SkyportError, UsageError
 from skyport_wf.image.context import digest_context
 from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
-from skyport_wf.image_list.reference import is_docker_name
+from skyport_wf.image_list.reference import is_docker_name, short_docker_name
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import digest_of, encode_json
@@ -55,6 +55,8 @@ class DockerfileSource:
             self.dockerfile, build_args=spec.build_args, target=spec.target, platform=spec.platform
         )
         self.used_images: tuple[str, ...] = self._parsed.images
+        self.triggered_images = self._parsed.triggered
+        """Those of them that builds on this image need, for its `ONBUILD`."""
         self.base = self._parsed.base
         """The image that the last stage starts from."""
 
@@ -92,6 +94,13 @@ class DockerfileSource:
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Build the image."""
+        for name, held_base in bases.items():
+            if name not in self.used_images and short_docker_name(name) != short_docker_name(held_base.reference):
+                # Names in a Dockerfile can be changed for a build, those in the config of its base cannot.
+                raise BuildError(
+                    f"{spec.name}: an ONBUILD of its base takes files from {name}, and another image is called so in "
+                    "the engine. Give that one another name, and build again."
+                )
         from skyport_wf.engine.builders import build_image
 
         secrets = {

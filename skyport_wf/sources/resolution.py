@@ -6,7 +6,7 @@ Everything that follows takes these values: planning, building, status, lint, re
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,7 @@ def resolve_images(
         built_on = dict.fromkeys((*used[name].values(), *base.values()))
         needs[name] = tuple(one for one in built_on if one in listed.values())
         todo += needs[name]
+    _add_triggered(sources, used, needs)
     resolved: dict[str, ResolvedImage] = {}
     for name in _order(needs, images):
         if unreachable:
@@ -129,6 +130,21 @@ def resolve_images(
             continue
         resolved[name] = ResolvedImage(spec, source, used[name], needs[name], below, facts)
     return resolved
+
+
+def _add_triggered(
+    sources: Mapping[str, ImageSource], used: dict[str, dict[str, str]], needs: dict[str, tuple[str, ...]]
+) -> None:
+    """Add to what images use and need what the `ONBUILD` of their bases makes them use."""
+    for name, source in sources.items():
+        if not isinstance(source, DockerfileSource):
+            continue
+        for base in dict.fromkeys(used[name].values()):
+            below = sources.get(base)
+            if isinstance(below, DockerfileSource):
+                found = {one: used[base][one] for one in below.triggered_images if one in used[base]}
+                used[name] = found | used[name]
+                needs[name] = tuple(dict.fromkeys((*needs[name], *found.values())))
 
 
 def _order(needs: dict[str, tuple[str, ...]], images: ImageList) -> list[str]:

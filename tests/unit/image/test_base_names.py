@@ -37,6 +37,11 @@ NAMES = {"lab/base:1": "skyport-wf/base:abc"}
             "  --mount=from=skyport-wf/base:abc,target=/c lab/base:1\n",
         ),
         (
+            "FROM debian\nRUN --mount=From=lab/base:1,target=/c x\nRUN --mount=type=bind,FROM=\"lab/base:1\" x\n",
+            "FROM debian\nRUN --mount=From=skyport-wf/base:abc,target=/c x\n"
+            "RUN --mount=type=bind,FROM=\"skyport-wf/base:abc\" x\n",
+        ),
+        (
             "FROM lab/base:1 AS lab\nFROM lab\nCOPY --from=0 /a /b\nRUN <<END\nFROM lab/base:1\nEND\n",
             "FROM skyport-wf/base:abc AS lab\nFROM lab\nCOPY --from=0 /a /b\nRUN <<END\nFROM lab/base:1\nEND\n",
         ),
@@ -60,6 +65,12 @@ def test_each_place_that_names_an_image(before: str, after: str) -> None:
     content = replace_images(before.encode(), NAMES, build_args={})
     assert content.decode() == after
     assert "lab/base:1" not in parse_dockerfile(content).images
+
+
+def test_what_becomes_part_of_the_image_stays() -> None:
+    triggers = b"ONBUILD COPY --from=lab/base:1 /a /b\nONBUILD RUN --mount=from=lab/base:1,target=/c x\n"
+    content = replace_images(b"FROM lab/base:1\n" + triggers, NAMES, build_args={})
+    assert content == b"FROM skyport-wf/base:abc\n" + triggers
 
 
 def test_build_arguments_win_over_defaults() -> None:

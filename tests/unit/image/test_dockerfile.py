@@ -74,6 +74,17 @@ def test_from(text, base, images):
         ('COPY --from="b:1" /x /y', ("b:1",)),
         ('RUN --mount=type=bind,from="b:1",target=/x true', ("b:1",)),
         ('RUN --network=host --mount="from=b:1,target=/x" true', ("b:1",)),
+        ("RUN --mount=type=bind,From=b:1,target=/x true", ("b:1",)),
+        ("RUN --mount=FROM=b:1,target=/x true", ("b:1",)),
+        ("ONBUILD COPY --from=b:1 /x /y", ("b:1",)),
+        ("onbuild add --link --from=b:1 /x /y", ("b:1",)),
+        ("ONBUILD RUN --mount=from=b:1,target=/x true", ("b:1",)),
+        ("ONBUILD COPY --from=first /x /y", ()),
+        ("ONBUILD COPY x --from=b:1", ()),
+        ("ONBUILD --from=b:1", ()),
+        ("ONBUILD", ()),
+        ("COPY --From=b:1 /x /y", ()),
+        ("RUN --mount=from,target=/x true", ()),
         ("RUN uvx --from=git+https://x.test/y z", ()),
         ("RUN uv tool run --from=b:1 z", ()),
         ("RUN echo --mount=from=b:1", ()),
@@ -85,6 +96,12 @@ def test_from(text, base, images):
 )
 def test_other_images_that_instructions_take_files_from(instruction, images):
     assert images_of(f"FROM a:1 AS first\nFROM a:1\n{instruction}\n") == ("a:1", *images)
+
+
+def test_images_that_builds_on_the_image_need():
+    text = "FROM a:1 AS one\nONBUILD COPY --from=b:1 /x /y\nFROM one AS two\nONBUILD COPY --from=c:1 /x /y\n"
+    needed = {target: parse_dockerfile(text.encode(), target=target).triggered for target in ("one", "two", None)}
+    assert needed == {"one": ("b:1",), "two": ("c:1",), None: ("c:1",)}
 
 
 @pytest.mark.parametrize(
@@ -198,6 +215,14 @@ def test_words_are_read_in_time(word):
     begun = time.process_time()
     read_word(word, {"A": "a" * 5000})
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("between", [",", " --mount=", '\\"x --mount='])
+def test_many_mounts_are_read_in_time(between):
+    begun = time.process_time()
+    images_of("FROM a\nRUN --mount=" + between.join(f"from=i{number}" for number in range(50_000)) + "\n")
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.slow

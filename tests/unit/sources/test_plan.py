@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings, Snapshot
 from skyport_wf.inspection.plan import plan_images
 from skyport_wf.sources.resolution import resolve_images
+from skyport_wf.sources.source import HeldBase
 
 
 def write(folder: Path, **dockerfiles: str) -> ImageList:
@@ -93,6 +94,34 @@ def test_the_platform_decides_what_is_needed(tmp_path):
     images = write(tmp_path, b="FROM lab/a-${TARGETARCH}:1\n", **{"a-arm64": "FROM x:1\n"})
     arm = msgspec.structs.replace(images.images[0], platform="linux/arm64")
     assert needs(ImageList((arm, images.images[1])), tmp_path, "b") == ("lab/a-arm64:1",)
+
+
+@pytest.mark.parametrize("trigger", ["COPY --from=docker.io/lab/tool:1 /a /b", "RUN --mount=from=lab/tool:1 true"])
+def test_what_the_onbuild_of_a_base_names_is_needed_by_both(tmp_path, trigger):
+    images = write(
+        tmp_path,
+        grandchild="FROM lab/child:1\n",
+        child="FROM lab/base:1\n",
+        base=f"FROM x:1\nONBUILD {trigger}\n",
+        tool="FROM x:1\n",
+    )
+    assert order(images, tmp_path) == ["lab/tool:1", "lab/base:1", "lab/child:1", "lab/grandchild:1"]
+    found = resolve_images(images, tmp_path, ["lab/grandchild:1"])
+    assert {name: image.needs for name, image in found.items()} == {
+        "lab/tool:1": (),
+        "lab/base:1": ("lab/tool:1",),
+        "lab/child:1": ("lab/base:1", "lab/tool:1"),
+        "lab/grandchild:1": ("lab/child:1",),
+    }
+    assert set(found["lab/child:1"].used.values()) == {"lab/base:1", "lab/tool:1"}
+
+
+def test_what_an_onbuild_names_is_never_another_image_of_that_name(tmp_path):
+    images = write(tmp_path, child="FROM lab/base:1\n")
+    child = resolve_images(images, tmp_path)["lab/child:1"]
+    bases = {"lab/tool:1": HeldBase("skyport-wf/base:abc", DIGEST)}
+    with pytest.raises(BuildError, match="an ONBUILD of its base takes files from lab/tool:1, and another image is"):
+        child.source.make(None, child.spec, bases, print)
 
 
 def test_an_image_may_be_built_on_an_earlier_stage_of_its_own_file(tmp_path):
