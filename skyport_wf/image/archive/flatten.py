@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from skyport_wf.byte_streams import PIECE, ByteStream, pieces_of
-from skyport_wf.decoding import decode_json, decode_msgpack
+from skyport_wf.decoding import decode_msgpack
+from skyport_wf.image.archive.go_json import read_like_go
 from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document
@@ -168,7 +169,7 @@ class _Files:
 
 def _flat_config(config: bytes, diff_id: str) -> bytes:
     """Return the config JSON of an image that has one layer instead of the ones it had."""
-    old: dict[str, Any] = decode_json(config, dict[str, Any])
+    old: dict[str, Any] = read_like_go(config)
     step = {"created_by": f"flattened {image_id(config)}"}
     if old.get("created"):
         step["created"] = old["created"]

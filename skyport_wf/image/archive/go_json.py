@@ -1,9 +1,11 @@
 """JSON as programs in Go read it, docker among them.
 
 Keys match whatever their case, null is as if it were not there, and bytes that are no UTF-8 become replacement
-characters. Source: the documentation of Go's package encoding/json, "Unmarshal".
+characters, as does one half of a surrogate pair without the other. Source: the documentation of Go's package
+encoding/json, "Unmarshal".
 """
 
+import re
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -15,15 +17,27 @@ Document = TypeVar("Document")
 
 _MAX_VALUES: Final = 1_000_000
 """Values in a document, as each takes memory: the config of a real image has a few thousand."""
+_ESCAPE: Final = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
+"""What a backslash begins; both halves of a pair are one."""
 
 
 def decode_like_go(document: bytes, kind: type[Document]) -> Document:
     """Return the document as a value of `kind`. Raises ValueError or RecursionError if it is none."""
+    # mypy takes a type variable's type for one that has no hash.
+    return convert(_fit(read_like_go(document), _parts_of(kind)), kind)  # type: ignore[arg-type]
+
+
+def read_like_go(document: bytes) -> Any:
+    """Return the document as plain values, its keys as they are. Raises ValueError or RecursionError if it is none."""
     if document.count(b",") > _MAX_VALUES:
         raise ValueError(f"it has more than {_MAX_VALUES:,} values")
-    value = decode_json(document.decode(errors="replace"))
-    # mypy takes a type variable's type for one that has no hash.
-    return convert(_fit(value, _parts_of(kind)), kind)  # type: ignore[arg-type]
+    text = document.decode(errors="replace")
+    # Few documents have any, and to look at each escape takes a while.
+    if "\\ud" in text or "\\uD" in text:
+        text = _ESCAPE.sub(lambda match: "\ufffd" if match["half"] else match[0], text)
+    return decode_json(text)
 
 
 @cache

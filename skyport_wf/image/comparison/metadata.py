@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
-from skyport_wf.decoding import decode_json
+from skyport_wf.decoding import convert
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.go_json import read_like_go
 
 _NOT_COMPARED: Final = frozenset(
     {
@@ -54,7 +55,7 @@ def compare_metadata(published: bytes, rebuilt: bytes) -> tuple[MetadataChange, 
 
 def _decode(config: bytes) -> Mapping[str, Any]:
     try:
-        return decode_json(config, dict[str, Any])
+        return convert(read_like_go(config), dict[str, Any])
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"an image's config cannot be read: {error}. Save the image again.") from error
 

@@ -347,6 +347,27 @@ def test_json_as_docker_reads_it() -> None:
     assert inspect(archive_of(replaced, (layer,))).os == "linux"
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"caf\udce9", "caf\ufffd"),
+        (r"\ud83d", "\ufffd"),
+        (r"\uD83Dx\uDE00", "\ufffdx\ufffd"),
+        (r"\ud83d\ude00", "\U0001f600"),
+        (r"\ud83d\uD83D\uDE00\ude00", "\ufffd\U0001f600\ufffd"),
+        (r"\ud83d\u0041\ud83d\n", "\ufffdA\ufffd\n"),
+        (r"\\ud83d", r"\ud83d"),
+        (r"\\\ud83d", "\\\ufffd"),
+        (r"\"\ud83d\"", '"\ufffd"'),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_a_replacement_character(written: str, read: str) -> None:
+    config = Image(IMAGE.layers, {"QQQ": "QQQ"}).config.replace(b"QQQ", written.encode())
+    found = inspect(archive_of(config, IMAGE.layers))
+    assert found.labels == ((read, read),)
+    assert found.image_id == f"sha256:{sha256(config)}"
+
+
 @pytest.mark.slow
 def test_a_config_of_many_megabytes() -> None:
     config = changed_config(author="x" * (20 << 20))

@@ -237,6 +237,12 @@ def test_a_config_that_is_none(content: bytes) -> None:
         compare_metadata(content, config())
 
 
+def test_half_of_a_surrogate_pair_is_compared_as_docker_reads_it() -> None:
+    half = config(User="QQQ").replace(b"QQQ", rb"caf\udce9")
+    assert compare_metadata(half, config(User="caf\ufffd")) == ()
+    assert compare_metadata(half, config(User="x")) == (MetadataChange("User", "caf\ufffd", "x"),)
+
+
 @pytest.mark.parametrize("odd", [{"config": [1]}, {"config": {"Env": "x", "Labels": 5}}, {"history": 1}, {"rootfs": 2}])
 def test_an_odd_config_is_compared_all_the_same(odd: dict[str, Any]) -> None:
     assert compare_metadata(json.dumps(odd).encode(), json.dumps(odd).encode()) == ()

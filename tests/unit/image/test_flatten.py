@@ -224,6 +224,13 @@ def test_the_config_is_kept_but_for_how_the_layers_were_built(tmp_path: Path) ->
     assert found == {key: config[key] for key in kept}
 
 
+def test_half_of_a_surrogate_pair_in_the_config(tmp_path: Path) -> None:
+    image = Image((layer("a"),))
+    config = {"rootfs": {"diff_ids": image.diff_ids}, "author": "caf\udce9"}
+    with flat(archive_with(config, image), tmp_path) as made:
+        assert json.loads(examine_archive(archive_of(made)).config)["author"] == "caf\ufffd"
+
+
 def archive_with(config: dict[str, Any], image: Image) -> bytes:
     names = [f"{number}.tar" for number in range(len(image.layers))]
     layers = [file_member(name, content) for name, content in zip(names, image.layers, strict=True)]
