@@ -25,6 +25,8 @@ _MAGIC: Final = {
     b"BZh": "bzip2",
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x03\x04": "zip",
+    # Frames to be skipped, as pzstd begins its files with. lz4 has the same; docker takes all for zstd.
+    **dict.fromkeys((bytes((0x50 + kind,)) + b"\x2a\x4d\x18" for kind in range(16)), "zstd"),
 }
 _CHECKSUM: Final = slice(148, 156)
 """Where a tar's header has it."""

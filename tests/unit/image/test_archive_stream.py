@@ -62,6 +62,25 @@ def test_what_is_no_archive(stored: bytes, message: str) -> None:
     assert message in str(caught.value)
 
 
+def skippable(kind: int, data: bytes) -> bytes:
+    return struct.pack("<II", 0x184D2A50 + kind, len(data)) + data
+
+
+@pytest.mark.parametrize("kind", range(16))
+def test_zstd_may_begin_with_a_frame_that_is_skipped(kind: int) -> None:
+    """As pzstd writes it, which puts one before each of its frames."""
+    stored = b"".join(skippable(kind, b"size") + zstd(part) for part in (ARCHIVE[:50_000], ARCHIVE[50_000:]))
+    stream = ArchiveStream(OneByOne(stored), name="the download")
+    assert inspect_archive(stream).image_id == example_image().image_id
+    with pytest.raises(ArchiveError, match="the download breaks off before its end"):
+        inspect_archive(ArchiveStream(OneByOne(skippable(kind, b"size")[:-1]), name="the download"))
+
+
+@pytest.mark.parametrize("kind", [-1, 16])
+def test_what_only_looks_like_a_frame_that_is_skipped(kind: int) -> None:
+    assert recognise_format(skippable(kind, bytes(600))) == ""
+
+
 def test_bytes_are_counted() -> None:
     counts: list[int] = []
     inspect_archive(CountedStream(io.BytesIO(ARCHIVE), counts.append, name="x"))
