@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.absent_names import suggesting_names
 from skyport_wf.errors import UsageError
-from skyport_wf.input_file import exists, is_folder
+from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
@@ -24,9 +22,6 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """Bytes of a file's name, and of a path (NAME_MAX, PATH_MAX of Linux)."""
 _SHOWN = 100
 """Characters of a wrong word that are shown."""
-DEFAULT_LIST = Path("images.yaml")
-LIST_NAMES = (DEFAULT_LIST.name, DEFAULT_LIST.with_suffix(".yml").name)
-"""The names that an image list is found by: both that YAML files have."""
 DEFAULT_RESULTS = Path("results/skyport")
 _KEY = "{key}"
 KEY_HELP = f"{_KEY} in it stands for the image's name as a file name"
@@ -89,33 +84,8 @@ def add_image_list(parser: argparse.ArgumentParser) -> None:
 
 
 def image_list(text: str) -> Path:
-    """Return the image list that `text` names: CWL can name the folder of a project, but not a file inside it.
-
-    If it is the usual name and not here, the list of the project is taken in whose folders the user works.
-    """
-    path = Path(text)
-    if is_folder(path):
-        return list_in(path) or path / DEFAULT_LIST
-    if path != DEFAULT_LIST or exists(path):
-        return path
-    here = Path.cwd()
-    # A list that somebody else could have put there might send the token to a Shock of theirs.
-    ours = takewhile(_is_ours, here.parents)
-    found = next(filter(None, map(list_in, (here, *ours))), None)
-    return Path(os.path.relpath(found)) if found else path
-
-
-def _is_ours(folder: Path) -> bool:
-    """Return whether a folder belongs to the user, and not everyone may write into it."""
-    with suppress(OSError):
-        status = folder.stat()
-        return status.st_uid == os.geteuid() and not status.st_mode & stat.S_IWOTH
-    return False
-
-
-def list_in(folder: Path) -> Path | None:
-    """Return the image list in a folder, None if it has none."""
-    return next((folder / name for name in LIST_NAMES if os.path.lexists(folder / name)), None)
+    """Return the image list that `text` names; see `find_image_list`."""
+    return find_image_list(Path(text))
 
 
 def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockSettings:

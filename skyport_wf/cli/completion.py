@@ -63,9 +63,10 @@ def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argpar
 
 def _image_names(args: argparse.Namespace) -> Iterator[str]:
     """Yield the names in the image list and the lock file: both are here, where a Shock may take long to answer."""
-    from skyport_wf.cli.arguments import DEFAULT_LIST, image_list
+    from skyport_wf.cli.arguments import image_list
     from skyport_wf.errors import SkyportError
     from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.image_list.place import DEFAULT_LIST
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 

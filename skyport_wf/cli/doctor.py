@@ -2,10 +2,11 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import DEFAULT_LIST, DEFAULT_RESULTS, add_image_list
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED
+from skyport_wf.image_list.place import DEFAULT_LIST
 
 EXAMPLES = (
     "skyport-wf doctor",

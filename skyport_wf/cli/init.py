@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from skyport_wf.cli.arguments import DEFAULT_LIST, LIST_NAMES, list_in
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.image_list.place import LIST_NAMES, list_in
 
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 """What Snakemake reads: the first of these that is there."""
@@ -54,9 +54,8 @@ def _add_to_pipeline(folder: Path) -> Outcome:
     if snakefile is None:
         raise UsageError(f"there is no Snakefile in {folder}. Without --pipeline, `init` begins a project of its own.")
     rules = "workflow/rules/images.smk" if snakefile.startswith("workflow/") else "images.smk"
-    images = list_in(folder)
-    files = pipeline_files(rules, images=images.name if images else DEFAULT_LIST.name)
-    if images:
+    files = pipeline_files(rules)
+    if list_in(folder):
         # The image is there to be replaced by the pipeline's own, which it has.
         files = {name: text for name, text in files.items() if name not in list_files()}
     kept = [str(folder / name) for name in files if os.path.lexists(folder / name)]

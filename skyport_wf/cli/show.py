@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import DEFAULT_LIST, add_image_list, opened_shock, output_file
+from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.place import DEFAULT_LIST
 
 if TYPE_CHECKING:
     from skyport_wf.image.contents import Layer

@@ -62,7 +62,7 @@ class ImageRules:
         Raises UsageError for what is wrong with the list, or cannot be written.
         """
         self.settings = settings
-        self.images = settings.images
+        self.images = settings.list_file
         self.lock = settings.lock_file
         self.origin = self._origin()
         """The file that has the names."""
@@ -286,7 +286,7 @@ class ImageRules:
         return ["--keep", *sorted(names)] if names else []
 
     def _origin(self) -> str:
-        return self.settings.images
+        return self.images
 
     def _plan(self) -> list[PlannedImage]:
         """Read the list. Raises UsageError for what is wrong with it."""

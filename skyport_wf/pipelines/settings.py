@@ -11,6 +11,7 @@ import msgspec
 from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
+from skyport_wf.image_list.place import find_image_list
 
 SECTION = "skyport"
 """The only key of a pipeline's config that included rules look at."""
@@ -22,7 +23,7 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a pipeline wants its images published."""
 
     images: str = "images.yaml"
-    """The image list."""
+    """The image list, or the folder that it is in."""
     lock: str | None = None
     """The lock file; beside the list if None."""
     lint_level: LintLevel | None = None
@@ -38,9 +39,14 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Snakemake's own: where results, logs and benchmarks go."""
 
     @property
+    def list_file(self) -> str:
+        """The path of the image list, which is found as the command line finds it."""
+        return str(find_image_list(Path(self.images)))
+
+    @property
     def lock_file(self) -> str:
         """The path of the lock file."""
-        return self.lock or str(Path(self.images).parent / "images.lock.json")
+        return self.lock or str(Path(self.list_file).parent / "images.lock.json")
 
 
 def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:

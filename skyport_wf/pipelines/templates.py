@@ -53,7 +53,7 @@ module skyport:
     snakefile:
         skyport_wf.snakefile("publish")
     config:
-        {config}
+        config.get("skyport", {})
 
 
 use rule * from skyport as skyport_*
@@ -114,16 +114,12 @@ def project_files() -> dict[str, str]:
     return {**list_files(), **PROJECT, **_around("publish_all")}
 
 
-def pipeline_files(rules: str, *, images: str) -> dict[str, str]:
+def pipeline_files(rules: str) -> dict[str, str]:
     """Return the files that a pipeline needs beside its own, to publish images.
 
     rules: the path of the rules to include.
-    images: the name of its image list.
     """
-    # Of the rules' own accord, they take no list of another name.
-    named = "" if images in IMAGES else f'{{"images": "{images}"}} | '
-    config = f'{named}config.get("skyport", {{}})'
-    return {**list_files(), rules: _RULES.format(config=config), **_around("skyport_publish_all")}
+    return {**list_files(), rules: _RULES, **_around("skyport_publish_all")}
 
 
 def _around(target: str) -> dict[str, str]:

@@ -128,6 +128,18 @@ def test_two_lists_as_modules_twice_each(pipeline: Pipeline) -> None:
     assert {*json.loads((pipeline.folder / "images.lock.json").read_text())["images"]} == {"lab/w:1", "lab/x:1"}
 
 
+@pytest.mark.parametrize(("config", "file"), [("{}", "images.yml"), ('{"images": "c"}', "c/images.yaml")])
+def test_the_list_is_found_as_the_command_line_finds_it(pipeline: Pipeline, config: str, file: str) -> None:
+    (pipeline.folder / "images.yaml").unlink()
+    path = pipeline.folder / file
+    write_images(path.parent, "lab/x:1")
+    (path.parent / "images.yaml").rename(path)
+    pipeline.write_snakefile(module("a", config=config))
+    assert pipeline.snakemake("a_publish_all") >= steps("x", prefix="a_")
+    assert (path.parent / "images.lock.json").exists()
+    assert pipeline.do("verify", "--images", file)["images"]
+
+
 @pytest.mark.parametrize("how", ["prefix", "storage"])
 def test_the_lock_file_is_where_the_list_is(pipeline: Pipeline, tmp_path: Path, how: str) -> None:
     write_images(pipeline.folder / "list", "lab/x:1")
@@ -189,7 +201,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         f"Did you mean lab/x:1? images.yaml has {names}.",
         own("lab/xx:1") + module("a"): f"images.yaml has no image with the key lab_xx_1, it has {names}",
         module("a") + module("b", config='{"images": "./copy.yaml"}'): "lab/x:1, lab/y:1 is in two image lists of this "
-        "workflow, images.yaml and ./copy.yaml.",
+        "workflow, images.yaml and copy.yaml.",
         module("a", more=["pathvars:", '    results="{a}"']): "the pathvar `results` is '{a}'",
     }  # fmt: skip
     shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")

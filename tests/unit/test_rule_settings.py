@@ -4,6 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from skyport_wf.cli.arguments import image_list
 from skyport_wf.errors import UsageError
 from skyport_wf.pipelines.settings import RuleSettings, read_settings
 from tests.support.commands import CHECKOUT
@@ -29,6 +30,23 @@ def test_the_schema_is_that_of_the_settings():
 )
 def test_only_what_is_ours_is_looked_at(config, whole, images):
     assert read_settings(config, whole=whole).images == images
+
+
+@pytest.mark.parametrize(
+    ("images", "found", "lock"),
+    [
+        ("images.yaml", "../images.yml", "../images.lock.json"),
+        ("./c", "c/images.yaml", "c/images.lock.json"),
+        ("../none.yaml", "../none.yaml", "../images.lock.json"),
+    ],
+)
+def test_the_list_is_found_as_the_command_line_finds_it(tmp_path, monkeypatch, images, found, lock):
+    (tmp_path / "work/c").mkdir(parents=True)
+    (tmp_path / "images.yml").write_text("")
+    monkeypatch.chdir(tmp_path / "work")
+    settings = read_settings({"images": images}, whole=True)
+    assert (settings.list_file, settings.lock_file) == (found, lock)
+    assert image_list(images) == Path(found)
 
 
 @pytest.mark.parametrize(
