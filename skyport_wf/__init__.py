@@ -13,13 +13,11 @@ def snakefile(name: str = "publish") -> str:
 
     Raises ValueError, with the names there are, if there are no such rules.
     """
-    from skyport_wf.pipelines.shipped import find_shipped, list_shipped
+    from skyport_wf.pipelines.mistakes import heard
+    from skyport_wf.pipelines.shipped import find_rules
 
-    try:
-        return str(find_shipped(f"rules/{name}.smk"))
-    except FileNotFoundError:
-        there = [path.stem for path in list_shipped("rules/*.smk")]
-        raise ValueError(f"skyport-wf has no rules called {name!r}, it has: {', '.join(there)}") from None
+    with heard():
+        return str(find_rules(name))
 
 
 def receipt(image: str, *, results: str = "results") -> str:
@@ -40,8 +38,10 @@ def container(image: str, *, results: str = "results", registry: bool | None = N
     Raises what `receipt` raises, and UsageError if the address is asked for and unknown.
     """
     from skyport_wf.pipelines.containers import find_address
+    from skyport_wf.pipelines.mistakes import heard
 
-    address = None if registry is False else find_address(image, results, required=registry is True)
+    with heard():
+        address = None if registry is False else find_address(image, results, required=registry is True)
     return address or sif(image, results=results)
 
 
@@ -55,15 +55,19 @@ def workflow(name: str) -> str:
 
     Raises ValueError, with the names there are, if there is none.
     """
+    from skyport_wf.pipelines.mistakes import heard
     from skyport_wf.pipelines.shipped import find_workflow
 
-    return str(find_workflow(name))
+    with heard():
+        return str(find_workflow(name))
 
 
 def _path(image: str, results: str, file: str) -> str:
     from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.pipelines.mistakes import heard
     from skyport_wf.pipelines.opening import check_listed
 
-    key = parse_reference(str(image)).key
-    check_listed(image, results)
+    with heard():
+        key = parse_reference(str(image)).key
+        check_listed(image, results)
     return f"{results}/skyport/{key}/{file}"

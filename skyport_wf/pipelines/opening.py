@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.pipelines.mistakes import heard
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.pipelines.settings import read_settings
 from skyport_wf.pipelines.shipped import is_shipped
@@ -52,8 +53,9 @@ def _open(workflow: Any, config: Mapping[str, Any], kind: type[ImageRules]) -> I
     namespace = (workflow.modifier, kind)
     if namespace not in _Opened.namespaces:
         try:
-            settings = read_settings(config, whole=_are_the_workflow(workflow))
-            rules = kind(settings, workflow, _Opened.lists)
+            with heard():
+                settings = read_settings(config, whole=_are_the_workflow(workflow))
+                rules = kind(settings, workflow, _Opened.lists)
         except SkyportError as error:
             raise WorkflowError(str(error)) from None
         _Opened.lists.append(rules)

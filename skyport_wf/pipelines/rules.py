@@ -25,6 +25,7 @@ from skyport_wf.pipelines.checks import (
     check_settings_files,
     is_writable,
 )
+from skyport_wf.pipelines.mistakes import heard
 from skyport_wf.pipelines.settings import RuleSettings
 from skyport_wf.pipelines.shipped import find_shipped, is_shipped
 from skyport_wf.records.plan import PlannedImage
@@ -103,6 +104,7 @@ class ImageRules:
         if not is_shipped(Path(workflow.main_snakefile)):
             workflow.default_target = self.target
 
+    @heard()
     def makes(self, part: str) -> bool:
         """Return whether rules that make files are to be defined here: once for a list, whatever modules use it.
 
@@ -188,6 +190,7 @@ class ImageRules:
         """Return the file that the image comes from, if it comes from one."""
         return [path for path in [self.planned[wildcards.skyport_key].archive] if path]
 
+    @heard()
     def refuse(self, wildcards: Wildcards) -> list[str]:
         """Raise UsageError: the list has no such image."""
         raise UsageError(f"{self.origin} has no image with the key {wildcards.skyport_key}, it has {self.told_names}")

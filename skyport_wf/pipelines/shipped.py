@@ -26,6 +26,18 @@ def list_shipped(pattern: str) -> list[Path]:
     return sorted((path for root in _ROOTS for path in root.glob(pattern)), key=lambda path: path.name)
 
 
+def find_rules(name: str) -> Path:
+    """Return where the rules called `name` are.
+
+    Raises ValueError, with the names there are, if there are none.
+    """
+    try:
+        return find_shipped(f"rules/{name}.smk")
+    except FileNotFoundError:
+        there = [path.stem for path in list_shipped("rules/*.smk")]
+        raise ValueError(f"skyport-wf has no rules called {name!r}, it has: {', '.join(there)}") from None
+
+
 def list_workflows() -> list[Path]:
     """Return the CWL documents that the package brings, those of single steps last."""
     return [path for pattern in ("*.cwl", "tools/*.cwl") for path in list_shipped(f"workflows/{pattern}")]

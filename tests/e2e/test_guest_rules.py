@@ -207,10 +207,33 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")
     for snakefile, message in cases.items():
         pipeline.write_snakefile(snakefile)
-        assert message in pipeline.refused()
+        assert pipeline.refused().count(message) == 1
     # Nothing is a setting, too; and an image that is asked for before its list comes is found.
     pipeline.write_snakefile(own("lab/x:1"), INCLUDE, config="skyport:\n")
     assert pipeline.snakemake() == steps("x") | {"mine"}
+
+
+@pytest.mark.parametrize(
+    "snakefile",
+    [
+        module("a", config='{"image": "x.yaml"}'),
+        module("a") + own("lab/xx:1"),
+        own("lab/xx:1", "lab/yy:1") + module("a"),
+        own(""),
+        module("a") + module("b", config='{"images": "copy.yaml"}'),
+        module("a", rules="publsh"),
+        "skyport_wf.container('lab/x:1', registry=True)",
+    ],
+)
+def test_mistakes_are_said_however_quiet_snakemake_is(pipeline: Pipeline, snakefile: str) -> None:
+    """The sentence that it says itself otherwise, and nothing else."""
+    shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")
+    pipeline.write_snakefile(snakefile)
+    loud, quiet = pipeline.refused(), pipeline.refused("--quiet", "all")
+    assert quiet.startswith("skyport-wf: ")
+    assert quiet.count("\n") == 1
+    assert loud.count(quiet.removeprefix("skyport-wf: ").rstrip()) == 1
+    assert "skyport-wf: " not in pipeline.refused("--quiet", "all", "--dry-run"), "which shows errors all the same"
 
 
 def test_jobs_take_what_the_main_process_planned(pipeline: Pipeline) -> None:
