@@ -91,15 +91,20 @@ def image_list(text: str) -> Path:
 def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockSettings:
     """Return which Shock a verb means that needs no image list: the list's if there is one, or the embedded.
 
-    url: the Shock that is meant without a list, if not the embedded one.
+    url: the Shock that is meant without a list of it, if not the embedded one.
     The variable SHOCK_URL wins over all of them when the Shock is opened.
     """
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.image_list.spec import ShockSettings
+    from skyport_wf.publication.settings import shock_url
 
     if args.images == DEFAULT_LIST and not args.images.exists():
         return ShockSettings(url=url) if url else ShockSettings()
-    return read_image_list(args.images).shock
+    settings = read_image_list(args.images).shock
+    # A list that nobody has named, and that is about another Shock, is one of other images.
+    if url and args.images == find_image_list(DEFAULT_LIST) and shock_url(settings) != url:
+        return ShockSettings(url=url)
+    return settings
 
 
 @contextmanager

@@ -8,12 +8,10 @@ import msgspec
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.reference import is_docker_name, parse_reference, pull_name
 from skyport_wf.pipelines.opening import check_listed, lists_of
+from skyport_wf.pipelines.settings import LOCK_NAME
 from skyport_wf.publication.settings import registry_of
 from skyport_wf.records.files import read_record
 from skyport_wf.records.receipt import LockedImage, LockFile
-
-_LOCK = "images.lock.json"
-"""The lock file of a workflow that uses images without any of the rules."""
 
 
 def find_address(name: str, results: str, *, required: bool) -> str | None:
@@ -29,7 +27,7 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
     listed = next((rules for rules in lists_of(results) if rules.has(name)), None)
     if listed and listed.builds and not required:
         return None
-    lock = listed.lock if listed else _LOCK
+    lock = listed.lock if listed else LOCK_NAME
     entry = _read_entry(Path(lock), name)
     registry = registry_of() or (entry.registry if entry else "") or ""
     if entry and registry:

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.image_list.place import DEFAULT_LIST, list_in
 from skyport_wf.pipelines.checks import check_results
 from skyport_wf.pipelines.rules import ImageRules
+from skyport_wf.pipelines.settings import LOCK_NAME
 from skyport_wf.records.plan import PlannedImage
 
 
@@ -16,8 +18,16 @@ class LockedRules(ImageRules):
 
     builds = False
 
+    def _find_files(self) -> tuple[str, str]:
+        """Return the paths as the settings have them; a list that they do not name counts beside the lock file only."""
+        if self.settings.images is not None:
+            return super()._find_files()
+        lock = self.settings.lock or LOCK_NAME
+        folder = Path(lock).parent
+        return str(list_in(folder) or folder / DEFAULT_LIST), lock
+
     def _origin(self) -> str:
-        return self.settings.lock_file
+        return self.lock
 
     def _writes_into(self, lock: str) -> bool:
         return False
@@ -48,7 +58,7 @@ class LockedRules(ImageRules):
         ]  # fmt: skip
 
     def _check(self) -> None:
-        """Raise UsageError for a lock file that is older than its list, or of another Shock."""
+        """Raise UsageError for a lock file that lacks images of its list, or is of another Shock."""
         check_results(self.results, self.planned)
         asked, from_where = os.environ.get("SHOCK_URL", "").rstrip("/"), "the variable SHOCK_URL"
         if Path(self.images).exists():
@@ -57,8 +67,8 @@ class LockedRules(ImageRules):
             images = read_image_list(Path(self.images))
             if missing := [image.name for image in images.images if not self.has(image.name)]:
                 raise UsageError(
-                    f"the lock file {self.lock} is older than {self.images}: it lacks {', '.join(missing)}. Publish "
-                    "them, or take the lock file anew."
+                    f"the lock file {self.lock} lacks {', '.join(missing)}, which {self.images} has. Publish them, or "
+                    "take the lock file anew."
                 )
             if not asked:
                 asked, from_where = images.shock.url.rstrip("/"), self.images

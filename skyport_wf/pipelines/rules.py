@@ -63,8 +63,7 @@ class ImageRules:
         Raises UsageError for what is wrong with the list, or cannot be written.
         """
         self.settings = settings
-        self.images = settings.list_file
-        self.lock = settings.lock_file
+        self.images, self.lock = self._find_files()
         self.origin = self._origin()
         """The file that has the names."""
         self._pathvars = workflow.pathvars
@@ -287,6 +286,10 @@ class ImageRules:
         others = [other for other in self._lists if other is not self and other._writes_into(self.lock)]
         names = {name for other in others for name in other.names} - {*self.names}
         return ["--keep", *sorted(names)] if names else []
+
+    def _find_files(self) -> tuple[str, str]:
+        """Return the paths of the image list and of the lock file."""
+        return self.settings.list_file, self.settings.lock_file
 
     def _origin(self) -> str:
         return self.images

@@ -11,10 +11,12 @@ import msgspec
 from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
-from skyport_wf.image_list.place import find_image_list
+from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list
 
 SECTION = "skyport"
 """The only key of a pipeline's config that included rules look at."""
+LOCK_NAME = "images.lock.json"
+"""The name of a lock file, unless the setting names another."""
 LintLevel = Literal["error", "warning", "info", "style", "none"]
 Steps = Literal["each", "stream"]
 
@@ -22,8 +24,8 @@ Steps = Literal["each", "stream"]
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a pipeline wants its images published."""
 
-    images: str = "images.yaml"
-    """The image list, or the folder that it is in."""
+    images: str | None = None
+    """The image list, or the folder that it is in; images.yaml if None."""
     lock: str | None = None
     """The lock file; beside the list if None."""
     lint_level: LintLevel | None = None
@@ -41,12 +43,12 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def list_file(self) -> str:
         """The path of the image list, which is found as the command line finds it."""
-        return str(find_image_list(Path(self.images)))
+        return str(find_image_list(DEFAULT_LIST if self.images is None else Path(self.images)))
 
     @property
     def lock_file(self) -> str:
         """The path of the lock file."""
-        return self.lock or str(Path(self.list_file).parent / "images.lock.json")
+        return self.lock or str(Path(self.list_file).parent / LOCK_NAME)
 
 
 def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
@@ -73,7 +75,7 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {_in_words(error, plain)}") from error
     for name, path in {"images": settings.images, "lock": settings.lock_file}.items():
-        if "{" in path or "}" in path or not path:
+        if path is not None and ("{" in path or "}" in path or not path):
             raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without braces, Snakemake's wildcards.")
     return settings
 

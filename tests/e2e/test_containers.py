@@ -154,7 +154,7 @@ def test_a_lock_file_that_is_not_right_is_said(consumer: Pipeline) -> None:
     (consumer.folder / "images.yaml").write_text(
         "images: [{name: 'lab/new:1', archive: x}, {name: 'lab/x:1', archive: x}]"
     )
-    assert "the lock file images.lock.json is older than images.yaml: it lacks lab/new:1." in consumer.refused()
+    assert "the lock file images.lock.json lacks lab/new:1, which images.yaml has." in consumer.refused()
     (consumer.folder / "images.yaml").unlink()
     consumer.write_snakefile(module("shared", rules="use"), USE.replace("lab/x:1", "lab/z:1"))
     assert "images.lock.json has lab/x:1, lab/y:1." in consumer.refused()
@@ -173,6 +173,24 @@ def test_a_lock_file_that_is_not_right_is_said(consumer: Pipeline) -> None:
     assert failed.code == 1
     assert "lab/x:1" in failed.log
     assert not (consumer.folder / "results/skyport/lab_x_1/receipt.json").exists()
+
+
+def test_a_lock_file_of_others_beside_images_of_ones_own(consumer: Pipeline) -> None:
+    """What others have published is on their Shock, whatever list is here."""
+    theirs = consumer.folder / "shared/images.lock.json"
+    theirs.parent.mkdir()
+    (consumer.folder / "images.lock.json").rename(theirs)
+    write_images(consumer.folder, "lab/new:1", shock="url: http://127.0.0.1:1")
+    config = '{"lock": "shared/images.lock.json"}'
+    consumer.write_snakefile(module("shared", rules="use", config=config), USE)
+    alone = consumer.snakemake()
+    assert {"shared_receive_image x", "shared_fetch_image y", "mine"} <= alone
+    write_images(consumer.folder, "lab/new:1")
+    consumer.write_snakefile(module("a"), module("shared", rules="use", config=config), USE)
+    assert "a_register_image new" in consumer.snakemake("a_publish_all", "mine")
+    assert {*json.loads((consumer.folder / "images.lock.json").read_text())["images"]} == {"lab/new:1"}
+    write_images(theirs.parent, "lab/z:1")
+    assert "the lock file shared/images.lock.json lacks lab/z:1, which shared/images.yaml has." in consumer.refused()
 
 
 def test_an_image_that_vanished_after_its_receipt_was_written(

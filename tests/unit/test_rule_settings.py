@@ -18,14 +18,14 @@ def test_the_schema_is_that_of_the_settings():
 @pytest.mark.parametrize(
     ("config", "whole", "images"),
     [
-        ({}, True, "images.yaml"),
+        ({}, True, None),
         ({"images": "a.yaml"}, True, "a.yaml"),
-        ({"images": "a.yaml"}, False, "images.yaml"),
+        ({"images": "a.yaml"}, False, None),
         ({"images": "a.yaml", "skyport": {"images": "b.yaml"}}, True, "b.yaml"),
         ({"images": "a.yaml", "skyport": {"images": "b.yaml"}}, False, "b.yaml"),
-        ({"skyport": None}, False, "images.yaml"),
+        ({"skyport": None}, False, None),
         ({"skyport": {"images": Path("c.yaml")}}, False, "c.yaml"),
-        ({"skyport": {"pathvars": {"results": "out"}}}, False, "images.yaml"),
+        ({"skyport": {"pathvars": {"results": "out"}}}, False, None),
     ],
 )
 def test_only_what_is_ours_is_looked_at(config, whole, images):
