@@ -23,8 +23,13 @@ include: "plan.smk"
 if _skyport.makes("steps"):
 
     include: "publish/stream.smk" if _skyport.streams else "publish/steps.smk"
-    include: "publish/lock.smk"
     include: "publish/sif.smk"
+    include: "publish/refuse.smk"
+
+
+if _skyport.makes_lock():
+
+    include: "publish/lock.smk"
 
 
 if _skyport.defines("publish_all"):

@@ -16,6 +16,7 @@ if _skyport.makes("steps"):
 
     include: "publish/receive.smk"
     include: "publish/sif.smk"
+    include: "publish/refuse.smk"
 
 
 if _skyport.defines("use_all"):

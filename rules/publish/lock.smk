@@ -32,22 +32,3 @@ rule lock_images:
             {params.keep:q} \
             --log {log:q}
         """
-
-
-rule refuse_image:
-    """Say of an image that is not in the list that it is not: nothing else could make its receipt."""
-    input:
-        _skyport.refuse,
-    output:
-        _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
-    log:
-        _skyport.at("<logs>/skyport/{skyport_key}/refuse.log"),
-    wildcard_constraints:
-        skyport_key=_skyport.unlisted,
-    localrule: True
-    conda:
-        _skyport.conda
-    container:
-        None
-    shell:
-        "exit 1"

@@ -70,6 +70,9 @@ class ImageRules:
         self.results = self.at("<results>")
         """Where receipts go, as far as no prefix moves them."""
         self._folder = self.at("<results>/skyport")
+        self._place: str = workflow.modifier.path_modifier.replace_prefix(self._folder)
+        """Where receipts really go."""
+        self._file = os.path.realpath(self.origin)
         self.target: str | None = workflow.default_target
         """The workflow's default target before the rules come."""
         self.is_known: bool = workflow.is_main_process
@@ -116,16 +119,25 @@ class ImageRules:
                 return False
         if self.is_known and part == "steps":
             for other in self._before:
-                if part in other._defined and (both := sorted({*self.names} & {*other.names})):
+                if other._file == self._file or part not in other._defined:
+                    continue
+                if both := sorted({*self.names} & {*other.names}):
                     raise UsageError(
                         f"{', '.join(both)} is in two image lists of this workflow, {other.origin} and {self.origin}. "
                         "Take it out of one of them."
                     )
         return True
 
+    def makes_lock(self) -> bool:
+        """Return whether the rule that writes the lock file is to be defined here: once for a list and a lock file."""
+        return self.defines("lock") and not any(
+            other.is_same_list(self) and other._writes_into(self.lock) and "lock" in other._defined
+            for other in self._before
+        )
+
     def is_same_list(self, other: ImageRules) -> bool:
         """Return whether both are about the same list, with receipts in the same folder."""
-        return (os.path.realpath(self.origin), self.results) == (os.path.realpath(other.origin), other.results)
+        return (self._file, self._place) == (other._file, other._place)
 
     @cached_property
     def planned(self) -> dict[str, PlannedImage]:
@@ -232,8 +244,8 @@ class ImageRules:
 
     @cached_property
     def owns_lock(self) -> bool:
-        """Whether the lock file is an output of these rules; not if an earlier list has it, or nobody may write it."""
-        return self.writes_lock and not any(other._writes_into(self.lock) for other in self._before)
+        """Whether the lock file is an output of this list's rules; not if an earlier has it, or it is read-only."""
+        return self.writes_lock and self._lock_owner.is_same_list(self)
 
     @cached_property
     def writes_lock(self) -> bool:
@@ -243,7 +255,7 @@ class ImageRules:
     @property
     def locked(self) -> str:
         """The file that says that the lock file is up to date: that one, where the rules own it."""
-        return self.lock if self.owns_lock else self.at(f"<results>/skyport/{self._mark}.locked")
+        return self._lock_owner.lock if self.owns_lock else self.at(f"<results>/skyport/{self._lock_mark}.locked")
 
     @property
     def lock_option(self) -> list[str]:
@@ -253,7 +265,7 @@ class ImageRules:
     @property
     def lock_name(self) -> str:
         """The name of the log of writing the lock file."""
-        return "lock" if self.owns_lock else f"lock-{self._mark}"
+        return "lock" if self.owns_lock else f"lock-{self._lock_mark}"
 
     @property
     def table(self) -> str:
@@ -306,6 +318,11 @@ class ImageRules:
         """Return whether the rules of this list write the lock file."""
         return os.path.realpath(self.lock) == os.path.realpath(lock)
 
+    @cached_property
+    def _lock_owner(self) -> ImageRules:
+        """The first that writes into the lock file."""
+        return next((other for other in self._before if other._writes_into(self.lock)), self)
+
     @property
     def names(self) -> list[str]:
         """The images of the list."""
@@ -317,7 +334,11 @@ class ImageRules:
 
     @property
     def _mark(self) -> str:
-        return hashlib.sha256(os.fsencode(f"{self.origin}\0{self.results}")).hexdigest()[:12]
+        return _digest(self.origin, self.results)
+
+    @property
+    def _lock_mark(self) -> str:
+        return _digest(self.origin, self.results, os.path.realpath(self.lock))
 
     @property
     def _plan_file(self) -> Path:
@@ -336,6 +357,10 @@ class ImageRules:
             self._plan_file.parent.mkdir(parents=True, exist_ok=True)
             with replace_file(self._plan_file) as file:
                 file.write(msgspec.json.encode([*self.planned.values()]))
+
+
+def _digest(*paths: str) -> str:
+    return hashlib.sha256(os.fsencode("\0".join(paths))).hexdigest()[:12]
 
 
 def match_any(words: Collection[str]) -> str:

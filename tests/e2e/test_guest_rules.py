@@ -128,6 +128,38 @@ def test_two_lists_as_modules_twice_each(pipeline: Pipeline) -> None:
     assert {*json.loads((pipeline.folder / "images.lock.json").read_text())["images"]} == {"lab/w:1", "lab/x:1"}
 
 
+@pytest.mark.parametrize(
+    ("config", "more", "folder", "ran", "lock"),
+    [
+        ('{"lock": "other.json"}', (), "results", {"b_lock_images", "b_publish_all"}, "other.json"),
+        (
+            "{}",
+            ('prefix: "sub"',),
+            "sub/results",
+            steps("x", "y", prefix="b_") | {"b_lock_images", "b_publish_all"},
+            "images.lock.json",
+        ),
+        (
+            "{}",
+            ("pathvars:", '    results="out"'),
+            "out",
+            steps("x", "y", prefix="b_") | {"b_lock_images", "b_publish_all"},
+            "images.lock.json",
+        ),
+        ('{"images": ".", "lock": "./images.lock.json"}', (), "results", set(), "images.lock.json"),
+    ],
+)
+def test_one_list_in_two_modules(
+    pipeline: Pipeline, config: str, more: tuple[str, ...], folder: str, ran: set[str], lock: str
+) -> None:
+    pipeline.write_snakefile(module("a"), module("b", config=config, more=more))
+    assert pipeline.snakemake("a_publish_all") >= steps("x", "y", prefix="a_") | {"a_lock_images"}
+    assert {job for job in pipeline.snakemake("b_publish_all") if "list_packages" not in job} == ran
+    assert (pipeline.folder / folder / "skyport/lab_x_1/receipt.json").exists()
+    assert {*json.loads((pipeline.folder / lock).read_text())["images"]} == {"lab/x:1", "lab/y:1"}
+    assert pipeline.snakemake("a_publish_all", "b_publish_all") == set()
+
+
 @pytest.mark.parametrize(("config", "file"), [("{}", "images.yml"), ('{"images": "c"}', "c/images.yaml")])
 def test_the_list_is_found_as_the_command_line_finds_it(pipeline: Pipeline, config: str, file: str) -> None:
     (pipeline.folder / "images.yaml").unlink()

@@ -1,0 +1,20 @@
+"""Names that the images do not have: for publish.smk and use.smk."""
+
+
+rule refuse_image:
+    """Say of an image that is not known that it is not: nothing else could make its receipt."""
+    input:
+        _skyport.refuse,
+    output:
+        _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+    log:
+        _skyport.at("<logs>/skyport/{skyport_key}/refuse.log"),
+    wildcard_constraints:
+        skyport_key=_skyport.unlisted,
+    localrule: True
+    conda:
+        _skyport.conda
+    container:
+        None
+    shell:
+        "exit 1"
