@@ -38,7 +38,7 @@ if _skyport.makes("lint"):
         container:
             None
         params:
-            images=_skyport.images,
+            images=_skyport.images_path,
             name=_skyport.name,
             level=_skyport.level_option,
             digest=_skyport.digest,

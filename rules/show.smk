@@ -61,7 +61,7 @@ if _skyport.makes("show"):
         resources:
             shock=1,
         params:
-            images=_skyport.images,
+            images=_skyport.images_path,
             name=_skyport.name,
         shell:
             _skyport.say_if_killed + r"""
@@ -90,7 +90,7 @@ if _skyport.makes("show"):
         container:
             None
         params:
-            images=_skyport.images,
+            images=_skyport.images_path,
             name=_skyport.name,
             digest=_skyport.digest,
         shell:

@@ -20,8 +20,8 @@ rule lock_images:
     container:
         None
     params:
-        images=_skyport.images,
-        lock=lambda wildcards: _skyport.lock,
+        images=_skyport.images_path,
+        lock=_skyport.lock_path,
         keep=_skyport.kept_names,
         notes=_skyport.notes(),
     shell:

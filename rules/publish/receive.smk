@@ -20,7 +20,7 @@ rule receive_image:
         shock=1,
     params:
         name=_skyport.name,
-        lock=lambda wildcards: _skyport.lock,
+        lock=_skyport.lock_path,
         images=_skyport.images_option,
         digest=_skyport.digest,
     shell:

@@ -30,7 +30,7 @@ rule build_image:
     resources:
         docker=1,
     params:
-        images=_skyport.images,
+        images=_skyport.images_path,
         name=_skyport.name,
         digest=_skyport.digest,
     shell:
@@ -171,7 +171,7 @@ rule list_packages:
     resources:
         shock=1,
     params:
-        images=_skyport.images,
+        images=_skyport.images_path,
     shell:
         _skyport.say_if_killed + r"""
         skyport-wf sbom {input.receipt:q} \

@@ -30,7 +30,7 @@ rule publish_image:
         docker=1,
         shock=1,
     params:
-        images=_skyport.images,
+        images=_skyport.images_path,
         name=_skyport.name,
         digest=_skyport.digest,
         lock=_skyport.lock_option,

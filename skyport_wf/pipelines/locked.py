@@ -22,9 +22,8 @@ class LockedRules(ImageRules):
         """Return the paths as the settings have them; a list that they do not name counts beside the lock file only."""
         if self.settings.images is not None:
             return super()._find_files()
-        lock = self.settings.lock or LOCK_NAME
-        folder = Path(lock).parent
-        return str(list_in(folder) or folder / DEFAULT_LIST), lock
+        lock = Path(self.settings.lock or LOCK_NAME)
+        return str(list_in(lock.parent) or lock.parent / DEFAULT_LIST), str(lock)
 
     def _origin(self) -> str:
         return self.lock

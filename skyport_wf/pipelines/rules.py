@@ -257,9 +257,23 @@ class ImageRules:
         """The file that says that the lock file is up to date: that one, where the rules own it."""
         return self._lock_owner.lock if self.owns_lock else self.at(f"<results>/skyport/{self._lock_mark}.locked")
 
-    @property
-    def lock_option(self) -> list[str]:
-        """The option that lets a step write into the lock file, if it can be written."""
+    # Snakemake runs a job again if its params change, but for those that a function makes of `output`. Where a list or
+    # a lock file is says nothing of the images.
+
+    def images_path(self, wildcards: Wildcards, output: object) -> str:
+        """Return the image list."""
+        return self.images
+
+    def images_option(self, wildcards: Wildcards, output: object) -> list[str]:
+        """Return the option that names the image list, which a pipeline that publishes nothing need not have."""
+        return ["--images", self.images] if Path(self.images).exists() else []
+
+    def lock_path(self, wildcards: Wildcards, output: object) -> str:
+        """Return the lock file."""
+        return self.lock
+
+    def lock_option(self, wildcards: Wildcards, output: object) -> list[str]:
+        """Return the option that lets a step write into the lock file, if it can be written."""
         return ["--lock", self.lock] if self.writes_lock else []
 
     @property
@@ -287,11 +301,6 @@ class ImageRules:
     def lint_settings(self) -> list[str]:
         """The files that hadolint takes its settings from."""
         return [name for name in (".hadolint.yaml", ".hadolint.yml") if Path(name).is_file()]
-
-    @property
-    def images_option(self) -> list[str]:
-        """The option that names the image list, which a pipeline that publishes nothing need not have."""
-        return ["--images", self.images] if Path(self.images).exists() else []
 
     def kept_names(self, wildcards: object) -> list[str]:
         """Return the option that keeps the images of other lists in a lock file that they share."""

@@ -48,7 +48,7 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def lock_file(self) -> str:
         """The path of the lock file."""
-        return self.lock or str(Path(self.list_file).parent / LOCK_NAME)
+        return str(Path(self.lock) if self.lock else Path(self.list_file).parent / LOCK_NAME)
 
 
 def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:

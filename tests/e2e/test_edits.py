@@ -12,7 +12,7 @@ from skyport_wf.image_list.spec import ImageSpec, ShockSettings
 from skyport_wf.publication.connection import open_shock
 from tests.support.commands import CHECKOUT
 from tests.support.engine import docker, write_image_context
-from tests.support.pipeline import Pipeline, module
+from tests.support.pipeline import Pipeline, module, write_images
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("Snakemake")]
 
@@ -164,3 +164,39 @@ def test_each_field_in_turn(tmp_path: Path, namespace: str, monkeypatch: pytest.
         node = shock.user.find(json.loads(now["description"][0])["node"])
         assert node and (node.attributes or {})["skyport_wf"]["description"] == "said anew"
     assert pipeline.ran(*targets) == {}
+
+
+@pytest.mark.parametrize("steps", ["each", "stream"])
+def test_paths_in_the_settings_say_nothing_of_the_images(tmp_path: Path, steps: str) -> None:
+    pipeline = Pipeline(tmp_path / "pipeline")
+    write_images(pipeline.folder, "lab/x:1")
+    rule = (
+        'rule use:\n    input: skyport_wf.receipt("lab/x:1")\n    output: "x.txt"\n    shell: "cp {input} {output}"\n'
+    )
+    pipeline.write_snakefile('include: skyport_wf.snakefile("show")\n', rule)
+    targets = ("x.txt", "publish_all", "show_all")
+
+    def ran(**settings: str) -> set[str]:
+        (pipeline.folder / "config.yaml").write_text(json.dumps({"skyport": {"steps": steps, **settings}}))
+        return pipeline.snakemake(*targets)
+
+    assert ran() >= {"use", "lock_images", "show_image x"}
+    assert ran(images="./images.yaml", lock="./images.lock.json") == set()
+    assert ran(lock="my.lock.json") == {"lock_images", "publish_all"}
+    assert pipeline.receipt("my.lock.json") == pipeline.receipt("images.lock.json")
+    (pipeline.folder / "images.yaml").rename(pipeline.folder / "list.yaml")
+    assert ran(images="list.yaml", lock="my.lock.json") == set()
+
+
+def test_a_folder_that_is_moved_has_the_same_images(tmp_path: Path) -> None:
+    pipeline = Pipeline(tmp_path / "pipeline")
+    before, after = pipeline.folder / "before", pipeline.folder / "after"
+    before.mkdir()
+    (before / "Dockerfile").write_text("FROM debian:12.5\n")
+    (before / "images.yaml").write_text("images: [{name: 'lab/x:1', dockerfile: Dockerfile}]\n")
+    rules = module("a", rules="lint", config='{"images": config["images"], "lint_level": "none"}')
+    pipeline.write_snakefile(rules, config="images: before")
+    assert pipeline.snakemake("a_lint_all") == {"a_lint_image x", "a_lint_all"}
+    before.rename(after)
+    pipeline.write_snakefile(rules, config="images: after")
+    assert pipeline.snakemake("a_lint_all") == set()
