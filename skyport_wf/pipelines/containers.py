@@ -7,6 +7,7 @@ import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.reference import is_docker_name, parse_reference, pull_name
+from skyport_wf.pipelines.mistakes import suggest
 from skyport_wf.pipelines.opening import check_listed, lists_of
 from skyport_wf.pipelines.settings import LOCK_NAME
 from skyport_wf.publication.settings import registry_of
@@ -20,7 +21,7 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
     results: the pathvar of the rules that have the image.
     required: whether the address is asked for. If not, it is None, too, where the rules here publish the image: until
         they have, the lock file knows an older one, or none.
-    Raises UsageError if an address that is asked for is unknown.
+    Raises UsageError if an address that is asked for is unknown, or if a lock file that has addresses lacks the image.
     """
     parse_reference(str(name))
     check_listed(name, results)
@@ -28,7 +29,8 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
     if listed and listed.builds and not required:
         return None
     lock = listed.lock if listed else LOCK_NAME
-    entry = _read_entry(Path(lock), name)
+    entries = _read_entries(Path(lock))
+    entry = entries.get(name)
     registry = registry_of() or (entry.registry if entry else "") or ""
     if entry and registry:
         digest = "" if entry.manifest_digest is msgspec.UNSET else entry.manifest_digest
@@ -37,24 +39,29 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
         if not is_docker_name(address):
             raise UsageError(f"{lock} has no address of {name} that makes sense. Take the lock file anew.")
         return f"docker://{address}"
+    # Where other images have addresses, and no rules are known, nothing makes a file of this one.
+    wanted = required or (listed is None and any(registry_of() or other.registry for other in entries.values()))
+    if entry is None and wanted:
+        raise UsageError(
+            f"{lock} does not have {name}. {suggest(name, [*entries])}Publish it, or take the lock file anew. If rules "
+            "of this workflow publish it, they have to come before."
+        )
     if not required:
         return None
-    if entry is None:
-        raise UsageError(f"{lock} does not have {name}. Publish it, or take the lock file anew.")
     raise UsageError(
         f"{lock} names no registry that has {name}. Set SKYPORT_REGISTRY, or `shock.registry` in the image list that "
         "the lock file is of, and publish again."
     )
 
 
-def _read_entry(lock: Path, name: str) -> LockedImage | None:
+def _read_entries(lock: Path) -> dict[str, LockedImage]:
     try:
         state = lock.stat()
     except FileNotFoundError:
-        return None
+        return {}
     except OSError as error:
         raise UsageError(f"cannot read {lock}: {error.strerror}") from error
-    return _read_lock(lock, state.st_mtime_ns, state.st_size).images.get(name)
+    return _read_lock(lock, state.st_mtime_ns, state.st_size).images
 
 
 @lru_cache(maxsize=4)

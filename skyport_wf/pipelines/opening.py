@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.pipelines.mistakes import heard
+from skyport_wf.pipelines.mistakes import heard, suggest
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.pipelines.settings import read_settings
 from skyport_wf.pipelines.shipped import is_shipped
@@ -72,8 +71,7 @@ def check_listed(name: str, results: str) -> None:
     """
     lists = [rules for rules in lists_of(results) if rules.is_known]
     if lists and not any(rules.has(name) for rules in lists):
-        near = difflib.get_close_matches(name, [known for rules in lists for known in rules.names], n=1)
-        meant = f"Did you mean {near[0]}? " if near else ""
+        meant = suggest(name, [known for rules in lists for known in rules.names])
         told = meant + " ".join(f"{rules.origin} has {rules.told_names}." for rules in lists)
         raise UsageError(f"image {name} is in no image list that this workflow has read by here. {told}")
 

@@ -52,6 +52,21 @@ def test_a_file_where_no_registry_is_named(lock: Path) -> None:
         skyport_wf.container(NAME, registry=True)
 
 
+def test_a_misspelt_name_is_said_with_the_one_that_is_meant(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        r"^images\.lock\.json does not have skyport/velvt:1\.2\.10\. Did you mean skyport/velvet:1\.2\.10\? Publish it"
+    )
+    for registry in (None, True):
+        with pytest.raises(UsageError, match=said):
+            skyport_wf.container("skyport/velvt:1.2.10", registry=registry)
+    assert skyport_wf.container("skyport/velvt:1.2.10", registry=False).endswith("velvt_1.2.10/image.sif")
+    write_lock(lock)
+    assert skyport_wf.container("skyport/velvt:1.2.10").endswith("velvt_1.2.10/image.sif"), "rules may come later"
+    monkeypatch.setenv("SKYPORT_REGISTRY", "127.0.0.1:7445")
+    with pytest.raises(UsageError, match=said):
+        skyport_wf.container("skyport/velvt:1.2.10")
+
+
 @pytest.mark.parametrize("wrong", [b"", b"{", b"[]", b'{"record": "skyport-wf build 2"}'])
 def test_a_lock_file_that_is_none(lock: Path, wrong: bytes) -> None:
     lock.write_bytes(wrong)
