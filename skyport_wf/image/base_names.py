@@ -15,7 +15,6 @@ def replace_images(
 
     What an `ONBUILD` names stays: it becomes part of the image, which others have without the other name.
 
-
     names: the new name of each image that gets one, whichever of docker's spellings the Dockerfile has.
     build_args: win over the defaults of `ARG` before the first `FROM`.
     platform: what the image is built for; that of this machine if None.
