@@ -10,26 +10,24 @@ from typing import Final
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream, stream_name
-from skyport_wf.formatting import printable
 from skyport_wf.image.archive.layers import read_layers, require_loadable
 from skyport_wf.image.archive.limits import MAX_UNPACKED
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.contents import ImageContents
+from skyport_wf.image.examination.linked_databases import file_at, find_linked
 from skyport_wf.image.examination.package_list import PackageList, pack
-from skyport_wf.image.examination.packages.catalogue import PackageCatalogue, databases_at
-from skyport_wf.image.examination.packages.operating_system import OperatingSystem
+from skyport_wf.image.examination.packages.catalogue import LOGS, PackageCatalogue
+from skyport_wf.image.examination.packages.operating_system import PLACES, OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import Waste, find_waste
 from skyport_wf.image.layers.entries import LayerEntry
 from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
-from skyport_wf.image.layers.links import follow
 from skyport_wf.image.layers.loading import LoadProblem, check_layers
 from skyport_wf.image.layers.stacking import path_of
 from skyport_wf.image.tar.reader import TarReader
 
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
-_MOST_NOTES: Final = 10
 _BASH: Final = b"bin/bash"
 _STORES: Final = {b"gnu/store": "Guix", b"nix/store": "Nix"}
 
@@ -82,12 +80,14 @@ def examine_archive(
         image, layers = read_layers(archive, survey.take)
         if survey.stack(layers):
             problems = check_layers(survey.index, image.contents)
-            waste = find_waste(survey.index, len(layers), behind=databases_at)
-            linked, unread = _linked_databases(survey, waste)
+            waste = find_waste(survey.index, len(layers), behind=survey.catalogue.databases_at)
+            linked, unread = find_linked(survey.index, survey.catalogue, waste)
             has_bash, shown = _has_bash(survey.index), [*survey.catalogue.own(waste.documents), *linked]
-            notes = (*map(_note, problems), *survey.catalogue.notes, *unread, *_unlisted_stores(survey.index))
+            system, unnamed = _operating_system(survey)
+            missing = (*unread, *_unread_logs(survey.index), *unnamed, *_unlisted_stores(survey.index))
+            notes = (*map(_note, problems), *survey.catalogue.notes, *missing)
         else:
-            problems, waste, has_bash, shown = [], None, True, []
+            problems, waste, has_bash, shown, system = [], None, True, [], None
             notes = (f"waste and packages are unknown: {survey.given_up}",)
     return ImageExamination(
         contents=image.contents,
@@ -95,7 +95,7 @@ def examine_archive(
         files=tuple(survey.files[number] for number in layers),
         waste=waste,
         packages=survey.catalogue.packages(shown),
-        operating_system=survey.catalogue.operating_system(shown),
+        operating_system=system,
         has_bash=has_bash,
         notes=notes,
         problems=tuple(problems),
@@ -112,35 +112,27 @@ def examine_loadable(stream: ByteStream, *, wanted: str) -> tuple[ImageContents,
     return found.contents, pack(found.listed)
 
 
-def _linked_databases(survey: _Survey, waste: Waste) -> tuple[list[int], list[str]]:
-    """Return the numbers of the package databases that the image shows behind links, and notes on unread ones."""
-    numbers: set[int] = set()
+def _operating_system(survey: _Survey) -> tuple[OperatingSystem | None, list[str]]:
+    """Return the distribution that the image says it is of, and notes on files that may say it and were not read."""
     notes: list[str] = []
-    more = waste.more_links
-    for path in waste.links:
-        target = follow(path, survey.index.lookup)
-        found = survey.index.lookup(target) if target else None
-        file = survey.index.linked(found) if found else None
-        if file is None or file.kind not in ("file", "hard link"):
+    for path in PLACES:
+        file = file_at(survey.index, path)
+        if file is None or file.kind != "file":
             continue
-        if file.document is not None:
-            numbers.add(file.document)
-            if survey.catalogue.is_whole(file.document):
-                continue
-        if len(notes) == _MOST_NOTES:
-            more += 1
-            continue
-        shown, is_at = printable(path.decode(errors="backslashreplace")), path_of(file.key)
-        if file.kind == "hard link":
-            why = "it is a hard link whose file is not found"
-        elif file.document is None:
-            why = f"it is a link to {is_at}, which is no name of a database"
-        else:
-            why = f"it is a link to {is_at}, which is damaged, or too large, or one of too many"
-        notes.append(f"{shown} was not read for packages: {why}")
-    if more:
-        notes.append(f"{more:,} more package databases are links, and were not read")
-    return sorted(numbers), notes
+        if file.document is None or not survey.catalogue.is_whole(file.document):
+            shown = path.decode()
+            notes.append(f"{shown} was not read for the distribution: it is a link to {path_of(file.key)}")
+        elif found := survey.catalogue.operating_system([file.document]):
+            return found, []
+    return None, notes
+
+
+def _unread_logs(index: FileIndex) -> Iterator[str]:
+    """Yield a note for each database beside which there is more that was not read."""
+    found = (file_at(index, path) for path in LOGS)
+    # One folder may be a link to another.
+    for at in {path_of(file.key): None for file in found if file and file.kind == "file" and file.size}:
+        yield f"{at} was not read for packages: there may be more than its database names"
 
 
 def _unlisted_stores(index: FileIndex) -> Iterator[str]:
@@ -153,9 +145,7 @@ def _unlisted_stores(index: FileIndex) -> Iterator[str]:
 
 def _has_bash(index: FileIndex) -> bool:
     """Return whether the kernel finds a program at /bin/bash, links followed, all layers together."""
-    path = follow(_BASH, index.lookup)
-    found = index.lookup(path) if path else None
-    program = index.linked(found) if found else None
+    program = file_at(index, _BASH)
     return program is not None and program.kind == "file" and bool(program.mode & 0o111)
 
 

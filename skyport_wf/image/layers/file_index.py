@@ -18,7 +18,7 @@ from skyport_wf.image.layers.content_digest import digest_content
 from skyport_wf.image.layers.corrections import Corrections, retarget
 from skyport_wf.image.layers.entries import LayerEntry
 from skyport_wf.image.layers.flaws import Flaw
-from skyport_wf.image.layers.stacking import HiddenHow, PlacedEntry, sort_key, stack
+from skyport_wf.image.layers.stacking import HiddenHow, PlacedEntry, path_of, sort_key, stack
 
 MAX_PATHS: Final = 10_000_000
 """Paths of all layers together, a layer counting as often as the image uses it; large images have 500,000."""
@@ -169,6 +169,24 @@ class FileIndex:
             rows = self._database.execute(f"{_ENTRIES} WHERE key IN ({marks}) {_IN_ORDER}", keys)
             found = [entry for entry, hiding in stack(map(PlacedEntry._make, rows)) if hiding is None]
         return found[-1] if found and found[-1].key == key else None
+
+    def below(self, folder: bytes, *, most: int) -> Iterator[PlacedEntry]:
+        """Yield what the image shows below a folder, path by path.
+
+        Raises TooManyFilesError if the layers have more than `most` entries there.
+        """
+        key = sort_key(folder)
+        keys, between = _with_folders(key), (key + b"\0", key + b"\1")
+        marks = ", ".join("?" * len(keys))
+        with disk_errors():
+            query = "SELECT COUNT(*) FROM (SELECT 1 FROM entries WHERE key > ? AND key < ? LIMIT ?)"
+            if self._database.execute(query, (*between, most + 1)).fetchone()[0] > most:
+                raise TooManyFilesError(f"its layers hold more than {most:,} files below {path_of(key)}")
+            above = self._database.execute(f"{_ENTRIES} WHERE key IN ({marks}) {_IN_ORDER}", keys)
+            inside = self._database.execute(f"{_ENTRIES} WHERE key > ? AND key < ? {_IN_ORDER}", between)
+            for entry, hiding in stack(map(PlacedEntry._make, chain(above, inside))):
+                if hiding is None and entry.key > key:
+                    yield entry
 
     def in_layer(self, path: bytes, *, place: int, before: int) -> PlacedEntry | None:
         """Return the last entry that one layer has for a path, of those in its tar that come `before`."""

@@ -161,6 +161,130 @@ def test_packages_behind_hard_links_in_every_layout(layout: str, content: bytes,
     assert (len(found.packages), found.notes) == (1, ())
 
 
+PYTHON = "usr/lib/python3.11/site-packages"
+LIBRARY = "usr/lib/R/library"
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ([file_member("opt/sp/numpy-1.26.dist-info/METADATA", NUMPY), link(PYTHON, "/opt/sp")], ["numpy"]),
+        ([link(PYTHON, "../../../opt"), file_member("opt/six.egg-info/PKG-INFO", SIX), folder("opt")], ["six"]),
+        ([file_member("numpy-1.26.dist-info/METADATA", NUMPY), link(PYTHON, "/")], ["numpy"]),
+        ([file_member("opt/sp/deep/numpy-1.26.dist-info/METADATA", NUMPY), link(PYTHON, "/opt/sp")], []),
+        # A link to a folder of links of either kind, as uv and Guix make.
+        ([file_member("a/METADATA", NUMPY), file_member("b/METADATA", SIX), link("opt/numpy.dist-info", "/a"),
+            hard("opt/six.dist-info/METADATA", "b/METADATA"), link(PYTHON, "/opt")], ["numpy", "six"]),
+        ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), file_member("opt/cm/history", b""),
+            link("opt/conda/conda-meta", "../cm")], ["samtools"]),
+        ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), link("opt/pkgs/x/conda-meta", "/opt/cm")], []),
+        ([file_member("opt/dplyr-1.1/DESCRIPTION", DPLYR), link(f"{LIBRARY}/dplyr", "/opt/dplyr-1.1")], ["dplyr"]),
+        ([file_member("opt/dplyr-1.1/DESCRIPTION", DPLYR), link(f"{LIBRARY}/other", "/opt/dplyr-1.1")], []),
+        ([file_member("pkgs/dplyr/DESCRIPTION", DPLYR), link(f"{LIBRARY}/dplyr", "/pkgs/dplyr")], ["dplyr"]),
+        ([file_member("a/DESCRIPTION", DPLYR), hard(f"{LIBRARY}/dplyr/DESCRIPTION", "a/DESCRIPTION")], ["dplyr"]),
+        ([file_member("a/DESCRIPTION", DPLYR), hard(f"{LIBRARY}/other/DESCRIPTION", "a/DESCRIPTION")], []),
+        ([link(PYTHON, PYTHON), link("x/site-packages", "/x"), link("y/site-packages", "gone")], []),
+    ],
+)  # fmt: skip
+def test_packages_in_folders_that_are_links_are_listed(files: list[File], names: list[str]) -> None:
+    found = examine(Image((tar_of(files),)))
+    assert [package.name for package in found.packages] == names
+    assert found.notes == ()
+
+
+def test_what_a_layer_removed_below_a_linked_folder_is_not_listed() -> None:
+    layer = tar_of([file_member("opt/sp/numpy.dist-info/METADATA", NUMPY), link(PYTHON, "/opt/sp")])
+    for removed in ("opt/sp/numpy.dist-info/.wh.METADATA", "opt/.wh.sp", "opt/sp/.wh..wh..opq"):
+        assert examine(Image((layer, tar_of([file_member(removed, b"")])))).packages == ()
+
+
+@pytest.mark.parametrize("at", ["var/lib/dpkg/status.d", "var/lib/dpkg", "var"])
+def test_a_linked_folder_of_files_that_were_not_read_is_told(at: str) -> None:
+    below = "var/lib/dpkg/status.d/base".removeprefix(at)
+    found = examine(Image((tar_of([file_member(f"opt/st{below}", STATUS), link(at, "/opt/st")]),)))
+    assert found.packages == ()
+    why = f"it is a link to opt/st{below}, which is no name of a database"
+    assert found.notes == (f"var/lib/dpkg/status.d/base was not read for packages: {why}",)
+
+
+def test_no_more_is_looked_at_below_linked_folders_than_there_is_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = "skyport_wf.image.examination.linked_databases"
+    files = [file_member(f"opt/{number}.dist-info/METADATA", SIX) for number in range(4)]
+    image = Image((tar_of([*files, link("a/site-packages", "/opt"), link("b/site-packages", "/opt")]),))
+    why = "it is a link to /opt, which holds too many files, or is one of too many folders"
+    with monkeypatch.context() as limit:
+        limit.setattr(f"{where}._MOST_BELOW", 3)
+        folders = ("a/site-packages", "b/site-packages")
+        assert examine(image).notes == tuple(f"{at} was not read for packages: {why}" for at in folders)
+    with monkeypatch.context() as limit:
+        limit.setattr(f"{where}._MOST_FOLDERS", 1)
+        found = examine(image)
+        assert (len(found.packages), found.notes) == (4, (f"b/site-packages was not read for packages: {why}",))
+    monkeypatch.setattr(f"{where}.MAX_LINKS", 5)
+    assert examine(image).notes == ("5 more package databases are links, and were not read",)
+
+
+RPM_DATABASE = (Path(__file__).parent / "data/rpm/sqlite.gz").read_bytes()
+RPM = file_member("var/lib/rpm/rpmdb.sqlite", gzip.decompress(RPM_DATABASE))
+
+
+@pytest.mark.parametrize(
+    ("layers", "told"),
+    [
+        ([[RPM, file_member("var/lib/rpm/rpmdb.sqlite-wal", b"x")]], "var/lib/rpm"),
+        ([[RPM], [file_member("var/lib/rpm/rpmdb.sqlite-wal", b"x")]], "var/lib/rpm"),
+        ([[file_member("usr/lib/sysimage/rpm/rpmdb.sqlite-wal", b"x"),
+            link("var/lib/rpm", "../../usr/lib/sysimage/rpm")]], "usr/lib/sysimage/rpm"),
+        ([[RPM, file_member("var/lib/rpm/rpmdb.sqlite-wal", b"")]], ""),
+        ([[RPM, file_member("var/lib/rpm/rpmdb.sqlite-wal", b"x")],
+            [file_member("var/lib/rpm/.wh.rpmdb.sqlite-wal", b"")]], ""),
+    ],
+)  # fmt: skip
+def test_packages_in_the_log_beside_a_database_are_said_not_to_be_listed(layers: list[list[File]], told: str) -> None:
+    note = f"{told}/rpmdb.sqlite-wal was not read for packages: there may be more than its database names"
+    assert examine(Image(tuple(map(tar_of, layers)))).notes == ((note,) if told else ())
+
+
+ALPINE = b"ID=alpine\n"
+FEDORA = b"ID=fedora\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "system"),
+    [
+        ([file_member("usr/lib/os-release", ALPINE), link("etc/os-release", "../usr/lib/os-release")], "alpine"),
+        ([file_member("usr/lib/os.d/os-release-core", FEDORA), link("usr/lib/os-release", "os.d/os-release-core"),
+            link("etc/os-release", "../usr/lib/os-release")], "fedora"),
+        ([file_member("nix/abc-etc-os-release", FEDORA), hard("usr/lib/os-release", "nix/abc-etc-os-release")],
+            "fedora"),
+        ([file_member("data/os-release", FEDORA), link("etc", "/data")], "fedora"),
+        ([file_member("etc/os-release", ALPINE), file_member("usr/lib/os-release", FEDORA)], "alpine"),
+        # The one in /etc counts, though it is a link.
+        ([file_member("opt/os-release", ALPINE), link("etc/os-release", "/opt/os-release"),
+            file_member("usr/lib/os-release", FEDORA)], "alpine"),
+        ([file_member("opt/x", ALPINE), link("etc/os-release", "/opt/x"), file_member("usr/lib/os-release", FEDORA)],
+            "fedora"),
+        ([file_member("opt/os-release", ALPINE)], None),
+    ],
+)  # fmt: skip
+def test_the_distribution_is_found_behind_links(files: list[File], system: str | None) -> None:
+    found = examine(Image((tar_of(files),)))
+    assert (found.operating_system and found.operating_system.id, found.notes) == (system, ())
+
+
+def test_a_distribution_behind_a_link_that_was_not_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def notes(*files: File) -> tuple[str, ...]:
+        found = examine(Image((tar_of(list(files)),)))
+        assert found.operating_system is None
+        return found.notes
+
+    told = "usr/lib/os-release was not read for the distribution: it is a link to opt/%s"
+    assert notes(file_member("opt/x", ALPINE), link("usr/lib/os-release", "/opt/x")) == (told % "x",)
+    monkeypatch.setattr("skyport_wf.image.examination.packages.catalogue._MOST_SYSTEMS", 1)
+    files = [file_member(f"opt/os-release{number}", ALPINE) for number in range(2)]
+    assert notes(*files, link("usr/lib/os-release", "/opt/os-release1")) == (told % "os-release1",)
+
+
 def test_a_chain_of_hard_links_and_one_that_is_too_long() -> None:
     def chain(length: int) -> list[File]:
         names = ["cache/METADATA", *(f"x{number}" for number in range(length - 1)), SIX_AT]

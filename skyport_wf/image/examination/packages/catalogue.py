@@ -48,10 +48,14 @@ KINDS: Final = (
     # Name, version and build: most other files that end so are none.
     DatabaseKind(conda.PATHS, re.compile(rb"[^/]+-[0-9][^/-]*-[^/-]+\.json"), 32 * _MIB, conda.read_packages),
 )
-_SYSTEM: Final = DatabaseKind(operating_system.PATHS, re.compile(rb"(?!)"), 1 << 16, lambda path, content: iter(()))
+_SYSTEM: Final = DatabaseKind(
+    operating_system.PATHS, re.compile(rb"[^/]*os-release[^/]*"), 1 << 16, lambda path, content: iter(())
+)
+_MOST_SYSTEMS: Final = 100
+"""Files that may be linked as `os-release`; an image has one or two."""
 _DATABASE: Final = re.compile(b"|".join(b"(?:%b)" % kind.paths.pattern for kind in KINDS))
 _ANY: Final = re.compile(b"(?:%b)|(?:%b)" % (_DATABASE.pattern, _SYSTEM.paths.pattern))
-_NAMES: Final = re.compile(b"|".join(b"(?:%b)" % kind.names.pattern for kind in KINDS))
+_NAMES: Final = re.compile(b"|".join(b"(?:%b)" % kind.names.pattern for kind in (*KINDS, _SYSTEM)))
 """Match each path, or name, that any of them matches: one look at a million files instead of seven."""
 
 
@@ -59,21 +63,24 @@ _RPM: Final = ("rpmdb.sqlite", "Packages.db", "Packages")
 _RPM_IN: Final = ("var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm")
 _FIXED: Final = (
     b"var/lib/dpkg/status",
+    b"var/lib/dpkg/status.d",
     b"lib/apk/db/installed",
     b"usr/lib/apk/db/installed",
     *(f"{folder}/{name}".encode() for folder in _RPM_IN for name in _RPM),
 )
 """Databases that may be below a folder that is a link. Those of R and conda are found by the paths that they have."""
+_FOLDERS: Final = re.compile(rb"var/lib/dpkg/status\.d|(?!(?:.*/)?pkgs/)(?:.*/)?(?:(?:site|dist)-packages|conda-meta)")
+"""Folders of databases whose names differ from image to image."""
+LOGS: Final = tuple(f"{folder}/{rpm.LOG}".encode() for folder in _RPM_IN)
+"""Files beside a database that may hold more than it does, and are not read."""
 _METADATA: Final = {b".dist-info": b"/METADATA", b".egg-info": b"/PKG-INFO"}
 _UNREAD: Final = 0
 """The number of all files that are not read, as they are too large or too many."""
 
 
-def databases_at(link: bytes) -> list[bytes]:
-    """Return the paths of the package databases that a link is, or that may be below it."""
-    below = [path for path in _FIXED if path.startswith(link + b"/")]
-    metadata = next((link + file for end, file in _METADATA.items() if link.endswith(end)), b"")
-    return [path for path in (link, metadata, *below) if _DATABASE.fullmatch(path)]
+def is_database_folder(path: bytes) -> bool:
+    """Return whether the files in a folder at this path are package databases by their place."""
+    return _FOLDERS.fullmatch(path) is not None
 
 
 class PackageCatalogue:
@@ -85,6 +92,9 @@ class PackageCatalogue:
         self._bytes = self._bytes_elsewhere = 0
         self._elsewhere = {_UNREAD}
         self._unread = {_UNREAD}
+        self._systems_elsewhere = 0
+        self._moved: set[bytes] = set()
+        """Names of R packages that are no part of a library: where a link has such a name, R may find the package."""
         self._notes: list[str] = []
         self._more_notes = 0
 
@@ -98,14 +108,27 @@ class PackageCatalogue:
         kind = next((kind for kind in KINDS if kind.paths.fullmatch(path)), None)
         if kind is not None:
             shown = path.decode(errors="backslashreplace")
-            self._documents.append(tuple(self._packages(kind, shown, size, peek, self._note)))
+            number, packages = len(self._documents), tuple(self._packages(kind, shown, size, peek, self._note))
+            self._documents.append(packages)
+            if not self.is_installed(number, path):
+                self._set_apart(number, packages)
         else:
-            try:
-                # A longer one is cut off: no distribution has any.
-                self._documents.append(read_operating_system(peek(_SYSTEM.limit)))
-            except ValueError:
-                self._documents.append(None)
-        return len(self._documents) - 1
+            number = self._read_system(peek)
+        return number
+
+    def databases_at(self, link: bytes) -> list[bytes]:
+        """Return the paths of the package databases, and of folders of them, that a link is or may have below it."""
+        below = [path for path in _FIXED if path.startswith(link + b"/")]
+        metadata = next((link + file for end, file in _METADATA.items() if link.endswith(end)), b"")
+        description = link + b"/DESCRIPTION" if link[link.rfind(b"/") + 1 :] in self._moved else b""
+        paths = (link, metadata, description, *below)
+        return [path for path in paths if _DATABASE.fullmatch(path) or is_database_folder(path)]
+
+    def is_installed(self, number: int, path: bytes) -> bool:
+        """Return whether what a file names counts as installed where it, or a link to it, is at `path`."""
+        shown = path.decode(errors="backslashreplace")
+        document = self._documents[number]
+        return not isinstance(document, tuple) or all(r.is_installed(package, shown) for package in document)
 
     def is_whole(self, number: int) -> bool:
         """Return whether a file that may be linked as a database was read to its end."""
@@ -138,7 +161,12 @@ class PackageCatalogue:
         name = path[path.rfind(b"/") + 1 :]
         if not _NAMES.fullmatch(name):
             return None
-        kind = next(kind for kind in KINDS if kind.names.fullmatch(name))
+        kind = next((kind for kind in KINDS if kind.names.fullmatch(name)), None)
+        if kind is None:
+            if self._systems_elsewhere == _MOST_SYSTEMS:
+                return _UNREAD
+            self._systems_elsewhere += 1
+            return self._read_system(peek)
         # They leave room for the databases that are where they belong: most of these are none.
         is_full = max(len(self._known), len(self._elsewhere)) >= MAX_PACKAGES // 2
         if is_full or size > kind.limit or self._bytes_elsewhere + size > MAX_BYTES_ELSEWHERE:
@@ -147,11 +175,25 @@ class PackageCatalogue:
         reasons: list[str] = []
         number = len(self._documents)
         shown = path.decode(errors="backslashreplace")
-        self._documents.append(tuple(self._packages(kind, shown, size, peek, reasons.append)))
-        self._elsewhere.add(number)
+        packages = tuple(self._packages(kind, shown, size, peek, reasons.append))
+        self._documents.append(packages)
+        self._set_apart(number, packages)
         if reasons:
             self._unread.add(number)
         return number
+
+    def _set_apart(self, number: int, packages: tuple[Package, ...]) -> None:
+        """Have a file count only where a link to it is."""
+        self._elsewhere.add(number)
+        self._moved.update(package.name.encode() for package in packages if r.is_of_r(package))
+
+    def _read_system(self, peek: Callable[[int], bytes]) -> int:
+        try:
+            # A longer one is cut off: no distribution has any.
+            self._documents.append(read_operating_system(peek(_SYSTEM.limit)))
+        except ValueError:
+            self._documents.append(None)
+        return len(self._documents) - 1
 
     def _packages(
         self, kind: DatabaseKind, path: str, size: int, peek: Callable[[int], bytes], note: Callable[[str], None]

@@ -7,7 +7,9 @@ import msgspec
 
 from skyport_wf.image.examination.packages.package import clean
 
-PATHS = re.compile(rb"(?:usr/lib|etc)/os-release")
+PLACES = (b"etc/os-release", b"usr/lib/os-release")
+"""The first that is there counts."""
+PATHS = re.compile(b"|".join(PLACES))
 
 
 class OperatingSystem(msgspec.Struct, frozen=True):

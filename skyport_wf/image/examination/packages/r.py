@@ -13,10 +13,19 @@ _FIELDS = ("Package", "Version", "Built", "biocViews")
 def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     """Yield the package, if it is one that was installed: sources, and other programs, have such files too.
 
-    Only `R CMD INSTALL` writes the field `Built`, and into a folder of the package's name.
+    Only `R CMD INSTALL` writes the field `Built`.
     """
     fields = next(read_paragraphs(content, _FIELDS))
-    name = fields.get("Package", "")
-    if "Built" in fields and path.split("/")[-2] == name:
+    if "Built" in fields:
         kind: PackageKind = "bioconductor" if "biocViews" in fields else "cran"
-        yield make_package(kind, name, fields.get("Version", ""), found_in=path)
+        yield make_package(kind, fields.get("Package", ""), fields.get("Version", ""), found_in=path)
+
+
+def is_installed(package: Package, path: str) -> bool:
+    """Return whether R finds the package that this file describes: its folder, or a link to that, has its name."""
+    return not is_of_r(package) or path.split("/")[-2:-1] == [package.name]
+
+
+def is_of_r(package: Package) -> bool:
+    """Return whether the package is one of R."""
+    return package.kind in ("cran", "bioconductor")

@@ -15,6 +15,8 @@ PATHS = re.compile(
     rb"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)/(?:rpmdb\.sqlite|Packages\.db|Packages)"
     rb"|var/lib/rpmmanifest/container-manifest-2"
 )
+LOG: Final = "rpmdb.sqlite-wal"
+"""What SQLite has yet to write into its database."""
 _MANIFEST: Final = "container-manifest-2"
 """Images of Azure Linux (Mariner) without a package manager have a table in the place of the database: name, version
 and release, when it was installed and built, vendor, epoch, size, architecture, epoch, source, between tabs."""
