@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options
+from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options, unquoted
 from skyport_wf.image.variables import platform_arguments, read_word
 
 _FROM = re.compile("from=['\"]?", re.IGNORECASE)
@@ -205,5 +205,5 @@ def copy_arguments(value: str) -> tuple[list[str], list[str]]:
     options, end = read_options(value)
     words = json_words(value[end:])
     if words is None:
-        words = [re.sub(r"""\\(.)|['"]""", r"\1", word) for word in raw_words(value[end:])]
+        words = [unquoted(word) for word in raw_words(value[end:])]
     return list(options.values()), words

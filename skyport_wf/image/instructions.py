@@ -8,7 +8,7 @@ import bisect
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -73,10 +73,32 @@ def read_options(value: str) -> tuple[dict[int, str], int]:
     """
     options: dict[int, str] = {}
     end = 0
-    while match := _OPTION.match(value, end):
-        options[match.start("text")] = re.sub(r"""\\(.)|['"]""", r"\1", match["text"])
-        end = match.end()
+    for start, written in written_options(value):
+        options[start] = unquoted(written)
+        end = start + len(written)
     return options, len(value) - len(value[end:].lstrip())
+
+
+def written_options(value: str) -> Iterator[tuple[int, str]]:
+    """Yield the options that an instruction's value begins with, with their quotes, and where each stands."""
+    end = 0
+    while match := _OPTION.match(value, end):
+        yield match.start("text"), match["text"]
+        end = match.end()
+
+
+def unquoted(word: str) -> str:
+    """Return a word or option as the builder takes it."""
+    return re.sub(r"""\\(.)|['"]""", r"\1", word)
+
+
+def triggered(instruction: Instruction) -> Instruction:
+    """Return the instruction that an `ONBUILD` makes others do; any other as it is."""
+    if instruction.name != "ONBUILD":
+        return instruction
+    name, value, *_ = [*instruction.value.split(None, 1), "", ""]
+    pieces = _shifted(instruction.pieces, len(instruction.value) - len(value))
+    return msgspec.structs.replace(instruction, name=name.upper(), value=value, pieces=pieces)
 
 
 def raw_words(text: str) -> list[str]:
@@ -126,8 +148,7 @@ class _Reader:
             triggered = value.split(None, 1)[:1] if name.upper() == "ONBUILD" else [name]
             may_have_heredocs = bool(_WITH_HEREDOCS.intersection(map(str.upper, triggered)))
             heredocs = tuple(self._heredocs(value)) if may_have_heredocs and "<<" in value else ()
-            shifted = tuple((max(offset - start, 0), number) for offset, number in pieces)
-            yield Instruction(name.upper(), value.rstrip(), line, self._at, shifted, heredocs)
+            yield Instruction(name.upper(), value.rstrip(), line, self._at, _shifted(pieces, start), heredocs)
 
     def _join_lines(self) -> tuple[str, list[tuple[int, int]]]:
         """Return the text of the instruction that begins here, and where each of its lines begins in it."""
@@ -164,6 +185,11 @@ class _Reader:
                     break
                 body.append(line)
             yield Heredoc(match["mark"], match["name"], name, "\n".join(body), first + 1)
+
+
+def _shifted(pieces: Iterable[tuple[int, int]], start: int) -> tuple[tuple[int, int], ...]:
+    """Return the offsets of lines as they are in a text that begins at `start`."""
+    return tuple((max(offset - start, 0), number) for offset, number in pieces)
 
 
 def _is_content(line: str) -> bool:

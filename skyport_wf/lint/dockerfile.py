@@ -20,7 +20,7 @@ from skyport_wf.image.dockerfile import (
     read_stages,
     stages_up_to,
 )
-from skyport_wf.image.instructions import Instruction, raw_words
+from skyport_wf.image.instructions import Instruction, raw_words, triggered
 from skyport_wf.image.variables import read_word
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.lint.findings import Finding
@@ -141,9 +141,7 @@ class _Walk:
             for found in stage.instructions:
                 if found.name == "ONBUILD":
                     # What it makes others do counts there as it does here; but they have other files and variables.
-                    name, value, *_ = [*found.value.split(None, 1), "", ""]
-                    triggered = msgspec.structs.replace(found, name=name.upper(), value=value, pieces=())
-                    yield from self._check(triggered, known, calls)
+                    yield from self._check(triggered(found), known, calls)
                     continue
                 if known.all_known:
                     here = ChainMap(known.values, known.without_value)

@@ -1,17 +1,34 @@
 """A Dockerfile in words that hadolint can read: it takes some for mistakes that docker takes as they are."""
 
+import itertools
 import re
 from collections.abc import Sequence
 
-from skyport_wf.image.instructions import Heredoc, Instruction, decode_lines, replace_words
+from skyport_wf.image.instructions import (
+    Heredoc,
+    Instruction,
+    decode_lines,
+    replace_words,
+    triggered,
+    unquoted,
+    written_options,
+)
 
 _SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
 _QUOTES = re.compile("[\"']")
 _WITH_DEFAULT = re.compile(r"\$\{(\w+):?[-+?][^}]*\}")
-_DEVICE = re.compile(r"\s--device(?:=\S+)?(?=\s)")
+_DEVICE = re.compile(r"--device(?:=.*)?")
+_DURATION = re.compile(
+    r"(--(?:interval|timeout|start-period|start-interval)=)"
+    r"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)"
+)
+"""As Go's `time.ParseDuration` takes them."""
+_MOST_OPTIONS = 100
+"""More than any instruction has."""
+_WITH_OPTIONS = frozenset({"FROM", "RUN", "COPY", "ADD", "HEALTHCHECK"})
 _TABS = re.compile(r"^\t+")
 _ALL = re.compile(".+")
-_ADD = re.compile(r"\bADD\b", re.IGNORECASE)
+_ADD = re.compile(r"^(\s*(?:ONBUILD\s+)?)ADD\b", re.IGNORECASE)
 
 
 class ReadableText:
@@ -20,7 +37,8 @@ class ReadableText:
     def __init__(self, content: bytes, instructions: Sequence[Instruction]) -> None:
         self._instructions = list(instructions)
         self._lines = decode_lines(content)
-        for one in instructions:
+        for one in map(triggered, instructions):
+            self._mend_options(one)
             if one.name == "FROM":
                 # It takes the port of a registry without a dot in its name for a tag.
                 self._replace(one.line, one.last_line, _SHORT_REGISTRY, "localhost")
@@ -29,10 +47,7 @@ class ReadableText:
                 self._replace(one.line, one.last_line, _WITH_DEFAULT, r"$\1")
             elif one.name == "ADD" and one.heredocs:
                 # It knows heredocs of RUN and COPY only.
-                self._replace(one.line, one.line, _ADD, "COPY")
-            elif one.name == "RUN":
-                # It takes an option that it does not know for the command.
-                self._replace(one.line, one.line, _DEVICE, "")
+                self._replace(one.line, one.heredocs[0].line - 1, _ADD, r"\1COPY")
             if one.heredocs:
                 self._mend_heredocs(one, one.heredocs[0].line)
 
@@ -70,6 +85,18 @@ class ReadableText:
         elif any(heredoc.mark.endswith("-") for heredoc in one.heredocs):
             # It looks for the end of a heredoc at the very beginning of a line (hadolint/hadolint#1051).
             self._replace(first, one.last_line, _TABS, "")
+
+    def _mend_options(self, one: Instruction) -> None:
+        options = written_options(one.value) if one.name in _WITH_OPTIONS else ()
+        for start, written in itertools.islice(options, _MOST_OPTIONS):
+            option = unquoted(written)
+            # It takes an option that it does not know for the command, and keeps quotes.
+            plain = "" if one.name == "RUN" and _DEVICE.fullmatch(option) else re.sub(r"\s", "_", option)
+            if one.name == "HEALTHCHECK" and (duration := _DURATION.fullmatch(option)):
+                # It knows one whole number of hours, minutes or seconds.
+                plain = f"{duration[1]}1s"
+            line = one.line_at(start) - 1
+            self._lines[line] = self._lines[line].replace(written, plain, 1)
 
     def _replace(self, first: int, last: int, what: re.Pattern[str], by: str) -> None:
         for index in range(first - 1, last):

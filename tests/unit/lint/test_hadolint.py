@@ -41,6 +41,20 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "EXPOSE ${PORT:-80} ${OTHER-90}/tcp\n",
         "RUN cat <<EOT >/a && cat <<-'EOU' >/b\nit's\nEOT\n\t\"\n\tEOU\n",
         "RUN --device=vendor.com/gpu=all --mount=type=tmpfs,target=/t true\n",
+        "RUN --mount=type=cache,target=/a \\\n  --device=x \\\n  true\n",
+        "RUN \\\n  --device=x \\\n  # no\n  --device \\\n\n  --network=none true\n",
+        "ONBUILD RUN --device=x true\n",
+        'RUN --mount="type=cache,target=/c" --network=\'none\' \\\n  --security="insecure" true\n',
+        'RUN --mount="type=cache,target=/a b" true\n',
+        'COPY --link="true" --from="b" x /y\n',
+        "ONBUILD ADD <<EOF /x\na\nEOF\n",
+        "ONBUILD \\\n  add --chmod=644 <<EOF /add\na\nEOF\n",
+        "ONBUILD RUN cat <<A <<B\na\nA\nb\nB\n",
+        'ONBUILD EXPOSE "80"\n',
+        "HEALTHCHECK --interval=1m30s --timeout=500ms CMD true\n",
+        "HEALTHCHECK --start-interval=1m0s \\\n  --start-period=.5h \\\n  --interval=0 CMD true\n",
+        'HEALTHCHECK --interval="5s" --retries="3" CMD true\n',
+        "ONBUILD HEALTHCHECK --interval=1h2m3s CMD true\n",
         "FROM localhost:5000/a/b@sha256:1 AS b\n",
         "FROM --platform=linux/amd64 registry:5000/b@sha256:1\n",
         "FROM [::1]:5000/b@sha256:1\n",
@@ -50,6 +64,20 @@ def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
     """Forms that hadolint ends at, without a word on anything else."""
     folder.add("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
     assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
+
+
+def test_options_that_are_mended_cause_no_other_finding(folder: LintFolder) -> None:
+    text = (
+        'RUN \\\n  --device=x \\\n  true && \\\n  cd /x || exit\nONBUILD RUN --device=x true\nCOPY --link="true" x /y\n'
+    )
+    folder.add("Dockerfile", f"FROM a@sha256:1\n{text}")
+    assert folder.told() == ["2 DL3003"]
+
+
+@pytest.mark.parametrize("duration", ["1x", "1", "s", "1m30", "", "1 s"])
+def test_what_is_no_duration_stays_a_mistake(folder: LintFolder, duration: str) -> None:
+    folder.add("Dockerfile", f"FROM a@sha256:1\nHEALTHCHECK --interval='{duration}' CMD true\n")
+    assert folder.told() == ["2 DL1000"]
 
 
 def test_a_mistake_hides_no_other_finding(folder: LintFolder) -> None:
