@@ -24,7 +24,8 @@ _ADDED = re.compile(r"(?:git@|git://|ssh://)|(?:https?://[^?#]*\.git/?(?:[?#]|$)
 _COMMIT_IN_QUERY = re.compile(rf"[?&](?:checksum|commit)={COMMIT.pattern}(?:&|$)")
 _CLONE_WITH_VALUE = frozenset(
     {"-b", "--branch", "-o", "--origin", "--depth", "-c", "--config", "--reference", "-j", "--jobs", "--filter",
-     "--template", "--shallow-since", "--shallow-exclude", "--separate-git-dir", "--revision", "-u"}
+     "--template", "--shallow-since", "--shallow-exclude", "--separate-git-dir", "--revision", "-u", "--upload-pack",
+     "--reference-if-able", "--server-option", "--bundle-uri", "--ref-format"}
 )  # fmt: skip
 _TAKES = ("-b", "--branch", "--revision")
 _HOW = "`git checkout COMMIT` behind it, with all 40 digits (`git rev-parse HEAD` in a clone tells them)"

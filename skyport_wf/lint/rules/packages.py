@@ -13,11 +13,20 @@ CONDA_UNPINNED = Rule("SKY013", "warning")
 RULES = (APT_UNPINNED, APT_UNSEEN, CONDA_UNPINNED)
 
 _APT_WITH_VALUE = frozenset(
-    {"-t", "--target-release", "-o", "--option", "-c", "--config-file", "-a", "-S", "--snapshot"}
-)
+    {"-t", "--target-release", "--default-release", "-o", "--option", "-c", "--config-file", "-a",
+     "--host-architecture", "-P", "--build-profiles", "--solver", "--planner", "--with-source", "-S", "--snapshot",
+     "--comment", "--error-on", "--add-user-tag", "--add-user-tag-to", "--remove-user-tag",
+     "--remove-user-tag-from"}
+)  # fmt: skip
+"""Of apt-get, apt, and aptitude."""
 _CONDA_WITH_VALUE = frozenset(
-    {"-n", "--name", "-p", "--prefix", "-c", "--channel", "-f", "--file", "-r", "--root-prefix", "--platform"}
-)
+    {"-n", "--name", "-p", "--prefix", "-c", "--channel", "-f", "--file", "-r", "--root-prefix", "--platform",
+     "--subdir", "--solver", "--channel-priority", "--channel-alias", "--repodata-fn", "--clone", "--revision",
+     "--experimental", "--shortcuts-only", "--console", "--environment-specifier", "--env-spec", "--relocate-prefix",
+     "--rc-file", "--log-level", "--category", "--ssl-verify", "--cacert-path", "--local-repodata-ttl",
+     "--repodata-ttl", "--safety-checks", "--trusted-channels", "--download-threads", "--extract-threads"}
+)  # fmt: skip
+"""Of conda, mamba, and micromamba."""
 _SNAPSHOT_DATE = re.compile(r"(?<!\d)\d{8}T\d{6}Z(?!\w)")
 """A moment as the snapshot archives of Debian and Ubuntu, and apt's own `--snapshot`, write it."""
 _EXACT = re.compile(r"[^<>!~=]==?[^=]")

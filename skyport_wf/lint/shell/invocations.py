@@ -12,11 +12,13 @@ from skyport_wf.lint.shell.grammar import SHELLS, Command, Pipeline, Word, every
 _ASSIGNMENT = re.compile(r"\w+\+?=")
 _KEYWORDS = frozenset({"if", "then", "elif", "else", "do", "while", "until", "!", "{", "time"})
 _WRAPPERS: Mapping[str, tuple[str, ...]] = {
-    "sudo": ("-u", "-g", "-h", "-p", "-C", "-D"),
+    "sudo": ("-u", "--user", "-g", "--group", "-h", "--host", "-p", "--prompt", "-C", "-D", "--chdir", "-R", "-T",
+             "-U"),
     "doas": ("-u", "-C"),
-    "env": ("-u", "-C"),
-    "xargs": ("-n", "-P", "-I", "-L", "-a", "-d", "-s", "-E"),
-    "nice": ("-n",),
+    "env": ("-u", "--unset", "-C", "--chdir"),
+    "xargs": ("-n", "--max-args", "-P", "--max-procs", "-I", "-L", "-a", "--arg-file", "-d", "--delimiter", "-s",
+              "--max-chars", "-E"),
+    "nice": ("-n", "--adjustment"),
     "exec": ("-a",),
     "command": (), "builtin": (), "eval": (), "nohup": (), "eatmydata": (), "busybox": (), "fakeroot": (),
 }  # fmt: skip
@@ -56,7 +58,7 @@ def invocation(command: Command) -> Invocation:
             wrapped.append(program)
             at += 1
             while at < len(words) and words[at].text.startswith("-"):
-                at += 2 if words[at].text in _WRAPPERS[program] else 1
+                at += 2 if _takes_next(words[at].text, _WRAPPERS[program]) else 1
         elif text in _KEYWORDS or _ASSIGNMENT.match(text):
             at += 1
         else:
@@ -85,8 +87,15 @@ def positional(arguments: Iterable[Word], with_value: Collection[str]) -> list[W
         elif word.text == "--":
             options_ended = True
         else:
-            skip = word.text in with_value
+            skip = _takes_next(word.text, with_value)
     return found
+
+
+def _takes_next(option: str, with_value: Collection[str]) -> bool:
+    """Return whether the value of an option is the next word; of letters joined to `-yt` only the last can have it."""
+    if option in with_value or option.startswith("--"):
+        return option in with_value
+    return [letter for letter in option[1:] if f"-{letter}" in with_value] == [*option[-1:]]
 
 
 def run_pipelines(instruction: Instruction) -> tuple[Pipeline, ...]:

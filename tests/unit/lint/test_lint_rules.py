@@ -96,6 +96,10 @@ def test_the_base_is_told_with_what_to_write():
 # Packages
 
 UNPINNED_APT = [
+    "apt-get install -yt bookworm-backports samtools",
+    "apt-get install -oDpkg::Use-Pty=t samtools",
+    "apt-get install -ty samtools",
+    "sudo --user root apt-get install samtools",
     "apt-get update && apt-get install -y samtools",
     "apt-get install samtools=1.16 velvet",
     "apt-get -qq -o Dpkg::Use-Pty=0 install samtools",
@@ -125,6 +129,11 @@ PINNED_APT = [
     "apt-get install -y samtools=${VERSION}",
     "apt-get install ./samtools.deb /tmp/other.deb",
     "apt-get install -o Dir::Etc=x -t bookworm a=1",
+    "apt-get install --default-release bookworm-backports samtools=1",
+    "apt-get install -yt bookworm-backports -P nocheck --host-architecture arm64 samtools=1",
+    "apt-get -qo Dpkg::Use-Pty=0 --solver internal --with-source /x/Packages install samtools=1",
+    "sudo --user root apt-get install samtools=1",
+    "xargs --arg-file packages.txt --max-args 5 apt-get install",
     "apt-get remove samtools",
     "apt-get purge -y samtools && apt-get clean",
     "echo apt-get install samtools",
@@ -234,6 +243,11 @@ def test_conda_without_versions(command):
 @pytest.mark.parametrize(
     "command",
     [
+        "conda install -y --solver libmamba samtools=1.16.1", "conda install --channel-priority strict samtools=1.16.1",
+        "conda install --repodata-fn current_repodata.json samtools=1.16.1", "conda create -n x --clone base",
+        "conda create -yn x --subdir linux-64 samtools=1.16", "conda install --revision 2",
+        "conda install -yqc x a=1.1",
+        "micromamba install --log-level debug --rc-file x -yr /opt samtools=1.16",
         "conda install -y -c bioconda samtools=1.16", "conda create --name x python==3.11.2 'samtools=1.16=h1'",
         "conda env create -f environment.yml", "mamba install --file requirements.txt", "conda clean --all",
         "conda install bioconda::samtools=1.16", "conda install $PACKAGES",
