@@ -14,16 +14,16 @@ from skyport_wf.image.context import BuildContext, list_context
 from skyport_wf.image.dockerfile import (
     SCRATCH,
     Stage,
-    argument_values,
     built_stages,
     global_arguments,
     read_stages,
     stages_up_to,
 )
-from skyport_wf.image.instructions import Instruction, raw_words, triggered
+from skyport_wf.image.instructions import Instruction, triggered
 from skyport_wf.image.variables import read_word
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.lint.findings import Finding
+from skyport_wf.lint.known_values import MOST_VARIABLES, declared_variables, values_in_build, with_values
 from skyport_wf.lint.rules.base_images import check_base_images
 from skyport_wf.lint.rules.bash import check_bash
 from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files
@@ -36,8 +36,6 @@ from skyport_wf.lint.shell.invocations import Invocation, invocations, run_pipel
 
 _DATED_IMAGES = frozenset({"debian/snapshot"})
 """Images whose package archive is the one of the day in their tag."""
-_MOST_VARIABLES = 300
-"""More than any Dockerfile has; what a hostile one has beyond these is not known."""
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -62,7 +60,8 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     outside = global_arguments(instructions, around.build_args, around.platform)
     stages = stages_up_to(around.target, read_stages(instructions, outside))
     yield from check_base_images(stages, around.listed)
-    yield from check_bash(built_stages(stages))
+    chain = built_stages(stages)
+    yield from check_bash(chain, with_values(chain, outside, around.build_args))
     for stage in stages:
         yield from check_variables_of_from(stage.base.instruction, outside)
     files: list[str] | None = None
@@ -112,11 +111,11 @@ class _Known(msgspec.Struct):
         values = {**self.values, **variables}
         self.values = {name: value for name, value in values.items() if value}
         self.without_value = self.without_value | {name: "" for name, value in variables.items() if not value}
-        self.all_known = self.all_known and max(len(values), len(self.without_value)) <= _MOST_VARIABLES
+        self.all_known = self.all_known and max(len(values), len(self.without_value)) <= MOST_VARIABLES
         if not self.all_known:
             # With thousands in each of thousands of stages, this would never end.
-            self.values = dict(itertools.islice(self.values.items(), _MOST_VARIABLES))
-            self.without_value = dict(itertools.islice(self.without_value.items(), _MOST_VARIABLES))
+            self.values = dict(itertools.islice(self.values.items(), MOST_VARIABLES))
+            self.without_value = dict(itertools.islice(self.without_value.items(), MOST_VARIABLES))
 
 
 class _Walk:
@@ -127,7 +126,7 @@ class _Walk:
         self._around = around
         self._outside = outside
         self._ends: list[_Known] = []
-        declarations = (_declared(found, {}) for stage in stages for found in stage.instructions)
+        declarations = (declared_variables(found, {}) for stage in stages for found in stage.instructions)
         self._names = frozenset(name for values in declarations for name in values)
 
     def findings(self, files: Collection[str] | None) -> Iterator[Finding]:
@@ -192,24 +191,7 @@ class _Walk:
         elif found.name == "VOLUME":
             known.volumes = known.volumes | dict.fromkeys(declared_volumes(found, known.values), found.line)
         elif found.name in ("ARG", "ENV"):
-            declared = _declared(found, known.values)
-            if found.name == "ARG":
-                # As in a build: `ARG NAME` alone brings in the value from before the first FROM.
-                values = argument_values(found.value, known.values, self._around.build_args)
-                declared = {
-                    name: (self._outside.get(name) if value is None else value) or "" for name, value in values.items()
-                }
-            known.declare(declared)
-
-
-def _declared(found: Instruction, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that an `ARG` or `ENV` declares, with what it says that they are."""
-    if found.name not in ("ARG", "ENV"):
-        return {}
-    name, _, rest = found.value.partition(" ")
-    is_old_form = found.name == "ENV" and "=" not in name
-    words = [f"{name}={rest.strip()}"] if is_old_form else raw_words(found.value)
-    return {name: read_word(text, values) for name, _, text in (word.partition("=") for word in words)}
+            known.declare(values_in_build(found, known.values, self._outside, self._around.build_args))
 
 
 def _is_dated(image: str) -> bool:
