@@ -21,6 +21,7 @@ from skyport_wf.lint.dockerfile import Surroundings, lint_dockerfile, lint_scrip
 from skyport_wf.lint.filtering import FindingFilter, read_dockerfile_pragmas, read_script_pragmas
 from skyport_wf.lint.findings import Finding, in_order
 from skyport_wf.lint.hadolint.run import Hadolint, run_hadolint
+from skyport_wf.lint.known_values import with_values
 from skyport_wf.lint.rules import bash
 from skyport_wf.lint.rules.addresses import check_address
 from skyport_wf.lint.rules.base_images import check_base_image
@@ -138,7 +139,8 @@ def _volumes_of(image: ResolvedImage, volumes: Mapping[str, Collection[str]]) ->
     instructions = read_instructions(source.dockerfile)
     arguments = global_arguments(instructions, spec.build_args, spec.platform)
     chain = built_stages(stages_up_to(spec.target, read_stages(instructions, arguments)))
-    declared = (path for stage in chain for one in stage.instructions for path in declared_volumes(one, arguments))
+    made = with_values(chain, arguments, spec.build_args)
+    declared = (path for one, values in made for path in declared_volumes(one, values))
     return frozenset((*declared, *volumes.get(short_docker_name(source.base), ())))
 
 

@@ -81,6 +81,35 @@ def test_a_script_that_writes_into_a_volume_of_its_base(listed: LintFolder) -> N
     assert listed.told("lab/notes:1", "--images", "lab") == ["1 SKY091"]
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "ENV DATA=/data\nVOLUME $DATA\n",
+        "ENV A=/d\nENV DATA ${A}ata\nVOLUME $DATA\n",
+        "ARG DATA=/data\nVOLUME $DATA\n",
+        "ARG OUT\nVOLUME $OUT\n",
+        "ARG GIVEN=/x\nVOLUME $GIVEN\n",
+        "ARG DATA=/data\nFROM one AS two\nVOLUME $DATA/x/..\n",
+    ],
+)
+def test_a_volume_of_the_base_whose_path_is_a_variable(listed: LintFolder, declared: str) -> None:
+    listed.add("lab/base/Dockerfile", f"ARG OUT=/data\nFROM debian@sha256:1 AS one\n{declared}")
+    child = "  - name: lab/child:1\n    dockerfile: child/Dockerfile\n"
+    given = LIST.replace("base/Dockerfile\n", "base/Dockerfile\n    build_args: {GIVEN: /data}\n", 1)
+    listed.add("lab/images.yaml", given.replace("base: debian:12", "base: lab/base:1") + child)
+    listed.add("lab/install.sh", "#!/bin/sh\ntouch /data/x /y\n")
+    listed.add("lab/child/Dockerfile", "FROM lab/base:1\nRUN touch /data/x\n")
+    assert listed.told("lab/notes:1", "--images", "lab") == ["2 SKY062"]
+    assert listed.told("lab/child:1", "--images", "lab") == ["2 SKY061"]
+
+
+def test_a_variable_that_its_stage_does_not_declare_makes_no_volume(listed: LintFolder) -> None:
+    listed.add("lab/base/Dockerfile", "ARG OUT=/data\nFROM debian@sha256:1\nVOLUME $OUT\n")
+    listed.add("lab/images.yaml", LIST.replace("base: debian:12", "base: lab/base:1"))
+    listed.add("lab/install.sh", "#!/bin/sh\ntouch /data/x\n")
+    assert listed.told("lab/notes:1", "--images", "lab") == []
+
+
 @pytest.mark.parametrize("script", [b"\0\0\0", b"\xff\xfe\n", b"#!/bin/sh\n\0touch /x\n", b"x" * 900_000])
 def test_odd_scripts(listed: LintFolder, script: bytes) -> None:
     listed.add("lab/install.sh", script)
