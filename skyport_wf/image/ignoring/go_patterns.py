@@ -1,4 +1,4 @@
-r"""Patterns of `.dockerignore`, as moby's patternmatcher matches paths with them.
+r"""Patterns of `.dockerignore`, as moby's patternmatcher matches paths with them, and those of `COPY`.
 
 It checks them as Go's `filepath.Match` would, and then makes a regular expression of Go's from each. That has quirks
 which decide what is in an image: `[a*]` is no class with a star in it, `\d` is any digit, `**foo` matches `xfoo`.
@@ -45,17 +45,8 @@ def _part_matches_dot(part: str) -> bool:
     while at < len(part):
         char, escaped = part[at], part[at + 1 : at + 2]
         if char == "[":
-            negated = escaped == "^"
-            at += 1 + negated
-            found = False
-            begin = at
-            while at == begin or part[at] != "]":
-                low, at = _glob_character(part, at)
-                high = low
-                if part[at] == "-":
-                    high, at = _glob_character(part, at + 1)
-                found = found or low <= "." <= high
-            matching.append(found != negated)
+            negated, ranges, at = _glob_class(part, at)
+            matching.append(any(low <= "." <= high for low, high in ranges) != negated)
         else:
             if char == "\\" and not escaped:
                 raise BadPatternError
@@ -63,6 +54,59 @@ def _part_matches_dot(part: str) -> bool:
             at += char == "\\"
         at += 1
     return matching == [True]
+
+
+def glob_matcher(pattern: str) -> Callable[[str], bool]:
+    """Return a function that tells whether Go's `filepath.Match` takes a whole path: for it, `**` is no more than `*`.
+
+    Raises BadPatternError for a malformed pattern.
+    """
+    first, *others = _glob_chunks(pattern)
+    # As in Go, what a `*` has taken up to the next place that matches stays taken; the last has to reach the end.
+    starred = [f"(?>[^/]*?{chunk})" for chunk in others[:-1]] + [f"[^/]*?{chunk}" for chunk in others[-1:]]
+    compiled = re.compile(first + "".join(starred), re.DOTALL)
+    return lambda path: compiled.fullmatch(path) is not None
+
+
+def _glob_chunks(pattern: str) -> list[str]:
+    """Return a pattern of `filepath.Match` as regular expressions, taken apart at its `*`."""
+    chunks = [""]
+    at = 0
+    while at < len(pattern):
+        char, escaped = pattern[at], pattern[at + 1 : at + 2]
+        if char == "*":
+            if chunks[-1] or len(chunks) == 1:
+                chunks.append("")
+        elif char == "[":
+            negated, ranges, at = _glob_class(pattern, at)
+            members = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
+            chunks[-1] += f"[{'^' * negated}{members}]" if members else "." if negated else "(?!)"
+        elif char == "\\":
+            if not escaped:
+                raise BadPatternError
+            chunks[-1] += re.escape(escaped)
+            at += 1
+        else:
+            chunks[-1] += "[^/]" if char == "?" else re.escape(char)
+        at += 1
+    return chunks
+
+
+def _glob_class(part: str, at: int) -> tuple[bool, list[tuple[str, str]], int]:
+    """Return whether a class is negated, its ranges, and where its `]` is.
+
+    at: where its `[` is.
+    """
+    negated = part[at + 1 : at + 2] == "^"
+    begin = at = at + 1 + negated
+    ranges: list[tuple[str, str]] = []
+    while at == begin or part[at] != "]":
+        low, at = _glob_character(part, at)
+        high = low
+        if part[at] == "-":
+            high, at = _glob_character(part, at + 1)
+        ranges.append((low, high))
+    return negated, ranges, at
 
 
 def _glob_character(part: str, at: int) -> tuple[str, int]:

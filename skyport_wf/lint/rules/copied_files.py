@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from skyport_wf.image.dockerfile import copy_arguments
-from skyport_wf.image.ignoring.go_patterns import BadPatternError, path_matcher
+from skyport_wf.image.ignoring.go_patterns import BadPatternError, glob_matcher
 from skyport_wf.image.instructions import Instruction
 from skyport_wf.image.variables import expand
 from skyport_wf.input_file import exists
@@ -42,7 +42,7 @@ def check_copied_files(
             continue
         if any(char in path for char in "*?[\\"):
             try:
-                if any(map(path_matcher(path, old=False), files)):
+                if any(map(glob_matcher(path), files)):
                     continue
             except BadPatternError:
                 pass
