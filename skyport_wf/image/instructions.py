@@ -31,6 +31,7 @@ class Heredoc(msgspec.Struct, frozen=True):
     """The name as it stands in that word, with quotes and backslashes."""
     name: str
     text: str
+    """As the builder keeps it, carriage returns at the ends of lines included."""
     line: int
     """The line that the text begins on."""
 
@@ -58,12 +59,16 @@ class Instruction(msgspec.Struct, frozen=True):
 
 def decode_lines(content: bytes) -> list[str]:
     """Return the lines of a Dockerfile, without their ends; bytes that are not UTF-8 are replaced."""
-    return [line.removesuffix("\r") for line in content.decode("utf-8-sig", errors="replace").split("\n")]
+    return [line.removesuffix("\r") for line in _decode(content)]
+
+
+def _decode(content: bytes) -> list[str]:
+    return content.decode("utf-8-sig", errors="replace").split("\n")
 
 
 def read_instructions(content: bytes) -> list[Instruction]:
     """Return the instructions of the Dockerfile `content`; whatever is in it, nothing is an error."""
-    return list(_Reader(decode_lines(content)).instructions())
+    return list(_Reader(_decode(content)).instructions())
 
 
 def read_options(value: str) -> tuple[dict[int, str], int]:
@@ -126,7 +131,8 @@ class _Reader:
     """Goes through the lines once."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        self._lines = lines
+        self._with_ends = lines
+        self._lines = lines = [line.removesuffix("\r") for line in lines]
         self._at = 0
         escape = "\\"
         # Directives stand at the very top; any other line, a blank one included, ends them.
@@ -179,9 +185,10 @@ class _Reader:
             first = self._at
             body: list[str] = []
             while self._at < len(self._lines):
-                line = self._lines[self._at].lstrip("\t") if match["tabs"] else self._lines[self._at]
+                line = self._with_ends[self._at]
+                line = line.lstrip("\t") if match["tabs"] else line
                 self._at += 1
-                if line == name:
+                if line.removesuffix("\r") == name:
                     break
                 body.append(line)
             yield Heredoc(match["mark"], match["name"], name, "\n".join(body), first + 1)

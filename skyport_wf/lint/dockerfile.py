@@ -29,6 +29,7 @@ from skyport_wf.lint.rules.bash import check_bash
 from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files
 from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
+from skyport_wf.lint.rules.line_ends import check_line_ends_of_heredocs
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
 from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from
 from skyport_wf.lint.rules.volumes import check_volumes_in_build, check_volumes_in_snapshot, declared_volumes
@@ -172,6 +173,8 @@ class _Walk:
         calls: gets what it runs.
         """
         values = known.values
+        if found.heredocs:
+            yield from check_line_ends_of_heredocs(found)
         if found.name == "ADD":
             yield from check_add(found, values)
         elif found.name == "RUN":

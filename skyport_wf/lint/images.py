@@ -175,7 +175,10 @@ def _lint_source(
         lines = decode_lines(source.script)
         base = spec.snapshot.base
         volumes = around.volumes.get(short_docker_name(base), ())
-        found = [*check_line_ends(source.script), *lint_script("\n".join(lines), base=base, volumes=volumes)]
+        found = [
+            *check_line_ends(source.script.decode(errors="replace")),
+            *lint_script("\n".join(lines), base=base, volumes=volumes),
+        ]
         script = str(source.script_path)
         return LintedFile(script, reported.apply(found, read_script_pragmas(lines), file=script), (spec.name,))
     if isinstance(source, DockerfileSource):

@@ -222,7 +222,7 @@ class _Scanner:
         for name, tabs in self.here_documents:
             while self.at < len(self.text):
                 end = self.find("\n", self.at)
-                line = self.text[self.at : end]
+                line = self.text[self.at : end].removesuffix("\r")
                 self.at = end + 1
                 if (line.lstrip("\t") if tabs else line) == name:
                     break

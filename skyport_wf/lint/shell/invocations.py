@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction, json_words, read_options
+from skyport_wf.image.instructions import Heredoc, Instruction, json_words, read_options
 from skyport_wf.lint.shell.grammar import SHELLS, Command, Pipeline, Word, every_pipeline, scan_shell
 
 _ASSIGNMENT = re.compile(r"\w+\+?=")
@@ -106,14 +106,21 @@ def run_pipelines(instruction: Instruction) -> tuple[Pipeline, ...]:
         command = Command(tuple(map(Word, words)), instruction.line)
         return tuple(every_pipeline((Pipeline((command,)),)))
     top = scan_shell(text, lambda offset: instruction.line_at(offset + start))
-    # A heredoc is what a shell runs in `RUN <<EOF` and `RUN bash <<EOF`, but not in `RUN cat <<EOF >/etc/x`.
-    fed = any(call.program in SHELLS and not positional(call.arguments, ("-o",)) for call in invocations(top))
     bodies = [
         scan_shell(heredoc.text, _Lines(heredoc.text, heredoc.line))
-        for heredoc in instruction.heredocs
-        if (fed if top else is_shell_script(heredoc.text))
+        for heredoc in script_heredocs(instruction)
+        if top or is_shell_script(heredoc.text)
     ]
     return tuple(every_pipeline(sum(bodies, top)))
+
+
+def script_heredocs(instruction: Instruction) -> tuple[Heredoc, ...]:
+    """Return the heredocs of a `RUN` that run: of `RUN <<EOF` and `RUN bash <<EOF`, but not `RUN cat <<EOF >/etc/x`."""
+    if not instruction.heredocs:
+        return ()
+    top = scan_shell(instruction.value[read_options(instruction.value)[1] :], lambda _: instruction.line)
+    fed = any(call.program in SHELLS and not positional(call.arguments, ("-o",)) for call in invocations(top))
+    return instruction.heredocs if fed or not top else ()
 
 
 def script_pipelines(text: str) -> tuple[Pipeline, ...]:

@@ -76,6 +76,11 @@ def test_several_heredocs_stand_below_one_another():
     ]
 
 
+def test_a_heredoc_keeps_its_carriage_returns_as_in_a_build():
+    (run, user) = read_instructions(b"RUN <<EOF\r\na\r\nb\nEOF\r\nUSER x\r\n")
+    assert (run.value, run.heredocs[0].text, user.value) == ("<<EOF", "a\r\nb", "x")
+
+
 def test_a_heredoc_without_an_end_goes_to_the_end():
     (run,) = read_instructions(b"RUN <<EOF\nUSER x\n")
     assert (run.heredocs[0].text, run.last_line) == ("USER x\n", 3)
