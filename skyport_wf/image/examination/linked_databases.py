@@ -12,8 +12,8 @@ from skyport_wf.image.layers.stacking import PlacedEntry, path_of, sort_key
 _MOST_NOTES: Final = 10
 _MOST_FOLDERS: Final = 50
 """Links to folders that are looked into; an image has a few."""
-_MOST_BELOW: Final = 200_000
-"""Entries below such a folder; those of a large Python have 60,000."""
+_MOST_BELOW: Final = 300_000
+"""Entries below all such folders together; those of a large Python have 60,000."""
 
 
 def file_at(index: FileIndex, path: bytes) -> PlacedEntry | None:
@@ -48,6 +48,7 @@ class _Search:
         self._catalogue = catalogue
         self._room = room
         self._folders = 0
+        self._below = 0
         self.numbers: set[int] = set()
         self.notes: list[str] = []
         self.more = 0
@@ -78,9 +79,10 @@ class _Search:
             return
         start = len(sort_key(target))
         self._folders += 1
-        most = _MOST_BELOW if self._folders <= _MOST_FOLDERS else 0
+        most = _MOST_BELOW - self._below if self._folders <= _MOST_FOLDERS else 0
         try:
             for entry in self._index.below(target, most=most):
+                self._below += 1
                 if entry.kind in ("file", "hard link", "symbolic link"):
                     self._look_at_link(path + entry.key[start:].replace(b"\0", b"/"))
         except TooManyFilesError:

@@ -216,10 +216,11 @@ def test_no_more_is_looked_at_below_linked_folders_than_there_is_time_for(monkey
         limit.setattr(f"{where}._MOST_BELOW", 3)
         folders = ("a/site-packages", "b/site-packages")
         assert examine(image).notes == tuple(f"{at} was not read for packages: {why}" for at in folders)
-    with monkeypatch.context() as limit:
-        limit.setattr(f"{where}._MOST_FOLDERS", 1)
-        found = examine(image)
-        assert (len(found.packages), found.notes) == (4, (f"b/site-packages was not read for packages: {why}",))
+    for name, value in (("_MOST_FOLDERS", 1), ("_MOST_BELOW", 7)):
+        with monkeypatch.context() as limit:
+            limit.setattr(f"{where}.{name}", value)
+            found = examine(image)
+            assert (len(found.packages), found.notes) == (4, (f"b/site-packages was not read for packages: {why}",))
     monkeypatch.setattr(f"{where}.MAX_LINKS", 5)
     assert examine(image).notes == ("5 more package databases are links, and were not read",)
 
