@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options, unquoted
-from skyport_wf.image.variables import platform_arguments, read_word
+from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options
+from skyport_wf.image.variables import platform_arguments, read_word, unquote
 
 _FROM = re.compile("from=['\"]?", re.IGNORECASE)
 NO_INSTRUCTION = Instruction("", "", 0, 0)
@@ -205,5 +205,5 @@ def copy_arguments(value: str) -> tuple[list[str], list[str]]:
     options, end = read_options(value)
     words = json_words(value[end:])
     if words is None:
-        words = [unquoted(word) for word in raw_words(value[end:])]
+        words = [unquote(word) for word in raw_words(value[end:])]
     return list(options.values()), words

@@ -79,7 +79,7 @@ def read_options(value: str) -> tuple[dict[int, str], int]:
     options: dict[int, str] = {}
     end = 0
     for start, written in written_options(value):
-        options[start] = unquoted(written)
+        options[start] = unquote(written)
         end = start + len(written)
     return options, len(value) - len(value[end:].lstrip())
 
@@ -90,11 +90,6 @@ def written_options(value: str) -> Iterator[tuple[int, str]]:
     while match := _OPTION.match(value, end):
         yield match.start("text"), match["text"]
         end = match.end()
-
-
-def unquoted(word: str) -> str:
-    """Return a word or option as the builder takes it."""
-    return re.sub(r"""\\(.)|['"]""", r"\1", word)
 
 
 def triggered(instruction: Instruction) -> Instruction:

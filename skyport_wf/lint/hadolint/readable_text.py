@@ -10,9 +10,9 @@ from skyport_wf.image.instructions import (
     decode_lines,
     replace_words,
     triggered,
-    unquoted,
     written_options,
 )
+from skyport_wf.image.variables import unquote
 
 _SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
 _QUOTES = re.compile("[\"']")
@@ -89,7 +89,7 @@ class ReadableText:
     def _mend_options(self, one: Instruction) -> None:
         options = written_options(one.value) if one.name in _WITH_OPTIONS else ()
         for start, written in itertools.islice(options, _MOST_OPTIONS):
-            option = unquoted(written)
+            option = unquote(written)
             # It takes an option that it does not know for the command, and keeps quotes.
             plain = "" if one.name == "RUN" and _DEVICE.fullmatch(option) else re.sub(r"\s", "_", option)
             if one.name == "HEALTHCHECK" and (duration := _DURATION.fullmatch(option)):

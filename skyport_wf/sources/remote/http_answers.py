@@ -39,7 +39,12 @@ def within(seconds: float, ask: Callable[[], _Answer], *, what: str) -> _Answer:
     try:
         return outcome.result(timeout=seconds)
     except TimeoutError as error:
-        raise TemporaryError(f"{what} did not arrive whole within {seconds:g} s.") from error
+        raise too_slow(what, seconds) from error
+
+
+def too_slow(what: str, seconds: float) -> TemporaryError:
+    """Return the error for an answer that takes longer than it may."""
+    return TemporaryError(f"{what} did not arrive whole within {seconds:g} s.")
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:

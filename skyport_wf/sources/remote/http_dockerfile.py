@@ -10,7 +10,7 @@ import requests
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
-from skyport_wf.sources.remote.http_answers import CarefulSession, follow, within
+from skyport_wf.sources.remote.http_answers import CarefulSession, follow, too_slow, within
 
 MOST_BYTES = 1 << 20
 MOST_SECONDS = 30.0
@@ -36,8 +36,7 @@ def fetch_dockerfile(
     seconds: how long it may take in all.
     Raises TemporaryError for what asking again may mend, SkyportError for what is not there or no Dockerfile.
     """
-    deadline = time.monotonic() + seconds
-    dockerfile = within(seconds, lambda: _fetch(url, known, deadline), what=url)
+    dockerfile = within(seconds, lambda: _fetch(url, known, seconds), what=url)
     # Servers answer with pages for people, and with HTTP 200, where they have no such file or want a password.
     start = dockerfile.content.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"<"):
@@ -49,7 +48,8 @@ def fetch_dockerfile(
     return dockerfile
 
 
-def _fetch(url: str, known: RemoteDockerfile | None, deadline: float) -> RemoteDockerfile:
+def _fetch(url: str, known: RemoteDockerfile | None, seconds: float) -> RemoteDockerfile:
+    deadline = time.monotonic() + seconds
     headers = {"If-None-Match": known.etag} if known and known.etag else {}
     content = bytearray()
     with CarefulSession() as session, follow(session, url, headers) as response:
@@ -63,7 +63,7 @@ def _fetch(url: str, known: RemoteDockerfile | None, deadline: float) -> RemoteD
                 if len(content) > MOST_BYTES:
                     raise SkyportError(f"{url} is larger than {MOST_BYTES >> 20} MiB, which no Dockerfile is.")
                 if time.monotonic() > deadline:
-                    raise TemporaryError(f"{url} takes too long.")
+                    raise too_slow(url, seconds)
         except requests.RequestException as error:
             raise TemporaryError(f"{url} broke off: {root_cause(error)}.") from error
     return RemoteDockerfile(bytes(content), response.headers.get("ETag"))

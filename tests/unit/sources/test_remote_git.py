@@ -20,7 +20,7 @@ from skyport_wf.sources.remote.git_command import ask_server
 from skyport_wf.sources.remote.git_refs import resolve_ref
 from tests.support.http_server import make_authority
 from tests.support.remote_site import COMMIT_TIME, Repository, Site, git, remote_site
-from tests.support.timing import PATIENCE, allowance
+from tests.support.timing import PATIENCE, allowance, wait_until
 
 SECRET = "s3cr3t"
 
@@ -410,7 +410,8 @@ def test_a_server_that_has_names_without_end(site: Site, tools: Repository, monk
     site.bodies["/git/tools.git/info/refs"] = lambda: [names]
     with pytest.raises(SkyportError, match="git printed more than 1,048,576 bytes"):
         resolve_ref(address(site, "#main"))
-    assert not commands_with(site.url)
+    # What was killed takes a moment to be gone.
+    wait_until(lambda: not commands_with(site.url))
 
 
 def commands_with(word: str) -> list[bytes]:
