@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, MutableMapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
+from requests.utils import get_auth_from_url, select_proxy
 
 
 class PlainSession(requests.Session):
@@ -18,6 +21,31 @@ class PlainSession(requests.Session):
         if not (request.auth or self.auth):
             request.auth = _as_it_is
         return super().prepare_request(request)
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request.
+
+        Raises InvalidURL or InvalidProxyURL for an address, or a proxy's, on which urllib3 fails in its own ways.
+        """
+        if not is_address(request.url or ""):
+            raise requests.exceptions.InvalidURL("it is no address", request=request)
+        proxy = select_proxy(request.url or "", options.get("proxies"))
+        if proxy and not _is_proxy(proxy):
+            raise requests.exceptions.InvalidProxyURL(
+                "the proxy that http_proxy, https_proxy or all_proxy names cannot be used (it is not shown here, as "
+                "there may be a password in it)",
+                request=request,
+            )
+        return super().send(request, **options)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Return where a redirect leads, None for what is none. Raises InvalidURL if that is no address."""
+        with suppress(ValueError):
+            target = super().get_redirect_target(resp)
+            if target is None or is_address(urljoin(resp.url, target)):
+                return target
+        resp.close()
+        raise requests.exceptions.InvalidURL("it redirects to something that is no address", response=resp)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Let who asks decide anew after a redirect; requests would take the password for that host in ~/.netrc."""
@@ -59,6 +87,17 @@ def read_answer(response: requests.Response, most: int) -> bytes:
         return b"".join(_bounded(response, most))
 
 
+def is_address(url: str) -> bool:
+    """Return whether host and port of an address, if it has any, are such that a server can be looked for."""
+    try:
+        # What requests does with an address, urllib3, and the lookup of its host.
+        _ = urlsplit(url).port
+        (urllib3.util.parse_url(url).host or "").encode("idna")
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str | None) -> bool:
     """Return whether a name or address is that of this machine, for programs on it."""
     try:
@@ -74,6 +113,14 @@ def _bounded(response: requests.Response, most: int) -> Iterator[bytes]:
         if read > most:
             raise ValueError(f"more than {most >> 20} MiB")
         yield piece
+
+
+def _is_proxy(proxy: str) -> bool:
+    url = proxy if "://" in proxy else f"http://{proxy.lstrip('/')}"
+    if not (is_address(url) and urlsplit(url).hostname):
+        return False
+    # In a header, requests sends nothing else.
+    return all(ord(character) < 256 for secret in get_auth_from_url(url) for character in secret)
 
 
 def _host(url: str | bytes | None) -> str | None:

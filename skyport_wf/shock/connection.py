@@ -150,7 +150,8 @@ class ShockConnection:
         """Return what the server answered as a value. Raises ShockError if Shock does not answer so."""
         try:
             return convert(data, shape)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:
+            # The other is for halves of characters, which JSON can have and UTF-8 cannot.
             raise ShockError(f"{self.name} answers with something else than Shock does: {error}") from error
 
     def close(self) -> None:

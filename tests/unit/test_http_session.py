@@ -10,6 +10,7 @@ from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.http_session import PlainSession, is_loopback, read_answer
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
+from skyport_wf.sources.remote.http_dockerfile import fetch_dockerfile
 from tests.support.failing_server import Answer, FailingServer, envelope
 
 TOKEN = "the-token-of-alice"
@@ -63,6 +64,37 @@ def test_a_redirect_to_this_machine_passes_proxies(monkeypatch, failing_server, 
     other.answers = [Answer(302, b"", {"Location": f"{failing_server.url}/node/n"})]
     ShockClient("http://shock.test").find("n")
     assert len(other.seen) == len(failing_server.seen) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:s3cret@127.0.0.1:99999", "http://user:s3cret", "http://user:s3cret@", "user:s3cret@h..test:1",
+        "http://user:s3cret@.test:1", f"http://user:s3cret@{'a' * 70}.test:1", "http://user:s3cret\u4e2d@127.0.0.1:1",
+        "http://user:s3cret%E4%B8%AD@127.0.0.1:1", "http://s3cret@[::1", "foo://user:s3cret@127.0.0.1:1",
+    ],
+)  # fmt: skip
+def test_a_proxy_that_is_none_is_said_without_its_password(monkeypatch, scheme, proxy):
+    monkeypatch.setenv(f"{scheme}_proxy", proxy)
+    with pytest.raises(ShockError, match=rf"^Shock at {scheme}://shock\.test cannot be asked: ") as caught:
+        ShockClient(f"{scheme}://shock.test").find("n")
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(SkyportError, match="/Dockerfile cannot be asked for: ") as caught:
+        fetch_dockerfile(f"{scheme}://shock.test/Dockerfile")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://a..b/", f"http://{'a' * 70}.test/", "http://[::1/", "http://x:99999/", "http://1.1:x/", "/\xff\xfe"],
+)
+def test_a_redirect_of_a_shock_that_is_no_address(failing_server, target):
+    failing_server.answers = [Answer(302, b"", {"Location": target})]
+    client = ShockClient(failing_server.url, token=TOKEN)
+    for ask in (lambda: client.find("n"), lambda: client.delete("n")):
+        with pytest.raises(ShockError, match="cannot be asked: it redirects to something that is no address"):
+            ask()
 
 
 @pytest.mark.usefixtures("netrc")

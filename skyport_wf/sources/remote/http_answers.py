@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
-from skyport_wf.http_session import PlainSession
+from skyport_wf.http_session import PlainSession, is_address
 
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 15
 _MOST_REDIRECTS = 5
@@ -91,6 +91,8 @@ class CarefulSession(PlainSession):
             ) from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise TemporaryError(f"{url} cannot be reached: {root_cause(error)}.") from error
+        except requests.exceptions.InvalidProxyURL as error:
+            raise SkyportError(f"{url} cannot be asked for: {error}.") from error
         except requests.RequestException as error:
             raise SkyportError(f"{url} cannot be asked for: {type(error).__name__}. Mend the address.") from error
 
@@ -119,9 +121,11 @@ def follow(
         try:
             # Servers send UTF-8, which http.client takes for Latin-1.
             there = urljoin(at, target.encode("latin-1").decode("utf-8", errors="replace"))
-            scheme = urlsplit(there).scheme
-        except ValueError as error:
-            raise SkyportError(f"{url} redirects to something that is no address.") from error
+        except ValueError:
+            there = ""
+        if not (there and is_address(there)):
+            raise SkyportError(f"{url} redirects to something that is no address.")
+        scheme = urlsplit(there).scheme
         if scheme not in ("http", "https"):
             raise SkyportError(f"{url} redirects to a {scheme}: address. Only http and https are followed.")
         if scheme == "http" and urlsplit(at).scheme == "https":

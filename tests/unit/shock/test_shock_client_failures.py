@@ -149,6 +149,7 @@ def test_a_server_that_says_nothing(client, failing_server, monkeypatch):
         Answer(200, b"\xff"),
         envelope(None),
         envelope({"id": 5}),
+        envelope({**NODE, "parts": "\ud800", "public": {"read": "\ud800"}, "owner": "x"}),
         envelope("text"),
         Answer(204),
     ],

@@ -89,8 +89,11 @@ def test_a_redirect_leads_nowhere_but_to_the_web(site: Site, target: str, scheme
     )
 
 
-def test_a_redirect_that_is_no_address(site: Site) -> None:
-    site.answers["/x"] = ("302 Found", {"Location": "http://[::1/x"})
+@pytest.mark.parametrize(
+    "target", ["http://[::1/x", "http://a..b/", f"http://{'a' * 70}.test/", "http://x:99999/", "//x:y/"]
+)
+def test_a_redirect_that_is_no_address(site: Site, target: str) -> None:
+    site.answers["/x"] = ("302 Found", {"Location": target})
     assert failure(f"{site.url}/x") == f"{site.url}/x redirects to something that is no address."
 
 

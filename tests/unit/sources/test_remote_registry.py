@@ -391,6 +391,12 @@ def test_a_login_does_not_go_where_anyone_reads_it(registry: ImageRegistry, tmp_
     assert f"{registry.host} wants a login to be sent where anyone could read it." in failure(registry)
 
 
+def test_a_login_at_something_that_is_no_address(registry: ImageRegistry) -> None:
+    registry.add("lab/tool:1", IMAGE)
+    registry.wants_login, registry.realm = True, "https://a..b/x"
+    assert failure(registry).startswith("https://a..b/x cannot be asked for: ")
+
+
 @pytest.mark.parametrize(
     "config", ["{", "[]", '{"auths": 5}', '{"auths": {"HOST": 5}}', '{"auths": {"HOST": {"auth": 5}}}']
 )
