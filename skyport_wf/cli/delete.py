@@ -123,7 +123,7 @@ def _describe(one: Deletion) -> dict[str, object]:
     }
 
 
-def _tell(done: Sequence[Deletion], freed: int, *, removed: bool) -> str:
+def _tell(done: Sequence[Deletion], freed: int | None, *, removed: bool) -> str:
     word = "deleted" if removed else "would be deleted"
     rows = [
         (one.image.name, one.image.state, human_size(one.image.node.file.size), one.image.node.id,
@@ -132,7 +132,8 @@ def _tell(done: Sequence[Deletion], freed: int, *, removed: bool) -> str:
     ]  # fmt: skip
     what = "came free" if removed else "would come free; `--remove` deletes them for good"
     going = count(sum(not one.refusal for one in done), "node")
-    return f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{going}, {human_size(freed)} {what}"
+    size = "an unknown size" if freed is None else human_size(freed)
+    return f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{going}, {size} {what}"
 
 
 def _days(text: str) -> timedelta:

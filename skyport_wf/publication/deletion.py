@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.node import Node
 
+_log = logging.getLogger(__name__)
 _ANOTHER_USER = "it is another user's"
 _WELL_KNOWN = 100
 """Nodes with the same bytes that are looked at."""
@@ -93,15 +95,22 @@ def delete(shock: Shock, plan: Sequence[Deletion]) -> list[Deletion]:
     return [msgspec.structs.replace(one, refusal=refusals[one.image.node.id]) for one in plan]
 
 
-def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int:
-    """Return the bytes that come free: of files that no other node has that this user sees."""
+def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int | None:
+    """Return the bytes that come free: of files that no other node has that this user sees.
+
+    None if the server does not tell: what was deleted before is to be said all the same.
+    """
     going = {one.image.node.id: one.image.node.file for one in plan if not one.refusal}
     sizes = {file.checksum.md5: file.size for file in going.values() if file.checksum.md5}
-    return sum(
-        size
-        for md5, size in sizes.items()
-        if all(node.id in going for node in shock.user.find_by_md5(md5, limit=_WELL_KNOWN))
-    )
+    try:
+        return sum(
+            size
+            for md5, size in sizes.items()
+            if all(node.id in going for node in shock.user.find_by_md5(md5, limit=_WELL_KNOWN))
+        )
+    except SkyportError as error:
+        _log.warning("%s does not tell how much comes free: %s", shock.name, error)
+        return None
 
 
 def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, published: bool, force: bool) -> str:

@@ -17,7 +17,7 @@ from skyport_wf.retries import retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
-from skyport_wf.shock.node import AccessControl, Node
+from skyport_wf.shock.node import AccessControl, Node, without_odd_attributes
 
 _NOT_ALLOWED = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
 """Answers of Shocks to those who may not."""
@@ -99,7 +99,7 @@ class ShockClient:
         while True:
             page = {"limit": str(limit or (_LATER_PAGE if nodes else _PAGE)), "offset": str(read), **order}
             answer = self._query({**asked, **page})
-            found = self._connection.convert(answer["data"] or [], list[Node])
+            found = self._nodes(answer["data"])
             before, read = len(nodes), read + len(found)
             # A node that is made meanwhile moves the others, and the last of one page is on the next one, too.
             nodes.update((node.id, node) for node in found)
@@ -113,7 +113,7 @@ class ShockClient:
     def find_by_md5(self, md5: str, *, limit: int) -> list[Node]:
         """Return nodes that the client may read whose file has this MD5, newest first."""
         answer = self._query({"querynode": "", "file.checksum.md5": md5, "limit": str(limit)})
-        return self._connection.convert(answer["data"] or [], list[Node])
+        return self._nodes(answer["data"])
 
     def find(self, node_id: str) -> Node | None:
         """Return the node, None if there is none of this id."""
@@ -292,7 +292,10 @@ class ShockClient:
         self._connection.close()
 
     def _node(self, data: Any) -> Node:
-        return self._connection.convert(data, Node)
+        return self._connection.convert(without_odd_attributes(data), Node)
+
+    def _nodes(self, data: Any) -> list[Node]:
+        return self._connection.convert(without_odd_attributes(data or []), list[Node])
 
     def _total(self, answer: Mapping[str, Any]) -> int:
         """Return how many nodes a query finds in all."""
@@ -343,4 +346,4 @@ class ShockClient:
     def _find_made(self, attempt: str) -> Node | None:
         parameters = {"query": "", _ATTEMPT: attempt, "limit": "1"}
         found = self._connection.ask_once("GET", "/node", params=parameters)
-        return next(iter(self._connection.convert(found or [], list[Node])), None)
+        return next(iter(self._nodes(found)), None)

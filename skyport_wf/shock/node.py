@@ -63,6 +63,7 @@ class Node(msgspec.Struct, frozen=True):
 
     id: NodeId
     attributes: dict[str, Any] | None
+    """None if it has none, or something else than an object, as `without_odd_attributes` has it."""
     file: NodeFile
     created_on: str = ""
     last_modified: str = ""
@@ -78,6 +79,17 @@ class Node(msgspec.Struct, frozen=True):
     def md5_of_part(self, number: int) -> str | None:
         """Return the MD5 of a part as the server lists it, None if it does not; the first is number 1."""
         return self.parts.md5_of(number) if self.parts else None
+
+
+def without_odd_attributes(data: Any) -> Any:
+    """Return what a server says of a node, or a list of such, where attributes that are no object are none.
+
+    Anyone may give a node such ones, and it is listed among all others.
+    """
+    for node in data if isinstance(data, list) else [data]:
+        if isinstance(node, dict) and not isinstance(node.get("attributes", {}), dict):
+            node["attributes"] = None
+    return data
 
 
 class PublicAccess(msgspec.Struct, frozen=True):

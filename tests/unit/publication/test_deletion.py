@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.errors import TemporaryError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.publication.deletion import plan_deletion
 from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
+from skyport_wf.shock.connection import ShockConnection
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
@@ -138,6 +140,25 @@ def test_space_that_others_share_does_not_come_free(shop: Shop) -> None:
     # The server copies the file.
     assert shop.publish("1") != first
     assert shop.said("delete", "lab/*")["freed"] == 0
+
+
+def test_what_was_deleted_is_said_though_nobody_tells_what_comes_free(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retired = shop.publish("1")
+    assert main(["retire", NAME]) == 0
+    (shop.folder / "images.lock.json").unlink()
+    ask = ShockConnection.ask
+
+    def fail(connection: ShockConnection, method: str, path: str, **arguments: Any) -> Any:
+        if "file.checksum.md5" in (arguments.get("params") or {}):
+            raise TemporaryError("no answer")
+        return ask(connection, method, path, **arguments)
+
+    monkeypatch.setattr(ShockConnection, "ask", fail)
+    told = shop.said("delete", NAME, "--remove")
+    assert ([node["node"] for node in told["nodes"]], told["freed"]) == ([retired], None)
+    assert shop.client.find(retired) is None
 
 
 def test_what_is_published_is_not_deleted(shop: Shop) -> None:

@@ -214,6 +214,18 @@ def test_a_node_that_no_shock_has(client, failing_server, changed):
         client.query({})
 
 
+@pytest.mark.parametrize("attributes", [[1], [{"type": "dockerimage"}], "text", "\ud800", 0, False, None])
+def test_attributes_of_anyone_that_are_no_object_are_none(client, failing_server, attributes):
+    odd = {**NODE, "id": "odd", "attributes": attributes}
+    failing_server.answers = [envelope([odd, NODE])]
+    for ask in (lambda: client.query({}), lambda: client.find_by_md5("0" * 32, limit=3)):
+        assert [(node.id, node.attributes) for node in ask()] == [("odd", None), (N, {})]
+    failing_server.answers = [envelope(odd)]
+    node = client.find("odd")
+    assert node is not None
+    assert node.attributes is None
+
+
 def test_what_is_asked_of_a_query(client, failing_server):
     failing_server.answers = [envelope([])]
     client.query({"type": "a b", "name": "x/y:1*"}, limit=25)
