@@ -71,7 +71,7 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
     Raises SkyportError if the folder does not exist, is full or may not be written to.
     """
     with _named(target):
-        special = target.exists() and not (target.is_file() or target.is_dir())
+        special = _is_special(target)
     if special:
         with _named(target):
             file = FileIO(open_for_writing(target), "wb")
@@ -108,6 +108,25 @@ def open_for_writing(path: Path) -> int:
     return descriptor
 
 
+def check_writable(path: Path) -> None:
+    """Raise SkyportError if the file cannot be written as `replace_file` does, as far as rights and folders tell.
+
+    Folders that lack are taken for ones that are made. Nothing is touched.
+    """
+    with _named(path):
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        is_special = _is_special(path)
+        # To replace a file takes rights on its folder alone.
+        place = path if is_special else next(folder for folder in path.parents if os.path.lexists(folder))
+        if not (is_special or place.is_dir()):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        rights = os.W_OK if is_special else os.W_OK | os.X_OK
+        if not os.access(place, rights, effective_ids=os.access in os.supports_effective_ids):
+            reason = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
+            raise OSError(reason, os.strerror(reason))
+
+
 def keep_other_file(path: Path, what: str, is_one: Callable[[bytes], bool]) -> None:
     """Raise UsageError if there is a file that is no `what`: someone has mistaken its name.
 
@@ -122,6 +141,10 @@ def keep_other_file(path: Path, what: str, is_one: Callable[[bytes], bool]) -> N
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
     if there.strip() and not is_one(there):
         raise UsageError(f"{path} is there, and is no {what}: it stays as it is. Name another file, or remove it.")
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def _beginning_of_partial(target: Path) -> str:

@@ -22,6 +22,8 @@ from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
 from skyport_wf.formatting import count, human_size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from skyport_wf.image_list.spec import ShockSettings
     from skyport_wf.publication.connection import Shock
     from skyport_wf.transfer.copy import CopiedImage, PlannedCopy
@@ -85,18 +87,27 @@ def run(args: argparse.Namespace) -> Outcome:
 def _copy_one(
     origin: Shock, there: Shock, name: str, settings: ShockSettings, args: argparse.Namespace, *, title: str
 ) -> CopiedImage:
-    from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.records.files import write_record
-    from skyport_wf.transfer.copy import copy, plan_copy
+    from skyport_wf.transfer.copy import copy
 
-    planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
-    # A name that no file can have is said before anything is sent.
-    record = fill_key(args.record, parse_reference(planned.wanted.name)) if args.record else None
+    planned, record = _plan(origin, there, name, args)
     with progress_bar(args, title) as progress:
         copied = copy(origin, there, planned, settings=settings, progress=progress)
     if record:
         write_record(record, copied.receipt)
     return copied
+
+
+def _plan(origin: Shock, there: Shock, name: str, args: argparse.Namespace) -> tuple[PlannedCopy, Path | None]:
+    """Return what is to be done, and the file for the receipt: one that cannot be is said before anything is sent."""
+    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.records.files import check_receipt_files
+    from skyport_wf.transfer.copy import plan_copy
+
+    planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
+    record = fill_key(args.record, parse_reference(planned.wanted.name)) if args.record else None
+    check_receipt_files([record] if record else [], None)
+    return planned, record
 
 
 def _tell(copied: CopiedImage) -> Outcome:
@@ -145,11 +156,9 @@ def _copy_all(
 
 
 def _rehearse(origin: Shock, there: Shock, groups: Sequence[Sequence[str]], args: argparse.Namespace) -> Outcome:
-    from skyport_wf.transfer.copy import plan_copy
-
     def work(name: str, _: threading.Event) -> tuple[str, PlannedCopy | SkyportError]:
         try:
-            return name, plan_copy(origin, there, name, private=args.private, replace=args.replace)
+            return name, _plan(origin, there, name, args)[0]
         except SkyportError as error:
             return name, error
 

@@ -24,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Send the archive, and write the upload record."""
     from skyport_wf.publication.connection import open_shock
-    from skyport_wf.records.files import read_record, write_record
+    from skyport_wf.records.files import check_record_file, read_record, write_record
     from skyport_wf.records.records import SaveRecord
     from skyport_wf.steps.upload import upload
 
     save = read_record(args.save, SaveRecord)
     size = save.saved.digests.size if save.saved else None
     target = fill_key(args.record, save.build.reference)
+    check_record_file(target, "skyport-wf upload")
     archive = args.archive or args.save.parent / save.archive
     with open_shock(save.build.shock) as shock, progress_bar(args, f"upload {save.build.name}", size) as progress:
         record = upload(

@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
-from skyport_wf.output_file import keep_other_file, replace_file
+from skyport_wf.output_file import check_writable, keep_other_file, replace_file
 from skyport_wf.records.encoding import RecordT, decode_record, encode_json, read_kind
 from skyport_wf.records.receipt import LockFile, Receipt, merge_into_lock
 
@@ -44,13 +44,40 @@ def write_record(path: Path, record: object, *, keep_time: bool = False) -> None
 
 
 def check_receipt_files(receipts: Iterable[Path], lock: Path | None, *, packages: Iterable[Path] = ()) -> None:
-    """Raise what writing these files would raise for what is there: to be said before anything is published."""
+    """Raise what writing these files would raise, as far as it can be told: to be said before anything is published.
+
+    Raises UsageError if one file is to be two of them.
+    """
+    receipts, packages = [*receipts], [*packages]
+    _check_different([*receipts, *packages, *([lock] if lock else [])])
     for path in receipts:
-        _keep_other_record(path, "skyport-wf receipt")
+        check_record_file(path, "skyport-wf receipt")
     for path in packages:
+        check_writable(path)
         _keep_other_packages(path)
+    if lock:
+        check_writable(lock)
     if lock and os.path.lexists(lock) and not (lock.is_symlink() and not lock.exists()):
         read_record(lock, LockFile)
+
+
+def check_record_file(path: Path, kind: str) -> None:
+    """Raise what writing a record to the file would raise, as far as it can be told.
+
+    kind: such as `skyport-wf receipt`.
+    """
+    check_writable(path)
+    _keep_other_record(path, kind)
+
+
+def _check_different(paths: Sequence[Path]) -> None:
+    there: set[Path] = set()
+    for path in paths:
+        # A pipe or /dev/null may get everything. Links are replaced, but folders may have two names.
+        place = Path(os.path.realpath(path.parent), path.name)
+        if place in there and (path.is_file() or not path.exists()):
+            raise UsageError(f"{path} would be written twice, with one thing in the place of another. Name two files.")
+        there.add(place)
 
 
 def _keep_other_record(path: Path, kind: str) -> bytes:

@@ -1,6 +1,7 @@
 """Files that commands write: nobody's file is replaced, and full disks and names that none can have are told."""
 
 import gzip
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,11 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.serving.server import running_server
+from skyport_wf.shock.client import ShockClient
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.small_disk import fill, small_disk
 
@@ -70,6 +76,104 @@ def test_what_cannot_be_written_is_said_before_anything_is_built(project, capsys
         assert main(["publish", "lab/tool:1", option, *more]) == code
         assert said in capsys.readouterr().err
     assert (project / "notes.txt").read_text() == "notes"
+
+
+def make_project(folder: Path) -> None:
+    """Write an image list with an image, and its records up to the upload, into the current folder."""
+    (folder / "open").mkdir()
+    (folder / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"x"}),)), "lab/tool:1"))
+    (folder / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    assert main(["build", "lab/tool:1", "--record", "open/build.json"]) == 0
+    assert main(["save", "open/build.json", "--archive", "open/image.tar.gz", "--record", "open/save.json"]) == 0
+
+
+@pytest.fixture(scope="module")
+def all_imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is imported late may lie where an ordinary user cannot read."""
+    folder = tmp_path_factory.mktemp("imported")
+    with pytest.MonkeyPatch.context() as patch, open_store(folder / "other") as other:
+        patch.setenv("SKYPORT_DATA", str(folder / "data"))
+        patch.chdir(folder)
+        make_project(folder)
+        assert main(["upload", "open/save.json", "--record", "u.json"]) == 0
+        assert main(["register", "u.json", "--record", "r.json"]) == 0
+        assert main(["publish", "--all", "--dry-run"]) == main(["ls", "--json"]) == 0
+        assert main(["publish", "--all", "--sbom", "x.json", "--quiet"]) == 0
+        with running_server(ShockApp(other)) as server:
+            patch.setenv("OTHER", add_user(other.database, "anna"))
+            assert main(["copy", "lab/tool:1", "--to", server.url, "--to-token-env=OTHER"]) == 0
+
+
+@pytest.fixture
+def closed_list(
+    all_imported: None, folder_of_nobody: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Path]:
+    """A project with an image and its records, where only the folder `open` can be written to."""
+    del all_imported
+    monkeypatch.setenv("SKYPORT_DATA", str(folder_of_nobody / "data"))
+    folder = folder_of_nobody / "project"
+    (folder / "closed").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    make_project(folder)
+    capsys.readouterr()
+    for one in (folder, folder / "closed"):
+        one.chmod(0o555)
+    yield folder
+    for one in (folder, folder / "closed"):
+        one.chmod(0o755)
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ([], 1, "cannot write images.lock.json: Permission denied"),
+        (["--record=closed/x.json"], 1, "cannot write closed/x.json: Permission denied"),
+        (["--record=closed/a/b/x.json"], 1, "cannot write closed/a/b/x.json: Permission denied"),
+        (["--record=open/x", "--sbom=closed/x.json"], 1, "cannot write closed/x.json: Permission denied"),
+        (["--record=images.yaml/x"], 1, "cannot write images.yaml/x: Not a directory"),
+        (["--record=closed"], 1, "cannot write closed: Is a directory"),
+        (["--record=open/x.json", "--sbom=open/x.json"], 2, "open/x.json would be written twice"),
+        (["--record=open/x.json", "--lock=closed/../open/x.json"], 2, "open/x.json would be written twice"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_sent(closed_list, capsys, dry, options, code, said):
+    assert main(["publish", "lab/tool:1", *options, *dry]) == code
+    assert said in capsys.readouterr().err
+    assert main(["ls", "--all", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == []
+
+
+def test_records_that_cannot_be_written_are_said_before_anything_is_sent(closed_list, monkeypatch, capsys):
+    def fails(*command: str) -> None:
+        capsys.readouterr()
+        assert main(command) == 1
+        told = capsys.readouterr().err
+        assert told.endswith("skyport-wf: cannot write closed/x.json: Permission denied\n"), told
+
+    def nodes(state: str) -> int:
+        capsys.readouterr()
+        assert main(["ls", "--all", "--json"]) == 0
+        return [image["state"] for image in json.loads(capsys.readouterr().out)["images"]].count(state)
+
+    fails("upload", "open/save.json", "--record=closed/x.json")
+    assert nodes("unfinished") == 0
+    assert main(["upload", "open/save.json", "--record=open/upload.json"]) == 0
+    fails("register", "open/upload.json", "--record=closed/x.json")
+    assert nodes("published") == 0
+    assert main(["register", "open/upload.json", "--record=open/receipt.json"]) == 0
+    with open_store(closed_list.parent / "other") as other, running_server(ShockApp(other)) as server:
+        monkeypatch.setenv("OTHER", token := add_user(other.database, "anna"))
+        copy = ["copy", "lab/tool:1", "--to", server.url, "--to-token-env=OTHER", "--record=closed/x.json"]
+        assert main([*copy, "--dry-run"]) == 1
+        fails(*copy)
+        assert ShockClient(server.url, token=token).query({}) == []
+
+
+def test_pipes_and_links_get_what_is_written(closed_list):
+    Path("open/link.json").symlink_to(closed_list / "nowhere")
+    assert main(["publish", "--all", "--record=/dev/null", "--sbom=/dev/null", "--lock=open/link.json"]) == 0
+    assert "lab/tool:1" in Path("open/link.json").read_text()
 
 
 @pytest.mark.slow
