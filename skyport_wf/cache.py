@@ -14,6 +14,7 @@ import msgspec
 from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.output_file import replace_file
+from skyport_wf.user_folders import user_folder
 
 _log = logging.getLogger(__name__)
 
@@ -26,19 +27,20 @@ def cache_folder(*below: str) -> Path:
     """Return a folder of the cache, made if it is not there.
 
     below: the folder's path inside the cache.
-    Raises UsageError if SKYPORT_CACHE is a relative path, SkyportError if the folder cannot be made.
+    Raises UsageError if SKYPORT_CACHE is a relative path, or is not set and the user has no home folder; SkyportError
+    if the folder cannot be made.
     """
     if named := os.environ.get(CACHE_VARIABLE):
         root = Path(named)
         if not root.is_absolute():
             raise UsageError(f"the variable {CACHE_VARIABLE} is {named!r}. Give it an absolute path.")
+    elif own := user_folder("cache"):
+        root = own
     else:
-        from platformdirs import user_cache_path
-
-        root = user_cache_path("skyport-wf", appauthor=False)
-        if not root.is_absolute():
-            # Without HOME and an entry in the system's list of users, `~` stays as it is.
-            raise SkyportError(f"this user has no home folder for copies of what is fetched. Set {CACHE_VARIABLE}.")
+        raise UsageError(
+            "this user has no home folder for copies of what is fetched. Give a folder's absolute path in "
+            f"{CACHE_VARIABLE}, or a home folder's in HOME."
+        )
     folder = root.joinpath(*below)
     try:
         # What comes from a private repository is nobody else's to read.

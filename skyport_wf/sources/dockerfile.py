@@ -103,8 +103,12 @@ class DockerfileSource:
                 )
         from skyport_wf.engine.builders import build_image
 
+        # This leaves a `~` that means no folder as it is, and the file is said to be missing.
         secrets = {
-            name: BuildSecret(env=secret.env, file=secret.file and str(self._folder / Path(secret.file).expanduser()))
+            name: BuildSecret(
+                env=secret.env,
+                file=secret.file and str(self._folder / os.path.expanduser(secret.file)),  # noqa: PTH111
+            )
             for name, secret in spec.secrets.items()
         }
         placed = msgspec.structs.replace(spec, secrets=secrets)

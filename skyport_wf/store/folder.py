@@ -11,6 +11,7 @@ from pathlib import Path
 
 from skyport_wf.errors import UsageError
 from skyport_wf.store.refusals import FullError, StoreError, UnusableError
+from skyport_wf.user_folders import user_folder
 
 DATA_VARIABLE = "SKYPORT_DATA"
 
@@ -137,14 +138,17 @@ def _owner(path: Path) -> str:
 def default_data() -> Path:
     """Return the folder that SKYPORT_DATA names, or else the user's own one for this program.
 
-    Raises UsageError for a relative SKYPORT_DATA: it means another folder in each job of a workflow, and what is
-    published there would go away with the job's own folder.
+    Raises UsageError if there is none, and for a relative SKYPORT_DATA: it means another folder in each job of a
+    workflow, and what is published there would go away with the job's own folder.
     """
     named = os.environ.get(DATA_VARIABLE)
     if named is None:
-        from platformdirs import user_data_path
-
-        return user_data_path("skyport-wf", appauthor=False)
+        if own := user_folder("data"):
+            return own
+        raise UsageError(
+            "this user has no home folder for the data of the embedded Shock. Give a folder's absolute path in "
+            f"{DATA_VARIABLE}, or a home folder's in HOME; or name a served Shock in SHOCK_URL."
+        )
     if not Path(named).is_absolute():
         raise UsageError(
             f"the variable {DATA_VARIABLE} is {named!r}. Give it an absolute path, where the embedded Shock keeps its "

@@ -27,6 +27,7 @@ ORDER = (
         "progress",
         "retries",
         "side_reader",
+        "user_folders",
     ),
     ("image_list",),
     ("image",),

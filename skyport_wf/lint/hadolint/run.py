@@ -18,6 +18,7 @@ from skyport_wf.image.instructions import Instruction
 from skyport_wf.lint.findings import Finding, Level, Rule
 from skyport_wf.lint.hadolint.readable_text import ReadableText
 from skyport_wf.lint.hadolint.settings import LintSettings, find_settings, read_settings
+from skyport_wf.user_folders import home_folder
 
 _log = logging.getLogger(__name__)
 
@@ -97,6 +98,9 @@ def _ask(hadolint: Hadolint, text: ReadableText, patience: float, seconds: float
     command += ["--config", str(hadolint.settings_file)] if hadolint.settings_file else []
     # Its own output would be in another character set where the locale says so.
     environment = {**child_environment(), "LC_ALL": "C.UTF-8"}
+    if home_folder() is None:
+        # Without any, hadolint ends with an error.
+        environment["HOME"] = "/nonexistent"
     try:
         done = subprocess.run(
             [*command, "-"],

@@ -11,6 +11,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
 from skyport_wf.lint.findings import Finding, Level, Threshold
+from skyport_wf.user_folders import home_folder
 
 _LARGEST = 1 << 20
 
@@ -53,11 +54,12 @@ def find_settings() -> Path | None:
 
 def _places() -> Iterator[Path]:
     """Yield where hadolint looks, in its order."""
-    home = Path(os.environ.get("HOME", "~")).expanduser()
-    configured = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    home, named = home_folder(), os.environ.get("XDG_CONFIG_HOME")
+    configured = Path(named) if named else home and home / ".config"
+    below_home = (".config/hadolint", ".hadolint/hadolint", "hadolint/config", ".hadolint")
     for stem in (
-        Path(".hadolint"), configured / "hadolint", home / ".config/hadolint", home / ".hadolint/hadolint",
-        home / "hadolint/config", home / ".hadolint",
+        Path(".hadolint"), *([configured / "hadolint"] if configured else []),
+        *([home / place for place in below_home] if home else []),
     ):  # fmt: skip
         yield from (stem.with_name(stem.name + ending) for ending in (".yaml", ".yml"))
 

@@ -185,3 +185,41 @@ def test_commands_of_a_user_that_no_file_has_a_name_for(tmp_path):
     )  # fmt: skip
     assert run.stdout.endswith("54321 [0, 3, 0, 0]\n"), run.stderr
     assert (tmp_path / "shock").stat().st_uid == 54321
+
+
+@pytest.mark.slow
+def test_commands_of_a_user_without_a_home_folder(tmp_path):
+    """What only wants copies or settings goes on without; the embedded Shock says what it needs."""
+    if os.geteuid() or not shutil.which("setpriv"):
+        pytest.skip("only root can become another user, by setpriv")
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian@sha256:" + "1" * 64 + "\n")
+    (tmp_path / "images.yaml").write_text("images: [{name: 'lab/tool:1', dockerfile: tool/Dockerfile}]\n")
+    as_nobody = ["setpriv", "--reuid=54321", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    left_out = ("USER", "LOGNAME", "HOME", "SKYPORT_DATA", "SKYPORT_CACHE", "XDG_DATA_HOME", "XDG_CACHE_HOME")
+    variables = {name: value for name, value in os.environ.items() if name not in left_out}
+    data = f"SKYPORT_DATA={tmp_path}/shock"
+    for home in ("--unset=HOME", "HOME=", "HOME=relative", "HOME=~"):
+        for command, given, code, told in [
+            (
+                "ls",
+                (),
+                2,
+                "no home folder for the data of the embedded Shock. Give a folder's absolute path in SKYPORT_DA",
+            ),
+            ("ls", (data,), 0, ""),
+            ("status", (data,), 3, ""),
+            ("lint", (data,), 0, ""),
+            ("plan", (), 0, ""),
+        ]:
+            run = subprocess.run(
+                [*as_nobody, "env", home, *given, sys.executable, "-m", "skyport_wf", command], cwd=tmp_path,
+                capture_output=True, text=True, timeout=PATIENCE, env=variables, check=False,
+            )  # fmt: skip
+            assert (run.returncode, "Traceback" in run.stderr) == (code, False), (home, command, run.stdout, run.stderr)
+            assert told in run.stderr
+    program = "from skyport_wf.cache import cache_folder; cache_folder()"
+    run = subprocess.run(
+        [*as_nobody, sys.executable, "-c", program], capture_output=True, text=True, env=variables, check=False
+    )
+    assert "UsageError: this user has no home folder for copies of what is fetched. Give a folder's abs" in run.stderr
