@@ -138,7 +138,7 @@ def decide(
     # Another user may say of a node what he likes: ours does not make room for one that says it is the same.
     for node in (*names.others, *([same] if same and names.others else [])):
         if not shock.may_change(node.id):
-            return Decision("name taken", names, not_the_owner(wanted.name, node.id))
+            return Decision("name taken", names, not_the_owner(shock, wanted.name, node.id))
     if same and not same.node.file.complete:
         problem = (
             f"{wanted.name} is published on node {same.id}, whose file is not there. Retire it (skyport-wf retire "

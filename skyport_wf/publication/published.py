@@ -95,7 +95,7 @@ def _read(nodes: Iterable[Node], public: Collection[str] = ()) -> list[Published
 def require_owner(shock: Shock, node_id: str, name: str) -> None:
     """Raise AlreadyPublishedError if the node is another user's; one that nobody owns is everyone's."""
     if _owner_of(shock, node_id, shock.user.find_access(node_id)) == "another":
-        raise not_the_owner(name, node_id)
+        raise not_the_owner(shock, name, node_id)
 
 
 def is_ours(shock: Shock, node_id: str) -> bool:
@@ -129,8 +129,13 @@ def _owner_of(shock: Shock, node_id: str, access: AccessControl | None) -> Liter
     return "this user" if shock.user.is_owner(node_id, access) else "another"
 
 
-def not_the_owner(name: str, node_id: str) -> AlreadyPublishedError:
+def not_the_owner(shock: Shock, name: str, node_id: str) -> AlreadyPublishedError:
     """Return the error for a name on a node that this user may not change."""
+    if not shock.is_known_user:
+        return AlreadyPublishedError(
+            f"{name} is published already (node {node_id}), and may not be changed without a token. Put a token into "
+            f"{shock.token_from}, or use another name."
+        )
     return AlreadyPublishedError(
         f"{name} is published by another user (node {node_id}). Publish under another name, or ask the owner."
     )

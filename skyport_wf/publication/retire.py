@@ -64,7 +64,7 @@ def _check(shock: Shock, found: PublishedNode, *, going: Collection[str], force:
     """Raise what keeps a node from losing its name; `going` are the names that are lost with it."""
     name = found.attributes.name
     if not shock.may_change(found.id):
-        raise not_the_owner(name, found.id)
+        raise not_the_owner(shock, name, found.id)
     thin = [other for other in find_thin_on(shock.user, found) if other not in going]
     if thin and not force:
         raise SkyportError(
@@ -92,7 +92,7 @@ def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_ru
             require_owner(shock, node_id, told)
             retire_node(shock, node)
     elif not shock.may_change(node_id):
-        raise not_the_owner(told, node_id)
+        raise not_the_owner(shock, told, node_id)
     elif not dry_run:
         # No AWE query is to find it, whatever else its attributes say.
         require_owner(shock, node_id, told)
@@ -117,7 +117,7 @@ def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: boo
         raise SkyportError(f"{shock.name} has no retired image {name}. `skyport-wf ls --all` shows what was retired.")
     found = _choose(retired, name, node_id)
     if not shock.may_change(found.id):
-        raise not_the_owner(name, found.id)
+        raise not_the_owner(shock, name, found.id)
     if not dry_run:
         restore_node(shock, found)
     return [found.id]

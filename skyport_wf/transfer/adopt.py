@@ -84,7 +84,7 @@ def adopt(
     node = _find(shock, name, node_id)
     reference = _usable_name(name, new_name)
     if not shock.may_change(node.id):
-        raise not_the_owner(name, node.id)
+        raise not_the_owner(shock, name, node.id)
     _check_free(shock, reference, node)
     examined = _examine(shock, node, progress)
     contents = examined.contents

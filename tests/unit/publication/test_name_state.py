@@ -209,12 +209,14 @@ class TestOwnership:
     def test_another_users_node(self, people):
         node = put(people["alice"].user, to_json_values(OURS))
         people["alice"].user.set_public(node, True)
-        for name in ("bob", "nobody"):
+        for name, told in {
+            "bob": f"by another user (node {node}). Publish under another name, or ask the owner.",
+            "nobody": f"already (node {node}), and may not be changed without a token. Put a token into "
+            "TOKEN_OF_NOBODY, or use another name.",
+        }.items():
             with pytest.raises(AlreadyPublishedError) as caught:
                 require_owner(people[name], node, NAME)
-            assert str(caught.value) == (
-                f"{NAME} is published by another user (node {node}). Publish under another name, or ask the owner."
-            )
+            assert str(caught.value) == f"{NAME} is published {told}"
             assert not people[name].may_change(node)
             assert people[name].everyone_reads(node)
         assert people["alice"].user.read_access(node).public.read is True

@@ -149,6 +149,21 @@ def test_everyone_gets_the_same_receipt(served, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+def test_who_has_forgotten_the_token_hears_so(served, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    monkeypatch.chdir(tmp_path)
+    assert publish(tmp_path, "wanted", "--record", "published.json") == 0
+    node = json.loads((tmp_path / "published.json").read_text())["node"]
+    monkeypatch.setenv("KB_AUTH_TOKEN", "")
+    for command in (["retire", NAME], ["retire", "--node", node], ["adopt", NAME]):
+        capsys.readouterr()
+        assert main(command) == 1
+        told = capsys.readouterr().err
+        assert "may not be changed without a token. Put a token into KB_AUTH_TOKEN" in told
+        assert "another user" not in told
+
+
+@pytest.mark.slow
 def test_whoever_may_read_a_public_image_can_do_all_that_only_reads(served, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
     monkeypatch.chdir(tmp_path)
