@@ -4,19 +4,25 @@ Several processes use one store at once, so the journal is a write-ahead log: re
 """
 
 import fcntl
+import os
 import re
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 
-from skyport_wf.store.folder import DataFolder
+from skyport_wf.store.folder import LITTLE_ROOM, DataFolder
 from skyport_wf.store.refusals import UnusableError
 from skyport_wf.store.schema import NOTED_SINCE, STEPS
 
 _BUSY_SECONDS = 60
 _IDLE_CONNECTIONS = 16
+_RESERVE = 1024 * 1024
+"""Bytes that are kept for deleting where the disk is full: SQLite writes what it deletes, too."""
+_MUCH_ROOM = 2 * _RESERVE
+"""Bytes of which the reserve may be taken."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -135,13 +141,17 @@ class Database:
                 connection.rollback()
 
     @contextmanager
-    def write(self, *, much: bool = False) -> Iterator[sqlite3.Connection]:
+    def write(self, *, much: bool = False, makes_room: bool = False) -> Iterator[sqlite3.Connection]:
         """Give a connection whose changes are on disk when the block ends, or, after an error, never were.
 
         much: whether the changes take long. Of those that do, one at a time waits for its turn among the others.
+        makes_room: whether they lead to there being more room on the disk: they are made on a full one, too.
         """
         self.prepare()
-        with self._turn(much=much), self._borrow() as connection:
+        with ExitStack() as held:
+            held.enter_context(self._turn(much=much))
+            self._look_after_reserve(makes_room=makes_room)
+            connection = held.enter_context(self._borrow())
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -154,6 +164,25 @@ class Database:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+        if self._prepared and not self._folder.reserve.exists():
+            # What a deletion has given up: only now is there room for it.
+            with suppress(OSError), self._turn():
+                self._look_after_reserve(makes_room=False)
+
+    def _look_after_reserve(self, *, makes_room: bool) -> None:
+        """Keep some room on the disk, or give it up on a full one to a change that `makes_room`.
+
+        Only for whoever has the turn to write. Without a reserve, a full disk is as full for deleting as for the rest.
+        """
+        reserve = self._folder.reserve
+        with suppress(OSError):
+            free = shutil.disk_usage(self._folder.path).free
+            if makes_room and free < LITTLE_ROOM:
+                reserve.unlink(missing_ok=True)
+            elif free >= _MUCH_ROOM and not reserve.exists():
+                self._folder.make_file(reserve)
+                with reserve.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, _RESERVE)
 
     @contextmanager
     def _turn(self, *, much: bool = False) -> Iterator[None]:

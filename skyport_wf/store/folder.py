@@ -15,7 +15,7 @@ from skyport_wf.user_folders import user_folder
 
 DATA_VARIABLE = "SKYPORT_DATA"
 
-_LITTLE_ROOM = 1024 * 1024
+LITTLE_ROOM = 1024 * 1024
 """SQLite says `disk I/O error` where there is less than this: it needs a file of 32 kB beside the database, and more
 for what it writes."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -38,6 +38,7 @@ class DataFolder:
         self.staging = path / "staging"
         self.files = path / "files"
         self.doubtful = path / "doubtful"
+        self.reserve = path / "reserve"
         self.file_mode = 0o600
         self.folder_mode = 0o700
 
@@ -81,7 +82,7 @@ class DataFolder:
         if mode & stat.S_IWGRP and mode & stat.S_ISGID:
             self.file_mode, self.folder_mode = 0o660, 0o2770
         beside = [self.database.with_name(f"{self.database.name}{end}") for end in ("", "-wal", "-shm")]
-        for path in (self.staging, self.files, self.doubtful, self.turns, self.long_turns, *beside):
+        for path in (self.staging, self.files, self.doubtful, self.reserve, self.turns, self.long_turns, *beside):
             # A file that is another user's has the mode that they gave it.
             with suppress(FileNotFoundError, PermissionError):
                 wanted = self.folder_mode if path.is_dir() else self.file_mode
@@ -107,8 +108,8 @@ class DataFolder:
         free = 0
         with suppress(OSError):
             free = shutil.disk_usage(self.path).free
-        if number in _NO_ROOM or code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < _LITTLE_ROOM):
-            return FullError(self.path, free, max(size, _LITTLE_ROOM))
+        if number in _NO_ROOM or code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < LITTLE_ROOM):
+            return FullError(self.path, free, max(size, LITTLE_ROOM))
         if number in _CLOSED or code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             return UnusableError(
                 f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "

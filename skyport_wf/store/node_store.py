@@ -84,7 +84,9 @@ class NodeStore:
         # On disk before others have to wait for us.
         content = change.upload.staging.keep() if change.upload else None
         pieces = [StoredPart(number, piece.name, piece.staging.keep()) for number, piece in change.pieces.items()]
-        with self.database.write(much=_is_much(change)) as connection:
+        # Before it is deleted, a node loses the type by which it is found.
+        is_small = not (content or pieces or _is_much(change))
+        with self.database.write(much=_is_much(change), makes_room=is_small) as connection:
             serial, before = self._find(connection, identity)
             before.acl.require(user, "write")
             if change.lifetime is not None:
@@ -112,7 +114,8 @@ class NodeStore:
 
     def change_acl(self, identity: str, change: Callable[[Acl], Acl]) -> Acl:
         """Give a node the ACL that `change`, which may refuse, makes of the one it has; return the new one."""
-        with self.database.write() as connection:
+        # Who may delete a node is asked by way of this.
+        with self.database.write(makes_room=True) as connection:
             serial, before = self._find(connection, identity)
             node = msgspec.structs.replace(before, acl=change(before.acl), last_modified=timestamp())
             update_node(connection, serial, before, node)
@@ -120,7 +123,7 @@ class NodeStore:
 
     def delete(self, identity: str, user: User) -> None:
         """Delete a node, and its file unless a copy has it too. Raises NodeNotFoundError, UnauthorizedError."""
-        with self.database.write() as connection:
+        with self.database.write(makes_room=True) as connection:
             serial, node = self._find(connection, identity)
             node.acl.require(user, "delete")
             unused = self._delete(connection, [serial])
@@ -136,7 +139,7 @@ class NodeStore:
                 serials = [row["serial"] for row in connection.execute(asked, (timestamp(), _BATCH))]
             if not serials:
                 return reaped
-            with self.database.write(much=True) as connection:
+            with self.database.write(much=True, makes_room=True) as connection:
                 unused = self._delete(connection, serials)
             self.remove_files(unused)
             reaped += len(serials)

@@ -87,7 +87,8 @@ class FullError(StoreError):
     def __init__(self, folder: Path, free: int, needed: int) -> None:
         self._sizes = f"{human_size(free)} are free, at least {human_size(needed)} are needed"
         super().__init__(
-            f"the disk of {folder} is full: {self._sizes}. Make room there; `skyport-wf gc` finds what crashes left."
+            f"the disk of {folder} is full: {self._sizes}. Make room there; `skyport-wf delete` deletes images, "
+            "`skyport-wf gc` finds what crashes left."
         )
 
     @property

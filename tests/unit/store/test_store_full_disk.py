@@ -140,6 +140,38 @@ def test_a_client_of_the_server_hears_sizes_and_not_where(data, caplog):
 
 
 @pytest.mark.slow
+def test_images_are_deleted_on_a_full_disk(project, capsys):
+    """However often it fills up again."""
+    data = project / "disk/data"
+    for name in ("done", "again"):
+        if name == "again":
+            assert main(["publish", "lab/new:1", "--quiet"]) == 0
+        filler = project / "disk" / name
+        fill(project / "disk").rename(filler)
+        image = "lab/done:1" if name == "done" else "lab/new:1"
+        (project / "images.lock.json").unlink(missing_ok=True)
+        for command in (["retire", image], ["delete", image, "--remove"]):
+            capsys.readouterr()
+            assert main(command) == 0, (command, capsys.readouterr().err)
+        assert os.statvfs(data).f_bavail > 0
+        filler.unlink()
+    with open_store(data) as store:
+        assert list(store.files) == []
+
+
+def test_what_is_kept_for_deleting_is_no_room_for_anything_else(data):
+    with open_store(data) as store:
+        alice = Person(ShockApp(store), "alices-token")
+        (node,) = alice.find("query")
+        fill(data.parent)
+        for _ in range(2):
+            response = alice.call("POST", "/node", files={"attributes_str": (None, '{"k": "%s"}' % ("x" * 60_000))})
+            assert response.status_code == 507
+        assert alice.call("DELETE", f"/node/{node['id']}").status_code == 200
+        assert alice.find("query") == []
+
+
+@pytest.mark.slow
 def test_a_command_that_writes_says_it_once(data):
     fill(data.parent)
     done = _skyport(data, "user", "add", "bob")
