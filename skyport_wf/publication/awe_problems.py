@@ -67,7 +67,10 @@ def _fatal(node: Node) -> Iterator[str]:
     name, image_id = text_of(node, "name"), text_of(node, "id")
     if not node.file.complete:
         yield "it has no file, or one that is not complete, so that a worker's download fails"
-    if reason := _unusable_name(name):
+    told = node.attributes or {}
+    if odd := next((key for key in ("type", "name") if isinstance(told.get(key), list)), ""):
+        yield f"its attribute `{odd}` is a list: a worker's query finds it by each element, but it is no image"
+    elif reason := _unusable_name(name):
         yield reason
     if not image_id:
         yield "its attribute `id` is missing, on which a worker's work unit fails"
@@ -106,6 +109,12 @@ def _of_latest(node: Node) -> Iterator[str]:
         yield f"its attribute `tag` is missing, on which every work unit that asks for `{repository}` fails"
     elif f"{repository}:{tag}" != name and not _unusable_name(name):
         yield f"its attributes `repository` and `tag` say {repository}:{tag}, and who asks for that repository gets it"
+
+
+def texts_of(node: Node, key: str) -> list[str]:
+    """Return the texts by which a query for an attribute finds a node: a list is found by each of its elements."""
+    value = (node.attributes or {}).get(key)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else [text_of(node, key)]
 
 
 def text_of(node: Node, key: str) -> str:

@@ -12,7 +12,7 @@ from skyport_wf.errors import SkyportError
 from skyport_wf.image_list.reference import fits, is_pattern, pattern_start
 from skyport_wf.publication.attributes import OWN_KEY, RETIRED_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.awe_problems import find_problems, text_of
+from skyport_wf.publication.awe_problems import find_problems, texts_of
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -26,7 +26,7 @@ class StoredImage(msgspec.Struct, frozen=True):
 
     node: Node
     name: str
-    """As its attributes have it; empty if they do not."""
+    """As its attributes have it, the first of a list; empty if they do not."""
     state: ImageState
     notes: tuple[str, ...] = ()
     """Problems of it, and what an AWE worker does about it."""
@@ -39,7 +39,9 @@ def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: boo
     hidden: also those that no AWE query finds: retired, replaced and unfinished ones.
     """
     nodes = _find(shock, patterns, f"{IMAGE_TYPE}*" if hidden else IMAGE_TYPE)
-    names = Counter(text_of(node, "name") for node in nodes if text_of(node, "type") == IMAGE_TYPE)
+    names = Counter(
+        name for node in nodes if IMAGE_TYPE in texts_of(node, "type") for name in set(texts_of(node, "name"))
+    )
     replaced = {replaced for node in nodes for replaced in _replaces(node)}
     return [_describe(node, names, replaced) for node in nodes]
 
@@ -80,12 +82,13 @@ def _find(shock: ShockClient, patterns: Sequence[str], kind: str) -> list[Node]:
             for node in shock.query({"type": kind, "name": f"{start}*"} if start else {"type": kind})
         }
         found = sorted(by_id.values(), key=lambda node: node.created_on, reverse=True)
-    kinds = (IMAGE_TYPE, RETIRED_TYPE, UPLOAD_TYPE)
-    return [
-        node
-        for node in found
-        if text_of(node, "type") in kinds and (not patterns or fits(text_of(node, "name"), patterns))
-    ]
+    return [node for node in found if node.attributes is None or _is_image(node, patterns)]
+
+
+def _is_image(node: Node, patterns: Sequence[str]) -> bool:
+    kinds = {IMAGE_TYPE, RETIRED_TYPE, UPLOAD_TYPE}
+    fitting = not patterns or any(fits(name, patterns) for name in texts_of(node, "name"))
+    return fitting and not kinds.isdisjoint(texts_of(node, "type"))
 
 
 def _replaces(node: Node) -> list[str]:
@@ -95,10 +98,10 @@ def _replaces(node: Node) -> list[str]:
 
 
 def _describe(node: Node, names: Counter[str], replaced: set[str]) -> StoredImage:
-    name, kind = text_of(node, "name"), text_of(node, "type")
-    if kind == UPLOAD_TYPE:
+    name, kinds = next(iter(texts_of(node, "name")), ""), texts_of(node, "type")
+    if IMAGE_TYPE not in kinds and UPLOAD_TYPE in kinds:
         return StoredImage(node, name, "unfinished")
-    if kind == RETIRED_TYPE:
+    if IMAGE_TYPE not in kinds and RETIRED_TYPE in kinds:
         return StoredImage(node, name, "replaced" if node.id in replaced else "retired")
     problems = find_problems(node)
     notes = tuple(problem.text for problem in problems)

@@ -11,6 +11,7 @@ import msgspec
 from skyport_wf.errors import AlreadyPublishedError
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.awe_problems import texts_of
 from skyport_wf.shock.node import Node
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ class PublishedNode(msgspec.Struct, frozen=True):
 
 
 def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
-    """Return the nodes that have exactly this name, oldest first, as far as the client may see them."""
+    """Return the nodes that a worker's query for this name finds, oldest first, as far as the client may see them."""
     found = shock.query({"type": IMAGE_TYPE, "name": name})
-    # A `*` at an end of the name would match others.
-    return _read(node for node in found if (node.attributes or {}).get("name") == name)
+    # A `*` at an end of the name would match others. A query finds attributes in a list, too.
+    return _read((node for node in found if node.attributes is None or name in texts_of(node, "name")), name)
 
 
 class PublishedNames:
@@ -58,17 +59,20 @@ class PublishedNames:
         self._public: frozenset[str] = frozenset()
         if len(names) > _FEW_NAMES and (listing := _find_listing(shock.user, names)):
             self._listed = {name: [] for name in names}
-            for node in shock.user.query(listing):
-                name = (node.attributes or {}).get("name")
-                if isinstance(name, str) and name in self._listed:
+            nodes = shock.user.query(listing)
+            for node in nodes:
+                for name in self._listed.keys() & set(texts_of(node, "name")):
                     self._listed[name].append(node)
+            if any(node.attributes is None for node in nodes):
+                # Which names find it, only the server knows.
+                self._listed = None
             self._public = frozenset(node.id for node in shock.user.query(listing, only_public=True))
 
     def find(self, name: str) -> list[PublishedNode]:
         """Return what `find_published` does."""
         if self._listed is None:
             return find_published(self._shock.user, name)
-        return _read(self._listed[name], self._public)
+        return _read(self._listed[name], name, self._public)
 
 
 def _find_listing(shock: ShockClient, names: Collection[str]) -> dict[str, str] | None:
@@ -79,14 +83,16 @@ def _find_listing(shock: ShockClient, names: Collection[str]) -> dict[str, str] 
     return next((query for query in queries if 0 < shock.count(query) <= _NODES_PER_NAME * len(names)), None)
 
 
-def _read(nodes: Iterable[Node], public: Collection[str] = ()) -> list[PublishedNode]:
-    """Return the nodes as images, oldest first; `public` are ids of some that everyone may read."""
+def _read(nodes: Iterable[Node], name: str, public: Collection[str] = ()) -> list[PublishedNode]:
+    """Return the nodes that a query for a name finds as images, oldest first.
+
+    public: ids of some that everyone may read.
+    """
     found = []
     for node in nodes:
         attributes = read_attributes(node.attributes)
         damaged = attributes is None
         if attributes is None:
-            name = str((node.attributes or {}).get("name"))
             attributes = NodeAttributes(type=IMAGE_TYPE, name=name, repository="", tag="", id="")
         found.append(PublishedNode(node, attributes, public=node.id in public or None, damaged=damaged))
     return sorted(found, key=lambda published: (published.node.created_on, published.id))

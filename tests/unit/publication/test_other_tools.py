@@ -109,6 +109,8 @@ def test_it_is_said_what_is_wrong_and_what_a_worker_does(shock: ShockClient, sai
         ({"name": "Skyport/Old:1"}, "a worker loads it and cannot tag it: image name 'Skyport/Old:1'"),
         ({"name": "host:5000/old:1"}, "its name has more than one colon"),
         ({"name": None}, "it has no name"),
+        ({"name": ["skyport/old:1"]}, "its attribute `name` is a list"),
+        ({"type": ["x", "dockerimage"]}, "its attribute `type` is a list"),
         ({"repository": "skyport/old"}, "its attribute `tag` is missing, on which every work unit that asks for"),
         ({"repository": "skyport/new", "tag": "1.0"}, "say skyport/new:1.0, and who asks for that repository gets it"),
     ],
@@ -199,6 +201,27 @@ def test_one_of_several_nodes_of_a_name_is_retired_by_its_id_only(shock: ShockCl
     assert [shock.find(node.id) for node in (first, second)] == [first, second]
     assert said("retire", NAME, "--node", first.id)[0] == 0
     assert [node.id for node in shock.query({"type": "dockerimage"})] == [second.id]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "odd", [{"type": ["dockerimage"]}, {"name": [NAME]}, {"type": ["dockerimage"], "name": [NAME]}]
+)
+def test_a_node_with_lists_is_told_of_before_anything_is_sent(
+    shock: ShockClient, said: Any, listed: Path, odd: dict[str, Any]
+) -> None:
+    node = put(shock, **odd, **right())
+    assert "damaged" in said("status")[1]
+    for more in (["--dry-run"], []):
+        code, text = said("publish", NAME, *more)
+        assert (code, f"node {node.id} says it is the Docker image {NAME}" in text) == (1, True), text
+    assert [image.id for image in shock.query({})] == [node.id]
+    for patterns in ([], ["skyport/*"]):
+        assert all(word in said("ls", *patterns)[1] for word in (NAME, node.id, "broken"))
+    other = put(shock)
+    assert f"{node.id}" in said("retire", NAME)[1]
+    assert said("retire", "--node", node.id)[0] == 0
+    assert [image.id for image in shock.query({"type": "dockerimage"})] == [other.id]
 
 
 class TestAdopting:

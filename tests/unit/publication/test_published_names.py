@@ -5,9 +5,12 @@ import logging
 import msgspec
 import pytest
 
+from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import to_json_values
+from skyport_wf.publication.connection import open_shock
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import PublishedNames, find_published
+from tests.support.failing_server import NODE, envelope
 from tests.support.sample_records import build_record
 from tests.unit.publication.test_name_state import OURS, put
 
@@ -83,6 +86,28 @@ def test_a_damaged_node_is_told_with_its_own_name_only(opened):
     names = PublishedNames(opened, NAMES)
     assert len(names.find(NAMES[1])) == 1
     assert [(found.id, found.damaged) for found in names.find(NAMES[0])] == [(node, True)]
+
+
+def test_a_node_that_a_list_of_names_finds_is_damaged(opened):
+    for name in NAMES[2:]:
+        publish(opened, name)
+    node = publish(opened, [NAMES[0], NAMES[1], 5], type=["dockerimage"])
+    names = PublishedNames(opened, NAMES)
+    for name in NAMES[:2]:
+        for found in (names.find(name), find_published(opened.user, name)):
+            assert [(one.id, one.damaged, one.attributes.name) for one in found] == [(node, True, name)]
+        assert state(opened, name, names) == "damaged"
+    assert state(opened, NAMES[2], names) == "published"
+
+
+def test_a_node_without_attributes_that_a_query_finds_is_damaged(failing_server):
+    """As of a Shock that keeps a list of objects as attributes: MongoDB finds it by those."""
+    odd = {**NODE, "attributes": [{"type": "dockerimage", "name": NAMES[0]}]}
+    failing_server.answers = [envelope([odd], total_count=1)]
+    with open_shock(ShockSettings(url=failing_server.url)) as shock:
+        for names in (NAMES[:1], NAMES):
+            (found,) = PublishedNames(shock, names).find(NAMES[0])
+            assert (found.id, found.damaged) == (NODE["id"], True)
 
 
 def test_few_names_are_asked_for_one_by_one_when_they_are_wanted(opened, asked):
