@@ -148,16 +148,15 @@ class Database:
         makes_room: whether they lead to there being more room on the disk: they are made on a full one, too.
         """
         self.prepare()
-        with ExitStack() as held:
-            held.enter_context(self._turn(much=much))
+        with self._turn(much=much):
             self._look_after_reserve(makes_room=makes_room)
-            connection = held.enter_context(self._borrow())
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.commit()
-            finally:
-                connection.rollback()
+            with self._borrow() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.commit()
+                finally:
+                    connection.rollback()
 
     def close(self) -> None:
         """Close the connections; whatever borrows one later closes it itself."""
