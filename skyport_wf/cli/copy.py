@@ -106,7 +106,7 @@ def _plan(origin: Shock, there: Shock, name: str, args: argparse.Namespace) -> t
 
     planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
     record = fill_key(args.record, parse_reference(planned.wanted.name)) if args.record else None
-    check_receipt_files([record] if record else [], None)
+    check_receipt_files([record] if record else [], None, ())
     return planned, record
 
 

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> Outcome:
         [fill_key(path, images.find(name).reference) for name in names] if path else []
         for path in (args.record, args.sbom)
     )
-    check_receipt_files(records, _lock_of(args), packages=packages)
+    check_receipt_files(records, _lock_of(args), names, packages=packages)
     # Of an address that cannot be reached, a dry run says so and goes on, as `status` does.
     unreachable: dict[str, TemporaryError] | None = {} if args.dry_run or args.keep_going else None
     resolved = resolve_images(images, args.images.parent, names, unreachable=unreachable)

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.steps.register import register
 
     record = read_record(args.upload, UploadRecord)
-    check_receipt_files([fill_key(args.record, record.build.reference)], args.lock)
+    check_receipt_files([fill_key(args.record, record.build.reference)], args.lock, [record.build.name])
     with open_shock(record.build.shock) as shock:
         receipt = register(record, shock)
     write_record(fill_key(args.record, record.build.reference), receipt)

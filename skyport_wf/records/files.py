@@ -43,9 +43,12 @@ def write_record(path: Path, record: object, *, keep_time: bool = False) -> None
         os.utime(path, ns=(time.st_atime_ns, time.st_mtime_ns))
 
 
-def check_receipt_files(receipts: Iterable[Path], lock: Path | None, *, packages: Iterable[Path] = ()) -> None:
+def check_receipt_files(
+    receipts: Iterable[Path], lock: Path | None, names: Collection[str], *, packages: Iterable[Path] = ()
+) -> None:
     """Raise what writing these files would raise, as far as it can be told: to be said before anything is published.
 
+    names: what the lock file is to have. One that has them may stay as it is, and need not be writable.
     Raises UsageError if one file is to be two of them.
     """
     receipts, packages = [*receipts], [*packages]
@@ -56,9 +59,10 @@ def check_receipt_files(receipts: Iterable[Path], lock: Path | None, *, packages
         check_writable(path)
         _keep_other_packages(path)
     if lock:
-        check_writable(lock)
-    if lock and os.path.lexists(lock) and not (lock.is_symlink() and not lock.exists()):
-        read_record(lock, LockFile)
+        is_there = os.path.lexists(lock) and not (lock.is_symlink() and not lock.exists())
+        known = read_record(lock, LockFile).images if is_there else {}
+        if not {*names} <= known.keys():
+            check_writable(lock)
 
 
 def check_record_file(path: Path, kind: str) -> None:

@@ -144,6 +144,14 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is_sent(closed_li
     assert json.loads(capsys.readouterr().out)["images"] == []
 
 
+def test_a_lock_file_that_has_the_image_need_not_be_writable(closed_list, capsys):
+    closed_list.chmod(0o755)
+    assert main(["publish", "lab/tool:1"]) == 0
+    closed_list.chmod(0o555)
+    for more in ([], ["--dry-run"]):
+        assert main(["publish", "lab/tool:1", *more]) == 0, capsys.readouterr().err
+
+
 def test_records_that_cannot_be_written_are_said_before_anything_is_sent(closed_list, monkeypatch, capsys):
     def fails(*command: str) -> None:
         capsys.readouterr()
