@@ -178,7 +178,7 @@ def test_parts_that_the_server_cannot_join(tmp_path: Path) -> None:
         lab.save(server.url)
 
         def lose_a_part() -> None:
-            stored = max((tmp_path / "store").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
+            stored = max((tmp_path / "store/files").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size)
             stored.unlink()
 
         with FaultProxy(server.url, [Fault("call", 7 * MIB, lose_a_part)]) as proxy:

@@ -388,7 +388,7 @@ def test_a_damaged_file_on_shock(project: Project) -> None:
     project.write_image("COPY Dockerfile /x")
     project.publish()
     before = project.left(), project.names()
-    (file,) = (path for path in project.folder.glob("shock/**/*") if path.is_file() and path.stat().st_size > 500_000)
+    (file,) = (path for path in project.folder.glob("shock/files/*/*") if path.stat().st_size > 500_000)
     file.chmod(0o600)
     with file.open("r+b") as stored:
         stored.seek(300_000)
