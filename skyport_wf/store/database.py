@@ -10,8 +10,9 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 from skyport_wf.store.folder import LITTLE_ROOM, DataFolder
 from skyport_wf.store.refusals import UnusableError
@@ -190,11 +191,19 @@ class Database:
         SQLite's own waiting is to sleep and ask again, which starves the unlucky when many processes write;
         a file lock wakes the next in line.
         """
-        with ExitStack() as turn:
-            waiting = [(self._writing_much, self._folder.long_turns)] if much else []
-            for lock, path in (*waiting, (self._writing, self._folder.turns)):
-                turn.enter_context(lock)
-                fcntl.flock(turn.enter_context(path.open("ab")), fcntl.LOCK_EX)
+        if much:
+            with self._turn_in(self._writing_much, self._folder.long_turns), self._turn():
+                yield
+        else:
+            with self._turn_in(self._writing, self._folder.turns):
+                yield
+
+    @contextmanager
+    def _turn_in(self, lock: threading.Lock, path: Path) -> Iterator[None]:
+        """Wait for other threads, and for other processes."""
+        # Not an ExitStack, which would keep the lock for ever if a signal came while it takes note of it.
+        with lock, path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     @contextmanager
@@ -216,7 +225,9 @@ class Database:
         self._return(connection)
 
     def _return(self, connection: "_Connection") -> None:
-        if self._closed or connection.is_alone or len(self._idle) >= _IDLE_CONNECTIONS:
+        # A signal may have come just after a transaction began, and nobody else can begin one then.
+        is_busy = connection.is_alone or connection.in_transaction
+        if self._closed or is_busy or len(self._idle) >= _IDLE_CONNECTIONS:
             connection.close()
         else:
             self._idle.append(connection)

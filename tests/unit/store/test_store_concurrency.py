@@ -115,6 +115,24 @@ def test_many_open_a_new_store_at_once(tmp_path):
     assert failed == []
 
 
+def test_a_signal_just_after_a_transaction_began_leaves_none_behind(store):
+    def interrupt(frame, event, _):
+        connection = frame.f_locals.get("connection")
+        if frame.f_code.co_name == "write" and event == "line" and connection and connection.in_transaction:
+            raise KeyboardInterrupt
+        return interrupt
+
+    add_user(store.database, "alice")
+    sys.settrace(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), store.database.write():
+            pytest.fail("it is interrupted before")
+    finally:
+        sys.settrace(None)
+    # What cleans up after an interrupted command writes, too.
+    assert add_user(store.database, "bob")
+
+
 def test_a_user_who_comes_twice_at_once_is_one_user(store):
     threads = [threading.Thread(target=find_or_create, args=(store.database, "alice")) for _ in range(16)]
     for thread in threads:
