@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options
+from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options, triggered
 from skyport_wf.image.variables import platform_arguments, read_word, unquote
 
 _FROM = re.compile("from=['\"]?", re.IGNORECASE)
@@ -137,16 +137,14 @@ def _words_of_from(instruction: Instruction) -> list[str]:
 
 def _images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
     """Yield offset and text of what `--from=IMAGE` and `--mount=from=IMAGE` name, also behind an `ONBUILD`."""
-    name, value, start = instruction.name, instruction.value, 0
-    if name == "ONBUILD":
-        name, rest, *_ = [*value.split(None, 1), "", ""]
-        name, start = name.upper(), len(value) - len(rest)
-    options, end = read_options(value[start:])
+    made, value = triggered(instruction), instruction.value
+    start = len(value) - len(made.value)
+    options, end = read_options(made.value)
     for (offset, option), behind in zip(options.items(), [*options, end][1:], strict=True):
         images: list[str] = []
-        if name in ("COPY", "ADD") and option.startswith("--from="):
+        if made.name in ("COPY", "ADD") and option.startswith("--from="):
             images = [option.removeprefix("--from=")]
-        elif name == "RUN" and option.startswith("--mount="):
+        elif made.name == "RUN" and option.startswith("--mount="):
             fields = [field.partition("=") for field in option.removeprefix("--mount=").split(",")]
             images = [image for key, equals, image in fields if equals and key.lower() == "from"]
         at = start + offset

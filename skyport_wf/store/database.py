@@ -181,8 +181,8 @@ class Database:
                 reserve.unlink(missing_ok=True)
             elif free >= _MUCH_ROOM and not reserve.exists():
                 self._folder.make_file(reserve)
-                with reserve.open("r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, _RESERVE)
+                # Zeros would take no room on some file systems.
+                reserve.write_bytes(os.urandom(_RESERVE))
 
     @contextmanager
     def _turn(self, *, much: bool = False) -> Iterator[None]:
