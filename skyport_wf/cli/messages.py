@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,10 @@ from skyport_wf.output_file import keep_other_file, open_for_writing
 _PROGRAM = "skyport-wf: "
 """How each message begins, and so each log file: before a build prints anything, a message says what is built."""
 
+TERMINAL = threading.RLock()
+"""Held by whoever writes to stderr: what another thread writes between two moves of the cursor leaves a bar behind.
+
+Its owner may take it again: drawing may have something to log, and what handles a signal, too."""
 _log_file: LogFile | None = None
 """Where messages go instead of stderr; a command line has one such place, chosen once."""
 _above: Callable[[str], None] | None = None
@@ -148,7 +153,7 @@ class LogFile:
 
 def _write_to_stderr(text: str) -> None:
     # Where nobody can be told anything any more, the command's work and its exit code still count.
-    with suppress(OSError):
+    with TERMINAL, suppress(OSError):
         if _above:
             _above(text)
             return

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from skyport_wf.cli.colours import is_terminal, wants_colour
-from skyport_wf.cli.messages import write_above
+from skyport_wf.cli.messages import TERMINAL, write_above
 from skyport_wf.formatting import human_size, printable
 from skyport_wf.progress import UNSEEN, Progress
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SECONDS = 5.0
 """Between two lines of one transfer: often enough to see that it moves, and a short log after hours."""
-_REDRAWN_AFTER = 0.05
+_CHANGED_AFTER = 0.05
 """Seconds between two changes of a bar."""
+_REDRAWN_EVERY = 0.1
+"""Seconds between two looks that the terminal gets at the bars."""
 _TELLING = 0.5
 """Seconds after which a speed says something."""
 _NUMBERS = len(" 999.9 MB of 999.9 MB, 999.9 MB/s, 9:59 left ")
@@ -119,7 +121,7 @@ class _Bar(Progress):
         self._what = what
         self._lock = threading.Lock()
         self._total = self._done = 0
-        self._drawn_at = 0.0
+        self._changed_at = 0.0
         self._task: rich.progress.TaskID | None = None
 
     def expect(self, size: int) -> None:
@@ -132,8 +134,8 @@ class _Bar(Progress):
         with self._lock:
             self._done += size
             # Archives are read in small pieces, too.
-            if time.monotonic() - self._drawn_at > _REDRAWN_AFTER:
-                self._draw()
+            if time.monotonic() - self._changed_at > _CHANGED_AFTER:
+                self._change()
 
     def rest(self) -> None:
         """Take the bar away; another one comes with the next bytes."""
@@ -143,8 +145,8 @@ class _Bar(Progress):
                 _bars.remove(self._task)
                 self._task = None
 
-    def _draw(self) -> None:
-        self._drawn_at = time.monotonic()
+    def _change(self) -> None:
+        self._changed_at = time.monotonic()
         if self._task is None:
             self._task = _bars.add(self._what)
         total = self._total if self._total >= self._done else None
@@ -155,31 +157,43 @@ class _Bars:
     """The bars of the command, which share the last lines of the terminal; messages go above them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._unended = ""
         """The beginning of a line whose end has not come yet."""
+        self._over = threading.Event()
+        """Set when the bars that are there now are gone."""
 
     def add(self, what: str) -> rich.progress.TaskID:
         """Return a new bar; the first one takes the last lines of the terminal."""
-        with self._lock:
+        with TERMINAL:
             if not self.drawn.tasks:
                 write_above(self._write)
                 # A terminal may be gone: the work goes on.
                 with suppress(OSError):
                     self.drawn.start()
+                self._over = threading.Event()
+                threading.Thread(target=self._redraw, args=[self._over], daemon=True).start()
             return self.drawn.add_task(what, total=None)
 
     def remove(self, bar: rich.progress.TaskID) -> None:
         """Take a bar away; with the last one, the terminal is as before."""
-        with self._lock:
+        with TERMINAL:
             self.drawn.remove_task(bar)
             if self.drawn.tasks:
                 return
+            self._over.set()
             write_above(None)
             rest, self._unended = self._unended, ""
             with suppress(OSError):
                 self.drawn.stop()
                 sys.stderr.write(rest)
+
+    def _redraw(self, over: threading.Event) -> None:
+        """Draw the bars as they are now, again and again; a terminal that stands still holds up no transfer."""
+        while not over.wait(_REDRAWN_EVERY):
+            with TERMINAL, suppress(OSError):
+                # They may have gone while this waited for the terminal.
+                if not over.is_set():
+                    self.drawn.refresh()
 
     @functools.cached_property
     def drawn(self) -> rich.progress.Progress:
@@ -205,15 +219,14 @@ class _Bars:
             TextColumn("{task.description}", markup=False, table_column=name),
             BarColumn(bar, complete_style="cyan", pulse_style="cyan"),
             Numbers(table_column=Column(no_wrap=True)),
-            console=console, transient=True, redirect_stdout=False, redirect_stderr=False,
+            console=console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
 
     def _write(self, text: str) -> None:
         """Write the whole lines of a text above the bars, and keep the rest until its end comes."""
         from rich.text import Text
 
-        with self._lock:
-            *lines, self._unended = (self._unended + text).split("\n")
+        *lines, self._unended = (self._unended + text).split("\n")
         for line in lines:
             # Of what a builder wrote over and over, as progress, the last.
             shown = Text.from_ansi(line.rstrip("\r").rpartition("\r")[2])

@@ -1,7 +1,17 @@
 import argparse
+import fcntl
 import logging
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 
+import pyte
 import pytest
 
 from skyport_wf.cli.progress import ProgressLines, nth, progress_bar
@@ -97,3 +107,48 @@ def test_whoever_wants_none_gets_none(option):
 def test_one_of_several_says_which():
     assert nth("copy lab/tool:1.0", 3, 5) == "3 of 5: copy lab/tool:1.0"
     assert nth("copy lab/tool:1.0", 1, 1) == "copy lab/tool:1.0"
+
+
+AT_ONCE = """
+import argparse, threading
+from skyport_wf.cli.messages import hand_on
+from skyport_wf.cli.progress import progress_bar
+
+args = argparse.Namespace(quiet=False, no_progress=False, log=None)
+
+def transfers(name):
+    for number in range(60):
+        with progress_bar(args, f"publish {name}", 10) as progress:
+            progress(1)
+            hand_on(f"{name} {number}\\n")
+
+threads = [threading.Thread(target=transfers, args=[name]) for name in "abcd"]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_bars_that_come_and_go_at_once_leave_all_messages_and_nothing_else():
+    lines = 300
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 80, 0, 0))
+    screen = pyte.Screen(80, lines)
+    stream = pyte.ByteStream(screen)
+
+    def read() -> None:
+        with suppress(OSError):  # nobody has the other end any more
+            while piece := os.read(ours, 65536):
+                stream.feed(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        subprocess.run([sys.executable, "-c", AT_ONCE], stderr=theirs, check=True, env={**os.environ, "TERM": "xterm"})
+    finally:
+        os.close(theirs)
+        reader.join()
+        os.close(ours)
+    shown = [line.rstrip() for line in screen.display if line.strip()]
+    assert sorted(shown) == sorted(f"{name} {number}" for name in "abcd" for number in range(60))
