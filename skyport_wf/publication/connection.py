@@ -145,7 +145,7 @@ class Shock:
             return self.is_known_user or "write" in self.anonymous_rights
         listed = {*access.read, *access.write, *access.delete} - {access.owner, "public"}
         # Lists are shown to those who are in one. If nobody else is, this is the owner.
-        return self.is_known_user and (not listed or self.user.is_owner(node_id, access))
+        return self.is_known_user and (not listed or self.user.is_owner(node_id))
 
     def close(self) -> None:
         """Close all connections, and the store. Safe to call twice."""

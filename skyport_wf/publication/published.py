@@ -132,7 +132,7 @@ def _owner_of(shock: Shock, node_id: str, access: AccessControl | None) -> Liter
         return "another"
     if access.owner == "public":
         return "nobody"
-    return "this user" if shock.user.is_owner(node_id, access) else "another"
+    return "this user" if shock.is_known_user and shock.user.is_owner(node_id) else "another"
 
 
 def not_the_owner(shock: Shock, name: str, node_id: str) -> AlreadyPublishedError:

@@ -239,15 +239,14 @@ class ShockClient:
         method = "PUT" if public else "DELETE"
         return self._connection.convert(self._ask(method, f"/node/{node_id}/acl/public_read"), AccessControl)
 
-    def is_owner(self, node_id: str, access: AccessControl) -> bool:
-        """Return whether the user is the owner of a node with this access, or an admin.
+    def is_owner(self, node_id: str) -> bool:
+        """Return whether the user, who has a token, is the owner of a node, or an admin.
 
-        Shock does not tell who one is, but only an owner may set a node's public reading, even to what it is.
+        Shock does not tell who one is, but of known users only these may look at one kind of rights alone.
         """
         try:
-            self.set_public(node_id, access.public.read)
+            self._ask("GET", f"/node/{node_id}/acl/public_read")
         except ShockRefusalError as error:
-            # Any other refusal, as of a full disk, says nothing of rights.
             if error.status in (*_NOT_ALLOWED, requests.codes.not_found):
                 return False
             raise

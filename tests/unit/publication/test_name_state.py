@@ -161,10 +161,11 @@ def test_a_damaged_node_blocks_its_name_unless_it_may_be_replaced(opened, decide
     assert (decided(replace=True).state, nodes(decided(replace=True))) == ("to be replaced", (None, (node,)))
 
 
-def test_a_refusal_that_is_not_about_rights_makes_nobody_another_user(failing_server):
+def test_a_refusal_that_is_not_about_rights_makes_nobody_another_user(failing_server, monkeypatch):
+    monkeypatch.setenv("TOKEN_OF_ALICE", "secret")
     failing_server.answers = [envelope({"owner": "x", "public": {}}), refusal(507, "the disk is full")]
     with (
-        open_shock(ShockSettings(url=failing_server.url)) as shock,
+        open_shock(ShockSettings(url=failing_server.url, token_env="TOKEN_OF_ALICE")) as shock,
         pytest.raises(ShockError, match="the disk is full"),
     ):
         require_owner(shock, "n", NAME)
@@ -220,6 +221,25 @@ class TestOwnership:
             assert not people[name].may_change(node)
             assert people[name].everyone_reads(node)
         assert people["alice"].user.read_access(node).public.read is True
+
+    def test_whose_a_node_is_is_found_out_without_writing(self, people, monkeypatch):
+        """A question that sets the rights to what they were undoes what another command sets meanwhile."""
+        node = put(people["alice"].user, to_json_values(OURS))
+        people["alice"].user.set_public(node, True)
+        people["alice"].user._ask("PUT", f"/node/{node}/acl/read?users=bob")
+        asked: list[str] = []
+        dispatch = ShockApp.__call__
+
+        def listen(app, environ, start_response):
+            asked.append(environ["REQUEST_METHOD"])
+            return dispatch(app, environ, start_response)
+
+        monkeypatch.setattr(ShockApp, "__call__", listen)
+        for name, own in (("alice", True), ("bob", False), ("nobody", False)):
+            assert people[name].may_change(node) is own
+            assert is_ours(people[name], node) is own
+            decide(people[name], wanted_image(build_record(replace=True)))
+        assert set(asked) == {"GET"}
 
     def test_who_may_read_or_write_a_node_does_not_own_it(self, people):
         node = put(people["alice"].user, to_json_values(OURS))
