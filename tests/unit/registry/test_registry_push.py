@@ -595,6 +595,23 @@ def test_a_false_claim_to_a_layer_keeps_nobody_from_pushing_it(world: World) -> 
         assert puller.pull(NAME, "1.0")[1][0] == layer
 
 
+def test_a_layer_that_unpacks_to_the_same_is_not_taken_for_the_one_that_is_named(world: World) -> None:
+    """Who pulls by its digest would be told that it is damaged."""
+    node = publish(world.alice, world.folder, "other/base:1", Image((BASE,)))
+    attributes = world.alice.get(f"/node/{node}").json()["data"]["attributes"]
+    facts = attributes["skyport_wf"]["archive"]["layers"][0]
+    part = f"seek={facts['offset']}&length={facts['size']}"
+    layer = bytearray(world.alice.get(f"/node/{node}?download&{part}").content)
+    layer[4] ^= 1  # the time in the header of gzip
+    assert gzip.decompress(layer) == BASE
+    facts["digest"] = f"sha256:{hashlib.sha256(layer).hexdigest()}"
+    world.alice.put(f"/node/{node}", files={"attributes": ("a.json", json.dumps(attributes))})
+    compress = lambda plain: bytes(layer) if plain == BASE else gzip.compress(plain, mtime=0)  # noqa: E731
+    assert world.pusher("bob").try_push(f"{NAME}:1.0", IMAGE, compress=compress, skip={BASE}).status_code == 404
+    world.pusher("bob").push(f"{NAME}:1.0", IMAGE, compress=compress)
+    assert world.nobody.pull(NAME, "1.0")[1][0] == layer
+
+
 def test_a_blob_that_is_too_large_or_a_disk_that_is_full(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     pusher = world.pusher("alice")
     monkeypatch.setattr(staging, "LARGEST_BLOB", 1000)
