@@ -56,7 +56,7 @@ def effective_settings(settings: ShockSettings, *, public: bool | None = None) -
 
 def token_source(settings: ShockSettings) -> str:
     """Return where the token is read from: the file that SHOCK_TOKEN_FILE names wins over the settings' variable."""
-    return os.environ.get(TOKEN_FILE_VARIABLE) or settings.token_env
+    return _token_file() or settings.token_env
 
 
 def read_token(settings: ShockSettings) -> str | None:
@@ -64,8 +64,8 @@ def read_token(settings: ShockSettings) -> str | None:
 
     Raises UsageError, without showing it, for a token that no HTTP header can carry, or a file that has none.
     """
-    path = os.environ.get(TOKEN_FILE_VARIABLE)
-    if path is None or not path.strip():
+    path = _token_file()
+    if path is None:
         token = os.environ.get(settings.token_env, "").strip()
         return _usable(token, settings.auth, settings.token_env) if token else None
     try:
@@ -75,6 +75,12 @@ def read_token(settings: ShockSettings) -> str | None:
     if not token:
         raise UsageError(f"the token file {path} ({TOKEN_FILE_VARIABLE}) is empty")
     return _usable(token, settings.auth, path)
+
+
+def _token_file() -> str | None:
+    """Return the file that has the token, None if none is named."""
+    path = os.environ.get(TOKEN_FILE_VARIABLE, "")
+    return path if path.strip() else None
 
 
 def read_token_variable(variable: str, auth: str) -> str:

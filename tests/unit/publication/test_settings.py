@@ -5,7 +5,14 @@ import pytest
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.connection import open_shock
-from skyport_wf.publication.settings import download_base, effective_settings, read_token, registry_of, shock_url
+from skyport_wf.publication.settings import (
+    download_base,
+    effective_settings,
+    read_token,
+    registry_of,
+    shock_url,
+    token_source,
+)
 
 SECRET = "s3cr3t-token"
 
@@ -93,6 +100,13 @@ class TestTokenFile:
 
     def test_has_to_be_there(self, file):
         assert self.problem() == f"cannot read the token file {file} (SHOCK_TOKEN_FILE): No such file or directory"
+
+    @pytest.mark.parametrize("named", ["", "  "])
+    def test_no_name_of_one_is_none(self, monkeypatch, named):
+        monkeypatch.setenv("SHOCK_TOKEN_FILE", named)
+        monkeypatch.setenv("KB_AUTH_TOKEN", SECRET)
+        assert read_token(ShockSettings()) == SECRET
+        assert token_source(ShockSettings()) == "KB_AUTH_TOKEN"
 
     @pytest.mark.parametrize("content", [b"", b"  \n"])
     def test_has_to_hold_something(self, file, content):
