@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.awe_lookup import NoImageError
+from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import restore_node, retire_node
@@ -104,8 +105,21 @@ def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: boo
     """Give a node that was retired its name back, and return its id.
 
     node_id: the node; needed if several had the name.
-    Raises SkyportError if there is none, if several had the name and none is named, or if another node has it now.
+    Raises SkyportError if there is none, if several had the name and none is named, or if another node has it now;
+    NameHeldError if somebody else is giving the name to a node.
     """
+    found = _find_retired(shock, name, node_id)
+    if not dry_run:
+        with claim_name(shock.user, name, public=shock.everyone_reads(found.id)) as claim:
+            # Looked at again: now nobody else takes the name.
+            found = _find_retired(shock, name, node_id)
+            claim.renew()
+            restore_node(shock, found)
+    return [found.id]
+
+
+def _find_retired(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
+    """Return the node that may have its name back. Raises what `restore` does."""
     if taken := find_published(shock.user, name):
         raise SkyportError(f"node {taken[0].id} has the name {name} now. Retire that first, or leave it.")
     retired = [
@@ -118,9 +132,7 @@ def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: boo
     found = _choose(retired, name, node_id)
     if not shock.may_change(found.id):
         raise not_the_owner(shock, name, found.id)
-    if not dry_run:
-        restore_node(shock, found)
-    return [found.id]
+    return found
 
 
 def _choose(found: list[PublishedNode], name: str, node_id: str | None) -> PublishedNode:

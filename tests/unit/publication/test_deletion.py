@@ -1,18 +1,23 @@
 """`ls --all` shows every node of an image with its state; `delete` takes what nobody needs, and only one's own."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skyport_wf.cli.main import main
-from skyport_wf.errors import TemporaryError
+from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.attributes import UPLOAD_TYPE
+from skyport_wf.publication import retire
+from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.publication.deletion import plan_deletion
+from skyport_wf.publication.published import find_published
+from skyport_wf.publication.retire import restore
 from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockConnection
@@ -20,6 +25,7 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.timing import PATIENCE
 
 NAME = "lab/tool:1.0"
 
@@ -210,6 +216,38 @@ def test_an_upload_may_be_somebodys_work(shop: Shop) -> None:
     assert "less than a day old" in shop.stays(NAME, "--unfinished")[node]
     shop.said("delete", NAME, "--unfinished", "--force", "--remove")
     assert shop.states() == {}
+
+
+@pytest.mark.slow
+def test_of_two_nodes_that_get_a_name_back_at_once_one_has_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = []
+    for content in "12":
+        nodes.append(shop.publish(content))
+        assert main(["retire", NAME]) == 0
+    looked = threading.Barrier(2)
+    met = threading.local()
+
+    def look(*arguments: Any) -> Any:
+        found = find_published(*arguments)
+        if not hasattr(met, "done"):
+            met.done = True
+            looked.wait(PATIENCE)
+        return found
+
+    def undo(node: str) -> str:
+        with open_shock(ShockSettings()) as shock:
+            try:
+                restore(shock, NAME, node_id=node)
+            except SkyportError as error:
+                return str(error)
+        return node
+
+    monkeypatch.setattr(retire, "find_published", look)
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(undo, nodes))
+    (node,) = shop.client.query({"type": "dockerimage", "name": NAME})
+    assert sorted(ends) == sorted([node.id, f"node {node.id} has the name {NAME} now. Retire that first, or leave it."])
+    assert not shop.client.query({"type": CLAIM_TYPE})
 
 
 @pytest.mark.slow
