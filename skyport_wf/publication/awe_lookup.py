@@ -35,7 +35,7 @@ class NoImageError(AweLookupError):
 
 
 class SeveralMeantError(AweLookupError):
-    """A pattern stands where one image is to be named."""
+    """What fits any number of images stands where one is to be named."""
 
     exit_code = EXIT_USAGE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyport_wf.image_list.reference import is_pattern
+from skyport_wf.image_list.reference import LATEST, is_pattern
 from skyport_wf.publication.awe_lookup import AweLookupError, SeveralMeantError, choose, plan_lookup
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.replacement import finish_replacement
@@ -34,14 +34,24 @@ def resolve(shock: ShockClient, asked: str) -> Node:
 def find_for_worker(shock: Shock, asked: str) -> Node:
     """Return what `ask_as_worker` returns for the name of one image.
 
-    Raises SeveralMeantError for a pattern: Shock takes a `*` for any text, and AWE the first node that it gets.
+    Raises SeveralMeantError for what Shock does not take for a name: a `*` is any text there, `!a/b` any other name,
+    nothing at all any name; and AWE takes the first node that it gets.
     """
+    if not asked.partition(":")[0]:
+        raise SeveralMeantError(f"{asked!r} names no image. Give REPO:TAG, or REPO for its highest tag.")
     if is_pattern(asked):
         raise SeveralMeantError(
             f"{asked!r} stands for all images that fit it, and one is to be named: REPO:TAG, or REPO for its highest "
             "tag. `skyport-wf ls` with the pattern lists them."
         )
-    return ask_as_worker(shock, asked)
+    node = ask_as_worker(shock, asked)
+    named = {str((node.attributes or {}).get(key)) for key in ("name", "repository")}
+    if asked.removesuffix(f":{LATEST}").removesuffix(":") not in named:
+        raise SeveralMeantError(
+            f"{asked!r} is not the name of an image: Shock takes it for a question that others fit, such as "
+            f"{min(named)}. Give REPO:TAG, or REPO for its highest tag."
+        )
+    return node
 
 
 def ask_as_worker(shock: Shock, asked: str, *, anonymous: bool = False) -> Node:

@@ -151,6 +151,20 @@ def test_a_pattern_is_refused_where_one_image_is_meant(people: People, pattern: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("asked", ["", ":1.0", "!lab/none", "!lab/none:1"])
+def test_what_shock_does_not_take_for_a_name_is_refused_where_one_image_is_meant(people: People, asked: str) -> None:
+    listed(OLD)
+    people.do("publish", OLD)
+    for arguments in (
+        ("tag", asked, NEW), ("show", asked), ("files", asked), ("receipt", asked), ("diff", OLD, asked),
+        ("pull", asked, "--output", "one.tar"),
+    ):  # fmt: skip
+        people.do(*arguments, code=2)
+    assert not Path("one.tar").exists()
+    assert people.client.query({"type": "dockerimage", "name": NEW}) == []
+
+
+@pytest.mark.slow
 def test_resolve_says_what_awe_does_with_a_pattern(people: People) -> None:
     listed(OLD)
     people.do("publish", OLD)
