@@ -76,7 +76,7 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
     # Who may not change the readers gets the image if he is one of them, whatever his image list says of them.
     chosen = _resolve_as_worker(wanted.name, shock, same.id, public=shock.everyone_reads(same.id))
     if same.id != candidate.node:
-        _drop_upload(shock, candidate.node)
+        shock.user.drop(candidate.node)
     return receipt_of(shock, chosen)
 
 
@@ -130,7 +130,7 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
     if chosen.expires:
         chosen = shock.user.keep(node_id)
     if names.same and names.same.id != candidate.node:
-        _drop_upload(shock, candidate.node)
+        shock.user.drop(candidate.node)
     _warn_who_lost_a_base(wanted, names.others, shock)
     if thin_on:
         _log.warning("%s", workers_need(wanted.name, thin_on.name))
@@ -237,14 +237,6 @@ def _give_back(candidate: Candidate, same: PublishedNode | None, giving_way: lis
             shock.user.replace_attributes(upload.id, candidate.hidden)
     except (ShockError, TemporaryError) as error:
         _log.warning("the name %s could not be given back: %s", candidate.wanted.name, error)
-
-
-def _drop_upload(shock: Shock, node_id: str) -> None:
-    """Delete an upload that turned out not to be needed; one that cannot be deleted expires."""
-    try:
-        shock.user.delete(node_id)
-    except ShockError as error:
-        _log.info("the upload %s is not needed and stays until it expires: %s", node_id, error)
 
 
 def receipt_of(shock: Shock, node: Node) -> Receipt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from uuid import uuid4
 import msgspec
 import requests
 
-from skyport_wf.errors import ShockError
+from skyport_wf.errors import ShockError, TemporaryError
 from skyport_wf.http_session import PlainSession
 from skyport_wf.retries import retrying
 from skyport_wf.shock.authorization import Authorization
@@ -19,6 +20,7 @@ from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node, without_odd_attributes
 
+_log = logging.getLogger(__name__)
 _NOT_ALLOWED = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
 """Answers of Shocks to those who may not."""
 _PAGE = 100
@@ -259,6 +261,13 @@ class ShockClient:
         except ShockRefusalError as error:
             if error.status != requests.codes.not_found:
                 raise
+
+    def drop(self, node_id: str) -> None:
+        """Delete an upload that is of no use; one that cannot be deleted expires."""
+        try:
+            self.delete(node_id)
+        except (ShockError, TemporaryError) as error:
+            _log.info("the upload %s is not needed and stays until it expires: %s", node_id, error)
 
     def download_url(self, node_id: str) -> str:
         """Return where the node's file can be had."""

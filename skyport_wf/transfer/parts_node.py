@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from skyport_wf.errors import ShockError, SkyportError, TemporaryError
+from skyport_wf.errors import SkyportError
 from skyport_wf.transfer.parts import Part, ReadRange, read_part
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.node import Node
 
-_log = logging.getLogger(__name__)
 _JOINING_SECONDS, _JOINED_PER_SECOND = 300, 5_000_000
 """How long joining may take: this, and at least so many bytes a second."""
 _FORGOTTEN_SECONDS = 10
@@ -78,14 +76,6 @@ def await_joined(shock: Shock, node_id: str, size: int) -> Node:
             raise UnusableNodeError(f"{what} in reasonable time")
         time.sleep(pause)
         pause = min(1.5 * pause, _LONGEST_PAUSE)
-
-
-def drop_node(shock: Shock, node_id: str) -> None:
-    """Delete an upload that is of no use; one that cannot be deleted expires."""
-    try:
-        shock.user.delete(node_id)
-    except (ShockError, TemporaryError) as error:
-        _log.info("the unfinished upload %s stays until it expires: %s", node_id, error)
 
 
 def _vanished(shock: Shock, node_id: str) -> UnusableNodeError:

@@ -17,7 +17,7 @@ from skyport_wf.records.records import BuildRecord
 from skyport_wf.transfer.concurrency import run_concurrently
 from skyport_wf.transfer.earlier import find_uploads, take_up
 from skyport_wf.transfer.parts import Part, ReadRange, md5_of_part, plan_parts
-from skyport_wf.transfer.parts_node import UnusableNodeError, await_joined, drop_node, put_part
+from skyport_wf.transfer.parts_node import UnusableNodeError, await_joined, put_part
 from skyport_wf.transfer.unfinished import ProgressFile, begin
 
 if TYPE_CHECKING:
@@ -129,5 +129,5 @@ class PartsUpload:
             return await_joined(self._shock, node.id, self._size)
         except UnusableNodeError:
             self._progress_file.remove()
-            drop_node(self._shock, node.id)
+            self._shock.user.drop(node.id)
             raise

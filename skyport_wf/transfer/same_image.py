@@ -60,7 +60,7 @@ def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttr
         _log.debug("node %s cannot be copied: %s", node.id, error)
         return None
     if not holds(copy, known.archive):
-        shock.user.delete(copy.id)
+        shock.user.drop(copy.id)
         return None
     return UploadRecord(
         build=build,

@@ -44,7 +44,7 @@ def check_arrival(shock: Shock, node: Node, digests: ArchiveDigests, name: str) 
     stored = (node.file.size, node.file.checksum.md5)
     if stored == (digests.size, digests.md5):
         return
-    shock.user.delete(node.id)
+    shock.user.drop(node.id)
     raise TemporaryError(
         f"{name} arrived damaged: {shock.name} stored {stored[0]} bytes with MD5 {stored[1]}, "
         f"sent were {digests.size} with {digests.md5}. Run the command again."
@@ -81,5 +81,5 @@ def copy_on_server(shock: ShockClient, build: BuildRecord, digests: ArchiveDiges
         if holds(copy, digests) and copy.expires:
             _log.info("%s has these bytes already (node %s), nothing is sent", shock.name, source.id)
             return copy
-        shock.delete(copy.id)
+        shock.drop(copy.id)
     return None

@@ -18,7 +18,7 @@ from skyport_wf.records.records import BuildRecord
 from skyport_wf.transfer.concurrency import run_concurrently
 from skyport_wf.transfer.earlier import find_uploads, take_up
 from skyport_wf.transfer.parts import Part, cut_into_parts
-from skyport_wf.transfer.parts_node import UnusableNodeError, await_joined, drop_node, put_part
+from skyport_wf.transfer.parts_node import UnusableNodeError, await_joined, put_part
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -97,5 +97,5 @@ class StreamUpload:
             return await_joined(self._shock, node.id, size)
         except (UnusableNodeError, ArchiveError):
             if not keep:
-                drop_node(self._shock, node.id)
+                self._shock.user.drop(node.id)
             raise

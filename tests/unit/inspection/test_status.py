@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from skyport_wf.engine.connection import connect
-from skyport_wf.errors import AlreadyPublishedError, SkyportError, TemporaryError, UsageError
+from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
 from skyport_wf.inspection.status import ImageStatus, read_status
 from skyport_wf.publication.connection import open_shock
@@ -190,6 +190,17 @@ class TestTheStepsThatStatusForesees:
         ):
             upload(save, tmp_path / "image.tar.gz", opened)
         assert shock.query({"name": "a/b:1"}) == []
+
+    @pytest.mark.parametrize("error", [ShockError("not allowed"), TemporaryError("no answer")])
+    def test_it_is_told_also_where_it_cannot_be_taken_away(self, images, tmp_path, opened, monkeypatch, error):
+        def refuse(*_):
+            raise error
+
+        monkeypatch.setattr(ShockClient, "delete", refuse)
+        save = SaveRecord(build=begun(images, tmp_path), archive="image.tar.gz", saved=saved_archive())
+        (tmp_path / "image.tar.gz").write_bytes(ARCHIVE[::-1])
+        with pytest.raises(TemporaryError, match="arrived damaged"):
+            upload(save, tmp_path / "image.tar.gz", opened)
 
 
 def test_a_record_that_names_another_node_changes_nothing(images, tmp_path):
