@@ -1,4 +1,4 @@
-"""Look into an image: its layers, the bytes that are wasted or shared, its packages. Nothing is changed."""
+"""Look into an image: its layers, the bytes that are wasted or shared, its packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How each image of the list stands with Shock, and what publishing it would do. Nothing is changed."""
+"""How each image of the list stands with Shock, and what publishing it would do.
+
+Nothing is changed, but that a replacement which was interrupted is finished: until then AWE has no image.
+"""
 
 from __future__ import annotations
 
