@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,13 @@ def opened_shock(args: argparse.Namespace, *, url: str | None = None) -> Iterato
 
     with open_shock(read_settings(args, url=url)) as shock, suggesting_names(shock):
         yield shock
+
+
+@contextmanager
+def shock_if_needed(args: argparse.Namespace) -> Iterator[Callable[[], Shock]]:
+    """Give what opens the Shock when it is first called, and returns the same one then, until the block ends."""
+    with ExitStack() as opened:
+        yield cache(lambda: opened.enter_context(opened_shock(args)))
 
 
 def add_record(parser: argparse.ArgumentParser, what: str) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.arguments import add_image_list, shock_if_needed
 from skyport_wf.cli.comparison import add_leniency, check_pattern, comparison_sections, count_differences
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
@@ -15,7 +13,6 @@ from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
 
 if TYPE_CHECKING:
     from skyport_wf.image.comparison.comparison import ImageComparison
-    from skyport_wf.publication.connection import Shock
 
 _DIFFERS = 1
 """The exit code for images that differ: those of `diff`, where 2 is trouble."""
@@ -60,13 +57,7 @@ def _compare(args: argparse.Namespace) -> tuple[ImageComparison, tuple[str, str]
     from skyport_wf.inspection.reproduce import Leniency
 
     leniency = Leniency(tuple(map(check_pattern, args.ignore)))
-    with ExitStack() as opened:
-
-        @cache
-        def shock() -> Shock:
-            return opened.enter_context(opened_shock(args))
-
-        progress = opened.enter_context(progress_bar(args, f"compare {args.a} and {args.b}"))
+    with shock_if_needed(args) as shock, progress_bar(args, f"compare {args.a} and {args.b}") as progress:
         first, second = (find_image(word, shock, progress) for word in (args.a, args.b))
         found = compare_sources(first, second, ignored=leniency.ignores, ignore_traces=args.ignore_traces)
     return found, (first.name, second.name)

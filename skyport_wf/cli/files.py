@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file
+from skyport_wf.cli.arguments import add_image_list, output_file, shock_if_needed
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.formatting import count, human_size, printable
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from skyport_wf.inspection.files import FileListing, ListedFile
     from skyport_wf.inspection.image_source import ImageSource
     from skyport_wf.inspection.taking_out import TakenOut
-    from skyport_wf.publication.connection import Shock
 
 _SHOWN = 5
 """Paths that were left out, of which a message tells."""
@@ -46,15 +43,12 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.inspection.files import find_wanted, list_files
     from skyport_wf.inspection.image_source import find_image
 
-    with ExitStack() as opened:
-
-        @cache
-        def shock() -> Shock:
-            return opened.enter_context(opened_shock(args))
-
-        progress = opened.enter_context(progress_bar(args, f"read {args.name}"))
+    with (
+        shock_if_needed(args) as shock,
+        progress_bar(args, f"read {args.name}") as progress,
+        FileIndex() as index,
+    ):
         source = find_image(args.name, shock, progress)
-        index = opened.enter_context(FileIndex())
         source.examine(index)
         if args.output is None:
             listing = list_files(index, args.path)

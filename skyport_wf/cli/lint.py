@@ -115,7 +115,12 @@ def _lint_images(args: argparse.Namespace) -> Outcome:
         if args.dockerfile:
             return [lint_file(path, hadolint, reported) for path in args.dockerfile]
         if args.engine:
-            return lint_images(args.images, args.names, hadolint, reported, look=look_into_engine)
+            from skyport_wf.engine.connection import one_connection
+
+            connect = one_connection()
+            return lint_images(
+                args.images, args.names, hadolint, reported, look=lambda name: look_into_engine(connect(), name)
+            )
         return lint_images(args.images, args.names, hadolint, reported)
 
     files = lint()

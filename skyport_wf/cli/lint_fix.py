@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import opened_shock
+from skyport_wf.cli.arguments import shock_if_needed
 from skyport_wf.errors import SkyportError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.input_file import read_bounded
@@ -17,31 +17,36 @@ from skyport_wf.output_file import replace_file
 
 if TYPE_CHECKING:
     from skyport_wf.lint.images import LintedFile
+    from skyport_wf.publication.connection import Shock
 
 _log = logging.getLogger(__name__)
 
 
 def fix_files(files: Sequence[LintedFile], args: argparse.Namespace) -> list[str]:
     """Mend the Dockerfiles, or with `--dry-run` leave them; return what is different, as diffs."""
-    diffs = []
-    for path, file in _dockerfiles(files, args):
-        from skyport_wf.lint.fix import fix_dockerfile
-        from skyport_wf.lint.images import LARGEST
+    from skyport_wf.lint.fix import fix_dockerfile
+    from skyport_wf.lint.images import LARGEST
 
-        before = read_bounded(path, LARGEST)
-        after = fix_dockerfile(before, file.findings, _versions(file, args))
-        if after == before:
-            continue
-        if not args.dry_run:
-            # Where a link leads is mended, and stays with its mode what it was.
-            target = path.resolve()
-            mode = target.stat().st_mode
-            with replace_file(target) as written:
-                written.write(after)
-            target.chmod(mode & 0o7777)
-            _log.info("mended %s", file.file)
-        diffs.append(_diff(before, after, file.file))
+    diffs = []
+    with shock_if_needed(args) as shock:
+        for path, file in _dockerfiles(files, args):
+            before = read_bounded(path, LARGEST)
+            after = fix_dockerfile(before, file.findings, _versions(file, shock))
+            if after != before:
+                if not args.dry_run:
+                    _write(path, after)
+                    _log.info("mended %s", file.file)
+                diffs.append(_diff(before, after, file.file))
     return diffs
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace a file: where a link leads, and with its mode as it was."""
+    target = path.resolve()
+    mode = target.stat().st_mode
+    with replace_file(target) as written:
+        written.write(content)
+    target.chmod(mode & 0o7777)
 
 
 def _dockerfiles(files: Sequence[LintedFile], args: argparse.Namespace) -> Iterator[tuple[Path, LintedFile]]:
@@ -63,7 +68,7 @@ def _dockerfiles(files: Sequence[LintedFile], args: argparse.Namespace) -> Itera
             yield Path(file.file), file
 
 
-def _versions(file: LintedFile, args: argparse.Namespace) -> Mapping[str, str]:
+def _versions(file: LintedFile, shock: Callable[[], Shock]) -> Mapping[str, str]:
     """Return the versions of the Debian packages in the published image of this Dockerfile, as its node lists them."""
     from skyport_wf.lint.rules.packages import APT_UNPINNED
     from skyport_wf.publication.package_lists import listed_packages
@@ -72,8 +77,7 @@ def _versions(file: LintedFile, args: argparse.Namespace) -> Mapping[str, str]:
     if not file.images or not any(finding.code == APT_UNPINNED.code for finding in file.findings):
         return {}
     try:
-        with opened_shock(args) as shock:
-            nodes = [one.node for name in file.images for one in find_published(shock.user, name)]
+        nodes = [one.node for name in file.images for one in find_published(shock().user, name)]
     except SkyportError as error:
         _log.info("versions of packages are not known: %s", error)
         return {}

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Load the image that an AWE worker would get into the engine, and tag it."""
+    from skyport_wf.engine.connection import connect
     from skyport_wf.transfer.pull import pull
 
     if (args.name is None) == (args.receipt is None):
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> Outcome:
     if args.output:
         return _fetch(args)
     with opened_shock(args) as shock, progress_bar(args, f"pull {args.name}") as progress:
-        pulled = pull(shock, args.name, progress=progress)
+        pulled = pull(shock, connect(), args.name, progress=progress)
     how = (
         f"{human_size(pulled.downloaded)} loaded from node {pulled.node}" if pulled.downloaded else "the engine had it"
     )

@@ -58,9 +58,9 @@ def run(args: argparse.Namespace) -> Outcome:
     for folder in args.mount:
         if not folder.is_dir():
             raise UsageError(f"--mount {folder}: there is no such folder")
-    with opened_shock(args) as shock, progress_bar(args, f"pull {args.name}") as progress:
-        pulled = pull(shock, args.name, progress=progress)
     engine = connect()
+    with opened_shock(args) as shock, progress_bar(args, f"pull {args.name}") as progress:
+        pulled = pull(shock, engine, args.name, progress=progress)
     found = find_by_config_digest(engine, pulled.image_id, named=pulled.name)
     settings = RunSettings(
         folder=Path.cwd(), mounts=tuple(args.mount), network=args.network,

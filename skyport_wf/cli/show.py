@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock, output_file
+from skyport_wf.cli.arguments import add_image_list, output_file, shock_if_needed
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from skyport_wf.image.contents import Layer
     from skyport_wf.image.examination.examine import ImageExamination
     from skyport_wf.image.examination.report import ImageReport, LayerReport
+    from skyport_wf.publication.connection import Shock
 
 _OTHERS = 10
 """Images that something is shared with."""
@@ -54,14 +55,15 @@ def run(args: argparse.Namespace) -> Outcome:
     """Read the image's archive once, and say what is in it."""
     from skyport_wf.image.examination.report import make_report
 
-    name, found, notes = _examine(args)
-    others, more = _others(args, name)
+    with shock_if_needed(args) as shock:
+        name, found, notes = _examine(args, shock)
+        others, more = _others(args, shock, name)
     report = make_report(name, found, others, notes=(*notes, *more))
     _write_files(args, report, found)
     return Outcome(report, list(_sections(report, packages=args.packages)))
 
 
-def _examine(args: argparse.Namespace) -> tuple[str, ImageExamination, Sequence[str]]:
+def _examine(args: argparse.Namespace, shock: Callable[[], Shock]) -> tuple[str, ImageExamination, Sequence[str]]:
     """Return the image's name, what was found in it, and what is wrong with where it was found."""
     from skyport_wf.engine.connection import connect
     from skyport_wf.inspection.show import examine_file, examine_in_engine, examine_published
@@ -74,11 +76,12 @@ def _examine(args: argparse.Namespace) -> tuple[str, ImageExamination, Sequence[
             return args.name or next(iter(found.contents.repo_tags), str(args.archive)), found, ()
         if args.engine:
             return args.name, examine_in_engine(connect(), args.name, progress=progress), ()
-        with opened_shock(args) as shock:
-            return examine_published(shock, args.name, progress=progress)
+        return examine_published(shock(), args.name, progress=progress)
 
 
-def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[Layer]], Sequence[str]]:
+def _others(
+    args: argparse.Namespace, shock: Callable[[], Shock], name: str
+) -> tuple[Mapping[str, Sequence[Layer]], Sequence[str]]:
     """Return the layers of the published images to compare with, and why there are none if Shock fails.
 
     Those of the image list if there is one; for a published image, otherwise, all that its Shock has.
@@ -92,8 +95,7 @@ def _others(args: argparse.Namespace, name: str) -> tuple[Mapping[str, Sequence[
         return {}, ()
     names = [image.name for image in read_image_list(args.images).images] if listed else None
     try:
-        with opened_shock(args) as shock:
-            return read_published_layers(shock.user, but=name, names=names), ()
+        return read_published_layers(shock().user, but=name, names=names), ()
     except UsageError:
         raise
     except SkyportError as error:

@@ -11,7 +11,7 @@ from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.progress import Progress
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import name_of
-from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
+from skyport_wf.transfer.thin_chain import open_image, read_chain
 
 if TYPE_CHECKING:
     from skyport_wf.byte_streams import ByteStream
@@ -69,12 +69,8 @@ def find_image(word: str, shock: Callable[[], Shock], progress: Progress) -> Ima
     chain = read_chain(client, node)
 
     def open_published() -> Iterator[ByteStream]:
-        if len(chain) == 1:
-            with open_archive(client, node, progress) as whole:
-                yield whole
-        else:
-            with open_whole(client, chain, progress) as completed:
-                yield completed
+        with open_image(client, chain, progress) as archive:
+            yield archive
         progress.rest()
 
     return ImageSource(name_of(node), open_published)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -30,6 +31,9 @@ from skyport_wf.lint.rules.volumes import declared_volumes
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.resolution import ResolvedImage, resolve_images
 from skyport_wf.sources.snapshot import SnapshotSource
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 _log = logging.getLogger(__name__)
 
@@ -115,13 +119,11 @@ def lint_images(
     return [LintedFile(str(path), told, tuple(spec.name for spec in chosen)), *files.values()]
 
 
-def look_into_engine(name: str) -> ImageLook | None:
+def look_into_engine(engine: APIClient, name: str) -> ImageLook | None:
     """Return what the engine's image of this name has, None if there is no such image."""
-    from skyport_wf.engine.connection import connect
     from skyport_wf.engine.containers import has_program
     from skyport_wf.engine.images import find_image
 
-    engine = connect()
     found = find_image(engine, name)
     if found is None:
         return None

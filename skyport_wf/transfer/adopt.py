@@ -33,7 +33,7 @@ from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import Source
 from skyport_wf.transfer.send import check_arrival, send
-from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
+from skyport_wf.transfer.thin_chain import open_archive, open_image, read_chain
 
 if TYPE_CHECKING:
     from skyport_wf.image.archive.normalise import NormalisedStream
@@ -147,11 +147,7 @@ def _examine(shock: Shock, node: Node, progress: Progress) -> ImageExamination:
     """Return what the file holds, all of it read; of a thin one, with its base images."""
     from skyport_wf.image.examination.examine import examine_archive
 
-    chain = read_chain(shock.user, node)
-    if len(chain) == 1:
-        with open_archive(shock.user, node, progress) as whole:
-            return examine_archive(whole)
-    with open_whole(shock.user, chain, progress) as archive:
+    with open_image(shock.user, read_chain(shock.user, node), progress) as archive:
         return examine_archive(archive)
 
 

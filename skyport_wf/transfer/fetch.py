@@ -21,7 +21,7 @@ from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.transfer.download import open_download
-from skyport_wf.transfer.thin_chain import open_archive, open_whole, read_chain
+from skyport_wf.transfer.thin_chain import open_image, read_chain
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -104,8 +104,7 @@ def _download(shock: Shock, node: Node, progress: Progress) -> Iterator[bytes]:
 
 def _archive(shock: Shock, chain: list[Node], progress: Progress) -> Iterator[bytes]:
     """Yield the archive uncompressed, with all layers."""
-    whole = open_archive(shock.user, chain[0], progress) if len(chain) == 1 else open_whole(shock.user, chain, progress)
-    with whole as archive:
+    with open_image(shock.user, chain, progress) as archive:
         yield from pieces_of(archive)
 
 

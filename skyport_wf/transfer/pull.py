@@ -43,7 +43,7 @@ class PulledImage(msgspec.Struct, frozen=True):
     """The base images of a thin one, which came with it, the lowest first."""
 
 
-def pull(shock: Shock, asked: str, *, progress: Progress = UNSEEN) -> PulledImage:
+def pull(shock: Shock, engine: APIClient, asked: str, *, progress: Progress = UNSEEN) -> PulledImage:
     """Load the image that an AWE worker would get for `asked` into the engine, and tag it.
 
     Before a thin image, those that it is on are loaded, as far as the engine lacks them.
@@ -52,10 +52,10 @@ def pull(shock: Shock, asked: str, *, progress: Progress = UNSEEN) -> PulledImag
     ArchiveError if the archive holds another image than its attributes say; the engine has loaded nothing then.
     """
     from skyport_wf.engine.config_digests import find_by_config_digest
-    from skyport_wf.engine.connection import connect, engine_address
+    from skyport_wf.engine.connection import engine_address
     from skyport_wf.engine.images import tag_image
 
-    engine, node = connect(), find_for_worker(shock, asked)
+    node = find_for_worker(shock, asked)
     reference = parse_reference(name_of(node))
     downloaded, bases = 0, tuple[str, ...]()
     image = find_by_config_digest(engine, id_of(node), named=name_of(node))

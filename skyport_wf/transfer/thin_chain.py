@@ -99,6 +99,17 @@ def open_whole(
 
 
 @contextmanager
+def open_image(shock: ShockClient, chain: Sequence[Node], progress: Progress) -> Iterator[ByteStream]:
+    """Open the image in the last node of a chain with all its layers, as it is if it is not thin."""
+    if len(chain) == 1:
+        with open_archive(shock, chain[0], progress) as archive:
+            yield archive
+    else:
+        with open_whole(shock, chain, progress) as whole:
+            yield whole
+
+
+@contextmanager
 def open_archive(shock: ShockClient, node: Node, progress: Progress) -> Iterator[ByteStream]:
     """Open the archive on a node, uncompressed."""
     from skyport_wf.image.archive.stream import ArchiveStream
