@@ -63,6 +63,12 @@ def root_cause(error: BaseException) -> str:
 
     What network libraries say themselves names their own classes, pools and every address tried.
     """
+    cause = innermost(error)
+    return getattr(cause, "strerror", None) or str(cause)
+
+
+def innermost(error: BaseException) -> BaseException:
+    """Return the exception at the bottom of a chain: that which came first."""
     while error.__context__ is not None:
         error = error.__context__
-    return getattr(error, "strerror", None) or str(error)
+    return error

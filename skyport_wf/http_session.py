@@ -87,6 +87,12 @@ def read_answer(response: requests.Response, most: int) -> bytes:
         return b"".join(_bounded(response, most))
 
 
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Return what makes a server another one: scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
 def is_address(url: str) -> bool:
     """Return whether host and port of an address, if it has any, are such that a server can be looked for."""
     try:

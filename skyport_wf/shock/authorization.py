@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import urlsplit
 
 import requests
+
+from skyport_wf.http_session import origin_of
 
 BASIC = "basic"
 """The scheme, in any case, whose token is USER:PASSWORD (RFC 7617)."""
@@ -24,7 +25,7 @@ class Authorization(requests.auth.AuthBase):
         url: the server.
         scheme: the word before the token, as it differs between Shock installations.
         """
-        self._origin = _origin(url)
+        self._origin = origin_of(url)
         self._secrets = [token] if token else []
         if token and scheme.lower() == BASIC:
             scheme, token = "Basic", base64.b64encode(token.encode()).decode()
@@ -33,7 +34,7 @@ class Authorization(requests.auth.AuthBase):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the header on."""
-        if self._header and _origin(request.url or "") == self._origin:
+        if self._header and origin_of(request.url or "") == self._origin:
             request.headers["Authorization"] = self._header
         return request
 
@@ -45,8 +46,3 @@ class Authorization(requests.auth.AuthBase):
 
     def __repr__(self) -> str:
         return "Authorization(...)"
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port

@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from skyport_wf.decoding import convert
-from skyport_wf.errors import ShockError, TemporaryError, root_cause
+from skyport_wf.errors import ShockError, TemporaryError, innermost, root_cause
 from skyport_wf.http_session import read_answer
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
@@ -181,9 +181,7 @@ class ShockConnection:
         )
 
     def _tls_failure(self, error: requests.exceptions.SSLError) -> ShockError | TemporaryError:
-        cause: BaseException = error
-        while cause.__context__ is not None:
-            cause = cause.__context__
+        cause = innermost(error)
         if isinstance(cause, _BROKEN_TLS) or not isinstance(cause, ssl.SSLError):
             return self._unreachable(error)
         reason = _TLS_REASONS.get(cause.reason) or getattr(cause, "verify_message", "").rstrip(".") or str(cause)

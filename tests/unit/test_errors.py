@@ -42,3 +42,9 @@ def test_root_cause_is_what_the_operating_system_said():
 
 def test_root_cause_of_an_error_that_stands_alone_is_its_text():
     assert errors.root_cause(ValueError("no luck")) == "no luck"
+
+
+def test_the_innermost_error_is_the_one_that_came_first():
+    first, second, last = KeyError("x"), ValueError("y"), RuntimeError("z")
+    last.__context__, second.__context__ = second, first
+    assert [errors.innermost(error) for error in (last, second, first)] == [first] * 3

@@ -7,7 +7,7 @@ import pytest
 
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import ShockError, SkyportError
-from skyport_wf.http_session import PlainSession, is_loopback, read_answer
+from skyport_wf.http_session import PlainSession, is_loopback, origin_of, read_answer
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.sources.remote.http_dockerfile import fetch_dockerfile
@@ -47,6 +47,39 @@ def test_after_a_redirect_to_itself_the_server_gets_the_token_again(failing_serv
     failing_server.answers = [Answer(302, b"", {"Location": "/elsewhere"}), *failing_server.answers]
     ShockClient(failing_server.url, token=TOKEN).find("n")
     assert passwords(failing_server) == [f"OAuth {TOKEN}"] * 2
+
+
+@pytest.mark.parametrize(
+    ("server", "target", "again"),
+    [
+        ("http://shock.test", "http://shock.test:80/x", True),
+        ("http://shock.test:80", "http://SHOCK.test/x", True),
+        ("http://shock.test", "http://shock.test:443/x", False),
+        ("http://shock.test:8080", "http://shock.test/x", False),
+    ],
+)
+def test_after_a_redirect_a_port_that_is_the_usual_one_makes_no_other_server(
+    monkeypatch, failing_server, server, target, again
+):
+    # A proxy plays all servers.
+    monkeypatch.setenv("HTTP_PROXY", failing_server.url)
+    failing_server.answers = [Answer(302, b"", {"Location": target}), *failing_server.answers]
+    ShockClient(server, token=TOKEN).find("n")
+    assert passwords(failing_server) == [f"OAuth {TOKEN}", f"OAuth {TOKEN}" if again else None]
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "same"),
+    [
+        ("https://x.test", "https://x.test:443/a?b", True),
+        ("https://x.test", "https://X.TEST/", True),
+        ("https://x.test", "https://x.test:80", False),
+        ("https://x.test", "http://x.test:443", False),
+        ("https://x.test", "https://y.test", False),
+    ],
+)
+def test_what_makes_another_server(one, another, same):
+    assert (origin_of(one) == origin_of(another)) == same
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])

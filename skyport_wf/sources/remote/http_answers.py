@@ -11,8 +11,8 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from skyport_wf.errors import SkyportError, TemporaryError, root_cause
-from skyport_wf.http_session import PlainSession, is_address
+from skyport_wf.errors import SkyportError, TemporaryError, innermost, root_cause
+from skyport_wf.http_session import PlainSession, is_address, origin_of
 
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 15
 _MOST_REDIRECTS = 5
@@ -47,12 +47,6 @@ def too_slow(what: str, seconds: float) -> TemporaryError:
     return TemporaryError(f"{what} did not arrive whole within {seconds:g} s.")
 
 
-def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Return what makes a server another one: scheme, host and port."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-
-
 class CarefulSession(PlainSession):
     """A session that sends no passwords, leaves redirects alone, and fails with our errors."""
 
@@ -80,9 +74,7 @@ class CarefulSession(PlainSession):
                 method, at, headers=headers, data=data, stream=True, allow_redirects=False, timeout=waits
             )
         except requests.exceptions.SSLError as error:
-            cause: BaseException = error
-            while cause.__context__ is not None:
-                cause = cause.__context__
+            cause = innermost(error)
             if not isinstance(cause, ssl.SSLCertVerificationError):
                 raise TemporaryError(f"{url} cannot be reached: {cause}.") from error
             raise SkyportError(

@@ -22,10 +22,10 @@ from werkzeug.datastructures import WWWAuthenticate
 from skyport_wf.decoding import decode_json
 from skyport_wf.engine.registry_logins import RegistryLogin, find_login
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
-from skyport_wf.http_session import is_loopback
+from skyport_wf.http_session import is_loopback, origin_of
 from skyport_wf.image_list.registry_address import DOCKER_HUB, RegistryAddress
 from skyport_wf.retries import TEMPORARY_STATUSES
-from skyport_wf.sources.remote.http_answers import CarefulSession, follow, origin_of, within
+from skyport_wf.sources.remote.http_answers import CarefulSession, follow, within
 
 _HUB_SERVER: Final = "https://registry-1.docker.io"
 MOST_SECONDS: Final = 60.0
