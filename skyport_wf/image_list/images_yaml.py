@@ -11,7 +11,7 @@ from skyport_wf.child_environment import hide_from_children
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.addresses import find_wrong_address
 from skyport_wf.image_list.conversion import convert
-from skyport_wf.image_list.mistakes import Mistake, MistakesError, WrittenText
+from skyport_wf.image_list.mistakes import Mistake, MistakesError
 from skyport_wf.image_list.reference import check_registry, parse_reference
 from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.image_list.spec import SOURCES, CommitSettings, ImageList, ImageSpec, ShockSettings, check_shock_url
@@ -40,8 +40,7 @@ def read_image_list(path: Path) -> ImageList:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise UsageError(f"{path}, line {line}: not UTF-8. Save it as UTF-8 text.") from error
-    images, written = _parse(text, str(path))
-    images = msgspec.structs.replace(images, written=written)
+    images = parse_image_list(text, name=str(path))
     if images.shock.ca_bundle is None:
         return images
     # Seen from the list, like its other paths; the settings travel on, in records, to where the list is not known.
@@ -54,10 +53,6 @@ def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
 
     Raises UsageError, with lines and fields, for all that is wrong in it, as far as that can be known at once.
     """
-    return _parse(text, name)[0]
-
-
-def _parse(text: str, name: str) -> tuple[ImageList, WrittenText]:
     document = parse_yaml(text, name=name, if_empty="`skyport-wf init` writes one to start from.")
     listed = document.value
     if isinstance(listed, dict):
@@ -80,7 +75,7 @@ def _parse(text: str, name: str) -> tuple[ImageList, WrittenText]:
     if mistakes or not shock:
         raise MistakesError(mistakes, name, document.source)
     hide_from_children(shock.token_env)
-    return ImageList(tuple(images.values()), shock), document.written
+    return ImageList(tuple(images.values()), shock, written=document.written)
 
 
 class _Parts(msgspec.Struct, forbid_unknown_fields=True):

@@ -21,26 +21,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def retire(
-    shock: Shock, name: str, *, node_id: str | None = None, force: bool = False, dry_run: bool = False
-) -> list[str]:
-    """Take the name off its node, and return the ids of the nodes that lose it.
-
-    node_id: the node that loses it; needed if several have the name.
-    force: even if published thin images are built on it.
-    dry_run: only say which.
-    Raises SkyportError if there is none, or several and none is named, or if thin images are built on it;
-    AlreadyPublishedError if it is another user's.
-    """
-    return retire_all(shock, [name], node_id=node_id, force=force, dry_run=dry_run)[name]
-
-
 def retire_all(
     shock: Shock, names: Sequence[str], *, node_id: str | None = None, force: bool = False, dry_run: bool = False
 ) -> dict[str, list[str]]:
     """Take the names off their nodes, and return the ids of the nodes by name: either all lose theirs or none.
 
-    Arguments and errors are those of `retire`. A thin image and the one that it is built on may go together.
+    A thin image and the one that it is built on may go together.
+
+    node_id: the node that loses its name; needed if several have it.
+    force: even if published thin images are built on one of them.
+    dry_run: only say which.
+    Raises SkyportError if a name has no node, or several and none is named, or if thin images are built on it;
+    AlreadyPublishedError if it is another user's.
     """
     found = {name: _find(shock, name, node_id) for name in names}
     for node in found.values():

@@ -6,8 +6,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from skyport_wf.errors import SkyportError
@@ -144,19 +144,6 @@ def _address_towards_others(host: str) -> str:
         probe.connect((elsewhere, 9))
         return str(probe.getsockname()[0])
     return here
-
-
-@contextmanager
-def running_server(app: "WSGIApplication", host: str = "127.0.0.1", port: int = 0) -> Iterator[Server]:
-    """Serve in the background while the block lasts."""
-    server = Server(app, host, port)
-    thread = threading.Thread(target=server.run, name="server")
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()
 
 
 def serve(

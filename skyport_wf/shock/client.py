@@ -269,10 +269,6 @@ class ShockClient:
         except (ShockError, TemporaryError) as error:
             _log.info("the upload %s is not needed and stays until it expires: %s", node_id, error)
 
-    def download_url(self, node_id: str) -> str:
-        """Return where the node's file can be had."""
-        return f"{self.url}/node/{node_id}?download"
-
     @contextmanager
     def download(self, node_id: str, *, part: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
         """Open the node's file as a stream of its bytes as they are stored.

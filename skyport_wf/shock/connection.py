@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import ssl
-import threading
 from typing import Any, TypeVar
 
 import msgspec
@@ -69,11 +68,9 @@ class ShockConnection:
         # Given with each request, as otherwise REQUESTS_CA_BUNDLE would win over it.
         self._verify: dict[str, Any] = {"verify": ca_bundle} if ca_bundle else {}
 
-    def ask(
-        self, method: str, path: str, *, at_least: int = 2, stopping: threading.Event | None = None, **arguments: Any
-    ) -> Any:
+    def ask(self, method: str, path: str, **arguments: Any) -> Any:
         """Return the `data` of the server's answer (see ask_once), trying again what is temporary."""
-        return retrying(lambda: self.ask_once(method, path, **arguments), at_least=at_least, stopping=stopping)
+        return retrying(lambda: self.ask_once(method, path, **arguments))
 
     def ask_once(
         self, method: str, path: str, *, form: StreamingForm | None = None, enveloped: bool = True,

@@ -91,8 +91,6 @@ class ImageExport:
         return self._saved
 
     def _begin(self, progress: Progress) -> NormalisedStream:
-        from skyport_wf.image.archive.normalise import NormalisedStream
-
         self._open.close()
         self._saved = None
         self._source = self._open.enter_context(open_image(self._record, self._connect, progress))

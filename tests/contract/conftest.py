@@ -8,11 +8,11 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+from tests.support.own_server import running_server
 
 OTHER_SERVER = "SKYPORT_TEST_SHOCK_URL"
 """Names a server that knows token-user1, token-user2 and token-admin, and lets anonymous users do everything."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, file_member, layer_tar, legacy, tar_of
 from tests.support.lab import Lab
+from tests.support.own_server import running_server
 
 NAME = "lab/tool:1"
 ARCHIVE = tar_of(legacy(Image((layer_tar({"file": os.urandom(200_000)}),))))

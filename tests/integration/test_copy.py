@@ -13,7 +13,6 @@ import pytest
 from skyport_wf.publication.attributes import CLAIM_TYPE, RETIRED_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.resolve import resolve
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import Store, open_store
@@ -23,6 +22,7 @@ from tests.support.deadly_app import DeadlyApp
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.http_server import Recording
 from tests.support.lab import MIB, NAME, Lab, incompressible_layer
+from tests.support.own_server import running_server
 from tests.support.timing import wait_until
 
 if TYPE_CHECKING:

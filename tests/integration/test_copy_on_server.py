@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from skyport_wf.publication.attributes import UPLOAD_TYPE
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.fault_proxy import FaultProxy
 from tests.support.lab import MIB, NAME, Lab, incompressible_layer, the_published_node
+from tests.support.own_server import running_server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -19,13 +19,13 @@ import pytest
 from skyport_wf.cli.main import main
 from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.resolve import resolve
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from tests.support.deadly_app import DeadlyApp
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.lab import NAME, Lab
+from tests.support.own_server import running_server
 from tests.support.store_people import fast_folder
 
 if TYPE_CHECKING:

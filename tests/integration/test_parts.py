@@ -19,7 +19,6 @@ from skyport_wf.publication.attributes import UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.records.files import read_record
 from skyport_wf.records.records import SaveRecord
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.steps.upload import upload
@@ -34,6 +33,7 @@ from tests.support.commands import Command
 from tests.support.engine import write_image_context
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.lab import MIB, NAME, Lab, ServedShock, incompressible_layer, make_user, served, the_published_node
+from tests.support.own_server import running_server
 from tests.support.timing import PATIENCE
 
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ from skyport_wf.publication.process_identity import is_dead, mark_process
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.records.files import read_record
 from skyport_wf.records.records import SaveRecord
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps.register import register
 from skyport_wf.steps.upload import upload
@@ -31,6 +30,7 @@ from skyport_wf.store.opening import Store, open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.lab import Lab, incompressible_layer
+from tests.support.own_server import running_server
 from tests.support.store_processes import PROCESSES
 from tests.support.timing import allowance
 

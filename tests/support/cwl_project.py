@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import yaml
 
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.commands import CHECKOUT, COMMANDS, run
+from tests.support.own_server import running_server
 
 WORKFLOWS = CHECKOUT / "workflows"
 DOCUMENTS = sorted(

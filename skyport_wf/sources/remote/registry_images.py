@@ -80,10 +80,10 @@ def find_image(
     if known and known.named in (address.digest, _named_now(session, address)):
         return known
     try:
-        content = _read_manifest(session, address, address.reference)
+        content = _read_manifest(session, address.reference)
         named = digest_of(content)
         if chosen := choose_platform(content, platform):
-            content = _read_manifest(session, address, chosen)
+            content = _read_manifest(session, chosen)
         manifest = parse_manifest(content)
         config = _read_config(session, address, manifest)
         layers = parse_config(config).rootfs.diff_ids or ()
@@ -110,7 +110,7 @@ def _named_now(session: RegistrySession, address: RegistryAddress) -> str:
         return answer.headers.get("Docker-Content-Digest", "")
 
 
-def _read_manifest(session: RegistrySession, address: RegistryAddress, reference: str) -> bytes:
+def _read_manifest(session: RegistrySession, reference: str) -> bytes:
     answer = session.open(f"manifests/{reference}", {"Accept": _ACCEPT})
     content = b"".join(session.read(answer, LARGEST_MANIFEST + 1))
     if len(content) > LARGEST_MANIFEST:

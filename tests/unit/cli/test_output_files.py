@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.cli.main import main
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.own_server import running_server
 from tests.support.small_disk import fill, small_disk
 
 LIST = "images: [{name: 'lab/tool:1', dockerfile: tool/Dockerfile}]\n"

@@ -406,7 +406,8 @@ SPECS = st.builds(
 @given(st.lists(SPECS, min_size=1, max_size=4, unique_by=lambda image: image.name.replace("/", "_")))
 def test_every_list_that_can_be_written_is_read_back(specs):
     images = ImageList(tuple(specs))
-    assert parse_image_list(yaml.safe_dump(msgspec.to_builtins(images), allow_unicode=True)) == images
+    read = parse_image_list(yaml.safe_dump(msgspec.to_builtins(images), allow_unicode=True))
+    assert msgspec.structs.replace(read, written=None) == images
 
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.dates()

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from skyport_wf.serving.server import running_server
 from tests.support.browser import Visitor, chromium
+from tests.support.own_server import running_server
 from tests.support.shown_images import HARM, Shown
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pages in a browser")]

@@ -9,10 +9,10 @@ from playwright.sync_api import CDPSession, Page, expect
 from skyport_wf.pages.app import PagesApp
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.browser import Visitor, chromium
+from tests.support.own_server import running_server
 from tests.support.shown_images import add_many
 from tests.support.store_people import fast_folder
 

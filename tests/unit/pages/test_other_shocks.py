@@ -8,9 +8,9 @@ from werkzeug.test import Client
 from skyport_wf.pages.app import PagesApp
 from skyport_wf.registry.app import RegistryApp
 from skyport_wf.registry.backend import EmbeddedBackend, RemoteBackend
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.users import renew_token
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.own_server import running_server
 from tests.support.shown_images import Shown
 
 HTML = {"Accept": "text/html", "Origin": "http://localhost"}

@@ -10,12 +10,12 @@ import requests
 
 from skyport_wf.publication.awe_lookup import AweLookupError
 from skyport_wf.publication.resolve import resolve
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import EMBEDDED_URL, WSGITransport
+from tests.support.own_server import running_server
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("awe_cases.json").read_text())
 IMAGE_ID = "sha256:" + "0" * 64

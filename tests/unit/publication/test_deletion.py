@@ -18,13 +18,13 @@ from skyport_wf.publication.connection import open_shock
 from skyport_wf.publication.deletion import plan_deletion
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.retire import restore
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockConnection
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.own_server import running_server
 from tests.support.timing import PATIENCE
 
 NAME = "lab/tool:1.0"

@@ -12,12 +12,12 @@ from skyport_wf.publication.name_state import Decision, decide, wanted_image
 from skyport_wf.publication.published import find_published, is_ours, is_ours_alone, require_owner
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.take_name import Candidate, take_name
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.failing_server import NODE, envelope, refusal
+from tests.support.own_server import running_server
 from tests.support.sample_records import IMAGE_ID, NAME, SOURCE_DIGEST, build_record, saved_archive
 
 OURS = describe_image(build_record(), saved_archive(), registered="2024-02-03T04:05:06Z")

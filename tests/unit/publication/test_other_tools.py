@@ -15,7 +15,6 @@ from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.publication.attributes import PACKAGES_KEY, RETIRED_TYPE
 from skyport_wf.publication.connection import Shock
 from skyport_wf.publication.package_lists import listed_packages
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
@@ -23,6 +22,7 @@ from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, file_member, layer_tar, legacy, tar_of
 from tests.support.failing_server import FailingServer, refusal
+from tests.support.own_server import running_server
 
 IMAGE = Image((layer_tar({"bin/bash": b"x", "tool": b"a tool"}),))
 BARE = IMAGE.image_id.removeprefix("sha256:")

@@ -14,7 +14,6 @@ import pytest
 
 from skyport_wf.cli.main import main
 from skyport_wf.publication.attributes import RETIRED_TYPE
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.store.opening import Store, open_store
@@ -22,6 +21,7 @@ from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.own_server import running_server
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.own_server import running_server
 
 OLD, NEW = "lab/tool:1.0", "lab/again:2"
 IMAGE = Image((layer_tar({"file": b"a tool"}),), {"org.example.who": "lab"})

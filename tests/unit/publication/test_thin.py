@@ -20,7 +20,7 @@ from skyport_wf.publication.connection import Shock, open_shock
 from skyport_wf.publication.name_state import find_name_state, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.receipts import make_receipt
-from skyport_wf.publication.retire import retire
+from skyport_wf.publication.retire import retire_all
 from skyport_wf.publication.thin import base_problem, check_base, find_ambiguity, find_thin_on
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.receipt import Receipt, merge_into_lock
@@ -282,7 +282,7 @@ def test_status_warns_and_finds_a_base_that_is_gone(tmp_path: Path, opened: Shoc
     register(upload(save, archive, opened), opened)
     assert status(images, tmp_path).state == "published"
 
-    retire(opened, BASE, force=True)
+    retire_all(opened, [BASE], force=True)
     gone = status(images, tmp_path)
     assert (gone.state, gone.image_id) == ("base missing", TOOL_ID)
 
@@ -300,7 +300,7 @@ def test_verify_finds_a_base_that_is_gone(tmp_path: Path, opened: Shock) -> None
     publish(tmp_path, BASE, OTHER_ID, replace=True)
     (found,) = verify(lock, opened)
     assert found.detail == f"it is a thin image built on {BASE} with image {BASE_ID}, that is image {OTHER_ID} now"
-    retire(opened, BASE, force=True)
+    retire_all(opened, [BASE], force=True)
     (found,) = verify(lock, opened)
     assert found.detail == f"it is a thin image built on {BASE} with image {BASE_ID}, which is not published any more"
 
@@ -319,17 +319,17 @@ def test_a_base_is_not_retired_under_others(tmp_path: Path, opened: Shock, caplo
     for name in (TOOL, "lab/another:1"):
         publish(tmp_path, name, TOOL_ID, thin_on=on())
     with pytest.raises(SkyportError) as caught:
-        retire(opened, BASE)
+        retire_all(opened, [BASE])
     assert str(caught.value) == (
         f"lab/another:1, {TOOL} are thin images built on {BASE}, and would lack its layers. Publish whole under "
         "another tag and retire the thin one first, or give --force."
     )
     (base,) = find_published(opened.user, BASE)
     assert find_thin_on(opened.user, base) == ["lab/another:1", TOOL]
-    retire(opened, "lab/another:1")
+    retire_all(opened, ["lab/another:1"])
     with pytest.raises(SkyportError, match=f"{TOOL} is a thin image built on {BASE}"):
-        retire(opened, BASE)
-    retire(opened, BASE, force=True)
+        retire_all(opened, [BASE])
+    retire_all(opened, [BASE], force=True)
     assert find_published(opened.user, BASE) == []
     assert f"{TOOL} loses its base with {BASE}" in caplog.text
 

@@ -13,11 +13,11 @@ import requests
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.registry.app import RegistryApp
 from skyport_wf.registry.backend import RemoteBackend
-from skyport_wf.serving.server import running_server
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.failing_server import Answer, FailingServer
 from tests.support.http_server import Recording
 from tests.support.lab import MIB, incompressible_layer
+from tests.support.own_server import running_server
 from tests.support.registry import OCI_MANIFEST, Puller, Pusher, publish
 from tests.support.timing import PATIENCE
 from tests.unit.registry.conftest import World

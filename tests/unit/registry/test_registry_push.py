@@ -25,9 +25,9 @@ from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
 from skyport_wf.registry.pushed_layers import find_layers
 from skyport_wf.registry.refusals import UploadInvalidError
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
+from tests.support.own_server import running_server
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Pusher, publish
 from tests.support.timing import PATIENCE
 from tests.unit.registry.conftest import World

@@ -7,9 +7,9 @@ import pytest
 import requests
 
 import skyport_wf
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.own_server import running_server
 
 TOKEN = "alices-own-token"
 PACKAGE = Path(skyport_wf.__file__).parent

@@ -15,10 +15,11 @@ import requests
 from skyport_wf.errors import SkyportError
 from skyport_wf.serving import gateway
 from skyport_wf.serving import server as server_module
-from skyport_wf.serving.server import Server, running_server
+from skyport_wf.serving.server import Server
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.own_server import running_server
 from tests.support.store_processes import Running, serve_store
 from tests.support.timing import PATIENCE, wait_until
 

@@ -12,9 +12,10 @@ import pytest
 import requests
 
 from skyport_wf.serving import gateway, workers
-from skyport_wf.serving.server import Server, running_server
+from skyport_wf.serving.server import Server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.own_server import running_server
 from tests.support.timing import PATIENCE
 
 pytestmark = pytest.mark.slow

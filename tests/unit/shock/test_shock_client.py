@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from skyport_wf.errors import ShockError
-from skyport_wf.serving.server import running_server
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.own_server import running_server
 
 TOKEN = "the-token-of-alice"
 
@@ -182,7 +182,3 @@ def test_memory_is_flat_whatever_is_sent_and_received(alice):
     assert node.file.size == received == 64 << 20
     # Client and server together.
     assert peak < 10 << 20
-
-
-def test_where_a_file_can_be_had(nobody, url):
-    assert nobody.download_url("n1") == f"{url}/node/n1?download"

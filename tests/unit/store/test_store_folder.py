@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from skyport_wf.cli.main import main
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.folder import default_data
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
@@ -18,6 +17,7 @@ from skyport_wf.store.refusals import StoreError
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import WSGITransport
+from tests.support.own_server import running_server
 from tests.support.store_people import EMBEDDED_URL, Person
 from tests.support.store_processes import Running, use_as
 

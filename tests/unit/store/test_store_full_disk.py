@@ -10,7 +10,6 @@ import pytest
 import requests
 
 from skyport_wf.cli.main import main
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.refusals import FullError
@@ -18,6 +17,7 @@ from skyport_wf.store.users import add_user, list_users
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.commands import SKYPORT
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.own_server import running_server
 from tests.support.small_disk import fill, small_disk
 from tests.support.store_people import Person
 from tests.support.store_processes import Running, stage_and_wait

@@ -9,9 +9,9 @@ import socket
 import pytest
 import requests
 
-from skyport_wf.serving.server import running_server
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.own_server import running_server
 from tests.support.store_people import Person
 from tests.support.timing import PATIENCE
 

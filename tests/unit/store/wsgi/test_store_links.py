@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from skyport_wf.serving.server import running_server
 from skyport_wf.store import links
 from skyport_wf.store.access import OURSELVES
 from skyport_wf.store.opening import open_store
@@ -27,6 +26,7 @@ from skyport_wf.store.query import LARGEST_LIMIT
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import EMBEDDED_URL
+from tests.support.own_server import running_server
 from tests.support.store_people import Person
 
 GONE = (500, ["err:@preAuth load: not found"])
