@@ -23,6 +23,8 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4095
 """Bytes of a file's name, and of a path (NAME_MAX, PATH_MAX of Linux)."""
 _SHOWN = 100
 """Characters of a wrong word that are shown."""
+_MOST_DIGITS = 18
+"""Of a number: Python refuses to read thousands of them, in its own way."""
 DEFAULT_RESULTS = Path("results/skyport")
 _KEY = "{key}"
 KEY_HELP = f"{_KEY} in it stands for the image's name as a file name"
@@ -74,6 +76,25 @@ def output_file(text: str) -> Path:
     if path.name in ("", ".."):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file")
     return path
+
+
+def whole_number(
+    what: str, *, least: int = 0, most: int = 10**_MOST_DIGITS - 1, unit: str = ""
+) -> Callable[[str], int]:
+    """Return what reads the number that an argument is.
+
+    what: what messages say that a wrong word is not.
+    unit: what may stand behind the number.
+    """
+
+    def read(text: str) -> int:
+        number = text.removesuffix(unit)
+        # Other alphabets have digits, too.
+        if number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS and least <= int(number) <= most:
+            return int(number)
+        raise argparse.ArgumentTypeError(f"{text[:_SHOWN]!r} is not {what}")
+
+    return read
 
 
 def add_image_list(parser: argparse.ArgumentParser) -> None:

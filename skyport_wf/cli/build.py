@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, add_record, fill_key
+from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, whole_number
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, short_id
 
@@ -14,16 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="REPO:TAG of an image of the list")
     add_image_list(parser)
     add_record(parser, "the build record")
+    seconds = whole_number("a whole number of seconds, below a million", most=999_999)
     parser.add_argument(
-        "--wait", type=_seconds, default=0, metavar="SECONDS",
+        "--wait", type=seconds, default=0, metavar="SECONDS",
         help="wait so long until the images of the list that it is built on are published",
     )  # fmt: skip
-
-
-def _seconds(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 6:
-        raise argparse.ArgumentTypeError("write a whole number of seconds, below a million")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> Outcome:

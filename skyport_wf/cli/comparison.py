@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from skyport_wf.cli.arguments import whole_number
 from skyport_wf.cli.outcome import Table, table
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import count, printable
@@ -29,14 +30,9 @@ def add_leniency(parser: argparse.ArgumentParser) -> None:
         "--ignore-traces", action="store_true", help="let logs, caches and times be no reason for `drifted`"
     )
     parser.add_argument(
-        "--paths", type=_count, default=_PATHS, metavar="N", help="list so many files (default: %(default)s)"
-    )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of files")
-    return int(text)
+        "--paths", type=whole_number("a number of files"), default=_PATHS, metavar="N",
+        help="list so many files (default: %(default)s)",
+    )  # fmt: skip
 
 
 def check_pattern(text: str) -> str:

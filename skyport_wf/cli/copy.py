@@ -15,6 +15,7 @@ from skyport_wf.cli.arguments import (
     output_file,
     read_settings,
     require_key,
+    whole_number,
 )
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import nth, progress_bar
@@ -45,7 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="NAME", help="REPO[:TAG], as an AWE task names it, or in quotes with * ? [...]"
     )
     parser.add_argument("--all", "-a", action="store_true", help="copy every published image")
-    parser.add_argument("--jobs", "-j", type=_jobs, default=1, metavar="N", help="copy so many images at once")
+    jobs = whole_number(f"a number from 1 to {_MOST_JOBS}", least=1, most=_MOST_JOBS)
+    parser.add_argument("--jobs", "-j", type=jobs, default=1, metavar="N", help="copy so many images at once")
     parser.add_argument("--to", required=True, metavar="URL", help="the Shock to copy to, or `embedded`")
     parser.add_argument(
         "--to-token-env", metavar="VAR", help="the variable with the token for it (default: without a token)"
@@ -195,9 +197,3 @@ def _in_groups(
     for group in groups:
         found |= run_concurrently(work, group, at_once=args.jobs)
     return {name: found[name] for group in groups for name in group}
-
-
-def _jobs(text: str) -> int:
-    if text not in map(str, range(1, _MOST_JOBS + 1)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
-    return int(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.cli.absent_names import tell_absent
-from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.arguments import add_image_list, opened_shock, whole_number
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size, printable
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.publication.deletion import Deletion
 
-_DIGITS: Final = 5
-"""Of a number of days or nodes; no Shock is older."""
+_MOST: Final = 99_999
+"""Days or nodes; no Shock is older."""
 EXAMPLES = (
     "skyport-wf delete 'my-lab/*'",
     "skyport-wf delete my-lab/tool:1.0 --remove",
@@ -40,10 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also published images: by age with --older, all but the newest tags of each repository with --keep",
     )  # fmt: skip
     parser.add_argument(
-        "--older", type=_days, default=timedelta(0), metavar="DAYS", help="only those that nobody changed for so long"
-    )
+        "--older", type=whole_number("a number of days, such as 90", most=_MOST, unit="d"), default=0, metavar="DAYS",
+        help="only those that nobody changed for so long",
+    )  # fmt: skip
     parser.add_argument(
-        "--keep", type=_count, default=0, metavar="N",
+        "--keep", type=whole_number("a number of nodes, such as 3", most=_MOST), default=0, metavar="N",
         help="leave the newest N of each name alone; of published images, the newest N tags of each repository",
     )  # fmt: skip
     what = parser.add_mutually_exclusive_group()
@@ -72,7 +73,7 @@ def run(args: argparse.Namespace) -> Outcome:
             node_id=args.node,
             unfinished=args.unfinished,
             published=args.published,
-            older=args.older,
+            older=timedelta(days=args.older),
             keep=args.keep,
             locked=locked,
             force=args.force,
@@ -134,19 +135,6 @@ def _tell(done: Sequence[Deletion], freed: int | None, *, removed: bool) -> str:
     going = count(sum(not one.refusal for one in done), "node")
     size = "an unknown size" if freed is None else human_size(freed)
     return f"{table(('IMAGE', 'STATE', 'SIZE', 'NODE', ''), rows)}\n\n{going}, {size} {what}"
-
-
-def _days(text: str) -> timedelta:
-    number = text.removesuffix("d")
-    if not (number.isascii() and number.isdigit() and len(number) <= _DIGITS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days, such as 90")
-    return timedelta(days=int(number))
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of nodes, such as 3")
-    return int(text)
 
 
 def _locked(lock: Path, *, must_exist: bool) -> frozenset[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, require_key
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, require_key, whole_number
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.progress import nth, progress_bar
@@ -43,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_image_list(parser)
     parser.add_argument("--private", action="store_true", help="let only the owner read the images")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and send nothing")
+    jobs = whole_number(f"a number from 1 to {_MOST_JOBS}", least=1, most=_MOST_JOBS)
     parser.add_argument(
-        "--jobs", "-j", type=_jobs, default=1, metavar="N", help="publish up to N images at once (default: 1)"
+        "--jobs", "-j", type=jobs, default=1, metavar="N", help="publish up to N images at once (default: 1)"
     )
     parser.add_argument(
         "--keep-going", "-k", action="store_true",
@@ -65,12 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lock", type=output_file, metavar="FILE", help="the lock file (default: beside the image list)"
     )
-
-
-def _jobs(text: str) -> int:
-    if not (text.isdecimal() and 0 < int(text) <= _MOST_JOBS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_JOBS}")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> Outcome:

@@ -6,11 +6,12 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from skyport_wf.cli.arguments import whole_number
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import UsageError
 
 _RIGHTS = ("read", "write", "delete")
-_PORTS = range(65536)
+_LAST_PORT = 65535
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="127.0.0.1",
         help="the address, or name, to listen at; 0.0.0.0 for all of this machine's (default: %(default)s)",
     )
-    parser.add_argument("--port", type=_port, default=7445, help="0 for any that is free (default: %(default)s)")
+    port = whole_number(f"a port. Give a number from 0 to {_LAST_PORT}", most=_LAST_PORT)
+    parser.add_argument("--port", type=port, default=7445, help="0 for any that is free (default: %(default)s)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)")
     parser.add_argument(
         "--anonymous",
@@ -150,12 +152,6 @@ def _word(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", text):
         raise argparse.ArgumentTypeError("not a scheme. Give a word such as OAuth, or basic")
     return text
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) in _PORTS):
-        raise argparse.ArgumentTypeError(f"not a port. Give a number from 0 to {_PORTS[-1]}")
-    return int(text)
 
 
 def _public_url(text: str | None) -> str | None:
