@@ -66,7 +66,7 @@ def _image_names(args: argparse.Namespace) -> Iterator[str]:
     from skyport_wf.cli.arguments import image_list
     from skyport_wf.errors import SkyportError
     from skyport_wf.image_list.images_yaml import read_image_list
-    from skyport_wf.image_list.place import DEFAULT_LIST
+    from skyport_wf.image_list.place import DEFAULT_LIST, lock_beside
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
@@ -76,4 +76,4 @@ def _image_names(args: argparse.Namespace) -> Iterator[str]:
     with suppress(SkyportError):
         yield from (image.name for image in read_image_list(path).images)
     with suppress(SkyportError):
-        yield from read_record(path.parent / "images.lock.json", LockFile).images
+        yield from read_record(lock_beside(path), LockFile).images

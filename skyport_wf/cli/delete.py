@@ -13,6 +13,7 @@ from skyport_wf.cli.arguments import add_image_list, opened_shock, whole_number
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size, printable
+from skyport_wf.image_list.place import lock_beside
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> Outcome:
         raise UsageError("name the images whose retired nodes are to be deleted ('*' for all), or give --node ID")
     if args.published and not (args.keep or args.older):
         raise UsageError("--published deletes what workers use: say with --older DAYS or --keep N which images stay")
-    locked = _locked(args.lock or args.images.parent / "images.lock.json", must_exist=args.lock is not None)
+    locked = _locked(args.lock or lock_beside(args.images), must_exist=args.lock is not None)
     with opened_shock(args) as shock:
         plan = plan_deletion(
             shock,

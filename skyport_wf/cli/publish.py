@@ -14,6 +14,7 @@ from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in_turn, summarise
 from skyport_wf.errors import EXIT_FAILED, TemporaryError, UsageError
 from skyport_wf.formatting import count
+from skyport_wf.image_list.place import lock_beside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,7 +169,7 @@ def _write_files(receipt: Receipt, reference: ImageReference, shock: Shock, args
 def _lock_of(args: argparse.Namespace) -> Path | None:
     """Return the lock file to write, if any."""
     # A workflow engine's job must not write beside the image list, which is its input.
-    lock: Path | None = args.lock or (None if args.record else args.images.parent / "images.lock.json")
+    lock: Path | None = args.lock or (None if args.record else lock_beside(args.images))
     return lock
 
 

@@ -13,6 +13,7 @@ from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.parser import did_you_mean
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError, UsageError
+from skyport_wf.image_list.place import lock_beside
 
 if TYPE_CHECKING:
     from skyport_wf.records.receipt import LockFile
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
-    lock = read_record(args.lock or args.images.parent / "images.lock.json", LockFile)
+    lock = read_record(args.lock or lock_beside(args.images), LockFile)
     # Without a list, the lock file is all there is to compare with.
     listed = [image.name for image in read_image_list(args.images).images] if args.images.exists() else []
     if args.names:

@@ -1,4 +1,4 @@
-"""Where the image list is: the rule is the same for the command line and for Snakemake's rules."""
+"""Where the image list and its lock file are: the rule is the same for the command line and for Snakemake's rules."""
 
 import os
 import stat
@@ -11,6 +11,8 @@ from skyport_wf.input_file import exists, is_folder
 DEFAULT_LIST = Path("images.yaml")
 LIST_NAMES = (DEFAULT_LIST.name, DEFAULT_LIST.with_suffix(".yml").name)
 """The names that an image list is found by: both that YAML files have."""
+LOCK_NAME = "images.lock.json"
+"""The name of a lock file, unless another is given."""
 
 
 def find_image_list(path: Path) -> Path:
@@ -32,6 +34,11 @@ def find_image_list(path: Path) -> Path:
 def list_in(folder: Path) -> Path | None:
     """Return the image list in a folder, None if it has none."""
     return next((folder / name for name in LIST_NAMES if os.path.lexists(folder / name)), None)
+
+
+def lock_beside(image_list: Path) -> Path:
+    """Return the lock file of an image list for which no other is named."""
+    return image_list.parent / LOCK_NAME
 
 
 def _is_ours(folder: Path) -> bool:

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.place import LOCK_NAME
 from skyport_wf.image_list.reference import is_docker_name, parse_reference, pull_name
 from skyport_wf.pipelines.mistakes import suggest
 from skyport_wf.pipelines.opening import check_listed, lists_of
-from skyport_wf.pipelines.settings import LOCK_NAME
 from skyport_wf.publication.settings import registry_of
 from skyport_wf.records.files import read_record
 from skyport_wf.records.receipt import LockedImage, LockFile

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.image_list.place import DEFAULT_LIST, list_in
+from skyport_wf.image_list.place import DEFAULT_LIST, LOCK_NAME, list_in
 from skyport_wf.pipelines.checks import check_results
 from skyport_wf.pipelines.rules import ImageRules
-from skyport_wf.pipelines.settings import LOCK_NAME
 from skyport_wf.records.plan import PlannedImage
 
 

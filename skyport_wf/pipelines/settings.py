@@ -11,12 +11,10 @@ import msgspec
 from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
-from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list
+from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list, lock_beside
 
 SECTION = "skyport"
 """The only key of a pipeline's config that included rules look at."""
-LOCK_NAME = "images.lock.json"
-"""The name of a lock file, unless the setting names another."""
 LintLevel = Literal["error", "warning", "info", "style", "none"]
 Steps = Literal["each", "stream"]
 
@@ -48,7 +46,7 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def lock_file(self) -> str:
         """The path of the lock file."""
-        return str(Path(self.lock) if self.lock else Path(self.list_file).parent / LOCK_NAME)
+        return str(Path(self.lock) if self.lock else lock_beside(Path(self.list_file)))
 
 
 def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:

@@ -10,11 +10,12 @@ import msgspec
 from skyport_wf.errors import SkyportError, TemporaryError, UsageError
 from skyport_wf.image.context import BuildContext, list_context
 from skyport_wf.image_list.addresses import FileAddress, GitAddress, parse_address, parse_inner_path
+from skyport_wf.image_list.place import LOCK_NAME
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import GitOrigin
 from skyport_wf.sources.remote_files import FetchedFolder, RemoteFiles
 
-_WRITTEN = ("images.lock.json", ".snakemake", "results/skyport", "logs/skyport", "benchmarks/skyport")
+_WRITTEN = (LOCK_NAME, ".snakemake", "results/skyport", "logs/skyport", "benchmarks/skyport")
 """Files and folders that publishing writes, seen from the image list, where nobody has named others."""
 
 
