@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
 
 import msgspec
@@ -37,8 +38,8 @@ _MOST_BREAKS: Final = 5
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
-class RegistryImage(msgspec.Struct, frozen=True):
-    """An image as a registry had it: enough to know it by."""
+class RegistryImage(msgspec.Struct, frozen=True, dict=True):
+    """An image as a registry had it: enough to know it by. What is read from it is kept, as each layer needs it."""
 
     named: str
     """The digest of what its name led to: of the manifest, or of an index."""
@@ -47,22 +48,22 @@ class RegistryImage(msgspec.Struct, frozen=True):
     config: str
     """JSON."""
 
-    @property
+    @cached_property
     def manifest_digest(self) -> str:
         """The digest of the image's own manifest."""
         return digest_of(self.manifest.encode())
 
-    @property
+    @cached_property
     def image_id(self) -> str:
         """The config digest."""
         return digest_of(self.config.encode())
 
-    @property
+    @cached_property
     def parsed_manifest(self) -> ImageManifest:
         """The manifest as a value."""
         return parse_manifest(self.manifest.encode())
 
-    @property
+    @cached_property
     def parsed_config(self) -> ImageConfig:
         """The config as a value."""
         return parse_config(self.config.encode())

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from backports import zstd
 
@@ -18,6 +19,7 @@ from skyport_wf.errors import ArchiveError, SkyportError, TemporaryError
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
 from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image.distribution.parsing import ImageManifest, parse_manifest
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.records.source import RegistryOrigin
@@ -83,6 +85,29 @@ def test_an_image_by_tag_and_by_digest(registry: ImageRegistry) -> None:
     found = find(registry)
     assert (found.image_id, found.manifest_digest, found.named) == (IMAGE.image_id, digest, digest)
     assert find(registry, f"lab/tool@{digest}") == found
+
+
+def test_a_manifest_is_parsed_once_and_not_for_each_layer(
+    registry: ImageRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add("lab/tool:1", IMAGE)
+    found = find(registry)
+    as_noted = msgspec.json.encode(found)
+    parsed = []
+
+    def parse(content: bytes) -> ImageManifest:
+        parsed.append(content)
+        return parse_manifest(content)
+
+    monkeypatch.setattr("skyport_wf.sources.remote.registry_images.parse_manifest", parse)
+    origin = RegistryOrigin(f"{registry.host}/lab/tool:1", found.manifest_digest, "linux/amd64")
+    with RegistryArchive(origin, parse_reference("my-lab/tool:1.0")) as image:
+        assert image.about_size
+        assert image.read_through().contents.image_id == IMAGE.image_id
+    # As it is found, and of what was found.
+    assert len(parsed) == 2
+    assert found.parsed_manifest.layers
+    assert msgspec.json.encode(found) == as_noted
 
 
 @pytest.mark.slow
