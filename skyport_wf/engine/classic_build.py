@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from skyport_wf.digests import is_sha256
 from skyport_wf.engine.build_inputs import build_arguments
 from skyport_wf.engine.build_output import LastLines, build_failure
 from skyport_wf.engine.capabilities import default_network
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step \d+/\d+ :|STEP \d+/\d+:) (?P<instruction>.*)", re.DOTALL)
 """`Step 2/3 : RUN make` of Docker, `[1/2] STEP 2/3: RUN make` of podman."""
-_BUILT = re.compile(r"sha256:[0-9a-f]{64}")
 _ENGINE_CHATTER = re.compile(r"\s*---> |Removing intermediate container |time=\"")
 """Lines of the engine's own between those that a RUN instruction prints; podman's log begins with the time."""
 _SAID_ALREADY = re.compile(
@@ -74,6 +74,6 @@ def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str],
         if "error" in event:
             reason = _SAID_ALREADY.sub("", event["error"])
             raise build_failure(name, instruction=instruction, reason=reason, last=last)
-    if not _BUILT.fullmatch(image_id):
+    if not is_sha256(image_id):
         raise BuildError(f"building {name}: the engine ended without saying which image it built")
     return image_id

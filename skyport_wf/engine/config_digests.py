@@ -8,15 +8,14 @@ and remembered in the cache.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import tarfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import read_note, write_note
+from skyport_wf.digests import digest_of, is_sha256
 from skyport_wf.engine.capabilities import uses_containerd_store
 from skyport_wf.engine.images import EngineImage, export_image, find_image, list_image_ids
 from skyport_wf.errors import EngineError, SkyportError
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _NOTES: Final = "engine-images"
-_DIGEST: Final = re.compile("sha256:[0-9a-f]{64}")
 _LARGEST: Final = 4 << 20
 """Bytes of a manifest or an index. Source: distribution, which takes no larger ones."""
 
@@ -72,7 +70,7 @@ def find_by_config_digest(client: APIClient, digest: str, *, named: str = "") ->
     looked at by this user before is not found.
     """
     digest = f"sha256:{digest.removeprefix('sha256:')}"
-    if not _DIGEST.fullmatch(digest):
+    if not is_sha256(digest):
         return None
     if not uses_containerd_store(client):
         return find_image(client, digest)
@@ -96,7 +94,7 @@ def _read_config_digest(client: APIClient, image: EngineImage) -> str:
             content = file.read() if file else b""
             # Small layers are blobs, too, and may begin in any way: only what is asked for is read as JSON.
             if content.startswith(b"{"):
-                documents[f"sha256:{hashlib.sha256(content).hexdigest()}"] = content
+                documents[digest_of(content)] = content
             while wanted in documents:
                 document = json.loads(documents.pop(wanted))
                 if "manifests" not in document:

@@ -3,7 +3,6 @@
 The engine alone decides what the instructions do.
 """
 
-import hashlib
 import itertools
 import re
 from collections import ChainMap
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from skyport_wf.digests import digest_of
 from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options, triggered
 from skyport_wf.image.variables import platform_arguments, read_word, unquote
 
@@ -39,7 +39,7 @@ class Dockerfile(msgspec.Struct, frozen=True):
     @property
     def digest(self) -> str:
         """`sha256:` and the SHA-256 of the content."""
-        return "sha256:" + hashlib.sha256(self.content).hexdigest()
+        return digest_of(self.content)
 
 
 class ImageUse(msgspec.Struct, frozen=True):

@@ -1,16 +1,15 @@
 """The address of an image in a registry, as `docker pull` takes it. Reading it asks nobody."""
 
-import re
 from typing import Final
 
 import msgspec
 
+from skyport_wf.digests import is_sha256
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.reference import LATEST, is_docker_name, is_registry, split_docker_name
 
 DOCKER_HUB: Final = "docker.io"
 _HUB_NAMES: Final = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
-_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _INSTEAD = "Write HOST/REPO:TAG or HOST/REPO@sha256:..., such as quay.io/biocontainers/velvet:1.2.10--h7132678_5"
 
 
@@ -45,7 +44,7 @@ def parse_registry_address(text: str) -> RegistryAddress:
     if not is_docker_name(text):
         raise UsageError(f"not an image in a registry. {_INSTEAD}")
     named, tag, digest = split_docker_name(text)
-    if digest and not _SHA256.fullmatch(digest):
+    if digest and not is_sha256(digest):
         raise UsageError(f"the digest is no SHA-256. {_INSTEAD}")
     host, slash, repository = named.partition("/")
     if not slash or not is_registry(host):

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from skyport_wf.digests import digest_of
 from skyport_wf.image_list.spec import ImageList, ImageSpec
 from skyport_wf.publication.settings import effective_settings
-from skyport_wf.records.encoding import digest_of, encode_json
+from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.plan import PlannedImage
 from skyport_wf.sources.resolution import resolve_images
 

@@ -32,8 +32,9 @@ class LockedRules(ImageRules):
 
     def _plan(self) -> list[PlannedImage]:
         """Read the lock file. Raises UsageError if it is not there, or is none."""
+        from skyport_wf.digests import digest_of
         from skyport_wf.image_list.reference import parse_reference
-        from skyport_wf.records.encoding import digest_of, encode_json
+        from skyport_wf.records.encoding import encode_json
         from skyport_wf.records.files import read_record
         from skyport_wf.records.receipt import LockFile
 

@@ -1,6 +1,5 @@
 """Records as JSON: the same bytes for the same value, and read again whatever version of this program wrote them."""
 
-import hashlib
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,11 +27,6 @@ def check_unicode(text: str) -> str:
             f"{text!r} is not UTF-8, so no record can name it. Give the file or folder another name."
         ) from error
     return text
-
-
-def digest_of(content: bytes) -> str:
-    """Return `sha256:` and the SHA-256 of `content`."""
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def read_kind(content: bytes) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
+from skyport_wf.digests import is_sha256
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image.distribution.parsing import ManifestError
 from skyport_wf.image_list.reference import is_repository
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/v2"
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,}")
-_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST_DIGEST = 512
 _CHECKED_SECONDS = 60
 """How long a token is taken for one that the Shock knows. Whatever is read for its owner, is asked for with it."""
@@ -219,7 +219,7 @@ def _check_names(values: dict[str, str]) -> None:
     if digest is None:
         return
     is_digest = len(digest) <= _LONGEST_DIGEST and _DIGEST.fullmatch(digest)
-    if not is_digest or (digest.startswith("sha256:") and not _SHA256.fullmatch(digest)):
+    if not is_digest or (digest.startswith("sha256:") and not is_sha256(digest)):
         raise DigestInvalidError(f"{digest[:100]!a} is not a digest. Write sha256: and 64 hex digits.")
 
 

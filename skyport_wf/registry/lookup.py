@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import ArchiveError, ShockError
-from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest, digest_of
+from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest
 from skyport_wf.image_list.reference import LATEST, is_tag
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError

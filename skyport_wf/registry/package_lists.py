@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest, digest_of
+from skyport_wf.digests import digest_of
+from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest
 from skyport_wf.output_file import replace_file
 from skyport_wf.progress import UNSEEN
 from skyport_wf.publication.thin import name_of

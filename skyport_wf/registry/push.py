@@ -7,11 +7,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from skyport_wf.cache import key_of, only_one
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
 from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.image.distribution.manifests import digest_of
 from skyport_wf.image.distribution.parsing import LARGEST_CONFIG, ImageManifest, choose_platform, parse_manifest
 from skyport_wf.image.examination.examine import examine_loadable
 from skyport_wf.image_list.reference import ImageReference, parse_reference

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from werkzeug.wrappers import Request, Response
 
 from skyport_wf.byte_streams import ChunkReader, pieces_of
-from skyport_wf.image.distribution.manifests import digest_of
+from skyport_wf.digests import digest_of, is_sha256
 from skyport_wf.image.distribution.parsing import LARGEST_MANIFEST, check_part_of_index, find_reference
 from skyport_wf.registry.push import Pusher
 from skyport_wf.registry.refusals import (
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
     from skyport_wf.registry.staging import Upload
 
 _RANGE = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/.*)?")
-_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def begin_upload(context: RequestContext, repository: str) -> Response:
     """POST /v2/NAME/blobs/uploads/: begin an upload, or take a blob that is there or comes with the request."""
     staging, arguments = context.staging, context.request.args
     mount, digest = arguments.get("mount"), arguments.get("digest")
-    if mount and _SHA256.fullmatch(mount):
+    if mount and is_sha256(mount):
         with suppress(BlobUnknownError):
             if not staging.blob(mount):
                 context.lookup.blob(context.view, repository, mount)
@@ -112,7 +111,7 @@ def put_manifest(context: RequestContext, repository: str, reference: str) -> Re
 
 def _require_digest(digest: str) -> None:
     """Raise DigestInvalidError for what is no SHA-256: other algorithms are not in use here."""
-    if not _SHA256.fullmatch(digest):
+    if not is_sha256(digest):
         raise DigestInvalidError(f"{digest[:100]!a} is not a digest by SHA-256. Write sha256: and 64 hex digits.")
 
 

@@ -21,6 +21,7 @@ import msgspec
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import cache_folder
 from skyport_wf.decoding import decode_json
+from skyport_wf.digests import digest_of, is_sha256
 from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.formatting import human_size
 from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
@@ -50,7 +51,6 @@ _NO_UPLOAD: Final = "there is no such upload, or no longer. Begin it again."
 _ROOM_CHECKED_EVERY: Final = 64 << 20
 """Bytes of an upload after which the room on the disk is looked at again."""
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Staging:
@@ -92,7 +92,7 @@ class Staging:
 
     def add_manifest(self, content: bytes) -> None:
         """Keep a manifest."""
-        with replace_file(self.new_path(f"sha256:{hashlib.sha256(content).hexdigest()}", "manifest")) as file:
+        with replace_file(self.new_path(digest_of(content), "manifest")) as file:
             file.write(content)
 
     def path(self, digest: str, kind: str) -> Path:
@@ -136,7 +136,7 @@ class Staging:
 
     def _find(self, digest: str, kind: str) -> Path | None:
         # Anything else would be a path of others' making.
-        if not _DIGEST.fullmatch(digest):
+        if not is_sha256(digest):
             return None
         # Who only pulls needs no folder of ours, and gets none.
         with suppress(OSError, SkyportError):

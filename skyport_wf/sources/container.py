@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import EngineError
 from skyport_wf.image_list.spec import ImageSpec
-from skyport_wf.records.encoding import digest_of, encode_json
+from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.source import BaseImage, ContainerOrigin, Source
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Bases, Connect, MadeImage, Output

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from skyport_wf.cache import cache_folder
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import BuildError, EngineError, SkyportError, UsageError
 from skyport_wf.image.context import digest_context
 from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
 from skyport_wf.image_list.reference import is_docker_name, short_docker_name
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 from skyport_wf.input_file import read_bounded
-from skyport_wf.records.encoding import digest_of, encode_json
+from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.materials import find_materials
 from skyport_wf.sources.remote_files import RemoteFiles

@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import TemporaryError, UsageError
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
-from skyport_wf.records.encoding import digest_of
 from skyport_wf.records.source import Source
 from skyport_wf.sources.archive import ArchiveSource
 from skyport_wf.sources.container import ContainerSource

@@ -19,6 +19,7 @@ ORDER = (
         "cache",
         "child_environment",
         "decoding",
+        "digests",
         "errors",
         "formatting",
         "http_session",

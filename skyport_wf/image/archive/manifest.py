@@ -1,12 +1,12 @@
 """The two JSON documents of a docker archive: its manifest and the image's config."""
 
-import hashlib
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.contents import ImageContents, Layer
@@ -134,7 +134,7 @@ def image_id(config: bytes) -> str:
 
     Source: OCI image-spec, config.md, "ImageID".
     """
-    return f"sha256:{hashlib.sha256(config).hexdigest()}"
+    return digest_of(config)
 
 
 def read_contents(entry: ManifestEntry, config_document: bytes, layers: tuple[tuple[str, int], ...]) -> ImageContents:

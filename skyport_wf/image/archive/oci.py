@@ -3,12 +3,12 @@
 Source: OCI image-spec, image-index.md, manifest.md, annotations.md; containerd's annotation for whole names.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.archive.manifest import ManifestEntry
@@ -74,7 +74,7 @@ def _walk(
         document = blobs.get(path)
         if document is None or not depth:
             raise ArchiveError(f"is incomplete: {path}, which its index names, is missing. Save the image again.")
-        if f"sha256:{hashlib.sha256(document).hexdigest()}" != descriptor.digest:
+        if digest_of(document) != descriptor.digest:
             raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
         told = names + tuple(annotations[key] for key in _NAMES if key in annotations)
         where = descriptor.platform

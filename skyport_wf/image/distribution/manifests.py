@@ -4,11 +4,12 @@ Every byte counts: whoever has pulled an image by the digest of a manifest wants
 Source: Docker image manifest version 2, schema 2; OCI image-spec 1.1, manifest.md.
 """
 
-import hashlib
 from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
+
+from skyport_wf.digests import digest_of
 
 
 class Flavour(Enum):
@@ -56,11 +57,6 @@ class Manifest(msgspec.Struct, frozen=True):
     def descriptor(self) -> Descriptor:
         """How others refer to it."""
         return Descriptor(self.media_type, len(self.content), self.digest)
-
-
-def digest_of(content: bytes) -> str:
-    """Return `sha256:` and the SHA-256."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def make_manifest(flavour: Flavour, *, config: tuple[str, int], layers: Sequence[tuple[str, int]]) -> Manifest:

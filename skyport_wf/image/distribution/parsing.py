@@ -5,12 +5,12 @@ Source: Docker image manifest version 2, schema 2; OCI image-spec 1.1, manifest.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgspec
 
 from skyport_wf.decoding import decode_json
+from skyport_wf.digests import is_sha256
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.distribution.manifests import Flavour
 
@@ -29,9 +29,6 @@ INDEX_TYPES: Final = (
 _CONFIG_TYPES: Final = tuple(flavour.value[1] for flavour in Flavour)
 _NO_IMAGE: Final = "it is not an image, and AWE has a use for nothing else"
 _LAYER_TYPES: Final = (".tar", ".tar.gzip", ".tar+gzip", ".tar+zstd", ".tar.zstd")
-
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class ManifestError(ArchiveError):
@@ -113,7 +110,7 @@ def parse_manifest(content: bytes) -> ImageManifest:
     if len(layers) > _MOST_LAYERS:
         raise ManifestError(f"it has {len(layers)} layers, and no engine takes so many")
     for blob in (config, *layers):
-        if not _DIGEST.fullmatch(blob.digest):
+        if not is_sha256(blob.digest):
             raise ManifestError(f"it names the digest {blob.digest[:100]!a}, which is no SHA-256")
         if blob.size < 0:
             raise ManifestError(f"it says that {blob.digest} has {blob.size} bytes")
@@ -131,7 +128,7 @@ def find_reference(content: bytes) -> Reference | None:
         found = decode_json(content, _Referring)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not _DIGEST.fullmatch(found.subject.digest):
+    if not is_sha256(found.subject.digest):
         return None
     return Reference(found.subject.digest, found.artifact_type or found.config.media_type, found.annotations)
 
@@ -174,7 +171,7 @@ def choose_platform(content: bytes, platform: str = AWE_PLATFORM) -> str | None:
 
 
 def _checked(digest: str) -> str:
-    if not _DIGEST.fullmatch(digest):
+    if not is_sha256(digest):
         raise ManifestError(f"the index names the digest {digest[:100]!a}, which is no SHA-256")
     return digest
 

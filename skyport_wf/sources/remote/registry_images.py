@@ -13,10 +13,11 @@ import msgspec
 import requests
 
 from skyport_wf.byte_streams import PIECE
+from skyport_wf.digests import digest_of
 from skyport_wf.errors import ArchiveError, SkyportError, TemporaryError
 from skyport_wf.formatting import human_size
 from skyport_wf.image.archive.manifest import ImageConfig, parse_config
-from skyport_wf.image.distribution.manifests import Flavour, digest_of
+from skyport_wf.image.distribution.manifests import Flavour
 from skyport_wf.image.distribution.parsing import (
     INDEX_TYPES,
     LARGEST_CONFIG,

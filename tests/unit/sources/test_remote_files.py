@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from skyport_wf.digests import digest_of
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.addresses import FileAddress, GitAddress
 from skyport_wf.image_list.spec import ImageSpec
-from skyport_wf.records.encoding import digest_of
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.remote_files import RemoteFiles
 from tests.support.remote_site import DOCKERFILE, Repository, Site, git, remote_site
