@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from skyport_wf.publication.inventory import StoredImage
-from skyport_wf.transfer.concurrency import run_concurrently
+from skyport_wf.shock.node import is_public
+from skyport_wf.transfer.concurrency import in_order
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
-    from skyport_wf.shock.node import AccessControl
 
 GroupKey = Literal["repository", "owner", "state"]
 SortKey = Literal["created", "changed", "name", "size", "state", "owner"]
-_AT_ONCE = 8
-"""Shock tells who may read a node in a request of its own."""
 _GONE = ("retired", "replaced", "unfinished")
 
 
@@ -45,19 +42,12 @@ class Space(msgspec.Struct, frozen=True):
 
 def add_access(shock: Shock, images: Sequence[StoredImage]) -> list[ListedImage]:
     """Return the images with their owners, and with who may read them."""
-
-    def ask(place: int, _: threading.Event) -> tuple[int, AccessControl | None]:
-        return place, shock.user.find_access(images[place].node.id)
-
-    found = dict(run_concurrently(ask, range(len(images)), at_once=_AT_ONCE))
-    listed = []
-    for place, image in enumerate(images):
-        access = found[place]
-        # Who is in none of a node's lists, and has found it, may read it because everyone may.
-        public = access is None or access.public.read
-        owner = access.owner if access else ""
-        listed.append(ListedImage(image, owner, "everyone" if public else "listed users"))
-    return listed
+    # Shock tells who may read a node in a request of its own.
+    found = in_order(lambda image: shock.user.find_access(image.node.id), images, at_once=shock.open_threads())
+    return [
+        ListedImage(image, access.owner if access else "", "everyone" if is_public(access) else "listed users")
+        for image, access in zip(images, found, strict=True)
+    ]
 
 
 def measure(images: Sequence[StoredImage], *, kept: Collection[str] | None = None) -> Space:

@@ -17,6 +17,7 @@ from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.inventory import StoredImage, list_images
 from skyport_wf.publication.thin import name_of
 from skyport_wf.shock.connection import ShockRefusalError
+from skyport_wf.shock.node import is_public
 
 if TYPE_CHECKING:
     from skyport_wf.pages.findings import Findings, FindingsStore
@@ -125,8 +126,7 @@ class Catalogue:
 
     def _describe(self, image: StoredImage) -> ImageDetails:
         access = self._shock.find_access(image.node.id)
-        # Who is in none of a node's lists, and has found it, may read it because everyone may.
-        entry = make_entry(image, is_private=not (access is None or access.public.read))
+        entry = make_entry(image, is_private=not is_public(access))
         return describe_details(
             image, entry, access, self._findings.find(image.node), self._place, node_of=self._node_of
         )

@@ -22,6 +22,7 @@ from skyport_wf.publication.settings import (
     shock_url,
     token_source,
 )
+from skyport_wf.shock.node import is_public
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -128,13 +129,8 @@ class Shock:
         return self.anybody if public and "read" in self.anonymous_rights else self.user
 
     def everyone_reads(self, node_id: str) -> bool:
-        """Return whether everyone may read a node that the user has found.
-
-        Shock tells a node's lists to those who are in one. Who is in none, and has found the node, may read it because
-        everyone may.
-        """
-        access = self.user.find_access(node_id)
-        return access is None or access.public.read
+        """Return whether everyone may read a node that the user has found."""
+        return is_public(self.user.find_access(node_id))
 
     def may_change(self, node_id: str) -> bool:
         """Return whether the user may change a node that he has found: its owner, or an admin."""

@@ -109,3 +109,12 @@ class AccessControl(msgspec.Struct, frozen=True):
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     delete: tuple[str, ...] = ()
+
+
+def is_public(access: AccessControl | None) -> bool:
+    """Return whether everyone may read a node that a user has found.
+
+    access: the rights on it as `ShockClient.find_access` returns them. Shock tells a node's lists to those who are in
+        one. Who is in none, and has found the node, may read it because everyone may.
+    """
+    return access is None or access.public.read
