@@ -22,21 +22,21 @@ from skyport_wf.pages.sessions import Sessions
 from skyport_wf.pages.visit import NotThereError, RefusedError, Visit
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.shock.connection import ShockRefusalError
+from skyport_wf.shock.node import NODE_ID
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from skyport_wf.registry.backend import Backend
 
-_NODE: Final = r"[0-9A-Za-z-]{1,64}"
 _ROUTES: Final[tuple[tuple[str, re.Pattern[str], Callable[..., Response]], ...]] = tuple(
     (method, re.compile(f"/{PREFIX}/{pattern}"), answer)
     for method, pattern, answer in (
         ("GET", "images.js", served_pages.answer_list_script),
         ("GET", "static/(?P<name>[a-z.]+)", served_pages.answer_static),
-        ("GET", f"image/(?P<node>{_NODE})", served_pages.answer_image),
-        ("POST", f"image/(?P<node>{_NODE})/read", served_pages.answer_look_inside),
-        ("GET", f"compare/(?P<old>{_NODE})/(?P<new>{_NODE})", served_pages.answer_comparison),
+        ("GET", f"image/(?P<node>{NODE_ID})", served_pages.answer_image),
+        ("POST", f"image/(?P<node>{NODE_ID})/read", served_pages.answer_look_inside),
+        ("GET", f"compare/(?P<old>{NODE_ID})/(?P<new>{NODE_ID})", served_pages.answer_comparison),
         ("GET", "packages", served_pages.answer_packages),
         ("GET", "login", served_pages.answer_login_form),
         ("POST", "login", served_pages.answer_login),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 Page = tuple[str, bytes]
 """A file's path in the folder, and its content."""
-_NODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _ALL_PAIRS: Final = 6
 """Tags of a repository that are compared each with each; of more, with the one before and with the newest."""
 
@@ -40,8 +38,7 @@ def make_pages(catalogue: FixedCatalogue, *, title: str, reading: Progress | Non
     reading: follows the bytes of images, each of which is read once for what its node does not tell. If None, none is.
     """
     site = {"title": title, "is_logged_in": False}
-    # What a Shock says becomes a path here.
-    entries = tuple(entry for entry in catalogue.entries() if _NODE.fullmatch(entry.node))
+    entries = catalogue.entries()
     repositories = by_repository(entries)
     for entry in entries:
         if reading and not catalogue.was_read(entry.node):

@@ -14,11 +14,10 @@ from typing import Final
 
 from skyport_wf.cache import cache_folder
 from skyport_wf.errors import SkyportError
+from skyport_wf.shock.node import NODE_ID
 
 LARGEST: Final = 20 * 10**9
 """Bytes of all the files; what is larger by itself is not made."""
-
-_NODE: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
 class MadeFiles:
@@ -31,8 +30,7 @@ class MadeFiles:
 
     def path(self, node_id: str) -> Path:
         """Return where the file of a node is, or would be. Raises SkyportError for an id that leads elsewhere."""
-        # A Shock says what its nodes are called.
-        if not _NODE.fullmatch(node_id):
+        if not re.fullmatch(NODE_ID, node_id):
             raise SkyportError(f"{node_id[:100]!a} is no id of a node.")
         return self._folder / f"{node_id}{self._suffix}"
 

@@ -1,11 +1,13 @@
 """A node as a Shock server describes it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
-NodeId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,99}\Z")]
-"""A UUID on every Shock. It becomes part of addresses and of files' names, so nothing else is taken."""
+NODE_ID: Final = r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}"
+"""Pattern of a node's id. It becomes part of addresses and of files' names, so nothing fits that leads elsewhere."""
+NodeId = Annotated[str, msgspec.Meta(pattern=rf"\A{NODE_ID}\Z")]
+"""A UUID on every known Shock."""
 
 
 class FileChecksum(msgspec.Struct, frozen=True):

@@ -1,11 +1,10 @@
 """A store of a few images as a lab has them, one of which was made to do harm, behind the pages that people see."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import msgspec
 
@@ -95,12 +94,12 @@ def shown_images(folder: Path) -> Iterator[Shown]:
         yield Shown(app, shock, folder, tokens, nodes)
 
 
-def add_many(store: Store, number: int) -> None:
-    """Put so many published images into a store, at once: by its own door that would take minutes."""
+def add_many(store: Store, ids: Iterable[str]) -> None:
+    """Put published images on nodes of these ids into a store, at once: by its own door many would take minutes."""
     acl = Acl("public", ("public",))
     content = Content("00000000-0000-4000-8000-000000000000", 1000, "0" * 32)
     with store.database.write(much=True) as connection:
-        for serial in range(number):
+        for serial, node_id in enumerate(ids):
             group, tag = serial // 4, f"1.{serial % 4}"
             repository = f"lab{group % 40}/tool{group:05}"
             attributes = {
@@ -111,7 +110,7 @@ def add_many(store: Store, number: int) -> None:
                 "id": f"sha256:{serial:064x}",
             }
             node = StoredNode(
-                str(uuid4()),
+                node_id,
                 acl,
                 attributes=msgspec.Raw(msgspec.json.encode(attributes)),
                 content=content,

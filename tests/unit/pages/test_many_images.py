@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
@@ -48,7 +49,7 @@ def typing_seconds(page: Page, session: CDPSession, text: str) -> float:
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with fast_folder() as folder, open_store(folder / "data") as store:
         monkeypatch.setenv("SKYPORT_CACHE", str(folder / "cache"))
-        add_many(store, IMAGES)
+        add_many(store, (str(uuid4()) for _ in range(IMAGES)))
         shock = ShockApp(store)
         backend = EmbeddedBackend(shock)
         app = PagesApp(ShockWithRegistry(shock, RegistryApp(backend)), backend, shock="embedded", title="Images")

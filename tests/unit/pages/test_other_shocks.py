@@ -1,18 +1,32 @@
-"""Pages of a Shock elsewhere, and of one that shows nothing to those without a token."""
+"""Pages of a Shock elsewhere, of one that shows nothing to those without a token, and of one with other ids."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import permutations
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from werkzeug.test import Client
+from werkzeug.wrappers import Response
 
+from skyport_wf.cli.main import main
 from skyport_wf.pages.app import PagesApp
 from skyport_wf.registry.app import RegistryApp
 from skyport_wf.registry.backend import EmbeddedBackend, RemoteBackend
+from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import renew_token
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.own_server import running_server
-from tests.support.shown_images import Shown
+from tests.support.shown_images import Shown, add_many
+from tests.support.store_people import fast_folder
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+OTHER_IDS = dict(zip((str(UUID(int=number, version=4)) for number in range(3)), ("a_b", "7" * 100, "X-"), strict=True))
+"""Ids as no known Shock gives them, by those of the store."""
 HTML = {"Accept": "text/html", "Origin": "http://localhost"}
 
 
@@ -77,3 +91,52 @@ def test_a_token_that_was_replaced_is_good_for_nothing(shown):
     answer = client.get("/catalogue/packages", headers=HTML)
     assert answer.status_code == 403
     assert "no longer takes your token" in answer.text
+
+
+def with_other_ids(shock: ShockApp) -> WSGIApplication:
+    """Return the store as a Shock that calls its nodes otherwise: the store itself knows UUIDs only."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        for ours, other in OTHER_IDS.items():
+            path = path.replace(f"/node/{other}", f"/node/{ours}")
+        told = Response.from_app(shock, {**environ, "PATH_INFO": path}, buffered=True)
+        text = told.get_data(as_text=True)
+        for ours, other in OTHER_IDS.items():
+            text = text.replace(ours, other)
+        told.set_data(text)
+        return told(environ, start_response)
+
+    return answer
+
+
+@pytest.fixture
+def other_ids(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give the address of a Shock with an image on each of the OTHER_IDS."""
+    with fast_folder() as folder, open_store(folder / "data") as store:
+        monkeypatch.setenv("SKYPORT_CACHE", str(folder / "cache"))
+        add_many(store, OTHER_IDS)
+        with running_server(with_other_ids(ShockApp(store))) as server:
+            yield server.url
+
+
+def test_every_image_that_is_listed_has_its_pages(other_ids):
+    backend = RemoteBackend(other_ids)
+    client = Client(PagesApp(RegistryApp(backend), backend, shock=other_ids, title="A gateway"))
+    first = client.get("/", headers=HTML).text
+    for node in OTHER_IDS.values():
+        assert f"/image/{node}" in first
+        assert client.get(f"/catalogue/image/{node}", headers=HTML).status_code == 200
+    for old, new in permutations(OTHER_IDS.values(), 2):
+        assert client.get(f"/catalogue/compare/{old}/{new}", headers=HTML).status_code == 200
+
+
+def test_every_image_that_is_listed_has_its_files(other_ids, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHOCK_URL", other_ids)
+    monkeypatch.chdir(tmp_path)
+    # The second time, each file is found again.
+    for _ in range(2):
+        assert main(["catalogue", "--quiet", "--out", "site"]) == 0
+        for node in OTHER_IDS.values():
+            assert (tmp_path / f"site/image/{node}.html").is_file()
+            assert f"image/{node}.html" in (tmp_path / "site/index.html").read_text()
