@@ -172,8 +172,7 @@ def _explain(visit: Visit, error: Exception) -> Response:
             return _message(visit, error.status, "Refused", str(error))
         case HTTPException():
             return _message(visit, error.code or 400, "Refused", error.description or "The request makes no sense.")
-        case ShockRefusalError(status=400 | 401 | 403):
-            # Of a Shock that wants another token, or one at all; installations differ.
+        case ShockRefusalError(is_about_rights=True):
             is_logged_in = visit.site["is_logged_in"]
             why = "no longer takes your token" if is_logged_in else "shows nothing to those who have not logged in"
             return served_pages.ask_to_log_in(visit, f"The Shock {why}.")

@@ -5,7 +5,7 @@ The served pages and those in files show these values.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from skyport_wf.pages.comparison import Comparison, compare
 from skyport_wf.pages.details import ImageDetails, Place, describe_details
@@ -22,9 +22,6 @@ from skyport_wf.shock.node import is_public
 if TYPE_CHECKING:
     from skyport_wf.pages.findings import Findings, FindingsStore
     from skyport_wf.shock.client import ShockClient
-
-_NOT_YOURS: Final = frozenset({400, 401, 403, 404})
-"""Statuses of a Shock that does not let someone read: installations differ."""
 
 
 class Memory:
@@ -100,7 +97,7 @@ class Catalogue:
         try:
             return {node.id for node in self._anybody.query({"type": IMAGE_TYPE})}
         except ShockRefusalError as error:
-            if error.status not in _NOT_YOURS:
+            if not error.is_about_rights:
                 raise
             # It answers nobody without a token.
             return set()
@@ -110,7 +107,7 @@ class Catalogue:
         try:
             node = self._shock.find(node_id)
         except ShockRefusalError as error:
-            if error.status in _NOT_YOURS:
+            if error.is_about_rights:
                 return None
             raise
         if node is None or (node.attributes or {}).get("type") != IMAGE_TYPE:

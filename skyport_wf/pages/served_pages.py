@@ -19,12 +19,10 @@ from skyport_wf.pages.rendering import (
 )
 from skyport_wf.pages.sessions import HOURS
 from skyport_wf.pages.visit import NotThereError, RefusedError, Visit
-from skyport_wf.shock.connection import ShockRefusalError
 
 _LARGEST_FORM: Final = 64 * 1024
 _MOST_USES: Final = 200
 """Packages that a search shows."""
-_NO_TYPE: Final = "no-such-type"
 
 
 def answer_list(visit: Visit) -> Response:
@@ -147,10 +145,7 @@ def answer_login(visit: Visit) -> Response:
         token = f"{request.form.get('user', '').strip()}:{token}"
     if not (token and token.isascii() and token.isprintable() and " " not in token):
         return ask_to_log_in(visit, "That is no token: it has characters that none has, or none at all.")
-    try:
-        # The question is for what no node is: the answer is short.
-        visit.backend.client(token).query({"type": _NO_TYPE}, limit=1)
-    except ShockRefusalError:
+    if not visit.backend.client(token).may_ask():
         visit.backend.forget(token)
         return ask_to_log_in(visit, "The Shock does not know this token.")
     answer = _see_other(visit.links.home)

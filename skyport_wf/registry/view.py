@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
-_NOT_YOURS = frozenset({400, 401, 403})
-"""Statuses of a Shock that does not let someone read: installations differ."""
-_NO_TYPE = "no-such-type"
-
 
 class View:
     """The images that a caller may read; others are not there."""
@@ -45,8 +41,8 @@ class View:
 
     def check(self) -> None:
         """Raise UnauthorizedError if the Shock does not know the caller, or tells nothing to those without a token."""
-        # Asked for what no node is: the answer is short.
-        self.query({"type": _NO_TYPE}, limit=1)
+        if not self.shock.may_ask():
+            raise _unauthorized()
 
     def query(
         self, attributes: Mapping[str, str], *, limit: int | None = None, oldest_first: bool = False
@@ -55,10 +51,8 @@ class View:
         try:
             return self.shock.query(attributes, limit=limit, oldest_first=oldest_first)
         except ShockRefusalError as error:
-            if error.status in _NOT_YOURS:
-                raise UnauthorizedError(
-                    "this is for users with a Shock token that is valid here. Give it as password, with any user name."
-                ) from error
+            if error.is_about_rights:
+                raise _unauthorized() from error
             raise
 
     def find(self, node_id: str) -> Node | None:
@@ -80,6 +74,12 @@ def _find(shock: ShockClient, node_id: str) -> Node | None:
     try:
         return shock.find(node_id)
     except ShockRefusalError as error:
-        if error.status in _NOT_YOURS:
+        if error.is_about_rights:
             return None
         raise
+
+
+def _unauthorized() -> UnauthorizedError:
+    return UnauthorizedError(
+        "this is for users with a Shock token that is valid here. Give it as password, with any user name."
+    )

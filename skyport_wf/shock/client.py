@@ -21,8 +21,7 @@ from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node, without_odd_attributes
 
 _log = logging.getLogger(__name__)
-_NOT_ALLOWED = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
-"""Answers of Shocks to those who may not."""
+_NO_TYPE = "no-such-type"
 _PAGE = 100
 _LATER_PAGE = 500
 """Nodes that are asked for at once: few answers need a second page, and a server counts all nodes for each."""
@@ -72,6 +71,20 @@ class ShockClient:
     def read_server(self) -> dict[str, Any]:
         """Return what the server says of itself at its root. Raises ShockError if it is not Shock."""
         return self._connection.read_root()
+
+    def may_ask(self) -> bool:
+        """Return whether the server answers this user.
+
+        It does not if it does not know the token, or tells nothing to those without one.
+        """
+        try:
+            # Asked for what no node is: the answer is short.
+            self.query({"type": _NO_TYPE}, limit=1)
+        except ShockRefusalError as error:
+            if error.is_about_rights:
+                return False
+            raise
+        return True
 
     def query(
         self,
@@ -232,7 +245,7 @@ class ShockClient:
         try:
             return self.read_access(node_id)
         except ShockRefusalError as error:
-            if error.status in _NOT_ALLOWED:
+            if error.is_about_rights:
                 return None
             raise
 
@@ -249,7 +262,7 @@ class ShockClient:
         try:
             self._ask("GET", f"/node/{node_id}/acl/public_read")
         except ShockRefusalError as error:
-            if error.status in (*_NOT_ALLOWED, requests.codes.not_found):
+            if error.is_about_rights or error.status == requests.codes.not_found:
                 return False
             raise
         return True

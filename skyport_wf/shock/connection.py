@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _CONNECT_SECONDS, _STALL_SECONDS, _SILENCE_SECONDS = 10, 60, 300
 """How long a server may take to accept a connection, to take the next piece of a body, and to answer."""
 _REDIRECTS = range(300, 400)
+_NOT_ALLOWED = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
 _BLOBSTORE = "blobstore"
 _BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 """A connection that broke, as against one that cannot be trusted."""
@@ -45,6 +46,11 @@ class ShockRefusalError(ShockError):
         super().__init__(message)
         self.status = status
         """The HTTP status."""
+
+    @property
+    def is_about_rights(self) -> bool:
+        """Whether the user may not do this, or has to say who they are. Installations differ in how they say so."""
+        return self.status in _NOT_ALLOWED
 
 
 class ShockConnection:

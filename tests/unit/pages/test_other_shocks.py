@@ -18,6 +18,7 @@ from skyport_wf.registry.backend import EmbeddedBackend, RemoteBackend
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import renew_token
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.failing_server import refusal
 from tests.support.own_server import running_server
 from tests.support.shown_images import Shown, add_many
 from tests.support.store_people import fast_folder
@@ -66,6 +67,16 @@ def test_a_shock_that_does_not_answer_is_a_page_that_says_so(monkeypatch, caplog
     answer = Client(app).get("/", headers=HTML)
     assert answer.status_code == 503
     assert "does not answer" in answer.text
+
+
+def test_a_token_is_not_called_unknown_where_something_else_is_wrong(failing_server):
+    backend = RemoteBackend(failing_server.url)
+    client = Client(PagesApp(RegistryApp(backend), backend, shock=failing_server.url, title="A gateway"))
+    for status, told, said in ((401, 403, "does not know this token"), (507, 502, "the server&#39;s disk is full")):
+        failing_server.answers = [refusal(status, "the server's disk is full")]
+        answer = client.post("/catalogue/login", data={"token": "good"}, headers=HTML)
+        assert (answer.status_code, "Set-Cookie" in answer.headers) == (told, False)
+        assert said in answer.text
 
 
 def closed(shown: Shown) -> PagesApp:

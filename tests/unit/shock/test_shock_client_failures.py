@@ -243,6 +243,18 @@ def test_only_a_404_is_absence(client, failing_server):
         assert caught.value.status == status
 
 
+def test_who_may_ask_nothing_is_told_from_what_else_is_refused(client, failing_server):
+    failing_server.answers = [envelope([])]
+    assert client.may_ask()
+    for status in (400, 401, 403):
+        failing_server.answers = [refusal(status, "no")]
+        assert not client.may_ask()
+    for status in (409, 410, 507):
+        failing_server.answers = [refusal(status, "no")]
+        with pytest.raises(ShockRefusalError, match="no"):
+            client.may_ask()
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
