@@ -110,7 +110,7 @@ class Catalogue:
             if error.is_about_rights:
                 return None
             raise
-        if node is None or (node.attributes or {}).get("type") != IMAGE_TYPE:
+        if node is None or node.text("type") != IMAGE_TYPE:
             return None
         name = name_of(node)
         same = list_images(self._shock, [name]) if name else []

@@ -64,7 +64,7 @@ def in_words(problems: list[AweProblem]) -> str:
 
 
 def _fatal(node: Node) -> Iterator[str]:
-    name, image_id = text_of(node, "name"), text_of(node, "id")
+    name, image_id = node.text("name"), node.text("id")
     if not node.file.complete:
         yield "it has no file, or one that is not complete, so that a worker's download fails"
     told = node.attributes or {}
@@ -102,22 +102,10 @@ def _unusable_name(name: str) -> str:
 
 def _of_latest(node: Node) -> Iterator[str]:
     """Yield what is wrong with it for those who ask for the highest tag of its repository."""
-    name, repository, tag = (text_of(node, key) for key in ("name", "repository", "tag"))
+    name, repository, tag = (node.text(key) for key in ("name", "repository", "tag"))
     if not repository:
         yield "its attribute `repository` is missing, so that who asks for its repository does not get it"
     elif not tag:
         yield f"its attribute `tag` is missing, on which every work unit that asks for `{repository}` fails"
     elif f"{repository}:{tag}" != name and not _unusable_name(name):
         yield f"its attributes `repository` and `tag` say {repository}:{tag}, and who asks for that repository gets it"
-
-
-def texts_of(node: Node, key: str) -> list[str]:
-    """Return the texts by which a query for an attribute finds a node: a list is found by each of its elements."""
-    value = (node.attributes or {}).get(key)
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else [text_of(node, key)]
-
-
-def text_of(node: Node, key: str) -> str:
-    """Return an attribute of a node, empty if it is missing or not text."""
-    value = (node.attributes or {}).get(key)
-    return value if isinstance(value, str) else ""

@@ -12,7 +12,7 @@ from skyport_wf.errors import SkyportError
 from skyport_wf.image_list.reference import fits, is_pattern, pattern_start
 from skyport_wf.publication.attributes import OWN_KEY, RETIRED_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.awe_problems import find_problems, texts_of
+from skyport_wf.publication.awe_problems import find_problems
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -39,9 +39,7 @@ def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: boo
     hidden: also those that no AWE query finds: retired, replaced and unfinished ones.
     """
     nodes = _find(shock, patterns, f"{IMAGE_TYPE}*" if hidden else IMAGE_TYPE)
-    names = Counter(
-        name for node in nodes if IMAGE_TYPE in texts_of(node, "type") for name in set(texts_of(node, "name"))
-    )
+    names = Counter(name for node in nodes if IMAGE_TYPE in node.texts("type") for name in set(node.texts("name")))
     replaced = {replaced for node in nodes for replaced in _replaces(node)}
     return [_describe(node, names, replaced) for node in nodes]
 
@@ -87,8 +85,8 @@ def _find(shock: ShockClient, patterns: Sequence[str], kind: str) -> list[Node]:
 
 def _is_image(node: Node, patterns: Sequence[str]) -> bool:
     kinds = {IMAGE_TYPE, RETIRED_TYPE, UPLOAD_TYPE}
-    fitting = not patterns or any(fits(name, patterns) for name in texts_of(node, "name"))
-    return fitting and not kinds.isdisjoint(texts_of(node, "type"))
+    fitting = not patterns or any(fits(name, patterns) for name in node.texts("name"))
+    return fitting and not kinds.isdisjoint(node.texts("type"))
 
 
 def _replaces(node: Node) -> list[str]:
@@ -98,7 +96,7 @@ def _replaces(node: Node) -> list[str]:
 
 
 def _describe(node: Node, names: Counter[str], replaced: set[str]) -> StoredImage:
-    name, kinds = next(iter(texts_of(node, "name")), ""), texts_of(node, "type")
+    name, kinds = next(iter(node.texts("name")), ""), node.texts("type")
     if IMAGE_TYPE not in kinds and UPLOAD_TYPE in kinds:
         return StoredImage(node, name, "unfinished")
     if IMAGE_TYPE not in kinds and RETIRED_TYPE in kinds:

@@ -40,7 +40,7 @@ def update_notes(shock: Shock, receipt: Receipt, *, description: str) -> Receipt
 
 
 def _is_published(node: Node) -> bool:
-    return (node.attributes or {}).get("type") == IMAGE_TYPE
+    return node.text("type") == IMAGE_TYPE
 
 
 def _differs(node: Node, description: str) -> bool:

@@ -11,7 +11,6 @@ import msgspec
 from skyport_wf.errors import AlreadyPublishedError
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.awe_problems import texts_of
 from skyport_wf.shock.node import Node
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def find_published(shock: ShockClient, name: str) -> list[PublishedNode]:
     """Return the nodes that a worker's query for this name finds, oldest first, as far as the client may see them."""
     found = shock.query({"type": IMAGE_TYPE, "name": name})
     # A `*` at an end of the name would match others. A query finds attributes in a list, too.
-    return _read((node for node in found if node.attributes is None or name in texts_of(node, "name")), name)
+    return _read((node for node in found if node.attributes is None or name in node.texts("name")), name)
 
 
 class PublishedNames:
@@ -61,7 +60,7 @@ class PublishedNames:
             self._listed = {name: [] for name in names}
             nodes = shock.user.query(listing)
             for node in nodes:
-                for name in self._listed.keys() & set(texts_of(node, "name")):
+                for name in self._listed.keys() & set(node.texts("name")):
                     self._listed[name].append(node)
             if any(node.attributes is None for node in nodes):
                 # Which names find it, only the server knows.

@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from skyport_wf.errors import ShockError, SkyportError
+from skyport_wf.errors import ShockError
 from skyport_wf.publication.attributes import OWN_KEY
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.published import PublishedNode, find_published
 from skyport_wf.records.source import ThinBase
 
 if TYPE_CHECKING:
-    from docker import APIClient
-
     from skyport_wf.publication.connection import Shock
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
-    from skyport_wf.sources.source import HeldBase
 
 
 def name_of(node: Node) -> str:
     """Return the name of the image on a node."""
-    return _text(node, "name")
+    return node.text("name")
 
 
 def id_of(node: Node) -> str:
     """Return the id of the image on a node."""
-    return _text(node, "id")
+    return node.text("id")
 
 
 def base_of(node: Node) -> tuple[str, str]:
@@ -36,36 +32,15 @@ def base_of(node: Node) -> tuple[str, str]:
 
     Another tool may have written only one of them.
     """
-    return _text(node, "base_image_tag"), _text(node, "base_image_id")
+    return node.text("base_image_tag"), node.text("base_image_id")
 
 
-def same_image(one: str, other: str) -> bool:
-    """Return whether two ids mean one image; other tools write them without `sha256:`, or leave one out."""
-    return not other or one.removeprefix("sha256:") == other.removeprefix("sha256:")
+def same_image(image_id: str, said: str) -> bool:
+    """Return whether the image of an id may be the one that something says; other tools write ids without `sha256:`.
 
-
-def find_thin_base(engine: APIClient, name: str, base: str, held: HeldBase | None, image_id: str) -> ThinBase:
-    """Return the base with its id, and with the layers that the image called `name` need not have in its archive.
-
-    base: its name.
-    held: the published base in the engine; None if it is an image of the list that is not published yet.
-    image_id: the engine's id of the image.
-    Raises SkyportError if the image is not built on the base.
+    said: the other id. If it is empty, as other tools may leave it out, any image may be meant.
     """
-    from skyport_wf.engine.config_digests import config_digest
-    from skyport_wf.engine.images import require_image
-
-    found = require_image(engine, held.reference if held else base, wanted_by=name)
-    own = require_image(engine, image_id, wanted_by=name).root_fs.layers
-    for number, (layer, wanted) in enumerate(zip_longest(own[: len(found.root_fs.layers)], found.root_fs.layers), 1):
-        if layer != wanted:
-            raise SkyportError(
-                f"{name} cannot be a thin image built on {base}, because it is not built on it: layer {number} of "
-                f"{len(found.root_fs.layers)} in {base} is {wanted}, in {name} it is {layer or 'missing'}. Build it "
-                "FROM "
-                f"{base} as that is published (skyport-wf pull {base}), or remove `base`."
-            )
-    return ThinBase(base, config_digest(engine, found), found.root_fs.layers)
+    return not said or image_id.removeprefix("sha256:") == said.removeprefix("sha256:")
 
 
 def check_base(shock: Shock, name: str, base: ThinBase, *, public: bool) -> PublishedNode:
@@ -172,8 +147,3 @@ def _look_for(shock: Shock, name: str, base: ThinBase, *, public: bool) -> tuple
         "Publish "
         f"{base.name} first, or {name} without `base`."
     )
-
-
-def _text(node: Node, key: str) -> str:
-    value = (node.attributes or {}).get(key)
-    return value if isinstance(value, str) else ""

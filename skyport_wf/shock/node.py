@@ -78,6 +78,16 @@ class Node(msgspec.Struct, frozen=True):
         """Whether the server will delete the node by itself; the year 1 stands for never."""
         return not self.expiration.startswith("0001-")
 
+    def text(self, key: str) -> str:
+        """Return an attribute, empty if it is missing or not text."""
+        value = (self.attributes or {}).get(key)
+        return value if isinstance(value, str) else ""
+
+    def texts(self, key: str) -> list[str]:
+        """Return the texts of an attribute by which a query finds the node: a list is found by each of its elements."""
+        value = (self.attributes or {}).get(key)
+        return [one for one in value if isinstance(one, str)] if isinstance(value, list) else [self.text(key)]
+
     def md5_of_part(self, number: int) -> str | None:
         """Return the MD5 of a part as the server lists it, None if it does not; the first is number 1."""
         return self.parts.md5_of(number) if self.parts else None

@@ -22,7 +22,7 @@ from skyport_wf.publication.attributes import (
     to_json_values,
 )
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
-from skyport_wf.publication.awe_problems import is_gzip, text_of
+from skyport_wf.publication.awe_problems import is_gzip
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.name_state import WantedImage
 from skyport_wf.publication.package_lists import listed_packages
@@ -94,9 +94,9 @@ def adopt(
     }  # fmt: skip
     packages = {} if listed_packages(node) else {PACKAGES_KEY: pack(examined.listed)}
     changes = [
-        f"attribute `{key}`: {text_of(node, key) or 'missing'} -> {value}"
+        f"attribute `{key}`: {node.text(key) or 'missing'} -> {value}"
         for key, value in wanted.items()
-        if text_of(node, key) != value
+        if node.text(key) != value
     ]
     if packages.get(PACKAGES_KEY):
         changes.append(f"attribute `{PACKAGES_KEY}`: missing -> {count_packages(examined.packages)}")
@@ -113,7 +113,7 @@ def adopt(
 def _find(shock: Shock, name: str, node_id: str | None) -> Node:
     found = [
         node for node in shock.user.query({"type": IMAGE_TYPE, "name": name})
-        if text_of(node, "name") == name and node_id in (None, node.id)
+        if node.text("name") == name and node_id in (None, node.id)
     ]  # fmt: skip
     if not found:
         raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
@@ -139,7 +139,7 @@ def _check_free(shock: Shock, reference: ImageReference, node: Node) -> None:
     if taken := [other.id for other in find_published(shock.user, str(reference)) if other.id != node.id]:
         raise SkyportError(
             f"{reference} is published already (node {', '.join(taken)}). Choose another name with --as, or retire "
-            f"this one: `skyport-wf retire {text_of(node, 'name')} --node {node.id}`."
+            f"this one: `skyport-wf retire {node.text('name')} --node {node.id}`."
         )
 
 
@@ -205,7 +205,7 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
     )  # fmt: skip
     require_owner(shock, node.id, name)
     receipt = take_name(candidate, shock)
-    if text_of(node, "name") != name:
+    if node.text("name") != name:
         # Under its own name it was replaced with the new one's arrival; under another it still has that.
         retire_node(shock, PublishedNode(node, attributes))
     return msgspec.structs.replace(made, id=receipt.node)

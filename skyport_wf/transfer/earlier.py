@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def find_uploads(shock: Shock, build: BuildRecord) -> list[Node]:
     """Return the hidden nodes that are to become this image, or were, newest first; others may have made them."""
     found = shock.user.query({"type": UPLOAD_TYPE, "name": build.name})
-    return [node for node in found if node.expires and _text(node, "source_digest") == build.source.digest]
+    return [node for node in found if node.expires and node.text("source_digest") == build.source.digest]
 
 
 def find_retired(shock: Shock, build: BuildRecord) -> list[Node]:
@@ -59,9 +59,4 @@ def take_up(shock: Shock, node: Node) -> bool:
 
 
 def _is_upload(node: Node) -> bool:
-    return _text(node, "type") == UPLOAD_TYPE and node.expires
-
-
-def _text(node: Node, key: str) -> str:
-    value = (node.attributes or {}).get(key)
-    return value if isinstance(value, str) else ""
+    return node.text("type") == UPLOAD_TYPE and node.expires

@@ -16,7 +16,6 @@ from skyport_wf.pages.entries import by_repository, make_entry
 from skyport_wf.pages.links import ServedLinks
 from skyport_wf.pages.rendering import render, render_list_script
 from skyport_wf.publication.attributes import describe_image, to_json_values
-from skyport_wf.publication.awe_problems import text_of
 from skyport_wf.publication.inventory import StoredImage
 from skyport_wf.records.source import ContainerOrigin, GitOrigin, RegistryOrigin, Source
 from skyport_wf.shock.node import AccessControl, FileChecksum, Node, NodeFile, PublicAccess
@@ -34,7 +33,7 @@ def attributes(*layers: Layer, **build: Any) -> dict[str, Any]:
 
 def details(found: dict[str, Any], *, state: Any = "published", access: AccessControl | None = None):
     node = Node("n1", found, NodeFile("a.tar.gz", 1000, FileChecksum("d" * 32)), "2026-01-02T03:04:00.1Z")
-    image = StoredImage(node, text_of(node, "name"), state)
+    image = StoredImage(node, node.text("name"), state)
     return describe_details(image, make_entry(image, is_private=False), access, None, PLACE, node_of=lambda name: "")
 
 
