@@ -106,8 +106,10 @@ def _tell_left(shock: Shock, args: argparse.Namespace, done: Sequence[Deletion])
 
 def _why_left(name: str, states: Sequence[str], args: argparse.Namespace) -> str:
     """Return why nothing is deleted of what is here under a name."""
+    from skyport_wf.publication.inventory import HIDDEN
+
     why = "--keep or --older leaves it alone"
-    if not args.published and not set(states) <= {"retired", "replaced", "unfinished"}:
+    if not args.published and not set(states) <= set(HIDDEN):
         why = "`skyport-wf retire` takes the name off first"
     elif "unfinished" in states and not args.unfinished:
         why = "uploads are deleted with --unfinished"

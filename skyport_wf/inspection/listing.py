@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from skyport_wf.publication.inventory import StoredImage
+from skyport_wf.publication.inventory import HIDDEN, StoredImage
 from skyport_wf.shock.node import is_public
 from skyport_wf.transfer.concurrency import in_order
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 GroupKey = Literal["repository", "owner", "state"]
 SortKey = Literal["created", "changed", "name", "size", "state", "owner"]
-_GONE = ("retired", "replaced", "unfinished")
 
 
 class ListedImage(msgspec.Struct, frozen=True):
@@ -98,7 +97,7 @@ def sort_images(listed: Sequence[ListedImage], by: SortKey, *, reverse: bool) ->
 
 def kept_files(images: Sequence[StoredImage]) -> set[str]:
     """Return the files that images have which may still be used."""
-    return {_file(image) for image in images if image.state not in _GONE}
+    return {_file(image) for image in images if image.state not in HIDDEN}
 
 
 def _file(image: StoredImage) -> str:

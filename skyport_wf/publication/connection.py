@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -197,10 +197,8 @@ def open_shock(settings: ShockSettings) -> Iterator[Shock]:
         ca_bundle=lambda: ca_bundle(settings),
         registry=registry_of(settings),
     )
-    try:
+    with closing(shock):
         yield shock
-    finally:
-        shock.close()
 
 
 @contextmanager
@@ -216,10 +214,8 @@ def open_target(target: Target) -> Iterator[Shock]:
         # The image list's authorities are those of its own Shock.
         ca_bundle=lambda: ca_bundle(ShockSettings()),
     )
-    try:
+    with closing(shock):
         yield shock
-    finally:
-        shock.close()
 
 
 def system_user() -> str:

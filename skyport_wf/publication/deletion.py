@@ -12,7 +12,7 @@ import msgspec
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import read_attributes
-from skyport_wf.publication.inventory import StoredImage, list_images
+from skyport_wf.publication.inventory import HIDDEN, LOST_NAME, StoredImage, list_images
 from skyport_wf.publication.published import PublishedNode, is_ours
 from skyport_wf.publication.thin import find_thin_nodes, name_of, same_image, thinnest_first
 
@@ -24,7 +24,6 @@ _log = logging.getLogger(__name__)
 _ANOTHER_USER = "it is another user's"
 _WELL_KNOWN = 100
 """Nodes with the same bytes that are looked at."""
-_GONE = ("retired", "replaced")
 _KEPT_UP = ("published", "legacy")
 """States of images that may be deleted by their age: of others somebody has to say what is wrong with them first."""
 _LONGEST_UPLOAD = timedelta(days=1)
@@ -68,7 +67,7 @@ def plan_deletion(
         if not chosen:
             raise SkyportError(f"{shock.name} has no node {node_id} of an image. `skyport-wf ls --all` lists them.")
     else:
-        states = (*_GONE, *(["unfinished"] if unfinished else []), *(_KEPT_UP if published else ()))
+        states = (*LOST_NAME, *(["unfinished"] if unfinished else []), *(_KEPT_UP if published else ()))
         newest: Counter[tuple[str, bool]] = Counter()
         chosen = []
         for image in images:
@@ -116,7 +115,7 @@ def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int | None:
 def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, published: bool, force: bool) -> str:
     """Return why a node stays, as far as it tells itself and without changing it; an empty text if it goes."""
     node = image.node
-    is_up = image.state not in (*_GONE, "unfinished")
+    is_up = image.state not in HIDDEN
     if is_up and not published:
         return f"it is published: `skyport-wf retire {image.name} --node {node.id}` first"
     if not shock.may_change(node.id):

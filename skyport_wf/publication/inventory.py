@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 ImageState = Literal["published", "ambiguous", "expiring", "legacy", "broken", "retired", "replaced", "unfinished"]
+LOST_NAME: Final = ("retired", "replaced")
+"""States of nodes that had a name and have lost it."""
+HIDDEN: Final = (*LOST_NAME, "unfinished")
+"""States of nodes that no AWE query finds."""
 
 
 class StoredImage(msgspec.Struct, frozen=True):
@@ -36,7 +40,7 @@ def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: boo
     """Return the images whose names fit one of the patterns, newest first; all if there are none.
 
     patterns: see `fits`.
-    hidden: also those that no AWE query finds: retired, replaced and unfinished ones.
+    hidden: also those in states that no AWE query finds.
     """
     nodes = _find(shock, patterns, f"{IMAGE_TYPE}*" if hidden else IMAGE_TYPE)
     names = Counter(name for node in nodes if IMAGE_TYPE in node.texts("type") for name in set(node.texts("name")))
@@ -55,10 +59,9 @@ def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = Fa
         if not is_pattern(name):
             found.append(name)
             continue
-        gone = ("retired", "replaced")
         images = list_images(shock, [name], hidden=retired)
         fitting = sorted(
-            {image.name for image in images if (image.state in gone) == retired and image.state != "unfinished"}
+            {image.name for image in images if (image.state in LOST_NAME) == retired and image.state != "unfinished"}
         )
         if not fitting:
             raise SkyportError(f"{shock.name} has no image that fits {name}. `skyport-wf ls` shows what it has.")

@@ -41,13 +41,7 @@ def check_copied_files(
         if not path or path in files or _is_below_link(root, path):
             continue
         if any(char in path for char in "*?[\\"):
-            try:
-                if any(map(glob_matcher(path), files)):
-                    continue
-            except BadPatternError:
-                pass
-            what = f"no file of the context matches `{written}`: BuildKit copies nothing, the classic builder fails"
-            yield NOTHING_MATCHES.at(instruction.line, what, _INSTEAD)
+            yield from _check_pattern(instruction, written, path, files)
         elif exists(root / path):
             what = f"`{written}` is no part of the context, as `.dockerignore` excludes it: the build fails"
             yield IGNORED.at(instruction.line, what, f"`!{path}` at the end of `.dockerignore`")
@@ -55,6 +49,19 @@ def check_copied_files(
             same = next((other for other in files if other.lower() == path.lower()), None)
             instead = f"`{same}`" if same else _INSTEAD
             yield NOT_THERE.at(instruction.line, f"`{written}` is not in the context: the build fails", instead)
+
+
+def _check_pattern(instruction: Instruction, written: str, path: str, files: Collection[str]) -> Iterator[Finding]:
+    """Yield a pattern that no file matches. `path` is the pattern as it is seen from the context's folder."""
+    try:
+        matches = glob_matcher(path)
+    except BadPatternError:
+        what = f"the pattern `{written}` is malformed, so that no file of the context matches it"
+        yield NOTHING_MATCHES.at(instruction.line, what, "a pattern such as `[a-z]*`; `[[]` is a bracket")
+        return
+    if not any(map(matches, files)):
+        what = f"no file of the context matches `{written}`: BuildKit copies nothing, the classic builder fails"
+        yield NOTHING_MATCHES.at(instruction.line, what, _INSTEAD)
 
 
 def _is_below_link(root: Path, path: str) -> bool:

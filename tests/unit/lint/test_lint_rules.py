@@ -681,6 +681,13 @@ def test_files_that_the_context_lacks(context, instruction, codes):
     assert "SKY07" not in "".join(one.code for one in lint(f"{PINNED}{instruction}\n"))
 
 
+@pytest.mark.parametrize("pattern", ["[", "src/[a-", "*[]", "a[-c]"])
+def test_a_malformed_pattern_of_files_is_called_so(context, pattern):
+    (found,) = (one for one in lint(f"{PINNED}COPY {pattern} /x/\n", context=context) if one.code == "SKY074")
+    assert found.message == f"the pattern `{pattern}` is malformed, so that no file of the context matches it"
+    assert "`[[]` is a bracket" in (found.instead or "")
+
+
 def test_stages_behind_the_one_that_is_built_are_left_alone(context):
     behind = "FROM debian:$TAG\nCOPY secret.key missing /x/\nRUN apt-get install a\nENV A=$B\n"
     text = f"FROM debian{AT} AS one\nCOPY a.txt /x\n{behind}"
