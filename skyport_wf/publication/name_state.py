@@ -185,8 +185,7 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
     if not wanted.public:
         return SkyportError(
             f"{name} cannot be private without a token: nobody would own it, and everyone could read it. Put a token "
-            "into "
-            f"{shock.token_from}."
+            f"into {shock.token_from}."
         )
     if "write" not in shock.anonymous_rights:
         return ShockError(
@@ -226,6 +225,5 @@ def _name_taken(shock: Shock, wanted: WantedImage, others: Sequence[PublishedNod
         otherwise = "another user has published it: give this image a new tag, or ask the owner."
     return AlreadyPublishedError(
         f"{wanted.name} is published already, as another image ({', '.join(nodes)}{when}). A published name stays "
-        "what it "
-        f"is: {otherwise}"
+        f"what it is: {otherwise}"
     )

@@ -119,8 +119,7 @@ def workers_need(name: str, base: str) -> str:
     """Return what has to be known of a thin image where AWE runs."""
     return (
         f"{name} is a thin image built on {base}: AWE workers fetch no base by themselves, each needs it loaded "
-        "beforehand "
-        f"(skyport-wf pull {base})"
+        f"beforehand (skyport-wf pull {base})"
     )
 
 
@@ -144,6 +143,5 @@ def _look_for(shock: Shock, name: str, base: ThinBase, *, public: bool) -> tuple
         )
     return None, (
         f"{name} is a thin image built on {base.name}, which {shock.name} does not have, so nobody could load it. "
-        "Publish "
-        f"{base.name} first, or {name} without `base`."
+        f"Publish {base.name} first, or {name} without `base`."
     )

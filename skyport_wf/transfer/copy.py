@@ -198,8 +198,7 @@ def _advise_base(attributes: NodeAttributes, there: Shock) -> None:
     if base and not find_published(there.user, base.name):
         raise SkyportError(
             f"{attributes.name} is a thin image built on {base.name or base.image_id}, which {there.name} does not "
-            "have, so nobody "
-            f"could load it. Copy that first: `skyport-wf copy {base.name or 'NAME'} --to {there.url}`."
+            f"have, so nobody could load it. Copy that first: `skyport-wf copy {base.name or 'NAME'} --to {there.url}`."
         )
 
 

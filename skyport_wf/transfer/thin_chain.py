@@ -38,8 +38,7 @@ def read_chain(shock: ShockClient, node: Node, *, present: Callable[[str], bool]
             which = f"{name} (image {image_id})" if name and image_id else name or f"image {image_id}"
             raise ShockError(
                 f"{upper} is a thin image built on {which}, and {shock.name} has no such image that you may read. "
-                "Publish that image "
-                f"again, or {upper} whole."
+                f"Publish that image again, or {upper} whole."
             )
         if any(found.id == known.id for known in chain):
             circle = " -> ".join(map(name_of, [*chain, found]))
