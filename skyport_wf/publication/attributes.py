@@ -18,6 +18,8 @@ from skyport_wf.records.version_1 import nest_source
 
 UPLOAD_TYPE = "dockerimage-upload"
 """The attribute `type` of a node that holds an image but is not registered: no AWE query finds it."""
+UPLOAD_EXPIRATION = "2D"
+"""How long an upload waits to be registered before the server deletes it: days, to live through a weekend's crash."""
 RETIRED_TYPE = "dockerimage-retired"
 """The attribute `type` of a node whose name another node has taken over."""
 CLAIM_TYPE = "dockerimage-claim"

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyport_wf.errors import ShockError, SkyportError, TemporaryError
-from skyport_wf.publication.attributes import OWN_KEY, RETIRED_TYPE, UPLOAD_TYPE, read_attributes, to_json_values
+from skyport_wf.publication.attributes import (
+    OWN_KEY,
+    RETIRED_TYPE,
+    UPLOAD_EXPIRATION,
+    UPLOAD_TYPE,
+    read_attributes,
+    to_json_values,
+)
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.claim import Claim, claim_name
 from skyport_wf.publication.name_state import Decision, WantedImage, decide
@@ -32,8 +39,6 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
-UPLOAD_EXPIRATION = "2D"
-"""How long an upload waits to be registered before the server deletes it: days, to live through a weekend's crash."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyport_wf.publication.attributes import RETIRED_TYPE, UPLOAD_TYPE, read_attributes
+from skyport_wf.publication.attributes import RETIRED_TYPE, UPLOAD_EXPIRATION, UPLOAD_TYPE, read_attributes
 from skyport_wf.publication.published import is_ours_alone
-from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
 from skyport_wf.records.records import BuildRecord
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ import msgspec
 from skyport_wf.errors import TemporaryError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.progress import UNSEEN, Progress
-from skyport_wf.publication.attributes import UPLOAD_TYPE, describe_upload
-from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
+from skyport_wf.publication.attributes import UPLOAD_EXPIRATION, UPLOAD_TYPE, describe_upload
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.transfer.concurrency import run_concurrently
 from skyport_wf.transfer.earlier import find_uploads, take_up

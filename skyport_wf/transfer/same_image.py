@@ -13,10 +13,15 @@ import msgspec
 
 from skyport_wf.errors import ShockError
 from skyport_wf.image.contents import ImageContents, SavedArchive
-from skyport_wf.publication.attributes import NodeAttributes, PublishedFacts, describe_upload, read_attributes
+from skyport_wf.publication.attributes import (
+    UPLOAD_EXPIRATION,
+    NodeAttributes,
+    PublishedFacts,
+    describe_upload,
+    read_attributes,
+)
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.published import is_ours_alone
-from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.transfer.earlier import holds
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import ShockError, TemporaryError
 from skyport_wf.image.contents import ArchiveDigests
-from skyport_wf.publication.attributes import describe_upload
-from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
+from skyport_wf.publication.attributes import UPLOAD_EXPIRATION, describe_upload
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.transfer.earlier import holds
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import ArchiveError, TemporaryError
-from skyport_wf.publication.attributes import describe_upload
-from skyport_wf.publication.take_name import UPLOAD_EXPIRATION
+from skyport_wf.publication.attributes import UPLOAD_EXPIRATION, describe_upload
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.transfer.concurrency import run_concurrently
 from skyport_wf.transfer.earlier import find_uploads, take_up
