@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Write the receipt of a published image, whoever has published it and how: its node tells all."""
     from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.publication.receipts import receipt_of
     from skyport_wf.publication.resolve import find_for_worker
-    from skyport_wf.publication.take_name import receipt_of
     from skyport_wf.records.files import read_record, update_lock, write_record
     from skyport_wf.records.receipt import LockFile
 

@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> Outcome:
     """Say which node an AWE worker would get, or why it would get none."""
     from skyport_wf.publication.awe_problems import find_problems_of_file
     from skyport_wf.publication.resolve import ask_as_worker
+    from skyport_wf.shock.node import download_url
 
     with opened_shock(args) as shock:
         node = ask_as_worker(shock, args.name, anonymous=args.anonymous)
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> Outcome:
         "name": attributes.get("name"),
         "image_id": attributes["id"],
         "node": node.id,
-        "download_url": f"{shock.download_base}/node/{node.id}?download",
+        "download_url": download_url(shock.download_base, node.id),
         "size": node.file.size,
         "md5": node.file.checksum.md5,
         "problems": [problem.text for problem in problems],

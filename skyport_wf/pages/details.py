@@ -18,6 +18,7 @@ from skyport_wf.pages.layers import LayerRow, layer_rows
 from skyport_wf.pages.usage import Snippet, usage_of
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.receipts import make_receipt
+from skyport_wf.shock.node import download_url
 
 if TYPE_CHECKING:
     from skyport_wf.pages.entries import ImageEntry
@@ -139,7 +140,7 @@ def _usage(image: StoredImage, attributes: NodeAttributes, entry: ImageEntry, pl
         size=node.file.size,
         md5=node.file.checksum.md5,
         shock=place.shock,
-        download_url=f"{place.download_base}/node/{node.id}?download",
+        download_url=download_url(place.download_base, node.id),
         public=not entry.is_private,
         registry=place.registry,
     )

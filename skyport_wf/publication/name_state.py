@@ -153,9 +153,19 @@ def decide(
     base = same.attributes.thin_on if same else wanted.thin_on
     if base and (same or not base_comes) and (problem := base_problem(shock, wanted.name, base, public=wanted.public)):
         return Decision("base missing", names, ShockError(problem))
+    names = _with_readers(shock, names)
     state = _state(shock, wanted, names)
     refusal = None if state == "published" else _why_not_allowed(shock, wanted, same)
     return Decision("not allowed" if refusal else state, names, refusal)
+
+
+def _with_readers(shock: Shock, names: NameState) -> NameState:
+    """Return the state with who may read the node that has the image, where it depends on that what there is to do."""
+    same = names.same
+    if same is None or names.others or same.node.expires or same.public is not None:
+        return names
+    known = msgspec.structs.replace(same, public=shock.everyone_reads(same.id))
+    return msgspec.structs.replace(names, same=known)
 
 
 def _state(shock: Shock, wanted: WantedImage, names: NameState) -> State:
@@ -166,9 +176,7 @@ def _state(shock: Shock, wanted: WantedImage, names: NameState) -> State:
     if names.same.node.expires:
         return "unfinished"
     # Who may not change the readers takes the image as it is: he may read it, as he has found it.
-    known = names.same.public
-    public = shock.everyone_reads(names.same.id) if known is None else known
-    differs = public != wanted.public
+    differs = names.same.public != wanted.public
     return "other readers" if differs and shock.may_change(names.same.id) else "published"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from skyport_wf.publication.attributes import OWN_KEY, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.claim import claim_name
-from skyport_wf.publication.take_name import receipt_of
+from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.records.receipt import Receipt
 
 if TYPE_CHECKING:

@@ -1,11 +1,42 @@
 """The receipt of a published image: read off its node, so that it says what Shock holds."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import msgspec
 
+from skyport_wf.errors import ShockError
 from skyport_wf.image_list.reference import pull_name
-from skyport_wf.publication.attributes import NodeAttributes
+from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.manifest import told_manifest
 from skyport_wf.records.receipt import DockerRequirement, PullRequirement, Receipt, ReceiptUse
+from skyport_wf.shock.node import download_url
+
+if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
+    from skyport_wf.shock.node import Node
+
+
+def receipt_of(shock: Shock, node: Node, *, public: bool | None = None) -> Receipt:
+    """Return the receipt of the published image on a node: the same whoever asks.
+
+    public: whether everyone may read the node; asked for if None.
+    Raises ShockError if its attributes make no sense.
+    """
+    attributes = read_attributes(node.attributes)
+    if attributes is None:
+        raise ShockError(f"node {node.id} has lost its attributes")
+    return make_receipt(
+        attributes,
+        node=node.id,
+        size=node.file.size,
+        md5=node.file.checksum.md5,
+        shock=shock.url,
+        download_url=download_url(shock.download_base, node.id),
+        public=shock.everyone_reads(node.id) if public is None else public,
+        registry=shock.registry,
+    )
 
 
 def make_receipt(

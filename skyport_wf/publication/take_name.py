@@ -26,7 +26,7 @@ from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.claim import Claim, claim_name
 from skyport_wf.publication.name_state import Decision, WantedImage, decide
 from skyport_wf.publication.published import PublishedNode, require_owner
-from skyport_wf.publication.receipts import make_receipt
+from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.replacement import announce_replacement, finish_replacement, restore_node, retire_node
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import check_base, find_thin_on, with_base_id, workers_need
@@ -77,12 +77,12 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
             # Looked at again: now nobody else takes the name.
             return _publish(candidate, decide(shock, wanted).require(), shock, claim)
     same = decision.names.same
-    assert same  # noqa: S101 - of what is published there is a node
+    assert same and same.public is not None  # noqa: S101 - of what is published there is a node, and who may read it
     # Who may not change the readers gets the image if he is one of them, whatever his image list says of them.
-    chosen = _resolve_as_worker(wanted.name, shock, same.id, public=shock.everyone_reads(same.id))
+    chosen = _resolve_as_worker(wanted.name, shock, same.id, public=same.public)
     if same.id != candidate.node:
         shock.user.drop(candidate.node)
-    return receipt_of(shock, chosen)
+    return receipt_of(shock, chosen, public=same.public)
 
 
 def _is_right(node: PublishedNode | None, candidate: Candidate, shock: Shock) -> bool:
@@ -242,23 +242,3 @@ def _give_back(candidate: Candidate, same: PublishedNode | None, giving_way: lis
             shock.user.replace_attributes(upload.id, candidate.hidden)
     except (ShockError, TemporaryError) as error:
         _log.warning("the name %s could not be given back: %s", candidate.wanted.name, error)
-
-
-def receipt_of(shock: Shock, node: Node) -> Receipt:
-    """Return the receipt of the published image on a node: the same whoever asks.
-
-    Raises ShockError if its attributes make no sense.
-    """
-    attributes = read_attributes(node.attributes)
-    if attributes is None:
-        raise ShockError(f"node {node.id} has lost its attributes")
-    return make_receipt(
-        attributes,
-        node=node.id,
-        size=node.file.size,
-        md5=node.file.checksum.md5,
-        shock=shock.url,
-        download_url=f"{shock.download_base}/node/{node.id}?download",
-        public=shock.everyone_reads(node.id),
-        registry=shock.registry,
-    )

@@ -93,6 +93,11 @@ class Node(msgspec.Struct, frozen=True):
         return self.parts.md5_of(number) if self.parts else None
 
 
+def download_url(base: str, node_id: str) -> str:
+    """Return the address of a node's file. base: that of its Shock."""
+    return f"{base}/node/{node_id}?download"
+
+
 def without_odd_attributes(data: Any) -> Any:
     """Return what a server says of a node, or a list of such, where attributes that are no object are none.
 

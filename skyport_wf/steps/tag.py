@@ -11,8 +11,8 @@ from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.name_state import decide, wanted_image
+from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.resolve import find_for_worker
-from skyport_wf.publication.take_name import receipt_of
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.steps.register import register
@@ -54,7 +54,7 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
     wanted = msgspec.structs.replace(wanted_image(build, image_id=attributes.id), otherwise=_OTHERWISE)
     decision = decide(shock, wanted).require()
     if decision.is_done and decision.names.same:
-        return receipt_of(shock, decision.names.same.node)
+        return receipt_of(shock, decision.names.same.node, public=decision.names.same.public)
     if dry_run:
         return None
     copied = copy_node(shock, build, node, attributes)

@@ -21,9 +21,10 @@ from skyport_wf.publication.connection import Target, open_shock, open_target
 from skyport_wf.publication.inventory import StoredImage
 from skyport_wf.publication.name_state import WantedImage, decide
 from skyport_wf.publication.published import PublishedNode, find_published
+from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.settings import read_token_variable, shock_url, token_source
-from skyport_wf.publication.take_name import Candidate, receipt_of, take_name
+from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import Source

@@ -317,6 +317,26 @@ class TestOwnership:
         receipt = take_name(candidate, bob)
         assert (receipt.node, receipt.readable_by) == (node, "listed users")
 
+    @pytest.mark.parametrize("public", [True, False])
+    def test_who_may_read_what_is_published_is_asked_once(self, people, monkeypatch, public):
+        alice = people["alice"]
+        node = put(alice.user, to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)))
+        alice.user.keep(node)
+        alice.user.set_public(node, public)
+        build, read_access = build_record(), ShockClient.read_access
+        wanted = msgspec.structs.replace(wanted_image(build), public=public)
+        candidate = Candidate(wanted=wanted, node=node, attributes=None, hidden={}, source=build.source, anew="")
+        asked: list[str] = []
+
+        def listen(client, node_id):
+            asked.append(node_id)
+            return read_access(client, node_id)
+
+        monkeypatch.setattr(ShockClient, "read_access", listen)
+        receipt = take_name(candidate, alice)
+        assert (receipt.node, receipt.readable_by) == (node, "everyone" if public else "listed users")
+        assert asked == [node]
+
     def test_nobodys_node_is_everyones(self, people):
         node = put(people["nobody"].user, to_json_values(OURS))
         for shock in people.values():
