@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that is to have its name."""
+    """An upload, or a node that has the image already, about to take the name."""
 
     wanted: WantedImage
     node: str

@@ -15,7 +15,7 @@ from skyport_wf.registry.refusals import BlobUnknownError
 from skyport_wf.shock.authorization import BASIC
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
-from skyport_wf.transfer.download import read_part
+from skyport_wf.transfer.download import read_exactly
 
 if TYPE_CHECKING:
     from skyport_wf.store.wsgi.app import ShockApp
@@ -149,5 +149,5 @@ class RemoteBackend:
             stream = opened.enter_context(self.client(token).download(part.node, part=(part.offset, part.size)))
         except ShockRefusalError as error:
             raise BlobUnknownError("the blob was deleted at this moment") from error
-        pieces = read_part(stream, part.size, f"the file of node {part.node}")
+        pieces = read_exactly(stream, part.size, f"the file of node {part.node}")
         return Response(ClosingIterator(pieces, opened.close), direct_passthrough=True)

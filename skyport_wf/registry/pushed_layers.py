@@ -21,7 +21,7 @@ from skyport_wf.output_file import replace_file
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
 from skyport_wf.registry.staging import gzip_of, note_of, read_pieces
 from skyport_wf.registry.stored_image import StoredBlob
-from skyport_wf.transfer.download import read_part
+from skyport_wf.transfer.download import read_exactly
 
 if TYPE_CHECKING:
     from skyport_wf.image.distribution.parsing import ImageManifest
@@ -135,4 +135,4 @@ def _read_stored(context: RequestContext, blob: StoredBlob) -> Iterator[bytes]:
     with copied or context.view.shock.download(blob.node, part=(blob.offset, blob.size)) as stream:
         if copied:
             copied.seek(blob.offset)
-        yield from read_part(stream, blob.size, f"the file of node {blob.node}")
+        yield from read_exactly(stream, blob.size, f"the file of node {blob.node}")

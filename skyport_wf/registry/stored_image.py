@@ -22,7 +22,7 @@ from skyport_wf.image.distribution.parsing import LARGEST_CONFIG
 from skyport_wf.image.tar.reader import TarReader
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.manifest import pushed_manifest
-from skyport_wf.transfer.download import read_part
+from skyport_wf.transfer.download import read_exactly
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -111,7 +111,7 @@ def read_stored_image(shock: ShockClient, chain: Sequence[Node]) -> StoredImage:
 
     def read(offset: int, size: int) -> bytes:
         with shock.download(node.id, part=(offset, size)) as stream:
-            return b"".join(read_part(stream, size, f"the file of node {node.id}"))
+            return b"".join(read_exactly(stream, size, f"the file of node {node.id}"))
 
     config = read_config(read, node.file.size, own, image_id=_image_id(node))
     stored: dict[str, StoredBlob] = {}

@@ -32,7 +32,7 @@ def open_download(shock: ShockClient, node: Node, name: str, progress: Progress)
         yield Download(stream, node, name, progress)
 
 
-def read_part(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
+def read_exactly(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
     """Yield the `size` bytes of a part of a file, as they come.
 
     name: what messages call the file.
