@@ -1,4 +1,4 @@
-"""Streams of bytes: reading pieces as a stream and a stream as pieces, and the one size that pieces have."""
+"""Streams of bytes: reading pieces as a stream and a stream as pieces, and the size of a piece."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator

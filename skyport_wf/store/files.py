@@ -26,13 +26,13 @@ from uuid import uuid4
 
 import msgspec
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.store.database import is_uuid
 from skyport_wf.store.folder import DataFolder
 from skyport_wf.store.refusals import FullError
 
 _WRITE_BACK = 8 * 1024 * 1024
 """Bytes to gather before the disk is told to begin."""
-_PIECE = 1024 * 1024
 _HASHED_BESIDE = 4 * 1024 * 1024
 """From this size on a file is hashed in a thread of its own, if a processor is free for it."""
 
@@ -94,7 +94,7 @@ class FileStore:
         try:
             with self.open(content.id) as file:
                 size = os.fstat(file.fileno()).st_size
-                while size == content.size and (data := file.read(_PIECE)):
+                while size == content.size and (data := file.read(PIECE)):
                     md5.update(data)
         except FileNotFoundError:
             there = os.path.lexists(self.path(content.id))

@@ -20,6 +20,7 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from werkzeug.exceptions import ClientDisconnected
 
+from skyport_wf.byte_streams import PIECE
 from skyport_wf.store.wsgi.exchange import EMBEDDED_SCHEME
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class _RequestBody:
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, at most `size`; none at the end."""
         if size < 0:
-            return b"".join(iter(lambda: self.read(1024 * 1024), b""))
+            return b"".join(iter(lambda: self.read(PIECE), b""))
         try:
             return self._next(size)
         except Exception as error:
@@ -197,7 +198,7 @@ class _ResponseBody(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
-            return b"".join(iter(lambda: self.read(1024 * 1024), b""))
+            return b"".join(iter(lambda: self.read(PIECE), b""))
         while not self._rest:
             chunk = next(self._iterator, None)
             if chunk is None:
