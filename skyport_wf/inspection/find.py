@@ -11,7 +11,7 @@ import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image.examination.packages.package import Package
-from skyport_wf.image.examination.packages.versions import Bound, parse_bounds
+from skyport_wf.image.examination.packages.versions import Bound, judge, parse_question
 from skyport_wf.publication.inventory import StoredImage
 from skyport_wf.publication.package_lists import listed_packages
 
@@ -55,14 +55,10 @@ def parse_wanted(words: Sequence[str]) -> Wanted:
 
     The name and its first condition may be one word, `openssl<3`. Raises UsageError for what is neither.
     """
-    name = re.split(r"[<>=!]", words[0], maxsplit=1)[0]
-    conditions = [*filter(None, [words[0].removeprefix(name)]), *words[1:]]
-    for word in conditions:
+    for word in words[1:]:
         if not re.match(r"\s*[<>=!]", word):
             raise UsageError(f"{word!r} is no condition for a version. Names of images stand before --package.")
-    if not name.strip():
-        raise UsageError(f"{words[0]!r} names no package. Write its name before the condition: 'openssl' '<3'.")
-    return Wanted(name.strip(), parse_bounds(",".join(conditions)) if conditions else ())
+    return Wanted(*parse_question(" ".join(words)))
 
 
 def find_packages(images: Iterable[StoredImage], wanted: Sequence[Wanted]) -> Found:
@@ -89,17 +85,11 @@ def _find_in(listed: PackageList, wanted: Wanted, notes: dict[str, None]) -> lis
     for package in listed.packages:
         if not _has_name(package, wanted.name):
             continue
-        try:
-            if all(bound.holds(package) for bound in wanted.bounds):
-                matches.append(package)
-            elif any(bound.lacks_epoch(package) for bound in wanted.bounds):
-                epoch, bound = package.version.partition(":")[0], wanted.bounds[0]
-                notes[
-                    f"{package.name} {package.version} has an epoch, so it is newer than any version without one; "
-                    f"to compare with it, write '{bound.sign}{epoch}:{bound.version}'"
-                ] = None
-        except ValueError:
-            notes[f"{package.name} {package.version}: no version of the kind {package.kind}, so not compared"] = None
+        fits, note = judge(package, wanted.bounds)
+        if fits:
+            matches.append(package)
+        elif note:
+            notes[note] = None
     return matches
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.image.examination.packages.package import Package
-from skyport_wf.image.examination.packages.versions import Bound, parse_bounds
+from skyport_wf.image.examination.packages.versions import Bound, judge, parse_question
 from skyport_wf.image.examination.report import KINDS
 
 if TYPE_CHECKING:
     from skyport_wf.pages.entries import ImageEntry
     from skyport_wf.pages.findings import Findings
 
-_SIGNS = "<>=!"
+_MOST_NOTES = 5
 OTHER = "other"
 """The place of a letter for names that begin with none."""
 
@@ -56,8 +56,8 @@ class SearchResult(msgspec.Struct, frozen=True):
 
     uses: tuple[PackageUse, ...]
     """Those of exactly the name first."""
-    note: str = ""
-    """The reason why a version is left out that someone might expect; a sentence, or empty."""
+    notes: tuple[str, ...] = ()
+    """The reasons why versions are left out that someone might expect, in sentences; the first few."""
 
 
 class PackageIndex(msgspec.Struct, frozen=True):
@@ -80,17 +80,17 @@ class PackageIndex(msgspec.Struct, frozen=True):
     def search(self, text: str) -> SearchResult:
         """Return the packages that fit every word of a text.
 
-        A word fits a package if it stands in its name, or is that of the source package. A condition such as `<3`
-        leaves only the versions that meet it. Raises UsageError for what is no condition.
+        A word fits a package if it stands in its name, or is that of the source package. Conditions behind the words,
+        such as `<3`, leave only the versions that meet them all; they are those of `find`. Raises UsageError for what
+        is no condition, or a text of conditions alone.
         """
-        words = text.lower().split()
-        conditions = [word for word in words if word[0] in _SIGNS]
-        names = [word for word in words if word[0] not in _SIGNS]
-        bounds = parse_bounds(",".join(conditions)) if conditions else ()
-        fitting = [use for use in self.uses if _fits(use, names)]
-        found = [narrowed for use in fitting if (narrowed := _narrow(use, bounds))]
-        found.sort(key=lambda use: use.name.lower() not in names)
-        return SearchResult(tuple(found), _note(fitting, bounds))
+        name, bounds = parse_question(text)
+        words = name.lower().split()
+        notes: dict[str, None] = {}
+        fitting = (use for use in self.uses if _fits(use, words))
+        found = [narrowed for use in fitting if (narrowed := _narrow(use, bounds, notes))]
+        found.sort(key=lambda use: use.name.lower() not in words)
+        return SearchResult(tuple(found), tuple(notes)[:_MOST_NOTES])
 
 
 def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> PackageIndex:
@@ -118,29 +118,14 @@ def _fits(use: PackageUse, names: Sequence[str]) -> bool:
     return all(word in name or word == source for word in names)
 
 
-def _narrow(use: PackageUse, bounds: Sequence[Bound]) -> PackageUse | None:
-    """Return the package with the versions that meet all conditions, None if there are none."""
-
-    def holds(version: VersionUse) -> bool:
+def _narrow(use: PackageUse, bounds: Sequence[Bound], notes: dict[str, None]) -> PackageUse | None:
+    """Return the package with the versions that meet all conditions, None if there are none; note what else to know."""
+    fitting = []
+    for version in use.versions:
         package = msgspec.structs.replace(use.package, version=version.version)
-        try:
-            return all(bound.holds(package) for bound in bounds)
-        except ValueError:
-            # What is no version cannot be compared.
-            return False
-
-    versions = tuple(filter(holds, use.versions)) if bounds else use.versions
-    return PackageUse(use.package, versions) if versions else None
-
-
-def _note(uses: Iterable[PackageUse], bounds: Sequence[Bound]) -> str:
-    for use in uses:
-        for version in use.versions:
-            package = msgspec.structs.replace(use.package, version=version.version)
-            if any(bound.lacks_epoch(package) for bound in bounds):
-                epoch = version.version.partition(":")[0]
-                return (
-                    f"{use.name} {version.version} has an epoch, so it is newer than any version without one. To "
-                    f"compare with it, write {bounds[0].sign}{epoch}:{bounds[0].version}."
-                )
-    return ""
+        fits, note = judge(package, bounds, quote="")
+        if fits:
+            fitting.append(version)
+        elif note:
+            notes[f"{note}."] = None
+    return PackageUse(use.package, tuple(fitting)) if fitting else None

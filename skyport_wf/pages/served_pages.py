@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from skyport_wf.errors import ArchiveError, ShockError, UsageError
 from skyport_wf.pages.entries import ORDERS, ImageEntry, Order, by_repository, filter_repositories
 from skyport_wf.pages.findings import BusyError
+from skyport_wf.pages.package_search import SearchResult
 from skyport_wf.pages.rendering import (
     LIST_ORDERS,
     PAGE_SIZE,
@@ -108,20 +109,19 @@ def answer_packages(visit: Visit) -> Response:
     query, letter = visit.argument("q"), visit.argument("letter")
     index = visit.catalogue.packages()
     letter = "" if query else letter or next(iter(index.letters), "")
-    found, problem, note = index.by_letter(letter), "", ""
+    result, problem = SearchResult(tuple(index.by_letter(letter))), ""
     if query:
         try:
             result = index.search(query)
-            found, note = list(result.uses), result.note
         except UsageError as error:
-            found, problem = [], str(error)
+            result, problem = SearchResult(()), str(error)
     return visit.page(
         "packages.html",
-        uses=found[:_MOST_USES] if query else found,
-        found=len(found),
+        uses=result.uses[:_MOST_USES] if query else result.uses,
+        found=len(result.uses),
         query=query,
         problem=problem,
-        note=note,
+        notes=result.notes,
         letters=index.letters,
         letter=letter,
         total=len(index.uses),

@@ -81,7 +81,7 @@ def _package_pages(catalogue: FixedCatalogue, images: int, site: dict[str, Any])
     # The first one also under a name that is always there.
     for name, letter in [("index", next(iter(letters), "")), *((letter, letter) for letter in letters)]:
         uses = index.by_letter(letter)
-        shown = {"uses": uses, "found": len(uses), "query": "", "problem": "", "note": "", "letter": letter}
+        shown = {"uses": uses, "found": len(uses), "query": "", "problem": "", "notes": (), "letter": letter}
         counts = {"letters": letters, "total": len(index.uses), "listed": index.listed, "images": images}
         yield f"packages/{name}.html", render("packages.html", FileLinks(1), site=site, **shown, **counts)
 

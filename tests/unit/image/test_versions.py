@@ -1,5 +1,6 @@
 """Versions are compared as the packaging system that they are of does."""
 
+import re
 import shutil
 import subprocess
 
@@ -7,7 +8,7 @@ import pytest
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image.examination.packages.package import Package, PackageKind
-from skyport_wf.image.examination.packages.versions import compare, parse_bounds
+from skyport_wf.image.examination.packages.versions import compare, judge, parse_bounds
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,8 @@ def holds(kind: PackageKind, version: str, text: str) -> bool:
         ("deb", "3.0.11-1~deb12u2", ">=3,<3.0.11-1", True),
         ("deb", "1:1.1", "<3", False),
         ("deb", "1:1.1", "<1:3", True),
+        ("deb", "3.0.11-1", ">=3 , <4", True),
+        ("deb", "3.0.11-1", "> 3 < 3.0.11-1", False),
         ("deb", "1.1.1n-0+deb11u5", "=1.1*", True),
         ("deb", "1.1.1n-0+deb11u5", "!=1.1*", False),
         ("apk", "3.1.4-r5", "==3.1.4-r5", True),
@@ -75,7 +78,7 @@ def test_conditions(kind: PackageKind, version: str, text: str, expected: bool) 
     assert holds(kind, version, text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "3", "<", "<>3", "<3,", "~3", "<3 4", "=>3"])
+@pytest.mark.parametrize("text", ["", "3", "<", "<>3", "<3,", "~3", "<3 4", "=>3", "< =3", ">=3.*", "<1.?"])
 def test_what_is_no_condition(text: str) -> None:
     with pytest.raises(UsageError, match="is no condition for a version"):
         parse_bounds(text)
@@ -85,3 +88,23 @@ def test_what_is_no_condition(text: str) -> None:
 def test_what_is_no_version(kind: PackageKind, version: str) -> None:
     with pytest.raises(ValueError, match=r"version|literal"):
         holds(kind, version, "<3")
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "text", "note"),
+    [
+        ("deb", "3.0", "<3", ""),
+        ("deb", "1:1.2", ">=1:1,<3", "openssl 1:1.2 has an epoch, .* write '<1:3'$"),
+        ("deb", "1:1.2", ">=1,<3", ".* write '<1:3'$"),
+        ("deb", "1:1.2", "<3,=1.2", ".* write '<1:3,=1:1.2'$"),
+        # With an epoch it would not fit either.
+        ("deb", "1:1.2", ">1:3,<3", ""),
+        ("deb", "1.1", "<abc", "abc is no version of the kind deb, so none of that kind is compared with it$"),
+        ("deb", "1.1", ">=1,<1:", "1: is no version of the kind deb, "),
+        ("pypi", "2004d", "!=1.*,<3", "openssl 2004d: no version of the kind pypi, so not compared$"),
+    ],
+)
+def test_why_a_version_does_not_fit(kind: PackageKind, version: str, text: str, note: str) -> None:
+    fits, told = judge(Package(kind, "openssl", version), parse_bounds(text))
+    assert not fits
+    assert re.match(note, told) if note else told == ""

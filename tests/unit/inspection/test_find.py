@@ -62,6 +62,15 @@ def test_by_name_and_version(shock: ShockClient, capsys: pytest.CaptureFixture[s
     assert names(find(capsys, "-p", "samtools")) == []
 
 
+def test_what_is_no_version_in_a_condition_is_said_of_the_condition(
+    shock: ShockClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(shock, "lab/old:1", ("deb", "openssl", "1.1"))
+    put(shock, "lab/new:1", ("deb", "openssl", "3.0"))
+    notes = find(capsys, "-p", "openssl", "<abc")["notes"]
+    assert notes == ["abc is no version of the kind deb, so none of that kind is compared with it"]
+
+
 def test_a_library_is_found_by_the_package_that_it_was_built_from(
     shock: ShockClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +101,7 @@ def test_what_is_not_known_is_said(shock: ShockClient, capsys: pytest.CaptureFix
         (("-p", "openssl", "3"), "'3' is no condition for a version. Names of images stand before --package."),
         (("-p", "<3"), "'<3' names no package"),
         (("-p", "openssl", "<"), "is no condition for a version. Write '<3'"),
+        (("-p", "openssl", ">=3.*"), "'>=3.*' is no condition for a version: * and ? go with = and != only"),
         ((), "the following arguments are required: --package/-p"),
     ],
 )

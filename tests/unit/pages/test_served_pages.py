@@ -143,6 +143,9 @@ def test_reading_an_image_tells_what_is_wasted(shown, alice):
         ("openssl <3", ["libssl3", "openssl"], ["1.1.1w-0"]),
         ("OpenSSL >=3 <4", ["libssl3", "openssl"], ["3.0.11-1"]),
         ("ssl =3.*", ["libssl3", "openssl"], ["3.0.11-1"]),
+        ("openssl<3", ["libssl3", "openssl"], ["1.1.1w-0"]),
+        ("openssl < 3", ["libssl3", "openssl"], ["1.1.1w-0"]),
+        ("openssl >=1.1, <3", ["libssl3", "openssl"], ["1.1.1w-0"]),
         ("curl", ["curl"], ["7.88"]),
         ("nothing", [], []),
     ],
@@ -157,6 +160,11 @@ def test_a_version_with_an_epoch_is_explained(reader):
     page = reader.page(f"/catalogue/packages?{urlencode({'q': 'zlib1g <2'})}")
     assert "zlib1g 1:1.2.13 has an epoch" in page
     assert "write &lt;1:2." in page
+
+
+def test_what_is_no_version_in_a_condition_is_said(reader):
+    page = reader.page(f"/catalogue/packages?{urlencode({'q': 'curl <abc'})}")
+    assert "abc is no version of the kind deb" in page
 
 
 def test_images_of_two_repositories_are_compared_by_their_names(shown, reader):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -12,7 +13,11 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image.examination.packages.conda_versions import compare_conda
 from skyport_wf.image.examination.packages.package import Package, PackageKind
 
+_SIGN: Final = re.compile(r"[<>=!]")
 _BOUND: Final = re.compile(r"(<=|>=|==|!=|<|>|=)\s*([^\s<>=!,]+)")
+_BETWEEN: Final = re.compile(r"\s*,\s*|(?<=[^\s<>=!])\s+(?=[<>=!])")
+"""What stands between two conditions: a comma, or blanks before the next sign."""
+_WILDCARD: Final = re.compile(r"[*?]")
 _SNAPSHOT: Final = re.compile(r"_(?:cvs|svn|git|hg)")
 _HAS_EPOCH: Final = frozenset({"deb", "rpm"})
 
@@ -27,7 +32,7 @@ class Bound(msgspec.Struct, frozen=True):
 
     def holds(self, package: Package) -> bool:
         """Return whether the package's version meets it. Raises ValueError if the versions cannot be compared."""
-        if self.sign in ("=", "!=") and re.search(r"[*?]", self.version):
+        if self.sign in ("=", "!=") and _WILDCARD.search(self.version):
             return fnmatchcase(package.version, self.version) == (self.sign == "=")
         order = compare(package.kind, package.version, self.version)
         return {
@@ -40,15 +45,66 @@ class Bound(msgspec.Struct, frozen=True):
         return package.kind in _HAS_EPOCH and bool(colon and epoch.strip("0")) and ":" not in self.version
 
 
+def parse_question(text: str) -> tuple[str, tuple[Bound, ...]]:
+    """Return the name and the conditions of a text such as `openssl >=1.1, <3`: those begin at the first sign.
+
+    Raises UsageError if it has no name, or what is no condition.
+    """
+    found = _SIGN.search(text)
+    at = found.start() if found else len(text)
+    name = text[:at].strip()
+    if not name:
+        raise UsageError(f"{text!r} names no package. Write its name before the condition: 'openssl <3'.")
+    return name, parse_bounds(text[at:]) if found else ()
+
+
 def parse_bounds(text: str) -> tuple[Bound, ...]:
-    """Return the conditions of a text such as `>=1.1,<3`. Raises UsageError if it is none."""
+    """Return the conditions of a text such as `>=1.1,<3`, or `>=1.1 <3`. Raises UsageError if it is none."""
     bounds = []
-    for part in text.split(","):
-        found = _BOUND.fullmatch(part.strip())
+    for part in _BETWEEN.split(text.strip()):
+        found = _BOUND.fullmatch(part)
         if not found:
-            raise UsageError(f"{part.strip()!r} is no condition for a version. Write '<3', '>=1.1,<3' or '=1.1*'.")
-        bounds.append(Bound("=" if found[1] == "==" else found[1], found[2]))
+            raise UsageError(f"{part!r} is no condition for a version. Write '<3', '>=1.1,<3' or '=1.1*'.")
+        bound = Bound("=" if found[1] == "==" else found[1], found[2])
+        if bound.sign not in ("=", "!=") and _WILDCARD.search(bound.version):
+            raise UsageError(f"{part!r} is no condition for a version: * and ? go with = and != only, as in '=1.1*'.")
+        bounds.append(bound)
     return tuple(bounds)
+
+
+def judge(package: Package, bounds: Sequence[Bound], *, quote: str = "'") -> tuple[bool, str]:
+    """Return whether a package's version meets all conditions; if not, also what else to know of it, in a sentence.
+
+    That is empty where the version plainly does not fit.
+    quote: what stands around a condition that is to be written.
+    """
+    try:
+        failing = [bound for bound in bounds if not bound.holds(package)]
+    except ValueError:
+        return False, _why_not_compared(package, bounds)
+    if failing and all(bound.lacks_epoch(package) for bound in failing):
+        epoch = package.version.partition(":")[0]
+        better = ",".join(f"{bound.sign}{epoch}:{bound.version}" for bound in failing)
+        return False, (
+            f"{package.name} {package.version} has an epoch, so it is newer than any version without one; "
+            f"to compare with it, write {quote}{better}{quote}"
+        )
+    return not failing, ""
+
+
+def _why_not_compared(package: Package, bounds: Sequence[Bound]) -> str:
+    for bound in bounds:
+        if not _WILDCARD.search(bound.version) and not _is_version(package.kind, bound.version):
+            return f"{bound.version} is no version of the kind {package.kind}, so none of that kind is compared with it"
+    return f"{package.name} {package.version}: no version of the kind {package.kind}, so not compared"
+
+
+def _is_version(kind: PackageKind, version: str) -> bool:
+    try:
+        compare(kind, version, version)
+    except ValueError:
+        return False
+    return True
 
 
 def compare(kind: PackageKind, one: str, other: str) -> int:

@@ -1,0 +1,56 @@
+"""The search for packages on the pages answers as `find --package` does."""
+
+import pytest
+
+from skyport_wf.errors import UsageError
+from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.packages.versions import judge
+from skyport_wf.inspection.find import parse_wanted
+from skyport_wf.pages.package_search import PackageIndex, PackageUse, VersionUse
+
+VERSIONS = ("1.0~RC1-1", "1.0~RC2-1", "1.0a-1", "3.0", "1:1.2")
+INDEX = PackageIndex(
+    (PackageUse(Package("deb", "Tool", "3.0"), tuple(VersionUse(version, ()) for version in VERSIONS)),), 1
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "fitting"),
+    [
+        ("tool", VERSIONS),
+        ("tool =1.0~RC1-1", VERSIONS[:1]),
+        ("TOOL =1.0~RC*", VERSIONS[:2]),
+        ("tool <1.0~RC2-1", VERSIONS[:1]),
+        ("tool<3", VERSIONS[:3]),
+        ("tool < 3", VERSIONS[:3]),
+        ("tool >=1.0~RC2, <3", VERSIONS[1:3]),
+        ("tool >=1.0~RC2 <3", VERSIONS[1:3]),
+        ("tool >1:1", VERSIONS[4:]),
+    ],
+)
+def test_conditions_are_those_of_find(text: str, fitting: tuple[str, ...]) -> None:
+    found = INDEX.search(text).uses
+    assert tuple(version.version for use in found for version in use.versions) == fitting
+    wanted = parse_wanted([text])
+    assert tuple(one for one in VERSIONS if judge(Package("deb", "Tool", one), wanted.bounds)[0]) == fitting
+
+
+@pytest.mark.parametrize("text", ["tool >=3.*", "tool <", "tool <3 other", "tool <3,", "<3"])
+def test_what_is_no_question_is_refused_alike(text: str) -> None:
+    with pytest.raises(UsageError) as by_find:
+        parse_wanted([text])
+    with pytest.raises(UsageError) as by_page:
+        INDEX.search(text)
+    assert str(by_page.value) == str(by_find.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("tool >1:1,<2", "Tool 1:1.2 has an epoch, so it is newer than any version without one; to compare with it, "
+         "write <1:2."),
+        ("tool <abc", "abc is no version of the kind deb, so none of that kind is compared with it."),
+    ],
+)  # fmt: skip
+def test_why_a_version_is_left_out_is_said(text: str, notes: str) -> None:
+    assert INDEX.search(text).notes == (notes,)
