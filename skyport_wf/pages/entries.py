@@ -56,9 +56,8 @@ class Repository(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The text in which a filter looks."""
-        texts = (self.name, *(image.tag for image in self.images), self.newest.description)
-        return " ".join(texts).casefold()
+        """The text in which a filter looks: names as people copy them, REPO:TAG, and the description."""
+        return " ".join((*(image.name for image in self.images), self.newest.description)).casefold()
 
 
 def make_entry(image: StoredImage, *, is_private: bool) -> ImageEntry:

@@ -88,7 +88,7 @@ if (form) {
           images: images.map(([tag, node, state, bytes, size, published, isPrivate]) => ({
             tag, node, state, bytes, size, published, isPrivate,
           })),
-          words: [name, ...images.map((image) => image[0]), description].join(" ").toLowerCase(),
+          words: [...images.map(([tag]) => (tag ? `${name}:${tag}` : name)), description].join(" ").toLowerCase(),
         }));
         resolve();
       };

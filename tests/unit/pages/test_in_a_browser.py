@@ -50,6 +50,13 @@ def test_an_image_is_found_as_one_types_and_opened_by_keyboard(visitor):
     expect(page.locator(".repository")).to_have_count(1)
 
 
+def test_an_image_is_found_by_its_whole_name(visitor):
+    page = visitor.page
+    page.goto("/")
+    page.get_by_role("searchbox").fill("lab/samtools:1.16.1")
+    expect(page.get_by_role("status")).to_have_text("1 of 2 fit “lab/samtools:1.16.1”.")
+
+
 def test_the_filter_makes_the_rows_that_the_server_writes(visitor):
     page = visitor.page
     page.goto("/")
