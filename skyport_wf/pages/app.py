@@ -150,7 +150,11 @@ class PagesApp:
     def _check_origin(self, request: Request) -> None:
         """Raise RefusedError unless a form comes from one of these pages: a cookie does not tell who wrote the form."""
         ours = {urlsplit(url).netloc for url in (request.host_url, self._public_url or "")} - {""}
-        if urlsplit(request.headers.get("Origin", "")).netloc not in ours:
+        try:
+            theirs = urlsplit(request.headers.get("Origin", "")).netloc
+        except ValueError:
+            theirs = ""
+        if theirs not in ours:
             raise RefusedError(
                 403, "This form was not sent from a page of this server. Open the page, and send it from there."
             )

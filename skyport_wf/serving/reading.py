@@ -9,6 +9,7 @@ from typing import Protocol
 
 from cheroot.server import HeaderReader
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.urls import uri_to_iri
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 REQUEST_LINE = re.compile(_TOKEN + rb" [!-~\x80-\xff]+ HTTP/1\.[01]\r\n")
@@ -98,8 +99,20 @@ class StrictHeaderReader(HeaderReader):
             raise ValueError("A body comes with Content-Length, or with the transfer encoding `chunked`.")
         if b"Host" not in headers and self._protocol == b"HTTP/1.1":
             raise ValueError("HTTP/1.1 requires a Host header.")
-        if not all(_HOST.fullmatch(host) for host in (headers.get(b"Host", b""), self._host)):
+        if not (_is_host(headers.get(b"Host", b"")) and _is_host(self._host)):
             raise ValueError("Malformed host.")
+
+
+def _is_host(host: bytes) -> bool:
+    """Return whether it may be a host, which those who answer put into addresses."""
+    if not _HOST.fullmatch(host):
+        return False
+    try:
+        # As werkzeug reads it: what stands between brackets may be no IPv6 address, and behind `xn--` no word.
+        uri_to_iri(f"http://{host.decode('ascii')}/")
+    except ValueError:
+        return False
+    return True
 
 
 def split_host(line: bytes) -> tuple[bytes, bytes]:
