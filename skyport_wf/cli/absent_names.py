@@ -12,22 +12,45 @@ from skyport_wf.formatting import printable
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.publication.inventory import StoredImage
+    from skyport_wf.shock.client import ShockClient
 
+_TOLD = 5
+"""Names of images that a message tells."""
 _LONGEST = 100
 """Characters of a name that are compared with others."""
 
 
 @contextmanager
-def suggesting_names(shock: Shock) -> Iterator[None]:
-    """Say which published image may be meant where the block finds none of a name."""
+def suggesting_names(shock: Shock, *, anonymous: bool = False) -> Iterator[None]:
+    """Say which published image may be meant where the block finds none of a name.
+
+    anonymous: the block asks as somebody without a token, who is told of no image that he may not read.
+    """
     from skyport_wf.publication.awe_lookup import NoImageError
 
     try:
         yield
     except NoImageError as error:
-        if like := _most_like(error.asked, _names(shock)):
-            raise NoImageError(f"{error} Did you mean {like}?", error.asked) from error
+        if hint := _hint(shock, error.asked, anonymous=anonymous):
+            raise NoImageError(f"{error} {hint}", error.asked) from error
         raise
+
+
+def _hint(shock: Shock, asked: str, *, anonymous: bool) -> str:
+    """Return what helps who asked for a name that was not found, in a sentence; empty if nothing does."""
+    from skyport_wf.image_list.reference import LATEST, fits
+
+    names = _names(shock.anybody if anonymous else shock.user)
+    meant = [asked.removesuffix(f":{LATEST}")]
+    fitting = sorted(name for name in names if fits(name, meant))
+    if anonymous and not fitting and any(fits(name, meant) for name in _names(shock.user)):
+        return "It is published, but a worker without a token may not read it."
+    if tagged := [name for name in fitting if name != asked]:
+        more = f" and {len(tagged) - _TOLD} more" if len(tagged) > _TOLD else ""
+        told = f"{', '.join(map(printable, tagged[:_TOLD]))}{more}"
+        return f"There {'is' if len(tagged) == 1 else 'are'} {told}: name one with its tag."
+    like = _most_like(asked, names)
+    return f"Did you mean {like}?" if like else ""
 
 
 def tell_absent(
@@ -42,7 +65,7 @@ def tell_absent(
 
     found = {image.name for image in images}
     absent = [name for name in asked if not any(fits(one, [name]) for one in found)]
-    names = _names(shock, hidden=hidden) if absent else set()
+    names = _names(shock.user, hidden=hidden) if absent else set()
     where = "here" if hidden else "published here"
     told = {}
     for name in absent:
@@ -51,12 +74,12 @@ def tell_absent(
     return told
 
 
-def _names(shock: Shock, *, hidden: bool = False) -> set[str]:
+def _names(client: ShockClient, *, hidden: bool = False) -> set[str]:
     """Return the names of all images; none if that fails, as the message is worth more than another failure."""
     from skyport_wf.publication.inventory import list_images
 
     with suppress(SkyportError):
-        return {image.name for image in list_images(shock.user, hidden=hidden)}
+        return {image.name for image in list_images(client, hidden=hidden)}
     return set()
 
 

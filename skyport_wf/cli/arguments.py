@@ -130,14 +130,14 @@ def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockS
 
 
 @contextmanager
-def opened_shock(args: argparse.Namespace, *, url: str | None = None) -> Iterator[Shock]:
+def opened_shock(args: argparse.Namespace, *, url: str | None = None, anonymous: bool = False) -> Iterator[Shock]:
     """Open the Shock that a verb means which needs no image list, for as long as the block takes.
 
-    url: as for `read_settings`.
+    url: as for `read_settings`; anonymous: as for `suggesting_names`.
     """
     from skyport_wf.publication.connection import open_shock
 
-    with open_shock(read_settings(args, url=url)) as shock, suggesting_names(shock):
+    with open_shock(read_settings(args, url=url)) as shock, suggesting_names(shock, anonymous=anonymous):
         yield shock
 
 

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.publication.resolve import ask_as_worker
     from skyport_wf.shock.node import download_url
 
-    with opened_shock(args) as shock:
+    with opened_shock(args, anonymous=args.anonymous) as shock:
         node = ask_as_worker(shock, args.name, anonymous=args.anonymous)
         problems = find_problems_of_file(shock.anybody if args.anonymous else shock.user, node)
     attributes = node.attributes or {}

@@ -423,6 +423,37 @@ def test_filters(shop: Shop) -> None:
     assert listed(f"owner={mine}") == ["lab/large:1"]
 
 
+@pytest.mark.slow
+def test_a_repository_is_not_retired_and_its_tags_are_told(shop: Shop) -> None:
+    shop.publish("1")
+    shop.publish("2", "lab/tol:1")
+    assert shop.said("retire", "lab/tool", code=1)["error"] == (
+        f"{shop.url} has no image lab/tool. `skyport-wf ls` shows what it has. There is lab/tool:1.0: name one with "
+        "its tag."
+    )
+    for number in range(7):
+        shop.publish("1", f"lab/many:{number}")
+    told = shop.said("retire", "lab/many", code=1)["error"]
+    assert told.endswith(
+        " There are lab/many:0, lab/many:1, lab/many:2, lab/many:3, lab/many:4 and 2 more: name one with its tag."
+    )
+    assert len(shop.said("ls")["images"]) == 9
+
+
+@pytest.mark.slow
+def test_who_asks_without_a_token_is_told_of_no_private_image_but_that_one(shop: Shop) -> None:
+    node = shop.publish("1", "lab/secret:1")
+    shop.client.set_public(node, False)
+    told = shop.said("resolve", "lab/secre:1", "--anonymous", code=1)["error"]
+    assert told == "an AWE worker finds no image lab/secre:1. Is it published, and public?"
+    assert shop.said("resolve", "lab/secre:1", code=1)["error"].endswith("Did you mean lab/secret:1?")
+    shop.publish("2", "lab/secreta:1")
+    private = " It is published, but a worker without a token may not read it."
+    for asked in ("lab/secret:1", "lab/secret", "lab/secret:latest"):
+        assert shop.said("resolve", asked, "--anonymous", code=1)["error"].endswith(private)
+    assert shop.said("resolve", "lab/secre:1", "--anonymous", code=1)["error"].endswith("Did you mean lab/secreta:1?")
+
+
 @pytest.mark.parametrize("text", ["", "state", "state=", "size=1", "larger=x", "older=90w", "older=-1", "=x"])
 def test_what_is_no_filter(shop: Shop, text: str) -> None:
     assert "means nothing" in shop.said("ls", "--filter", text, code=2)["error"]
