@@ -70,6 +70,14 @@ def _why_unusable(word: object) -> str:
     return ""
 
 
+def check_names_or_all(args: argparse.Namespace) -> None:
+    """Raise UsageError unless either names are given or `--all`."""
+    if args.all and args.names:
+        raise UsageError("give names or --all, not both")
+    if not (args.all or args.names):
+        raise UsageError(f"name the images to {args.verb}, or give --all")
+
+
 def output_file(text: str) -> Path:
     """Return the path of a file to write."""
     path = Path(text)

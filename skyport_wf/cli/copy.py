@@ -11,6 +11,7 @@ from skyport_wf.cli.absent_names import suggesting_names
 from skyport_wf.cli.arguments import (
     KEY_HELP,
     add_image_list,
+    check_names_or_all,
     fill_key,
     output_file,
     read_settings,
@@ -19,7 +20,7 @@ from skyport_wf.cli.arguments import (
 )
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import nth, progress_bar
-from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
+from skyport_wf.errors import EXIT_DONE, SkyportError
 from skyport_wf.formatting import count, human_size
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.transfer.copy import bases_first, open_both
 
     target = Target(check_shock_url(args.to, where="--to"), args.to_token_env, args.to_auth)
-    if args.all == bool(args.names):
-        raise UsageError("name the images to copy, or give --all")
+    check_names_or_all(args)
     settings = read_settings(args)
     with open_both(settings, target) as (origin, there), suggesting_names(origin):
         names = expand_names(origin.user, ["*"] if args.all else args.names)

@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, output_file, require_key, whole_number
+from skyport_wf.cli.arguments import (
+    KEY_HELP,
+    add_image_list,
+    check_names_or_all,
+    fill_key,
+    output_file,
+    require_key,
+    whole_number,
+)
 from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in_turn, summarise
-from skyport_wf.errors import EXIT_FAILED, TemporaryError, UsageError
+from skyport_wf.errors import EXIT_FAILED, TemporaryError
 from skyport_wf.formatting import count
 from skyport_wf.image_list.place import lock_beside
 
@@ -77,8 +85,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records.files import check_receipt_files
     from skyport_wf.sources.resolution import resolve_images
 
-    if args.all == bool(args.names):
-        raise UsageError("name the images to publish, or give --all")
+    check_names_or_all(args)
     images = read_image_list(args.images)
     images = make_private(images) if args.private else images
     names = [image.name for image in images.choose(args.names)]

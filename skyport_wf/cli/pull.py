@@ -31,8 +31,10 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.engine.connection import connect
     from skyport_wf.transfer.pull import pull
 
-    if (args.name is None) == (args.receipt is None):
+    if args.name is None and args.receipt is None:
         raise UsageError("name the image, or with --output its --receipt")
+    if args.name is not None and args.receipt is not None:
+        raise UsageError("give the image's name or its --receipt, not both")
     if args.receipt and not args.output:
         raise UsageError("--receipt is for --output: an engine gets an image by its name")
     if args.output:

@@ -136,7 +136,11 @@ def test_1_failed_with_a_message_and_no_traceback(project):
         (["plan", "--imges", "x"], "there is no option --imges; did you mean --images?"),
         (["plan", "--images", "none.yaml"], "there is no none.yaml. `skyport-wf init` writes one"),
         (["publish"], "name the images to publish, or give --all"),
-        (["publish", "a/b:1", "--all"], "name the images to publish, or give --all"),
+        (["publish", "a/b:1", "--all"], "give names or --all, not both"),
+        (["copy", "--to", "embedded"], "name the images to copy, or give --all"),
+        (["copy", "a/b:1", "--all", "--to", "embedded"], "give names or --all, not both"),
+        (["pull", "--output", "x.tar"], "name the image, or with --output its --receipt"),
+        (["pull", "a/b:1", "--output", "x.tar", "--receipt", "r.json"], "give the image's name or its --receipt, not"),
         (["publish", "a/b:2"], "image 'a/b:2' is not in the image list. It has: a/b:1."),
         (
             ["save", "none.json", "--archive", "x", "--record", "y"],
