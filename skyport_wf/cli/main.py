@@ -14,7 +14,7 @@ from skyport_wf.cli.messages import report_error, start_logging, stop_logging
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.parser import parse
 from skyport_wf.cli.signals import act_on_signals
-from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError, UsageError
+from skyport_wf.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, SkyportError
 
 _REPORT = (
     "This is a bug of skyport-wf {version}. Please report it to those who maintain the copy that you have: your site's "
@@ -28,8 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         args = parse(arguments)
-    except UsageError as error:
+    except SkyportError as error:
         return _fail(str(error), error.exit_code, argparse.Namespace(json="--json" in arguments))
+    except BrokenPipeError:
+        return EXIT_FAILED
     act_on_signals()
     try:
         start_logging(args)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from skyport_wf import __version__
 from skyport_wf.cli.arguments import check_words, everywhere
 from skyport_wf.cli.completion import complete, words_so_far
+from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.verbs import VERBS, overview
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import printable
@@ -23,7 +24,8 @@ _PROGRAM = "skyport-wf"
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return what the words of the command line ask for.
 
-    Raises UsageError if they cannot be understood, SystemExit when help or the version was asked for and shown.
+    Raises UsageError if they cannot be understood, SystemExit when help or the version was asked for and shown, and
+    what `Outcome.write` does.
     """
     parser, verbs = make_parser([*arguments, *words_so_far()])
     complete(parser)
@@ -77,6 +79,18 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
 
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Leaves examples and groups as they stand."""
+
+
+class _Version(argparse.Action):
+    """Prints the version, and ends."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, *, as_json: bool) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show program's version number and exit")
+        self._as_json = as_json
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        Outcome({"version": __version__}, f"{_PROGRAM} {__version__}").write(as_json=self._as_json)
+        parser.exit()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -136,7 +150,8 @@ def make_parser(arguments: Sequence[str]) -> tuple[argparse.ArgumentParser, dict
         parents=[everywhere(None)],
         usage="%(prog)s [OPTIONS] VERB ...",
     )
-    parser.add_argument("--version", action="version", version=f"skyport-wf {__version__}")
+    # `--json` may stand behind it.
+    parser.add_argument("--version", action=_Version, as_json="--json" in arguments)
     actions = parser.add_subparsers(dest="verb", metavar="VERB", prog=_PROGRAM, help=argparse.SUPPRESS)
     # Which word is the verb only the parser can tell: `--log build publish` has two.
     asked = [verb for verb in VERBS if verb in arguments]

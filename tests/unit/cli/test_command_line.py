@@ -55,6 +55,21 @@ def test_version():
     assert (done.returncode, done.stdout, done.stderr) == (0, f"skyport-wf {skyport_wf.__version__}\n", "")
 
 
+@pytest.mark.parametrize(
+    "arguments", [["version", "--json"], ["--json", "--version"], ["--version", "--json"], ["--json", "version"]]
+)
+def test_version_with_json(arguments):
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert only_document(done.stdout) == {"version": skyport_wf.__version__}
+
+
+def test_a_version_that_nobody_can_read_is_a_failure():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command("version"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "skyport-wf: cannot write to stdout: No space left on device\n")
+
+
 def test_help_names_every_verb_and_each_explains_itself():
     done = run("--help")
     assert done.returncode == 0
