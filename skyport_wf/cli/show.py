@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,22 @@ def _examine(args: argparse.Namespace, shock: Callable[[], Shock]) -> tuple[str,
             return args.name or next(iter(found.contents.repo_tags), str(args.archive)), found, ()
         if args.engine:
             return args.name, examine_in_engine(connect(), args.name, progress=progress), ()
-        return examine_published(shock(), args.name, progress=progress)
+        with _telling_of_archive(args.name):
+            return examine_published(shock(), args.name, progress=progress)
+
+
+@contextmanager
+def _telling_of_archive(name: str) -> Iterator[None]:
+    """Say how an archive is looked into where no image has the name, but a file is there."""
+    from skyport_wf.inspection.image_source import is_archive
+    from skyport_wf.publication.awe_lookup import AweLookupError
+
+    try:
+        yield
+    except AweLookupError as error:
+        if is_archive(name):
+            raise AweLookupError(f"{error} To look into the archive of this path, give --archive {name}.") from error
+        raise
 
 
 def _others(

@@ -92,3 +92,12 @@ def test_ten_images_are_told_with_which_most_is_shared(
     assert "\n... and 2 more; --json lists all\n" in told
     assert main(["show", NAME, "--json"]) == 0
     assert {other["name"] for other in json.loads(capsys.readouterr().out)["shared"]} == set(OTHERS)
+
+
+def test_a_path_of_an_archive_comes_with_the_option_for_it(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    for path in ("./image.tar", "image.tar", str(published / "image.tar")):
+        assert main(["show", path]) == 1
+        assert f" To look into the archive of this path, give --archive {path}." in capsys.readouterr().err
+    assert main(["show", "./none.tar"]) == 1
+    assert "--archive" not in capsys.readouterr().err
