@@ -74,7 +74,14 @@ def run(args: argparse.Namespace) -> Outcome:
     check_names_or_all(args)
     settings = read_settings(args)
     with open_both(settings, target) as (origin, there), suggesting_names(origin):
-        names = expand_names(origin.user, ["*"] if args.all else args.names)
+        if args.all:
+            # A Shock without images is mirrored, too.
+            names = sorted({image.name for image in list_images(origin.user, ["*"])})
+        else:
+            names = expand_names(origin.user, args.names)
+        if not names:
+            value: dict[str, object] = {"dry_run": [], "size": 0} if args.dry_run else {"copied": [], "failed": {}}
+            return Outcome(value, f"{origin.name} has no published images, so there is nothing to copy")
         groups = [names]
         if len(names) > 1:
             require_key("--record", args.record)
@@ -148,7 +155,7 @@ def _copy_all(
         (name, f"failed: {one}") if isinstance(one, SkyportError) else (one.receipt.name, _how(one))
         for name, one in found.items()
     ]
-    text: list[str | Table] = [table(("IMAGE", ""), rows)]
+    text: list[str | Table] = [table(("IMAGE", "RESULT"), rows)]
     value: dict[str, object] = {"copied": copied, "failed": {name: str(error) for name, error in failed.items()}}
     if not failed:
         return Outcome(value, text)

@@ -423,6 +423,7 @@ def test_several_at_once_after_a_look(world: World) -> None:
     # Again, nothing is sent.
     again = json.loads(world.lab.run(*command, "--json").out)
     assert [one["sent"] for one in again["copied"]] == [0, 0]
+    assert world.lab.run(*command).out.split()[:2] == ["IMAGE", "RESULT"]
     assert "no image that fits nothing/*" in world.lab.run("copy", "nothing/*", *command[3:]).log
 
 
@@ -450,6 +451,19 @@ def test_all_at_once_and_again_what_failed(world: World) -> None:
     world.there.forget()
     assert {one["sent"] for one in world.lab.do(*command, "--to", world.to)["copied"]} == {0}
     assert world.there.changes == []
+
+
+def test_of_a_shock_without_images_there_is_nothing_to_copy(world: World) -> None:
+    command = ("copy", "--all", "--to", world.to, "--to-token-env", "THERE")
+    done = world.lab.run(*command)
+    assert (done.code, done.out) == (0, f"{world.url} has no published images, so there is nothing to copy\n")
+    assert world.lab.do(*command) == {"copied": [], "failed": {}}
+    assert world.lab.do(*command, "--dry-run") == {"dry_run": [], "size": 0}
+    # One that was retired is none of those.
+    world.publish()
+    assert world.lab.run("retire", NAME).code == 0
+    assert world.lab.do(*command) == {"copied": [], "failed": {}}
+    assert world.there.requests == 0
 
 
 def test_bases_come_first(world: World) -> None:
