@@ -36,11 +36,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Find the files that crashes left in the embedded Shock, or those that are damaged; nodes are never touched."""
-    from skyport_wf.store.folder import default_data
+    from skyport_wf.store.folder import DataFolder, default_data
     from skyport_wf.store.opening import open_store
+    from skyport_wf.store.refusals import DamagedError
 
-    with open_store(args.data or default_data(), maintain=False, must_exist=True) as store:
-        return _check(store) if args.check else _collect(store, remove=args.remove)
+    data = args.data or default_data()
+    try:
+        with open_store(data, maintain=False, must_exist=True) as store:
+            return _check(store) if args.check else _collect(store, remove=args.remove)
+    except DamagedError as error:
+        if not args.check:
+            raise
+        # Damage is what the check looks for. Which files there should be, nothing else tells.
+        found = {"node": "", "name": "", "path": str(DataFolder(data).database), "damage": str(error)}
+        return Outcome({"checked": 0, "damaged": [found]}, str(error), EXIT_DIFFERENCE)
 
 
 def _collect(store: Store, *, remove: bool) -> Outcome:

@@ -28,7 +28,7 @@ class StoredFile(msgspec.Struct, frozen=True):
     name: str
     """The image's name, or else the file's."""
     path: Path
-    """The file's place on disk."""
+    """The file's place on disk; that of the database, if it has something else there than a file's name."""
     size: int
     """In bytes, as it should be."""
     damage: str
@@ -36,7 +36,11 @@ class StoredFile(msgspec.Struct, frozen=True):
 
 
 def check_files(store: NodeStore) -> Iterator[StoredFile]:
-    """Read every file of every node, and yield what was found. Safe while others use the store."""
+    """Read every file of every node, and yield what was found. Safe while others use the store.
+
+    Raises DamagedError if the database, which says what files there should be, is damaged.
+    """
+    store.database.require_intact()
     with store.database.read() as connection:
         rows = connection.execute(_FILES).fetchall()
     read: tuple[str, str] | None = None
@@ -47,7 +51,7 @@ def check_files(store: NodeStore) -> Iterator[StoredFile]:
         if read[1] and not _has_file_still(store, row["id"], content):
             # Deleted, or joined with other parts, since we asked.
             continue
-        yield StoredFile(row["id"], row["name"], store.files.path(content.id), content.size, read[1])
+        yield StoredFile(row["id"], row["name"], store.files.damaged_path(content.id), content.size, read[1])
 
 
 def _has_file_still(store: NodeStore, node: str, content: Content) -> bool:

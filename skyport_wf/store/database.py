@@ -123,6 +123,17 @@ class Database:
         with self.read() as connection:
             self._version(connection)
 
+    def require_intact(self) -> None:
+        """Read all of the database, and raise DamagedError if it contradicts itself: takes seconds where it is large.
+
+        What an index says of a file may be wrong where the table is right, which no question to the database shows.
+        """
+        with self.read() as connection:
+            found: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            # A line that says which database it is may stand before what was found.
+            raise self._folder.damage(found.splitlines()[-1])
+
     def created_on(self) -> str:
         """Return when the database was made; an empty text if that was before this was noted."""
         with self.read() as connection:

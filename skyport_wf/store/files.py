@@ -80,6 +80,10 @@ class FileStore:
             raise ValueError(f"{identity!r} does not name a file of the store")
         return self.folder.files / identity[:2] / identity
 
+    def damaged_path(self, identity: str) -> Path:
+        """Return which file find_damage speaks of: the database, if that has something else than a file's name."""
+        return self.path(identity) if is_uuid(identity) else self.folder.database
+
     def open(self, identity: str) -> BinaryIO:
         """Return the file, for reading. Raises FileNotFoundError if it was deleted, or is something else now."""
         path = self.path(identity)
@@ -90,6 +94,8 @@ class FileStore:
 
     def find_damage(self, content: Content) -> str:
         """Read a file, and return in words what is wrong with it; an empty text if it is as it was written."""
+        if not is_uuid(content.id):
+            return f"the database has {content.id!r} in the place of the file's name"
         md5 = hashlib.md5(usedforsecurity=False)
         try:
             with self.open(content.id) as file:

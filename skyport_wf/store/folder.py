@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import UsageError
-from skyport_wf.store.refusals import FullError, StoreError, UnusableError
+from skyport_wf.store.refusals import DamagedError, FullError, StoreError, UnusableError
 from skyport_wf.user_folders import user_folder
 
 DATA_VARIABLE = "SKYPORT_DATA"
@@ -115,11 +115,10 @@ class DataFolder:
                 f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "
                 f"another folder with {DATA_VARIABLE}, or share that one with a group (mode 2770)."
             )
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return UnusableError(
-                f"{self.database} is damaged: {error}. Restore it from a backup. Until then leave the files beside it "
-                "as they are: without it nothing tells which of them belong to nodes."
-            )
+        # Python's own error, without a code.
+        is_garbled = isinstance(error, sqlite3.Error) and "Could not decode to UTF-8" in str(error)
+        if is_garbled or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return self.damage(str(error))
         if isinstance(error, OSError):
             kind = UnusableError if number in _MISPLACED else StoreError
             return kind(
@@ -127,6 +126,13 @@ class DataFolder:
                 f"Choose another folder with {DATA_VARIABLE}."
             )
         return StoreError(f"the database {self.database} failed: {error}. Try again; nothing was changed.")
+
+    def damage(self, what: str) -> DamagedError:
+        """Return the error that says that the database is damaged, and how."""
+        return DamagedError(
+            f"{self.database} is damaged: {what}. Restore it from a backup. Until then leave the files beside it "
+            "as they are: without it nothing tells which of them belong to nodes."
+        )
 
 
 def _owner(path: Path) -> str:

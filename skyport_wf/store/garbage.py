@@ -34,15 +34,17 @@ def collect_garbage(store: NodeStore, *, remove: bool) -> tuple[Orphan, ...]:
     """Return the files that nobody needs, and remove them if asked to; nodes are never touched.
 
     Looks at every file there is. Safe while others use the store: a file that someone is writing is locked.
-    Raises StoreError, and removes nothing, if there are files that are older than the database.
+    Raises StoreError, and removes nothing, if there are files that are older than the database; DamagedError, if that
+    is damaged.
     """
     with store.folder.failing_in_words():
+        store.database.require_intact()
         files = [path for path in store.files if path.parent != store.folder.doubtful]
         if remove:
             _require_own_database(store, [orphan.path for orphan in _find_orphans(store, files, remove=False)])
         orphans = _find_orphans(store, files, remove=remove)
         if remove:
-            _settle(store)
+            _settle(store, is_intact=True)
     return orphans
 
 
@@ -76,8 +78,13 @@ def _modified(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def _settle(store: NodeStore) -> None:
-    """Ask the database about each file in doubt, and remove those that no node has."""
+def _settle(store: NodeStore, *, is_intact: bool = False) -> None:
+    """Ask the database about each file in doubt, and remove those that no node has.
+
+    is_intact: whether that of the database is known. Else it is looked at, as it takes long, only where there is a
+        file to remove.
+    Raises DamagedError, and removes nothing, if the database is damaged.
+    """
     for note in store.folder.doubtful.glob("*"):
         # In this order, as the file goes from the one place to the other.
         if (store.folder.staging / note.name).exists() or not is_uuid(note.name):
@@ -88,12 +95,19 @@ def _settle(store: NodeStore) -> None:
             if not path.exists():
                 note.unlink(missing_ok=True)
             continue
-        # The database's answer holds only while nobody writes: the file may just be about to go.
-        with file, store.database.write() as connection:
-            if not is_referenced(connection, note.name):
-                path.unlink(missing_ok=True)
-                _log.info("removed %s, which a crash left behind", path)
-            note.unlink(missing_ok=True)
+        with file:
+            if not is_intact and not _is_known(store, note.name):
+                # Before it is our turn to write, so that nobody waits for it.
+                store.database.require_intact()
+                is_intact = True
+            # The database's answer holds only while nobody writes: the file may just be about to go.
+            with store.database.write() as connection:
+                if is_referenced(connection, note.name):
+                    note.unlink(missing_ok=True)
+                elif is_intact:
+                    path.unlink(missing_ok=True)
+                    _log.info("removed %s, which a crash left behind", path)
+                    note.unlink(missing_ok=True)
 
 
 def _find_orphans(store: NodeStore, paths: Iterable[Path], *, remove: bool) -> tuple[Orphan, ...]:
@@ -105,11 +119,14 @@ def _find_orphans(store: NodeStore, paths: Iterable[Path], *, remove: bool) -> t
         if file is None:
             continue
         with file:
-            if path.parent != store.folder.staging and is_uuid(path.name):
-                with store.database.read() as connection:
-                    if is_referenced(connection, path.name):
-                        continue
+            if path.parent != store.folder.staging and is_uuid(path.name) and _is_known(store, path.name):
+                continue
             orphans.append(Orphan(path, path.stat().st_size))
             if remove:
                 path.unlink(missing_ok=True)
     return tuple(orphans)
+
+
+def _is_known(store: NodeStore, content: str) -> bool:
+    with store.database.read() as connection:
+        return is_referenced(connection, content)

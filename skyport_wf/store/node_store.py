@@ -190,7 +190,7 @@ class NodeStore:
         with self.database.read() as connection:
             source = self._find_source(connection, user, change.copy_of)
         if source.content and (damage := self.files.find_damage(source.content)):
-            _log.error("node %s is damaged: %s (%s)", source.id, damage, self.files.path(source.content.id))
+            _log.error("node %s is damaged: %s (%s)", source.id, damage, self.files.damaged_path(source.content.id))
             raise InvalidRequestError(f"copy_data node is damaged: {damage}")
 
     def _find_source(self, connection: sqlite3.Connection, user: User, identity: str) -> StoredNode:

@@ -79,6 +79,10 @@ class UnusableError(StoreError):
     """The folder of the store, or the database in it, has to be put right by hand: no other try will help."""
 
 
+class DamagedError(UnusableError):
+    """The database is damaged: what it says of files may be wrong."""
+
+
 class FullError(StoreError):
     """The disk of the store is full; nothing was written."""
 

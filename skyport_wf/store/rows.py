@@ -12,6 +12,7 @@ import msgspec
 
 from skyport_wf.decoding import decode_json
 from skyport_wf.store.access import RIGHTS, Acl
+from skyport_wf.store.database import is_uuid
 from skyport_wf.store.files import Content
 from skyport_wf.store.node import Lock, StoredNode, StoredPart, StoredParts
 from skyport_wf.store.refusals import InvalidRequestError
@@ -124,7 +125,7 @@ def add_part(connection: sqlite3.Connection, serial: int, part: StoredPart) -> N
 
 
 def delete_nodes(connection: sqlite3.Connection, serials: list[int]) -> list[str]:
-    """Delete nodes, and return the files that none has any more."""
+    """Delete nodes, and return the files that none has any more; what a damaged row has in their place names none."""
     marks = ", ".join("?" * len(serials))
     asked = (
         f"SELECT content_id FROM node WHERE serial IN ({marks}) AND content_id IS NOT NULL"
@@ -132,7 +133,7 @@ def delete_nodes(connection: sqlite3.Connection, serials: list[int]) -> list[str
     )
     contents = [row["content_id"] for row in connection.execute(asked, serials * 2)]
     connection.execute(f"DELETE FROM node WHERE serial IN ({marks})", serials)
-    return [content for content in contents if not is_referenced(connection, content)]
+    return [content for content in contents if is_uuid(content) and not is_referenced(connection, content)]
 
 
 def is_referenced(connection: sqlite3.Connection, content: str) -> bool:

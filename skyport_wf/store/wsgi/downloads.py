@@ -137,8 +137,8 @@ def _open(context: RequestContext, node: StoredNode) -> BinaryIO:
     assert node.content  # noqa: S101  (see require_file and _archived)
     try:
         return context.store.files.open(node.content.id)
-    except FileNotFoundError:
-        # Deleted since we read the node.
+    except (FileNotFoundError, ValueError):
+        # Deleted since we read the node; or the node's row is damaged, and has no name of a file.
         raise NodeNotFoundError from None
 
 

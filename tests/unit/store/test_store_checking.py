@@ -3,7 +3,11 @@
 import argparse
 import json
 import os
+import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -11,6 +15,11 @@ from skyport_wf.cli.gc import add_arguments
 from skyport_wf.cli.main import main
 from skyport_wf.store.checking import check_files
 from skyport_wf.store.garbage import collect_garbage
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.refusals import DamagedError
+from skyport_wf.store.users import add_user
+from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.store_people import Person
 
 IMAGE = {"type": "dockerimage", "name": "lab/x:1"}
 
@@ -136,3 +145,108 @@ def test_checking_and_removing_exclude_each_other():
     add_arguments(parser)
     with pytest.raises(argparse.ArgumentError, match="not allowed with"):
         parser.parse_args(["--check", "--remove"])
+
+
+@pytest.fixture
+def closed(tmp_path):
+    """The folder of a store with an image that nobody uses, so that its database is in one file."""
+    data = tmp_path / "closed"
+    with open_store(data) as store:
+        Person(ShockApp(store), add_user(store.database, "alice")).upload(os.urandom(100_000), IMAGE)
+    return data
+
+
+def change_index(data):
+    """Change one letter of a file's name where the index has it, and nowhere else."""
+    path = data / "shock.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        (name,) = connection.execute("SELECT content_id FROM node").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'node_content'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    content[content.index(name.encode(), (page - 1) * size, page * size)] ^= 1
+    path.write_bytes(content)
+
+
+def overwrite_middle(data):
+    path = data / "shock.sqlite"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 3000] = random.Random(1).randbytes(3000)
+    path.write_bytes(content)
+
+
+def overwrite_start(data):
+    (data / "shock.sqlite").write_bytes(b"no database" * 1000)
+
+
+@pytest.mark.parametrize("damage", [change_index, overwrite_middle, overwrite_start])
+def test_a_damaged_database_is_found_and_nothing_removed(damage, closed, capsys):
+    damage(closed)
+    files = set((closed / "files").glob("*/*"))
+    assert len(files) == 1
+    said = f"{closed}/shock.sqlite is damaged: "
+    arguments = ["gc", "--data", str(closed)]
+    assert main([*arguments, "--check"]) == 3
+    shown = capsys.readouterr().out
+    assert shown.startswith(said)
+    assert "Restore it from a backup. Until then leave the files beside it" in shown
+    assert main([*arguments, "--check", "--json"]) == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["checked"] == 0
+    assert [file["path"] for file in told["damaged"]] == [f"{closed}/shock.sqlite"]
+    for option in ([], ["--remove"]):
+        assert main([*arguments, *option]) == 1
+        assert said in capsys.readouterr().err
+    assert set((closed / "files").glob("*/*")) == files
+
+
+def test_a_start_removes_no_file_on_the_word_of_a_damaged_database(closed, caplog):
+    (file,) = (closed / "files").glob("*/*")
+    change_index(closed)
+    # As after a crash just before the file was settled.
+    note = closed / "doubtful" / file.name
+    note.touch()
+    with open_store(closed):
+        pass
+    assert "the store could not be tidied up" in caplog.text
+    assert "is damaged: " in caplog.text
+    assert file.exists()
+    assert note.exists()
+
+
+def test_a_start_reads_all_of_the_database_only_before_it_removes_a_file(alice, image, path, store, monkeypatch):
+    looks = []
+    monkeypatch.setattr(store.database, "require_intact", lambda: looks.append(1))
+    store.files.doubt(path.name)
+    store.maintain()
+    assert looks == []
+    assert path.exists()
+    for unknown in (uuid4(), uuid4()):
+        store.files.doubt(str(unknown))
+        orphan = store.files.path(str(unknown))
+        orphan.parent.mkdir(exist_ok=True)
+        orphan.touch()
+    store.maintain()
+    assert looks == [1]
+    assert list(store.files) == [path]
+
+
+@pytest.mark.parametrize("name", ["no name", "../shock.sqlite", "/etc/passwd"])
+def test_what_is_no_name_of_a_file_is_damage(name, alice, image, path, store):
+    with store.database.write() as connection:
+        connection.execute("UPDATE node SET content_id = ?", (name,))
+    (found,) = check_files(store)
+    assert (found.node, found.path) == (image, store.folder.database)
+    assert found.damage == f"the database has {name!r} in the place of the file's name"
+    assert alice.get(f"/node/{image}?download").status_code == 404
+    assert alice.call("POST", "/node", files={"copy_data": (None, image)}).status_code == 400
+    assert alice.delete(f"/node/{image}").status_code == 200
+    assert store.folder.database.exists()
+
+
+def test_text_that_is_none_is_damage_of_the_database(alice, image, store):
+    with store.database.write() as connection:
+        connection.execute("UPDATE node SET content_id = CAST(x'ff' AS TEXT)")
+    with pytest.raises(DamagedError, match="is damaged: Could not decode"):
+        list(check_files(store))
