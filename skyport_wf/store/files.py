@@ -28,7 +28,7 @@ import msgspec
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.store.database import is_uuid
-from skyport_wf.store.folder import DataFolder
+from skyport_wf.store.folder import LITTLE_ROOM, DataFolder
 from skyport_wf.store.refusals import FullError
 
 _WRITE_BACK = 8 * 1024 * 1024
@@ -59,10 +59,13 @@ class FileStore:
         self._prepare = prepare
 
     def require_room(self, size: int) -> None:
-        """Raise FullError if the disk has no room for a file of that size: better before it is sent than after."""
+        """Raise FullError if the disk has no room for a file of that size: better before it is sent than after.
+
+        What is small is tried: a change that leads to there being more room has the reserve for it.
+        """
         self._prepare()
         free = shutil.disk_usage(self.folder.path).free
-        if size > free:
+        if size >= LITTLE_ROOM and size > free:
             raise FullError(self.folder.path, free, size)
 
     def stage(self, task: str = "") -> "Staging":
