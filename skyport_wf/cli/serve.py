@@ -78,8 +78,9 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
     data = args.data or default_data()
     with open_store(data) as store:
         what = "the store" if store.database.exists() else "a new, empty store"
-        # Not at the first upload: a folder that cannot be used is to be known now.
-        store.database.prepare()
+        if not (store.database.exists() and store.folder.is_read_only()):
+            # Not at the first upload: a folder that cannot be used is to be known now.
+            store.database.prepare()
         shock = ShockApp(store, anonymous=rights, public_url=public_url)
         backend = EmbeddedBackend(shock)
         registry = RegistryApp(backend, public_url=public_url)

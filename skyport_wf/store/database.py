@@ -248,17 +248,36 @@ class Database:
             try:
                 return self._open(alone=False)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_IOERR:
-                    raise
-                # A full disk has no room for the file that SQLite shares with others. Alone it needs none.
-                return self._open(alone=True)
+                code = error.sqlite_errorcode & 0xFF
+                if code == sqlite3.SQLITE_IOERR:
+                    # A full disk has no room for the file that SQLite shares with others. Alone it needs none.
+                    return self._open(alone=True)
+                if code == sqlite3.SQLITE_CANTOPEN and self._folder.is_read_only():
+                    # Where that file cannot be made, the database can be read if nobody else has it open.
+                    self._require_closed()
+                    return self._open(alone=True, mode="ro&immutable=1")
+                raise
         except sqlite3.Error as error:
             raise self._folder.failure(error) from error
 
-    def _open(self, *, alone: bool) -> "_Connection":
-        """Open the file, which must be there. alone: no other connection, in any process, may use it meanwhile."""
+    def _require_closed(self) -> None:
+        """Raise UnusableError if there are changes that are not in the database's file yet."""
+        log = self._folder.database.with_name(f"{self._folder.database.name}-wal")
+        if log.exists() and log.stat().st_size:
+            raise UnusableError(
+                f"{self._folder.database} was not closed by who wrote to it last: its last changes are in {log.name}, "
+                "and cannot be read on a read-only file system. Mount that for writing and run `skyport-wf ls` once, "
+                "or copy the folder to where you may write."
+            )
+
+    def _open(self, *, alone: bool, mode: str = "rw") -> "_Connection":
+        """Open the file, which must be there.
+
+        alone: no other connection, in any process, may use it meanwhile.
+        mode: as in SQLite's URIs.
+        """
         connection = sqlite3.connect(
-            f"{self._folder.database.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS,
+            f"{self._folder.database.absolute().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_SECONDS,
             isolation_level=None, check_same_thread=False, factory=_Connection,
         )  # fmt: skip
         try:

@@ -263,7 +263,13 @@ def lock_unused(path: Path) -> BinaryIO | None:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
-        return _open_locked(path, "r+b", wait=False)
+        try:
+            return _open_locked(path, "r+b", wait=False)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            # To be locked by us a file need not be open for writing, but on some network file systems.
+            return _open_locked(path, "rb", wait=False)
     except (FileNotFoundError, BlockingIOError):
         return None
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import UsageError
-from skyport_wf.store.refusals import DamagedError, FullError, StoreError, UnusableError
+from skyport_wf.store.refusals import DamagedError, FullError, ReadOnlyError, StoreError, UnusableError
 from skyport_wf.user_folders import user_folder
 
 DATA_VARIABLE = "SKYPORT_DATA"
@@ -19,7 +19,7 @@ LITTLE_ROOM = 1024 * 1024
 """SQLite says `disk I/O error` where there is less than this: it needs a file of 32 kB beside the database, and more
 for what it writes."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_CLOSED = (errno.EACCES, errno.EPERM)
 _MISPLACED = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
@@ -41,6 +41,12 @@ class DataFolder:
         self.reserve = path / "reserve"
         self.file_mode = 0o600
         self.folder_mode = 0o700
+
+    def is_read_only(self) -> bool:
+        """Return whether the folder is on a file system that nobody may write, or is mounted so here."""
+        with suppress(OSError):
+            return bool(os.statvfs(self.path).f_flag & os.ST_RDONLY)
+        return False
 
     def check(self) -> None:
         """Raise UnusableError for a folder that can have no store: readers are to hear what writers would."""
@@ -86,7 +92,7 @@ class DataFolder:
             # A file that is another user's has the mode that they gave it.
             with suppress(FileNotFoundError, PermissionError):
                 wanted = self.folder_mode if path.is_dir() else self.file_mode
-                if stat.S_IMODE(path.stat().st_mode) != wanted:
+                if stat.S_IMODE(path.stat().st_mode) != wanted and not self.is_read_only():
                     path.chmod(wanted)
 
     def has_files(self) -> bool:
@@ -110,6 +116,11 @@ class DataFolder:
             free = shutil.disk_usage(self.path).free
         if number in _NO_ROOM or code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < LITTLE_ROOM):
             return FullError(self.path, free, max(size, LITTLE_ROOM))
+        if number == errno.EROFS or (code == sqlite3.SQLITE_READONLY and self.is_read_only()):
+            return ReadOnlyError(
+                f"the store in {self.path} is on a read-only file system: it can be read, not written. Mount that for "
+                f"writing, or choose another folder with {DATA_VARIABLE}."
+            )
         if number in _CLOSED or code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             return UnusableError(
                 f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "

@@ -21,7 +21,9 @@ class Store(NodeStore):
         self.joiner = Joiner(self)
 
     def maintain(self) -> None:
-        """Remove what a crash left, delete what has expired, and join what others left unjoined."""
+        """Remove what a crash left, delete what has expired, and join what others left unjoined, where we may write."""
+        if self.folder.is_read_only():
+            return
         with self.folder.failing_in_words():
             tidy(self)
             self.reap()

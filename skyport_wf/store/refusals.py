@@ -83,6 +83,20 @@ class DamagedError(UnusableError):
     """The database is damaged: what it says of files may be wrong."""
 
 
+class ReadOnlyError(UnusableError):
+    """The store is on a read-only file system; it can be read.
+
+    Not a 500, after which clients ask again: no try will help.
+    """
+
+    status = 400
+
+    @property
+    def public_words(self) -> str:
+        """The reason, as it is of use to clients, too."""
+        return "the server's store is on a read-only file system: it can be read, not written"
+
+
 class FullError(StoreError):
     """The disk of the store is full; nothing was written."""
 

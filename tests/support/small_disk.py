@@ -1,4 +1,4 @@
-"""A disk of a few megabytes that tests can fill to its last byte."""
+"""A disk of a few megabytes that tests can fill to its last byte, and a folder that nobody can write."""
 
 import os
 import subprocess
@@ -12,19 +12,29 @@ import pytest
 @contextmanager
 def small_disk(folder: Path, *, size: int) -> Iterator[Path]:
     """Mount an empty file system of that size on the folder, while the block lasts."""
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", folder],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with _mounted("-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", folder):
+        yield folder
+
+
+@contextmanager
+def read_only(folder: Path, place: Path) -> Iterator[Path]:
+    """Show a folder in another place, where nobody can write to it, while the block lasts."""
+    with _mounted("--bind", folder, place):
+        subprocess.run(["mount", "-o", "remount,ro,bind", place], check=True)
+        yield place
+
+
+@contextmanager
+def _mounted(*arguments: str | Path) -> Iterator[None]:
+    """Mount something on the last of the arguments."""
+    mounted = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if mounted.returncode:
-        reason = f"cannot mount a small disk, which takes root: {mounted.stderr}"
+        reason = f"cannot mount, which takes root: {mounted.stderr}"
         pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
     try:
-        yield folder
+        yield
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        subprocess.run(["umount", "--lazy", arguments[-1]], check=True)
 
 
 def fill(disk: Path) -> Path:
