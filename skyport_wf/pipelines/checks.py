@@ -43,16 +43,24 @@ def check_archives(images: Iterable[PlannedImage]) -> None:
             )
 
 
-def check_locked(lock: str, names: Iterable[str]) -> None:
-    """Raise UsageError if a lock file that cannot be written lacks one of these images."""
+def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> None:
+    """Raise UsageError for a lock file that is none, which would be said when the images are built and sent already.
+
+    needed: images that it has to have, as it cannot be written.
+    lists: the image lists of the workflow.
+    """
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
+    if Path(lock).is_dir():
+        raise UsageError(f"the lock file {lock} is a folder. Name a file in the setting `lock`.")
+    if os.path.realpath(lock) in map(os.path.realpath, lists):
+        raise UsageError(f"the lock file {lock} is an image list. Name another file in the setting `lock`.")
     try:
-        locked = {*read_record(Path(lock), LockFile).images}
-    except SkyportError:
-        locked = set()
-    if missing := [name for name in names if name not in locked]:
+        locked = {*read_record(Path(lock), LockFile).images} if Path(lock).exists() else set()
+    except SkyportError as error:
+        raise UsageError(str(error)) from error
+    if missing := [name for name in needed if name not in locked]:
         raise UsageError(
             f"the lock file {lock} cannot be written, and lacks {', '.join(missing)}. Name another one in the setting "
             "`lock`."

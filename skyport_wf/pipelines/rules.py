@@ -20,7 +20,7 @@ from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import replace_file
 from skyport_wf.pipelines.checks import (
     check_archives,
-    check_locked,
+    check_lock,
     check_results,
     check_settings_files,
     is_writable,
@@ -357,8 +357,8 @@ class ImageRules:
         """Raise UsageError for what can be known before anything runs."""
         check_results(self.results, self.planned)
         check_archives(self.planned.values())
-        if not self.writes_lock:
-            check_locked(self.lock, self.names)
+        lists = [self.images, *(other.images for other in self._before)]
+        check_lock(self.lock, () if self.writes_lock else self.names, lists)
 
     def _write_plan(self) -> None:
         """Write what jobs are to take. Where that cannot be, they read the list themselves."""

@@ -235,8 +235,18 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a") + module("b", config='{"images": "./copy.yaml"}'): "lab/x:1, lab/y:1 is in two image lists of this "
         "workflow, images.yaml and copy.yaml.",
         module("a", more=["pathvars:", '    results="{a}"']): "the pathvar `results` is '{a}'",
+        module("a", config='{"lock": "conflict.json"}'): "conflict.json is not a `skyport-wf lock 1` record: it has "
+        "the marks of a merge that has conflicts. Take it anew",
+        module("a", config='{"lock": "."}'): "the lock file . is a folder. Name a file in the setting `lock`.",
+        module("a", config='{"lock": "./images.yaml"}'): "the lock file images.yaml is an image list.",
+        module("a", config='{"lock": "b/images.yaml"}') + module("b", config='{"images": "b"}'): "b/images.yaml is not "
+        "a `skyport-wf lock 1` record",
+        module("b", config='{"images": "b"}') + module("a", config='{"lock": "b/images.yaml"}'): "the lock file "
+        "b/images.yaml is an image list.",
     }  # fmt: skip
     shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")
+    write_images(pipeline.folder / "b", "lab/z:1")
+    (pipeline.folder / "conflict.json").write_text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n")
     for snakefile, message in cases.items():
         pipeline.write_snakefile(snakefile)
         assert pipeline.refused().count(message) == 1
