@@ -23,8 +23,9 @@ def snakefile(name: str = "publish") -> str:
 def receipt(image: str, *, results: str = "results") -> str:
     """Return the path of the receipt of `image`, REPO:TAG: the file to take as input where the image has to be there.
 
-    results: the pathvar `results` of the rules.
-    Raises UsageError for a name that cannot be published, or that no image list has which the rules have read by then.
+    results: the pathvar `results` of the rules, with the prefix of their module if that is not the caller's, too.
+    Raises UsageError for a name that cannot be published, or that no image list has which the rules have read by then,
+        or if the rules that have it write elsewhere.
     """
     return _path(image, results, "receipt.json")
 
@@ -65,9 +66,9 @@ def workflow(name: str) -> str:
 def _path(image: str, results: str, file: str) -> str:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.pipelines.mistakes import heard
-    from skyport_wf.pipelines.opening import check_listed
+    from skyport_wf.pipelines.opening import find_results
 
     with heard():
         key = parse_reference(str(image)).key
-        check_listed(image, results)
-    return f"{results}/skyport/{key}/{file}"
+        folder = find_results(image, results)
+    return f"{folder}/skyport/{key}/{file}"

@@ -9,7 +9,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.place import LOCK_NAME
 from skyport_wf.image_list.reference import is_docker_name, parse_reference, pull_name
 from skyport_wf.pipelines.mistakes import suggest
-from skyport_wf.pipelines.opening import check_listed, lists_of
+from skyport_wf.pipelines.opening import check_listed, find_rules_of
 from skyport_wf.publication.settings import registry_of
 from skyport_wf.records.files import read_record
 from skyport_wf.records.receipt import LockedImage, LockFile
@@ -25,7 +25,7 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
     """
     parse_reference(str(name))
     check_listed(name, results)
-    listed = next((rules for rules in lists_of(results) if rules.has(name)), None)
+    listed = find_rules_of(name, results)
     if listed and listed.builds and not required:
         return None
     lock = listed.lock if listed else LOCK_NAME

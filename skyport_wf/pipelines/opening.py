@@ -11,7 +11,7 @@ from typing import Any
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.pipelines.mistakes import heard, suggest
-from skyport_wf.pipelines.rules import ImageRules
+from skyport_wf.pipelines.rules import ImageRules, PathModifier
 from skyport_wf.pipelines.settings import read_settings
 from skyport_wf.pipelines.shipped import is_shipped
 
@@ -64,11 +64,29 @@ def _open(workflow: Any, config: Mapping[str, Any], kind: type[ImageRules]) -> I
     return opened
 
 
-def check_listed(name: str, results: str) -> None:
-    """Raise UsageError for an image that none of the lists has whose receipts go to `results`.
+def find_results(name: str, results: str) -> str:
+    """Return the folder `results` as the rules write it whose receipts go there.
 
+    Raises UsageError for an image that none of their lists has, or that only rules have which write elsewhere.
     Nothing is known where the rules come later; then Snakemake says it when it looks for who makes the receipt.
     """
+    check_listed(name, results)
+    modifier = _modifier()
+    here = [folder for rules in _Opened.lists for folder in rules.folders(modifier) if _are_same(folder, results)]
+    if here:
+        return here[0]
+    having = [rules for rules in _Opened.lists if modifier and rules.is_known and rules.has(name)]
+    elsewhere = [folder for rules in having for folder in rules.folders(modifier)]
+    if elsewhere:
+        raise UsageError(
+            f"the files of image {name} are not in {results}, but in {elsewhere[0]}: give `results={elsewhere[0]!r}`. "
+            "If other rules make them, too, those have to come before."
+        )
+    return results.rstrip("/") or results
+
+
+def check_listed(name: str, results: str) -> None:
+    """Raise UsageError for an image that none of the lists has whose receipts go to `results`."""
     lists = [rules for rules in lists_of(results) if rules.is_known]
     if lists and not any(rules.has(name) for rules in lists):
         meant = suggest(name, [known for rules in lists for known in rules.names])
@@ -76,9 +94,29 @@ def check_listed(name: str, results: str) -> None:
         raise UsageError(f"image {name} is in no image list that this workflow has read by here. {told}")
 
 
+def find_rules_of(name: str, results: str) -> ImageRules | None:
+    """Return the rules that have an image, first of all those whose receipts go to `results`; None if none have it."""
+    lists = [*lists_of(results), *_Opened.lists]
+    return next((rules for rules in lists if rules.has(name)), None)
+
+
 def lists_of(results: str) -> list[ImageRules]:
     """Return the lists whose receipts go to `results`, of those that this workflow has read by now."""
-    return [rules for rules in _Opened.lists if rules.results == results]
+    modifier = _modifier()
+    return [rules for rules in _Opened.lists if any(_are_same(folder, results) for folder in rules.folders(modifier))]
+
+
+def _are_same(folder: str, other: str) -> bool:
+    return os.path.normpath(folder) == os.path.normpath(other)
+
+
+def _modifier() -> PathModifier | None:
+    """Return what moves the paths of the Snakefile that is being parsed.
+
+    None if none is: functions of inputs are called later, and Snakemake says not of which module.
+    """
+    workflow = _Opened.workflow
+    return workflow.modifier.path_modifier if workflow and workflow.included_stack else None
 
 
 def _are_the_workflow(workflow: Any) -> bool:

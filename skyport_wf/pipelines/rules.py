@@ -48,6 +48,13 @@ class Wildcards(Protocol):
     """The image's name as a file name."""
 
 
+class PathModifier(Protocol):
+    """What puts the prefix of a module before its paths: Snakemake's."""
+
+    def replace_prefix(self, path: str) -> str:
+        """Return the path as it counts."""
+
+
 class ImageRules:
     """The images of one list, for the rules of one module or pipeline."""
 
@@ -67,9 +74,9 @@ class ImageRules:
         self.origin = self._origin()
         """The file that has the names."""
         self._pathvars = workflow.pathvars
-        self.results = self.at("<results>")
-        """Where receipts go, as far as no prefix moves them."""
         self._folder = self.at("<results>/skyport")
+        self.results = self._folder.removesuffix("/skyport")
+        """Where receipts go, as far as no prefix moves them."""
         self._place: str = workflow.modifier.path_modifier.replace_prefix(self._folder)
         """Where receipts really go."""
         self._file = os.path.realpath(self.origin)
@@ -92,11 +99,23 @@ class ImageRules:
         return first
 
     def at(self, path: str) -> str:
-        """Return a path with the workflow's pathvars put in.
+        """Return a path with the workflow's pathvars put in, of which each may end with a slash.
 
         Snakemake does that too, but not before it hands paths to a default storage provider.
         """
-        return str(self._pathvars.apply(path))
+        return re.sub("(?<!:)//+", "/", self._pathvars.apply(path))
+
+    def folders(self, modifier: PathModifier | None) -> list[str]:
+        """Return how a Snakefile can write the folder that has the receipts, in the place of `results`.
+
+        modifier: what moves the paths of the Snakefile that is being parsed; None if that is not known.
+        """
+        folders = {self.results: self._folder, self._place.removesuffix("/skyport"): self._place}
+        return [
+            folder
+            for folder, inside in folders.items()
+            if modifier is None or modifier.replace_prefix(inside) == self._place
+        ]
 
     def leave(self, workflow: Any) -> None:
         """Leave the workflow's default target as it was before the rules came, unless they are all of the workflow.

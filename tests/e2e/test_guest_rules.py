@@ -160,6 +160,50 @@ def test_one_list_in_two_modules(
     assert pipeline.snakemake("a_publish_all", "b_publish_all") == set()
 
 
+RESULTS = ["pathvars:", '    results="out/images/"']
+
+
+@pytest.mark.parametrize(
+    ("more", "results"),
+    [(['prefix: "img"'], "img/results"), (['prefix: "img/"', *RESULTS], "img/out/images"), (RESULTS, "out/images")],
+)
+def test_the_files_of_images_where_a_module_puts_them(pipeline: Pipeline, more: list[str], results: str) -> None:
+    """The receipt, and the container: a file, as the lock file knows the image before."""
+    pipeline.do("publish", "--all", "--lock", "images.lock.json", SKYPORT_REGISTRY="x.test")
+    folder = f"{results}/skyport/lab_x_1"
+    registry = "docker://x.test/lab/x@sha256:"
+    checks = "".join(
+        f"assert skyport_wf.container('lab/x:1', results='{given}') == '{folder}/image.sif'\n"
+        f"assert skyport_wf.container('lab/x:1', results='{given}', registry=True).startswith('{registry}')\n"
+        for given in (results, f"{results}/", f"./{results}")
+    )
+    elsewhere = f"the files of image lab/x:1 are not in results, but in {results}: give `results='{results}'`."
+    for asked in (own("lab/x:1"), 'skyport_wf.container("lab/x:1")\n', 'skyport_wf.sif("lab/x:1")\n'):
+        pipeline.write_snakefile(module("a", more=more), asked)
+        assert elsewhere in pipeline.refused(SKYPORT_REGISTRY="x.test")
+    pipeline.write_snakefile(module("a", more=more), own("lab/xx:1", results=results))
+    assert "image lab/xx:1 is in no image list that this workflow has read by here. Did you" in pipeline.refused()
+    pipeline.write_snakefile(module("a", more=more), checks, own("lab/x:1", results=f"{results}/"))
+    assert pipeline.snakemake(SKYPORT_REGISTRY="x.test") == steps("x", prefix="a_") | {"mine"}
+    assert (pipeline.folder / folder / "receipt.json").exists()
+
+
+def test_the_paths_of_a_module_that_includes_the_rules(pipeline: Pipeline) -> None:
+    """Its prefix moves what it asks for, too, when it is parsed and later."""
+    (pipeline.folder / "inner.smk").write_text(
+        f"import skyport_wf\n\n{INCLUDE}\n"
+        "rule mine:\n"
+        "    input:\n"
+        '        skyport_wf.receipt("lab/x:1"),\n'
+        '        lambda wildcards: skyport_wf.receipt("lab/y:1"),\n'
+        '    output: "own.txt"\n'
+        '    shell: "cat {input} > {output}"\n'
+    )
+    pipeline.write_snakefile('module a:\n    snakefile: "inner.smk"\n    prefix: "img"\n\nuse rule * from a\n')
+    assert pipeline.snakemake("mine") == steps("x", "y") | {"mine"}
+    assert (pipeline.folder / "img/own.txt").exists()
+
+
 @pytest.mark.parametrize(("config", "file"), [("{}", "images.yml"), ('{"images": "c"}', "c/images.yaml")])
 def test_the_list_is_found_as_the_command_line_finds_it(pipeline: Pipeline, config: str, file: str) -> None:
     (pipeline.folder / "images.yaml").unlink()
