@@ -5,13 +5,15 @@ Each change is read again as lint reads it, and kept only if it adds to the comm
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from skyport_wf.image.instructions import Instruction, json_words, read_instructions, read_options
+from skyport_wf.image.instructions import Instruction, json_words, read_instructions, read_options, triggered
 from skyport_wf.lint.findings import Finding
-from skyport_wf.lint.rules.packages import APT_UNPINNED
-from skyport_wf.lint.shell.invocations import invocations, run_pipelines
+from skyport_wf.lint.rules.packages import APT, APT_UNPINNED, APT_WITH_VALUE
+from skyport_wf.lint.shell.grammar import Word
+from skyport_wf.lint.shell.invocations import invocations, positional, run_pipelines
 
 _RECOMMENDS, _LISTS = "DL3015", "DL3009"
 FIXABLE = (_RECOMMENDS, _LISTS, APT_UNPINNED.code)
@@ -24,6 +26,15 @@ _VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
 _UNENDED = (b";", b"&", b"|", b"\\", b"`", b"{", b"(")
 _LEAVES = frozenset({"exit", "exec"})
 """Commands behind which no other runs."""
+_READ_LISTS = APT | {"apt-cache", "apt-file", "mk-build-deps", "gdebi", "tasksel", "nala"}
+"""Programs that look into apt's lists."""
+_WITHOUT_LISTS = frozenset({
+    "", "autoclean", "auto-clean", "autopurge", "autoremove", "auto-remove", "clean", "distclean", "dist-clean", "help",
+    "hold", "markauto", "moo", "purge", "remove", "unhold", "unmarkauto", "update",
+})  # fmt: skip
+"""Actions that do what they should without lists."""
+_BETWEEN = re.compile(r"[\s;&|()]+")
+"""Between the words of a command that is one word of another."""
 
 _Call = tuple[str, tuple[str, ...]]
 
@@ -44,7 +55,7 @@ def fix_dockerfile(content: bytes, findings: Collection[Finding], versions: Mapp
             content = _changed(content, number, _without_recommends, _adds_no_recommends)
         if APT_UNPINNED.code in codes:
             content = _changed(content, number, lambda text: _pinned(text, versions), _adds_versions(versions))
-        # Whoever installs later without an update of his own still needs the lists.
+        # Whoever uses them later without an update of his own still needs the lists.
         if _LISTS in codes and not any(_needs_lists(later) for later in found[number + 1 :]):
             content = _changed(content, number, _cleaned, _adds_cleaning)
     return content
@@ -153,11 +164,18 @@ def _cleaned(text: bytes) -> bytes:
 
 
 def _needs_lists(instruction: Instruction) -> bool:
-    """Return whether an instruction installs packages without an update before that."""
-    for program, words in _calls(instruction) if instruction.name == "RUN" else ():
-        if program in ("apt-get", "apt", "aptitude"):
-            if "update" in words:
-                return False
-            if "install" in words:
-                return True
+    """Return whether an instruction, or what it makes others do, uses the lists without an update before that."""
+    run = triggered(instruction)
+    for call in invocations(run_pipelines(run)) if run.name == "RUN" else ():
+        if call.program in ("echo", "printf"):
+            continue
+        # Behind programs that we do not know, too, as in `su -c "apt-get ..."`: better lists for nothing than a build
+        # that fails.
+        words = [word for text in (call.program, *call.texts) for word in _BETWEEN.split(text)]
+        at = next((index for index, word in enumerate(words) if posixpath.basename(word) in _READ_LISTS), len(words))
+        action = next((word.text for word in positional(map(Word, words[at + 1 :]), APT_WITH_VALUE)), "")
+        if action == "update" and at == 0:
+            return False
+        if action not in _WITHOUT_LISTS:
+            return True
     return False

@@ -12,13 +12,14 @@ APT_UNSEEN = Rule("SKY012", "info", ("DL3008",))
 CONDA_UNPINNED = Rule("SKY013", "warning")
 RULES = (APT_UNPINNED, APT_UNSEEN, CONDA_UNPINNED)
 
-_APT_WITH_VALUE = frozenset(
+APT = frozenset({"apt-get", "apt", "aptitude"})
+APT_WITH_VALUE = frozenset(
     {"-t", "--target-release", "--default-release", "-o", "--option", "-c", "--config-file", "-a",
      "--host-architecture", "-P", "--build-profiles", "--solver", "--planner", "--with-source", "-S", "--snapshot",
      "--comment", "--error-on", "--add-user-tag", "--add-user-tag-to", "--remove-user-tag",
      "--remove-user-tag-from"}
 )  # fmt: skip
-"""Of apt-get, apt, and aptitude."""
+"""Their options that have a value."""
 _CONDA_WITH_VALUE = frozenset(
     {"-n", "--name", "-p", "--prefix", "-c", "--channel", "-f", "--file", "-r", "--root-prefix", "--platform",
      "--subdir", "--solver", "--channel-priority", "--channel-alias", "--repodata-fn", "--clone", "--revision",
@@ -45,9 +46,9 @@ def check_apt(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iterato
     values: what is known of the variables.
     """
     for call in calls:
-        if call.program not in ("apt-get", "apt", "aptitude"):
+        if call.program not in APT:
             continue
-        action, packages = _action_and_packages(call, _APT_WITH_VALUE, values)
+        action, packages = _action_and_packages(call, APT_WITH_VALUE, values)
         if action in ("upgrade", "dist-upgrade", "full-upgrade", "safe-upgrade"):
             what = f"`{call.program} {action}` takes the newest version of every package"
             instead = "start from a newer base image, or install from a dated snapshot of the archive"

@@ -1,4 +1,4 @@
-"""The program that a command runs, behind what only says how: assignments, keywords, `sudo`, `env`, `xargs`."""
+"""The program that a command runs, behind what only says how: assignments, keywords, `sudo`, `env`, `timeout`."""
 
 import posixpath
 import re
@@ -10,7 +10,7 @@ from skyport_wf.image.instructions import Heredoc, Instruction, json_words, read
 from skyport_wf.lint.shell.grammar import SHELLS, Command, Pipeline, Word, every_pipeline, scan_shell
 
 _ASSIGNMENT = re.compile(r"\w+\+?=")
-_KEYWORDS = frozenset({"if", "then", "elif", "else", "do", "while", "until", "!", "{", "time"})
+_KEYWORDS = frozenset({"if", "then", "elif", "else", "do", "while", "until", "!", "{"})
 _WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "sudo": ("-u", "--user", "-g", "--group", "-h", "--host", "-p", "--prompt", "-C", "-D", "--chdir", "-R", "-T",
              "-U"),
@@ -19,10 +19,27 @@ _WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "xargs": ("-n", "--max-args", "-P", "--max-procs", "-I", "-L", "-a", "--arg-file", "-d", "--delimiter", "-s",
               "--max-chars", "-E"),
     "nice": ("-n", "--adjustment"),
+    "ionice": ("-c", "--class", "-n", "--classdata"),
+    "chrt": ("-T", "--sched-runtime", "-P", "--sched-period", "-D", "--sched-deadline"),
+    "timeout": ("-k", "--kill-after", "-s", "--signal"),
+    "time": ("-f", "--format", "-o", "--output"),
+    "faketime": (),
+    "stdbuf": ("-i", "--input", "-o", "--output", "-e", "--error"),
+    "flock": ("-w", "--wait", "--timeout", "-E", "--conflict-exit-code"),
+    "setpriv": ("--ambient-caps", "--inh-caps", "--bounding-set", "--euid", "--ruid", "--reuid", "--egid", "--rgid",
+                "--regid", "--groups", "--securebits", "--pdeathsig", "--selinux-label", "--apparmor-profile"),
+    "runuser": ("-u", "--user", "-g", "--group", "-G", "--supp-group"),
+    "strace": ("-o", "--output", "-e", "-E", "-s", "-a", "-b", "-O", "-S", "-I", "-P", "-u", "-U", "-X"),
+    "xvfb-run": ("-n", "--server-num", "-s", "--server-args", "-e", "--error-file", "-f", "--auth-file", "-p",
+                 "--xauth-protocol", "-w", "--wait"),
     "exec": ("-a",),
-    "command": (), "builtin": (), "eval": (), "nohup": (), "eatmydata": (), "busybox": (), "fakeroot": (),
+    "command": (), "builtin": (), "eval": (), "nohup": (), "eatmydata": (), "busybox": (), "fakeroot": (), "setsid": (),
+    "taskset": (), "setarch": (), "linux32": (), "linux64": (), "gosu": (), "su-exec": (), "chronic": (),
+    "unbuffer": (), "dumb-init": (), "tini": (), "nocache": (),
 }  # fmt: skip
 """Programs that run another one, and their options that have a value."""
+_WITH_OPERAND = frozenset({"timeout", "chrt", "faketime", "flock", "taskset", "setarch", "gosu", "su-exec"})
+"""Those that want a word of their own before the program: a time, a file, a user."""
 _SHEBANG = re.compile(r"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?P<program>\S+)")
 
 
@@ -59,6 +76,7 @@ def invocation(command: Command) -> Invocation:
             at += 1
             while at < len(words) and words[at].text.startswith("-"):
                 at += 2 if _takes_next(words[at].text, _WRAPPERS[program]) else 1
+            at += program in _WITH_OPERAND
         elif text in _KEYWORDS or _ASSIGNMENT.match(text):
             at += 1
         else:

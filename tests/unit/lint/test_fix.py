@@ -68,6 +68,50 @@ def test_where_it_is_not_safe_the_lists_stay(text):
     assert fixed(f"FROM a:1\n{text}\n", "DL3009").splitlines()[1] == text.splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    "later",
+    [
+        "RUN timeout 60 apt-get install -y hello",
+        "RUN timeout -k 5 60 apt-get -y upgrade",
+        "RUN apt-get -y build-dep hello",
+        "RUN apt-get -o Dpkg::Use-Pty=0 build-dep hello",
+        "RUN cd /tmp && apt-get download hello",
+        "RUN apt-get source hello",
+        "RUN apt-get upgrade -y",
+        "RUN apt-cache show hello",
+        "RUN /usr/bin/apt reinstall hello",
+        'RUN ["apt-get", "install", "hello"]',
+        "RUN <<EOF\nset -e\napt-get install hello\nEOF",
+        "RUN su -c 'apt-get clean' && su -c 'apt-get install hello'",
+        "RUN a-tool-of-ours apt-get install hello",
+        "RUN echo 'as after apt-get update' && apt-get install hello",
+        "ONBUILD RUN apt-get install -y x",
+        "onbuild run timeout 5 apt-get install -y x",
+    ],
+)
+def test_whatever_uses_the_lists_later_keeps_them(later):
+    text = f"FROM a:1\nRUN apt-get update && apt-get install git\nENV A=b\n{later}\n"
+    assert fixed(text, "DL3009").splitlines()[1] == "RUN apt-get update && apt-get install git"
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "RUN apt-get purge -y git && apt-get -y autoremove && apt-get clean",
+        "RUN apt-get remove install",
+        "RUN apt-get -y -o A=b purge git",
+        "RUN sh -c 'apt-get update && apt-get install hello'",
+        "ONBUILD RUN apt-get update && apt-get install -y x",
+        "RUN which apt-get && ls /etc/apt",
+        "LABEL how='apt-get install git'",
+        "ONBUILD LABEL how='apt-get install git'",
+    ],
+)
+def test_what_needs_no_lists_does_not_keep_them(later):
+    text = f"FROM a:1\nRUN apt-get update && apt-get install git\n{later}\n"
+    assert fixed(text, "DL3009").splitlines()[1].endswith(CLEAN)
+
+
 def test_an_instruction_with_an_update_of_its_own_needs_no_lists():
     text = "FROM a:1\nRUN apt-get update && apt-get install git\nRUN apt-get update && apt-get install curl\n"
     assert fixed(text, "DL3009").count(CLEAN) == 2
@@ -83,6 +127,7 @@ def test_an_instruction_with_an_update_of_its_own_needs_no_lists():
         ("apt-get install git -o APT::Install-Recommends=1", "apt-get install git -o APT::Install-Recommends=1"),
         ("sudo apt-get install git && apt-get install a", "sudo apt-get install --no-install-recommends git && "
          "apt-get install --no-install-recommends a"),
+        ("timeout 60 apt-get install git", "timeout 60 apt-get install --no-install-recommends git"),
         ("sh -c 'apt-get install git'", "sh -c 'apt-get install git'"),
         ("apt-get update", "apt-get update"),
         ("echo 'apt-get install git'", "echo 'apt-get install git'"),
