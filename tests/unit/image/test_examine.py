@@ -171,6 +171,8 @@ LIBRARY = "usr/lib/R/library"
         ([file_member("opt/sp/numpy-1.26.dist-info/METADATA", NUMPY), link(PYTHON, "/opt/sp")], ["numpy"]),
         ([link(PYTHON, "../../../opt"), file_member("opt/six.egg-info/PKG-INFO", SIX), folder("opt")], ["six"]),
         ([file_member("numpy-1.26.dist-info/METADATA", NUMPY), link(PYTHON, "/")], ["numpy"]),
+        ([file_member("opt/six.egg/EGG-INFO/PKG-INFO", SIX), link(PYTHON, "/opt")], ["six"]),
+        ([file_member("opt/six/EGG-INFO/PKG-INFO", SIX), link(f"{PYTHON}/six.egg", "/opt/six")], ["six"]),
         ([file_member("opt/sp/deep/numpy-1.26.dist-info/METADATA", NUMPY), link(PYTHON, "/opt/sp")], []),
         # A link to a folder of links of either kind, as uv and Guix make.
         ([file_member("a/METADATA", NUMPY), file_member("b/METADATA", SIX), link("opt/numpy.dist-info", "/a"),

@@ -114,6 +114,7 @@ def test_alpine(path: str) -> None:
         "opt/venv/lib/python3.11/site-packages/pysam-0.22.0.egg-info/PKG-INFO",
         "usr/lib/python2.7/dist-packages/pysam-0.22.0.egg-info",
         "site-packages/pysam.dist-info/METADATA",
+        "opt/lib/python3.6/site-packages/pysam-0.22.0-py3.6-linux-x86_64.egg/EGG-INFO/PKG-INFO",
     ],
 )
 def test_python(path: str) -> None:
@@ -126,6 +127,8 @@ def test_python(path: str) -> None:
         "opt/conda/pkgs/pysam-0.22.0-py311/lib/python3.11/site-packages/pysam.dist-info/METADATA",
         "usr/lib/python3/dist-packages/setuptools/_vendor/pysam.dist-info/METADATA",
         "usr/lib/python3/dist-packages/pysam.dist-info/RECORD",
+        "usr/lib/python3/dist-packages/pysam.egg/EGG-INFO/requires.txt",
+        "root/pysam.egg/EGG-INFO/PKG-INFO",
         "root/METADATA",
     ],
 )
@@ -151,6 +154,9 @@ def test_conda() -> None:
     assert found_in(path, CONDA) == (Package("conda", "samtools", "1.18=h50ea8bc_1", "linux-64", "bioconda", path),)
     plain = b'{"name": "x", "version": "1", "channel": "defaults"}'
     assert found_in(path, plain) == (Package("conda", "x", "1", "", "defaults", path),)
+    without = b'{"name": "x", "version": "1", "build": null, "channel": null, "subdir": null}'
+    assert found_in(path, without) == (Package("conda", "x", "1", "", "", path),)
+    assert found_in(path, b"\xef\xbb\xbf" + plain) == found_in(path, plain)
 
 
 @pytest.mark.parametrize(

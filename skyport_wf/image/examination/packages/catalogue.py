@@ -73,7 +73,7 @@ _FOLDERS: Final = re.compile(rb"var/lib/dpkg/status\.d|(?!(?:.*/)?pkgs/)(?:.*/)?
 """Folders of databases whose names differ from image to image."""
 LOGS: Final = tuple(f"{folder}/{rpm.LOG}".encode() for folder in _RPM_IN)
 """Files beside a database that may hold more than it does, and are not read."""
-_METADATA: Final = {b".dist-info": b"/METADATA", b".egg-info": b"/PKG-INFO"}
+_METADATA: Final = {b".dist-info": b"/METADATA", b".egg-info": b"/PKG-INFO", b".egg": b"/EGG-INFO/PKG-INFO"}
 _UNREAD: Final = 0
 """The number of all files that are not read, as they are too large or too many."""
 

@@ -1,5 +1,6 @@
 """Conda packages: the JSON file of each package in an environment's `conda-meta`."""
 
+import codecs
 import re
 from collections.abc import Iterator
 
@@ -14,14 +15,15 @@ PATHS = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
 class _CondaPackage(msgspec.Struct):
     name: str
     version: str
-    build: str = ""
-    subdir: str = ""
-    channel: str = ""
+    build: str | None = None
+    subdir: str | None = None
+    channel: str | None = None
 
 
 def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     """Yield the package, its version followed by `=` and the build. Raises ValueError for something else."""
-    package = decode_json(content, _CondaPackage)
+    package = decode_json(content.removeprefix(codecs.BOM_UTF8), _CondaPackage)
     version = f"{package.version}={package.build}" if package.build else package.version
-    channel = package.channel.rstrip("/").removesuffix(f"/{package.subdir}").rpartition("/")[2]
-    yield make_package("conda", package.name, version, architecture=package.subdir, source=channel, found_in=path)
+    subdir = package.subdir or ""
+    channel = (package.channel or "").rstrip("/").removesuffix(f"/{subdir}").rpartition("/")[2]
+    yield make_package("conda", package.name, version, architecture=subdir, source=channel, found_in=path)

@@ -1,7 +1,7 @@
-"""Python distributions: the metadata that pip, conda and Debian leave in `site-packages` and `dist-packages`.
+"""Python distributions: the metadata that pip, conda, Debian and setuptools leave in `site-packages`, `dist-packages`.
 
-Wheels that are packed away, and packages that a program has copied into itself (`_vendor`), are not installed and do
-not count.
+Eggs are read that are folders, not those that are one zipped file. Wheels that are packed away, and packages that a
+program has copied into itself (`_vendor`), are not installed and do not count.
 """
 
 import re
@@ -12,7 +12,7 @@ from skyport_wf.image.examination.packages.package import Package, make_package
 
 PATHS = re.compile(
     rb"(?!(?:.*/)?pkgs/)"  # conda's cache of packages, not what is installed
-    rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info/METADATA|egg-info/PKG-INFO|egg-info)"
+    rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info/METADATA|egg-info/PKG-INFO|egg-info|egg/EGG-INFO/PKG-INFO)"
 )
 
 
