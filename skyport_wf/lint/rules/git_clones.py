@@ -22,23 +22,41 @@ COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ADDED = re.compile(r"(?:git@|git://|ssh://)|(?:https?://[^?#]*\.git/?(?:[?#]|$))", re.IGNORECASE)
 """Addresses that `ADD` takes for a repository's."""
 _COMMIT_IN_QUERY = re.compile(rf"[?&](?:checksum|commit)={COMMIT.pattern}(?:&|$)")
+_ACTIONS = frozenset({"clone", "init", "fetch", "checkout", "reset", "switch"})
+_GIT_WITH_VALUE = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--namespace", "--config-env"})
+_INIT_WITH_VALUE = frozenset(
+    {"-b", "--initial-branch", "--template", "--separate-git-dir", "--object-format", "--ref-format"}
+)
+_FETCH_WITH_VALUE = frozenset(
+    {"--depth", "--deepen", "--shallow-since", "--shallow-exclude", "-j", "--jobs", "-o", "--server-option", "--filter",
+     "--upload-pack", "--refmap", "--negotiation-tip"}
+)  # fmt: skip
+_MOVE_WITH_VALUE = frozenset(
+    {"-b", "-B", "-c", "-C", "--create", "--force-create", "--orphan", "--conflict", "--pathspec-from-file"}
+)
+"""Of checkout, switch and reset."""
 _CLONE_WITH_VALUE = frozenset(
     {"-b", "--branch", "-o", "--origin", "--depth", "-c", "--config", "--reference", "-j", "--jobs", "--filter",
      "--template", "--shallow-since", "--shallow-exclude", "--separate-git-dir", "--revision", "-u", "--upload-pack",
      "--reference-if-able", "--server-option", "--bundle-uri", "--ref-format"}
 )  # fmt: skip
+_STAYS = re.compile(r"(?:HEAD|@)(?:[~^@].*)?|-|[./].*")
+"""What leaves a clone at what it has, or at what that leads to: another name for it, or a path."""
 _TAKES = ("-b", "--branch", "--revision")
 _HOW = "`git checkout COMMIT` behind it, with all 40 digits (`git rev-parse HEAD` in a clone tells them)"
 
 
 class _Clone(msgspec.Struct):
-    """A clone, and what is known of where it stands."""
+    """A clone, and what is known of where it stands; or a repository that is made empty."""
 
     url: str
+    """Empty if it is no clone."""
     folder: str
     line: int
     at: str = ""
     """The branch, tag or commit that was checked out last."""
+    fetched: str = ""
+    """The one that was fetched last."""
 
 
 def check_clones(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iterator[Finding]:
@@ -52,12 +70,14 @@ def check_clones(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iter
     folder = ""
     for call in calls:
         if call.program == "cd":
-            folder = "".join(call.texts[:1])
-        elif call.program == "git" and (clone := _follow(call, latest, folder, values)):
-            clones.append(clone)
+            folder = expand("".join(call.texts[:1]), values, unknown=True)
+        elif call.program == "git" and (made := _follow(call, latest, folder, values)):
+            clones.append(made)
             # By its folder, and as the last of all: a shell may have gone there in a way that we do not see.
-            latest |= {clone.folder: clone, "": clone}
+            latest |= {made.folder: made, "": made}
     for clone in clones:
+        if not clone.url:
+            continue
         if not clone.at:
             why = "is cloned without a commit: each build takes what its branch has on that day"
             yield GIT_UNPINNED.at(clone.line, f"`{clone.url}` {why}", _HOW)
@@ -69,28 +89,51 @@ def check_clones(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iter
 
 
 def _follow(call: Invocation, latest: Mapping[str, _Clone], folder: str, values: Mapping[str, str]) -> _Clone | None:
-    """Return the clone that a git command makes, or set the one that it works in to what it checks out.
+    """Return the repository that a git command makes, or note of the one that it works in what it takes.
 
-    latest: the last clone of each folder, and of all, by the empty name.
+    latest: the last repository of each folder, and of all, by the empty name.
     folder: where the command runs, as far as a `cd` before it tells.
     """
     texts = [expand(text, values, unknown=True) for text in call.texts]
-    at = next((index for index, text in enumerate(texts) if text in ("clone", "checkout", "reset", "switch")), None)
-    if at is None:
+    at = next((index for index, text in enumerate(texts) if text in _ACTIONS), None)
+    # `git submodule init` is another thing.
+    if at is None or not all(text.startswith("$") for text in _positional(texts[:at], _GIT_WITH_VALUE)):
         return None
     action, options, arguments = texts[at], texts[:at], texts[at + 1 :]
+    folder = next((after for option, after in pairwise(options) if option == "-C"), folder)
     if action == "clone":
-        url, into, *_ = [*(word.text for word in positional(map(Word, arguments), _CLONE_WITH_VALUE)), "", ""]
+        url, into, *_ = [*_positional(arguments, _CLONE_WITH_VALUE), "", ""]
         names = [after for option, after in pairwise(arguments) if option in _TAKES]
         names += [text.partition("=")[2] for text in arguments if text.startswith(tuple(f"{it}=" for it in _TAKES))]
-        into = posixpath.basename((into or url.rstrip("/").removesuffix(".git")).rstrip("/"))
-        return _Clone(without_secrets(url), into, call.line, names[-1] if names else "") if url else None
-    folder = next((after for option, after in pairwise(options) if option == "-C"), folder)
-    there = latest.get(posixpath.basename(folder.rstrip("/"))) or latest.get("")
-    target = next((text for text in arguments if not text.startswith("-")), "")
-    if there and target:
-        there.at = target
+        into = into or posixpath.basename(url.rstrip("/").removesuffix(".git"))
+        name = _name_of(posixpath.join(folder, into))
+        return _Clone(without_secrets(url), name, call.line, names[-1] if names else "") if url else None
+    if action == "init":
+        return _Clone("", _name_of(posixpath.join(folder, *_positional(arguments, _INIT_WITH_VALUE))), call.line)
+    if there := latest.get(_name_of(folder)) or latest.get(""):
+        if action == "fetch":
+            refspec, *_ = [*_positional(arguments, _FETCH_WITH_VALUE)[1:], ""]
+            there.fetched = refspec.removeprefix("+").partition(":")[0]
+        elif target := _target(arguments):
+            there.at = there.fetched or target if target == "FETCH_HEAD" else target
     return None
+
+
+def _target(arguments: list[str]) -> str:
+    """Return where a checkout, a switch or a reset goes; empty if it stays, as one of some files does."""
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    target, *paths = [*_positional(before, _MOVE_WITH_VALUE), ""]
+    paths = [path for path in (*paths, *arguments[len(before) + 1 :]) if path]
+    # All files of a commit are as good as the commit.
+    return "" if _STAYS.fullmatch(target) or paths not in ([], ["."]) else target
+
+
+def _positional(arguments: list[str], with_value: frozenset[str]) -> list[str]:
+    return [word.text for word in positional(map(Word, arguments), with_value)]
+
+
+def _name_of(folder: str) -> str:
+    return posixpath.basename(folder.removesuffix("/.").rstrip("/"))
 
 
 def is_added_repository(source: str) -> bool:
