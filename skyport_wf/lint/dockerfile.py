@@ -6,6 +6,7 @@ import itertools
 import posixpath
 from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -127,16 +128,21 @@ class _Walk:
         self._around = around
         self._outside = outside
         self._ends: list[_Known] = []
-        declarations = (declared_variables(found, {}) for stage in stages for found in stage.instructions)
-        self._names = frozenset(name for values in declarations for name in values)
+        self._declaring: dict[str, set[int]] = {}
+        """The stages that declare a variable, by their numbers."""
+        for number, stage in enumerate(stages):
+            for found in stage.instructions:
+                for name in declared_variables(found, {}):
+                    self._declaring.setdefault(name, set()).add(number)
 
     def findings(self, files: Collection[str] | None) -> Iterator[Finding]:
         """Yield what the rules find that look at one instruction after the other.
 
         files: the paths in the build context; None if it is not known.
         """
-        for stage in self._stages:
+        for number, stage in enumerate(self._stages):
             known = self._start(stage)
+            is_declared_elsewhere = partial(self._is_declared_elsewhere, number)
             calls: list[Invocation] = []
             for found in stage.instructions:
                 if found.name == "ONBUILD":
@@ -146,7 +152,11 @@ class _Walk:
                 if known.all_known:
                     here = ChainMap(known.values, known.without_value)
                     yield from check_variables(
-                        found, here, declared=self._names, outside=self._outside, is_base_known=known.starts_empty
+                        found,
+                        here,
+                        is_declared_elsewhere=is_declared_elsewhere,
+                        outside=self._outside,
+                        is_base_known=known.starts_empty,
                     )
                 if files is not None and self._around.context and found.name in ("COPY", "ADD"):
                     yield from check_copied_files(found, known.values, self._around.context.root, files)
@@ -155,6 +165,10 @@ class _Walk:
             # A commit may be checked out by a later instruction than the one that clones.
             yield from check_clones(calls, known.values)
             self._ends.append(known)
+
+    def _is_declared_elsewhere(self, stage: int, name: str) -> bool:
+        declaring = self._declaring.get(name, ())
+        return len(declaring) > (stage in declaring)
 
     def _start(self, stage: Stage) -> _Known:
         """Return what is known at the beginning of a stage, and of all of it, whether it has a dated archive."""

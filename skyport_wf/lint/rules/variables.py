@@ -1,11 +1,12 @@
 """SKY08x: variables that have no value where a Dockerfile uses them."""
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from skyport_wf.image.instructions import Instruction
 from skyport_wf.image.variables import unknown_names
 from skyport_wf.lint.findings import Finding, Rule
+from skyport_wf.lint.known_values import declared_variables
 
 UNDEFINED = Rule("SKY081", "warning")
 PERHAPS_UNDEFINED = Rule("SKY082", "info")
@@ -20,19 +21,20 @@ def check_variables(
     instruction: Instruction,
     known: Mapping[str, str],
     *,
-    declared: Collection[str],
+    is_declared_elsewhere: Callable[[str], bool],
     outside: Collection[str],
     is_base_known: bool,
 ) -> Iterator[Finding]:
     """Yield the variables of an instruction that nothing above it declares.
 
     known: those that have been declared in this stage, or in the one that it starts from.
-    declared: the names that any stage declares.
+    is_declared_elsewhere: whether another stage declares a name.
     outside: those that are declared before the first stage, or by BuildKit.
     is_base_known: whether the base image cannot have declared others.
     """
     if instruction.name not in _WITH_VARIABLES:
         return
+    here = declared_variables(instruction, {})
     for name in unknown_names(instruction.value, known):
         # Every image has PATH, set or not.
         if name == "PATH":
@@ -41,15 +43,22 @@ def check_variables(
         if name in outside:
             what = "is declared outside of the stages, and has a value in those only that declare it again"
             yield UNDEFINED.at(instruction.line, f"`${name}` is empty: it {what}", f"`ARG {name}` above, in this stage")
-        elif name in declared:
+        elif name in here and not is_base_known:
+            # As in `ENV LD_LIBRARY_PATH=/x:$LD_LIBRARY_PATH`: what is meant can only be the base image's.
+            yield _perhaps_undefined(instruction, name)
+        elif is_declared_elsewhere(name):
             what = "nothing above in this stage declares it"
             yield UNDEFINED.at(instruction.line, f"`${name}` is empty: {what}", f"`ARG {name}` above, in this stage")
         elif like or is_base_known:
             instead = f"`${like[0]}`" if like else f"`ARG {name}` above, with a value"
             yield UNDEFINED.at(instruction.line, f"`${name}` is empty: nothing declares it", instead)
         else:
-            what = f"`${name}` is empty unless the base image declares it: this Dockerfile does not"
-            yield PERHAPS_UNDEFINED.at(instruction.line, what, f"`ARG {name}` above, with a value, or `${{{name}:-}}`")
+            yield _perhaps_undefined(instruction, name)
+
+
+def _perhaps_undefined(instruction: Instruction, name: str) -> Finding:
+    what = f"`${name}` is empty unless the base image declares it: nothing above does"
+    return PERHAPS_UNDEFINED.at(instruction.line, what, f"`ARG {name}` above, with a value, or `${{{name}:-}}`")
 
 
 def check_variables_of_from(instruction: Instruction, arguments: Mapping[str, str | None]) -> Iterator[Finding]:
