@@ -1,8 +1,10 @@
 """Find the images in an OCI layout: index, manifest, config and layers, each named by the digest of its bytes.
 
-Source: OCI image-spec, image-index.md, manifest.md, annotations.md; containerd's annotation for whole names.
+Source: OCI image-spec, image-index.md, manifest.md, annotations.md; containerd's annotation for whole names; cosign's
+pkg/oci/layout, for what `cosign save` writes.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -14,6 +16,11 @@ from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.archive.manifest import ManifestEntry
 
 _NAMES: Final = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+_COSIGN: Final = "dev.cosignproject.cosign/"
+_COSIGN_IMAGES: Final = (f"{_COSIGN}image", f"{_COSIGN}imageIndex")
+"""Of the kinds that cosign writes, those that are no signatures and attestations."""
+_IMAGE_LAYER: Final = re.compile(r"|.*(?:image|\btar\b).*")
+"""Media types of layers that images have; some tools write none."""
 _MAX_DEPTH: Final = 4
 """Indexes within indexes; tools write one in another at most."""
 _MAX_IMAGES: Final = 1000
@@ -31,16 +38,18 @@ class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
 
     digest: str
     media_type: str = ""
+    artifact_type: str = ""
     annotations: dict[str, str] | None = None
     platform: Platform | None = None
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     """An index, which has `manifests`, or the manifest of an image, which has `config` and `layers`."""
 
     manifests: tuple[Descriptor, ...] | None = None
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] | None = None
+    artifact_type: str = ""
 
 
 def find_images(index: bytes, blobs: Mapping[str, bytes]) -> list[ManifestEntry]:
@@ -61,15 +70,17 @@ def _walk(
     manifest: Manifest, blobs: Mapping[str, bytes], names: tuple[str, ...], platform: str, depth: int
 ) -> Iterator[ManifestEntry]:
     if manifest.config:
-        # A chart, a signature or another artifact has a config of another type.
-        if "image" in manifest.config.media_type:
+        if _is_image(manifest.config, manifest):
             layers = tuple(_path(layer.digest) for layer in manifest.layers or ())
             yield ManifestEntry(_path(manifest.config.digest), names, layers, platform or msgspec.UNSET)
         return
     for descriptor in manifest.manifests or ():
         annotations = descriptor.annotations or {}
-        if "vnd.docker.reference.type" in annotations:
-            continue  # BuildKit's attestation about another manifest
+        kind = annotations.get("kind", "")
+        if "vnd.docker.reference.type" in annotations or (kind.startswith(_COSIGN) and kind not in _COSIGN_IMAGES):
+            continue  # what BuildKit or cosign says about another manifest
+        if not _may_be_image(descriptor.artifact_type):
+            continue
         path = _path(descriptor.digest)
         document = blobs.get(path)
         if document is None or not depth:
@@ -80,6 +91,18 @@ def _walk(
         where = descriptor.platform
         machine = f"{where.os}/{where.architecture}" if where else platform
         yield from _walk(_decode(document, path), blobs, told, machine, depth - 1)
+
+
+def _is_image(config: Descriptor, manifest: Manifest) -> bool:
+    """Return whether a manifest is an image's: a chart, a signature or another artifact has other media types."""
+    # A signature may have the config of an image, without a layer of one.
+    layers = all(_IMAGE_LAYER.fullmatch(layer.media_type) for layer in manifest.layers or ())
+    return "image" in config.media_type and layers and _may_be_image(manifest.artifact_type)
+
+
+def _may_be_image(artifact_type: str) -> bool:
+    # Of an image, it is empty or the type of its config (OCI distribution-spec, "Listing Referrers").
+    return not artifact_type or "image" in artifact_type
 
 
 def _path(digest: str) -> str:

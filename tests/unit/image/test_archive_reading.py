@@ -290,6 +290,66 @@ def test_of_several_platforms_awe_s_is_taken() -> None:
         inspect(tar_of(oci_archive(arm, IMAGE, platforms=["linux/arm64", "linux/s390x"])))
 
 
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+
+def with_another(layer_type: str, *, artifact_type: str = "", **descriptor: object) -> bytes:
+    """Return an OCI archive that has an image, and beside it a manifest that is like that of another one.
+
+    descriptor: what the index says of that manifest, too.
+    """
+    files = {info.name: data for info, data in oci_archive(IMAGE)}
+
+    def add(blob: bytes, kind: str) -> dict[str, object]:
+        files[f"blobs/sha256/{sha256(blob)}"] = blob
+        return {"mediaType": kind, "digest": f"sha256:{sha256(blob)}", "size": len(blob)}
+
+    config = add(OTHER.config, "application/vnd.oci.image.config.v1+json")
+    layers = [add(layer, layer_type) for layer in OTHER.layers]
+    document = {"schemaVersion": 2, "config": config, "layers": layers, "artifactType": artifact_type}
+    index = json.loads(files["index.json"])
+    index["manifests"].append(
+        {**add(json.dumps(document).encode(), "application/vnd.oci.image.manifest.v1+json"), **descriptor}
+    )
+    files["index.json"] = json.dumps(index).encode()
+    return tar_of([file_member(name, data) for name, data in files.items()])
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        with_another(SIMPLE_SIGNING),
+        with_another("application/vnd.in-toto+json"),
+        with_another("text/spdx+json"),
+        with_another(LAYER, annotations={"kind": "dev.cosignproject.cosign/sigs"}),
+        with_another(LAYER, annotations={"kind": "dev.cosignproject.cosign/atts"}),
+        with_another(LAYER, artifact_type=BUNDLE),
+        with_another(LAYER, artifactType=BUNDLE),
+    ],
+)
+def test_what_is_signed_or_attested_beside_the_image_is_passed_over(archive: bytes) -> None:
+    assert inspect(archive).image_id == IMAGE.image_id
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        with_another(LAYER),
+        with_another(""),
+        with_another("application/tar+gzip"),
+        with_another("application/vnd.docker.image.rootfs.diff.tar.gzip"),
+        with_another(LAYER, annotations={"kind": "dev.cosignproject.cosign/image"}),
+        with_another(LAYER, annotations={"kind": "mine"}),
+        with_another(LAYER, artifactType="application/vnd.oci.image.config.v1+json"),
+    ],
+)
+def test_another_image_is_not_passed_over(archive: bytes) -> None:
+    with pytest.raises(ArchiveError, match="holds 2 images"):
+        inspect(archive)
+
+
 def test_an_oci_layout_in_a_folder(tmp_path: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(tar_of(oci_archive(IMAGE, compress=zstd)))) as tar:
         tar.extractall(tmp_path, filter="data")
