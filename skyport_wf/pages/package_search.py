@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skyport_wf.pages.findings import Findings
 
 _MOST_NOTES = 5
+"""Sentences on versions that are left out."""
 OTHER = "other"
 """The place of a letter for names that begin with none."""
 
