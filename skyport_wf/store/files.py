@@ -29,7 +29,7 @@ import msgspec
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.store.database import is_uuid
 from skyport_wf.store.folder import LITTLE_ROOM, DataFolder
-from skyport_wf.store.refusals import FullError
+from skyport_wf.store.refusals import FullError, StoreError
 
 _WRITE_BACK = 8 * 1024 * 1024
 """Bytes to gather before the disk is told to begin."""
@@ -145,6 +145,7 @@ class Staging:
         self._md5 = BackgroundMD5()
         self._committed = False
         self._on_its_way = 0
+        self._expected = 0
         self.size = 0
         # A new name can be locked only by garbage collection, which is quick: wait for it. If that has removed
         # the file between our opening and locking it, make another.
@@ -156,6 +157,11 @@ class Staging:
             os.fchmod(file.fileno(), store.folder.file_mode)
         self._file = file
 
+    def expect(self, size: int) -> None:
+        """Say that the file will have at least `size` bytes. Raises FullError if the disk has no room for them."""
+        self._store.require_room(size)
+        self._expected = size
+
     def write(self, data: bytes) -> int:
         """Append `data`."""
         self._md5.update(data)
@@ -163,7 +169,7 @@ class Staging:
         try:
             written = self._file.write(data)
         except OSError as error:
-            raise self._store.folder.failure(error, size=self.size) from error
+            raise self._failure(error) from error
         if self.size - self._on_its_way >= _WRITE_BACK:
             # Linux begins to write what it is told not to keep (what is still to be written, it keeps): else
             # all of it would wait for the fsync at the end.
@@ -177,7 +183,7 @@ class Staging:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise self._store.folder.failure(error, size=self.size) from error
+            raise self._failure(error) from error
         target = self._store.path(self._id)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
@@ -189,6 +195,9 @@ class Staging:
         self._path = target
         _sync_folder(target.parent)
         return Content(self._id, self.size, self._md5.hexdigest())
+
+    def _failure(self, error: OSError) -> StoreError:
+        return self._store.folder.failure(error, size=max(self.size, self._expected))
 
     def commit(self) -> None:
         """Say that the database is being told of the file: from now on it stays.

@@ -4,6 +4,7 @@ import msgspec
 
 from skyport_wf.store.access import Acl
 from skyport_wf.store.files import Content
+from skyport_wf.store.refusals import SERVER_FULL
 
 
 class StoredPart(msgspec.Struct, frozen=True):
@@ -36,7 +37,12 @@ class Lock(msgspec.Struct, frozen=True):
     since: str
     """When the last part arrived."""
     error: str = ""
-    """Reason why joining failed; empty if it did not."""
+    """Reason why joining failed, for clients; empty if it did not."""
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether joining failed, and is not tried again: it is where there was no room."""
+        return bool(self.error) and not self.error.startswith(SERVER_FULL)
 
 
 class StoredNode(msgspec.Struct, frozen=True):
@@ -75,5 +81,5 @@ class StoredNode(msgspec.Struct, frozen=True):
 
     @property
     def is_joining(self) -> bool:
-        """Whether all parts have arrived and are to become one file."""
-        return bool(self.lock and not self.lock.error and not self.content)
+        """Whether all parts have arrived and are to become one file, now or when there is room."""
+        return bool(self.lock and not self.lock.is_for_good and not self.content)

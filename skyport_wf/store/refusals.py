@@ -9,6 +9,9 @@ from pathlib import Path
 from skyport_wf.errors import SkyportError
 from skyport_wf.formatting import human_size
 
+SERVER_FULL = "the server's disk is full"
+"""The beginning of what clients are told of a full disk; by it they know that it may go on later."""
+
 
 class RefusedError(SkyportError):
     """The request cannot be done; nothing was changed."""
@@ -112,4 +115,4 @@ class FullError(StoreError):
     @property
     def public_words(self) -> str:
         """The sizes, as they are of use to clients, too."""
-        return f"the server's disk is full: {self._sizes}"
+        return f"{SERVER_FULL}: {self._sizes}"

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.store.refusals import SERVER_FULL
 from skyport_wf.transfer.parts import Part, ReadRange, read_part
 
 if TYPE_CHECKING:
@@ -17,11 +18,17 @@ _JOINING_SECONDS, _JOINED_PER_SECOND = 300, 5_000_000
 """How long joining may take: this, and at least so many bytes a second."""
 _FORGOTTEN_SECONDS = 10
 """For how long a node may have all its parts, no file, and no joining under way."""
+_FULL_SECONDS = 5
+"""For how long a server may have had no room, and not yet have seen that there is room now."""
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 
 
 class UnusableNodeError(SkyportError):
     """The node cannot become what was sent: Shock never takes a part a second time."""
+
+
+class NoRoomError(SkyportError):
+    """The server's disk is full; the parts are there, and are joined once there is room."""
 
 
 def put_part(shock: Shock, node: Node, part: Part, read: ReadRange, *, digest: str, stopping: threading.Event) -> None:
@@ -52,9 +59,11 @@ def await_joined(shock: Shock, node_id: str, size: int) -> Node:
     """Return the node when the server has joined its parts.
 
     size: bytes of all of them.
-    Raises UnusableNodeError if that fails, takes unreasonably long, or was forgotten.
+    Raises UnusableNodeError if that fails, takes unreasonably long, or was forgotten; NoRoomError if the server has no
+    room for it now.
     """
-    until = time.monotonic() + _JOINING_SECONDS + size / _JOINED_PER_SECOND
+    began = time.monotonic()
+    until = began + _JOINING_SECONDS + size / _JOINED_PER_SECOND
     forgotten = until
     pause = _SHORTEST_PAUSE
     while True:
@@ -64,9 +73,15 @@ def await_joined(shock: Shock, node_id: str, size: int) -> Node:
         if node.file.complete:
             return node
         what = f"{shock.name} could not join the parts of node {node_id}"
-        if node.file.locked and node.file.locked.error:
-            raise UnusableNodeError(f"{what}: {node.file.locked.error}")
         now = time.monotonic()
+        reason = node.file.locked.error.rstrip(".") if node.file.locked else ""
+        if reason.startswith(SERVER_FULL) and now > began + _FULL_SECONDS:
+            raise NoRoomError(
+                f"{what}: {reason}. The parts are there: make room on that disk, or ask who runs the server to, and "
+                "run the command again. It goes on."
+            )
+        if reason and not reason.startswith(SERVER_FULL):
+            raise UnusableNodeError(f"{what}: {reason}")
         # A server that is started again while it joins never goes on. Its node then looks, for ever, as otherwise
         # only for the moment between the last part and the beginning of joining.
         forgotten = until if node.file.locked else min(forgotten, now + _FORGOTTEN_SECONDS)

@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
@@ -34,6 +35,7 @@ from tests.support.engine import write_image_context
 from tests.support.fault_proxy import Fault, FaultProxy, kill_at
 from tests.support.lab import MIB, NAME, Lab, ServedShock, incompressible_layer, make_user, served, the_published_node
 from tests.support.own_server import running_server
+from tests.support.small_disk import small_disk
 from tests.support.timing import PATIENCE
 
 if TYPE_CHECKING:
@@ -238,6 +240,36 @@ def test_parts_that_the_server_forgot_to_join(
             owner = ShockClient(server.url, token=os.environ["KB_AUTH_TOKEN"])
             assert owner.find(app.forgotten) is None
             assert owner.query({"type": UPLOAD_TYPE}) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["upload", "publish"])
+def test_a_server_without_room_to_join_is_said_and_gone_on_with(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "store").mkdir()
+    with small_disk(tmp_path / "store", size=16 * MIB) as disk, served(tmp_path) as (server, lab):
+        image = lab.write(incompressible_layer(10 * MIB), settings=SETTINGS)
+        if verb == "upload":
+            lab.save(server.url)
+        command = UPLOAD if verb == "upload" else PUBLISH
+        with FaultProxy(server.url) as proxy:
+            for _ in range(2):
+                done = lab.run(*command, SHOCK_URL=proxy.url)
+                assert done.code == 1, done.log
+                (node,) = owner(server, lab).query({"type": UPLOAD_TYPE})
+                said = f"could not join the parts of node {node.id}: the server's disk is full: "
+                assert done.log.count(said) == 1
+                assert "are needed. The parts are there: make room" in done.log
+                assert ".." not in done.log.replace("...", "")
+                assert "Starting anew" not in done.log
+                assert str(disk) not in done.log
+            sent = proxy.sent
+            subprocess.run(["mount", "-o", f"remount,size={64 * MIB}", disk], check=True)
+            done = lab.run(*command, SHOCK_URL=proxy.url)
+            assert done.code == 0, done.log
+            assert proxy.sent - sent < 100_000
+            if verb == "upload":
+                assert lab.register(proxy.url).code == 0
+        assert the_published_node(server.url, image, lab.receipt()).id == node.id
 
 
 def test_an_archive_that_shrinks_or_goes_meanwhile(tmp_path: Path) -> None:

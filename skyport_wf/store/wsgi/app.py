@@ -77,7 +77,7 @@ def _read_node(context: RequestContext, identity: str) -> Response:
     context.require("read")
     node = context.store.read(identity, context.user)
     if node.is_joining:
-        # Should whoever was joining the parts have died, someone who waits for the file starts it again.
+        # Should who was joining the parts have died, or had no room, someone who waits for the file starts it again.
         context.store.joiner.start(identity)
     arguments = context.request.args
     for word in _UNSUPPORTED:

@@ -21,6 +21,7 @@ from tests.support.own_server import running_server
 from tests.support.small_disk import fill, small_disk
 from tests.support.store_people import Person
 from tests.support.store_processes import Running, stage_and_wait
+from tests.support.timing import wait_until
 
 SIZE = 16 * 1024 * 1024
 CONTENT = os.urandom(100_000)
@@ -126,6 +127,90 @@ def test_what_cannot_be_written_changes_nothing(data):
         filler.unlink()
         assert alice.find("query") == [node]
         assert alice.put(f"/node/{node['id']}", files={"tags": (None, "room")}).status_code == 200
+
+
+PARTS = [random.Random(number).randbytes(1_000_000) for number in range(6)]
+
+
+def _send_parts(alice, disk, *, room):
+    """Return a node whose parts have all arrived, the last when the disk had room for that, and the filler."""
+    node = alice.upload(parts=str(len(PARTS)), file_name="x")["id"]
+    for number, part in enumerate(PARTS[:-1], start=1):
+        assert alice.put(f"/node/{node}", files={str(number): ("part", part)}).status_code == 200
+    filler = fill(disk)
+    os.truncate(filler, filler.stat().st_size - len(PARTS[-1]) - room)
+    assert alice.put(f"/node/{node}", files={str(len(PARTS)): ("part", PARTS[-1])}).status_code == 200
+    return node, filler
+
+
+def _locked(alice, node):
+    """Return why the file of a node cannot be read, once that is known; an empty text when it can be."""
+
+    def ask():
+        return alice.get(f"/node/{node}").json()["data"]["file"]["locked"]
+
+    wait_until(lambda: (locked := ask()) is None or locked["error"])
+    return (ask() or {"error": ""})["error"]
+
+
+@pytest.mark.parametrize("again", ["maintenance", "a start", "a question"])
+def test_parts_for_which_there_was_no_room_are_joined_later(again, data, caplog):
+    with open_store(data) as store:
+        alice = Person(ShockApp(store), "alices-token")
+        node, filler = _send_parts(alice, data.parent, room=2_000_000)
+        said = _locked(alice, node)
+        assert said.startswith("the server's disk is full: ")
+        assert said.endswith("at least 6.0 MB are needed")
+        for _ in range(3):
+            store.maintain()
+            assert _locked(alice, node).startswith("the server's disk is full: ")
+        assert alice.get(f"/node/{node}?download").status_code == 423
+        store.joiner.close()
+        told = [record for record in caplog.records if node in record.getMessage()]
+        assert len(told) == 1
+        assert str(data) in told[0].getMessage()
+        assert not told[0].exc_info
+        filler.unlink()
+        if again == "maintenance":
+            store.maintain()
+        elif again == "a start":
+            with open_store(data):
+                pass
+        else:
+            alice.get(f"/node/{node}")
+        store.joiner.close()
+        assert alice.get(f"/node/{node}").json()["data"]["file"]["locked"] is None
+        assert alice.get(f"/node/{node}?download").content == b"".join(PARTS)
+
+
+def test_a_disk_that_fills_while_parts_are_joined(data, caplog, monkeypatch):
+    """Then all of the room is said that joining takes, not what was written before."""
+    with open_store(data) as store:
+        monkeypatch.setattr(store.files, "require_room", lambda size: None)
+        alice = Person(ShockApp(store), "alices-token")
+        node, filler = _send_parts(alice, data.parent, room=2_000_000)
+        said = _locked(alice, node)
+        assert said.startswith("the server's disk is full: ")
+        assert said.endswith("at least 6.0 MB are needed")
+        filler.unlink()
+        store.maintain()
+        store.joiner.close()
+        assert alice.get(f"/node/{node}?download").content == b"".join(PARTS)
+    assert "Traceback" not in caplog.text
+
+
+def test_other_failures_of_joining_are_for_good_and_tell_no_folder(data):
+    with open_store(data) as store:
+        alice = Person(ShockApp(store), "alices-token")
+        node = alice.upload(parts="2", file_name="x")["id"]
+        assert alice.put(f"/node/{node}", files={"1": ("part", b"1")}).status_code == 200
+        for path in store.files:
+            path.unlink()
+        assert alice.put(f"/node/{node}", files={"2": ("part", b"2")}).status_code == 200
+        assert _locked(alice, node) == "the store failed; the server's log says more"
+        store.maintain()
+        store.joiner.close()
+        assert _locked(alice, node) == "the store failed; the server's log says more"
 
 
 def test_a_client_of_the_server_hears_sizes_and_not_where(data, caplog):
