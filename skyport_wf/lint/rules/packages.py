@@ -31,6 +31,8 @@ _CONDA_WITH_VALUE = frozenset(
 _SNAPSHOT_DATE = re.compile(r"(?<!\d)\d{8}T\d{6}Z(?!\w)")
 """A moment as the snapshot archives of Debian and Ubuntu, and apt's own `--snapshot`, write it."""
 _EXACT = re.compile(r"[^<>!~=]==?[^=]")
+_ALL = re.compile("--all|--update-all|-[qvy]*a[qvy]*")
+"""The option of conda, mamba and micromamba for all packages of an environment."""
 _CONSTRAINT = re.compile("[<>!~=]")
 _MOST_SHOWN = 3
 
@@ -74,11 +76,20 @@ def check_conda(calls: Iterable[Invocation], values: Mapping[str, str]) -> Itera
         if call.program not in ("conda", "mamba", "micromamba"):
             continue
         action, packages = _action_and_packages(call, _CONDA_WITH_VALUE, values)
-        free = [text for text in packages if not (text.startswith("$") or _EXACT.search(text))]
-        if action in ("install", "create") and free:
+        free = [text for text in packages if not (text.startswith("$") or _is_exact(text))]
+        if action in ("update", "upgrade") and (free or any(map(_ALL.fullmatch, call.texts))):
+            what = f"`{call.program} {action}` takes the newest version of {_listed(free) or 'every package'}"
+            instead = "start from a newer base image, or install `PACKAGE=VERSION`, better from a lock file"
+            yield CONDA_UNPINNED.at(call.line, f"{what}: each build finds others", instead)
+        elif action in ("install", "create") and free:
             instead = f"`{_CONSTRAINT.split(free[0])[0]}=VERSION`, better a lock file that has what they need, too"
             what = f"{_listed(free)} without an exact version: each build takes what the channel has on that day"
             yield CONDA_UNPINNED.at(call.line, what, instead)
+
+
+def _is_exact(package: str) -> bool:
+    """Return whether conda's name for a package says which one it is: a version, or the package's own file."""
+    return _EXACT.search(package) is not None or package.partition("#")[0].endswith((".conda", ".tar.bz2"))
 
 
 def _action_and_packages(

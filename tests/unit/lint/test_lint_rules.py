@@ -249,6 +249,9 @@ def test_apt_is_told_with_what_to_write():
     "command",
     [
         "conda install -y -c bioconda samtools", "mamba create -n x python=3.11 samtools",
+        "conda update --all", "conda update -n base -y conda", "mamba upgrade samtools", "micromamba update -ya",
+        "micromamba upgrade --all -y", "conda update samtools=1.16 velvet",
+        "conda install https://x.test/samtools", "conda install samtools.conda velvet",
         "micromamba install 'samtools>=1.16'", "conda install samtools!=1.16", "conda install bioconda::samtools",
     ],
 )  # fmt: skip
@@ -263,6 +266,11 @@ def test_conda_without_versions(command):
         "conda install --repodata-fn current_repodata.json samtools=1.16.1", "conda create -n x --clone base",
         "conda create -yn x --subdir linux-64 samtools=1.16", "conda install --revision 2",
         "conda install -yqc x a=1.1",
+        "conda install https://x.test/linux-64/samtools-1.18-h50ea8bc_1.tar.bz2",
+        "micromamba create -n x https://x.test/samtools-1.18-h50ea8bc_1.conda#0123456789abcdef0123456789abcdef",
+        "conda install samtools-1.18-h50ea8bc_1.tar.bz2 pkgs/velvet-1.2-0.conda", "conda update --help",
+        "conda update samtools=1.16", "mamba update --file packages.txt", "conda update $PACKAGES",
+        "conda env update -f environment.yml",
         "micromamba install --log-level debug --rc-file x -yr /opt samtools=1.16",
         "conda install -y -c bioconda samtools=1.16", "conda create --name x python==3.11.2 'samtools=1.16=h1'",
         "conda env create -f environment.yml", "mamba install --file requirements.txt", "conda clean --all",
