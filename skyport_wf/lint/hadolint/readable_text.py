@@ -28,6 +28,7 @@ _MOST_OPTIONS = 100
 _WITH_OPTIONS = frozenset({"FROM", "RUN", "COPY", "ADD", "HEALTHCHECK"})
 _TABS = re.compile(r"^\t+")
 _ALL = re.compile(".+")
+_REPOSITORY = re.compile(r"(?<=[\s\"'])(?:git@|git://|ssh://)(?=[\w.@\[-]+[:/])", re.IGNORECASE)
 _ADD = re.compile(r"^(\s*(?:ONBUILD\s+)?)ADD\b", re.IGNORECASE)
 
 
@@ -48,6 +49,9 @@ class ReadableText:
             elif one.name == "ADD" and one.heredocs:
                 # It knows heredocs of RUN and COPY only.
                 self._replace(one.line, one.heredocs[0].line - 1, _ADD, r"\1COPY")
+            elif one.name == "ADD":
+                # It takes a repository that is not named by HTTP for a file.
+                self._replace(one.line, one.last_line, _REPOSITORY, "https://")
             if one.heredocs:
                 self._mend_heredocs(one, one.heredocs[0].line)
 

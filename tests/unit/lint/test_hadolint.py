@@ -13,6 +13,8 @@ from skyport_wf.lint.hadolint.settings import LintSettings
 from tests.support.lint_folder import LintFolder
 from tests.support.timing import allowance
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
 
 def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> None:
     folder.add(
@@ -64,6 +66,20 @@ def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
     """Forms that hadolint ends at, without a word on anything else."""
     folder.add("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
     assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        f"ADD git@github.com:x/y.git#{COMMIT} /x",
+        f"ADD ssh://git@github.com/x/y.git#{COMMIT} /x",
+        f'ADD --link \\\n  ["git://x.test/y.git#{COMMIT}", "/x"]',
+        f"ONBUILD ADD git@[::1]:x/y.git#{COMMIT} /x",
+    ],
+)
+def test_a_repository_is_no_file_that_is_added(folder: LintFolder, instruction: str) -> None:
+    folder.add("Dockerfile", f"FROM a@sha256:1\n{instruction}\nADD x/git@file /x\n")
+    assert folder.told() == [f"{3 + instruction.count(chr(10))} DL3020"]
 
 
 def test_options_that_are_mended_cause_no_other_finding(folder: LintFolder) -> None:
