@@ -37,6 +37,11 @@ class BuildRecord(msgspec.Struct, frozen=True, tag_field="record", tag="skyport-
         return parse_reference(self.name)
 
     @property
+    def archived_image(self) -> str:
+        """The id of the image in the archive that it comes from, empty if it comes from elsewhere."""
+        return self.source.digest if self.archive else ""
+
+    @property
     def thin_on_name(self) -> str:
         """The name of the image whose layers are left out, empty for a whole archive."""
         return self.thin_on.name if self.thin_on else ""

@@ -11,7 +11,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.input_file import exists
 from skyport_wf.records.source import Source
-from skyport_wf.sources.platforms import check_platform
+from skyport_wf.sources.platforms import check_platform, own_platform
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
@@ -36,7 +36,7 @@ class ArchiveSource:
         self.archive: Path | None = (folder / (spec.archive or "")).absolute()
 
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
-        """Return the image that the file holds; of several, the one that has this name there, too.
+        """Return the image that the file holds; of several, the one that has this name there, or is for the platform.
 
         Raises UsageError if there is no such file, ArchiveError if the image is not there, whole, or if no Docker
         loads it, PlatformError if it is for another platform than is asked for.
@@ -49,7 +49,7 @@ class ArchiveSource:
                 f"image {self._name}: there is no archive {self.archive}. Mend `archive` in the image list."
             )
         with open_archive(self.archive) as stream:
-            found = check_archive(stream, wanted=self._name)
+            found = check_archive(stream, wanted=self._name, platform=self._spec.platform or own_platform())
         check_platform(self._spec, found.contents.platform)
         for warning in found.warnings:
             _log.warning("%s: %s", self._name, warning)

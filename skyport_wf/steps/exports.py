@@ -94,7 +94,7 @@ class ImageExport:
         self._open.close()
         self._saved = None
         self._source = self._open.enter_context(open_image(self._record, self._connect, progress))
-        self._stream = NormalisedStream(self._source, self._record.reference)
+        self._stream = NormalisedStream(self._source, self._record.reference, image_id=self._record.archived_image)
         self._open.callback(self._stream.close)
         return self._stream
 

@@ -102,7 +102,9 @@ def _upload_file(record: BuildRecord, shock: Shock, connect: Connect, progress: 
     with ExitStack() as opened:
         with open_image(record, connect) as stream:
             folder = Path(tempfile.gettempdir())
-            written = canonical_file(stream, record.reference, folder, base=record.left_out)
+            written = canonical_file(
+                stream, record.reference, folder, base=record.left_out, image_id=record.archived_image
+            )
             file, saved = opened.enter_context(written)
             saved = msgspec.structs.replace(saved, packages=stream.packages())
         nothing = ProgressFile(None)

@@ -53,7 +53,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     if build.source.registry:
         return SaveRecord(build, path, _save_from_registry(build, build.source.registry, archive))
     with open_image(build, connect) as stream:
-        saved = save_canonical(stream, build.reference, archive, base=build.left_out)
+        saved = save_canonical(stream, build.reference, archive, base=build.left_out, image_id=build.archived_image)
         saved = msgspec.structs.replace(saved, packages=stream.packages())
     if build.image:
         note_config_digest(build.image, saved.contents.image_id)
@@ -84,7 +84,10 @@ def open_image(build: BuildRecord, connect: Connect, progress: Progress = UNSEEN
     """
     from skyport_wf.image.examination.surveyed_stream import SurveyedStream
 
-    with _open_archive(build, connect, progress) as archive, SurveyedStream(archive, wanted=build.name) as surveyed:
+    with (
+        _open_archive(build, connect, progress) as archive,
+        SurveyedStream(archive, wanted=build.name, image_id=build.archived_image) as surveyed,
+    ):
         yield surveyed
 
 

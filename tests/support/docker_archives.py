@@ -149,8 +149,7 @@ def oci_archive(
         document = json.dumps({"schemaVersion": 2, "config": config, "layers": layers}).encode()
         more: dict[str, object] = {}
         if platforms:
-            system, _, architecture = platforms[number].partition("/")
-            more["platform"] = {"os": system, "architecture": architecture}
+            more["platform"] = dict(zip(("os", "architecture", "variant"), platforms[number].split("/"), strict=False))
         else:
             more["annotations"] = {"org.opencontainers.image.ref.name": names[number]}
         manifests.append(add(document, "application/vnd.oci.image.manifest.v1+json", **more))

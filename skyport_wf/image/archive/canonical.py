@@ -42,11 +42,11 @@ class _SpooledImage(msgspec.Struct, frozen=True):
 
 
 def save_canonical(
-    source: ByteStream, reference: ImageReference, target: Path, *, base: Sequence[str] = ()
+    source: ByteStream, reference: ImageReference, target: Path, *, base: Sequence[str] = (), image_id: str = ""
 ) -> SavedArchive:
     """Write the canonical, gzipped archive of the image in `source` to `target`, and describe it.
 
-    source: an uncompressed archive, any layout; need not seek. Of several images the one of this name counts.
+    source: an uncompressed archive, any layout; need not seek. Of several images the one of this id counts, or name.
     reference: the one name that the image gets.
     target: replaced when all is written and on the disk; its folder takes twice the compressed size meanwhile.
     base: the diff ids of the layers that the archive is to leave out, the lowest first; the manifest lists them.
@@ -55,14 +55,14 @@ def save_canonical(
     through. Nothing is left behind then.
     """
     with scratch_file(target.parent) as scratch:
-        spooled = _spool_image(source, reference, base, scratch)
+        spooled = _spool_image(source, reference, image_id, base, scratch)
         with replace_file(target) as file:
             return _write_image(spooled, reference, base, file)
 
 
 @contextmanager
 def canonical_file(
-    source: ByteStream, reference: ImageReference, folder: Path, *, base: Sequence[str] = ()
+    source: ByteStream, reference: ImageReference, folder: Path, *, base: Sequence[str] = (), image_id: str = ""
 ) -> Iterator[tuple[OutputFile, SavedArchive]]:
     """Write the same as `save_canonical` to a file without a name, which is gone after the `with` statement.
 
@@ -70,15 +70,15 @@ def canonical_file(
     """
     with scratch_file(folder) as file:
         with scratch_file(folder) as scratch:
-            spooled = _spool_image(source, reference, base, scratch)
+            spooled = _spool_image(source, reference, image_id, base, scratch)
             saved = _write_image(spooled, reference, base, file)
         yield file, saved
 
 
 def _spool_image(
-    source: ByteStream, reference: ImageReference, base: Sequence[str], scratch: OutputFile
+    source: ByteStream, reference: ImageReference, image_id: str, base: Sequence[str], scratch: OutputFile
 ) -> _SpooledImage:
-    archive = ArchiveReader(source, wanted=str(reference))
+    archive = ArchiveReader(source, wanted=str(reference), image_id=image_id)
     spooled: dict[str, SpooledLayer] = {}
     for layer in archive.layers():
         found = spool_layer(layer, scratch)

@@ -51,14 +51,14 @@ def read_layers(
     return image, layers
 
 
-def check_archive(stream: ByteStream, *, wanted: str = "") -> CheckedImage:
+def check_archive(stream: ByteStream, *, wanted: str = "", platform: str = "") -> CheckedImage:
     """Read an archive to its end, and see whether engines load its image.
 
     stream: an uncompressed archive; its `name`, if it has one, goes into messages.
-    wanted: the name of the image that is meant, where the archive holds several; REPO:TAG.
+    wanted, platform: of the image that is meant, where the archive holds several, as `choose_image` takes them.
     Raises ArchiveError if the image is not there, whole, or if no Docker loads it.
     """
-    archive = ArchiveReader(stream, wanted=wanted)
+    archive = ArchiveReader(stream, wanted=wanted, platform=platform)
     with FileIndex() as index:
         too_many = ""
 

@@ -10,6 +10,7 @@ from skyport_wf.digests import digest_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.contents import ImageContents, Layer
+from skyport_wf.image.platforms import best_platform
 from skyport_wf.image_list.reference import short_docker_name
 
 Document = TypeVar("Document")
@@ -77,29 +78,53 @@ def parse_manifest(document: bytes) -> list[ManifestEntry]:
     return [*_decode(document, tuple[ManifestEntry, ...], "its manifest.json is not an image manifest")]
 
 
-def choose_image(entries: Sequence[ManifestEntry], wanted: str) -> ManifestEntry:
+def choose_image(
+    entries: Sequence[ManifestEntry], wanted: str, *, platform: str = "", image_id: str = ""
+) -> ManifestEntry:
     """Return the image that is meant, with all names that the archive gives it.
 
     wanted: its name, where the archive holds several images; REPO:TAG.
-    Raises ArchiveError if the archive holds none, or several of which none is called so.
+    platform: the one that it is for, where the archive tells those of several; of AWE's workers if empty.
+    image_id: its id, which counts before all else, if it is known and there.
+    Raises ArchiveError if the archive holds none, or several of which none is the one.
     """
+    platform = platform or _AWE
     images: dict[tuple[object, ...], ManifestEntry] = {}
     for entry in entries:
         key = (entry.config, entry.layers)
         names = (*(images[key].repo_tags or () if key in images else ()), *(entry.repo_tags or ()))
         images[key] = msgspec.structs.replace(entry, repo_tags=tuple(dict.fromkeys(names)))
+    known = [entry for entry in images.values() if image_id and _named_digest(entry.config) == image_id]
     named = _called(wanted, images.values(), short_docker_name) or _called(wanted, images.values(), _without_localhost)
-    for chosen in ([*images.values()], named, [entry for entry in named or images.values() if entry.platform == _AWE]):
+    left = named or [*images.values()]
+    best = best_platform((entry.platform for entry in left if entry.platform), platform)
+    for chosen in ([*images.values()], known, named, [entry for entry in left if best and entry.platform == best]):
         if len(chosen) == 1:
             return chosen[0]
     if not images:
         raise ArchiveError("holds no image. Save the image again.")
-    told = sorted({name for entry in images.values() for name in entry.repo_tags or (entry.platform or entry.config,)})
-    shown = ", ".join(told[:_MAX_SHOWN]) + (", ..." if len(told) > _MAX_SHOWN else "")
-    which = f"none of them is called {wanted}" if wanted else "no name says which is meant"
-    raise ArchiveError(
-        f"holds {len(images)} images ({shown}), and {which}. Use one of their names, or save the image by itself."
-    )
+    told = {name for entry in images.values() for name in entry.repo_tags or (entry.platform or entry.config,)}
+    advice = "Save the image that is meant by itself."
+    platforms = {entry.platform for entry in left if entry.platform}
+    if not best and platforms and all(entry.platform for entry in left):
+        told, which = platforms, f"none of them is for {platform}"
+    elif named:
+        which = f"{len(named)} of them are called {wanted}"
+    elif wanted:
+        which, advice = f"none of them is called {wanted}", "Use one of their names, or save the image by itself."
+    else:
+        which = "no name says which is meant"
+        if any(entry.repo_tags for entry in images.values()):
+            # Most commands take no name beside an archive.
+            advice = f"{advice} Only `skyport-wf show NAME --archive FILE` finds one by its name."
+    shown = ", ".join(sorted(told)[:_MAX_SHOWN]) + (", ..." if len(told) > _MAX_SHOWN else "")
+    raise ArchiveError(f"holds {len(images)} images ({shown}), and {which}. {advice}")
+
+
+def _named_digest(config: str) -> str:
+    """Return the digest that the path of a config names, empty if it names none."""
+    named = _NAMED_BY_DIGEST.fullmatch(config)
+    return f"sha256:{named[1]}" if named else ""
 
 
 def _called(wanted: str, images: Collection[ManifestEntry], short_name: Callable[[str], str]) -> list[ManifestEntry]:
@@ -145,8 +170,7 @@ def read_contents(entry: ManifestEntry, config_document: bytes, layers: tuple[tu
     """
     config, found_id = parse_config(config_document), image_id(config_document)
     # The name, where it is a digest: no other digest in the archive covers the config.
-    named = _NAMED_BY_DIGEST.fullmatch(entry.config)
-    if named and f"sha256:{named[1]}" != found_id:
+    if _named_digest(entry.config) not in ("", found_id):
         raise ArchiveError(f"is damaged: its config {entry.config} has the digest {found_id}. Save the image again.")
     expected = config.rootfs.diff_ids or ()
     if len(expected) != len(layers):

@@ -47,13 +47,14 @@ class NormalisedStream:
     gzip file never ends well; exceptions of `source` pass through. `close` ends it early.
     """
 
-    def __init__(self, source: ByteStream, reference: ImageReference) -> None:
+    def __init__(self, source: ByteStream, reference: ImageReference, *, image_id: str = "") -> None:
         """Begin with nothing read.
 
         source: an uncompressed archive of one image, any layout; read only as far as the iteration goes.
         reference: the one name that the image gets.
+        image_id: of the image, if it is known, where `source` has several.
         """
-        self._archive = ArchiveReader(source, wanted=str(reference))
+        self._archive = ArchiveReader(source, wanted=str(reference), image_id=image_id)
         self._name = str(reference)
         self._hasher = ArchiveHasher()
         self._written: dict[str, int] = {}

@@ -31,6 +31,10 @@ class Platform(msgspec.Struct, frozen=True):
 
     os: str = ""
     architecture: str = ""
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join((self.os, self.architecture, *filter(None, [self.variant])))
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
@@ -88,8 +92,7 @@ def _walk(
         if digest_of(document) != descriptor.digest:
             raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
         told = names + tuple(annotations[key] for key in _NAMES if key in annotations)
-        where = descriptor.platform
-        machine = f"{where.os}/{where.architecture}" if where else platform
+        machine = str(descriptor.platform) if descriptor.platform else platform
         yield from _walk(_decode(document, path), blobs, told, machine, depth - 1)
 
 

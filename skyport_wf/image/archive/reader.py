@@ -7,6 +7,7 @@ skopeo, this package).
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -78,16 +79,25 @@ class ArchiveReader:
     are handed out, JSON documents of a bearable size are kept, and everything else is passed over.
     """
 
-    def __init__(self, stream: ByteStream, *, wanted: str = "", max_unpacked: int | None = None) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        *,
+        wanted: str = "",
+        platform: str = "",
+        image_id: str = "",
+        max_unpacked: int | None = None,
+    ) -> None:
         """Read the archive in `stream`.
 
-        wanted: the name of the image that is meant, where the archive holds several; REPO:TAG.
+        wanted, platform, image_id: name, platform and id of the image that is meant, where the archive holds several,
+            as `choose_image` takes them.
         max_unpacked: bytes that it and its compressed layers may unpack to; MAX_UNPACKED if None.
         """
         self.name = stream_name(stream) or "the archive"
         self._limit = UnpackingLimit(self.name, max_unpacked)
         self._tar = TarReader(CountedStream(stream, self._limit.take), POLICY, name=self.name)
-        self._wanted = wanted
+        self._choose = partial(choose_image, wanted=wanted, platform=platform, image_id=image_id)
         self._names: set[str] = set()
         self._links: dict[str, str] = {}
         self._layers: dict[str, tuple[str, int]] = {}
@@ -218,7 +228,7 @@ class ArchiveReader:
                     raise self.error(
                         "is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`."
                     )
-                return choose_image(entries, self._wanted)
+                return self._choose(entries)
         except ArchiveError:
             self._check_end()
             raise

@@ -13,6 +13,7 @@ from skyport_wf.decoding import decode_json
 from skyport_wf.digests import is_sha256
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.distribution.manifests import Flavour
+from skyport_wf.image.platforms import best_platform
 
 LARGEST_MANIFEST: Final = 4 << 20
 """Bytes that a registry has to take at least; those of images have a few thousand."""
@@ -59,9 +60,8 @@ class _Platform(msgspec.Struct, frozen=True):
     architecture: str = ""
     variant: str = ""
 
-    @property
-    def parts(self) -> list[str]:
-        return [self.os, self.architecture, *filter(None, [self.variant])]
+    def __str__(self) -> str:
+        return "/".join((self.os, self.architecture, *filter(None, [self.variant])))
 
 
 class _Descriptor(msgspec.Struct, frozen=True, rename="camel"):
@@ -145,8 +145,7 @@ def check_part_of_index(content: bytes) -> None:
 def choose_platform(content: bytes, platform: str = AWE_PLATFORM) -> str | None:
     """Return the digest of the manifest in an index that is for a platform; None if the content is no index.
 
-    platform: such as `linux/arm64/v8`; a variant counts only where the index says one, too. Without one, an image for
-        all variants comes first, then the one for the lowest.
+    platform: such as `linux/arm64/v8`, as `best_platform` takes it.
     Attestations, which are listed beside the images, have an unknown platform.
     Raises ManifestError if there is no such image.
     """
@@ -154,18 +153,12 @@ def choose_platform(content: bytes, platform: str = AWE_PLATFORM) -> str | None:
     if document.media_type not in INDEX_TYPES and not (document.manifests is not None and not document.media_type):
         return None
     listed = document.manifests or ()
-    wanted = platform.split("/")
-    fitting = [
-        (one.platform.parts, one.digest)
-        for one in listed
-        if one.platform and one.platform.parts[: len(wanted)] == wanted[: len(one.platform.parts)]
-    ]
-    if fitting:
-        # What was asked for; else the lowest of several variants, which runs on all of these machines.
-        return _checked(min(fitting, key=lambda pair: (pair[0] != wanted, pair[0]))[1])
+    found = {str(one.platform): one.digest for one in reversed(listed) if one.platform}
+    if best := best_platform(found, platform):
+        return _checked(found[best])
     if len(listed) == 1 and listed[0].platform is None:
         return _checked(listed[0].digest)
-    told = sorted({"/".join(one.platform.parts) for one in listed if one.platform} - {"unknown/unknown"})
+    told = sorted(found.keys() - {"unknown/unknown"})
     shown = ", ".join(f"{one[:100]!a}" for one in told[:_MOST_SHOWN]) or "none that it says"
     raise ManifestError(f"the index has no image for {platform}; it has {shown}")
 

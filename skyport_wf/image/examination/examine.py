@@ -65,16 +65,21 @@ class ImageExamination(msgspec.Struct, frozen=True):
 
 
 def examine_archive(
-    stream: ByteStream, *, wanted: str = "", index: FileIndex | None = None, max_unpacked: int = MAX_UNPACKED
+    stream: ByteStream,
+    *,
+    wanted: str = "",
+    image_id: str = "",
+    index: FileIndex | None = None,
+    max_unpacked: int = MAX_UNPACKED,
 ) -> ImageExamination:
     """Read a docker archive to its end and return all that is in it.
 
     stream: an uncompressed archive; its `name`, if it has one, goes into messages.
-    wanted: the name of the image that is meant, where the archive holds several; REPO:TAG.
+    wanted, image_id: of the image that is meant, where the archive holds several, as `choose_image` takes them.
     index: an empty one, to be filled and stacked; of no use if there are too many files, and so no waste.
     Raises ArchiveError if it is not a whole archive of exactly one image, or unpacks to more than `max_unpacked` bytes.
     """
-    archive = ArchiveReader(stream, wanted=wanted, max_unpacked=max_unpacked)
+    archive = ArchiveReader(stream, wanted=wanted, image_id=image_id, max_unpacked=max_unpacked)
     with ExitStack() as opened:
         survey = _Survey(index or opened.enter_context(FileIndex()))
         image, layers = read_layers(archive, survey.take)

@@ -19,10 +19,11 @@ _log = logging.getLogger(__name__)
 class SurveyedStream:
     """Passes on an uncompressed archive; afterwards it can tell the packages in its image. Use it in a `with`."""
 
-    def __init__(self, source: ByteStream, *, wanted: str) -> None:
-        """Begin with nothing read. wanted: the name of the image that is meant, if there are several."""
+    def __init__(self, source: ByteStream, *, wanted: str, image_id: str = "") -> None:
+        """Begin with nothing read. wanted, image_id: name and id of the image that is meant, if there are several."""
         self._source = source
         self._wanted = wanted
+        self._image_id = image_id
         self.name = stream_name(source)
         self._side: SideReader[ImageExamination] | None = SideReader(self._examine)
         self._opened = self._side
@@ -48,7 +49,7 @@ class SurveyedStream:
             return ""
 
     def _examine(self, archive: ByteStream) -> ImageExamination:
-        return examine_archive(archive, wanted=self._wanted)
+        return examine_archive(archive, wanted=self._wanted, image_id=self._image_id)
 
     def _give_up(self, error: Exception) -> None:
         # Whoever reads the archive for its own sake will say what is wrong with it; a thin one lacks layers only here.

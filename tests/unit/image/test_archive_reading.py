@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.archive.layers import check_archive
+from skyport_wf.image.archive.reader import ArchiveReader, inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream, open_archive
 from skyport_wf.image.contents import ImageContents, Layer
 from tests.support.docker_archives import (
@@ -239,8 +240,14 @@ def test_of_several_images_the_named_one_is_taken(spelling: str) -> None:
         f"the archive holds 2 images ({names}), and none of them is called a/b:3. Use one of their "
         "names, or save the image by itself."
     )
-    with pytest.raises(ArchiveError, match=r"holds 2 images \(a/b:1, .*\), and no name says which is meant"):
+    with pytest.raises(ArchiveError) as caught:
         inspect(archive)
+    assert str(caught.value) == (
+        f"the archive holds 2 images ({names}), and no name says which is meant. Save the image that is meant by "
+        "itself. Only `skyport-wf show NAME --archive FILE` finds one by its name."
+    )
+    with pytest.raises(ArchiveError, match=r"and 2 of them are called a/b:2. Save the image that is meant by itself.$"):
+        inspect_archive(io.BytesIO(several(IMAGE, OTHER, names=[["a/b:2"], ["docker.io/a/b:2"]])), wanted="a/b:2")
 
 
 @pytest.mark.parametrize(
@@ -286,8 +293,42 @@ def test_of_several_platforms_awe_s_is_taken() -> None:
     archive = tar_of(oci_archive(arm, IMAGE, platforms=["linux/arm64", "linux/amd64"]))
     assert inspect(archive).image_id == IMAGE.image_id
     assert inspect(tar_of(oci_archive(arm, platforms=["linux/arm64"]))).image_id == arm.image_id
-    with pytest.raises(ArchiveError, match=r"holds 2 images .*, and no name says which is meant"):
+    with pytest.raises(ArchiveError) as caught:
         inspect(tar_of(oci_archive(arm, IMAGE, platforms=["linux/arm64", "linux/s390x"])))
+    assert str(caught.value) == (
+        "the archive holds 2 images (linux/arm64, linux/s390x), and none of them is for linux/amd64. Save the image "
+        "that is meant by itself."
+    )
+
+
+@pytest.mark.parametrize(
+    ("platforms", "wanted", "number"),
+    [
+        (["linux/amd64", "linux/arm64"], "linux/arm64", 1),
+        (["linux/amd64", "linux/arm64/v8"], "linux/arm64", 1),
+        (["linux/amd64", "linux/arm64"], "linux/arm64/v8", 1),
+        (["linux/amd64/v3", "linux/amd64"], "linux/amd64", 1),
+        (["linux/amd64/v3", "linux/amd64"], "linux/amd64/v3", 0),
+        (["linux/amd64/v3", "linux/amd64/v2"], "", 1),
+        (["linux/arm/v6", "linux/arm/v7"], "linux/arm/v7", 1),
+    ],
+)
+def test_of_several_platforms_the_wanted_one_is_taken(platforms: list[str], wanted: str, number: int) -> None:
+    archive = tar_of(oci_archive(IMAGE, OTHER, platforms=platforms))
+    found = check_archive(io.BytesIO(archive), wanted="x/y:1", platform=wanted)
+    assert found.contents.image_id == (IMAGE, OTHER)[number].image_id
+
+
+def test_the_image_of_the_id_comes_before_the_one_of_the_name_or_platform() -> None:
+    for archive in (
+        several(IMAGE, OTHER, names=[["a/b:1"], ["c/d:1"]]),
+        tar_of(oci_archive(IMAGE, OTHER, platforms=["linux/amd64", "linux/arm64"])),
+    ):
+        for wanted, image in ((IMAGE.image_id, IMAGE), (OTHER.image_id, OTHER), (f"sha256:{'0' * 64}", IMAGE)):
+            reader = ArchiveReader(io.BytesIO(archive), wanted="a/b:1", image_id=wanted)
+            for _ in reader.layers():
+                pass
+            assert reader.image().contents.image_id == image.image_id
 
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"

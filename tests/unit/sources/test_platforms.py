@@ -4,7 +4,7 @@ from skyport_wf.errors import PlatformError
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.sources import platforms
 from skyport_wf.sources.platforms import check_platform, is_platform
-from tests.support.docker_archives import Image, file_member, legacy, tar_of
+from tests.support.docker_archives import Image, file_member, legacy, oci_archive, tar_of
 from tests.support.lab import Lab
 
 
@@ -34,6 +34,21 @@ def test_another_platform_is_refused_unless_it_is_asked_for(monkeypatch):
         check_platform(ImageSpec("a/b:1", archive="x"), "linux/arm64")
     with pytest.raises(PlatformError, match="for linux/amd64, and the image list asks for linux/arm64"):
         check_platform(ImageSpec("a/b:1", archive="x", platform="linux/arm64"), "linux/amd64")
+
+
+@pytest.mark.slow
+def test_of_an_archive_of_several_platforms_the_listed_one_is_published(tmp_path):
+    lab = Lab(tmp_path)
+    images = {name: Image((tar_of([file_member(name, b"x")]),), architecture=name) for name in ("amd64", "s390x")}
+    platforms = [f"linux/{name}" for name in images]
+    (tmp_path / "image.tar").write_bytes(tar_of(oci_archive(*images.values(), platforms=platforms)))
+    lab.write_list("name: 'lab/x:1', archive: image.tar, platform: linux/s390x", shock="url: embedded")
+    assert lab.run("build", "lab/x:1", "--record", "build.json").code == 0
+    assert lab.run("save", "build.json", "--archive", "saved.tar.gz", "--record", "save.json").code == 0
+    assert images["s390x"].image_id in lab.run("show", "--archive", "saved.tar.gz").out
+    done = lab.run("publish", "--all")
+    assert done.code == 0, done.log
+    assert images["s390x"].image_id in lab.run("show", "lab/x:1").out
 
 
 @pytest.mark.slow
