@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -16,6 +17,8 @@ import msgspec
 
 from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.formatting import terminal_text
+from skyport_wf.image_list.spec import ImageList
 from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import replace_file
 from skyport_wf.pipelines.checks import (
@@ -30,6 +33,7 @@ from skyport_wf.pipelines.settings import RuleSettings
 from skyport_wf.pipelines.shipped import find_shipped, is_shipped
 from skyport_wf.records.plan import PlannedImage
 
+_log = logging.getLogger(__name__)
 _LARGEST_PLAN = 64 << 20
 """Bytes of a plan that are read."""
 _MOST_NAMES = 20
@@ -77,8 +81,12 @@ class ImageRules:
         self._folder = self.at("<results>/skyport")
         self.results = self._folder.removesuffix("/skyport")
         """Where receipts go, as far as no prefix moves them."""
-        self._place: str = workflow.modifier.path_modifier.replace_prefix(self._folder)
+        prefixed = workflow.modifier.path_modifier.replace_prefix
+        self._place: str = prefixed(self._folder)
         """Where receipts really go."""
+        self._written = [self._place, *(prefixed(self.at(f"<{name}>/skyport")) for name in ("logs", "benchmarks"))]
+        """What these rules write, and Snakemake for them."""
+        self._written += [".snakemake", *([self.lock] if self.builds else [])]
         self._file = os.path.realpath(self.origin)
         self.target: str | None = workflow.default_target
         """The workflow's default target before the rules come."""
@@ -89,6 +97,7 @@ class ImageRules:
         self._defined: set[str] = set()
         if self.is_known:
             check_settings_files(self.images if self.builds else None, self.conda(None))
+            self._note_written()
             self._check()
             self._write_plan()
 
@@ -336,11 +345,32 @@ class ImageRules:
 
     def _plan(self) -> list[PlannedImage]:
         """Read the list. Raises UsageError for what is wrong with it."""
-        from skyport_wf.image_list.images_yaml import read_image_list
         from skyport_wf.inspection.plan import plan_images
 
-        path = Path(self.images)
-        return plan_images(read_image_list(path), path.parent)
+        return plan_images(self._listed, Path(self.images).parent)
+
+    @cached_property
+    def _listed(self) -> ImageList:
+        from skyport_wf.image_list.images_yaml import read_image_list
+
+        return read_image_list(Path(self.images))
+
+    def _note_written(self) -> None:
+        """Note what lies in build contexts and is written by rules of this workflow, before contexts are digested.
+
+        Commands find the notes, also those of the jobs: they know nothing of rules, and have to see the same contexts.
+        """
+        from skyport_wf.sources.materials import find_roots
+        from skyport_wf.sources.written import note_written
+
+        written = [path for rules in (*self._before, self) for path in rules._written]
+        for rules in (*self._before, self):
+            if rules.builds:
+                folder = Path(rules.images).parent
+                try:
+                    note_written(folder, find_roots(rules._listed, folder), written)
+                except SkyportError as error:
+                    _log.warning("skyport-wf: %s", terminal_text(str(error)))
 
     def _writes_into(self, lock: str) -> bool:
         """Return whether the rules of this list write the lock file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -10,13 +11,10 @@ import msgspec
 from skyport_wf.errors import SkyportError, TemporaryError, UsageError
 from skyport_wf.image.context import BuildContext, list_context
 from skyport_wf.image_list.addresses import FileAddress, GitAddress, parse_address, parse_inner_path
-from skyport_wf.image_list.place import LOCK_NAME
-from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.image_list.spec import ImageList, ImageSpec
 from skyport_wf.records.source import GitOrigin
 from skyport_wf.sources.remote_files import FetchedFolder, RemoteFiles
-
-_WRITTEN = (LOCK_NAME, ".snakemake", "results/skyport", "logs/skyport", "benchmarks/skyport")
-"""Files and folders that publishing writes, seen from the image list, where nobody has named others."""
+from skyport_wf.sources.written import find_written
 
 
 class Materials(msgspec.Struct, frozen=True):
@@ -65,6 +63,20 @@ def find_materials(spec: ImageSpec, folder: Path, remote: RemoteFiles) -> Materi
     raise UsageError(f"image {spec.name}: `dockerfile` and `context` do not go together")
 
 
+def find_roots(images: ImageList, folder: Path) -> set[Path]:
+    """Return the folders of this machine that images of the list are built with, as far as the list is right."""
+    roots = set()
+    for spec in images.images:
+        with suppress(UsageError):
+            if spec.source != "dockerfile" or parse_address(spec.context or ""):
+                continue
+            if spec.context:
+                roots.add(folder / spec.context)
+            elif not parse_address(spec.dockerfile or ""):
+                roots.add((folder / (spec.dockerfile or "Dockerfile")).parent)
+    return roots
+
+
 def _find_here(spec: ImageSpec, folder: Path) -> BuildContext:
     dockerfile = folder / (spec.dockerfile or "Dockerfile")
     if not os.path.isfile(dockerfile):  # noqa: PTH113 - Path.is_file raises for a name that is too long
@@ -75,14 +87,12 @@ def _find_here(spec: ImageSpec, folder: Path) -> BuildContext:
 
 
 def _context_here(folder: Path, root: Path, dockerfile: Path) -> BuildContext:
-    """Return a folder of this machine as a context, without what publishing writes beside the image list.
+    """Return a folder of this machine as a context, without what publishing writes.
 
-    A Dockerfile that lies there would make another image each time that it is published, and its build would read files
-    that Snakemake is writing.
+    A Dockerfile beside the image list would make another image each time that it is published, and its build would read
+    files that Snakemake is writing.
     """
-    list_folder, inside = folder.resolve(), root.resolve()
-    written = [list_folder / name for name in _WRITTEN if list_folder.is_relative_to(inside)]
-    return BuildContext(root, dockerfile, tuple(path.relative_to(inside).as_posix() for path in written))
+    return BuildContext(root, dockerfile, find_written(folder, root))
 
 
 def _folder_here(spec: ImageSpec, folder: Path) -> Path:

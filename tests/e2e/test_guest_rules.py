@@ -204,6 +204,51 @@ def test_the_paths_of_a_module_that_includes_the_rules(pipeline: Pipeline) -> No
     assert (pipeline.folder / "img/own.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("more", "config", "run", "written"),
+    [
+        (
+            ["pathvars:", *(f'    {name}="out/{name}",' for name in ("results", "logs", "benchmarks"))],
+            "{}",
+            ".",
+            ["out/results/skyport/k/receipt.json", "out/logs/skyport/k/x.log", "out/benchmarks/skyport/k/x.tsv"],
+        ),
+        (['prefix: "img"'], "{}", ".", ["img/results/skyport/k/receipt.json", "img/logs/skyport/k/build.log"]),
+        ([], '{"lock": "lab.lock.json"}', ".", ["lab.lock.json", "results/skyport/k/receipt.json"]),
+        ([], '{"images": "../images.yaml"}', "run1", ["run1/results/skyport/k/receipt.json", "run1/.snakemake/log/x"]),
+    ],
+)
+def test_what_publishing_writes_is_no_part_of_a_context(
+    pipeline: Pipeline, more: list[str], config: str, run: str, written: list[str]
+) -> None:
+    """Neither for the rules nor for commands, wherever it is written, with a Dockerfile beside the list."""
+    pipeline.variables["SKYPORT_DATA"] = str(pipeline.folder.parent / "store")
+    (pipeline.folder / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    pipeline.write_list("name: 'lab/x:1', dockerfile: Dockerfile", shock="url: embedded")
+    pipeline.write_snakefile(module("a", config=config, more=more))
+    dry = ("--dry-run", "--quiet", "--directory", run, "--", "a_publish_all")
+
+    def digest() -> str:
+        pipeline.snakemake(*dry)
+        (plan,) = (pipeline.folder / run / ".snakemake/skyport").glob("*.json")
+        (image,) = json.loads(plan.read_text())
+        (listed,) = pipeline.do("plan")["images"]
+        assert listed["digest"] == image["digest"]
+        return str(image["digest"])
+
+    (pipeline.folder / run).mkdir(exist_ok=True)
+    (pipeline.folder / run / "config.yaml").write_text("{}")
+    before = digest()
+    for name in written:
+        path = pipeline.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        empty_lock = '{"images": {}, "record": "skyport-wf lock 1"}'
+        path.write_text(empty_lock if path.suffix == ".json" else "x")
+        assert digest() == before
+    (pipeline.folder / "new").touch()
+    assert digest() != before
+
+
 @pytest.mark.parametrize(("config", "file"), [("{}", "images.yml"), ('{"images": "c"}', "c/images.yaml")])
 def test_the_list_is_found_as_the_command_line_finds_it(pipeline: Pipeline, config: str, file: str) -> None:
     (pipeline.folder / "images.yaml").unlink()

@@ -207,6 +207,11 @@ def test_a_dockerfile_beside_the_image_list(
     (project.folder / "images.yaml").write_text(
         f"images: [{{name: '{project.name('tool')}', dockerfile: Dockerfile, builder: {builder}}}]\n"
     )
+    if builder == "buildkit":
+        # Where the rules write elsewhere, it is the same there.
+        module = 'module a:\n    snakefile: skyport_wf.snakefile("publish")\n    prefix: "out"\n'
+        config = '    config: {"lock": "lab.json"}\n\nuse rule * from a\n'
+        (project.folder / "Snakefile").write_text(f"import skyport_wf\n\n{module}{config}")
     project.variables["SKYPORT_DATA"] = str(tmp_path_factory.mktemp("store"))
     assert project.snakemake("publish_all") == steps_of("tool")
     assert project.snakemake("publish_all") == set()
@@ -216,4 +221,6 @@ def test_a_dockerfile_beside_the_image_list(
     project.do("build", project.name("tool"), "--record", f"{elsewhere}/build.json", SKYPORT_DATA=elsewhere)
     inside = docker("run", "--rm", project.name("tool"), "/bin/busybox", "find", "/all").split()
     assert "/all/images.yaml" in inside
-    assert not [path for path in inside if "skyport" in path or ".snakemake" in path or "lock" in path]
+    assert not [
+        path for path in inside if "skyport" in path or ".snakemake" in path or "lock" in path or "lab.json" in path
+    ]

@@ -5,10 +5,12 @@ import pytest
 
 from skyport_wf.digests import digest_of
 from skyport_wf.engine.connection import connect
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.image.context import ignore_file
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.sources.written import note_written
 
 
 @pytest.fixture
@@ -64,6 +66,59 @@ def test_what_publishing_writes_beside_the_list_changes_nothing(project, monkeyp
     assert digest(Path(), dockerfile="Dockerfile") == before
     (project / "results/counts.tsv").write_text("x")
     assert digest(project, dockerfile="Dockerfile") != before
+
+
+def test_what_rules_write_elsewhere_changes_nothing(project, monkeypatch, tmp_path):
+    """It is noted beside the list: for all who read the context later, also when all of it has been moved."""
+    run, image = project / "run", {"dockerfile": "Dockerfile"}
+    (project / "Dockerfile").write_text("FROM base/x:1\nCOPY . /\n")
+    (project / "out").mkdir()
+    (tmp_path / "far").mkdir()
+    (project / "out/linked").symlink_to(tmp_path / "far")
+    run.mkdir()
+    monkeypatch.chdir(run)
+    written = ["img/results/skyport", "../out/skyport", "../out/linked/skyport", ".snakemake", "../lab.lock.json"]
+    note_written(project, [project], [*written, "../results/skyport", str(tmp_path.parent / "elsewhere")])
+    before = digest(project, **image)
+    for name in written:
+        path = run / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x") if path.suffix == ".json" else path.mkdir()
+        assert digest(project, **image) == before
+    (run / "img/results/skyport/receipt.json").write_text("x")
+    found = source(project, **image).materials.context
+    assert set(found.without) == {
+        *(".snakemake", "images.lock.json", "results/skyport", "logs/skyport", "benchmarks/skyport"),
+        *("run/img/results/skyport", "out/skyport", "far/skyport", "run/.snakemake", "lab.lock.json"),
+    }
+    assert b"\nrun/img/results/skyport\n" in ignore_file(found)
+    (notes,) = (project / ".snakemake/skyport").iterdir()
+    time = notes.stat().st_mtime_ns
+    note_written(project, [project], written)
+    assert notes.stat().st_mtime_ns == time
+    (project / "out/other").mkdir()
+    note_written(project, [project], ["../out/other/skyport"])
+    assert digest(project, **image) == before, "the earlier ones are noted still"
+    moved = project.rename(project.with_name("moved"))
+    assert digest(moved, **image) == before
+    (moved / "out/counts.tsv").write_text("x")
+    assert digest(moved, **image) != before
+
+
+def test_only_what_lies_in_a_context_is_noted(project, monkeypatch):
+    monkeypatch.chdir(project)
+    tool = project / "images/tool"
+    note_written(project, [tool], ["results/skyport", "out/skyport", "images/tool", ".snakemake"])
+    assert not (project / ".snakemake").exists()
+    note_written(project, [tool], ["images/tool/out/skyport"])
+    assert source(project).materials.context.without == ("out/skyport",)
+
+
+def test_a_note_that_cannot_be_written_is_said(project, monkeypatch):
+    monkeypatch.chdir(project)
+    (project / ".snakemake").write_text("no folder")
+    with pytest.raises(SkyportError, match=r"^the rules write /.*/out/skyport into the build context of an image, and"):
+        note_written(project, [project], ["out/skyport"])
 
 
 def test_what_is_called_so_elsewhere_counts(project):
