@@ -44,11 +44,14 @@ if _skyport.makes("lint"):
             digest=_skyport.digest,
         shell:
             _skyport.say_if_killed + r"""
-            skyport-wf lint {params.name:q} \
+            code=0
+            say_if_killed skyport-wf lint {params.name:q} \
                 --images {params.images:q} \
                 --report {output.json:q} \
                 {params.level:q} \
-                2>&1 | tee {log:q}
+                >{log:q} 2>&1 || code=$?
+            cat {log:q}
+            exit $code
             """
 
 

@@ -65,7 +65,7 @@ if _skyport.makes("show"):
             name=_skyport.name,
         shell:
             _skyport.say_if_killed + r"""
-            skyport-wf show {params.name:q} --json \
+            say_if_killed skyport-wf show {params.name:q} --json \
                 --images {params.images:q} \
                 --chart {output.chart:q} \
                 --log {log:q} \
@@ -95,7 +95,7 @@ if _skyport.makes("show"):
             digest=_skyport.digest,
         shell:
             _skyport.say_if_killed + r"""
-            skyport-wf lint {params.name:q} --quiet \
+            say_if_killed skyport-wf lint {params.name:q} --quiet \
                 --images {params.images:q} \
                 --report {output.findings:q} \
                 --level none \
@@ -128,7 +128,7 @@ if _skyport.makes("show"):
             folders=lambda wildcards, input: [receipt.removesuffix("/receipt.json") for receipt in input.receipts],
         shell:
             _skyport.say_if_killed + r"""
-            skyport-wf report {params.folders:q} \
+            say_if_killed skyport-wf report {params.folders:q} \
                 --output {output.table:q} \
                 --log {log:q}
             """

@@ -26,7 +26,7 @@ rule lock_images:
         notes=_skyport.notes(),
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf lock {input.receipts:q} \
+        say_if_killed skyport-wf lock {input.receipts:q} \
             --images {params.images:q} \
             --lock {params.lock:q} \
             {params.keep:q} \

@@ -25,7 +25,7 @@ rule receive_image:
         digest=_skyport.digest,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf receipt {params.name:q} \
+        say_if_killed skyport-wf receipt {params.name:q} \
             --locked {params.lock:q} \
             {params.images:q} \
             --record {output.receipt:q} \

@@ -24,7 +24,7 @@ rule fetch_image:
         images=_skyport.images_option,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf pull \
+        say_if_killed skyport-wf pull \
             --receipt {input.receipt:q} \
             --output {output.archive:q} \
             {params.images:q} \

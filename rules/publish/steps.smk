@@ -35,7 +35,7 @@ rule build_image:
         digest=_skyport.digest,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf build {params.name:q} \
+        say_if_killed skyport-wf build {params.name:q} \
             --images {params.images:q} \
             --record {output.record:q} \
             --log {log:q}
@@ -66,7 +66,7 @@ rule save_image:
         digest=_skyport.digest,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf save {input.build:q} \
+        say_if_killed skyport-wf save {input.build:q} \
             --archive {output.archive:q} \
             --record {output.record:q} \
             --log {log:q}
@@ -103,7 +103,7 @@ rule upload_image:
         digest=_skyport.digest,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf upload {input.save:q} \
+        say_if_killed skyport-wf upload {input.save:q} \
             --record {output.record:q} \
             --log {log:q}
         """
@@ -139,7 +139,7 @@ rule register_image:
         lock=_skyport.lock_option,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf register {input.upload:q} \
+        say_if_killed skyport-wf register {input.upload:q} \
             --record {output.receipt:q} \
             {params.lock:q} \
             --log {log:q}
@@ -174,7 +174,7 @@ rule list_packages:
         images=_skyport.images_path,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf sbom {input.receipt:q} \
+        say_if_killed skyport-wf sbom {input.receipt:q} \
             --images {params.images:q} \
             --record {output.packages:q} \
             --log {log:q}

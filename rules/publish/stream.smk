@@ -36,7 +36,7 @@ rule publish_image:
         lock=_skyport.lock_option,
     shell:
         _skyport.say_if_killed + r"""
-        skyport-wf publish {params.name:q} \
+        say_if_killed skyport-wf publish {params.name:q} \
             --images {params.images:q} \
             --record {output.receipt:q} \
             --sbom {output.packages:q} \

@@ -39,10 +39,14 @@ _LARGEST_PLAN = 64 << 20
 _MOST_NAMES = 20
 """Images of a list that a message names."""
 _SAY_IF_KILLED = (
-    "trap 'code=$?; ((code <= 128)) || "
-    """echo "skyport-wf: killed by signal $((code - 128)): $BASH_COMMAND" >&2' ERR\n"""
+    'say_if_killed() {{ "$@" || {{ code=$?; [ $code -le 128 ] || '
+    'echo "skyport-wf: killed by signal $((code - 128)): $*" >&2; return $code; }}; }}\n'
 )
-"""Shell: whoever is killed says nothing, and Snakemake may have been asked to be quiet."""
+"""Shell, with the braces of Snakemake: whoever is killed says nothing, and Snakemake may have been asked to be quiet.
+
+Rules keep to what each shell knows, and rely on no option: a workflow can have another shell, and a prefix of its own,
+with which Snakemake leaves `set -euo pipefail` out.
+"""
 
 
 class Wildcards(Protocol):

@@ -384,13 +384,42 @@ def test_jobs_take_what_the_main_process_planned(pipeline: Pipeline) -> None:
     assert {"localrule a_build_image:", "localrule a_save_image:", "rule mine:"} <= {*done.log.splitlines()}
 
 
-def test_a_killed_step_says_so_however_quiet_snakemake_is(pipeline: Pipeline, tmp_path: Path) -> None:
+SHELLS = ["", 'shell.prefix("export LAB_TMP=/tmp; ")\n', 'shell.executable("/bin/sh")\n']
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_killed_step_says_so_however_quiet_snakemake_is(pipeline: Pipeline, tmp_path: Path, shell: str) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/skyport-wf").write_text("#!/bin/bash\nkill -9 $$\n")
     (tmp_path / "bin/skyport-wf").chmod(0o755)
-    pipeline.write_snakefile(module("a"))
+    pipeline.write_snakefile(shell, module("a"))
     failed = pipeline.run_snakemake(
         "--quiet", "all", "--", "a_publish_all", PATH=f"{tmp_path}/bin:{os.environ['PATH']}"
     )
     assert failed.code == 1
     assert "skyport-wf: killed by signal 9: skyport-wf build lab/x:1 " in failed.log
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_findings_fail_in_the_shell_of_the_pipeline(pipeline: Pipeline, shell: str) -> None:
+    """With another shell than bash, or a prefix, Snakemake leaves its options out."""
+    (pipeline.folder / "tool").mkdir()
+    dockerfile = pipeline.folder / "tool/Dockerfile"
+    dockerfile.write_text("FROM debian:12\nRUN git clone https://x.test/a\n")
+    pipeline.write_list("name: 'lab/x:1', dockerfile: tool/Dockerfile", shock="url: embedded")
+    pipeline.write_snakefile(shell, module("a", rules="lint"))
+    failed = pipeline.run_snakemake("a_lint_all")
+    assert failed.code == 1
+    finding = "tool/Dockerfile:2: warning SKY021:"
+    assert finding in failed.out + failed.log
+    assert finding in (pipeline.folder / "logs/skyport/lab_x_1/lint.log").read_text()
+    assert "bad trap" not in failed.log
+    pipeline.write_snakefile(shell, module("a", rules="lint", config='{"lint_level": "none"}'))
+    passed = pipeline.run_snakemake("a_lint_all")
+    assert (passed.code, finding in passed.out + passed.log) == (0, True)
+
+
+@pytest.mark.parametrize("shell", SHELLS[1:])
+def test_images_are_published_in_the_shell_of_the_pipeline(pipeline: Pipeline, shell: str) -> None:
+    pipeline.write_snakefile(shell, module("a", rules="show"))
+    assert pipeline.snakemake("a_show_all") >= steps("x", "y", prefix="a_") | {"a_show_image x", "a_list_images"}
