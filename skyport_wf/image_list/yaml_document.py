@@ -33,25 +33,26 @@ class YamlDocument(WrittenText, frozen=True):
         return WrittenText(self.name, self.source, self.places)
 
 
-def parse_yaml(text: str, *, name: str, if_empty: str = "") -> YamlDocument:
+def parse_yaml(text: str, *, name: str, kind: str = "an image list", if_empty: str = "") -> YamlDocument:
     """Return the document in `text`.
 
     name: what messages call it, usually the file's name.
+    kind: what it is to be, in messages.
     if_empty: what to do about it if there is nothing in it, a sentence.
     Raises UsageError, with the line, if it is not YAML, holds several documents or has a key twice.
     """
     source = tuple(text.splitlines())
     try:
-        _check_depth(text, name)
+        _check_depth(text, name, kind)
         root = yaml.compose(text, Loader=_LOADER)
         if root is None:
             raise UsageError(f"{name} is empty. {if_empty}".rstrip())
-        walk = _Walk(name)
+        walk = _Walk(name, kind)
         walk.note(root, "$", ())
         value = yaml.constructor.SafeConstructor().construct_document(root)
         return YamlDocument(name, source, walk.places, value, walk.texts)
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, name, source) from error
+        raise _syntax_error(error, name, source, kind) from error
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from error
     except (LookupError, AttributeError) as error:
@@ -72,37 +73,38 @@ _WORDS = {
     "did not find expected ','": "a bracket that is not closed",
     "did not find expected node": "a bracket that is not closed",
     "found undefined alias": "an alias (`*NAME`) whose anchor (`&NAME`) is not there",
-    "but found another document": "a second document (`---`): an image list is one",
+    "but found another document": "a second document (`---`): {kind} is one",
     "could not find expected ':'": "a key without `: ` behind it",
 }
 """libyaml's words, by how they begin, and what people call it."""
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, name: str, source: tuple[str, ...]) -> UsageError:
+def _syntax_error(error: yaml.MarkedYAMLError, name: str, source: tuple[str, ...], kind: str) -> UsageError:
     problem = str(error.problem)
     began = error.context_mark if any(what in str(error.context) for what in _BEGAN) else None
     mark = began or error.problem_mark
     place = Place(mark.line + 1, mark.column, 1) if mark else BEGIN
     words = next((words for begin, words in _WORDS.items() if problem.startswith(begin)), problem)
+    words = words.replace("{kind}", kind)
     if problem.startswith("found character that cannot start"):
         sign = source[place.line - 1][place.column : place.column + 1] if place.line <= len(source) else ""
         words = "a tab. YAML is indented with spaces." if sign == "\t" else f"a value begins with `{sign}`. Quote it."
     return MistakesError([Mistake(place, f": not valid YAML: {words}")], name, source)
 
 
-def _check_depth(text: str, name: str) -> None:
+def _check_depth(text: str, name: str, kind: str) -> None:
     """Raise UsageError for what is nested too deeply: libyaml composes by recursion, and would crash the process."""
     try:
-        _count_depth(text, name, _LOADER)
+        _count_depth(text, name, kind, _LOADER)
     except yaml.MarkedYAMLError:
         # Some versions of libyaml have a limit of their own, which they reach before we see the events of our fortieth
         # level. PyYAML's parser has none, and is too slow to be asked first.
         with suppress(yaml.YAMLError):
-            _count_depth(text, name, yaml.SafeLoader)
+            _count_depth(text, name, kind, yaml.SafeLoader)
         raise
 
 
-def _count_depth(text: str, name: str, loader: Any) -> None:
+def _count_depth(text: str, name: str, kind: str, loader: Any) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.CollectionEndEvent):
@@ -110,18 +112,19 @@ def _count_depth(text: str, name: str, loader: Any) -> None:
         elif isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEEPEST:
-                raise _too_deep(name, event.start_mark.line + 1 if event.start_mark else 1)
+                raise _too_deep(name, kind, event.start_mark.line + 1 if event.start_mark else 1)
 
 
-def _too_deep(name: str, line: int) -> UsageError:
-    return UsageError(f"{name}, line {line}: nested too deeply to be an image list")
+def _too_deep(name: str, kind: str, line: int) -> UsageError:
+    return UsageError(f"{name}, line {line}: nested too deeply to be {kind}")
 
 
 class _Walk:
     """Goes through a document once and notes what stands where."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, kind: str) -> None:
         self.name = name
+        self.kind = kind
         self.places: dict[str, Place] = {}
         self.texts: dict[str, str] = {}
         self.values = 0
@@ -130,7 +133,7 @@ class _Walk:
         self._place(path, node)
         self.values += 1
         if len(above) > _DEEPEST or self.values > _MOST_VALUES or id(node) in above:
-            raise _too_deep(self.name, self.places[path].line)
+            raise _too_deep(self.name, self.kind, self.places[path].line)
         above = (*above, id(node))
         if isinstance(node, yaml.ScalarNode):
             self.texts[path] = node.value

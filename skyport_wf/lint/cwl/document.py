@@ -5,15 +5,15 @@ the whole of it, server, worker and submitter; runners of today accept all of th
 evaluates few expressions itself, and hands everything else of a tool to cwltool as it is: that runs as anywhere.
 """
 
-import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from skyport_wf.image_list.yaml_document import YamlDocument, parse_yaml
+from skyport_wf.image_list.yaml_document import YamlDocument
 from skyport_wf.lint.cwl.findings import CwlFinding, CwlLevel
-from skyport_wf.lint.cwl.processes import RunFiles, entries, read_cwl
+from skyport_wf.lint.cwl.processes import RunFiles, entries, graph_processes, parse_cwl, read_cwl
 
 VERSION = "v1.0"
 KNOWN_REQUIREMENTS = frozenset(
@@ -51,7 +51,7 @@ def lint_cwl_file(path: Path, *, packed: bool = False) -> list[CwlFinding]:
     Raises UsageError if it cannot be read.
     """
     text = read_cwl(path)
-    return lint_cwl(parse_yaml(text, name=str(path)), text, packed=packed, folder=path.parent)
+    return lint_cwl(parse_cwl(text, name=str(path)), text, packed=packed, folder=path.parent)
 
 
 def lint_cwl(
@@ -118,11 +118,11 @@ class _Lint:
         self.check_process(value, "$", packed=packed)
 
     def check_graph(self, graph: Any) -> None:
-        processes = [item for item in graph if isinstance(item, dict)] if isinstance(graph, list) else []
-        self.graph = {str(process.get("id", "")).lstrip("#"): process for process in processes}
+        processes = graph_processes(graph)
+        self.graph = dict(processes)
         if "main" not in self.graph:
             self.add("failure", "$.$graph", "nothing in the `$graph` has the id `#main`, where AWE starts")
-        for index, process in enumerate(processes):
+        for index, (_, process) in enumerate(processes):
             self.check_process(process, f"$.$graph[{index}]", packed=True)
 
     def check_process(self, process: dict[str, Any], path: str, *, packed: bool) -> None:
@@ -230,12 +230,7 @@ class _Lint:
             what = "AWE suspends the job at `nested_crossproduct`. Use flat_crossproduct"
             self.add("failure", f"{path}.scatterMethod", what)
         run = step.get("run")
-        if isinstance(run, str):
-            name = run.removeprefix("#")
-            process = self.graph.get(name, {}) if run.startswith("#") else self.files.process(posixpath.normpath(run))
-        else:
-            process = run if isinstance(run, dict) else {}
-        if step.get("scatter") and process.get("class") == "Workflow":
+        if step.get("scatter") and self.find_process(run).get("class") == "Workflow":
             self.add("failure", f"{path}.scatter", "AWE fails at a `scatter` over a workflow. Scatter in that workflow")
         if isinstance(run, dict):
             if packed and run.get("class") == "Workflow":
@@ -248,6 +243,15 @@ class _Lint:
         elif isinstance(run, str) and (deep := self.files.find_too_deep(run)):
             what = f"AWE does not find {deep}: a path may lead into one folder, not into one inside of that"
             self.add("failure", f"{path}.run", what)
+
+    def find_process(self, run: Any) -> dict[str, Any]:
+        """Return what a step runs: what stands there, or what that names; an empty process if it is not found."""
+        if isinstance(run, dict):
+            imported = run.get("$import")
+            return self.files.process(imported) if isinstance(imported, str) else run
+        if not isinstance(run, str):
+            return {}
+        return self.graph.get(unquote(run[1:]), {}) if run.startswith("#") else self.files.process(run)
 
     def check_value_from(self, text: Any, path: str) -> None:
         """Check an expression that AWE evaluates itself: the value of a step's input."""

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.yaml_document import parse_yaml
+from skyport_wf.image_list.yaml_document import YamlDocument, parse_yaml
 from skyport_wf.input_file import read_bounded
 
 _LARGEST = 4 << 20
@@ -23,6 +24,17 @@ def read_cwl(path: Path) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"cannot read {path}: {reason}") from error
+
+
+def parse_cwl(text: str, *, name: str) -> YamlDocument:
+    """Return the document in `text`; `name` is what messages call it. Raises UsageError if it is not YAML."""
+    return parse_yaml(text, name=name, kind="a CWL document")
+
+
+def graph_processes(graph: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return the processes of a `$graph`, each with its id, without `#`."""
+    processes = [item for item in graph if isinstance(item, dict)] if isinstance(graph, list) else []
+    return [(str(process.get("id", "")).lstrip("#"), process) for process in processes]
 
 
 def entries(
@@ -53,28 +65,45 @@ class RunFiles:
         self._folder = folder
         self._read: dict[str, dict[str, Any]] = {}
 
-    def process(self, name: str) -> dict[str, Any]:
-        """Return the process in a file; an empty one if there is none, or it cannot be read."""
+    def process(self, address: str) -> dict[str, Any]:
+        """Return the process at an address; an empty one if there is none, or it cannot be read.
+
+        address: the path of a file, as CWL has it: with `%20` for a space, and `#ID` for one of several processes.
+        """
+        name, _, process = address.partition("#")
+        document = self._document(posixpath.normpath(unquote(name)))
+        if "$graph" not in document:
+            return document
+        return dict(graph_processes(document["$graph"])).get(unquote(process) or "main", {})
+
+    def _document(self, name: str) -> dict[str, Any]:
         if name not in self._read and len(self._read) < _MOST_FILES:
             value = None
             # Whoever lints that file is told why; here it is only asked what it is.
             with suppress(UsageError):
-                value = parse_yaml(read_cwl(self._folder / name), name=name).value if self._folder else None
+                value = parse_cwl(read_cwl(self._folder / name), name=name).value if self._folder else None
             self._read[name] = value if isinstance(value, dict) else {}
         return self._read.get(name, {})
 
     def find_too_deep(self, name: str) -> str | None:
         """Return a file, this one or one that it runs in turn, that AWE does not find; None if it finds all."""
-        todo = [posixpath.normpath(name)]
+        todo = [name]
         seen: set[str] = set()
         while todo and len(seen) < _MOST_FILES:
-            name = todo.pop()
-            if ":" in name or name.startswith("/") or name in seen:
+            name, _, process = todo.pop().partition("#")
+            name = posixpath.normpath(name)
+            address = f"{name}#{process}"
+            if ":" in name or name.startswith("/") or address in seen:
                 continue
-            seen.add(name)
+            seen.add(address)
             folder = posixpath.dirname(name)
             if sum(part not in ("", "..") for part in folder.split("/")) >= _TOO_DEEP:
                 return name
-            inner = (step.get("run") for _, step, _ in entries(self.process(name), "steps"))
-            todo += [posixpath.normpath(posixpath.join(folder, one)) for one in inner if isinstance(one, str)]
+            inner = [step.get("run") for _, step, _ in entries(self.process(address), "steps")]
+            # What begins with `#` stands in the same file.
+            todo += [
+                name + run if run.startswith("#") else posixpath.join(folder, run)
+                for run in inner
+                if isinstance(run, str)
+            ]
         return None

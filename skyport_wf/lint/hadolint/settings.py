@@ -72,7 +72,7 @@ def read_settings(path: Path) -> LintSettings:
         raise UsageError(f"cannot read hadolint's settings {path}: {error}") from error
     if all(line.lstrip()[:1] in ("", "#") for line in text.splitlines()):
         return LintSettings()
-    document = parse_yaml(text, name=str(path))
+    document = parse_yaml(text, name=str(path), kind="a settings file")
     value = document.value
     if isinstance(value, dict) and value.get("failure-threshold") == "ignore":
         # hadolint's other word for it.

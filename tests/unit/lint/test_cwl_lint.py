@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from skyport_wf.errors import UsageError
 from skyport_wf.image_list.yaml_document import parse_yaml
-from skyport_wf.lint.cwl.document import lint_cwl
+from skyport_wf.lint.cwl.document import lint_cwl, lint_cwl_file
 from skyport_wf.lint.cwl.findings import CwlFinding
 from tests.support.commands import SKYPORT
 
@@ -244,14 +245,30 @@ def test_steps_of_a_packed_workflow_are_named_after_it(name: str, wrong: str | N
     assert [one.message.partition(", not")[0] for one in found] == expected
 
 
+def test_a_second_document_is_said_of_cwl(tmp_path: Path) -> None:
+    path = tmp_path / "x.cwl"
+    for text, message in {
+        TOOL + "---\na: 1\n": r"a second document \(`---`\): a CWL document is one",
+        "[" * 41 + "]" * 41: "nested too deeply to be a CWL document",
+    }.items():
+        path.write_text(text)
+        with pytest.raises(UsageError, match=message):
+            lint_cwl_file(path)
+
+
 def test_what_other_files_run(tmp_path: Path) -> None:
     """A workflow is one whichever file it stands in, and a path is as deep as the whole way to it."""
+    graph = [{"id": "main", **yaml.safe_load(WORKFLOW)}, {"id": "#tool", **yaml.safe_load(TOOL)}]
+    packed = json.dumps({"cwlVersion": "v1.0", "$graph": graph})
     for name, text in {
         "tool.cwl": TOOL,
         "sub/workflow.cwl": WORKFLOW.replace("tool.cwl", "../tool.cwl"),
         "sub/deep.cwl": WORKFLOW.replace("tool.cwl", "more/tool.cwl"),
         "sub/round.cwl": WORKFLOW.replace("tool.cwl", "round.cwl"),
         "sub/broken.cwl": "a: [",
+        "two words.cwl": WORKFLOW,
+        "packed.cwl": packed,
+        "sub/packed.cwl": packed.replace("tool.cwl", "more/tool.cwl"),
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -263,9 +280,14 @@ def test_what_other_files_run(tmp_path: Path) -> None:
 
     assert told("tool.cwl", scatter=True) == []
     assert told("sub/workflow.cwl", scatter=False) == []
-    assert told("sub/workflow.cwl", scatter=True) == [
-        "AWE fails at a `scatter` over a workflow. Scatter in that workflow"
-    ]
+    workflows = ("sub/workflow.cwl", "sub/workflow.cwl#main", "two%20words.cwl", "packed.cwl", "packed.cwl#main")
+    for run in (*workflows, "{$import: sub/workflow.cwl}", '{$import: "packed.cwl#main"}'):
+        assert told(run, scatter=True) == ["AWE fails at a `scatter` over a workflow. Scatter in that workflow"]
+    for run in ("packed.cwl#tool", "{$import: tool.cwl}", '{$import: "packed.cwl#tool"}', "packed.cwl#none"):
+        assert told(run, scatter=True) == []
+    (deep,) = told("sub/packed.cwl", scatter=False)
+    assert "AWE does not find sub/more/tool.cwl" in deep
+    assert told("sub/packed.cwl#tool", scatter=False) == []
     (deep,) = told("sub/deep.cwl", scatter=False)
     assert "AWE does not find sub/more/tool.cwl" in deep
     assert told("../up/tool.cwl", scatter=True) == []
