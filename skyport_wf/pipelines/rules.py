@@ -371,8 +371,9 @@ class ImageRules:
         for rules in (*self._before, self):
             if rules.builds:
                 folder = Path(rules.images).parent
+                roots = find_roots(rules._listed, folder)
                 try:
-                    note_written(folder, find_roots(rules._listed, folder), written)
+                    note_written(folder, roots, written)
                 except SkyportError as error:
                     _log.warning("skyport-wf: %s", terminal_text(str(error)))
 

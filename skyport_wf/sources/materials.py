@@ -64,7 +64,7 @@ def find_materials(spec: ImageSpec, folder: Path, remote: RemoteFiles) -> Materi
 
 
 def find_roots(images: ImageList, folder: Path) -> set[Path]:
-    """Return the folders of this machine that images of the list are built with, as far as the list is right."""
+    """Return the folders of this machine that images of the list are built with, as far as they are there."""
     roots = set()
     for spec in images.images:
         with suppress(UsageError):
@@ -74,7 +74,7 @@ def find_roots(images: ImageList, folder: Path) -> set[Path]:
                 roots.add(folder / spec.context)
             elif not parse_address(spec.dockerfile or ""):
                 roots.add((folder / (spec.dockerfile or "Dockerfile")).parent)
-    return roots
+    return {root for root in roots if os.path.isdir(root)}  # noqa: PTH112 - as below
 
 
 def _find_here(spec: ImageSpec, folder: Path) -> BuildContext:

@@ -41,7 +41,7 @@ def note_written(folder: Path, roots: Collection[Path], paths: Iterable[str]) ->
     """
     # The last part may be a link, which is replaced, or is all that a context has of what it leads to.
     places = [Path(os.path.realpath(os.path.dirname(path)), os.path.basename(path)) for path in paths]  # noqa: PTH119, PTH120
-    missing = {place for root in roots for place in places if _is_missing(place, folder, root)}
+    missing = {place for root in roots for place in _find_missing(places, folder, root)}
     if not missing:
         return
     beside = folder.resolve()
@@ -61,12 +61,12 @@ def note_written(folder: Path, roots: Collection[Path], paths: Iterable[str]) ->
         ) from error
 
 
-def _is_missing(place: Path, folder: Path, root: Path) -> bool:
+def _find_missing(places: Collection[Path], folder: Path, root: Path) -> list[Path]:
+    """Return those of the places that lie in a build context and that `find_written` does not know."""
     inside = root.resolve()
-    if inside not in place.parents:
-        return False
-    known = {inside / path for path in find_written(folder, root)}
-    return known.isdisjoint((place, *place.parents))
+    there = [place for place in places if inside in place.parents]
+    known = {inside / path for path in find_written(folder, root)} if there else set()
+    return [place for place in there if known.isdisjoint((place, *place.parents))]
 
 
 def _list_notes(beside: Path) -> list[Path]:

@@ -316,6 +316,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a", config='{"lock": "{a}.json"}'): "`lock` is '{a}.json'. Name a file without braces",
         module("a", config='{"images": "none.yaml"}'): "there is no none.yaml. `skyport-wf init` writes one",
         module("a", config='{"conda": "none.yml"}'): "none.yml, of the setting `conda`. Name the environment's file",
+        module("a", config='{"images": "wrong.yaml"}'): "wrong.yaml, line 1, field dockerfil: unknown",
         module("a") + own(""): "image name '': the tag is missing",
         module("a", config='{"lint_level": "fatal"}'): "there is no 'fatal'; it takes error, warning",
         module("a") + own("lab/xx:1"): f"image lab/xx:1 is in no image list that this workflow has read by here. "
@@ -335,6 +336,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     }  # fmt: skip
     shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")
     write_images(pipeline.folder / "b", "lab/z:1")
+    (pipeline.folder / "wrong.yaml").write_text("images: [{name: 'lab/w:1', dockerfil: x}]\n")
     (pipeline.folder / "conflict.json").write_text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n")
     for snakefile, message in cases.items():
         pipeline.write_snakefile(snakefile)
