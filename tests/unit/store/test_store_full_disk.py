@@ -146,11 +146,16 @@ def _send_parts(alice, disk, *, room):
 def _locked(alice, node):
     """Return why the file of a node cannot be read, once that is known; an empty text when it can be."""
 
-    def ask():
-        return alice.get(f"/node/{node}").json()["data"]["file"]["locked"]
+    told = []
 
-    wait_until(lambda: (locked := ask()) is None or locked["error"])
-    return (ask() or {"error": ""})["error"]
+    def is_known():
+        locked = alice.get(f"/node/{node}").json()["data"]["file"]["locked"]
+        told.append(locked["error"] if locked else "")
+        return locked is None or locked["error"]
+
+    wait_until(is_known)
+    # What was said then: to ask is to have it tried again.
+    return told[-1]
 
 
 @pytest.mark.parametrize("again", ["maintenance", "a start", "a question"])
