@@ -45,11 +45,10 @@ def find_for_worker(shock: Shock, asked: str) -> Node:
             "tag. `skyport-wf ls` with the pattern lists them."
         )
     node = ask_as_worker(shock, asked)
-    named = {str((node.attributes or {}).get(key)) for key in ("name", "repository")}
-    if asked.removesuffix(f":{LATEST}").removesuffix(":") not in named:
+    if asked.removesuffix(f":{LATEST}").removesuffix(":") not in (node.text("name"), node.text("repository")):
         raise SeveralMeantError(
             f"{asked!r} is not the name of an image: Shock takes it for a question that others fit, such as "
-            f"{min(named)}. Give REPO:TAG, or REPO for its highest tag."
+            f"{node.text('name')}. Give REPO:TAG, or REPO for its highest tag."
         )
     return node
 
