@@ -6,7 +6,8 @@ Everything that follows takes these values: planning, building, status, lint, re
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,72 +85,98 @@ def resolve_images(
     for name in names or ():
         images.find(name)
     check_files(images, folder, names, archives=archives)
-    remote = RemoteFiles(last_copies=last_copies)
-    listed = {short_docker_name(image.name): image.name for image in images.images}
-    # Taken from the end: of several mistakes, the first of the list is the one to tell.
-    todo = [image.name for image in images.images if names is None or image.name in names][::-1]
-    sources: dict[str, ImageSource] = {}
-    used: dict[str, dict[str, str]] = {}
-    needs: dict[str, tuple[str, ...]] = {}
-    while todo:
-        name = todo.pop()
-        if name in sources or name in (unreachable or ()):
-            continue
-        spec = images.find(name)
-        try:
-            sources[name] = _SOURCES[spec.source](spec, folder, remote)
-        except TemporaryError as error:
-            if unreachable is None:
-                raise
-            unreachable[name] = error
-            continue
-        # For docker, one image has many names; a thin base has its own name alone, and may be of another list.
-        base = {short_docker_name(spec.base): spec.base} if spec.base else {}
-        known = {one: (base | listed).get(short_docker_name(one)) for one in sources[name].used_images}
-        used[name] = {spelled: one for spelled, one in known.items() if one}
-        built_on = dict.fromkeys((*used[name].values(), *base.values()))
-        needs[name] = tuple(one for one in built_on if one in listed.values())
-        todo += needs[name]
-    _add_triggered(sources, used, needs)
+    opened = _open(images, folder, names, RemoteFiles(last_copies=last_copies), unreachable)
+    _add_triggered(opened)
     resolved: dict[str, ResolvedImage] = {}
-    for name in _order(needs, images):
+    for name in _order(opened, images):
         if unreachable:
             if name in unreachable:
                 continue
-            if missing := next((need for need in needs[name] if need in unreachable), None):
+            if missing := next((need for need in opened[name].needs if need in unreachable), None):
                 unreachable[name] = unreachable[missing]
                 continue
-        spec, source = images.find(name), sources[name]
-        below = {need: _digest(resolved[need]) for need in needs[name]}
-        try:
-            facts = _describe(spec, source, below, _no_engine) if digests and source.known_without_engine else None
-        except TemporaryError as error:
-            if unreachable is None:
-                raise
-            unreachable[name] = error
-            continue
-        resolved[name] = ResolvedImage(spec, source, used[name], needs[name], below, facts)
+        with _set_apart(name, unreachable):
+            resolved[name] = _resolve(opened[name], resolved, digests=digests)
     return resolved
 
 
-def _add_triggered(
-    sources: Mapping[str, ImageSource], used: dict[str, dict[str, str]], needs: dict[str, tuple[str, ...]]
-) -> None:
-    """Add to what images use and need what the `ONBUILD` of their bases makes them use."""
-    for name, source in sources.items():
-        if not isinstance(source, DockerfileSource):
+class _OpenedImage(msgspec.Struct):
+    """An image whose files were found and read, with what it uses; see `ResolvedImage`."""
+
+    spec: ImageSpec
+    source: ImageSource
+    used: dict[str, str]
+    needs: tuple[str, ...]
+
+
+def _open(
+    images: ImageList,
+    folder: Path,
+    names: Collection[str] | None,
+    remote: RemoteFiles,
+    unreachable: dict[str, TemporaryError] | None,
+) -> dict[str, _OpenedImage]:
+    """Return images of the list, and those that they are built on, by name; see `resolve_images`."""
+    listed = {short_docker_name(image.name): image.name for image in images.images}
+    # Taken from the end: of several mistakes, the first of the list is the one to tell.
+    todo = [image.name for image in images.images if names is None or image.name in names][::-1]
+    opened: dict[str, _OpenedImage] = {}
+    while todo:
+        name = todo.pop()
+        if name in opened or name in (unreachable or ()):
             continue
-        for base in dict.fromkeys(used[name].values()):
-            below = sources.get(base)
-            if isinstance(below, DockerfileSource):
-                found = {one: used[base][one] for one in below.triggered_images if one in used[base]}
-                used[name] = found | used[name]
-                needs[name] = tuple(dict.fromkeys((*needs[name], *found.values())))
+        spec = images.find(name)
+        with _set_apart(name, unreachable):
+            opened[name] = _open_image(spec, _SOURCES[spec.source](spec, folder, remote), listed)
+            todo += opened[name].needs
+    return opened
 
 
-def _order(needs: dict[str, tuple[str, ...]], images: ImageList) -> list[str]:
+@contextmanager
+def _set_apart(name: str, unreachable: dict[str, TemporaryError] | None) -> Iterator[None]:
+    """Note an image whose address cannot be reached in the block, instead of an error, if there is where to."""
+    try:
+        yield
+    except TemporaryError as error:
+        if unreachable is None:
+            raise
+        unreachable[name] = error
+
+
+def _open_image(spec: ImageSpec, source: ImageSource, listed: dict[str, str]) -> _OpenedImage:
+    """Return an image with what it uses. listed: the images of the list by docker's short names."""
+    # For docker, one image has many names; a thin base has its own name alone, and may be of another list.
+    base = {short_docker_name(spec.base): spec.base} if spec.base else {}
+    known = {one: (base | listed).get(short_docker_name(one)) for one in source.used_images}
+    used = {spelled: one for spelled, one in known.items() if one}
+    built_on = dict.fromkeys((*used.values(), *base.values()))
+    return _OpenedImage(spec, source, used, tuple(one for one in built_on if one in listed.values()))
+
+
+def _add_triggered(opened: Mapping[str, _OpenedImage]) -> None:
+    """Add to what images use and need what the `ONBUILD` of their bases makes them use."""
+    for image in opened.values():
+        if not isinstance(image.source, DockerfileSource):
+            continue
+        for name in dict.fromkeys(image.used.values()):
+            base = opened.get(name)
+            if base and isinstance(base.source, DockerfileSource):
+                found = {one: base.used[one] for one in base.source.triggered_images if one in base.used}
+                image.used = found | image.used
+                image.needs = tuple(dict.fromkeys((*image.needs, *found.values())))
+
+
+def _resolve(image: _OpenedImage, below: Mapping[str, ResolvedImage], *, digests: bool) -> ResolvedImage:
+    """Return an image with its inputs. below: those that it is built on, at least; digests: see `resolve_images`."""
+    spec, source = image.spec, image.source
+    needed = {need: _digest(below[need]) for need in image.needs}
+    facts = _describe(spec, source, needed, _no_engine) if digests and source.known_without_engine else None
+    return ResolvedImage(spec, source, image.used, image.needs, needed, facts)
+
+
+def _order(opened: Mapping[str, _OpenedImage], images: ImageList) -> list[str]:
     """Return the names, each after those that it needs, and otherwise in the order of the list."""
-    in_list = {image.name: needs[image.name] for image in images.images if image.name in needs}
+    in_list = {image.name: opened[image.name].needs for image in images.images if image.name in opened}
     try:
         return list(graphlib.TopologicalSorter(in_list).static_order())
     except graphlib.CycleError as error:
