@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FEW_NAMES = 8
 """So many names are asked for one by one."""
+_Owner = Literal["this user", "nobody", "another"]
 _NODES_PER_NAME = 5
 """A listing of so many nodes for each name that is wanted takes about as long as asking for each name."""
 
@@ -99,13 +100,15 @@ def _read(nodes: Iterable[Node], name: str, public: Collection[str] = ()) -> lis
 
 def require_owner(shock: Shock, node_id: str, name: str) -> None:
     """Raise AlreadyPublishedError if the node is another user's; one that nobody owns is everyone's."""
-    if _owner_of(shock, node_id, shock.user.find_access(node_id)) == "another":
+    owner, _ = _find_owner(shock, node_id)
+    if owner == "another":
         raise not_the_owner(shock, name, node_id)
 
 
 def is_ours(shock: Shock, node_id: str) -> bool:
     """Return whether the node is this user's own; nobody's is that of users without a token."""
-    return _is_ours(shock, node_id, shock.user.find_access(node_id))
+    owner, _ = _find_owner(shock, node_id)
+    return owner == _us(shock)
 
 
 def is_ours_alone(shock: Shock, node_id: str) -> bool:
@@ -113,25 +116,25 @@ def is_ours_alone(shock: Shock, node_id: str) -> bool:
 
     Whoever gives a node away in Shock keeps the right to write to it. (To nobody's nodes everybody has it.)
     """
-    access = shock.user.find_access(node_id)
-    if access is None or not _is_ours(shock, node_id, access):
+    owner, access = _find_owner(shock, node_id)
+    if access is None or owner != _us(shock):
         return False
-    if access.owner == "public":
+    if owner == "nobody":
         return True
     return not ({*access.write, *access.delete} - {access.owner} or access.public.write or access.public.delete)
 
 
-def _is_ours(shock: Shock, node_id: str, access: AccessControl | None) -> bool:
-    return _owner_of(shock, node_id, access) == ("this user" if shock.is_known_user else "nobody")
+def _us(shock: Shock) -> _Owner:
+    return "this user" if shock.is_known_user else "nobody"
 
 
-def _owner_of(shock: Shock, node_id: str, access: AccessControl | None) -> Literal["this user", "nobody", "another"]:
-    """Return whose a node is."""
-    if access is None:
-        return "another"
-    if access.owner == "public":
-        return "nobody"
-    return "this user" if shock.is_known_user and shock.user.is_owner(node_id) else "another"
+def _find_owner(shock: Shock, node_id: str) -> tuple[_Owner, AccessControl | None]:
+    """Return whose a node is, and the rights on it; None if this user may not see them."""
+    access = shock.user.find_access(node_id)
+    if access is not None and access.owner == "public":
+        return "nobody", access
+    ours = access is not None and shock.is_known_user and shock.user.is_owner(node_id)
+    return "this user" if ours else "another", access
 
 
 def not_the_owner(shock: Shock, name: str, node_id: str) -> AlreadyPublishedError:

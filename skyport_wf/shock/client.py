@@ -18,7 +18,7 @@ from skyport_wf.retries import retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
-from skyport_wf.shock.node import AccessControl, Node, without_odd_attributes
+from skyport_wf.shock.node import AccessControl, Node
 
 _log = logging.getLogger(__name__)
 _NO_TYPE = "no-such-type"
@@ -29,6 +29,25 @@ _ATTEMPTS_TO_SEND = 5
 """How often a file is sent at least before giving up: breaking once, it may have taken longer than retries last."""
 _ATTEMPT = "attempt"
 """The attribute that a node is known by if the answer to its making was lost."""
+
+
+class _FoundNodes(msgspec.Struct, frozen=True):
+    """A page of what a query finds."""
+
+    data: list[Node] | None
+    """Not a list where a query finds nothing."""
+    total_count: int | None = None
+    """How many nodes the query finds in all."""
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes of the page."""
+        return self.data or []
+
+    @property
+    def total(self) -> int:
+        """How many nodes there are, with those of other pages."""
+        return self.total_count or 0
 
 
 class ShockClient:
@@ -114,21 +133,19 @@ class ShockClient:
         while True:
             page = {"limit": str(limit or (_LATER_PAGE if nodes else _PAGE)), "offset": str(read), **order}
             answer = self._query({**asked, **page})
-            found = self._nodes(answer["data"])
-            before, read = len(nodes), read + len(found)
+            before, read = len(nodes), read + len(answer.nodes)
             # A node that is made meanwhile moves the others, and the last of one page is on the next one, too.
-            nodes.update((node.id, node) for node in found)
-            if limit is not None or read >= self._total(answer) or len(nodes) == before:
+            nodes.update((node.id, node) for node in answer.nodes)
+            if limit is not None or read >= answer.total or len(nodes) == before:
                 return list(nodes.values())
 
     def count(self, attributes: Mapping[str, str]) -> int:
         """Return how many nodes `query` would find."""
-        return self._total(self._query({"query": "", **attributes, "limit": "1"}))
+        return self._query({"query": "", **attributes, "limit": "1"}).total
 
     def find_by_md5(self, md5: str, *, limit: int) -> list[Node]:
         """Return nodes that the client may read whose file has this MD5, newest first."""
-        answer = self._query({"querynode": "", "file.checksum.md5": md5, "limit": str(limit)})
-        return self._nodes(answer["data"])
+        return self._query({"querynode": "", "file.checksum.md5": md5, "limit": str(limit)}).nodes
 
     def find(self, node_id: str) -> Node | None:
         """Return the node, None if there is none of this id."""
@@ -309,24 +326,17 @@ class ShockClient:
         self._connection.close()
 
     def _node(self, data: Any) -> Node:
-        return self._connection.convert(without_odd_attributes(data), Node)
+        return self._connection.convert(data, Node)
 
-    def _nodes(self, data: Any) -> list[Node]:
-        return self._connection.convert(without_odd_attributes(data or []), list[Node])
-
-    def _total(self, answer: Mapping[str, Any]) -> int:
-        """Return how many nodes a query finds in all."""
-        return self._connection.convert(answer.get("total_count") or 0, int)
-
-    def _query(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def _query(self, parameters: Mapping[str, str]) -> _FoundNodes:
         try:
-            answer: dict[str, Any] = self._ask("GET", "/node", params=parameters, whole=True)
+            answer = self._ask("GET", "/node", params=parameters, whole=True)
         except ShockRefusalError as error:
             if error.status in (requests.codes.not_found, requests.codes.not_allowed):
                 # Perhaps it is no Shock at all, and says so.
                 self.read_server()
             raise
-        return answer
+        return self._connection.convert(answer, _FoundNodes)
 
     def _create(
         self,
@@ -362,5 +372,5 @@ class ShockClient:
 
     def _find_made(self, attempt: str) -> Node | None:
         parameters = {"query": "", _ATTEMPT: attempt, "limit": "1"}
-        found = self._connection.ask_once("GET", "/node", params=parameters)
-        return next(iter(self._nodes(found)), None)
+        found = self._connection.ask_once("GET", "/node", params=parameters, whole=True)
+        return next(iter(self._connection.convert(found, _FoundNodes).nodes), None)

@@ -64,14 +64,19 @@ class Node(msgspec.Struct, frozen=True):
     """A node, as far as publishing images has to do with it; whatever else the server says is passed over."""
 
     id: NodeId
-    attributes: dict[str, Any] | None
-    """None if it has none, or something else than an object, as `without_odd_attributes` has it."""
+    attributes_as_given: Any = msgspec.field(name="attributes")
+    """Anything that is JSON: Shock lists nodes whose attributes are no object among all others."""
     file: NodeFile
     created_on: str = ""
     last_modified: str = ""
     expiration: str = ""
     parts: NodeParts | None = None
     """None if the file came, or comes, in one piece."""
+
+    @property
+    def attributes(self) -> dict[str, Any] | None:
+        """Its attributes; None if it has none, or something else than an object."""
+        return self.attributes_as_given if isinstance(self.attributes_as_given, dict) else None
 
     @property
     def expires(self) -> bool:
@@ -96,17 +101,6 @@ class Node(msgspec.Struct, frozen=True):
 def download_url(base: str, node_id: str) -> str:
     """Return the address of a node's file. base: that of its Shock."""
     return f"{base}/node/{node_id}?download"
-
-
-def without_odd_attributes(data: Any) -> Any:
-    """Return what a server says of a node, or a list of such, where attributes that are no object are none.
-
-    Anyone may give a node such ones, and it is listed among all others.
-    """
-    for node in data if isinstance(data, list) else [data]:
-        if isinstance(node, dict) and not isinstance(node.get("attributes", {}), dict):
-            node["attributes"] = None
-    return data
 
 
 class PublicAccess(msgspec.Struct, frozen=True):
