@@ -224,7 +224,7 @@ class ShockClient:
             nonlocal first
             first, again = False, not first
             # Of an attempt that failed it may be only the answer that was lost.
-            if again and (listed := self._node(self._connection.ask_once("GET", path)).md5_of_part(number)):
+            if again and (listed := self._node(self._connection.ask_once("GET", path)).part_md5s.get(number)):
                 return listed
             name = str(number)
             form = StreamingForm({}, {name: (f"part{name}", open_content())}, file_sizes={name: size})
@@ -232,9 +232,9 @@ class ShockClient:
                 node = self._node(self._connection.ask_once("PUT", path, form=form))
             except ShockRefusalError:
                 node = self._node(self._connection.ask_once("GET", path))
-                if node.md5_of_part(number) is None:
+                if number not in node.part_md5s:
                     raise
-            if (listed := node.md5_of_part(number)) is None:
+            if (listed := node.part_md5s.get(number)) is None:
                 raise ShockError(f"{self.name} took part {number} of node {node_id}, but does not list it")
             return listed
 

@@ -50,14 +50,9 @@ class NodeParts(msgspec.Struct, frozen=True):
     """Name and MD5 of each, in its place; empty or None where the part has not arrived."""
 
     @property
-    def arrived(self) -> int:
-        """How many have arrived."""
-        return sum(1 for part in self.parts if part)
-
-    def md5_of(self, number: int) -> str | None:
-        """Return the MD5 of a part, None if it has not arrived; the first is number 1."""
-        part = self.parts[number - 1] if number <= len(self.parts) else None
-        return part[1] if part and len(part) > 1 else None
+    def md5s(self) -> dict[int, str]:
+        """The MD5 of each part that has arrived, by its number; the first is number 1."""
+        return {number: part[1] for number, part in enumerate(self.parts, start=1) if part and len(part) > 1}
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -93,9 +88,10 @@ class Node(msgspec.Struct, frozen=True):
         value = (self.attributes or {}).get(key)
         return [one for one in value if isinstance(one, str)] if isinstance(value, list) else [self.text(key)]
 
-    def md5_of_part(self, number: int) -> str | None:
-        """Return the MD5 of a part as the server lists it, None if it does not; the first is number 1."""
-        return self.parts.md5_of(number) if self.parts else None
+    @property
+    def part_md5s(self) -> dict[int, str]:
+        """The MD5s of parts as the server lists them, by number; the first is number 1."""
+        return self.parts.md5s if self.parts else {}
 
 
 def download_url(base: str, node_id: str) -> str:

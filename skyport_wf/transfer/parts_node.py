@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
@@ -31,23 +32,31 @@ class NoRoomError(SkyportError):
     """The server's disk is full; the parts are there, and are joined once there is room."""
 
 
-def put_part(shock: Shock, node: Node, part: Part, read: ReadRange, *, digest: str, stopping: threading.Event) -> None:
+def put_part(
+    shock: Shock,
+    node_id: str,
+    part: Part,
+    read: ReadRange,
+    *,
+    digest: str,
+    there: Mapping[int, str],
+    stopping: threading.Event,
+) -> None:
     """Let the node have the part, and see that it is the right one.
 
-    node: as it was when the upload began, or was gone on with; a part that it has already is not sent.
     digest: the part's MD5.
+    there: the MD5s, by number, of parts that the node has already; these are not sent.
     Raises UnusableNodeError if it has another one, or is gone.
     """
     from skyport_wf.shock.connection import ShockRefusalError
 
-    listed = node.md5_of_part(part.number)
     try:
-        listed = listed or shock.user.send_part(
-            node.id, part.number, lambda: read_part(read, part, stopping), size=part.size, stopping=stopping
+        listed = there.get(part.number) or shock.user.send_part(
+            node_id, part.number, lambda: read_part(read, part, stopping), size=part.size, stopping=stopping
         )
     except ShockRefusalError as error:
         if error.status == 404:
-            raise _vanished(shock, node.id) from error
+            raise _vanished(shock, node_id) from error
         raise
     if listed != digest:
         raise UnusableNodeError(

@@ -114,12 +114,14 @@ class PartsUpload:
 
     def _finish(self, node: Node, progress: Progress) -> Node:
         """Send what the node has not got. Raises UnusableNodeError, and deletes the node, if that cannot be done."""
-        arrived = sum(node.md5_of_part(part.number) is not None for part in self._parts)
-        _log.info("sending %s to node %s in %d parts, it has %d", self._build.name, node.id, len(self._parts), arrived)
+        there = node.part_md5s
+        _log.info(
+            "sending %s to node %s in %d parts, it has %d", self._build.name, node.id, len(self._parts), len(there)
+        )
 
         def send(part: Part, stopping: threading.Event) -> Part:
             digest = md5_of_part(self._read, part, stopping)
-            put_part(self._shock, node, part, self._read, digest=digest, stopping=stopping)
+            put_part(self._shock, node.id, part, self._read, digest=digest, there=there, stopping=stopping)
             return part
 
         try:

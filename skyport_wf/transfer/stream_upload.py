@@ -75,13 +75,21 @@ class StreamUpload:
         keep: leave a node that turns out to be of no use until it expires: another run may be filling it, with an
             archive of another engine.
         """
-        there = node.parts.arrived if node.parts else 0
-        _log.info("sending %s to node %s in parts, it has %d", self._build.name, node.id, there)
+        there = node.part_md5s
+        _log.info("sending %s to node %s in parts, it has %d", self._build.name, node.id, len(there))
 
         def put(item: tuple[Part, bytes], stopping: threading.Event) -> Part:
             part, data = item
             digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-            put_part(self._shock, node, part, lambda start, size: iter([data]), digest=digest, stopping=stopping)
+            put_part(
+                self._shock,
+                node.id,
+                part,
+                lambda start, size: iter([data]),
+                digest=digest,
+                there=there,
+                stopping=stopping,
+            )
             return part
 
         count = size = 0
@@ -90,7 +98,7 @@ class StreamUpload:
             # sent, the next is read.
             for part in run_concurrently(put, cut_into_parts(content, self._part_size), at_once=1):
                 count, size = part.number, part.start + part.size
-            if there > count:
+            if max(there, default=0) > count:
                 raise UnusableNodeError(f"node {node.id} has parts of another archive")
             self._shock.user.close_parts(node.id)
             return await_joined(self._shock, node.id, size)
