@@ -156,7 +156,8 @@ def _shared_table(report: ImageReport) -> str:
 def _summary(report: ImageReport) -> Iterator[str]:
     from skyport_wf.formatting import summarise_bytes
     from skyport_wf.image.examination.report import count_packages
-    from skyport_wf.sources.platforms import is_platform, own_platform
+    from skyport_wf.image.platforms import is_platform
+    from skyport_wf.sources.platforms import own_platform
 
     yield f"{_printable(report.name)}  {report.image_id}"
     yield summarise_bytes(report.size, len(report.layers), report.wasted)

@@ -1,6 +1,19 @@
-"""Of the platforms that an index has images for, the one that is meant."""
+"""Platforms, such as `linux/amd64`: what an image is for, and which of an index is meant."""
 
 from collections.abc import Iterable
+from typing import Final
+
+AWE_PLATFORM: Final = "linux/amd64"
+"""The platform of AWE's workers."""
+
+
+def is_platform(platform: str, wanted: str) -> bool:
+    """Return whether an image for `platform` is one for `wanted`, as far as it says what it is for.
+
+    Variants, such as the `v8` of linux/arm64/v8, do not count where one of both has none.
+    """
+    told, asked = platform.split("/"), wanted.split("/")
+    return all(one == other for one, other in zip(told, asked, strict=False) if one and other)
 
 
 def best_platform(told: Iterable[str], wanted: str) -> str | None:

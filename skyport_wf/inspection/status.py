@@ -11,13 +11,14 @@ import msgspec
 
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.image.platforms import is_platform
 from skyport_wf.image_list.spec import ImageSpec, ShockSettings
 from skyport_wf.publication.awe_problems import find_problems
 from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
 from skyport_wf.publication.published import PublishedNames
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.thin import workers_need
-from skyport_wf.sources.platforms import is_platform, own_platform
+from skyport_wf.sources.platforms import own_platform
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Connect
 from skyport_wf.steps.build import begin_record

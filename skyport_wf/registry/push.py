@@ -14,6 +14,7 @@ from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.distribution.parsing import LARGEST_CONFIG, ImageManifest, choose_platform, parse_manifest
 from skyport_wf.image.examination.examine import examine_loadable
+from skyport_wf.image.platforms import AWE_PLATFORM, is_platform
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.output_file import replace_file
@@ -157,6 +158,7 @@ class Pusher:
     ) -> Callable[[], JoinedArchive]:
         """Return what makes the archive of a manifest whose blobs are all there, and belong together."""
         config = self._config(manifest)
+        _check_platform(config)
         layers = find_layers(self._context, self._repository, manifest)
         _check_layers(config, [diff_id for diff_id, _ in layers])
         examine = partial(examine_loadable, wanted=build.name)
@@ -220,6 +222,16 @@ class Pusher:
             raise ManifestInvalidError(f"the blob {digest} is not the config of an image")
         manifest.require_size(digest, len(config))
         return config
+
+
+def _check_platform(config: bytes) -> None:
+    """Raise ManifestInvalidError if AWE's workers cannot run the image. What it does not say counts as right."""
+    platform = parse_config(config).platform
+    if not is_platform(platform, AWE_PLATFORM):
+        raise ManifestInvalidError(
+            f"it is an image for {platform[:100]}, and AWE's workers are {AWE_PLATFORM}. Build it with "
+            f"`--platform {AWE_PLATFORM}`; on purpose, `skyport-wf publish` takes it with `platform:` in an image list"
+        )
 
 
 def _check_layers(config: bytes, diff_ids: list[str]) -> None:

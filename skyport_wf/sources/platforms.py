@@ -1,6 +1,7 @@
 """The platform that an image is for: one of another machine is published on purpose, or not at all."""
 
 from skyport_wf.errors import PlatformError
+from skyport_wf.image.platforms import is_platform
 from skyport_wf.image.variables import platform_arguments
 from skyport_wf.image_list.spec import ImageSpec
 
@@ -27,12 +28,3 @@ def check_platform(spec: ImageSpec, platform: str) -> None:
 def own_platform() -> str:
     """Return the platform of this machine, such as `linux/amd64`."""
     return platform_arguments(None)["TARGETPLATFORM"]
-
-
-def is_platform(platform: str, wanted: str) -> bool:
-    """Return whether an image for `platform` is one for `wanted`, as far as it says what it is for.
-
-    Variants, such as the `v8` of linux/arm64/v8, do not count where one of both has none.
-    """
-    told, asked = platform.split("/"), wanted.split("/")
-    return all(one == other for one, other in zip(told, asked, strict=False) if one and other)

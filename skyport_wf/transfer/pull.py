@@ -10,12 +10,12 @@ import msgspec
 
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.platforms import is_platform
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
-from skyport_wf.sources.platforms import is_platform
 from skyport_wf.sources.source import HeldBase
 from skyport_wf.transfer.fetch import one_at_a_time
 from skyport_wf.transfer.thin_chain import open_whole, read_chain

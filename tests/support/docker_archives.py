@@ -32,6 +32,7 @@ class Image:
     labels: dict[str, str] = field(default_factory=dict)
     author: str = ""
     architecture: str = "amd64"
+    os: str = "linux"
 
     @property
     def config(self) -> bytes:
@@ -43,7 +44,7 @@ class Image:
                 "config": {"Labels": self.labels or None, "Cmd": ["/bin/bash"]},
                 "created": "2024-02-03T04:05:06.789Z",
                 "history": [*steps, {"created_by": "CMD bash", "empty_layer": True}],
-                "os": "linux",
+                "os": self.os,
                 "rootfs": {"type": "layers", "diff_ids": self.diff_ids},
             },
             indent=1,

@@ -10,12 +10,10 @@ from skyport_wf.digests import digest_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.contents import ImageContents, Layer
-from skyport_wf.image.platforms import best_platform
+from skyport_wf.image.platforms import AWE_PLATFORM, best_platform
 from skyport_wf.image_list.reference import short_docker_name
 
 Document = TypeVar("Document")
-_AWE: Final = "linux/amd64"
-"""The platform of AWE's workers: what an index of several is for here."""
 _MAX_SHOWN: Final = 10
 _NAMED_BY_DIGEST = re.compile(r"(?:.*/)?(?:sha256:)?([0-9a-f]{64})(?:\.json)?")
 
@@ -72,6 +70,11 @@ class ImageConfig(msgspec.Struct, frozen=True):
     config: ContainerSettings | None = None
     """Settings of containers."""
 
+    @property
+    def platform(self) -> str:
+        """The platform that it is for, such as `linux/amd64`; `/` where the config says nothing."""
+        return f"{self.os}/{self.architecture}"
+
 
 def parse_manifest(document: bytes) -> list[ManifestEntry]:
     """Return the images of a `manifest.json`. Raises ArchiveError if it is none."""
@@ -88,7 +91,7 @@ def choose_image(
     image_id: its id, which counts before all else, if it is known and there.
     Raises ArchiveError if the archive holds none, or several of which none is the one.
     """
-    platform = platform or _AWE
+    platform = platform or AWE_PLATFORM
     images: dict[tuple[object, ...], ManifestEntry] = {}
     for entry in entries:
         key = (entry.config, entry.layers)

@@ -13,14 +13,12 @@ from skyport_wf.decoding import decode_json
 from skyport_wf.digests import is_sha256
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.distribution.manifests import Flavour
-from skyport_wf.image.platforms import best_platform
+from skyport_wf.image.platforms import AWE_PLATFORM, best_platform
 
 LARGEST_MANIFEST: Final = 4 << 20
 """Bytes that a registry has to take at least; those of images have a few thousand."""
 LARGEST_CONFIG: Final = 4 << 20
 """Bytes of a config that a registry hands out; those of real images have 1,000 to 100,000."""
-AWE_PLATFORM: Final = "linux/amd64"
-"""The platform of AWE's workers."""
 _MOST_LAYERS: Final = 1000
 _MOST_SHOWN: Final = 20
 INDEX_TYPES: Final = (

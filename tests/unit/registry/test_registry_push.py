@@ -1,5 +1,6 @@
 """Pushing images to a registry: they are published as by any other way, or not at all."""
 
+import dataclasses
 import gzip
 import hashlib
 import io
@@ -300,6 +301,16 @@ def test_of_an_index_the_image_for_awe_is_published(world: World) -> None:
     missing = index_of((b"never pushed", {"os": "linux", "architecture": "amd64"}))
     refused = pusher.send("PUT", f"/v2/{NAME}/manifests/2.0", missing)
     assert (refused.status_code, refused.json["errors"][0]["code"]) == (404, "MANIFEST_BLOB_UNKNOWN")
+
+
+@pytest.mark.parametrize(("system", "architecture"), [("linux", "arm64"), ("windows", "amd64")])
+def test_an_image_that_no_worker_of_awe_can_run(world: World, system: str, architecture: str) -> None:
+    pusher = world.pusher("alice")
+    manifest = pusher.send_image(NAME, dataclasses.replace(IMAGE, architecture=architecture, os=system))
+    refused = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest)
+    assert (refused.status_code, refused.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+    assert f"it is an image for {system}/{architecture}, and AWE's workers are linux/amd64" in refused.text
+    assert pusher.get(f"/v2/{NAME}/manifests/1.0").status_code == 404
 
 
 def test_an_index_may_name_an_image_that_is_published(world: World) -> None:

@@ -1,9 +1,10 @@
 import pytest
 
 from skyport_wf.errors import PlatformError
+from skyport_wf.image.platforms import is_platform
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.sources import platforms
-from skyport_wf.sources.platforms import check_platform, is_platform
+from skyport_wf.sources.platforms import check_platform
 from tests.support.docker_archives import Image, file_member, legacy, oci_archive, tar_of
 from tests.support.lab import Lab
 
