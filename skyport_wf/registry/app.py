@@ -22,7 +22,7 @@ from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image.distribution.parsing import ManifestError
 from skyport_wf.image_list.reference import is_repository
 from skyport_wf.registry import push_routes
-from skyport_wf.registry.authorization import TOKEN_PATH, answer_token, challenge, read_caller
+from skyport_wf.registry.authorization import TOKEN_PATH, answer_token, challenge, login_words, read_caller
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.context import RequestContext
 from skyport_wf.registry.listing import answer_catalog, answer_tags
@@ -74,7 +74,10 @@ def _answer_ping(context: RequestContext) -> Response:
 
 def _answer_token(context: RequestContext) -> Response:
     """GET /v2/token: the token service."""
-    answer = Response(msgspec.json.encode(answer_token(context.view.caller)), content_type="application/json")
+    answer = Response(
+        msgspec.json.encode(answer_token(context.view.caller, with_name=context.backend.has_passwords)),
+        content_type="application/json",
+    )
     answer.headers["Cache-Control"] = "no-store"
     return answer
 
@@ -117,6 +120,7 @@ class RegistryApp:
         """
         self._backend = backend
         self._public_url = public_url
+        self._login_words = login_words(with_name=backend.has_passwords)
         self._lookup = Lookup()
         self._checked = BoundedCache[float](_CALLERS)
 
@@ -166,7 +170,7 @@ class RegistryApp:
         view = View(self._backend, caller)
         self._check(view)
         if (method != "GET" or "upload" in values) and caller.token is None and not view.anyone_writes:
-            raise UnauthorizedError("publishing takes a Shock token. Log in: any user name, and the token as password.")
+            raise UnauthorizedError(f"publishing is for users of the Shock. Log in with {self._login_words}.")
         context = RequestContext(request, view, self._backend, self._lookup, url=self._url(request))
         try:
             return methods[method](context, **values)
@@ -174,7 +178,7 @@ class RegistryApp:
             if error.status == RouteUnknownError.status and not caller.has_answered:
                 # Clients send what they have only when they are asked. It is the same answer for what is not there.
                 raise UnauthorizedError(
-                    f"{error}. That is all that everyone may read; log in with a Shock token to see more."
+                    f"{error}. That is what everyone may read; to see more, log in with {self._login_words}."
                 ) from error
             raise
 

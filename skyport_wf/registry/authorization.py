@@ -4,9 +4,13 @@ A client is sent to a token service (`/v2/token`), which takes any user name wit
 that token back; one that has nothing gets a token that stands for nobody. A challenge for Basic would be simpler, but
 Docker fails on it where it has no password, and then nobody could pull what everyone may read. Who sends Basic all the
 same is understood, too.
+
+Some Shocks know users by name and password: the token is USER:PASSWORD then, and as it may have any letters, clients
+get it, and send it back, as base64.
 Source: distribution's token authentication; RFC 6750, RFC 7617.
 """
 
+import base64
 import re
 from typing import Final
 
@@ -22,7 +26,8 @@ NOBODY: Final = "anonymous"
 """The token of who has none. It never goes to a Shock."""
 _SECONDS: Final = 3600
 """How long a client may use a token before it asks again. The token itself is as good as Shock takes it for."""
-_USABLE = re.compile(r"[!-~]{1,65536}")
+_LONGEST = 65536
+_USABLE = re.compile(r"[!-~]+")
 """A header can carry it, as a part of its own."""
 
 
@@ -63,9 +68,25 @@ def read_caller(header: str | None, *, with_name: bool = False) -> Caller:
         token = (basic and basic.password) or ""
         if with_name and basic and token:
             token = f"{basic.username}:{token}"
-    if not _USABLE.fullmatch(token):
-        raise UnauthorizedError("the authorization makes no sense. Give any user name and a Shock token as password.")
+    elif with_name and token != NOBODY:
+        token = _read_handed_out(token)
+    usable = token.isprintable() if with_name else _USABLE.fullmatch(token)
+    if not token or len(token) > _LONGEST or not usable:
+        raise UnauthorizedError(f"the authorization makes no sense. Give {login_words(with_name=with_name)}.")
     return Caller(None if token == NOBODY else token, has_answered=True)
+
+
+def login_words(*, with_name: bool) -> str:
+    """Return what to log in with, in words. with_name: as `read_caller` has it."""
+    return "your user name and password at the Shock" if with_name else "any user name, and a Shock token as password"
+
+
+def _read_handed_out(token: str) -> str:
+    """Return the USER:PASSWORD of a token that `answer_token` gave; empty if it is none."""
+    try:
+        return base64.b64decode(token, validate=True).decode()
+    except ValueError:
+        return ""
 
 
 def challenge(url: str) -> str:
@@ -77,7 +98,9 @@ def challenge(url: str) -> str:
     return f'Bearer realm={realm},service="{SERVICE}"'
 
 
-def answer_token(caller: Caller) -> TokenAnswer:
-    """Return what the token service answers someone who was found to be who they say."""
+def answer_token(caller: Caller, *, with_name: bool) -> TokenAnswer:
+    """Return what the token service answers someone who was found to be who they say; with_name: as `read_caller`."""
     token = caller.token or NOBODY
+    if with_name and caller.token:
+        token = base64.b64encode(caller.token.encode()).decode()
     return TokenAnswer(token, token)

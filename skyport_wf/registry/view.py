@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from skyport_wf.registry.authorization import login_words
 from skyport_wf.registry.refusals import UnauthorizedError
 from skyport_wf.shock.connection import ShockRefusalError
 
@@ -42,7 +43,7 @@ class View:
     def check(self) -> None:
         """Raise UnauthorizedError if the Shock does not know the caller, or tells nothing to those without a token."""
         if not self.shock.may_ask():
-            raise _unauthorized()
+            raise self._unauthorized()
 
     def query(
         self, attributes: Mapping[str, str], *, limit: int | None = None, oldest_first: bool = False
@@ -52,7 +53,7 @@ class View:
             return self.shock.query(attributes, limit=limit, oldest_first=oldest_first)
         except ShockRefusalError as error:
             if error.is_about_rights:
-                raise _unauthorized() from error
+                raise self._unauthorized() from error
             raise
 
     def find(self, node_id: str) -> Node | None:
@@ -62,6 +63,10 @@ class View:
     def is_public(self, node_id: str) -> bool:
         """Return whether everyone may read a node that the caller may read."""
         return self.caller.token is None or self._find_as_nobody(node_id) is not None
+
+    def _unauthorized(self) -> UnauthorizedError:
+        words = login_words(with_name=self._backend.has_passwords)
+        return UnauthorizedError(f"this is for users that the Shock knows. Log in with {words}.")
 
     def _find_as_nobody(self, node_id: str) -> Node | None:
         # A view lasts as long as a request.
@@ -77,9 +82,3 @@ def _find(shock: ShockClient, node_id: str) -> Node | None:
         if error.is_about_rights:
             return None
         raise
-
-
-def _unauthorized() -> UnauthorizedError:
-    return UnauthorizedError(
-        "this is for users with a Shock token that is valid here. Give it as password, with any user name."
-    )

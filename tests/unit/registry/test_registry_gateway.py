@@ -1,5 +1,6 @@
 """A registry of the images on a Shock elsewhere: it stores nothing, and there may be several."""
 
+import base64
 import gzip
 import os
 import threading
@@ -14,7 +15,7 @@ from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.registry.app import RegistryApp
 from skyport_wf.registry.backend import RemoteBackend
 from tests.support.docker_archives import Image, layer_tar
-from tests.support.failing_server import Answer, FailingServer
+from tests.support.failing_server import Answer, FailingServer, envelope
 from tests.support.http_server import Recording
 from tests.support.lab import MIB, incompressible_layer
 from tests.support.own_server import running_server
@@ -135,6 +136,24 @@ def test_a_token_goes_to_the_shock_as_that_wants_it(world: World, shock: str) ->
         basic = Puller(RegistryApp(RemoteBackend(server.url, auth="basic")))
         assert basic.get("/v2/", Authorization="Basic YWxpY2U6c2VjcmV0").status_code == 401
         assert recorded.authorizations == {"Basic YWxpY2U6c2VjcmV0"}
+
+
+@pytest.mark.parametrize("password", ["secret", "my pass", "pässword:✓", "x" * 500])
+def test_a_shock_that_knows_users_by_password(failing_server: FailingServer, password: str) -> None:
+    failing_server.answers = [envelope([], total_count=0)]
+    puller = Puller(RegistryApp(RemoteBackend(failing_server.url, auth="basic")))
+    header = f"Basic {base64.b64encode(f'anna:{password}'.encode()).decode()}"
+    token = puller.get("/v2/token", Authorization=header).json["token"]
+    assert puller.get("/v2/", Authorization=f"Bearer {token}").status_code == 200
+    assert {seen.headers["Authorization"] for seen in failing_server.seen} == {header}
+
+
+@pytest.mark.parametrize("sent", ["Bearer anna:secret", "Bearer !", f"Bearer {'A' * 99_999}", "Basic YW5uYTo="])
+def test_what_to_log_in_with_where_users_have_passwords(failing_server: FailingServer, sent: str) -> None:
+    answer = Puller(RegistryApp(RemoteBackend(failing_server.url, auth="basic"))).get("/v2/", Authorization=sent)
+    assert answer.status_code == 401
+    assert "your user name and password at the Shock" in answer.text
+    assert not failing_server.seen
 
 
 def test_a_shock_that_is_gone_is_a_temporary_failure(world: World) -> None:
