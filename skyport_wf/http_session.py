@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.utils import get_auth_from_url, select_proxy
+
+from skyport_wf.errors import innermost
+
+_BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""A connection that broke, as against one that cannot be trusted."""
+NO_TLS: Final = "it does not speak TLS; perhaps its URL begins with http://"
+_TLS_REASONS = {
+    "WRONG_VERSION_NUMBER": NO_TLS,
+    "RECORD_LAYER_FAILURE": NO_TLS,
+    "NO_CERTIFICATE_OR_CRL_FOUND": "the file of certificate authorities has none in it",
+}
+"""OpenSSL's names for what is wrong with a certificate, in words."""
 
 
 class PlainSession(requests.Session):
@@ -135,3 +148,11 @@ def _host(url: str | bytes | None) -> str | None:
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def why_not_trusted(error: requests.exceptions.SSLError) -> str | None:
+    """Return why a server cannot be trusted, in words; None if the connection broke, which asking again may mend."""
+    cause = innermost(error)
+    if isinstance(cause, _BROKEN_TLS) or not isinstance(cause, ssl.SSLError):
+        return None
+    return _TLS_REASONS.get(cause.reason) or getattr(cause, "verify_message", "").rstrip(".") or str(cause)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,8 +11,8 @@ import requests
 import urllib3
 
 from skyport_wf.decoding import convert
-from skyport_wf.errors import ShockError, TemporaryError, innermost, root_cause
-from skyport_wf.http_session import read_answer
+from skyport_wf.errors import ShockError, TemporaryError, root_cause
+from skyport_wf.http_session import read_answer, why_not_trusted
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.multipart import StreamingForm
@@ -24,18 +23,10 @@ _CONNECT_SECONDS, _STALL_SECONDS, _SILENCE_SECONDS = 10, 60, 300
 _REDIRECTS = range(300, 400)
 _NOT_ALLOWED = (requests.codes.bad_request, requests.codes.unauthorized, requests.codes.forbidden)
 _BLOBSTORE = "blobstore"
-_BROKEN_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
-"""A connection that broke, as against one that cannot be trusted."""
 _BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 _LARGEST_ANSWER = 256 << 20
 """Bytes of an answer that are read: that with a page of a thousand large images has a tenth of it."""
 _LARGEST_REFUSAL = 1 << 20
-_TLS_REASONS = {
-    "WRONG_VERSION_NUMBER": "it does not speak TLS; perhaps its URL begins with http://",
-    "RECORD_LAYER_FAILURE": "it does not speak TLS; perhaps its URL begins with http://",
-    "NO_CERTIFICATE_OR_CRL_FOUND": "the file of certificate authorities has none in it",
-}
-"""OpenSSL's names for what is wrong with a certificate, in words."""
 _Shape = TypeVar("_Shape")
 
 
@@ -184,10 +175,9 @@ class ShockConnection:
         )
 
     def _tls_failure(self, error: requests.exceptions.SSLError) -> ShockError | TemporaryError:
-        cause = innermost(error)
-        if isinstance(cause, _BROKEN_TLS) or not isinstance(cause, ssl.SSLError):
+        reason = why_not_trusted(error)
+        if reason is None:
             return self._unreachable(error)
-        reason = _TLS_REASONS.get(cause.reason) or getattr(cause, "verify_message", "").rstrip(".") or str(cause)
         return ShockError(
             f"Shock at {self.name} cannot be trusted: {reason}. If it has a certificate of a private authority, name "
             "the authority's file in `shock.ca_bundle` of the image list, or in REQUESTS_CA_BUNDLE."

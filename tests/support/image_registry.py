@@ -60,6 +60,8 @@ class ImageRegistry:
         self.wants_login = False
         self.realm = ""
         """Where a token is to be had, if not here."""
+        self.challenge = 'Bearer realm="{}",service="here"'
+        """What it asks for who wants a login, with the realm put in; a line for each header."""
         self.requests: list[tuple[str, str, str | None]] = []
         """Method, path, authorization."""
         self.port = 0
@@ -90,7 +92,7 @@ class ImageRegistry:
         path, authorization = environ["PATH_INFO"].removeprefix("/v2/"), environ.get("HTTP_AUTHORIZATION")
         self.requests.append((environ["REQUEST_METHOD"], path, authorization))
         status, headers, body = self._answer(environ, path, authorization)
-        start_response(status, list(headers.items()))
+        start_response(status, [(name, one) for name, value in headers.items() for one in value.split("\n")])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else body
 
     def _answer(
@@ -102,7 +104,7 @@ class ImageRegistry:
             return "200 OK", {}, [told.encode()]
         if self.wants_login and authorization != "Bearer for-the-owner":
             realm = self.realm or f"http://{self.host}/token"
-            return "401 Unauthorized", {"WWW-Authenticate": f'Bearer realm="{realm}",service="here"'}, [b"no"]
+            return "401 Unauthorized", {"WWW-Authenticate": self.challenge.format(realm)}, [b"no"]
         if path in self.answers:
             return self.answers[path](environ)
         content = self.files.get(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -11,13 +10,17 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from skyport_wf.errors import SkyportError, TemporaryError, innermost, root_cause
-from skyport_wf.http_session import PlainSession, is_address, origin_of
+from skyport_wf.errors import SkyportError, TemporaryError, root_cause
+from skyport_wf.http_session import NO_TLS, PlainSession, is_address, origin_of, why_not_trusted
 
 _CONNECT_SECONDS, _SILENCE_SECONDS = 10, 15
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _Answer = TypeVar("_Answer")
+
+
+class NoTlsError(SkyportError):
+    """A server that is asked by TLS does not speak it."""
 
 
 def within(seconds: float, ask: Callable[[], _Answer], *, what: str) -> _Answer:
@@ -74,12 +77,14 @@ class CarefulSession(PlainSession):
                 method, at, headers=headers, data=data, stream=True, allow_redirects=False, timeout=waits
             )
         except requests.exceptions.SSLError as error:
-            cause = innermost(error)
-            if not isinstance(cause, ssl.SSLCertVerificationError):
-                raise TemporaryError(f"{url} cannot be reached: {cause}.") from error
+            reason = why_not_trusted(error)
+            if reason is None:
+                raise TemporaryError(f"{url} cannot be reached: {root_cause(error)}.") from error
+            if reason == NO_TLS:
+                raise NoTlsError(f"the server of {url} cannot be trusted: {reason}.") from error
             raise SkyportError(
-                f"the server of {url} cannot be trusted: {cause.verify_message}. If it has a certificate of a private "
-                "authority, name the authority's file in REQUESTS_CA_BUNDLE."
+                f"the server of {url} cannot be trusted: {reason}. If it has a certificate of a private authority, "
+                "name the authority's file in REQUESTS_CA_BUNDLE."
             ) from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise TemporaryError(f"{url} cannot be reached: {root_cause(error)}.") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from typing import Final
@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 import requests
 import urllib3
-from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.http import parse_dict_header, parse_list_header
 
 from skyport_wf.decoding import decode_json
 from skyport_wf.engine.registry_logins import RegistryLogin, find_login
@@ -25,7 +25,7 @@ from skyport_wf.errors import SkyportError, TemporaryError, root_cause
 from skyport_wf.http_session import is_loopback, origin_of
 from skyport_wf.image_list.registry_address import DOCKER_HUB, RegistryAddress
 from skyport_wf.retries import TEMPORARY_STATUSES
-from skyport_wf.sources.remote.http_answers import CarefulSession, follow, within
+from skyport_wf.sources.remote.http_answers import CarefulSession, NoTlsError, follow, within
 
 _HUB_SERVER: Final = "https://registry-1.docker.io"
 MOST_SECONDS: Final = 60.0
@@ -75,10 +75,10 @@ class RegistrySession:
         response = self._ask(url, headers, method)
         if response.status_code == requests.codes.unauthorized and origin_of(response.url) == origin_of(url):
             # The first request, or a token that has expired.
-            challenge = response.headers.get("WWW-Authenticate", "")
+            asked = _read_challenges(response.raw.headers.getlist("WWW-Authenticate"))
             response.close()
             self._authorization = within(
-                self._seconds, lambda: self._log_in(challenge), what=f"a token for {self._address}"
+                self._seconds, lambda: self._log_in(asked), what=f"a token for {self._address}"
             )
             response = self._ask(url, headers, method)
         if response.status_code not in expected:
@@ -115,7 +115,7 @@ class RegistrySession:
         if is_loopback(urlsplit(f"//{host}").hostname):
             try:
                 within(self._seconds, lambda: self._session.ask(host, f"https://{host}/v2/", {}), what=host).close()
-            except TemporaryError:
+            except (NoTlsError, TemporaryError):
                 # It does not speak TLS, or not at all. One that cannot be trusted is not asked in the clear instead.
                 return f"http://{host}"
         return f"https://{host}"
@@ -127,17 +127,24 @@ class RegistrySession:
         def ask() -> requests.Response:
             return follow(self._session, url, headers, method=method, secret=self._authorization)
 
-        return within(self._seconds, ask, what=str(self._address))
+        try:
+            return within(self._seconds, ask, what=str(self._address))
+        except NoTlsError as error:
+            raise SkyportError(
+                f"{self._address.host} does not speak TLS. Registries without it are asked on this machine alone."
+            ) from error
 
-    def _log_in(self, challenge: str) -> dict[str, str]:
-        """Return the header that the registry asks for. Raises SkyportError if there is no login that it takes."""
-        asked = WWWAuthenticate.from_header(challenge)
-        kind = asked.type if asked else ""
+    def _log_in(self, challenges: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+        """Return the header that the registry asks for. Raises SkyportError if there is no login that it takes.
+
+        challenges: as `_read_challenges` returns them.
+        """
+        asked = challenges.get("bearer", {})
+        realm = asked.get("realm")
         login = find_login(self._address.host)
-        if kind == "basic" and login:
-            return _basic(login)
-        realm = asked.get("realm") if asked and kind == "bearer" else None
-        if asked is None or not realm:
+        if not realm:
+            if login and "basic" in challenges:
+                return _basic(login)
             raise self._refusal(requests.codes.unauthorized)
         self._check_realm(realm)
         # Not the scope that the registry writes, which may be more.
@@ -185,6 +192,23 @@ class RegistrySession:
                 f"list, or log in: `docker login {self._address.host}`."
             )
         return SkyportError(f"{self._address} cannot be had: HTTP {status}. Mend `registry` in the image list.")
+
+
+def _read_challenges(headers: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the parameters of each way to log in that a server offers, by the name of its scheme in lower case.
+
+    headers: each may have several of them (RFC 9110, 11.6.1).
+    """
+    challenges: dict[str, dict[str, str]] = {}
+    scheme = ""
+    for item in parse_list_header(", ".join(headers)):
+        word, _, rest = item.partition(" ")
+        parameter = item
+        if "=" not in word and not rest.lstrip().startswith("="):
+            scheme, parameter = word.lower(), rest
+        told = {name.lower(): value or "" for name, value in parse_dict_header(parameter).items()}
+        challenges[scheme] = challenges.get(scheme, {}) | told
+    return challenges
 
 
 def _basic(login: RegistryLogin) -> dict[str, str]:

@@ -407,6 +407,43 @@ def test_a_token_does_not_go_with_a_redirect(registry: ImageRegistry, tmp_path: 
 
 
 @pytest.mark.parametrize(
+    "challenge",
+    [
+        'bearer Realm="{}",SERVICE=here',
+        'Basic realm="x"\nBearer realm="{}",service="here"',
+        'Basic realm="a, Bearer b", Bearer realm="{}", service="here"',
+        'Negotiate, Bearer  realm = "{}" , service=here,Basic realm="x"',
+    ],
+)
+def test_one_of_several_ways_to_log_in(registry: ImageRegistry, tmp_path: Path, challenge: str) -> None:
+    registry.add("lab/tool:1", IMAGE)
+    registry.wants_login, registry.challenge = True, challenge
+    log_in(tmp_path, registry.host)
+    assert find(registry).image_id == IMAGE.image_id
+
+
+@pytest.mark.parametrize(
+    "challenge", ["", "Bearer", "Bearer realm", 'service="here"', "=", ",,", 'Bearer realm="', "Negotiate {}"]
+)
+def test_no_way_to_log_in(registry: ImageRegistry, tmp_path: Path, challenge: str) -> None:
+    registry.add("lab/tool:1", IMAGE)
+    registry.wants_login, registry.challenge = True, challenge
+    log_in(tmp_path, registry.host)
+    assert "or not for this login (HTTP 401)" in failure(registry)
+
+
+def test_a_registry_without_tls_elsewhere(registry: ImageRegistry) -> None:
+    """It is said at once: asking again mends nothing."""
+    registry.add("lab/tool:1", IMAGE)
+    address = parse_registry_address(f"0.0.0.0:{registry.port}/lab/tool:1")
+    with RegistrySession(address) as session, pytest.raises(SkyportError) as caught:
+        find_image(session, address, platform="linux/amd64")
+    assert not isinstance(caught.value, TemporaryError)
+    assert "does not speak TLS. Registries without it are asked on this machine alone." in str(caught.value)
+    assert registry.requests == []
+
+
+@pytest.mark.parametrize(
     "realm", ["http://example.org/token", "ftp://127.0.0.1/", "https://x@127.0.0.1/", "https://", "http://[", "x"]
 )
 def test_a_login_does_not_go_where_anyone_reads_it(registry: ImageRegistry, tmp_path: Path, realm: str) -> None:
