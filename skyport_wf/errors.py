@@ -29,9 +29,14 @@ class UsageError(SkyportError):
 
 
 class TemporaryError(SkyportError):
-    """The engine or Shock could not be reached after all retries; ends with exit code 75."""
+    """The engine or a server could not be reached after all retries; ends with exit code 75."""
 
     exit_code = EXIT_TEMPORARY
+
+    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+        """Say what happened. retry_after: seconds for which the server asks to be left alone, if it does."""
+        super().__init__(f"{message} It asks to be left alone for {retry_after:.0f} s." if retry_after else message)
+        self.retry_after = retry_after
 
 
 class ArchiveError(SkyportError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -156,3 +156,11 @@ def why_not_trusted(error: requests.exceptions.SSLError) -> str | None:
     if isinstance(cause, _BROKEN_TLS) or not isinstance(cause, ssl.SSLError):
         return None
     return _TLS_REASONS.get(cause.reason) or getattr(cause, "verify_message", "").rstrip(".") or str(cause)
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float:
+    """Return the seconds for which a server asks to be left alone, 0 if its answer does not say (RFC 9110, 10.2.3)."""
+    try:
+        return urllib3.Retry().parse_retry_after(headers.get("Retry-After", "0"))
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+        return 0.0

@@ -22,6 +22,8 @@ _Result = TypeVar("_Result")
 RETRY_VARIABLE = "SKYPORT_RETRY_SECONDS"
 """The variable that says for how many seconds in all a request is tried again; 0 for never."""
 _DEFAULT_SECONDS = 60.0
+_LONGEST_PAUSE = 10.0
+"""Seconds, if the server does not ask for more."""
 
 _FOR_EVER = frozenset({501, 505, 507})
 """Not implemented, the version of HTTP, a full disk: no server mends that in a minute."""
@@ -47,11 +49,12 @@ def asking_once() -> Iterator[None]:
 def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: threading.Event | None = None) -> _Result:
     """Return what `call` returns, calling it again with growing, random pauses while it raises TemporaryError.
 
+    A server that asks to be left alone is, and not asked again if it asks for longer than there is time.
     at_least: attempts to make even if they take longer than is set in all, as sending a large file may.
     stopping: ends the pauses and the attempts when it is set.
     """
     seconds = 0.0 if _once else _seconds()
-    began = time.monotonic()
+    until = time.monotonic() + seconds
     try:
         return call()
     except TemporaryError as error:
@@ -67,20 +70,36 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
             raise errors.pop()
         return call()
 
-    enough = tenacity.stop_after_delay(seconds - (time.monotonic() - began))
     stopping = stopping or threading.Event()
+    usual_pause = tenacity.wait_random_exponential(multiplier=0.3, max=_LONGEST_PAUSE)
+    at_least = at_least if seconds > 0 else 1
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        left = until - time.monotonic()
+        usual = usual_pause(state)
+        return max(_retry_after(state), min(usual, left) if left > 0 else usual)
+
+    def is_over(state: tenacity.RetryCallState) -> bool:
+        left = until - time.monotonic()
+        if left <= 0 and state.attempt_number < at_least:
+            left = _LONGEST_PAUSE
+        return stopping.is_set() or left <= 0 or _retry_after(state) > left
+
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TemporaryError),
-        wait=tenacity.wait_random_exponential(multiplier=0.3, max=10),
-        stop=tenacity.stop_any(
-            tenacity.stop_when_event_set(stopping),
-            enough & tenacity.stop_after_attempt(at_least if seconds > 0 else 1),
-        ),
+        wait=pause,
+        stop=is_over,
         sleep=tenacity.sleep_using_event(stopping),
         before_sleep=_say,
         reraise=True,
     )
     return attempts(attempt)
+
+
+def _retry_after(state: tenacity.RetryCallState) -> float:
+    """Return the seconds for which the server asks to be left alone after an attempt that failed."""
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after if isinstance(error, TemporaryError) else 0.0
 
 
 def _say(state: tenacity.RetryCallState) -> None:

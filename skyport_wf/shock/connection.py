@@ -12,7 +12,7 @@ import urllib3
 
 from skyport_wf.decoding import convert
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
-from skyport_wf.http_session import read_answer, why_not_trusted
+from skyport_wf.http_session import read_answer, read_retry_after, why_not_trusted
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.multipart import StreamingForm
@@ -114,7 +114,10 @@ class ShockConnection:
         )  # fmt: skip
         if response.status_code in TEMPORARY_STATUSES:
             response.close()
-            raise TemporaryError(f"Shock at {self.name} answers {method} {path} with HTTP {response.status_code}.")
+            raise TemporaryError(
+                f"Shock at {self.name} answers {method} {path} with HTTP {response.status_code}.",
+                retry_after=read_retry_after(response.headers),
+            )
         return response
 
     def refusal(self, response: requests.Response, request: str) -> ShockError:

@@ -7,7 +7,7 @@ import pytest
 
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import ShockError, SkyportError
-from skyport_wf.http_session import PlainSession, is_loopback, origin_of, read_answer
+from skyport_wf.http_session import PlainSession, is_loopback, origin_of, read_answer, read_retry_after
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.sources.remote.http_dockerfile import fetch_dockerfile
@@ -168,3 +168,20 @@ def test_an_answer_is_read_up_to_a_size(failing_server):
 )
 def test_names_of_this_machine(host, own):
     assert is_loopback(host) == own
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 0),
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": " 7 "}, 7),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"Retry-After": "-5"}, 0),
+        ({"Retry-After": "soon"}, 0),
+        ({"Retry-After": "9" * 5000}, 0),
+        ({"Retry-After": "Wed, 21 Oct 999999 07:28:00 GMT"}, 0),
+    ],
+)
+def test_for_how_long_a_server_asks_to_be_left_alone(headers, seconds):
+    assert read_retry_after(headers) == seconds

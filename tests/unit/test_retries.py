@@ -60,6 +60,33 @@ def test_it_gives_up_with_the_last_error_when_the_time_is_over(monkeypatch):
     assert call.calls > 1
 
 
+def test_a_server_that_asks_to_be_left_alone_is(monkeypatch):
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "30")
+    call = Failing(1, TemporaryError("Shock is away.", retry_after=0.6))
+    began = time.monotonic()
+    assert retrying(call) == "well"
+    assert time.monotonic() - began >= 0.6
+
+
+@pytest.mark.parametrize("at_least", [2, 5])
+def test_a_server_that_asks_to_be_left_alone_for_longer_than_there_is_time(monkeypatch, at_least):
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "20")
+    call = Failing(99, TemporaryError("Shock is away.", retry_after=60))
+    with pytest.raises(TemporaryError, match=r"^Shock is away\. It asks to be left alone for 60 s\.$"):
+        retrying(call, at_least=at_least)
+    assert call.calls == 1
+
+
+def test_pauses_end_with_the_time_that_is_set(monkeypatch, caplog):
+    """The last attempt comes when the time is over, and not a whole pause later."""
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "2")
+    with pytest.raises(TemporaryError), caplog.at_level(logging.WARNING, "skyport_wf.retries"):
+        retrying(Failing(99))
+    pauses = [float(re.search(r"in (\d+\.\d) s", line)[1]) for line in caplog.messages]
+    # Each is rounded.
+    assert sum(pauses) <= 2 + 0.05 * len(pauses)
+
+
 @pytest.mark.parametrize("error", [ShockError("no"), UsageError("no"), ValueError("no"), KeyboardInterrupt()])
 def test_what_is_not_temporary_is_not_tried_again(monkeypatch, error):
     monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "30")

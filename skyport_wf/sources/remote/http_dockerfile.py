@@ -10,6 +10,8 @@ import requests
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
+from skyport_wf.http_session import read_retry_after
+from skyport_wf.retries import TEMPORARY_STATUSES
 from skyport_wf.sources.remote.http_answers import CarefulSession, follow, too_slow, within
 
 MOST_BYTES = 1 << 20
@@ -55,7 +57,7 @@ def _fetch(url: str, known: RemoteDockerfile | None, seconds: float) -> RemoteDo
     with CarefulSession() as session, follow(session, url, headers) as response:
         if response.status_code == requests.codes.not_modified and known:
             return known
-        _check_status(url, response.status_code)
+        _check_status(url, response.status_code, read_retry_after(response.headers))
         try:
             # Counted as it comes: what a server says of a length need not be true.
             for piece in response.iter_content(PIECE):
@@ -69,13 +71,13 @@ def _fetch(url: str, known: RemoteDockerfile | None, seconds: float) -> RemoteDo
     return RemoteDockerfile(bytes(content), response.headers.get("ETag"))
 
 
-def _check_status(url: str, status: int) -> None:
+def _check_status(url: str, status: int, retry_after: float) -> None:
     if status == requests.codes.ok:
         return
     if status in (requests.codes.not_found, requests.codes.gone):
         raise SkyportError(f"there is no {url} (HTTP {status}). Mend `dockerfile` in the image list.")
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
         raise SkyportError(f"{url} is not for everyone to read (HTTP {status}). Keep a copy beside the image list.")
-    if status in (requests.codes.request_timeout, requests.codes.too_many_requests) or status >= 500:
-        raise TemporaryError(f"{url} answers with HTTP {status}.")
+    if status in TEMPORARY_STATUSES:
+        raise TemporaryError(f"{url} answers with HTTP {status}.", retry_after=retry_after)
     raise SkyportError(f"{url} answers with HTTP {status}. Mend `dockerfile` in the image list.")

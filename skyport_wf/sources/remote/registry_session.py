@@ -22,7 +22,7 @@ from werkzeug.http import parse_dict_header, parse_list_header
 from skyport_wf.decoding import decode_json
 from skyport_wf.engine.registry_logins import RegistryLogin, find_login
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
-from skyport_wf.http_session import is_loopback, origin_of
+from skyport_wf.http_session import is_loopback, origin_of, read_retry_after
 from skyport_wf.image_list.registry_address import DOCKER_HUB, RegistryAddress
 from skyport_wf.retries import TEMPORARY_STATUSES
 from skyport_wf.sources.remote.http_answers import CarefulSession, NoTlsError, follow, within
@@ -83,7 +83,7 @@ class RegistrySession:
             response = self._ask(url, headers, method)
         if response.status_code not in expected:
             response.close()
-            raise self._refusal(response.status_code)
+            raise self._refusal(response.status_code, read_retry_after(response.headers))
         return response
 
     def read(self, response: requests.Response, most: int) -> Iterator[bytes]:
@@ -160,7 +160,7 @@ class RegistrySession:
             answer = self._session.ask(realm, url, _basic(login) if login else {})
         with closing(answer):
             if answer.status_code != requests.codes.ok:
-                raise self._refusal(answer.status_code)
+                raise self._refusal(answer.status_code, read_retry_after(answer.headers))
             content = b"".join(self.read(answer, _LARGEST_TOKEN))
         try:
             found = decode_json(content, TokenAnswer)
@@ -182,9 +182,9 @@ class RegistrySession:
         if "@" in parts.netloc or not (is_safe or is_here):
             raise SkyportError(f"{self._address.host} wants a login to be sent where anyone could read it.")
 
-    def _refusal(self, status: int) -> SkyportError:
+    def _refusal(self, status: int, retry_after: float = 0.0) -> SkyportError:
         if status in TEMPORARY_STATUSES:
-            return TemporaryError(f"{self._address} cannot be had: HTTP {status}.")
+            return TemporaryError(f"{self._address} cannot be had: HTTP {status}.", retry_after=retry_after)
         # Registries that hide what is private answer with 404, and others with 401 for what is not there.
         if status in (401, 403, 404, 410):
             return SkyportError(
