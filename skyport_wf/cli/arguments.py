@@ -78,6 +78,13 @@ def check_names_or_all(args: argparse.Namespace) -> None:
         raise UsageError(f"name the images to {args.verb}, or give --all")
 
 
+def any_path(text: str) -> Path:
+    """Return the path of a file or folder. An empty text, as of a variable that is not set, would be this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file or folder")
+    return Path(text)
+
+
 def output_file(text: str) -> Path:
     """Return the path of a file to write."""
     path = Path(text)
@@ -115,7 +122,7 @@ def add_image_list(parser: argparse.ArgumentParser) -> None:
 
 def image_list(text: str) -> Path:
     """Return the image list that `text` names; see `find_image_list`."""
-    return find_image_list(Path(text))
+    return find_image_list(any_path(text))
 
 
 def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockSettings:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.formatting import count
@@ -23,7 +22,9 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write; made if need be")
+    parser.add_argument(
+        "--out", type=any_path, required=True, metavar="DIR", help="the folder to write; made if need be"
+    )
     parser.add_argument("--title", metavar="TEXT", help="what the pages call the Shock (default: its address)")
     parser.add_argument(
         "--private", action="store_true", help="also images that only listed users may read, you among them"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyport_wf.cli.arguments import any_path
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
 from skyport_wf.formatting import count, human_size, printable
@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="instead, read the file of every node, and list what is damaged or missing",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)")
+    parser.add_argument(
+        "--data", type=any_path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)"
+    )
 
 
 def run(args: argparse.Namespace) -> Outcome:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from skyport_wf.cli.arguments import any_path
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import LIST_NAMES, list_in
@@ -18,7 +19,9 @@ EXAMPLES = ("skyport-wf init my-images", "skyport-wf init --pipeline")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where to (default: here)")
+    parser.add_argument(
+        "folder", nargs="?", type=any_path, default=Path(), metavar="DIR", help="where to (default: here)"
+    )
     parser.add_argument(
         "--pipeline", action="store_true", help="add what is missing to the Snakemake pipeline that is there"
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list, output_file
+from skyport_wf.cli.arguments import add_image_list, any_path, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, UsageError
 
@@ -38,8 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these images of the list; also with * ? [...]")
     add_image_list(parser)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--dockerfile", type=Path, nargs="+", metavar="FILE", help="Dockerfiles, without an image list")
-    what.add_argument("--cwl", type=Path, nargs="+", metavar="FILE", help="CWL documents that AWE is to run")
+    what.add_argument(
+        "--dockerfile", type=any_path, nargs="+", metavar="FILE", help="Dockerfiles, without an image list"
+    )
+    what.add_argument("--cwl", type=any_path, nargs="+", metavar="FILE", help="CWL documents that AWE is to run")
     parser.add_argument(
         "--level", choices=dict.fromkeys((*_OF_DOCKERFILES, *_OF_CWL)), metavar="LEVEL",
         help="end with exit code 3 for findings from this level on: error, warning, info or style (default: what "

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import image_list, output_file
+from skyport_wf.cli.arguments import any_path, image_list, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import count
 
@@ -18,7 +18,7 @@ EXAMPLES = ("skyport-wf lock results/skyport/*/receipt.json --lock images.lock.j
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("receipts", type=Path, nargs="+", metavar="RECEIPT", help="receipts of published images")
+    parser.add_argument("receipts", type=any_path, nargs="+", metavar="RECEIPT", help="receipts of published images")
     parser.add_argument("--lock", type=output_file, required=True, metavar="FILE", help="the lock file")
     parser.add_argument("--keep", nargs="+", default=[], metavar="NAME", help="other images that stay in the lock file")
     parser.add_argument(

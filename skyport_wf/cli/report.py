@@ -1,9 +1,8 @@
 """`skyport-wf report FOLDER... --output FILE`."""
 
 import argparse
-from pathlib import Path
 
-from skyport_wf.cli.arguments import output_file
+from skyport_wf.cli.arguments import any_path, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import count
 
@@ -13,7 +12,7 @@ EXAMPLES = ("skyport-wf report results/skyport/*/ --output images.html",)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER",
+        "folders", nargs="+", type=any_path, metavar="FOLDER",
         help="where the rules `show` have written receipt.json, show.json and findings.json of an image",
     )  # fmt: skip
     parser.add_argument("--output", type=output_file, required=True, metavar="FILE", help="where to write the table")

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_image_list(parser)
     parser.add_argument("--interactive", "-i", action="store_true", help="let the command read stdin")
     parser.add_argument(
-        "--mount", type=Path, action="append", default=[], metavar="DIR",
+        "--mount", type=any_path, action="append", default=[], metavar="DIR",
         help="let it see this folder, too, at the same path; the working directory is there",
     )  # fmt: skip
     parser.add_argument("--network", default="none", metavar="NETWORK", help="the network it sees (default: none)")

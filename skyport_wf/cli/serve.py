@@ -4,13 +4,13 @@ import argparse
 import logging
 import re
 from contextlib import suppress
-from pathlib import Path
 
-from skyport_wf.cli.arguments import whole_number
+from skyport_wf.cli.arguments import any_path, whole_number
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import UsageError
 
 _RIGHTS = ("read", "write", "delete")
+_NO_RIGHT = "none"
 _LAST_PORT = 65535
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     port = whole_number(f"a port. Give a number from 0 to {_LAST_PORT}", most=_LAST_PORT)
     parser.add_argument("--port", type=port, default=7445, help="0 for any that is free (default: %(default)s)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)")
+    parser.add_argument(
+        "--data", type=any_path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)"
+    )
     parser.add_argument(
         "--anonymous",
         metavar="RIGHTS",
@@ -170,7 +172,9 @@ def _public_url(text: str | None) -> str | None:
 
 
 def _rights(text: str) -> frozenset[str]:
-    rights = frozenset(word.strip() for word in text.split(",")) - {"", "none"}
-    if unknown := rights - frozenset(_RIGHTS):
+    rights = frozenset(word.strip() for word in text.split(",")) - {""}
+    if unknown := rights - {*_RIGHTS, _NO_RIGHT}:
         raise UsageError(f"--anonymous: unknown right {', '.join(sorted(unknown))}. Give some of {','.join(_RIGHTS)}.")
-    return rights
+    if _NO_RIGHT in rights and len(rights) > 1:
+        raise UsageError(f"--anonymous: `{_NO_RIGHT}` stands alone")
+    return rights - {_NO_RIGHT}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from skyport_wf.cli.arguments import add_record, fill_key
+from skyport_wf.cli.arguments import add_record, any_path, fill_key
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
 
@@ -14,9 +13,9 @@ EXAMPLES = ("skyport-wf upload save.json --record upload.json",)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("save", type=Path, metavar="SAVE", help="the save record")
+    parser.add_argument("save", type=any_path, metavar="SAVE", help="the save record")
     parser.add_argument(
-        "--archive", type=Path, metavar="FILE", help="the archive (default: where the save record says that it is)"
+        "--archive", type=any_path, metavar="FILE", help="the archive (default: where the save record says that it is)"
     )
     add_record(parser, "the upload record")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import everywhere
+from skyport_wf.cli.arguments import any_path, everywhere
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import SkyportError
 
@@ -51,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ls = actions.add_parser("ls", help="list the users", description="List the users.", parents=[behind])
     for action in (add, token, ls):
         action.add_argument(
-            "--data", type=Path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)"
+            "--data", type=any_path, metavar="DIR", help="the store's folder (default: SKYPORT_DATA, or yours)"
         )
 
 

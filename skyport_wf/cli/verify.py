@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, opened_shock
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, any_path, opened_shock
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.parser import did_you_mean
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these images; also with * ? [...]")
     add_image_list(parser)
-    parser.add_argument("--lock", type=Path, metavar="FILE", help="the lock file (default: beside the image list)")
+    parser.add_argument("--lock", type=any_path, metavar="FILE", help="the lock file (default: beside the image list)")
     parser.add_argument(
         "--deep", action="store_true", help="read every byte of the images' files, too, and find what is damaged"
     )
@@ -39,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="remove the receipts of images that differ, so that they are made anew",
     )
     parser.add_argument(
-        "--results", type=Path, default=DEFAULT_RESULTS, metavar="DIR", help="where receipts are (default: %(default)s)"
+        "--results",
+        type=any_path,
+        default=DEFAULT_RESULTS,
+        metavar="DIR",
+        help="where receipts are (default: %(default)s)",
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from skyport_wf.digests import is_sha256
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.reference import LATEST, is_docker_name, is_registry, split_docker_name
+from skyport_wf.image_list.urls import split_url
 
 DOCKER_HUB: Final = "docker.io"
 _HUB_NAMES: Final = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
@@ -49,6 +50,7 @@ def parse_registry_address(text: str) -> RegistryAddress:
     host, slash, repository = named.partition("/")
     if not slash or not is_registry(host):
         host, repository = DOCKER_HUB, named
+    split_url(f"https://{host}", instead=_INSTEAD)
     if host in _HUB_NAMES:
         host = DOCKER_HUB
         repository = repository if "/" in repository else f"library/{repository}"

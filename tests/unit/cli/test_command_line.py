@@ -162,6 +162,12 @@ def test_1_failed_with_a_message_and_no_traceback(project):
             "there is no none.json. Run the step that writes it",
         ),
         (["serve", "--anonymous", "read,fly"], "--anonymous: unknown right fly. Give some of read,write,delete."),
+        (["serve", "--anonymous", "none,write"], "--anonymous: `none` stands alone"),
+        (["serve", "--data", ""], "argument --data: '' is not the name of a file or folder"),
+        (["user", "ls", "--data", ""], "argument --data: '' is not the name of a file or folder"),
+        (["show", "--archive", ""], "argument --archive: '' is not the name of a file or folder"),
+        (["plan", "--images", ""], "argument --images: '' is not the name of a file or folder"),
+        (["init", ""], "argument DIR: '' is not the name of a file or folder"),
         (["plan", "--log", "/proc/none/x"], "cannot write the log file /proc/none/x: "),
     ],
 )

@@ -37,6 +37,7 @@ def test_addresses(text: str, meant: RegistryAddress) -> None:
         "", ":", "a b:1", "quay.io/", "quay.io/A:1", "https://quay.io/a:1", "docker://quay.io/a:1", "quay.io/a:1:2",
         "me:secret@quay.io/a:1", "quay.io/a@sha256:abc", f"quay.io/a@sha512:{'a' * 128}", "quay.io/../a:1",
         f"quay.io/a@sha256:{'A' * 64}", "quay.io/a:1\n", "quay.io:x/a:1",
+        "quay.io:99999/a:1", "quay.io:0/a:1", f"{'q' * 64}.io/a:1",
     ],
 )  # fmt: skip
 def test_what_is_none(text: str) -> None:
