@@ -147,9 +147,13 @@ def hard(name: str, target: str) -> File:
     ("content", "at", "linked_at"),
     [
         (SIX, "root/.cache/uv/archive-v0/Ab/six-1.16.dist-info/METADATA", SIX_AT),
-        (SIX, "opt/pkgs/six-1.16/site-packages/six-1.16.dist-info/METADATA", SIX_AT),
+        (SIX, "opt/pkgs/six-1.16-py_0/site-packages/six-1.16.dist-info/METADATA", SIX_AT),
         (STATUS, "data/status", "var/lib/dpkg/status"),
-        (DPLYR, "opt/conda/pkgs/r-dplyr/lib/R/library/dplyr/DESCRIPTION", "opt/conda/lib/R/library/dplyr/DESCRIPTION"),
+        (
+            DPLYR,
+            "opt/conda/pkgs/r-dplyr-1.1-r43_0/lib/R/library/dplyr/DESCRIPTION",
+            "opt/conda/lib/R/library/dplyr/DESCRIPTION",
+        ),
         (SAMTOOLS, "cache/samtools-1.16-h1_0.json", "opt/conda/conda-meta/samtools-1.16-h1_0.json"),
     ],
 )
@@ -179,7 +183,7 @@ LIBRARY = "usr/lib/R/library"
             hard("opt/six.dist-info/METADATA", "b/METADATA"), link(PYTHON, "/opt")], ["numpy", "six"]),
         ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), file_member("opt/cm/history", b""),
             link("opt/conda/conda-meta", "../cm")], ["samtools"]),
-        ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), link("opt/pkgs/x/conda-meta", "/opt/cm")], []),
+        ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), link("opt/pkgs/x-1-0/conda-meta", "/opt/cm")], []),
         ([file_member("opt/dplyr-1.1/DESCRIPTION", DPLYR), link(f"{LIBRARY}/dplyr", "/opt/dplyr-1.1")], ["dplyr"]),
         ([file_member("opt/dplyr-1.1/DESCRIPTION", DPLYR), link(f"{LIBRARY}/other", "/opt/dplyr-1.1")], []),
         ([file_member("pkgs/dplyr/DESCRIPTION", DPLYR), link(f"{LIBRARY}/dplyr", "/pkgs/dplyr")], ["dplyr"]),

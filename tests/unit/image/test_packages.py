@@ -140,13 +140,22 @@ def test_r_and_bioconductor() -> None:
     path = "usr/local/lib/R/site-library/DESeq2/DESCRIPTION"
     assert found_in(path, DESCRIPTION) == (Package("bioconductor", "DESeq2", "1.40.2", "", "", path),)
     plain = DESCRIPTION.replace(b"biocViews: Sequencing\n", b"")
-    assert found_in(path, plain) == (Package("cran", "DESeq2", "1.40.2", "", "", path),)
+    for of_cran in (plain, plain + b"biocViews: \n", DESCRIPTION + b"Repository: CRAN\n"):
+        assert found_in(path, of_cran) == (Package("cran", "DESeq2", "1.40.2", "", "", path),)
+
+
+@pytest.mark.parametrize("path", ["opt/pkgs/R/DESeq2", "pkgs/DESeq2", "opt/pkgs/my-env/lib/R/library/DESeq2"])
+def test_a_folder_called_pkgs_that_is_not_condas(path: str) -> None:
+    assert [package.name for package in found_in(f"{path}/DESCRIPTION", DESCRIPTION)] == ["DESeq2"]
+    for metadata in ("x-1.dist-info/METADATA", "x-1-py3.11.egg-info/PKG-INFO", "x-1-py3.11.egg/EGG-INFO/PKG-INFO"):
+        distribution = f"opt/pkgs/lib/python3.11/site-packages/{metadata}"
+        assert [package.name for package in found_in(distribution, b"Name: x\nVersion: 1\n")] == ["x"]
 
 
 def test_r_that_is_not_installed() -> None:
     assert found_in("root/DESeq2/DESCRIPTION", DESCRIPTION.replace(b"Built: R 4.3.1; unix\n", b"")) == ()
     assert found_in("root/other/DESCRIPTION", DESCRIPTION) == ()
-    assert found_in("opt/conda/pkgs/r-x/lib/R/library/DESeq2/DESCRIPTION", DESCRIPTION) == ()
+    assert found_in("opt/conda/pkgs/r-x-1.0-r43_0/lib/R/library/DESeq2/DESCRIPTION", DESCRIPTION) == ()
 
 
 def test_conda() -> None:

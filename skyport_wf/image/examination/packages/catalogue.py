@@ -45,8 +45,8 @@ KINDS: Final = (
     ),
     DatabaseKind(python.PATHS, re.compile(rb"METADATA|PKG-INFO|[^/]+\.egg-info"), 1 * _MIB, python.read_packages),
     DatabaseKind(r.PATHS, re.compile(rb"DESCRIPTION"), 1 * _MIB, r.read_packages),
-    # Name, version and build: most other files that end so are none.
-    DatabaseKind(conda.PATHS, re.compile(rb"[^/]+-[0-9][^/-]*-[^/-]+\.json"), 32 * _MIB, conda.read_packages),
+    # Most other files that end so are none.
+    DatabaseKind(conda.PATHS, re.compile(conda.NAME + rb"\.json"), 32 * _MIB, conda.read_packages),
 )
 _SYSTEM: Final = DatabaseKind(
     operating_system.PATHS, re.compile(rb"[^/]*os-release[^/]*"), 1 << 16, lambda path, content: iter(())
@@ -69,7 +69,9 @@ _FIXED: Final = (
     *(f"{folder}/{name}".encode() for folder in _RPM_IN for name in _RPM),
 )
 """Databases that may be below a folder that is a link. Those of R and conda are found by the paths that they have."""
-_FOLDERS: Final = re.compile(rb"var/lib/dpkg/status\.d|(?!(?:.*/)?pkgs/)(?:.*/)?(?:(?:site|dist)-packages|conda-meta)")
+_FOLDERS: Final = re.compile(
+    rb"var/lib/dpkg/status\.d|" + conda.NOT_CACHED + rb"(?:.*/)?(?:(?:site|dist)-packages|conda-meta)"
+)
 """Folders of databases whose names differ from image to image."""
 LOGS: Final = tuple(f"{folder}/{rpm.LOG}".encode() for folder in _RPM_IN)
 """Files beside a database that may hold more than it does, and are not read."""

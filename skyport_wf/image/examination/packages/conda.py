@@ -9,6 +9,11 @@ import msgspec
 from skyport_wf.decoding import decode_json
 from skyport_wf.image.examination.packages.package import Package, make_package
 
+NAME = rb"[^/]+-[0-9][^/-]*-[^/-]+"
+"""Name, version and build of a package, as its files and folders are called."""
+NOT_CACHED = rb"(?!(?:.*/)?pkgs/(?:.*/)?%b(?<!-info)(?<!\.egg)/)" % NAME
+"""Nothing below conda's cache of packages, which is not what is installed. Other folders may be called `pkgs`, too, and
+metadata of Python's have names of that form."""
 PATHS = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
 
 

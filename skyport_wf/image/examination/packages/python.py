@@ -7,12 +7,13 @@ program has copied into itself (`_vendor`), are not installed and do not count.
 import re
 from collections.abc import Iterator
 
+from skyport_wf.image.examination.packages.conda import NOT_CACHED
 from skyport_wf.image.examination.packages.control import read_paragraphs
 from skyport_wf.image.examination.packages.package import Package, make_package
 
 PATHS = re.compile(
-    rb"(?!(?:.*/)?pkgs/)"  # conda's cache of packages, not what is installed
-    rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info/METADATA|egg-info/PKG-INFO|egg-info|egg/EGG-INFO/PKG-INFO)"
+    NOT_CACHED
+    + rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info/METADATA|egg-info/PKG-INFO|egg-info|egg/EGG-INFO/PKG-INFO)"
 )
 
 

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from skyport_wf.image.examination.packages.conda import NOT_CACHED
 from skyport_wf.image.examination.packages.control import read_paragraphs
 from skyport_wf.image.examination.packages.package import Package, PackageKind, make_package
 
-PATHS = re.compile(rb"(?!(?:.*/)?pkgs/)(?:.*/)?[^/]+/DESCRIPTION")
-_FIELDS = ("Package", "Version", "Built", "biocViews")
+PATHS = re.compile(NOT_CACHED + rb"(?:.*/)?[^/]+/DESCRIPTION")
+_FIELDS = ("Package", "Version", "Built", "biocViews", "Repository")
 
 
 def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
@@ -17,7 +18,9 @@ def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     """
     fields = next(read_paragraphs(content, _FIELDS))
     if "Built" in fields:
-        kind: PackageKind = "bioconductor" if "biocViews" in fields else "cran"
+        # Packages of CRAN have it without a value, so that what they need of Bioconductor is installed.
+        of_bioconductor = fields.get("biocViews") and fields.get("Repository") != "CRAN"
+        kind: PackageKind = "bioconductor" if of_bioconductor else "cran"
         yield make_package(kind, fields.get("Package", ""), fields.get("Version", ""), found_in=path)
 
 
