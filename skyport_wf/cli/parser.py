@@ -99,6 +99,12 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         # An abbreviation that is right today could mean two options tomorrow.
         super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
+        # Python 3.14 colours the help, in which `_options` looks for the options.
+        self.color = False
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help as other outcomes are: argparse says nothing of what it could not write."""
+        Outcome(None, self.format_help().rstrip()).write(as_json=False)
 
     def error(self, message: str) -> NoReturn:
         more = "lists the verbs" if self.prog == _PROGRAM else "shows what it takes"

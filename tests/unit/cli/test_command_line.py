@@ -64,9 +64,10 @@ def test_version_with_json(arguments):
     assert only_document(done.stdout) == {"version": skyport_wf.__version__}
 
 
-def test_a_version_that_nobody_can_read_is_a_failure():
+@pytest.mark.parametrize("arguments", [["version"], ["help"], ["plan", "--help"], []])
+def test_a_version_or_help_that_nobody_can_read_is_a_failure(arguments):
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command("version"), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "skyport-wf: cannot write to stdout: No space left on device\n")
 
 
