@@ -78,6 +78,8 @@ def _show(place: Place, source: Sequence[str]) -> str:
 
     What stands behind is left out: it may be a token or a password, and messages end up in logs.
     """
+    from wcwidth import wcswidth
+
     text = source[place.line - 1] if place.line <= len(source) else ""
     end = min(place.column + max(1, place.width), _WIDEST)
     # A caret below a tab stands in the right column only if the tab is one column wide.
@@ -85,5 +87,7 @@ def _show(place: Place, source: Sequence[str]) -> str:
     shown = "".join(sign if sign.isprintable() else " " for sign in text[: end + colon])
     more = " ..." if text[end + colon :].strip() else ""
     margin = f"{place.line:>6} | "
-    carets = "^" * max(1, end - place.column) if place.column < _WIDEST else ""
-    return f"{margin}{shown}{more}\n{' ' * (len(margin) - 2)}| {' ' * min(place.column, _WIDEST)}{carets}".rstrip()
+    # A character is as wide as two others, or as none, in some scripts.
+    before, meant = wcswidth(shown[: place.column]), wcswidth(shown[place.column : end])
+    carets = "^" * max(1, meant) if place.column < _WIDEST else ""
+    return f"{margin}{shown}{more}\n{' ' * (len(margin) - 2)}| {' ' * before}{carets}".rstrip()

@@ -510,6 +510,8 @@ def test_what_is_written_once_and_used_twice():
         ("x" * 300, "     1 | " + "x" * 100 + " ...\n       | " + "^" * 100),
         ("a:\n" + " " * 300 + "b: 1\n" + ONE + "c: 1\n", "     6 | c: ...\n       | ^"),
         (ONE + "shock: {token_env: 's3cr3t!'}\n", "     4 | shock: {token_env: ...\n       |         ^^^^^^^^^"),
+        (ONE + "shock: {auth: '日本', 語x: 1}\n", "語x: ...\n       |" + " " * 23 + "^^^"),
+        (ONE + "shock: {auth: 'e\u0301', o\u0308x: 1}\nz: 1\n", "o\u0308x: ...\n       |" + " " * 20 + "^^\n"),
     ],
 )
 def test_a_line_is_shown_up_to_the_mistake(text, shown):
