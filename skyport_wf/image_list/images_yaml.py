@@ -63,14 +63,17 @@ def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
     mistakes += wrong
     # Each image by itself: a mistake in one of them hides none in another.
     images: dict[str, ImageSpec] = {}
+    right: dict[str, ImageSpec] = {}
     for index, entry in enumerate(parts.images if parts else ()):
         path = f"$.images[{index}]"
         image, wrong = convert(entry, ImageSpec, document, path)
         mistakes += wrong
-        if image and not wrong:
+        if image:
             images[path] = image
+            if not wrong:
+                right[path] = image
     lines = {path: document.line_of(f"{path}.name") for path in images}
-    found = [*_wrong_names(images, lines), *_wrong_fields(images), *(_wrong_urls(shock) if shock else ())]
+    found = [*_wrong_names(images, lines), *_wrong_fields(right), *(_wrong_urls(shock) if shock else ())]
     mistakes += [Mistake(document.place_of(path), words) for path, words in found]
     if mistakes or not shock:
         raise MistakesError(mistakes, name, document.source)

@@ -490,8 +490,84 @@ host, without parameters.
     assert problems(text) == told
 
 
+def test_all_mistakes_within_one_image_are_told_at_once():
+    told = problems("""\
+images:
+- name: a/c
+  dockerfile: D
+  build_args:
+    OK: "1"
+    SAMTOOLS: 1.10
+    HTS.LIB: 17
+    3: x
+    JAVA: [a]
+  secrets:
+    a: {env: 5, fiel: x}
+    b: 7
+  ssh: [default, 5, x, "", 6]
+  snapshot: {bas: x}
+  commit:
+    cmd: [x, 1]
+    env: {A: 1, B: "2", C: 3}
+  pull: 3
+- name: a/c:1
+  archive: x
+  replace: 1
+- name: a/c:1
+  archive: x
+""")
+    lines = [line.removeprefix("images.yaml, ") for line in told.splitlines() if line.startswith("images.yaml, ")]
+    assert lines == [
+        "line 2, field name: image name 'a/c': the tag is missing. Write it as REPO:TAG, such as "
+        "skyport/velvet:1.2.10.",
+        "line 4, field build_args: expected text, got a whole number",
+        'line 6, field SAMTOOLS: expected text, got a number. Quote it: "1.10"',
+        'line 7, field LIB: expected text, got a whole number. Quote it: "17"',
+        "line 9, field JAVA: expected text, got a list",
+        'line 11, field env: expected text, got a whole number. Quote it: "5"',
+        "line 11, field fiel: unknown; did you mean `file`?",
+        "line 12, field b: expected a mapping, got a whole number",
+        'line 13, field ssh[1]: expected text, got a whole number. Quote it: "5"',
+        "line 13, field ssh[3]: expected text of length >= 1",
+        'line 13, field ssh[4]: expected text, got a whole number. Quote it: "6"',
+        "line 14, field bas: unknown; did you mean `base`?",
+        'line 16, field cmd[1]: expected text, got a whole number. Quote it: "1"',
+        'line 17, field A: expected text, got a whole number. Quote it: "1"',
+        'line 17, field C: expected text, got a whole number. Quote it: "3"',
+        "line 18, field pull: expected true or false, got a whole number",
+        "line 21, field replace: expected true or false, got a whole number",
+        "line 22, field name: 'a/c:1' stands on line 19 already",
+    ]
+
+
+def test_an_entry_that_is_called_like_a_field_is_told_as_an_entry():
+    told = problems(ONE + "  build_args: {platform: 1.10}\n  secrets: {builder: 7, snapshot: {enf: X}}\n")
+    assert 'field platform: expected text, got a number. Quote it: "1.10"' in told
+    assert "field builder: expected a mapping, got a whole number" in told
+    assert "field enf: unknown; did you mean `env`?" in told
+
+
+def test_of_a_set_each_item_that_is_wrong_is_told():
+    told = problems(ONE + "  ssh: !!set {5, 6}\n  pull: 3\n").splitlines()
+    assert told[0] == "images.yaml has 3 mistakes:"
+
+
+@pytest.mark.parametrize("quoted", ["x - at `$.a.b", "x` - at `$.ssh[...]", "x - at `key` in `$.labels[3]"])
+def test_words_of_the_list_are_not_taken_for_places(quoted):
+    told = problems(ONE + f"  '{quoted}': 1\n  builder: '{quoted}'\n  snapshot: {{'{quoted}': 1}}\n  pull: 3\n")
+    assert told.startswith("images.yaml has 4 mistakes:\n")
+    assert "line 5, field builder: expected auto, classic, buildkit" in told
+    assert "line 7, field pull: expected true or false" in told
+
+
+def test_a_wrong_entry_among_many_is_found_soon():
+    told = problems(ONE + "  labels:\n" + "".join(f"    l{n}: x\n" for n in range(9000)) + "    a: 1\n    b: 2\n")
+    assert "line 9005, field a: expected text" in told
+    assert "line 9006, field b: expected text" in told
+
+
 def test_many_mistakes_are_told_up_to_a_number():
-    told = problems("images:\n" + "- {name: a/b:1, x: 1}\n" * 500).splitlines()
+    told = problems("images:\n" + "".join(f"- {{name: a/b:{n}, x: 1}}\n" for n in range(500))).splitlines()
     assert (told[0], told[-1]) == ("images.yaml has 500 mistakes:", "... and 480 more")
     assert len(told) == 2 + 20 * 3
 
