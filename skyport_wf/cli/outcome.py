@@ -20,7 +20,11 @@ _WIDE: Final = 13
 
 
 class Table:
-    """A table for people to read. On a terminal it is as wide as that: what does not fit goes on below."""
+    """A table for people to read.
+
+    On a terminal it is as wide as that: what does not fit goes on below, and where not even narrow columns do, each row
+    is a paragraph.
+    """
 
     def __init__(self, head: list[str], rows: list[list[object]]) -> None:
         """Make a table, as `table` does."""
@@ -46,11 +50,30 @@ class Table:
                     coloured(text, cell.colour) if isinstance(cell, Coloured) else text
                     for text, cell in zip(shown, row, strict=True)
                 ]
+        if widths == []:
+            return "\n\n".join(map(self._paragraph, cells))
         return tabulate(rows, headers=head, tablefmt="plain", disable_numparse=True, maxcolwidths=widths)
+
+    def _paragraph(self, row: Sequence[str]) -> str:
+        """Return a row with one cell a line, behind the name of its column."""
+        from tabulate import tabulate
+        from wcwidth import wcswidth
+
+        columns = shutil.get_terminal_size().columns
+        if not self._head:
+            lines, widths = [[cell] for cell in row if cell], [columns]
+        else:
+            lines = [[name, cell] for name, cell in zip(self._head, row, strict=True) if cell]
+            names = max((wcswidth(name) for name, _ in lines), default=0)
+            widths = [names, max(_NARROWEST, columns - names - _BETWEEN)]
+        return tabulate(lines, tablefmt="plain", disable_numparse=True, maxcolwidths=widths)
 
 
 def _column_widths(rows: Sequence[Sequence[str]]) -> list[int | None] | None:
-    """Return how wide each column may be on the terminal, None for those that fit; None if all do, or without one."""
+    """Return how wide each column may be on the terminal, None for those that fit; None if all do, or without one.
+
+    Without any if there is no room for all of them, however narrow.
+    """
     if not sys.stdout.isatty():
         return None
     from wcwidth import wcswidth
@@ -71,6 +94,8 @@ def _column_widths(rows: Sequence[Sequence[str]]) -> list[int | None] | None:
     for least in (whole, [_NARROWEST] * len(widths)):
         while sum(narrowed) > left and (wide := [n for n in range(len(widths)) if narrowed[n] > least[n]]):
             narrowed[max(wide, key=narrowed.__getitem__)] -= 1
+    if sum(narrowed) > left:
+        return []
     return [now if now < before else None for now, before in zip(narrowed, widths, strict=True)]
 
 

@@ -1,11 +1,14 @@
 import io
 import json
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wcwidth import wcswidth
 
+from skyport_wf.cli.colours import GOOD, Coloured
 from skyport_wf.cli.outcome import Outcome, short_id, table
 from skyport_wf.formatting import human_size
 from tests.support.sample_records import receipt
@@ -45,6 +48,40 @@ def test_ids_as_docker_shows_them(image_id):
 
 def test_a_table_shows_numbers_and_texts_as_they_are():
     assert str(table(("A", "B"), [("1.10", 2), ("x", "")])).split("\n") == ["A     B", "1.10  2", "x"]
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [20, 30, 40, 50, 60, 80, 200])
+@pytest.mark.parametrize("head", [(), ("IMAGE", "STATE", "IMAGE ID", "SIZE", "CREATED", "OWNER", "NODE")])
+def test_a_table_is_never_wider_than_the_terminal(columns, head, monkeypatch):
+    row = ("lab/酵母-tool:1.10", Coloured("published", GOOD), "03be3da50459", "2.1kB", "2026-11-26", "", "b54c" * 9)
+    monkeypatch.setattr(sys, "stdout", Screen())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    plain = str(table(head, [row, row]))
+    assert max(map(wcswidth, plain.splitlines())) <= columns
+    assert Counter("".join(map(str, row)) * 2) <= Counter(plain)
+    assert "\x1b[32m" in table(head, [row, row]).render(colour=True)
+
+
+def test_where_no_columns_have_room_each_row_is_a_paragraph(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Screen())
+    monkeypatch.setenv("COLUMNS", "24")
+    rows = [("lab/align:2.1", "published", "0 B", "b54cda58-fbbe"), ("lab/assemble:0.7.62", "retired", "", "78dd")]
+    assert str(table(("IMAGE", "STATE", "SIZE", "NODE"), rows)).split("\n") == [
+        "IMAGE  lab/align:2.1",
+        "STATE  published",
+        "SIZE   0 B",
+        "NODE   b54cda58-fbbe",
+        "",
+        "IMAGE  lab/assemble:0.7.",
+        "       62",
+        "STATE  retired",
+        "NODE   78dd",
+    ]
 
 
 def test_text_for_people(capsys):
