@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from skyport_wf.cli.outcome import Outcome
@@ -17,8 +17,8 @@ EXAMPLES = (
 _ASKED = "_ARGCOMPLETE"
 _IMAGES = ("NAME", "NEW", "A", "B", "REPO[:TAG]")
 """Words of the help for the name of an image."""
-_NO_FILES = ("NAME", "NEW", "REPO[:TAG]", "USER", "NETWORK")
-"""Words of the help for what is never a path."""
+_OR_FILES = ("A", "B", "-- COMMAND")
+"""Words of the help for what may be a path, too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,16 +49,38 @@ def complete(parser: argparse.ArgumentParser) -> None:
 
 
 def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    """Return the names of images, or documents, where one is wanted, and files where one may stand."""
+    """Return the names of images, or documents, or other words where they are wanted, and files where one may stand."""
     from argcomplete.completers import FilesCompleter
 
+    from skyport_wf.cli.arguments import any_path, image_list, output_file
+
+    known = set(_image_names(parsed_args)) if action.metavar in _IMAGES else set(_words(action, prefix))
+    is_path = action.type in (any_path, output_file, image_list) or action.metavar in _OR_FILES
+    files = FilesCompleter()(prefix) if is_path else ()
+    return [*sorted(name for name in known if name.startswith(prefix)), *files]
+
+
+def _words(action: argparse.Action, prefix: str) -> Iterable[str]:
+    """Return what an argument may begin with that is neither an image nor a file, and has no choices of argparse's."""
     if action.metavar == "DOCUMENT":
         from skyport_wf.pipelines.shipped import workflow_names
 
-        return [name for name in workflow_names() if name.startswith(prefix)]
-    known = set(_image_names(parsed_args)) if action.metavar in _IMAGES else ()
-    files = () if action.metavar in _NO_FILES else FilesCompleter()(prefix)
-    return [*sorted(name for name in known if name.startswith(prefix)), *files]
+        return workflow_names()
+    if action.metavar == "KEY=VALUE":
+        from skyport_wf.inspection.filtering import FILTER_KEYS
+
+        return (f"{key}=" for key in FILTER_KEYS)
+    if action.metavar == "RIGHTS":
+        from skyport_wf.cli.serve import NO_RIGHT, RIGHTS
+
+        *given, _ = prefix.split(",")
+        more = (",".join((*given, right)) for right in RIGHTS if right not in given)
+        return more if given else (*more, NO_RIGHT)
+    if "--to" in action.option_strings:
+        from skyport_wf.image_list.spec import EMBEDDED
+
+        return (EMBEDDED,)
+    return ()
 
 
 def _image_names(args: argparse.Namespace) -> Iterator[str]:

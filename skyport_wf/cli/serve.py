@@ -9,8 +9,8 @@ from skyport_wf.cli.arguments import any_path, whole_number
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import UsageError
 
-_RIGHTS = ("read", "write", "delete")
-_NO_RIGHT = "none"
+RIGHTS = ("read", "write", "delete")
+NO_RIGHT = "none"
 _LAST_PORT = 65535
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
                 _log.warning(
                     "everyone who reaches this machine may %s without a token. Leave that out of --anonymous, or "
                     "listen at 127.0.0.1.",
-                    " and ".join(sorted(rights - {"read"}, key=_RIGHTS.index)),
+                    " and ".join(sorted(rights - {"read"}, key=RIGHTS.index)),
                 )
             text = "" if args.quiet else f"Shock with {what} in {data} answers at {url}"
             Outcome({"url": url, "data": str(data)}, text).write(as_json=args.json)
@@ -173,8 +173,8 @@ def _public_url(text: str | None) -> str | None:
 
 def _rights(text: str) -> frozenset[str]:
     rights = frozenset(word.strip() for word in text.split(",")) - {""}
-    if unknown := rights - {*_RIGHTS, _NO_RIGHT}:
-        raise UsageError(f"--anonymous: unknown right {', '.join(sorted(unknown))}. Give some of {','.join(_RIGHTS)}.")
-    if _NO_RIGHT in rights and len(rights) > 1:
-        raise UsageError(f"--anonymous: `{_NO_RIGHT}` stands alone")
-    return rights - {_NO_RIGHT}
+    if unknown := rights - {*RIGHTS, NO_RIGHT}:
+        raise UsageError(f"--anonymous: unknown right {', '.join(sorted(unknown))}. Give some of {','.join(RIGHTS)}.")
+    if NO_RIGHT in rights and len(rights) > 1:
+        raise UsageError(f"--anonymous: `{NO_RIGHT}` stands alone")
+    return rights - {NO_RIGHT}

@@ -76,3 +76,5 @@ _WORDS: Final[Mapping[str, Callable[[ListedImage], Iterator[str]]]] = {
     "platform": _platform,
     "label": _labels,
 }
+FILTER_KEYS: Final = (*_WORDS, "larger", "smaller", "older", "newer")
+"""What a condition may begin with."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from skyport_wf.inspection.filtering import FILTER_KEYS
 from skyport_wf.records.files import write_record
 from skyport_wf.records.receipt import merge_into_lock
 from tests.support.commands import COMMANDS, environment
@@ -64,6 +65,18 @@ def offered(lab: Lab, line: str) -> list[str]:
         ("skyport-wf workflow tools/pu", ["tools/pull.cwl"]),
         ("skyport-wf user add lab/", []),
         ("skyport-wf run --network lab/", []),
+        ("skyport-wf ls --filter ", [f"{key}=" for key in FILTER_KEYS]),
+        ("skyport-wf ls --filter ol", ["older="]),
+        ("skyport-wf copy lab/tool:1 --to ", ["embedded"]),
+        ("skyport-wf serve --anonymous ", ["read", "write", "delete", "none"]),
+        ("skyport-wf serve --anonymous read,d", ["read,delete"]),
+        ("skyport-wf find --package ", []),
+        ("skyport-wf lint --ignore ", []),
+        ("skyport-wf serve --shock ", []),
+        ("skyport-wf lint --dockerfile ima", ["images.yaml", "images.lock.json"]),
+        ("skyport-wf sbom ima", ["images.yaml", "images.lock.json"]),
+        ("skyport-wf plan --images ima", ["images.yaml", "images.lock.json"]),
+        ("skyport-wf --log ima", ["images.yaml", "images.lock.json"]),
     ],
 )
 def test_words_that_the_tab_key_offers(lab: Lab, line: str, words: list[str]) -> None:
