@@ -40,7 +40,7 @@ def usage_of(receipt: Receipt, *, registry: str) -> Iterator[Snippet]:
         yield Snippet("apptainer", "Apptainer", f"apptainer pull {shlex.quote(f'docker://{registry}/{name}')}", login)
     yield Snippet("awe", "AWE", f'"Dockerimage": {_json(receipt.use.awe["Dockerimage"])}')
     if pinned:
-        yield Snippet("snakemake", "Snakemake", f"container:\n    {_json(f'docker://{pinned}')}")
+        yield Snippet("snakemake", "Snakemake", f"container:\n    {_json(f'docker://{pinned}')}", login)
     else:
         yield Snippet(
             "snakemake",
@@ -48,8 +48,10 @@ def usage_of(receipt: Receipt, *, registry: str) -> Iterator[Snippet]:
             f"input:\n    skyport_wf.sif({_json(name)}),\ncontainer:\n    skyport_wf.container({_json(name)})",
             "With the image in your pipeline's lock file, where `skyport-wf receipt` puts it.",
         )
-    thin = "The archive is thin: pull the image into the runner's engine first." if receipt.thin_on else ""
-    yield Snippet("cwl", "CWL", _cwl(receipt.use.cwl), thin)
+    thin, secret = "The archive is thin", "It is private, and cwltool and toil send no token"
+    why = thin if receipt.thin_on else secret if private else ""
+    first = f"{why}: pull the image into the runner's engine first." if why else ""
+    yield Snippet("cwl", "CWL", _cwl(receipt.use.cwl), first)
     if receipt.use.cwl_pull:
         yield Snippet("cwl-pull", "CWL, from the registry", _cwl(receipt.use.cwl_pull), login)
 

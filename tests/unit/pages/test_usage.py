@@ -12,6 +12,13 @@ from skyport_wf.records.source import ThinBase
 from tests.support.sample_records import receipt
 
 
+def pulled(pinned):
+    """Return a receipt that names what pulls the image."""
+    found = receipt()
+    pull = {"DockerRequirement": PullRequirement(pinned)}
+    return msgspec.structs.replace(found, use=msgspec.structs.replace(found.use, cwl_pull=pull, oci=pinned))
+
+
 def texts(found, registry=""):
     return {snippet.key: snippet.text for snippet in usage_of(found, registry=registry)}
 
@@ -25,10 +32,7 @@ def test_without_a_registry_the_archive_is_loaded():
 
 def test_with_one_it_is_pulled_by_digest_where_it_has_to_stay_the_same():
     pinned = f"shock.example:7445/skyport/velvet@sha256:{'a' * 64}"
-    found = receipt()
-    pull = {"DockerRequirement": PullRequirement(pinned)}
-    named = msgspec.structs.replace(found, use=msgspec.structs.replace(found.use, cwl_pull=pull, oci=pinned))
-    lines = texts(named, "shock.example:7445")
+    lines = texts(pulled(pinned), "shock.example:7445")
     assert lines["docker"] == "docker pull shock.example:7445/skyport/velvet:1.2.10"
     assert lines["apptainer"] == "apptainer pull docker://shock.example:7445/skyport/velvet:1.2.10"
     assert lines["snakemake"] == f'container:\n    "docker://{pinned}"'
@@ -38,8 +42,18 @@ def test_with_one_it_is_pulled_by_digest_where_it_has_to_stay_the_same():
 def test_a_private_image_takes_a_token():
     private = msgspec.structs.replace(receipt(), readable_by="listed users")
     assert '-H "Authorization: OAuth $KB_AUTH_TOKEN"' in texts(private)["docker"]
+
+
+def test_each_way_to_fetch_a_private_image_says_how_it_is_let_in():
+    private = msgspec.structs.replace(pulled(f"shock.example/a/b@sha256:{'a' * 64}"), readable_by="listed users")
     notes = {snippet.key: snippet.note for snippet in usage_of(private, registry="shock.example")}
-    assert "docker login" in notes["docker"]
+    for key in ("docker", "apptainer", "snakemake", "cwl-pull"):
+        assert "docker login" in notes[key], key
+    assert notes["cwl"] == (
+        "It is private, and cwltool and toil send no token: pull the image into the runner's engine first."
+    )
+    public = {snippet.key: snippet.note for snippet in usage_of(pulled("shock.example/a/b"), registry="shock.example")}
+    assert not any(public.values())
 
 
 def test_nobody_is_advised_to_load_a_thin_archive():
