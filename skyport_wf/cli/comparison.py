@@ -27,7 +27,9 @@ def add_leniency(parser: argparse.ArgumentParser) -> None:
         help="leave out files whose path matches, such as '/opt/data/*'; * matches / too; may be given several times",
     )  # fmt: skip
     parser.add_argument(
-        "--ignore-traces", action="store_true", help="let logs, caches and times be no reason for `drifted`"
+        "--ignore-traces",
+        action="store_true",
+        help="list logs, caches and times, and let the verdict not depend on them",
     )
     parser.add_argument(
         "--paths", type=whole_number("a number of files"), default=_PATHS, metavar="N",

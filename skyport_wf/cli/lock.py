@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Outcome:
-    """Write a lock file with the entries of these receipts, and no others."""
+    """Write a lock file with the entries of these receipts, and of the others only those to keep."""
     from skyport_wf.records.files import read_record, write_lock
     from skyport_wf.records.receipt import Receipt
 

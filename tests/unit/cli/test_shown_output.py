@@ -185,7 +185,8 @@ def test_the_guide_has_the_keys_of_each_json_document(project: Path, monkeypatch
     guide = (CHECKOUT / "docs/guide/json-output.md").read_text()
     rows = {verb: re.findall(r"`(\w+)`", keys) for verb, keys in re.findall(r"^\| `(.+?)` \| (.*?) \|", guide, re.M)}
     documents = {
-        "ls -l": ["ls", "--long"], "publish -n": ["publish", "--all", "-n"], "retire": COMMANDS["retire-dry-run"],
+        "ls -a": ["ls", "--all"], "ls -l": ["ls", "--long"],
+        "publish -n": ["publish", "--all", "-n"], "retire": COMMANDS["retire-dry-run"],
         "user ls": ["user", "ls"], "delete": ["delete", "*"], "adopt": ["adopt", "my-lab/align:2.1", "-n"],
     }  # fmt: skip
     for verb in ("plan", "status", "ls", "du", "find", "resolve", "show", "files", "diff", "lint", "verify", "gc"):
