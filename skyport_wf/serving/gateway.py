@@ -9,12 +9,13 @@ from socket import IPPROTO_TCP, TCP_NOTSENT_LOWAT, socket
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cheroot import wsgi
+from cheroot.connections import ConnectionManager
 from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
 from skyport_wf.serving.reading import REQUEST_LINE, ReadAgain, RequestBody, StrictHeaderReader, split_host
-from skyport_wf.serving.workers import GrowingThreadPool, Watch
+from skyport_wf.serving.workers import Connections, GrowingThreadPool, Watch
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -204,6 +205,7 @@ class CherootServer(wsgi.Server):
     keep_alive_conn_limit = 256
     # Also how long stopping takes.
     expiration_interval = 0.1
+    _connections: ConnectionManager
 
     def __init__(self, app: "WSGIApplication", host: str, port: int) -> None:
         super().__init__(
@@ -217,6 +219,12 @@ class CherootServer(wsgi.Server):
         self.requests = GrowingThreadPool(self)
         self.watch = Watch()
 
+    def prepare(self) -> None:
+        """Listen."""
+        super().prepare()
+        self._connections.close()
+        self._connections = Connections(self)
+
     @classmethod
     def prepare_socket(cls, *arguments: Any, **options: Any) -> socket:
         """Return the socket that listens, whose settings the connections inherit."""
@@ -227,7 +235,7 @@ class CherootServer(wsgi.Server):
     def process_conn(self, conn: HTTPConnection) -> None:
         """Have a request answered; a new connection first waits, without a thread, until something comes."""
         if conn.last_used is None:
-            self._connections.put(conn)  # type: ignore[attr-defined]
+            self._connections.put(conn)
         else:
             super().process_conn(conn)
 

@@ -1,5 +1,13 @@
-"""The threads that answer requests: as many as there are requests, and an end to clients that keep others waiting."""
+"""The threads that answer requests: as many as there are requests, and an end to clients that keep others waiting.
 
+Nor do clients that ask for nothing: some of their connections end where the process may not open more files.
+"""
+
+import errno
+import logging
+import os
+import resource
+import selectors
 import threading
 import time
 from collections.abc import Iterator
@@ -7,6 +15,7 @@ from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR, socket
 from typing import TYPE_CHECKING
 
+from cheroot.connections import ConnectionManager
 from cheroot.workers.threadpool import ThreadPool
 
 if TYPE_CHECKING:
@@ -23,6 +32,15 @@ _SHORT_OF_THREADS = 10
 """Seconds that a client may stall while others wait for a thread."""
 _OVER_SHARE = 1
 """The same for an address that has more than its share."""
+_FOR_CONNECTIONS = 3 / 4
+"""The share of the files that a process may open: the rest is for what requests read and write."""
+_ENDED_AT_ONCE = 1 / 4
+"""The share of those that wait that make room for new ones."""
+_WARNED_EVERY = 600
+"""Seconds."""
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = logging.getLogger(__name__)
 
 
 class GrowingThreadPool(ThreadPool):
@@ -148,3 +166,71 @@ class Watch:
 def _shut_down(connection: socket) -> None:
     with suppress(OSError):
         connection.shutdown(SHUT_RDWR)
+
+
+class Connections(ConnectionManager):
+    """cheroot's connections, which never take the last files that the process may open.
+
+    cheroot would ask for a new one again and again without a pause, and end none of those that wait.
+    """
+
+    _is_full = False
+    _quiet_until = 0.0
+
+    # cheroot's types know neither the two methods, which its loop calls, nor the selector.
+    def _from_server_socket(self, server_socket: socket) -> "HTTPConnection | None":
+        """Return a new connection; None if there is none, or no room for it."""
+        if _has_room(server_socket):
+            try:
+                return super()._from_server_socket(server_socket)  # type: ignore[misc, no-any-return]
+            except OSError as error:
+                # Requests may have opened what was left, or other programs what the machine has.
+                if error.errno not in _OUT_OF_FILES:
+                    raise
+                self._warn(f"no connection can be taken: {error.strerror}. It is tried again all the time.")
+        # Until room is made, new ones are left to the kernel. Not here: the loop may be about to read what would end.
+        self._selector.unregister(server_socket.fileno())  # type: ignore[attr-defined]
+        self._is_full = True
+        return None
+
+    def _expire(self, threshold: float) -> None:
+        """End the connections that have waited for too long; if there is no room, some more. Called all the time."""
+        super()._expire(threshold)  # type: ignore[misc]
+        if not self._is_full:
+            return
+        self._is_full = False
+        listening = self.server.socket
+        if not _has_room(listening):
+            self._make_room()
+        self._selector.register(listening.fileno(), selectors.EVENT_READ, data=self.server)  # type: ignore[attr-defined]
+
+    def _make_room(self) -> None:
+        """End some of those that have waited longest."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._warn(
+            f"of the {limit} files that may be open, clients that stay connected take too many: those that have waited "
+            "longest are cut off for new ones. A higher `ulimit -Hn` lets more stay."
+        )
+        waiting = [conn for _, conn in self._selector.connections]  # type: ignore[attr-defined]
+        waiting.sort(key=lambda conn: conn.last_used)
+        for conn in waiting[: 1 + int(len(waiting) * _ENDED_AT_ONCE)]:
+            self._selector.unregister(conn.socket.fileno())  # type: ignore[attr-defined]
+            conn.close()
+
+    def _warn(self, text: str) -> None:
+        """Log a warning, if there was none for a while."""
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + _WARNED_EVERY
+            _log.warning("%s", text)
+
+
+def _has_room(server_socket: socket) -> bool:
+    """Return whether one more connection leaves enough files to requests."""
+    try:
+        # The number that a connection would get: all below it are open.
+        number = os.dup(server_socket.fileno())
+    except OSError:
+        return False
+    os.close(number)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return limit == resource.RLIM_INFINITY or number < limit * _FOR_CONNECTIONS

@@ -4,8 +4,10 @@ The processes are forked from one that has imported everything: they begin in mi
 """
 
 import hashlib
+import logging
 import multiprocessing
 import os
+import resource
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -136,6 +138,17 @@ def serve_store(say: Connection, folder: Path) -> None:
     with open_store(folder) as store:
         serve(ShockApp(store), "127.0.0.1", 0, maintain=store.maintain, ready=say.send)
         say.send("ended")
+
+
+def serve_with_few_files(say: Connection, folder: Path, most: int) -> None:
+    """Serve the store with so many files that may be open, and say at the end also what was logged as a warning."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    logged: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: logged.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("skyport_wf").addHandler(handler)
+    serve_store(say, folder)
+    say.send(logged)
 
 
 def use_as(say: Connection, folder: Path, user: int, group: int) -> None:

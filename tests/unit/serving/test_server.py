@@ -20,7 +20,7 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.own_server import running_server
-from tests.support.store_processes import Running, serve_store
+from tests.support.store_processes import Running, serve_store, serve_with_few_files
 from tests.support.timing import PATIENCE, wait_until
 
 TOKEN = "alices-own-token"
@@ -413,3 +413,17 @@ def test_a_signal_ends_the_server_in_order(number, tmp_path):
         server.send_signal(number)
         assert server.hear_all() == ["ended"]
         assert server.wait() == 0
+
+
+def test_more_idle_clients_than_open_files_hold_up_nobody(tmp_path):
+    with Running(serve_with_few_files, tmp_path, 64) as server, contextlib.ExitStack() as idle:
+        url = server.hear()
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        for _ in range(100):
+            idle.enter_context(socket.create_connection(address, timeout=PATIENCE))
+        for _ in range(20):
+            assert requests.get(f"{url}/node", timeout=PATIENCE).status_code == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.hear() == "ended"
+        (warned,) = server.hear()
+        assert "ulimit" in warned
