@@ -73,7 +73,7 @@ class EmbeddedBackend:
         """Return a client that calls the store's application."""
         from skyport_wf.store.wsgi.transport import EMBEDDED_URL, embedded_session
 
-        session = embedded_session(self._app)
+        session = embedded_session(self._app, for_others=True)
         return ShockClient(EMBEDDED_URL, token=token, token_from=PASSWORD, name="the embedded Shock", session=session)
 
     def forget(self, token: str) -> None:

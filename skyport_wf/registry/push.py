@@ -33,8 +33,11 @@ from skyport_wf.registry.refusals import (
     ManifestInvalidError,
     ManifestUnknownError,
     TagInvalidError,
+    TooManyError,
 )
+from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.steps.upload import upload
+from skyport_wf.transfer.parts_node import NoRoomError
 from skyport_wf.transfer.send import check_arrival, send
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from skyport_wf.registry.context import RequestContext
     from skyport_wf.shock.client import ShockClient
 
+_DISK_FULL = 507
+"""The HTTP status of a Shock whose disk is full."""
 _OTHERWISE = "push it under a new tag."
 
 
@@ -84,7 +89,8 @@ class Pusher:
     def push(self, content: bytes, tag: str) -> None:
         """Publish the image of a manifest, or the one for AWE of an index.
 
-        Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, DeniedError.
+        Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, DeniedError,
+        TooManyError if the Shock's disk is full.
         """
         try:
             reference = parse_reference(f"{self._repository}:{tag}")
@@ -101,8 +107,11 @@ class Pusher:
                 self._publish(reference, manifest, content)
         except ArchiveError as error:
             raise ManifestInvalidError(str(error)) from error
-        except (AlreadyPublishedError, ShockError) as error:
-            raise DeniedError(str(error)) from error
+        except (AlreadyPublishedError, ShockError, NoRoomError) as error:
+            is_full = isinstance(error, NoRoomError) or (
+                isinstance(error, ShockRefusalError) and error.status == _DISK_FULL
+            )
+            raise (TooManyError if is_full else DeniedError)(str(error)) from error
         self._staging.take({manifest.config, *manifest.layers})
 
     def _chosen(self, digest: str) -> bytes:

@@ -28,6 +28,7 @@ from skyport_wf.store.wsgi import acl_routes, link_routes, location_routes
 from skyport_wf.store.wsgi.downloads import download
 from skyport_wf.store.wsgi.exchange import (
     EMBEDDED_SCHEME,
+    FOR_OTHERS,
     RequestContext,
     data_response,
     error_response,
@@ -195,15 +196,15 @@ class ShockApp:
         return answer
 
     def _answer_failure(self, request: Request, shown: str, error: StoreError) -> Response:
-        """Answer that the store failed: all about it to a caller in this process, as it is its own store."""
+        """Answer that the store failed: all about it to a caller in this process, if it is their own store."""
         is_explained = isinstance(error, FullError | UnusableError)
-        if request.scheme != EMBEDDED_SCHEME:
+        is_here = request.scheme == EMBEDDED_SCHEME
+        is_owner = is_here and FOR_OTHERS not in request.environ
+        if not (is_owner and is_explained):
             _log.error("%s %s: %s", request.method, shown, error, exc_info=None if is_explained else error)
-            return error_response(error.status, error.public_words)
-        if not is_explained:
-            _log.error("%s %s: %s", request.method, shown, error, exc_info=error)
         # A client asks again after a 500, which here would be in vain.
-        return error_response(400 if isinstance(error, UnusableError) else error.status, str(error))
+        status = 400 if is_here and isinstance(error, UnusableError) else error.status
+        return error_response(status, str(error) if is_owner else error.public_words)
 
     def _user(self, request: Request) -> User:
         """Return who is asking: by token, or named by the program that calls us in its own process.

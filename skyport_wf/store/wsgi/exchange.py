@@ -22,6 +22,8 @@ someone uploaded is not to become such a page."""
 
 EMBEDDED_SCHEME = "http+embedded"
 """The scheme of addresses in this process. `requests` adds parameters only to addresses that start with `http`."""
+FOR_OTHERS = "skyport_wf.for_others"
+"""The variable of a request in this process whose answer is for somebody else than the owner of the store."""
 
 _NEVER = "0001-01-01T00:00:00Z"
 """Go's zero time."""

@@ -21,7 +21,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 from werkzeug.exceptions import ClientDisconnected
 
 from skyport_wf.byte_streams import PIECE
-from skyport_wf.store.wsgi.exchange import EMBEDDED_SCHEME
+from skyport_wf.store.wsgi.exchange import EMBEDDED_SCHEME, FOR_OTHERS
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -33,15 +33,15 @@ EMBEDDED_URL = f"{EMBEDDED_SCHEME}://store"
 _NOT_PREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
-def embedded_session(app: "WSGIApplication", *, remote_user: str | None = None) -> Session:
+def embedded_session(app: "WSGIApplication", *, remote_user: str | None = None, for_others: bool = False) -> Session:
     """Return a session whose requests to EMBEDDED_URL an application in this process answers.
 
-    remote_user: as for WSGITransport.
+    remote_user, for_others: as for WSGITransport.
     """
     session = Session()
     # There is no network, so no proxy of the environment, and looking for one takes as long as the answer.
     session.trust_env = False
-    session.mount(EMBEDDED_URL, WSGITransport(app, remote_user=remote_user))
+    session.mount(EMBEDDED_URL, WSGITransport(app, remote_user=remote_user, for_others=for_others))
     return session
 
 
@@ -49,12 +49,15 @@ class WSGITransport(BaseAdapter):
     """Sends requests to a WSGI application.
 
     remote_user: who is asking, for the application to believe unless the request carries its own token.
+    for_others: whether the answers are for somebody else than the owner of the store, who is not to see all that is
+        said of a failure.
     """
 
-    def __init__(self, app: "WSGIApplication", *, remote_user: str | None = None) -> None:
+    def __init__(self, app: "WSGIApplication", *, remote_user: str | None = None, for_others: bool = False) -> None:
         super().__init__()
         self._app = app
         self._remote_user = remote_user
+        self._for_others = for_others
 
     def send(  # noqa: PLR0917  (the arguments are those of `requests`)
         self,
@@ -107,6 +110,8 @@ class WSGITransport(BaseAdapter):
             environ[key] = value.decode("latin-1") if isinstance(value, bytes) else value
         if self._remote_user is not None:
             environ["REMOTE_USER"] = self._remote_user
+        if self._for_others:
+            environ[FOR_OTHERS] = True
         return environ
 
 

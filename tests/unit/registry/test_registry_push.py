@@ -23,9 +23,11 @@ from skyport_wf.image.examination.package_list import unpack
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.registry import staging
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
-from skyport_wf.registry.backend import EmbeddedBackend
+from skyport_wf.registry.backend import EmbeddedBackend, RemoteBackend
 from skyport_wf.registry.pushed_layers import find_layers
 from skyport_wf.registry.refusals import UploadInvalidError
+from skyport_wf.store.files import Staging
+from skyport_wf.store.refusals import FullError
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
 from tests.support.own_server import running_server
@@ -631,6 +633,20 @@ def test_a_blob_that_is_too_large_or_a_disk_that_is_full(world: World, monkeypat
     assert leftovers(world) == []
     monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
     assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
+
+
+@pytest.mark.parametrize("is_gateway", [False, True])
+def test_a_shock_whose_disk_is_full(is_gateway: bool, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(self: Staging, data: bytes) -> int:
+        raise FullError(world.folder, 1000, len(data))
+
+    monkeypatch.setattr(Staging, "write", write)
+    with running_server(world.shock) as server:
+        app = RegistryApp(RemoteBackend(server.url)) if is_gateway else world.app
+        answer = Pusher(app, world.tokens["alice"]).try_push(f"{NAME}:1.0", IMAGE)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (429, "TOOMANYREQUESTS"), answer.text
+    assert "disk is full" in answer.text
+    assert str(world.folder) not in answer.text
 
 
 @pytest.mark.slow
