@@ -32,6 +32,7 @@ from skyport_wf.registry.refusals import (
     ManifestBlobUnknownError,
     ManifestInvalidError,
     ManifestUnknownError,
+    SizeInvalidError,
     TagInvalidError,
     TooManyError,
 )
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 
 _DISK_FULL = 507
 """The HTTP status of a Shock whose disk is full."""
+_LARGEST_KEPT = 64 << 10
+"""Bytes of a manifest that the node of an image keeps in its attributes, which every list of images reads: 127 layers,
+more than engines take, are 20 kB."""
 _OTHERWISE = "push it under a new tag."
 
 
@@ -90,7 +94,7 @@ class Pusher:
         """Publish the image of a manifest, or the one for AWE of an index.
 
         Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, DeniedError,
-        TooManyError if the Shock's disk is full.
+        SizeInvalidError, TooManyError if the Shock's disk is full.
         """
         try:
             reference = parse_reference(f"{self._repository}:{tag}")
@@ -100,6 +104,10 @@ class Pusher:
         if digest is not None:
             content = self._chosen(digest)
         manifest = parse_manifest(content)
+        if len(content) > _LARGEST_KEPT:
+            raise SizeInvalidError(
+                f"the manifest of an image may have {_LARGEST_KEPT:,} bytes. Shorten its annotations."
+            )
         try:
             # Of the same push twice, the second waits, and then finds the image.
             key = key_of(f"{reference} {digest_of(content)}")

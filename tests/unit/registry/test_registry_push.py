@@ -649,6 +649,15 @@ def test_a_shock_whose_disk_is_full(is_gateway: bool, world: World, monkeypatch:
     assert str(world.folder) not in answer.text
 
 
+def test_a_manifest_that_is_too_large_for_a_list_of_images(world: World) -> None:
+    pusher = world.pusher("alice")
+    manifest = json.loads(pusher.send_image(NAME, IMAGE))
+    for size, said in ((70_000, (413, "SIZE_INVALID")), (60_000, (201, ""))):
+        content = json.dumps({**manifest, "annotations": {"note": "x" * size}}).encode()
+        answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", content)
+        assert (answer.status_code, answer.json["errors"][0]["code"] if answer.data else "") == said
+
+
 @pytest.mark.slow
 def test_a_layer_that_unpacks_to_far_more_than_an_image(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skyport_wf.image.archive.limits.EXPANSION_ABOVE", 1 << 20)
