@@ -53,7 +53,7 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
     at_least: attempts to make even if they take longer than is set in all, as sending a large file may.
     stopping: ends the pauses and the attempts when it is set.
     """
-    seconds = 0.0 if _once else _seconds()
+    seconds = 0.0 if _once else retry_seconds()
     until = time.monotonic() + seconds
     try:
         return call()
@@ -108,7 +108,8 @@ def _say(state: tenacity.RetryCallState) -> None:
     _log.warning("%s Trying again in %.1f s (attempt %d).", error, pause, state.attempt_number + 1)
 
 
-def _seconds() -> float:
+def retry_seconds() -> float:
+    """Return for how many seconds in all a request is tried again. Raises UsageError if the variable has no number."""
     text = os.environ.get(RETRY_VARIABLE, "")
     try:
         seconds = float(text) if text else _DEFAULT_SECONDS

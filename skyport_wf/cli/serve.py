@@ -2,12 +2,13 @@
 
 import argparse
 import logging
+import os
 import re
 from contextlib import suppress
 
 from skyport_wf.cli.arguments import any_path, whole_number
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import SkyportError, UsageError
 
 RIGHTS = ("read", "write", "delete")
 NO_RIGHT = "none"
@@ -59,7 +60,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Serve the embedded Shock, and a registry of its images, until it is told to stop."""
+    _check_variables()
     return _serve_gateway(args) if args.shock is not None else _serve_store(args)
+
+
+def _check_variables() -> None:
+    """Have what is wrong with variables known now, not by each request that fails.
+
+    Raises UsageError for one that makes no sense. Where the cache cannot be written, images can be pulled.
+    """
+    from skyport_wf.cache import CACHE_VARIABLE, cache_folder
+    from skyport_wf.retries import retry_seconds
+
+    retry_seconds()
+    try:
+        folder = cache_folder("registry", "pushed")
+        problem = "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder} cannot be written to."
+    except UsageError as error:
+        if os.environ.get(CACHE_VARIABLE):
+            raise
+        problem = str(error)
+    except SkyportError as error:
+        problem = str(error)
+    if problem:
+        _log.warning("images can be pulled from here, not pushed: %s", problem)
 
 
 def _serve_store(args: argparse.Namespace) -> Outcome:

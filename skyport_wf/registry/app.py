@@ -17,8 +17,9 @@ import msgspec
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
+from skyport_wf.cache import CACHE_VARIABLE
 from skyport_wf.digests import is_sha256
-from skyport_wf.errors import SkyportError, TemporaryError
+from skyport_wf.errors import ShockError, SkyportError, TemporaryError
 from skyport_wf.image.distribution.parsing import ManifestError
 from skyport_wf.image_list.reference import is_repository
 from skyport_wf.registry import push_routes
@@ -54,6 +55,9 @@ _CHECKED_SECONDS = 60
 """How long a token is taken for one that the Shock knows. Whatever is read for its owner, is asked for with it."""
 _CALLERS = 10_000
 """Callers that are remembered for that time."""
+_NOT_SET_UP: Final = (
+    f"this registry cannot do that: its disk fails, or a setting, such as {CACHE_VARIABLE}. The server's log says more."
+)
 _HEADERS: Final = {
     "Docker-Distribution-Api-Version": "registry/2.0",
     "X-Content-Type-Options": "nosniff",
@@ -141,7 +145,9 @@ class RegistryApp:
             answer = _refuse(UnavailableError("the Shock behind this registry does not answer. Try again later."))
         except SkyportError as error:
             _log.error("%s %s: %s", request.method, request.path, error)
-            answer = _refuse(RegistryError(str(error)))
+            # What Shock says is for its clients; anything else is for who runs this server, such as its folders.
+            said = str(error) if isinstance(error, ShockError) else _NOT_SET_UP
+            answer = _refuse(RegistryError(said))
         except Exception:
             _log.exception("%s %s: a bug", request.method, request.path)
             answer = _refuse(RegistryError("internal error; the server's log says more"))

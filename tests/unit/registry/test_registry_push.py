@@ -649,6 +649,14 @@ def test_a_shock_whose_disk_is_full(is_gateway: bool, world: World, monkeypatch:
     assert str(world.folder) not in answer.text
 
 
+def test_who_pushes_is_told_no_folders_of_the_server(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKYPORT_CACHE", "/proc/nowhere")
+    answer = world.pusher("alice").send("POST", f"/v2/{NAME}/blobs/uploads/")
+    assert answer.status_code == 500
+    assert "SKYPORT_CACHE" in answer.text
+    assert "/proc/nowhere" not in answer.text
+
+
 def test_a_manifest_that_is_too_large_for_a_list_of_images(world: World) -> None:
     pusher = world.pusher("alice")
     manifest = json.loads(pusher.send_image(NAME, IMAGE))

@@ -80,3 +80,30 @@ def test_a_server_that_everyone_may_write_to_is_warned_of(
     )
     serve.run(parse("--data", str(tmp_path / "new")))
     assert capsys.readouterr().out.startswith("Shock with the store in ")
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What would be served."""
+    apps = []
+    monkeypatch.setattr("skyport_wf.serving.server.serve", lambda app, *_, **__: apps.append(app))
+    return apps
+
+
+@pytest.mark.parametrize("arguments", [[], ["--shock", "http://192.0.2.1"]])
+@pytest.mark.parametrize(("variable", "value"), [("SKYPORT_RETRY_SECONDS", "abc"), ("SKYPORT_CACHE", "a/b")])
+def test_a_variable_that_makes_no_sense_is_refused(variable, value, arguments, parse, tmp_path, monkeypatch, served):
+    monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "new"))
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(UsageError, match=f"{variable}.*{value}"):
+        serve.run(parse(*arguments))
+    assert served == []
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_cache_that_cannot_be_used_is_warned_of(parse, tmp_path, monkeypatch, caplog, served):
+    monkeypatch.setenv("SKYPORT_CACHE", "/proc/nowhere")
+    serve.run(parse("--data", str(tmp_path / "new")))
+    assert len(served) == 1
+    assert "not pushed" in caplog.text
+    assert "/proc/nowhere" in caplog.text
