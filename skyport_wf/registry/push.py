@@ -36,6 +36,7 @@ from skyport_wf.registry.refusals import (
     TagInvalidError,
     TooManyError,
 )
+from skyport_wf.registry.staging import watching_room
 from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.parts_node import NoRoomError
@@ -94,7 +95,7 @@ class Pusher:
         """Publish the image of a manifest, or the one for AWE of an index.
 
         Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, DeniedError,
-        SizeInvalidError, TooManyError if the Shock's disk is full.
+        SizeInvalidError, TooManyError if a disk is full, the Shock's or ours.
         """
         try:
             reference = parse_reference(f"{self._repository}:{tag}")
@@ -214,7 +215,7 @@ class Pusher:
         key = key_of(f"{build.name} {digest}")
         path = self._staging.new_path(key, "archive")
         with replace_file(path) as file:
-            for piece in archive:
+            for piece in watching_room(archive):
                 file.write(piece)
         try:
             record = SaveRecord(build, path.name, archive.result)

@@ -19,7 +19,7 @@ from skyport_wf.image.archive.joined import GzippedLayer
 from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
 from skyport_wf.output_file import replace_file
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
-from skyport_wf.registry.staging import gzip_of, note_of, read_pieces
+from skyport_wf.registry.staging import gzip_of, note_of, read_pieces, require_room
 from skyport_wf.registry.stored_image import StoredBlob
 from skyport_wf.transfer.download import read_exactly
 
@@ -32,7 +32,7 @@ def examine_layer(path: Path) -> LayerFacts:
     """Return what a pushed blob is as a layer, which is noted beside it.
 
     One that is not gzip is compressed into a file beside it.
-    Raises ArchiveError if it is no layer.
+    Raises ArchiveError if it is no layer, TooManyError if the disk is full.
     """
     note = note_of(path)
     with suppress(OSError, msgspec.DecodeError):
@@ -43,6 +43,7 @@ def examine_layer(path: Path) -> LayerFacts:
     with ExitStack() as opened:
 
         def sink() -> ByteSink:
+            require_room()
             target = opened.enter_context(replace_file(gzip_of(path)))
             return opened.enter_context(open_gzip_member(target))
 

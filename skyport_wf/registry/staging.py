@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 MOST_UPLOADS: Final = 100
 """Uploads of one user that may be open at once: clients send a handful at a time."""
+MOST_FILES: Final = 10_000
+"""Files of one user that may wait for a manifest: an image has a few for each of its layers, 127 at most."""
 LARGEST_BLOB: Final = 100 * 10**9
 KEPT_FREE: Final = 2 * 10**9
 """Bytes of the disk that are not for what others push."""
@@ -62,14 +64,9 @@ class Staging:
         self._user = hashlib.sha256(f"pushed {token or ''}".encode()).hexdigest()[:32]
 
     def open_upload(self) -> Upload:
-        """Begin an upload. Raises TooManyError if too many are open, or the disk is full."""
-        expire()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        _require_room()
-        if len(list(self._folder.glob("*.upload"))) >= MOST_UPLOADS:
-            raise TooManyError(
-                f"{MOST_UPLOADS} uploads are open. Finish some, or wait: those that stand still end by themselves."
-            )
+        """Begin an upload. Raises TooManyError if too many are open, or as add_manifest does."""
+        self._require_place()
+        _require(self._require_few_uploads)
         upload = Upload(self, uuid4().hex)
         upload.path.touch(mode=0o600)
         return upload
@@ -91,9 +88,26 @@ class Staging:
         return path.read_bytes() if path else None
 
     def add_manifest(self, content: bytes) -> None:
-        """Keep a manifest."""
+        """Keep a manifest. Raises TooManyError if too much waits to be published, or the disk is full."""
+        self._require_place()
         with replace_file(self.new_path(digest_of(content), "manifest")) as file:
             file.write(content)
+
+    def _require_place(self) -> None:
+        """Raise TooManyError if there is no place for one more file."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        require_room()
+        _require(self._require_few_files)
+
+    def _require_few_files(self) -> None:
+        if len(list(self._folder.iterdir())) >= MOST_FILES:
+            raise TooManyError(f"{MOST_FILES} files wait for a manifest that publishes them. They go within a day.")
+
+    def _require_few_uploads(self) -> None:
+        if len(list(self._folder.glob("*.upload"))) >= MOST_UPLOADS:
+            raise TooManyError(
+                f"{MOST_UPLOADS} uploads are open. Finish some, or wait: those that stand still end by themselves."
+            )
 
     def path(self, digest: str, kind: str) -> Path:
         """Return where a blob or a manifest is, or would be."""
@@ -213,7 +227,7 @@ class Upload:
             if new_size > LARGEST_BLOB:
                 raise SizeInvalidError(f"a blob may have {human_size(LARGEST_BLOB)}")
             if size // _ROOM_CHECKED_EVERY != new_size // _ROOM_CHECKED_EVERY:
-                _require_room()
+                require_room()
         except (SizeInvalidError, TooManyError):
             self.cancel()
             raise
@@ -296,7 +310,32 @@ def expire() -> None:
                 path.unlink()
 
 
-def _require_room() -> None:
+def require_room() -> None:
+    """Raise TooManyError if the disk has no room for what others push."""
+    _require(_require_free)
+
+
+def watching_room(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of what is written here. Raises TooManyError once the disk has no room for more."""
+    unwatched = _ROOM_CHECKED_EVERY
+    for piece in pieces:
+        unwatched += len(piece)
+        if unwatched >= _ROOM_CHECKED_EVERY:
+            require_room()
+            unwatched = 0
+        yield piece
+
+
+def _require(fulfilled: Callable[[], None]) -> None:
+    """Have something that raises TooManyError called; if it does, once more without what has expired meanwhile."""
+    try:
+        fulfilled()
+    except TooManyError:
+        expire()
+        fulfilled()
+
+
+def _require_free() -> None:
     status = os.statvfs(cache_folder("registry", "pushed"))
     free = status.f_bavail * status.f_frsize
     if free < KEPT_FREE:

@@ -635,6 +635,35 @@ def test_a_blob_that_is_too_large_or_a_disk_that_is_full(world: World, monkeypat
     assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
 
 
+def test_manifests_do_not_fill_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    pusher = world.pusher("alice")
+    content = pusher.send_image(NAME, IMAGE)
+    path = f"/v2/{NAME}/manifests/sha256:{hashlib.sha256(content).hexdigest()}"
+    monkeypatch.setattr(staging, "MOST_FILES", len(leftovers(world)))
+    assert pusher.send("PUT", path, content).status_code == 429
+    # What has expired makes room.
+    monkeypatch.setattr(staging, "BLOB_SECONDS", -1)
+    assert pusher.send("PUT", path, content).status_code == 201
+    monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
+    assert pusher.send("PUT", path, content).status_code == 429
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bytes], ids=["gzip", "plain"])
+def test_a_push_that_writes_here_needs_room(
+    compress: Callable[[bytes], bytes], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_server(world.shock) as server:
+        # A gateway sends the archive from a file; a layer that is not gzip is compressed into one.
+        app = RegistryApp(RemoteBackend(server.url)) if compress is gzip.compress else world.app
+        pusher = Pusher(app, world.tokens["alice"])
+        manifest = pusher.send_image(NAME, IMAGE, compress=compress)
+        monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
+        answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest)
+        assert (answer.status_code, answer.json["errors"][0]["code"]) == (429, "TOOMANYREQUESTS")
+        monkeypatch.setattr(staging, "KEPT_FREE", 0)
+        assert pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest).status_code == 201
+
+
 @pytest.mark.parametrize("is_gateway", [False, True])
 def test_a_shock_whose_disk_is_full(is_gateway: bool, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(self: Staging, data: bytes) -> int:
