@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
@@ -13,7 +13,7 @@ import msgspec
 from skyport_wf.byte_streams import ByteStream, ChunkReader, pieces_of
 from skyport_wf.decoding import convert
 from skyport_wf.engine.capabilities import podman_version
-from skyport_wf.engine.connection import engine_errors, engine_words
+from skyport_wf.engine.connection import answers_closed, engine_errors, engine_words
 from skyport_wf.engine.podman import hub_name, names_to_find, own_name
 from skyport_wf.errors import EngineError
 
@@ -141,6 +141,28 @@ def remove_image(client: APIClient, name: str) -> bool:
                 return False
             raise
     return True
+
+
+def pull_image(
+    client: APIClient, name: str, *, platform: str | None, wanted_by: str, output: Callable[[str], None]
+) -> None:
+    """Have the engine fetch an image from its registry, also if it has one of this name.
+
+    platform: what it is for; the engine's own if None.
+    wanted_by: the image that needs it, for the message.
+    output: called with each line that tells how far that is.
+    Raises EngineError if the registry does not give it.
+    """
+    with engine_errors(f"pulling {name}, which {wanted_by} is built on"), answers_closed(client):
+        for said in client.pull(name, platform=platform, stream=True, decode=True):
+            line = convert(said, dict[str, Any])
+            if "error" in line:
+                raise EngineError(
+                    f"the engine failed at pulling {name}, which {wanted_by} is built on: {engine_words(line['error'])}"
+                )
+            # Of a layer, there is a line for each piece of it.
+            if "progressDetail" not in line:
+                output(f"{line.get('status', '')}\n")
 
 
 @contextmanager

@@ -109,8 +109,8 @@ def _check(image: ResolvedImage, *, pull: bool) -> None:
         )
     if pull and spec.source != "dockerfile":
         raise UsageError(f"image {spec.name} comes from a {spec.source}: --pull is for images that have a Dockerfile")
-    if pull and image.needs:
+    if pull and image.used and not image.used_others:
+        names = ", ".join(dict.fromkeys(image.used.values()))
         raise UsageError(
-            f"image {spec.name} is built on {', '.join(image.needs)} of the image list, which no registry has: leave "
-            "out --pull"
+            f"image {spec.name} is built on {names} of the image list alone, which no registry has: leave out --pull"
         )

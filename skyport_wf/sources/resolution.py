@@ -53,6 +53,11 @@ class ResolvedImage(msgspec.Struct, frozen=True):
     facts: Source | None
     """Its inputs; None where only an engine or an archive tells (see `describe`)."""
 
+    @property
+    def used_others(self) -> tuple[str, ...]:
+        """The images that its source names and that are neither of the list nor its base."""
+        return tuple(name for name in self.source.used_images if name not in self.used)
+
     def describe(self, connect: Connect) -> Source:
         """Return what the image is made from, asking the engine or reading the archive only if that is needed.
 

@@ -157,13 +157,19 @@ def make_image(
     bases: as `hold_bases` returns them.
     note: called with the engine's id of each image that is made on the way, and of the last.
     """
-    from skyport_wf.engine.images import find_image
+    from skyport_wf.engine.images import find_image, pull_image
 
     spec = image.spec
     if not image.source.work:
         raise UsageError(f"image {spec.name} comes from {image.source.cannot_be_rebuilt}, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
     used = {spelled: bases[name] for spelled, name in image.used.items() if name in bases}
+    _check_unpublished(engine, image, bases)
+    if spec.pull and image.used:
+        # A builder can pull all images or none, and a registry may have a stranger's under a name of the list.
+        for name in image.used_others:
+            pull_image(engine, name, platform=spec.platform, wanted_by=spec.name, output=output)
+        spec = msgspec.structs.replace(spec, pull=False)
     made = image.source.make(engine, spec, used, output)
     note(made.id)
     check_bases(engine, spec.name, bases)
@@ -179,6 +185,21 @@ def make_image(
     flat = flatten_image(engine, made.id, spec.reference)
     note(flat)
     return MadeImage(flat, made.base)
+
+
+def _check_unpublished(engine: APIClient, image: ResolvedImage, bases: Bases) -> None:
+    """Raise BuildError if the image is built on one that is neither published nor in the engine.
+
+    A builder would ask a registry for it.
+    """
+    from skyport_wf.engine.images import find_image
+
+    for name in dict.fromkeys(image.used.values()):
+        if name not in bases and find_image(engine, name) is None:
+            raise BuildError(
+                f"{image.spec.name} is built on {name}, which is neither published nor in the engine. Publish that "
+                "first."
+            )
 
 
 def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:

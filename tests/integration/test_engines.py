@@ -172,6 +172,50 @@ def test_an_image_is_built_on_the_published_base(project: Project, held: str) ->
     assert engine.nameless() == set()
 
 
+def test_an_image_of_the_list_is_asked_for_at_no_registry(project: Project) -> None:
+    """A registry has none, or a stranger's. Where no registry can be reached, asking for one fails."""
+    engine, base = project.engine, project.engine.name("base")
+    entries = [
+        f"{project.context(builder, 'COPY Dockerfile /own', base=base)}, builder: {builder}, pull: true"
+        for builder in engine.builders
+    ]
+    project.write_list(project.context("base"), *entries)
+    for builder in engine.builders:
+        done = project.run("build", engine.name(builder), "--record", "build.json")
+        said = f"{engine.name(builder)} is built on {base}, which is neither published nor in the engine"
+        assert (done.code, said in done.log) == (1, True), done.log
+    published = project.publish("base", *engine.builders)
+    for builder in engine.builders:
+        assert published[builder]["base"]["image_id"] == published["base"]["image_id"]
+        assert engine.read(engine.name(builder), "/data/deep/file") == f"{engine.namespace} base"
+
+
+# Podman asks no registry without TLS.
+@pytest.mark.docker_only
+def test_beside_an_image_of_the_list_the_others_are_pulled(project: Project) -> None:
+    engine, base = project.engine, project.engine.name("base")
+    registry = project.variables["SHOCK_URL"].removeprefix("http://")
+    there, gone = (f"{registry}/{engine.name(name)}" for name in ("other", "gone"))
+    first, second = project.context("base"), project.context("other")
+    entries = [
+        f"{project.context(builder, f'COPY --from={there} /data /new', base=base)}, builder: {builder}, pull: true"
+        for builder in engine.builders
+    ]
+    failing = f"{project.context('failing', f'COPY --from={gone} /data /new', base=base)}, pull: true"
+    project.write_list(first, second, *entries, failing)
+    project.publish("base", "other")
+    try:
+        for builder in engine.builders:
+            for name in (there, gone):
+                engine.docker("tag", base, name)
+            project.publish(builder)
+            assert engine.read(engine.name(builder), "/new/deep/file") == f"{engine.namespace} other"
+        done = project.run("build", engine.name("failing"), "--record", "build.json")
+        assert (done.code, f"pulling {gone}, which {engine.name('failing')} is built on" in done.log) == (1, True)
+    finally:
+        engine.remove(there, gone)
+
+
 def test_files_of_another_context_are_not_taken_for_those_of_this_one(project: Project) -> None:
     """Their folders have the same last name, and they the same size and time, as files of a checkout may have."""
     engine = project.engine
