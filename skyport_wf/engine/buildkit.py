@@ -24,6 +24,7 @@ from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
 from skyport_wf.engine.config_digests import find_by_config_digest
 from skyport_wf.engine.connection import engine_errors, without_password
+from skyport_wf.engine.endpoint import ENGINE_VARIABLES, find_endpoint
 from skyport_wf.engine.images import load_image
 from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.context import ignore_file
@@ -67,6 +68,9 @@ def build_with_buildkit(
         given = {name: value for name, value in image.build_args.items() if not _is_for_the_command(name)}
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
         environment = {**child_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+        # The command is to build in the engine that all else is done in.
+        environment = {name: value for name, value in environment.items() if name not in ENGINE_VARIABLES}
+        environment |= find_endpoint().variables
         # In containerd's store, a note of when it was built would give the same image another id with each build.
         environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
         arguments = [*_arguments(image, dockerfile, id_file, image.network or default_network(client))]

@@ -1,10 +1,9 @@
-"""Reach the engine that `DOCKER_HOST` names, and put its failures into words."""
+"""Reach the engine, and put its failures into words."""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyport_wf.child_environment import hidden_variables
+from skyport_wf.engine.endpoint import find_endpoint
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
 from skyport_wf.formatting import printable
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from requests import Response
 
 _log = logging.getLogger(__name__)
-_DEFAULT_HOST = "unix:///var/run/docker.sock"
 _SCHEMES = ("unix", "http+unix", "tcp", "http", "https")
 _FORWARDED = "a socket that ssh forwards (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST)"
 _LONGEST = 2000
@@ -30,18 +29,24 @@ _LONGEST = 2000
 
 
 def engine_address() -> str:
-    """Return where the engine is expected, to be shown: `DOCKER_HOST` as docker reads it, or the default socket."""
+    """Return the address at which the engine is expected, without a user and password."""
     # All up to the last @: in a password that someone wrote as it is, anything may stand.
-    return re.sub("(?<=://).*@", "", os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
+    return re.sub("(?<=://).*@", "", find_endpoint().host)
+
+
+def engine_place() -> str:
+    """Return where the engine is expected, to be shown: its address, and the docker context that has it."""
+    context = find_endpoint().context
+    return f"{engine_address()} (docker context {printable(context)})" if context else engine_address()
 
 
 def without_password(text: str) -> str:
-    """Return the text without the user and password of DOCKER_HOST, which libraries and the docker command quote."""
-    return text.replace(os.environ.get("DOCKER_HOST") or engine_address(), engine_address())
+    """Return the text without the user and password of the address, which libraries and the docker command quote."""
+    return text.replace(find_endpoint().host, engine_address())
 
 
 def connect(*, attempts: int = 3) -> APIClient:
-    """Return a connection to the engine that answers at `engine_address()`.
+    """Return a connection to the engine that `find_endpoint` finds.
 
     attempts: how often it is tried, with short pauses.
     Requests have no time limit: a build step or an export may be silent for many minutes.
@@ -53,7 +58,7 @@ def connect(*, attempts: int = 3) -> APIClient:
         retry=tenacity.retry_if_exception_type(TemporaryError),
         stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
-        before_sleep=lambda state: _log.info("no Docker engine answers at %s yet, asking again", engine_address()),
+        before_sleep=lambda state: _log.info("no Docker engine answers at %s yet, asking again", engine_place()),
         reraise=True,
     )
     return retrying(_connect_once)
@@ -75,7 +80,10 @@ def _connect_once() -> APIClient:
 
     from skyport_wf.http_session import PlainSession
 
-    _check_scheme(engine_address())
+    endpoint = find_endpoint()
+    if endpoint.problem:
+        raise UsageError(endpoint.problem)
+    _check_scheme(engine_address(), endpoint.said_by)
 
     class Client(docker.APIClient, PlainSession):
         """The package's client, which is a session of requests."""
@@ -92,37 +100,44 @@ def _connect_once() -> APIClient:
 
     try:
         # To the programs that keep passwords for registries, it hands this process's variables.
-        client = Client(version="auto", credstore_env=dict.fromkeys(hidden_variables(), ""), **kwargs_from_env())
+        client = Client(
+            version="auto", credstore_env=dict.fromkeys(hidden_variables(), ""), **kwargs_from_env(endpoint.variables)
+        )
         client.timeout = None  # type: ignore[assignment]  # requests takes None for "no limit"
     except (DockerException, ValueError) as error:
         words = str(error).lower()
         if isinstance(error, TLSParameterError):
-            raise UsageError(f"the engine's address in DOCKER_HOST cannot be used: {engine_words(error)}") from error
+            raise UsageError(
+                f"the engine at {engine_place()} cannot be reached by TLS: {engine_words(error)}"
+            ) from error
         if (
             isinstance(error, ValueError)
             or "invalid bind address" in words
             or ("protocol" in words and "host" in words)
         ):
             # Of an address with a password, these words may quote a part.
-            secret = engine_address() != os.environ.get("DOCKER_HOST")
+            secret = engine_address() != endpoint.host
             why = f"it has a user or password. Use TLS certificates, or {_FORWARDED}" if secret else engine_words(error)
-            raise UsageError(f"DOCKER_HOST={engine_address()!r} is not an engine's address: {why}") from error
+            raise UsageError(f"{endpoint.said_by}={engine_address()!r} is not an engine's address: {why}") from error
         raise TemporaryError(
-            f"no Docker engine answers at {engine_address()}: {without_password(root_cause(error))}. "
+            f"no Docker engine answers at {engine_place()}: {without_password(root_cause(error))}. "
             "Start it, or set DOCKER_HOST; `skyport-wf doctor` checks it."
         ) from error
     return client
 
 
-def _check_scheme(address: str) -> None:
-    """Raise UsageError for a kind of address that nothing here speaks: the engine's state has nothing to do with it."""
+def _check_scheme(address: str, said_by: str) -> None:
+    """Raise UsageError for a kind of address that nothing here speaks: the engine's state has nothing to do with it.
+
+    said_by: what names the address.
+    """
     scheme, found, _ = address.partition("://")
     speaks_ssh = importlib.util.find_spec("paramiko") is not None
     known = (*_SCHEMES, *(["ssh"] if speaks_ssh else []))
     if found and scheme not in known:
         advice = f"Install paramiko beside this program, or use {_FORWARDED}" if scheme == "ssh" else "Use one of those"
         spoken = ", ".join(f"{one}://" for one in known)
-        raise UsageError(f"DOCKER_HOST={address!r}: an engine is reached by {spoken}. {advice}.")
+        raise UsageError(f"{said_by}={address!r}: an engine is reached by {spoken}. {advice}.")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from skyport_wf.engine.connection import engine_address
+from skyport_wf.engine.connection import engine_place
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import count
 from skyport_wf.image_list.spec import EMBEDDED, ImageList, ShockSettings
@@ -46,7 +46,7 @@ def examine(read_list: Callable[[], ImageList | None], folder: Path) -> list[Che
     folder: where results will lie.
     """
     said, settings = _find_settings(read_list)
-    slow = f"nothing came from {engine_address()} {_IN_TIME}. Restart it, or set DOCKER_HOST."
+    slow = f"nothing came from {engine_place()} {_IN_TIME}. Restart it, or set DOCKER_HOST."
     checks = [_Waiting("engine", _engine, slow)]
     if settings:
         url = shock_url(settings)
@@ -122,7 +122,7 @@ def _engine() -> str:
 
     engine = connect(attempts=1)
     version = read_version(engine)
-    where = f"API {version.api_version}, at {engine_address()}"
+    where = f"API {version.api_version}, at {engine_place()}"
     if podman_version(engine):
         return f"{version.version}, {where}; {LIMITS}"
     network = "" if has_bridge(engine) else "; it has no bridge network, builds use the host's"

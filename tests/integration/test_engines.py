@@ -16,6 +16,7 @@ import pytest
 from skyport_wf.shock.client import ShockClient
 from tests.support.commands import COMMANDS
 from tests.support.docker_archives import File, Image, file_member, layer_tar, legacy, manifest_of, sha256, tar_of
+from tests.support.docker_contexts import write_context
 from tests.support.engine import write_image_context
 from tests.support.engines import MAIN, EngineUnderTest
 from tests.support.lab import Lab, ServedShock, make_user
@@ -378,6 +379,18 @@ def test_with_a_source_date_a_run_is_built_again_byte_for_byte_where_the_engine_
         assert found["verdict"] == "identical", found
     else:
         assert found["verdict"] in ("identical", "same contents"), found
+
+
+def test_the_engine_of_dockers_current_context_does_it_all(project: Project) -> None:
+    engine, config = project.engine, project.folder / "docker"
+    write_context(config, "lab", project.variables["DOCKER_HOST"], current=True)
+    project.variables |= {"DOCKER_HOST": "", "DOCKER_CONTEXT": "", "DOCKER_CONFIG": str(config)}
+    project.write_list(*(f"{project.context(builder)}, builder: {builder}" for builder in engine.builders))
+    receipts = project.publish(*engine.builders)
+    for builder in engine.builders:
+        assert engine.config_digest(engine.name(builder)) == receipts[builder]["image_id"]
+    (told, *_) = json.loads(project.run("doctor", "--json").out)["findings"]
+    assert "(docker context lab)" in told["detail"]
 
 
 def test_doctor_says_what_kind_of_engine_it_is(project: Project) -> None:

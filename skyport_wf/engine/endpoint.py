@@ -1,0 +1,124 @@
+"""Where the engine is expected: at `DOCKER_HOST`, in docker's current context, or at the default socket.
+
+Source: docker's command, cli/command/cli.go and cli/context/store. The package `docker` reads contexts, too, but
+those of the working directory where docker has no config.json.
+"""
+
+import functools
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from skyport_wf.decoding import decode_json
+from skyport_wf.input_file import is_folder, read_bounded
+
+_HOST: Final = "DOCKER_HOST"
+_TLS_VARIABLES: Final = ("DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+ENGINE_VARIABLES: Final = (_HOST, "DOCKER_CONTEXT", *_TLS_VARIABLES)
+"""What may tell docker's programs of an engine."""
+_DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
+_NO_CONTEXT: Final = "default"
+_LARGEST_FILE: Final = 1 << 20
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where an engine is expected."""
+
+    variables: dict[str, str]
+    """What tells docker's programs of it: DOCKER_HOST, and for TLS, DOCKER_CERT_PATH and the like."""
+    context: str = ""
+    """The docker context that it is of; empty if it is of none."""
+    problem: str = ""
+    """Why the context cannot be used; empty if it can."""
+
+    @property
+    def host(self) -> str:
+        """The address, as it is written; there may be a password in it."""
+        return self.variables[_HOST]
+
+    @property
+    def said_by(self) -> str:
+        """What names the address, for messages."""
+        return f"the host of the docker context {self.context!r}" if self.context else _HOST
+
+
+def find_endpoint() -> Endpoint:
+    """Return where the docker command would look for the engine.
+
+    A context is read once in a process, or part of its work might go to another engine.
+    """
+    if host := os.environ.get(_HOST):
+        return _of_variables(host)
+    folder = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")  # noqa: PTH111 - may lead nowhere
+    return _of_context(Path(folder), os.environ.get("DOCKER_CONTEXT", "")) or _of_variables(_DEFAULT_HOST)
+
+
+def _of_variables(host: str) -> Endpoint:
+    return Endpoint({_HOST: host} | {name: os.environ[name] for name in _TLS_VARIABLES if name in os.environ})
+
+
+class _Config(msgspec.Struct, rename="camel"):
+    """Docker's config.json."""
+
+    current_context: str = ""
+
+
+class _Docker(msgspec.Struct, rename="pascal"):
+    """The engine of a context."""
+
+    host: str = ""
+    skip_tls_verify: bool = msgspec.field(name="SkipTLSVerify", default=False)
+
+
+class _Endpoints(msgspec.Struct):
+    """What a context leads to: an engine, and perhaps other things."""
+
+    docker: _Docker
+
+
+class _Context(msgspec.Struct, rename="pascal"):
+    """A context's meta.json."""
+
+    endpoints: _Endpoints
+
+
+@functools.cache
+def _of_context(folder: Path, name: str) -> Endpoint | None:
+    """Return the engine of a context, None if that is the default one.
+
+    folder: of docker's config.
+    name: the context; docker's current one if empty.
+    """
+    name = name or _current_context(folder)
+    if name in ("", _NO_CONTEXT):
+        return None
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+    try:
+        found = decode_json(read_bounded(folder / "contexts/meta" / digest / "meta.json", _LARGEST_FILE), _Context)
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        problem = (
+            f"the docker context {name!r} cannot be used: {why}. `docker context ls` shows those that are there; "
+            "choose one of them, or set DOCKER_HOST."
+        )
+        return Endpoint({_HOST: _DEFAULT_HOST}, name, problem)
+    docker = found.endpoints.docker
+    variables = {_HOST: docker.host or _DEFAULT_HOST}
+    certificates = folder / "contexts/tls" / digest / "docker"
+    if is_folder(certificates):
+        variables["DOCKER_CERT_PATH"] = str(certificates)
+        if not docker.skip_tls_verify:
+            variables["DOCKER_TLS_VERIFY"] = "1"
+    return Endpoint(variables, name)
+
+
+def _current_context(folder: Path) -> str:
+    """Return the context that docker's config names; empty if none."""
+    try:
+        return decode_json(read_bounded(folder / "config.json", _LARGEST_FILE), _Config).current_context
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError):
+        # The docker command does without such a file, too.
+        return ""
