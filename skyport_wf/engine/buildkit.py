@@ -18,17 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from skyport_wf.byte_streams import pieces_of
-from skyport_wf.child_environment import child_environment
 from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, secret_mask, secret_options
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
 from skyport_wf.engine.config_digests import find_by_config_digest
-from skyport_wf.engine.connection import engine_errors, without_password
-from skyport_wf.engine.endpoint import ENGINE_VARIABLES, find_endpoint
+from skyport_wf.engine.connection import command_variables, engine_errors, without_password
 from skyport_wf.engine.images import load_image
 from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.context import ignore_file
-from skyport_wf.image.docker_command import DockerCommand, find_docker_command
+from skyport_wf.image.docker_command import DockerCommand, command_environment, find_docker_command
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -67,10 +65,9 @@ def build_with_buildkit(
         # Build arguments go by the environment: a process's arguments are for all to read.
         given = {name: value for name, value in image.build_args.items() if not _is_for_the_command(name)}
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
-        environment = {**child_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+        environment = {**command_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
         # The command is to build in the engine that all else is done in.
-        environment = {name: value for name, value in environment.items() if name not in ENGINE_VARIABLES}
-        environment |= find_endpoint().variables
+        environment |= command_variables()
         # In containerd's store, a note of when it was built would give the same image another id with each build.
         environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
         arguments = [*_arguments(image, dockerfile, id_file, image.network or default_network(client))]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -16,6 +16,7 @@ from skyport_wf.child_environment import hidden_variables
 from skyport_wf.engine.endpoint import find_endpoint
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
 from skyport_wf.formatting import printable
+from skyport_wf.image.docker_command import HOST
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -43,6 +44,25 @@ def engine_place() -> str:
 def without_password(text: str) -> str:
     """Return the text without the user and password of the address, which libraries and the docker command quote."""
     return text.replace(find_endpoint().host, engine_address())
+
+
+def command_variables() -> dict[str, str]:
+    """Return the variables by which the docker command reaches the same engine, with the address in words of its own.
+
+    The package takes further ones: a `http+unix://`, a `tcp://` without a host.
+    """
+    from docker.utils import parse_host
+
+    variables = find_endpoint().variables
+    scheme, _, place = cast(str, parse_host(variables[HOST])).partition("://")
+    if scheme == "http+unix":
+        # The package speaks no TLS on a socket; the command would look for certificates.
+        return {HOST: f"unix:///{place.lstrip('/')}"}
+    if scheme not in ("http", "https"):
+        return variables
+    # To the package, certificates alone mean TLS.
+    tls = {"DOCKER_TLS": "1"} if variables.get("DOCKER_CERT_PATH") else {}
+    return variables | tls | {HOST: f"tcp://{place}"}
 
 
 def connect(*, attempts: int = 3) -> APIClient:

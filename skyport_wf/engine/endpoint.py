@@ -13,12 +13,9 @@ from typing import Final
 import msgspec
 
 from skyport_wf.decoding import decode_json
+from skyport_wf.image.docker_command import HOST, TLS_VARIABLES
 from skyport_wf.input_file import is_folder, read_bounded
 
-_HOST: Final = "DOCKER_HOST"
-_TLS_VARIABLES: Final = ("DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-ENGINE_VARIABLES: Final = (_HOST, "DOCKER_CONTEXT", *_TLS_VARIABLES)
-"""What may tell docker's programs of an engine."""
 _DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
 _NO_CONTEXT: Final = "default"
 _LARGEST_FILE: Final = 1 << 20
@@ -37,12 +34,12 @@ class Endpoint(msgspec.Struct, frozen=True):
     @property
     def host(self) -> str:
         """The address, as it is written; there may be a password in it."""
-        return self.variables[_HOST]
+        return self.variables[HOST]
 
     @property
     def said_by(self) -> str:
         """What names the address, for messages."""
-        return f"the host of the docker context {self.context!r}" if self.context else _HOST
+        return f"the host of the docker context {self.context!r}" if self.context else HOST
 
 
 def find_endpoint() -> Endpoint:
@@ -50,14 +47,14 @@ def find_endpoint() -> Endpoint:
 
     A context is read once in a process, or part of its work might go to another engine.
     """
-    if host := os.environ.get(_HOST):
+    if host := os.environ.get(HOST):
         return _of_variables(host)
     folder = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")  # noqa: PTH111 - may lead nowhere
     return _of_context(Path(folder), os.environ.get("DOCKER_CONTEXT", "")) or _of_variables(_DEFAULT_HOST)
 
 
 def _of_variables(host: str) -> Endpoint:
-    return Endpoint({_HOST: host} | {name: os.environ[name] for name in _TLS_VARIABLES if name in os.environ})
+    return Endpoint({HOST: host} | {name: os.environ[name] for name in TLS_VARIABLES if name in os.environ})
 
 
 class _Config(msgspec.Struct, rename="camel"):
@@ -104,9 +101,9 @@ def _of_context(folder: Path, name: str) -> Endpoint | None:
             f"the docker context {name!r} cannot be used: {why}. `docker context ls` shows those that are there; "
             "choose one of them, or set DOCKER_HOST."
         )
-        return Endpoint({_HOST: _DEFAULT_HOST}, name, problem)
+        return Endpoint({HOST: _DEFAULT_HOST}, name, problem)
     docker = found.endpoints.docker
-    variables = {_HOST: docker.host or _DEFAULT_HOST}
+    variables = {HOST: docker.host or _DEFAULT_HOST}
     certificates = folder / "contexts/tls" / digest / "docker"
     if is_folder(certificates):
         variables["DOCKER_CERT_PATH"] = str(certificates)

@@ -5,11 +5,15 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from skyport_wf.child_environment import child_environment
 
+HOST: Final = "DOCKER_HOST"
+TLS_VARIABLES: Final = ("DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+_ENGINE_VARIABLES: Final = (HOST, "DOCKER_CONTEXT", *TLS_VARIABLES)
 _QUESTION_SECONDS = 20
 _NEEDS_BUILDX = 23
 """The first version of the docker command that needs the buildx plugin for BuildKit."""
@@ -33,6 +37,14 @@ class DockerCommand(msgspec.Struct, frozen=True):
         return self.major < _NEEDS_BUILDX
 
 
+def command_environment(*needed: str) -> dict[str, str]:
+    """Return this process's variables for the docker command, without those that tell it of an engine.
+
+    needed: as for `child_environment`.
+    """
+    return {name: value for name, value in child_environment(*needed).items() if name not in _ENGINE_VARIABLES}
+
+
 def find_docker_command() -> DockerCommand | None:
     """Return the first docker command in PATH that can build with BuildKit; None if there is none."""
     return _find(os.environ.get("PATH"), os.environ.get("DOCKER_CONFIG"))
@@ -54,8 +66,9 @@ def _find(_path: str | None, _config: str | None) -> DockerCommand | None:
 def _ask(*command: str) -> str | None:
     """Return what the command prints; None if it fails."""
     try:
+        # An address that it does not know keeps it from answering.
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False, env=child_environment()
+            command, capture_output=True, text=True, timeout=_QUESTION_SECONDS, check=False, env=command_environment()
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

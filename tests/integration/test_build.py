@@ -190,6 +190,11 @@ def test_build_arguments_are_not_taken_for_the_command_s_own(build: Build) -> No
     assert "TOLD=tcp://127.0.0.1:9" in build.inspect("{{.Config.Env}}")
 
 
+def test_an_address_that_only_the_package_takes_is_told_to_the_command_in_its_words(build: Build, engine: str) -> None:
+    done = build.build(DOCKER_HOST=engine.replace("unix://", "http+unix://"))
+    assert done.code == 0, done.log
+
+
 def test_source_date_epoch_is_a_build_argument(build: Build) -> None:
     build.extend("ARG SOURCE_DATE_EPOCH", "RUN echo $SOURCE_DATE_EPOCH >/made")
     assert build.build("", SOURCE_DATE_EPOCH="1700000000").code == 0

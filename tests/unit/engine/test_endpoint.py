@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.engine.connection import connect, engine_address, engine_place, without_password
+from skyport_wf.engine.connection import command_variables, connect, engine_address, engine_place, without_password
 from skyport_wf.engine.endpoint import find_endpoint
 from skyport_wf.errors import TemporaryError, UsageError
 from tests.support.docker_contexts import write_context
@@ -79,3 +79,36 @@ def test_messages_name_the_context(config: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UsageError, match="the host of the docker context 'far'='ssh://host': an engine is reached by"):
         connect()
     assert without_password("dial ssh://ann@host: no") == "dial ssh://host: no"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("unix:///run/x.sock", "unix:///run/x.sock"),
+        ("http+unix:///run/x.sock", "unix:///run/x.sock"),
+        ("unix://run/x.sock", "unix:///run//x.sock"),
+        ("unix://", DEFAULT),
+        ("http://127.0.0.1:2375", "tcp://127.0.0.1:2375"),
+        ("https://host:2376", "tcp://host:2376"),
+        ("127.0.0.1:2375", "tcp://127.0.0.1:2375"),
+        ("tcp://:2375", "tcp://127.0.0.1:2375"),
+        ("tcp://[::1]:2375/above", "tcp://[::1]:2375/above"),
+        ("ssh://ann@host", "ssh://ann@host"),
+    ],
+)
+def test_the_docker_command_is_told_of_the_same_address_in_its_own_words(
+    written: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", written)
+    assert command_variables() == {"DOCKER_HOST": told}
+
+
+def test_certificates_are_for_the_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/x.sock")
+    assert command_variables() == {"DOCKER_HOST": "unix:///run/x.sock"}
+    monkeypatch.setenv("DOCKER_HOST", "https://host:2376")
+    assert command_variables() == {"DOCKER_HOST": "tcp://host:2376", "DOCKER_TLS_VERIFY": "1"}
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "")
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/keys")
+    assert command_variables()["DOCKER_TLS"] == "1"
