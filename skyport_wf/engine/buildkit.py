@@ -42,8 +42,15 @@ _LAST_LINES: Final = 5
 _LONGEST_LINE: Final = 1 << 20
 _LONGEST_ARGUMENT: Final = 1 << 17
 """Bytes of one argument, or of a variable with its name, that Linux hands to a program (MAX_ARG_STRLEN)."""
-_COMMANDS_OWN: Final = ("DOCKER_", "BUILDKIT_", "BUILDX_")
-"""How variables begin that the docker command reads."""
+_READ_BY_PROGRAMS: Final = re.compile(
+    r"(?:BUILDKIT|BUILDX|COMPOSE|DOCKER|EXPERIMENTAL|JAEGER|OTEL|PROGRESS)_.*"  # docker and its plugins
+    r"|GO[A-Z0-9]*|LD_.*|(?:GLIBC|MALLOC|RES)_.*|(?:GCONV|LOC|NLS)?PATH|GETCONF_DIR|HOSTALIASES|LOCALDOMAIN|TZ(?:DIR)?"
+    r"|LC_.*|LANG(?:UAGE)?|COLORTERM|COLUMNS|LINES|NO_COLOR|TERM(?:INFO)?|HOME|LOGNAME|USER|TMPDIR|(?:OLD)?PWD|XDG_.*"
+    r"|.*_PROXY|SSL_CERT_(?:DIR|FILE)|SSH_(?:AGENT|ASKPASS|AUTH).*|GIT_(?!.*TOKEN).*|DBUS_.*|GNUPGHOME|KUBECONFIG"
+    r"|BASH_.*|ENV|IFS|PS4|SHELL(?:OPTS)?|PERL5.*|PYTHON[A-Z]*",  # what a script reads, as programs may be
+    re.IGNORECASE,
+)
+"""Names of variables that change what docker's command does, or what it starts: git, helpers that keep passwords."""
 
 
 def find_buildkit(client: APIClient) -> DockerCommand | None:
@@ -62,8 +69,8 @@ def build_with_buildkit(
             dockerfile = Path(folder, "Dockerfile")
             dockerfile.write_bytes(context.dockerfile.read_bytes())
             Path(folder, "Dockerfile.dockerignore").write_bytes(ignore_file(context))
-        # Build arguments go by the environment: a process's arguments are for all to read.
-        given = {name: value for name, value in image.build_args.items() if not _is_for_the_command(name)}
+        # Build arguments go by the environment, if they can: a process's arguments are for all to read.
+        given = {name: value for name, value in image.build_args.items() if not _is_for_programs(name)}
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
         environment = {**command_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
         # The command is to build in the engine that all else is done in.
@@ -168,15 +175,15 @@ def _start(name: str, arguments: list[str], environment: Mapping[str, str]) -> s
         ) from error
 
 
-def _is_for_the_command(name: str) -> bool:
-    """Return whether the docker command would take this variable for its own: PATH, DOCKER_HOST, ..."""
-    return name in os.environ or name.startswith(_COMMANDS_OWN)
+def _is_for_programs(name: str) -> bool:
+    """Return whether a build argument would be a setting of programs here, as a variable: PATH, HTTP_PROXY, ..."""
+    return name in os.environ or _READ_BY_PROGRAMS.fullmatch(name) is not None
 
 
 def _arguments(image: ImageSpec, dockerfile: Path, id_file: Path, network: str | None) -> Iterator[str]:
     yield from ("--tag", image.name, "--file", str(dockerfile), "--iidfile", str(id_file))
     for name, text in build_arguments(image).items():
-        yield from ("--build-arg", f"{name}={text}" if _is_for_the_command(name) else name)
+        yield from ("--build-arg", f"{name}={text}" if _is_for_programs(name) else name)
     for label, text in image.labels.items():
         yield from ("--label", f"{label}={text}")
     for option, value in {"--target": image.target, "--platform": image.platform, "--network": network}.items():

@@ -1,0 +1,77 @@
+"""What the docker command is given, and how: a script stands in for it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skyport_wf.engine.buildkit import build_with_buildkit
+from skyport_wf.errors import BuildError
+from skyport_wf.image.context import BuildContext
+from skyport_wf.image.docker_command import DockerCommand
+from skyport_wf.image_list.spec import ImageSpec
+
+
+class Engine:
+    """An engine that answers; the command fails, so nothing more is asked of it."""
+
+    def ping(self) -> None:
+        pass
+
+
+def seen_by_the_command(folder: Path, **build_args: str) -> tuple[list[str], list[str]]:
+    """Return the variables and the arguments that the docker command gets for a build."""
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    program = folder / "docker"
+    program.write_text(f'#!/bin/sh\nenv >{folder}/variables\nprintf "%s\\n" "$@" >{folder}/arguments\nexit 1\n')
+    program.chmod(0o755)
+    image = ImageSpec("lab/a:1", dockerfile="Dockerfile", network="host", build_args=build_args)
+    context = BuildContext(folder, folder / "Dockerfile")
+    engine: Any = Engine()
+    with pytest.raises(BuildError):
+        build_with_buildkit(engine, DockerCommand(str(program), 20), image, context, print)
+    return (folder / "variables").read_text().splitlines(), (folder / "arguments").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["VERSION", "GITHUB_TOKEN", "GIT_TOKEN", "SSH_PRIVATE_KEY", "AWS_SECRET_ACCESS_KEY", "PATHS", "ld", "MY_HOME"],
+)
+def test_the_value_of_a_build_argument_does_not_stand_on_the_command_line(name: str, tmp_path: Path) -> None:
+    variables, arguments = seen_by_the_command(tmp_path, **{name: "va1ue"})
+    assert f"{name}=va1ue" in variables
+    assert arguments[arguments.index("--build-arg") + 1] == name
+    assert "va1ue" not in "".join(arguments)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "HTTP_PROXY",
+            "https_proxy",
+            "NO_PROXY",
+            "all_proxy",
+            "LD_LIBRARY_PATH",
+            "GLIBC_TUNABLES",
+            "MALLOC_ARENA_MAX",
+        ),
+        *("GODEBUG", "GOMAXPROCS", "SSL_CERT_FILE", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "OTEL_SDK_DISABLED", "TMPDIR"),
+        *("HOME", "LC_ALL", "LANG", "TZ", "DOCKER_CONFIG", "BUILDX_BUILDER", "BUILDKIT_HOST", "GIT_SSH_COMMAND"),
+        *("DBUS_SESSION_BUS_ADDRESS", "GNUPGHOME", "KUBECONFIG", "PYTHONPATH", "BASH_ENV", "ENV", "NO_COLOR"),
+    ],
+)
+def test_a_build_argument_changes_no_program_of_this_machine(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    variables, arguments = seen_by_the_command(tmp_path, **{name: "va1ue"})
+    assert not [line for line in variables if "va1ue" in line]
+    assert arguments[arguments.index("--build-arg") + 1] == f"{name}=va1ue"
+
+
+def test_a_variable_that_is_set_here_stays_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_SETTING", "mine")
+    variables, arguments = seen_by_the_command(tmp_path, LAB_SETTING="va1ue")
+    assert "LAB_SETTING=mine" in variables
+    assert "LAB_SETTING=va1ue" in arguments
