@@ -14,13 +14,23 @@ from skyport_wf.image_list.conversion import convert
 from skyport_wf.image_list.mistakes import Mistake, MistakesError
 from skyport_wf.image_list.reference import check_registry, parse_reference
 from skyport_wf.image_list.registry_address import parse_registry_address
-from skyport_wf.image_list.spec import SOURCES, CommitSettings, ImageList, ImageSpec, ShockSettings, check_shock_url
+from skyport_wf.image_list.spec import (
+    NAME_OF_A_VALUE,
+    NAMED_VALUES,
+    SOURCES,
+    CommitSettings,
+    ImageList,
+    ImageSpec,
+    ShockSettings,
+    check_shock_url,
+)
 from skyport_wf.image_list.yaml_document import parse_yaml
 from skyport_wf.input_file import read_bounded
 
 _ONLY_OF_A_BUILD = (
     "context", "build_args", "target", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
+_NAME = re.compile(NAME_OF_A_VALUE)
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
 _LARGEST = 2 << 20
 """Bytes of an image list that are read: that of ten thousand images has less."""
@@ -117,7 +127,7 @@ def _wrong_fields(images: Mapping[str, ImageSpec]) -> Iterator[tuple[str, str]]:
                 parse_registry_address(image.registry)
             except UsageError as error:
                 yield f"{path}.registry", f", field registry: {error}."
-        for field, why in _fields_that_do_not_fit(image):
+        for field, why in (*_fields_that_do_not_fit(image), *_wrong_names_of_values(image)):
             yield f"{path}.{field}", f", field {field}: {why}"
 
 
@@ -158,6 +168,14 @@ def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
             yield f"secrets.{secret}", "give either `env`, a variable, or `file`"
     if wrong := find_wrong_address(image.dockerfile, image.context):
         yield wrong
+
+
+def _wrong_names_of_values(image: ImageSpec) -> Iterator[tuple[str, str]]:
+    """Yield the fields that have names of which each builder makes something else, and why: `a=b`, `a b`."""
+    for field in NAMED_VALUES:
+        for name in getattr(image, field):
+            if not _NAME.fullmatch(name):
+                yield field, f"{name!r} cannot be a name here. Write one without `=`, spaces and control characters."
 
 
 def _wrong_urls(shock: ShockSettings) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from skyport_wf.image_list import spec
-from skyport_wf.image_list.spec import SOURCES, ImageSpec, ShockSettings
+from skyport_wf.image_list.spec import NAME_OF_A_VALUE, NAMED_VALUES, SOURCES, ImageSpec, ShockSettings
 
 SCHEMA_FILE = "images.schema.json"
 """Its name beside an image list."""
@@ -24,6 +24,8 @@ def make_schema() -> dict[str, Any]:
                 described["description"] = text
     # One of them, and a field that is there without a value is not set.
     parts["ImageSpec"]["oneOf"] = [_has(source) for source in SOURCES]
+    for field in NAMED_VALUES:
+        parts["ImageSpec"]["properties"][field]["propertyNames"] = {"pattern": NAME_OF_A_VALUE}
     parts["BuildSecret"]["oneOf"] = [_has("env"), _has("file")]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -18,6 +18,10 @@ SourceKind = Literal["dockerfile", "snapshot", "container", "image", "archive", 
 Builder = Literal["auto", "classic", "buildkit"]
 SOURCES: tuple[SourceKind, ...] = get_args(SourceKind)
 
+NAMED_VALUES = ("build_args", "labels")
+"""The fields of an image whose values have names that builders are given."""
+NAME_OF_A_VALUE = r"^[^\s=\x00-\x1f\x7f]+$"
+
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 

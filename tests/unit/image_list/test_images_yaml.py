@@ -1,3 +1,5 @@
+import re
+
 import msgspec
 import pytest
 import yaml
@@ -227,6 +229,19 @@ def test_what_says_how_to_build_is_refused_where_nothing_is_built(field):
     assert message.startswith(f"images.yaml, line 4, field {field}: only an image with a `dockerfile` is built")
 
 
+@pytest.mark.parametrize("field", ["build_args", "labels"])
+@pytest.mark.parametrize("name", ["a=b", "=", "a b", " a", "a\\n", "a\\tb", "", "a\\x00b", "a\\x7f", "a\\xa0b"])
+def test_names_of_which_each_builder_makes_something_else(field, name):
+    message = problem(f'images:\n- name: a/b:1\n  dockerfile: D\n  {field}: {{good: x, "{name}": c}}\n')
+    assert message.startswith(f"images.yaml, line 4, field {field}: '{name}' cannot be a name here. Write one without")
+
+
+@pytest.mark.parametrize("name", ["A", "org.example.lab/a-b:c", "ä", "_", "$a", "'"])
+def test_other_names_are_taken(name):
+    text = f'images: [{{name: "a/b:1", dockerfile: D, labels: {{"{name}": "a=b"}}, build_args: {{"{name}": "a=b"}}}}]'
+    assert parse_image_list(text).images[0].labels == {name: "a=b"}
+
+
 def test_what_another_source_is_for_may_be_said():
     (image,) = parse_image_list("images: [{name: 'a/b:1', archive: x, platform: linux/arm64}]").images
     assert image.platform == "linux/arm64"
@@ -389,12 +404,13 @@ NAMES = st.from_regex(r"[a-z]{1,8}/[a-z]{1,8}:[0-9a-z]{1,6}", fullmatch=True).fi
     lambda n: not n.endswith(":latest")
 )
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=20)
+NAMES_OF_VALUES = TEXTS.filter(lambda text: "=" not in text and not re.search(r"\s", text))
 SPECS = st.builds(
     ImageSpec,
     name=NAMES,
     dockerfile=TEXTS.filter(lambda text: "://" not in text),
-    build_args=st.dictionaries(TEXTS, TEXTS, max_size=3),
-    labels=st.dictionaries(TEXTS, TEXTS, max_size=3),
+    build_args=st.dictionaries(NAMES_OF_VALUES, TEXTS, max_size=3),
+    labels=st.dictionaries(NAMES_OF_VALUES, TEXTS, max_size=3),
     target=st.none() | TEXTS,
     pull=st.booleans(),
     public=st.none() | st.booleans(),

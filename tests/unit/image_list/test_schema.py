@@ -98,6 +98,8 @@ def test_it_agrees_with_the_reader_on_all_lists_of_the_tests():
         ("images: [{name: a/b:1}]", "oneOf"),
         ("images: [{name: a/b:1, dockerfile: D, builder: kaniko}]", "enum"),
         ("images: [{name: a/b:1, dockerfile: D, secrets: {a: {env: A, file: b}}}]", "oneOf"),
+        ("images: [{name: a/b:1, dockerfile: D, build_args: {A B: c}}]", "pattern"),
+        ("images: [{name: a/b:1, dockerfile: D, labels: {'': c}}]", "pattern"),
         ("shock: {part_size: 0}\nimages: [{name: a/b:1, dockerfile: D}]", "minimum"),
         ("other: 1\nimages: [{name: a/b:1, dockerfile: D}]", "additionalProperties"),
     ],
