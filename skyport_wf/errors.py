@@ -68,7 +68,11 @@ def root_cause(error: BaseException) -> str:
 
     What network libraries say themselves names their own classes, pools and every address tried.
     """
-    cause = innermost(error)
+    chain = [error]
+    while (below := chain[-1].__context__) is not None:
+        chain.append(below)
+    # An answer that ends too early is noticed by a library as it reads a number that is not there.
+    cause = next((one for one in reversed(chain) if type(one) is not ValueError), chain[-1])
     return getattr(cause, "strerror", None) or str(cause)
 
 

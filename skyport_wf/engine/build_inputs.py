@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from skyport_wf.engine.build_output import shortened
 from skyport_wf.errors import UsageError
 from skyport_wf.input_file import read_bounded
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 EPOCH: Final = "SOURCE_DATE_EPOCH"
 """Names the time that builds take for now, in seconds since 1970. Source: reproducible-builds.org."""
+_NUMBER: Final = re.compile("[0-9]{1,12}")
+_LAST_TIME: Final = 253_402_300_799
+"""The last second of the year 9999: engines write no later time."""
 MASK: Final = "***"
 _LARGEST_SECRET: Final = 500 << 10
 """Bytes of a secret: BuildKit takes no more (session/secrets)."""
@@ -29,9 +33,18 @@ def build_arguments(image: ImageSpec) -> dict[str, str]:
     """Return the values of `ARG` by name: those of the image list, and SOURCE_DATE_EPOCH if it is set here.
 
     A `RUN` sees it if the Dockerfile declares it; later versions of BuildKit also write it into the image.
+    Raises UsageError if that is no time.
     """
     given = {EPOCH: os.environ[EPOCH]} if os.environ.get(EPOCH) else {}
-    return {**given, **image.build_args}
+    arguments = {**given, **image.build_args}
+    epoch = arguments.get(EPOCH)
+    if epoch is not None and not (_NUMBER.fullmatch(epoch) and int(epoch) <= _LAST_TIME):
+        # Some engines pass over it, others fail at the end of the build.
+        raise UsageError(
+            f"image {image.name}: {EPOCH} is {shortened(epoch)!r}. Set it to a whole number of seconds since 1970, "
+            "such as 1700000000."
+        )
+    return arguments
 
 
 def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:

@@ -201,6 +201,12 @@ def test_source_date_epoch_is_a_build_argument(build: Build) -> None:
     assert docker("run", "--rm", build.name, "cat", "/made") == "1700000000\n"
 
 
+def test_a_source_date_that_is_no_time_is_said_before_anything_is_built(build: Build) -> None:
+    done = build.build("", SOURCE_DATE_EPOCH="abc")
+    assert (done.code, "SOURCE_DATE_EPOCH is 'abc'. Set it to" in done.log) == (2, True), done.log
+    assert not re.search("^(Step|#1)", done.log, re.MULTILINE)
+
+
 @pytest.mark.parametrize("build", ["classic"], indirect=True)
 def test_a_build_secret_needs_buildkit(build: Build) -> None:
     done = build.build("    secrets: {key: {env: LAB_KEY}}\n", LAB_KEY="x")

@@ -44,6 +44,17 @@ def test_root_cause_of_an_error_that_stands_alone_is_its_text():
     assert errors.root_cause(ValueError("no luck")) == "no luck"
 
 
+def test_root_cause_of_an_answer_that_ends_too_early_is_no_number_that_is_not_there():
+    """As urllib3 and http.client notice it, which read how long the next piece is."""
+    try:
+        try:
+            int(b"", 16)
+        except ValueError:
+            raise ConnectionError("Response ended prematurely") from None
+    except ConnectionError as error:
+        assert errors.root_cause(error) == "Response ended prematurely"
+
+
 def test_the_innermost_error_is_the_one_that_came_first():
     first, second, last = KeyError("x"), ValueError("y"), RuntimeError("z")
     last.__context__, second.__context__ = second, first

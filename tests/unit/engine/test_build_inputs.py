@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.engine.build_inputs import secret_mask, secret_options
+from skyport_wf.engine.build_inputs import build_arguments, secret_mask, secret_options
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.spec import BuildSecret
+from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 
 
 def test_a_secret_is_masked_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +39,30 @@ def test_a_comma_or_a_quote_in_a_name_does_not_begin_another_field(tmp_path: Pat
     (tmp_path / 'a,src="b').write_text("secret")
     options = list(secret_options({"one,env=HOME": BuildSecret(file=f'{tmp_path}/a,src="b')}))
     assert options == ["--secret", f'"id=one,env=HOME","src={tmp_path}/a,src=""b"']
+
+
+@pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", " 1", "1e9", "٣", "253402300800", "9" * 500])
+def test_a_source_date_that_is_no_time(epoch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines differ in what they do with it: one passes over it, another one fails when all is built."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    with pytest.raises(
+        UsageError, match=r"image lab/a:1: SOURCE_DATE_EPOCH is .*\. Set it to a whole number"
+    ) as caught:
+        build_arguments(ImageSpec("lab/a:1"))
+    assert len(str(caught.value)) < 450
+    given = ImageSpec("lab/a:1", build_args={"SOURCE_DATE_EPOCH": "5"})
+    assert build_arguments(given) == {"SOURCE_DATE_EPOCH": "5"}
+
+
+def test_a_source_date_of_the_list_that_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "5")
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH is ''"):
+        build_arguments(ImageSpec("lab/a:1", build_args={"SOURCE_DATE_EPOCH": ""}))
+
+
+@pytest.mark.parametrize("epoch", ["0", "1700000000", "253402300799"])
+def test_a_source_date(epoch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
+    assert build_arguments(ImageSpec("lab/a:1")) == {"SOURCE_DATE_EPOCH": epoch}
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    assert build_arguments(ImageSpec("lab/a:1")) == {}
