@@ -31,7 +31,10 @@ class LockedRules(ImageRules):
         return False
 
     def _plan(self) -> list[PlannedImage]:
-        """Read the lock file. Raises UsageError if it is not there, or is none."""
+        """Read the lock file.
+
+        Raises UsageError if it is not there, is none, or has two names that make the same files.
+        """
         from skyport_wf.digests import digest_of
         from skyport_wf.image_list.reference import parse_reference
         from skyport_wf.records.encoding import encode_json
@@ -48,6 +51,13 @@ class LockedRules(ImageRules):
         except SkyportError as error:
             raise UsageError(str(error)) from error
         self._shocks = {entry.shock for entry in lock.images.values()}
+        names_by_key: dict[str, str] = {}
+        for name in lock.images:
+            if (other := names_by_key.setdefault(parse_reference(name).key, name)) != name:
+                raise UsageError(
+                    f"the lock file {self.lock} has {other} and {name}, which make the same file name "
+                    f"{parse_reference(name).key!r}. Publish one of them under another name."
+                )
         return [
             PlannedImage(
                 name=name, key=parse_reference(name).key, source="archive", digest=digest_of(encode_json(entry)),

@@ -142,22 +142,16 @@ class ImageRules:
     def makes(self, part: str) -> bool:
         """Return whether rules that make files are to be defined here: once for a list, whatever modules use it.
 
-        Raises UsageError if another list has an image of the same name.
+        Raises UsageError if another list has an image of the same name, or one whose files have the same names.
         """
         if not self.defines(part):
             return False
-        for other in self._before:
-            if other.is_same_list(self) and part in other._defined:
-                return False
-        if self.is_known and part == "steps":
-            for other in self._before:
-                if other._file == self._file or part not in other._defined:
-                    continue
-                if both := sorted({*self.names} & {*other.names}):
-                    raise UsageError(
-                        f"{', '.join(both)} is in two image lists of this workflow, {other.origin} and {self.origin}. "
-                        "Take it out of one of them."
-                    )
+        others = [other for other in self._before if part in other._defined]
+        if any(other.is_same_list(self) for other in others):
+            return False
+        if self.is_known:
+            for other in others:
+                self._check_apart(other, part)
         return True
 
     def makes_lock(self) -> bool:
@@ -413,6 +407,27 @@ class ImageRules:
         check_archives(self.planned.values())
         lists = [self.images, *(other.images for other in self._before)]
         check_lock(self.lock, () if self.writes_lock else self.names, lists)
+
+    def _check_apart(self, other: ImageRules, part: str) -> None:
+        """Raise UsageError if this list and another are in each other's way.
+
+        One name is published once, wherever receipts go; otherwise, names that make the same file name are in each
+        other's way in one folder only.
+        """
+        if other._file == self._file or (part != "steps" and other._place != self._place):
+            return
+        if both := sorted({*self.names} & {*other.names}):
+            raise UsageError(
+                f"{', '.join(both)} is in two image lists of this workflow, {other.origin} and {self.origin}. "
+                "Take it out of one of them."
+            )
+        both = sorted({*self.planned} & {*other.planned})
+        if both and other._place == self._place:
+            first, second = other.planned[both[0]].name, self.planned[both[0]].name
+            raise UsageError(
+                f"{first} of {other.origin} and {second} of {self.origin} make the same file name {both[0]!r}. Give "
+                "one of them another name."
+            )
 
     def _write_plan(self) -> None:
         """Write what jobs are to take. Where that cannot be, they read the list themselves."""

@@ -14,6 +14,15 @@ from tests.support.pipeline import Pipeline, module, write_images
 pytestmark = pytest.mark.slow
 
 STEPS = ("build_image", "save_image", "upload_image", "register_image")
+LOCKED = {
+    "image_id": "sha256:" + "0" * 64,
+    "shock": "embedded",
+    "node": "05c58076-9887-4dd6-8bb1-62e695164c0d",
+    "size": 1,
+    "md5": "0" * 32,
+    "archive_sha256": None,
+    "source_digest": None,
+}
 INCLUDE = 'include: skyport_wf.snakefile("publish")\n'
 OWN = """
 rule mine:
@@ -126,6 +135,23 @@ def test_two_lists_as_modules_twice_each(pipeline: Pipeline) -> None:
     write_images(pipeline.folder, "lab/x:1")
     assert pipeline.snakemake("a_publish_all") == {"a_lock_images", "a_publish_all"}
     assert {*json.loads((pipeline.folder / "images.lock.json").read_text())["images"]} == {"lab/w:1", "lab/x:1"}
+
+
+def test_names_that_make_one_file_name_in_folders_of_their_own(pipeline: Pipeline) -> None:
+    """Of two lists: as each image has its files, nothing is wrong. Of the checks, the same holds for one name."""
+    write_images(pipeline.folder / "b", "lab_x:1")
+    write_images(pipeline.folder / "c", "lab/x:1")
+    more = ["pathvars:", '    results="out"']
+    pipeline.write_snakefile(
+        module("a"),
+        module("b", config='{"images": "b"}', more=more),
+        module("c", rules="lint", config='{"images": "c"}', more=more),
+        module("d", rules="lint"),
+    )
+    targets = ("a_publish_all", "b_publish_all", "c_lint_all", "d_lint_all")
+    assert pipeline.snakemake(*targets) >= {"a_build_image x", "b_build_image x", "c_lint_image x", "d_lint_image x"}
+    assert pipeline.receipt("results/skyport/lab_x_1/receipt.json")["name"] == "lab/x:1"
+    assert pipeline.receipt("out/skyport/lab_x_1/receipt.json")["name"] == "lab_x:1"
 
 
 @pytest.mark.parametrize(
@@ -324,6 +350,14 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         own("lab/xx:1") + module("a"): f"images.yaml has no image with the key lab_xx_1, it has {names}",
         module("a") + module("b", config='{"images": "./copy.yaml"}'): "lab/x:1, lab/y:1 is in two image lists of this "
         "workflow, images.yaml and copy.yaml.",
+        module("a") + module("b", config='{"images": "alike"}'): "lab/x:1 of images.yaml and lab_x:1 of "
+        "alike/images.yaml make the same file name 'lab_x_1'. Give one of them another name.",
+        module("a", rules="lint") + module("b", rules="lint", config='{"images": "copy.yaml"}'): "lab/x:1, lab/y:1 is "
+        "in two image lists of this workflow",
+        module("a", rules="lint") + module("b", rules="lint", config='{"images": "alike"}'): "lab/x:1 of images.yaml "
+        "and lab_x:1 of alike/images.yaml make the same file name",
+        module("a", rules="use", config='{"lock": "alike.json"}'): "the lock file alike.json has lab/x:1 and lab_x:1, "
+        "which make the same file name 'lab_x_1'. Publish one of them under another name.",
         module("a", more=["pathvars:", '    results="{a}"']): "the pathvar `results` is '{a}'",
         module("a", config='{"lock": "conflict.json"}'): "conflict.json is not a `skyport-wf lock 1` record: it has "
         "the marks of a merge that has conflicts. Take it anew",
@@ -336,6 +370,9 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     }  # fmt: skip
     shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")
     write_images(pipeline.folder / "b", "lab/z:1")
+    write_images(pipeline.folder / "alike", "lab_x:1")
+    images = '"lab/x:1": {entry}, "lab_x:1": {entry}'.replace("{entry}", json.dumps(LOCKED))
+    (pipeline.folder / "alike.json").write_text(f'{{"images": {{{images}}}, "record": "skyport-wf lock 1"}}')
     (pipeline.folder / "wrong.yaml").write_text("images: [{name: 'lab/w:1', dockerfil: x}]\n")
     (pipeline.folder / "conflict.json").write_text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n")
     for snakefile, message in cases.items():
@@ -354,6 +391,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         own("lab/xx:1", "lab/yy:1") + module("a"),
         own(""),
         module("a") + module("b", config='{"images": "copy.yaml"}'),
+        module("a", rules="lint") + module("b", rules="lint", config='{"images": "copy.yaml"}'),
         module("a", rules="publsh"),
         "skyport_wf.container('lab/x:1', registry=True)",
     ],
