@@ -24,6 +24,7 @@ rule lock_images:
         lock=_skyport.lock_path,
         keep=_skyport.kept_names,
         notes=_skyport.notes(),
+        lost=_skyport.lost(),
     shell:
         _skyport.say_if_killed + r"""
         say_if_killed skyport-wf lock {input.receipts:q} \

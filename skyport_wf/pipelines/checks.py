@@ -43,11 +43,12 @@ def check_archives(images: Iterable[PlannedImage]) -> None:
             )
 
 
-def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> None:
-    """Raise UsageError for a lock file that is none, which would be said when the images are built and sent already.
+def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> set[str]:
+    """Return the names that a lock file has; none if it is not there.
 
     needed: images that it has to have, as it cannot be written.
     lists: the image lists of the workflow.
+    Raises UsageError for a file that is none, which would be said when the images are built and sent already.
     """
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
@@ -65,6 +66,7 @@ def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> None:
             f"the lock file {lock} cannot be written, and lacks {', '.join(missing)}. Name another one in the setting "
             "`lock`."
         )
+    return locked
 
 
 def is_writable(folder: Path) -> bool:

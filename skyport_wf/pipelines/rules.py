@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -36,6 +37,8 @@ from skyport_wf.records.plan import PlannedImage
 _log = logging.getLogger(__name__)
 _LARGEST_PLAN = 64 << 20
 """Bytes of a plan that are read."""
+_NOTES = Path(".snakemake/skyport")
+"""What is noted for jobs and later runs, in the folder that Snakemake runs in."""
 _MOST_NAMES = 20
 """Images of a list that a message names."""
 _SAY_IF_KILLED = (
@@ -96,6 +99,8 @@ class ImageRules:
         """The workflow's default target before the rules come."""
         self.is_known: bool = workflow.is_main_process
         """Whether the list is read when the workflow is parsed; a job reads it only if it needs it."""
+        self._locked: set[str] = set()
+        """The names that the lock file has before anything runs."""
         self._lists = lists
         self._before = tuple(lists)
         self._defined: set[str] = set()
@@ -214,6 +219,21 @@ class ImageRules:
     def notes(self) -> list[str]:
         """Return what changes with what is said of the images; of a job, nothing."""
         return [self.planned[key].notes for key in self.keys]
+
+    def lost(self) -> str:
+        """Return when the lock file was last found without images that have receipts; of a job, nothing.
+
+        One that was reset, or merged to an older state, would stay so: no receipt changes by that. What is returned is
+        a time that is kept, as names would change once more when they are in the file again.
+        """
+        if not self.is_known:
+            return ""
+        lacking = [name for name in self.names if name not in self._locked]
+        if any(Path(self._place, self._keys_by_name[name], "receipt.json").exists() for name in lacking):
+            self._write(self._lost_file, str(time.time_ns()).encode())
+        with suppress(OSError, UnicodeDecodeError):
+            return self._lost_file.read_text()
+        return ""
 
     def needs(self, wildcards: Wildcards) -> list[str]:
         """Return the keys of the images that this one is built on."""
@@ -399,14 +419,20 @@ class ImageRules:
 
     @property
     def _plan_file(self) -> Path:
-        return Path(".snakemake/skyport") / f"{self._mark}.json"
+        return _NOTES / f"{self._mark}.json"
+
+    @property
+    def _lost_file(self) -> Path:
+        # Each list has its own, and still has it when it is moved.
+        number = sum(other._writes_into(self.lock) for other in self._before)
+        return _NOTES / f"{_digest(os.path.realpath(self.lock), self.results, str(number))}.lost"
 
     def _check(self) -> None:
         """Raise UsageError for what can be known before anything runs."""
         check_results(self.results, self.planned)
         check_archives(self.planned.values())
         lists = [self.images, *(other.images for other in self._before)]
-        check_lock(self.lock, () if self.writes_lock else self.names, lists)
+        self._locked = check_lock(self.lock, () if self.writes_lock else self.names, lists)
 
     def _check_apart(self, other: ImageRules, part: str) -> None:
         """Raise UsageError if this list and another are in each other's way.
@@ -431,10 +457,14 @@ class ImageRules:
 
     def _write_plan(self) -> None:
         """Write what jobs are to take. Where that cannot be, they read the list themselves."""
+        self._write(self._plan_file, msgspec.json.encode([*self.planned.values()]))
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write a note for jobs or later runs, if it can be written."""
         with suppress(OSError, SkyportError):
-            self._plan_file.parent.mkdir(parents=True, exist_ok=True)
-            with replace_file(self._plan_file) as file:
-                file.write(msgspec.json.encode([*self.planned.values()]))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replace_file(path) as file:
+                file.write(content)
 
 
 def _digest(*paths: str) -> str:

@@ -186,6 +186,33 @@ def test_one_list_in_two_modules(
     assert pipeline.snakemake("a_publish_all", "b_publish_all") == set()
 
 
+@pytest.mark.parametrize(
+    ("modules", "ran"),
+    [
+        ([module("a")], {"a_lock_images", "a_publish_all"}),
+        ([module("b", config='{"images": "b", "lock": "images.lock.json"}'), module("a")], {"a_lock_images"}),
+    ],
+)
+def test_a_lock_file_that_was_reset_gets_its_images_again(
+    pipeline: Pipeline, modules: list[str], ran: set[str]
+) -> None:
+    """By the one short job, and by no other in the run after that; also where another list owns the file."""
+    write_images(pipeline.folder / "b", "lab/z:1")
+    targets = [f"{text.split()[1].rstrip(':')}_publish_all" for text in modules]
+    pipeline.write_snakefile(*modules)
+    pipeline.snakemake(*targets)
+    lock = pipeline.folder / "images.lock.json"
+    whole = lock.read_bytes()
+    older = json.loads(whole)
+    del older["images"]["lab/y:1"]
+    for _ in range(2):
+        lock.write_text(json.dumps(older))
+        assert pipeline.snakemake("--dry-run", *targets) >= ran
+        assert pipeline.snakemake(*targets) >= ran
+        assert lock.read_bytes() == whole
+        assert pipeline.snakemake(*targets) == set()
+
+
 RESULTS = ["pathvars:", '    results="out/images/"']
 
 
