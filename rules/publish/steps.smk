@@ -9,11 +9,14 @@ rule build_image:
     """Build the image, or find that Shock has it.
 
     The build context counts by its digest, one of the params: a folder among the inputs would miss
-    changes further down, and a list of files would run again when one is touched.
+    changes further down, and a list of files would run again when one is touched. So does an archive, unless a rule
+    of the workflow can make it.
     """
     input:
         needs=lambda wildcards: _skyport.files("build.json", _skyport.needs(wildcards)),
-        archive=lambda wildcards: [local(path) for path in _skyport.archive(wildcards)],
+        archive=lambda wildcards: [
+            local(ancient(path) if _skyport.counts_by_content(path) else path) for path in _skyport.archive(wildcards)
+        ],
     output:
         record=_skyport.at("<results>/skyport/{skyport_key}/build.json"),
     log:
@@ -32,7 +35,7 @@ rule build_image:
     params:
         images=_skyport.images_path,
         name=_skyport.name,
-        digest=_skyport.digest,
+        digest=_skyport.step_digest,
     shell:
         _skyport.say_if_killed + r"""
         say_if_killed skyport-wf build {params.name:q} \
@@ -63,7 +66,7 @@ rule save_image:
     resources:
         docker=1,
     params:
-        digest=_skyport.digest,
+        digest=_skyport.step_digest,
     shell:
         _skyport.say_if_killed + r"""
         say_if_killed skyport-wf save {input.build:q} \
@@ -100,7 +103,7 @@ rule upload_image:
     resources:
         shock=1,
     params:
-        digest=_skyport.digest,
+        digest=_skyport.step_digest,
     shell:
         _skyport.say_if_killed + r"""
         say_if_killed skyport-wf upload {input.save:q} \
@@ -135,7 +138,7 @@ rule register_image:
     resources:
         shock=1,
     params:
-        digest=_skyport.digest,
+        digest=_skyport.step_digest,
         lock=_skyport.lock_option,
     shell:
         _skyport.say_if_killed + r"""

@@ -7,11 +7,13 @@ No archive comes to lie on the disk, and one process starts in the place of five
 rule publish_image:
     """Publish the image, or find that Shock has it, and list the packages in it.
 
-    The build context counts by its digest, as for build_image.
+    The build context and an archive count by their digests, as for build_image.
     """
     input:
         needs=lambda wildcards: _skyport.files("receipt.json", _skyport.needs(wildcards)),
-        archive=lambda wildcards: [local(path) for path in _skyport.archive(wildcards)],
+        archive=lambda wildcards: [
+            local(ancient(path) if _skyport.counts_by_content(path) else path) for path in _skyport.archive(wildcards)
+        ],
     output:
         receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
         packages=_skyport.at("<results>/skyport/{skyport_key}/packages.cdx.json"),
@@ -32,7 +34,7 @@ rule publish_image:
     params:
         images=_skyport.images_path,
         name=_skyport.name,
-        digest=_skyport.digest,
+        digest=_skyport.step_digest,
         lock=_skyport.lock_option,
     shell:
         _skyport.say_if_killed + r"""

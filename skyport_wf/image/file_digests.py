@@ -1,4 +1,4 @@
-"""Digests of a context's files, remembered between runs.
+"""Digests of files, those of a context and archives, remembered between runs.
 
 A file that has kept its size, times, inode and device has kept its content, as nobody can set the time of its last
 change (ctime). There is one exception, as for git's index: of two changes in the same tick of the clock, the second
@@ -52,21 +52,50 @@ def digest_files(root: Path, files: Mapping[str, os.stat_result], *, memory: Pat
     Raises SkyportError, naming the file, for one that cannot be read.
     """
     is_large = len(files) >= _FEWEST_FILES or sum(status.st_size for status in files.values()) >= _FEWEST_BYTES
-    name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:40]
-    path = memory / f"{name}.msgpack" if memory and is_large and len(files) <= _MOST_FILES else None
-    known: dict[str, _KnownFile] = {}
-    if path:
-        # A memory that is missing or damaged costs time, and nothing else.
-        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            known = decode_msgpack(path.read_bytes(), dict[str, _KnownFile])
+    path = _memory_of(root, memory) if memory and is_large and len(files) <= _MOST_FILES else None
+    known = _recall(path) if path else {}
     begun = time.time_ns()
     found = {}
     for file, status in files.items():
         one = known.get(file)
-        found[file] = one if one and _describe(one.digest, status) == one else _read(root / file)
+        try:
+            found[file] = one if one and _describe(one.digest, status) == one else _read(root / file)
+        except OSError as error:
+            raise SkyportError(f"cannot read {root / file} of the build context: {error.strerror}") from error
     if path:
         _remember(path, {file: one for file, one in found.items() if one.changed < begun - _TICK_NS}, known)
     return {file: one.digest for file, one in found.items()}
+
+
+def digest_file(file: Path, *, of: Path, memory: Path | None = None) -> str:
+    """Return the SHA-256 of a regular file in hexadecimal digits.
+
+    of: what names the file, with others. What is known of those stays.
+    memory: a folder in which the digests of large files are kept; with None the file is read.
+    Raises OSError if it cannot be read.
+    """
+    name = os.path.realpath(file)
+    status = os.stat(name)  # noqa: PTH116 - a name, as it is kept
+    path = _memory_of(of, memory) if memory and status.st_size >= _FEWEST_BYTES else None
+    known = _recall(path) if path else {}
+    begun = time.time_ns()
+    one = known.get(name)
+    found = one if one and _describe(one.digest, status) == one else _read(Path(name))
+    if path and found.changed < begun - _TICK_NS:
+        there = {other: it for other, it in known.items() if os.path.exists(other)}  # noqa: PTH110 - as above
+        _remember(path, {**there, name: found}, known)
+    return found.digest
+
+
+def _memory_of(what: Path, memory: Path) -> Path:
+    return memory / f"{hashlib.sha256(os.fsencode(what.resolve())).hexdigest()[:40]}.msgpack"
+
+
+def _recall(path: Path) -> dict[str, _KnownFile]:
+    """Return what is known. A memory that is missing or damaged costs time, and nothing else."""
+    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return decode_msgpack(path.read_bytes(), dict[str, _KnownFile])
+    return {}
 
 
 def _describe(digest: str, status: os.stat_result) -> _KnownFile:
@@ -74,15 +103,12 @@ def _describe(digest: str, status: os.stat_result) -> _KnownFile:
 
 
 def _read(path: Path) -> _KnownFile:
-    try:
-        # Should it have become a pipe meanwhile, opening it must not wait.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            # Described before it is read: a change from now on makes another description.
-            status = os.fstat(descriptor)
-            return _describe(hashlib.file_digest(file, "sha256").hexdigest(), status)
-    except OSError as error:
-        raise SkyportError(f"cannot read {path} of the build context: {error.strerror}") from error
+    # Should it have become a pipe meanwhile, opening it must not wait.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        # Described before it is read: a change from now on makes another description.
+        status = os.fstat(descriptor)
+        return _describe(hashlib.file_digest(file, "sha256").hexdigest(), status)
 
 
 def _remember(path: Path, files: dict[str, _KnownFile], known: dict[str, _KnownFile]) -> None:

@@ -22,6 +22,7 @@ from skyport_wf.formatting import terminal_text
 from skyport_wf.image_list.spec import ImageList
 from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import replace_file
+from skyport_wf.pipelines.archives import digest_archive
 from skyport_wf.pipelines.checks import (
     check_archives,
     check_lock,
@@ -101,6 +102,8 @@ class ImageRules:
         """Whether the list is read when the workflow is parsed; a job reads it only if it needs it."""
         self._locked: set[str] = set()
         """The names that the lock file has before anything runs."""
+        self._workflow = workflow
+        self._archive_digests: dict[str, str] = {}
         self._lists = lists
         self._before = tuple(lists)
         self._defined: set[str] = set()
@@ -216,6 +219,11 @@ class ImageRules:
         """
         return self.planned[wildcards.skyport_key].digest
 
+    def step_digest(self, wildcards: Wildcards) -> str:
+        """Return what changes with the image, as `digest`, and with the content of an archive that it comes from."""
+        contents = [self._archive_digest(path) for path in self.archive(wildcards)]
+        return _digest(self.digest(wildcards), *contents) if any(contents) else self.digest(wildcards)
+
     def notes(self) -> list[str]:
         """Return what changes with what is said of the images; of a job, nothing."""
         return [self.planned[key].notes for key in self.keys]
@@ -246,6 +254,20 @@ class ImageRules:
     def archive(self, wildcards: Wildcards) -> list[str]:
         """Return the file that the image comes from, if it comes from one."""
         return [path for path in [self.planned[wildcards.skyport_key].archive] if path]
+
+    def counts_by_content(self, archive: str) -> bool:
+        """Return whether an archive counts by its content, as one of the params, and not by its time."""
+        return bool(self._archive_digest(archive))
+
+    def _archive_digest(self, archive: str) -> str:
+        """Return what changes with the content of an archive; empty if a rule of the workflow may make it, or in a job.
+
+        Before that rule has run, the content says nothing. To be called when all rules are there.
+        """
+        if archive not in self._archive_digests:
+            counts = self.is_known and not any(rule.is_producer(archive) for rule in self._workflow.rules)
+            self._archive_digests[archive] = digest_archive(Path(archive), Path(self._file)) if counts else ""
+        return self._archive_digests[archive]
 
     @heard()
     def refuse(self, wildcards: Wildcards) -> list[str]:
@@ -467,8 +489,8 @@ class ImageRules:
                 file.write(content)
 
 
-def _digest(*paths: str) -> str:
-    return hashlib.sha256(os.fsencode("\0".join(paths))).hexdigest()[:12]
+def _digest(*words: str) -> str:
+    return hashlib.sha256(os.fsencode("\0".join(words))).hexdigest()[:12]
 
 
 def match_any(words: Collection[str]) -> str:

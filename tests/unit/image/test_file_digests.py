@@ -12,7 +12,7 @@ import pytest
 from skyport_wf.errors import SkyportError
 from skyport_wf.image import file_digests
 from skyport_wf.image.context import BuildContext, digest_context
-from skyport_wf.image.file_digests import digest_files
+from skyport_wf.image.file_digests import digest_file, digest_files
 
 COUNT = 600
 """Enough to be remembered."""
@@ -176,3 +176,53 @@ def test_a_file_that_has_become_a_pipe_is_not_waited_for(root):
     (root / "f1").unlink()
     os.mkfifo(root / "f1")
     assert len(digest_files(root, files)) == COUNT
+
+
+@pytest.fixture
+def archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return two files that are large enough to be remembered, and old enough."""
+    monkeypatch.setattr(file_digests, "_FEWEST_BYTES", 4)
+    found = [tmp_path / "a.tar", tmp_path / "b.tar"]
+    for path in found:
+        path.write_text(path.name)
+    time.sleep(0.06)
+    return found
+
+
+def test_a_file_is_read_once_and_again_when_it_changes(archives, memory, monkeypatch):
+    """Those of one list do not push each other out."""
+    read = []
+    really = file_digests._read
+    monkeypatch.setattr(file_digests, "_read", lambda path: (read.append(path.name), really(path))[1])
+    listed = memory.parent / "images.yaml"
+    for _ in range(2):
+        for path in archives:
+            digest = digest_file(path, of=listed, memory=memory)
+            assert digest == hashlib.sha256(path.name.encode()).hexdigest()
+    assert read == ["a.tar", "b.tar"]
+    status = archives[0].stat()
+    archives[0].write_text("A.tar")
+    os.utime(archives[0], ns=(status.st_atime_ns, status.st_mtime_ns))
+    time.sleep(0.06)
+    assert digest_file(archives[0], of=listed, memory=memory) == hashlib.sha256(b"A.tar").hexdigest()
+    assert len([*memory.iterdir()]) == 1
+
+
+def test_a_link_counts_as_the_file_that_it_leads_to(archives, memory, tmp_path):
+    link = tmp_path / "link.tar"
+    link.symlink_to("a.tar")
+    assert digest_file(link, of=tmp_path, memory=memory) == digest_file(archives[0], of=tmp_path)
+    link.unlink()
+    link.symlink_to("b.tar")
+    assert digest_file(link, of=tmp_path, memory=memory) == digest_file(archives[1], of=tmp_path)
+
+
+def test_what_is_known_of_files_that_are_gone_is_forgotten(archives, memory, tmp_path):
+    digest_file(archives[0], of=tmp_path, memory=memory)
+    (kept,) = memory.iterdir()
+    assert b"a.tar" in kept.read_bytes()
+    archives[0].unlink()
+    digest_file(archives[1], of=tmp_path, memory=memory)
+    assert b"a.tar" not in kept.read_bytes()
+    with pytest.raises(FileNotFoundError):
+        digest_file(archives[0], of=tmp_path, memory=memory)
