@@ -50,18 +50,24 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _add_to_pipeline(folder: Path) -> Outcome:
     """Write the files that a pipeline needs, but for those that it has; say how its Snakefile takes them in."""
-    from skyport_wf.pipelines.templates import list_files, pipeline_files
+    from skyport_wf.pipelines.templates import PROFILE, list_files, pipeline_files
     from skyport_wf.records.encoding import check_unicode
 
     snakefile = next((path for path in _SNAKEFILES if (folder / path).is_file()), None)
     if snakefile is None:
         raise UsageError(f"there is no Snakefile in {folder}. Without --pipeline, `init` begins a project of its own.")
-    rules = "workflow/rules/images.smk" if snakefile.startswith("workflow/") else "images.smk"
-    files = pipeline_files(rules)
+    inside = "workflow/" if snakefile.startswith("workflow/") else ""
+    rules = f"{inside}rules/images.smk" if inside else "images.smk"
+    files = pipeline_files(rules, inside + PROFILE)
+    # Snakemake takes the first that is there, alone: one of ours would switch off the pipeline's own.
+    profile = next((name for name in (PROFILE, inside + PROFILE) if (folder / name).exists()), None)
+    if profile:
+        del files[f"{inside}{PROFILE}/config.yaml"]
     if list_in(folder):
         # The image is there to be replaced by the pipeline's own, which it has.
         files = {name: text for name, text in files.items() if name not in list_files()}
-    kept = [str(folder / name) for name in files if os.path.lexists(folder / name)]
+    names = [profile, *files] if profile else [*files]
+    kept = [str(folder / name) for name in names if os.path.lexists(folder / name)]
     texts = {check_unicode(str(folder / name)): text for name, text in files.items()}
     written = [path for path in texts if path not in kept]
     _write_all({Path(path): texts[path] for path in written})

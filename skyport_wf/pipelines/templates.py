@@ -61,14 +61,16 @@ use rule * from skyport as skyport_*
 
 # A rule that needs an image takes its receipt as input: skyport_wf.receipt("my-lab/hello:1.0")
 '''
-AROUND = {
-    "profiles/default/config.yaml": """\
-# Snakemake takes these for its command line when it is called in this folder.
+PROFILE = "profiles/default"
+"""The profile that Snakemake takes by itself: in the folder it is called in, or else beside the Snakefile."""
+_PROFILE = """\
+# Snakemake takes these for its command line by itself.
 rerun-incomplete: true # a step that was killed is run again
 resources: # how many steps at once may keep the engine busy, or Shock
   docker: 2
   shock: 2
-""",
+"""
+AROUND = {
     ".gitignore": """\
 .snakemake/
 results/
@@ -101,7 +103,7 @@ jobs:
       - run: tests/test_images.sh
 """,
 }
-"""The files around them: a profile, names that git leaves alone, a test, and its run in continuous integration."""
+"""The files around them: names that git leaves alone, a test, and its run in continuous integration."""
 
 
 def list_files() -> dict[str, str]:
@@ -111,16 +113,18 @@ def list_files() -> dict[str, str]:
 
 def project_files() -> dict[str, str]:
     """Return the files of a project that publishes images."""
-    return {**list_files(), **PROJECT, **_around("publish_all")}
+    return {**list_files(), **PROJECT, **_around("publish_all", PROFILE)}
 
 
-def pipeline_files(rules: str) -> dict[str, str]:
+def pipeline_files(rules: str, profile: str) -> dict[str, str]:
     """Return the files that a pipeline needs beside its own, to publish images.
 
     rules: the path of the rules to include.
+    profile: the folder of the profile that Snakemake takes.
     """
-    return {**list_files(), rules: _RULES, **_around("skyport_publish_all")}
+    return {**list_files(), rules: _RULES, **_around("skyport_publish_all", profile)}
 
 
-def _around(target: str) -> dict[str, str]:
-    return {path: text.format(target=target) for path, text in AROUND.items()}
+def _around(target: str, profile: str) -> dict[str, str]:
+    texts = {path: text.format(target=target) for path, text in AROUND.items()}
+    return {f"{profile}/config.yaml": _PROFILE, **texts}

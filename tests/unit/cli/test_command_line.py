@@ -497,6 +497,28 @@ def test_init_adds_to_a_pipeline_what_it_lacks(tmp_path, snakefile, line):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("theirs", ["", "profiles/default", "workflow/profiles/default"])
+def test_init_leaves_a_pipeline_the_profile_that_snakemake_takes(tmp_path, theirs):
+    """The first of those in the working directory and beside the Snakefile, and no other."""
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow/Snakefile").write_text(
+        "rule a:\n    output: 'x'\n    shell: 'echo {resources.of} > {output}'\n"
+    )
+    if theirs:
+        (tmp_path / theirs).mkdir(parents=True)
+        (tmp_path / theirs / "config.v8+.yaml").write_text("default-resources: {of: 7}\n")
+    done = only_document(run("init", "--pipeline", str(tmp_path), "--json").stdout)
+    profiles = [path for path in done["written"] if "profiles" in path]
+    assert profiles == ([] if theirs else [f"{tmp_path}/workflow/profiles/default/config.yaml"])
+    assert [path for path in done["kept"] if "profiles" in path] == ([f"{tmp_path}/{theirs}"] if theirs else [])
+    asked = [sys.executable, "-m", "snakemake", "--cores", "1", *([] if theirs else ["--default-resources", "of=7"])]
+    made = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "x").read_text() == "7\n"
+    assert f"profile {theirs or 'workflow/profiles/default'} " in made.stdout + made.stderr
+
+
+@pytest.mark.slow
 def test_init_names_the_snakefile_that_snakemake_reads_and_leaves_a_list_of_another_name(tmp_path):
     for name in ("workflow/Snakefile", "Snakefile"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
