@@ -2,7 +2,7 @@
 
 Inputs:   a lock file that was committed (`images.lock.json`), and the Shock that it names
 Outputs:  <results>/skyport/KEY/receipt.json, checked against the lock file;
-          image.tar and image.sif beside it for rules that ask for them
+          fetched.tar and image.sif beside it for rules that ask for them
 
 Settings, as for publish.smk: lock, conda, cluster; `images`, if there is a list that is not beside the lock file.
 """

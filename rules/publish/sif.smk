@@ -6,7 +6,7 @@ rule fetch_image:
     input:
         receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
     output:
-        archive=temp(_skyport.at("<results>/skyport/{skyport_key}/image.tar")),
+        archive=temp(_skyport.at("<results>/skyport/{skyport_key}/fetched.tar")),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/fetch.log"),
     benchmark:
@@ -35,7 +35,7 @@ rule fetch_image:
 rule sif_image:
     """Make the image that apptainer runs; `skyport_wf.container` names it."""
     input:
-        archive=_skyport.at("<results>/skyport/{skyport_key}/image.tar"),
+        archive=_skyport.at("<results>/skyport/{skyport_key}/fetched.tar"),
     output:
         sif=_skyport.at("<results>/skyport/{skyport_key}/image.sif"),
     log:

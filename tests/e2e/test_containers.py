@@ -67,7 +67,7 @@ def test_rules_run_in_the_published_image_by_snakemakes_own_apptainer(
     assert ran == {"a_fetch_image tool", "a_sif_image tool", "shell_rule", "script_rule", "other"}
     assert (pipeline.folder / "script.txt").read_text() == "script:in the image/bin/busybox\n"
     assert pipeline.snakemake(*targets, **engineless) == set()
-    assert not [*pipeline.folder.rglob("image.tar")], "the archive is not kept"
+    assert not [*pipeline.folder.rglob("fetched.tar")], "the archive is not kept"
 
     (pipeline.folder / "tool/data/deep/file").write_text("edited")
     pipeline.snakemake("a_publish_all")
@@ -79,7 +79,7 @@ USE = """
 rule mine:
     input:
         receipt=skyport_wf.receipt("lab/x:1"),
-        archive="results/skyport/lab_y_1/image.tar",
+        archive="results/skyport/lab_y_1/fetched.tar",
     output:
         "own.txt",
     shell:

@@ -154,6 +154,23 @@ def test_names_that_make_one_file_name_in_folders_of_their_own(pipeline: Pipelin
     assert pipeline.receipt("out/skyport/lab_x_1/receipt.json")["name"] == "lab_x:1"
 
 
+@pytest.mark.parametrize(("suffix", "of"), [(".gz", ""), (".tar", ".tar.gz"), (".sif", ".tar")])
+def test_rules_of_the_pipeline_that_convert_any_file(pipeline: Pipeline, suffix: str, of: str) -> None:
+    """None makes a file of ours out of another of ours, so that Snakemake need not choose; and each works."""
+    write_images(pipeline.folder, "lab/x:1")
+    pipeline.write_snakefile(
+        module("a"),
+        f'rule convert:\n    input: "results/{{name}}{of}"\n    output: "results/{{name}}{suffix}"\n'
+        '    shell: "cp {input} {output}"\n',
+        f'rule mine:\n    output: "results/mine{of}"\n    shell: "touch {{output}}"\n',
+    )
+    own = f"results/mine{suffix}"
+    for asked in (("a_publish_all", own), ("--dry-run", "a_publish_all", "results/skyport/lab_x_1/image.sif")):
+        done = pipeline.run_snakemake(*asked)
+        assert done.code == 0, done.out + done.log
+    assert (pipeline.folder / own).exists()
+
+
 @pytest.mark.parametrize(
     ("config", "more", "folder", "ran", "lock"),
     [

@@ -22,7 +22,7 @@ PLUGIN = Path(sys.prefix) / "slurm"
 ANALYSIS = """
 rule analyse:
     input:
-        archive="results/skyport/lab_tool_1/image.tar",
+        archive="results/skyport/lab_tool_1/fetched.tar",
     output:
         "analysis.txt",
     shell:
