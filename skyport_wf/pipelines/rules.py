@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import groupby
@@ -104,11 +104,13 @@ class ImageRules:
         """The names that the lock file has before anything runs."""
         self._workflow = workflow
         self._archive_digests: dict[str, str] = {}
+        self._is_linted: bool = not workflow.check_envvars
+        """Whether this is `snakemake --lint`, the only one that does without the pipeline's variables."""
         self._lists = lists
         self._before = tuple(lists)
         self._defined: set[str] = set()
         if self.is_known:
-            check_settings_files(self.images if self.builds else None, self.conda(None))
+            check_settings_files(self.images if self.builds else None, self._environment)
             self._note_written()
             self._check()
             self._write_plan()
@@ -284,11 +286,16 @@ class ImageRules:
         """Return whether the list has an image."""
         return name in self._keys_by_name
 
-    def conda(self, wildcards: Wildcards | None) -> str | None:
-        """Return the conda environment that the rules are to run in, None for none.
+    @property
+    def conda(self) -> str | Callable[[Wildcards], str | None] | None:
+        """The conda environment that the rules are to run in, None for none.
 
-        A function, as `snakemake --lint` of a pipeline finds fault with rules that have none.
+        For `snakemake --lint`, which finds fault with rules that have none, a function. `--containerize` takes none.
         """
+        return (lambda wildcards: self._environment) if self._is_linted else self._environment
+
+    @property
+    def _environment(self) -> str | None:
         wanted = self.settings.conda
         if isinstance(wanted, bool):
             return str(find_shipped("workflows/envs/skyport-wf.yaml")) if wanted else None

@@ -58,12 +58,13 @@ def deployment(tmp_path: Path) -> str:
     """Return a PATH with a conda and an apptainer that Snakemake finds, and that can make no environment."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    said_by = {
-        "conda": '{"conda_prefix": "/nowhere", "platform": "linux-64"}',
-        "singularity": "apptainer version 1.4.5",
-    }
-    for name, said in said_by.items():
-        (folder / name).write_text(f"#!/bin/bash\ncase $1 in info | --version) echo '{said}' ;; *) exit 9 ;; esac\n")
+    versions = {"conda": "conda 25.1.0", "singularity": "apptainer version 1.4.5"}
+    for name, version in versions.items():
+        (folder / name).write_text(
+            "#!/bin/bash\ncase $1 in\n--version) echo '" + version + "' ;;\n"
+            """info) echo '{"conda_prefix": "/nowhere", "platform": "linux-64"}' ;;\n"""
+            """config) echo '{"get": {"channel_priority": "strict"}}' ;;\n*) exit 9 ;;\nesac\n"""
+        )
         (folder / name).chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"
 
@@ -96,6 +97,21 @@ def test_included_rules_leave_the_pipeline_alone(pipeline: Pipeline, deployment:
         *("lab_x_1.tar", "lab_y_1.tar", "own.txt", "images.lock.json", "results", "logs", "benchmarks")
     }
     assert [path.name for path in (pipeline.folder / "results").iterdir()] == ["skyport"]
+
+
+@pytest.mark.parametrize(("conda", "files"), [("", ["env.yaml"]), ('"conda": "ours.yaml"', ["env.yaml", "ours.yaml"])])
+def test_a_pipeline_is_put_into_a_container_and_linted_with_the_rules_in_it(
+    pipeline: Pipeline, deployment: str, conda: str, files: list[str]
+) -> None:
+    for name in ("env.yaml", "ours.yaml"):
+        (pipeline.folder / name).write_text(f"dependencies: [samtools=1.20] # {name}\n")
+    mine = OWN.format(inputs="").replace("container: None", 'conda: "env.yaml"\n    log: "own.log"')
+    pipeline.write_snakefile(module("a", rules="show", config=f"{{{conda}}}"), module("b", rules="lint"), mine)
+    done = pipeline.run_snakemake("--containerize", PATH=deployment)
+    assert done.code == 0, done.log
+    assert [line.rpartition(" ")[2] for line in done.out.splitlines() if "source: " in line] == files
+    linted = pipeline.run_snakemake("--lint", PATH=deployment)
+    assert "image" not in linted.out + linted.log, "no lint is about a rule of ours"
 
 
 def test_two_lists_as_modules_twice_each(pipeline: Pipeline) -> None:
