@@ -297,8 +297,10 @@ class ImageRules:
     @property
     def _environment(self) -> str | None:
         wanted = self.settings.conda
-        if isinstance(wanted, bool):
-            return str(find_shipped("workflows/envs/skyport-wf.yaml")) if wanted else None
+        if not wanted:
+            return None
+        if wanted is True:
+            return str(find_shipped("workflows/envs/skyport-wf.yaml"))
         # Snakemake would look for a file beside the rules, and not where the pipeline is.
         return str(Path(wanted).absolute()) if Path(wanted).suffix in (".yaml", ".yml") else wanted
 

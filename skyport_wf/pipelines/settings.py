@@ -17,6 +17,8 @@ SECTION = "skyport"
 """The only key of a pipeline's config that included rules look at."""
 LintLevel = Literal["error", "warning", "info", "style", "none"]
 Steps = Literal["each", "stream"]
+_WANTED = {"images": "a file or a folder", "conda": "a file, a name, true or false"}
+"""What settings take, in words."""
 
 
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +30,7 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The lock file; beside the list if None."""
     lint_level: LintLevel | None = None
     """From which level on findings fail the rules of lint.smk."""
-    conda: bool | str = False
+    conda: bool | str | None = False
     """The conda environment of the rules: a file, the name of one that is there, or true for the one that the package
     brings; without, the command in PATH is called."""
     steps: Steps = "each"
@@ -72,8 +74,11 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
         settings = convert(plain, RuleSettings)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {_in_words(error, plain)}") from error
+    for name in ("images", "conda"):
+        if getattr(settings, name) == "":
+            raise UsageError(f"{where}: `{name}` is ''. Give {_WANTED[name]}, or leave it out.")
     for name, path in {"images": settings.images, "lock": settings.lock_file}.items():
-        if path is not None and ("{" in path or "}" in path or not path):
+        if path is not None and ("{" in path or "}" in path):
             raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without braces, Snakemake's wildcards.")
     return settings
 
@@ -88,4 +93,4 @@ def _in_words(error: msgspec.ValidationError, given: Mapping[str, Any]) -> str:
     choices = get_args({"lint_level": LintLevel, "steps": Steps}.get(name))
     if choices:
         return f"`{name}`: there is no {given[name]!r}; it takes {', '.join(choices)}."
-    return f"`{name}`: {in_yaml_words(problem)}."
+    return f"`{name}`: {in_yaml_words(problem).replace('`bool | str`', _WANTED['conda'])}."

@@ -32,6 +32,11 @@ def test_only_what_is_ours_is_looked_at(config, whole, images):
     assert read_settings(config, whole=whole).images == images
 
 
+@pytest.mark.parametrize("conda", [None, False])
+def test_no_environment_is_written_as_false_or_as_nothing(conda):
+    assert not read_settings({"skyport": {"conda": conda}}, whole=False).conda
+
+
 @pytest.mark.parametrize(
     ("images", "found", "lock"),
     [
@@ -56,7 +61,9 @@ def test_the_list_is_found_as_the_command_line_finds_it(tmp_path, monkeypatch, i
         ({"imags": "x"}, "there is no setting `imags`; did you mean `images`\\? There are: images, lock"),
         ({1: "x"}, "there is no setting `1`"),
         ({"images": ["x"]}, "`images`: expected text, got a list\\."),
-        ({"images": ""}, "`images` is ''"),
+        ({"images": ""}, "`images` is ''\\. Give a file or a folder, or leave it out\\."),
+        ({"conda": ""}, "`conda` is ''\\. Give a file, a name, true or false, or leave it out\\."),
+        ({"conda": ["x"]}, "`conda`: expected a file, a name, true or false, got a list\\."),
         ({"lock": "{x}"}, "`lock` is '{x}'"),
         ({"cluster": "yes"}, "`cluster`: expected true or false, got text\\."),
         ({"steps": "two"}, "`steps`: there is no 'two'; it takes each, stream\\."),
