@@ -1,7 +1,7 @@
 """Mistakes in a pipeline's files that can be found before anything runs."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
@@ -20,6 +20,16 @@ def check_settings_files(images: str | None, conda: str | None) -> None:
         )
     if conda and Path(conda).is_absolute() and not Path(conda).exists():
         raise UsageError(f"there is no {conda}, of the setting `conda`. Name the environment's file, or its name.")
+
+
+def check_pathvars(pathvars: Mapping[str, str]) -> None:
+    """Raise UsageError for an empty pathvar: what is below it would go to the root of the machine.
+
+    pathvars: values by name.
+    """
+    for name, value in pathvars.items():
+        if not value:
+            raise UsageError(f"the pathvar `{name}` is empty. Write `.` for the working directory.")
 
 
 def check_results(results: str, keys: Iterable[str]) -> None:

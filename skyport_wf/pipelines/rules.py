@@ -26,6 +26,7 @@ from skyport_wf.pipelines.archives import digest_archive
 from skyport_wf.pipelines.checks import (
     check_archives,
     check_lock,
+    check_pathvars,
     check_results,
     check_settings_files,
     is_writable,
@@ -40,6 +41,8 @@ _LARGEST_PLAN = 64 << 20
 """Bytes of a plan that are read."""
 _NOTES = Path(".snakemake/skyport")
 """What is noted for jobs and later runs, in the folder that Snakemake runs in."""
+_PATHVARS = ("results", "logs", "benchmarks")
+"""What says where the rules write."""
 _MOST_NAMES = 20
 """Images of a list that a message names."""
 _SAY_IF_KILLED = (
@@ -92,7 +95,7 @@ class ImageRules:
         prefixed = workflow.modifier.path_modifier.replace_prefix
         self._place: str = prefixed(self._folder)
         """Where receipts really go."""
-        self._written = [self._place, *(prefixed(self.at(f"<{name}>/skyport")) for name in ("logs", "benchmarks"))]
+        self._written = [prefixed(self.at(f"<{name}>/skyport")) for name in _PATHVARS]
         """What these rules write, and Snakemake for them."""
         self._written += [".snakemake", *([self.lock] if self.builds else [])]
         self._file = os.path.realpath(self.origin)
@@ -110,6 +113,7 @@ class ImageRules:
         self._before = tuple(lists)
         self._defined: set[str] = set()
         if self.is_known:
+            check_pathvars({name: self._pathvars.apply(f"<{name}>") for name in _PATHVARS})
             check_settings_files(self.images if self.builds else None, self._environment)
             self._note_written()
             self._check()

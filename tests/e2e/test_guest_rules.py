@@ -419,6 +419,9 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a", rules="use", config='{"lock": "alike.json"}'): "the lock file alike.json has lab/x:1 and lab_x:1, "
         "which make the same file name 'lab_x_1'. Publish one of them under another name.",
         module("a", more=["pathvars:", '    results="{a}"']): "the pathvar `results` is '{a}'",
+        module("a", more=["pathvars:", '    results=""']): "the pathvar `results` is empty. Write `.` for the working",
+        module("a", rules="lint", more=["pathvars:", '    logs=""']): "the pathvar `logs` is empty.",
+        'pathvars:\n    benchmarks="",\n' + module("a", rules="use"): "the pathvar `benchmarks` is empty.",
         module("a", config='{"lock": "conflict.json"}'): "conflict.json is not a `skyport-wf lock 1` record: it has "
         "the marks of a merge that has conflicts. Take it anew",
         module("a", config='{"lock": "."}'): "the lock file . is a folder. Name a file in the setting `lock`.",
