@@ -37,6 +37,7 @@ class LockedRules(ImageRules):
         """
         from skyport_wf.digests import digest_of
         from skyport_wf.image_list.reference import parse_reference
+        from skyport_wf.image_list.spec import check_shock_url
         from skyport_wf.records.encoding import encode_json
         from skyport_wf.records.files import read_record
         from skyport_wf.records.receipt import LockFile
@@ -50,6 +51,12 @@ class LockedRules(ImageRules):
             lock = read_record(Path(self.lock), LockFile)
         except SkyportError as error:
             raise UsageError(str(error)) from error
+        try:
+            keys = {name: parse_reference(name).key for name in lock.images}
+        except UsageError as error:
+            raise UsageError(f"the lock file {self.lock}: {error}") from error
+        for name, entry in lock.images.items():
+            check_shock_url(entry.shock, where=f"the lock file {self.lock}, the shock of {name}")
         self._shocks = {entry.shock for entry in lock.images.values()}
         names_by_key: dict[str, str] = {}
         for name in lock.images:
@@ -60,7 +67,7 @@ class LockedRules(ImageRules):
                 )
         return [
             PlannedImage(
-                name=name, key=parse_reference(name).key, source="archive", digest=digest_of(encode_json(entry)),
+                name=name, key=keys[name], source="archive", digest=digest_of(encode_json(entry)),
                 notes="", needs=(), base=None, archive=None,
             )
             for name, entry in lock.images.items()

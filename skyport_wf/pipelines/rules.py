@@ -283,6 +283,8 @@ class ImageRules:
     @property
     def told_names(self) -> str:
         """The images of the list, in words."""
+        if not self.names:
+            return "no images"
         left = len(self.names) - _MOST_NAMES
         return ", ".join(self.names[:_MOST_NAMES]) + (f" and {left} more" if left > 0 else "")
 

@@ -446,6 +446,24 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     assert pipeline.snakemake() == steps("x") | {"mine"}
 
 
+def test_mistakes_in_a_lock_file_name_the_file(pipeline: Pipeline) -> None:
+    pipeline.do("publish", "--all", "--lock", "images.lock.json")
+    (pipeline.folder / "images.yaml").unlink()
+    lock = pipeline.receipt("images.lock.json")
+    entry = lock["images"]["lab/x:1"]
+    cases = {
+        "the lock file images.lock.json, the shock of lab/x:1: not the URL": {"lab/x:1": {**entry, "shock": "ftp://x"}},
+        "the lock file images.lock.json: image name 'lab/A': the tag is missing": {"lab/x:1": entry, "lab/A": entry},
+        "images.lock.json has no images.": {},
+    }
+    pipeline.write_snakefile(module("a", rules="use"), own("lab/x:1"))
+    for message, images in cases.items():
+        (pipeline.folder / "images.lock.json").write_text(json.dumps({**lock, "images": images}))
+        said = pipeline.refused("--quiet", "all")
+        assert said.startswith("skyport-wf: ")
+        assert message in said
+
+
 @pytest.mark.parametrize(
     "snakefile",
     [
