@@ -26,12 +26,15 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.engine.connection import one_connection
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.publication.connection import open_shock
+    from skyport_wf.records.encoding import check_unicode
     from skyport_wf.records.files import write_record
     from skyport_wf.sources.resolution import resolve_images
     from skyport_wf.steps.build import build, wait_for_bases
 
     images = read_image_list(args.images)
     image = resolve_images(images, args.images.parent, [args.name])[args.name]
+    if image.source.archive:
+        check_unicode(str(image.source.archive))
     with open_shock(images.shock) as shock:
         if args.wait:
             wait_for_bases(image, shock, seconds=args.wait)

@@ -201,6 +201,20 @@ def test_save_of_a_published_image_leaves_an_older_archive_as_it_is(project, cap
     assert (project / "notes.txt").read_text() == "notes"
 
 
+def test_an_archive_that_no_record_can_name_is_refused_before_the_build_and_published_all_the_same(
+    project, monkeypatch, capsys
+):
+    folder = Path(os.fsdecode(b"lat9\xe9"))
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Path("image.tar").write_bytes(canonical(Image((layer_tar({"file": b"x"}),)), "lab/tool:1"))
+    Path("images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    assert main(["build", "lab/tool:1", "--record", "build.json"]) == 2
+    assert "is not UTF-8, so no record can name it." in capsys.readouterr().err
+    assert {path.name for path in Path().iterdir()} == {"image.tar", "images.yaml"}
+    assert main(["publish", "--all"]) == 0
+
+
 def test_a_log_is_replaced_by_the_next_one(project, capsys):
     (project / "tool/Dockerfile").unlink()
     for _ in range(2):
