@@ -99,6 +99,7 @@ class ImageRules:
         """What these rules write, and Snakemake for them."""
         self._written += [".snakemake", *([self.lock] if self.builds else [])]
         self._file = os.path.realpath(self.origin)
+        self._read_in = Path.cwd()
         self.target: str | None = workflow.default_target
         """The workflow's default target before the rules come."""
         self.is_known: bool = workflow.is_main_process
@@ -213,8 +214,10 @@ class ImageRules:
         """The regular expression of keys that are no image of the list."""
         return f"(?!(?:{self.constraint})/)[A-Za-z0-9._-]+"
 
+    @heard()
     def name(self, wildcards: Wildcards) -> str:
-        """Return the image's name."""
+        """Return the image's name. Raises UsageError if the list was read in another folder than jobs run in."""
+        self._check_working_folder()
         return self.planned[wildcards.skyport_key].name
 
     def digest(self, wildcards: Wildcards) -> str:
@@ -249,8 +252,10 @@ class ImageRules:
             return self._lost_file.read_text()
         return ""
 
+    @heard()
     def needs(self, wildcards: Wildcards) -> list[str]:
-        """Return the keys of the images that this one is built on."""
+        """Return the keys of the images that this one is built on. Otherwise as `name`."""
+        self._check_working_folder()
         return [self._keys_by_name[name] for name in self.planned[wildcards.skyport_key].needs]
 
     def base(self, wildcards: Wildcards) -> list[str]:
@@ -490,6 +495,18 @@ class ImageRules:
             raise UsageError(
                 f"{first} of {other.origin} and {second} of {self.origin} make the same file name {both[0]!r}. Give "
                 "one of them another name."
+            )
+
+    def _check_working_folder(self) -> None:
+        """Raise UsageError if the working directory changed since the list was read, and its path is relative to that.
+
+        Snakemake does so where it reads `workdir`, and runs jobs in the last one.
+        """
+        here = Path.cwd()
+        if self.is_known and here != self._read_in and not all(map(os.path.isabs, (self.origin, self.lock))):
+            raise UsageError(
+                f"{self.origin} was read in {self._read_in}, and the workflow runs in {here}: put `workdir:` before "
+                "the module, or before the rules are included."
             )
 
     def _write_plan(self) -> None:

@@ -446,6 +446,25 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     assert pipeline.snakemake() == steps("x") | {"mine"}
 
 
+@pytest.mark.parametrize("rules", ["publish", "lint", "use"])
+def test_a_working_directory_that_is_set_after_the_list_was_read(pipeline: Pipeline, rules: str) -> None:
+    """Paths of the list lead nowhere then, if they are relative."""
+    if rules == "use":
+        pipeline.do("publish", "--all", "--lock", "images.lock.json")
+    target = f"a_{rules}_all"
+    pipeline.write_snakefile(module("a", rules=rules), 'workdir: "run"\n')
+    for quiet in ([], ["--quiet", "all"]):
+        said = pipeline.refused(*quiet, "--", target)
+        assert (
+            f"was read in {pipeline.folder}, and the workflow runs in {pipeline.folder}/run: put `workdir:` before"
+            in said
+        )
+    absolute = f'{{"images": "{pipeline.folder}/images.yaml", "lock": "{pipeline.folder}/images.lock.json"}}'
+    pipeline.write_snakefile(module("a", rules=rules, config=absolute), 'workdir: "run"\n')
+    assert target in pipeline.snakemake(target)
+    assert (pipeline.folder / "run/results/skyport/lab_x_1").is_dir()
+
+
 def test_mistakes_in_a_lock_file_name_the_file(pipeline: Pipeline) -> None:
     pipeline.do("publish", "--all", "--lock", "images.lock.json")
     (pipeline.folder / "images.yaml").unlink()
