@@ -106,13 +106,16 @@ def _tell_left(shock: Shock, args: argparse.Namespace, done: Sequence[Deletion])
 
 def _why_left(name: str, states: Sequence[str], args: argparse.Namespace) -> str:
     """Return why nothing is deleted of what is here under a name."""
-    from skyport_wf.publication.inventory import HIDDEN
+    from skyport_wf.publication.deletion import deletable_states
 
-    why = "--keep or --older leaves it alone"
-    if not args.published and not set(states) <= set(HIDDEN):
-        why = "`skyport-wf retire` takes the name off first"
-    elif "unfinished" in states and not args.unfinished:
+    deletable = deletable_states(unfinished=args.unfinished, published=args.published)
+    if held_back := [state for state in states if state in deletable]:
+        what = "it" if held_back == list(states) else f"what is {' and '.join(held_back)}"
+        why = f"--keep or --older leaves {what} alone"
+    elif list(states) == ["unfinished"]:
         why = "uploads are deleted with --unfinished"
+    else:
+        why = "`skyport-wf retire` takes the name off first"
     return f"nothing to delete of {printable(name)}, which is {' and '.join(states)}: {why}"
 
 

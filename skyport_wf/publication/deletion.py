@@ -6,13 +6,13 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import read_attributes
-from skyport_wf.publication.inventory import HIDDEN, LOST_NAME, StoredImage, list_images
+from skyport_wf.publication.inventory import HIDDEN, LOST_NAME, ImageState, StoredImage, list_images
 from skyport_wf.publication.published import PublishedNode, is_ours
 from skyport_wf.publication.thin import find_thin_nodes, name_of, same_image, thinnest_first
 
@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 _ANOTHER_USER = "it is another user's"
 _WELL_KNOWN = 100
 """Nodes with the same bytes that are looked at."""
-_KEPT_UP = ("published", "legacy")
+_UPLOADS: Final = ("unfinished",)
+_KEPT_UP: Final = ("published", "legacy")
 """States of images that may be deleted by their age: of others somebody has to say what is wrong with them first."""
 _LONGEST_UPLOAD = timedelta(days=1)
 """For how long an upload may still be somebody's work."""
@@ -67,7 +68,7 @@ def plan_deletion(
         if not chosen:
             raise SkyportError(f"{shock.name} has no node {node_id} of an image. `skyport-wf ls --all` lists them.")
     else:
-        states = (*LOST_NAME, *(["unfinished"] if unfinished else []), *(_KEPT_UP if published else ()))
+        states = deletable_states(unfinished=unfinished, published=published)
         newest: Counter[tuple[str, bool]] = Counter()
         chosen = []
         for image in images:
@@ -81,6 +82,11 @@ def plan_deletion(
     if not force:
         _keep_bases(shock, chosen, images, refusals)
     return [Deletion(image, refusals[image.node.id]) for image in chosen]
+
+
+def deletable_states(*, unfinished: bool, published: bool) -> tuple[ImageState, ...]:
+    """Return the states of the images that `plan_deletion` chooses from, given the same."""
+    return (*LOST_NAME, *(_UPLOADS if unfinished else ()), *(_KEPT_UP if published else ()))
 
 
 def delete(shock: Shock, plan: Sequence[Deletion]) -> list[Deletion]:

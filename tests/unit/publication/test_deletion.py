@@ -481,6 +481,11 @@ def test_names_that_have_nothing_are_told_with_the_one_that_may_be_meant(shop: S
     published = f"nothing to delete of {NAME}, which is published: `skyport-wf retire` takes the name off first"
     assert told("delete", NAME, "--remove") == [published]
     assert told("delete", "lab/gone", "--keep", "1")[-1].endswith("is retired: --keep or --older leaves it alone")
+    both = "nothing to delete of lab/*, which is published and retired: --keep or --older leaves what is retired alone"
+    assert told("delete", "lab/*", "--keep", "1") == told("delete", "lab/*", "--older", "90d") == [both]
+    assert told("delete", NAME, "--published", "--keep", "1")[-1].endswith(
+        "is published: --keep or --older leaves it alone"
+    )
     shop.upload()
     assert told("delete", NAME)[-1].endswith(
         "is published and unfinished: `skyport-wf retire` takes the name off first"
