@@ -59,6 +59,7 @@ class ShockConnection:
         """
         self.url = url
         self.name = name
+        self._called = f"Shock at {name}" if name == url else name
         self._session = session
         self._authorization = self._session.auth = authorization
         self._token_advice = token_advice
@@ -107,7 +108,7 @@ class ShockConnection:
         except _BROKEN as error:
             raise self._unreachable(error) from error
         except requests.RequestException as error:
-            raise ShockError(f"Shock at {self.name} cannot be asked: {error}") from error
+            raise ShockError(f"{self._called} cannot be asked: {error}") from error
         _log.debug(
             "%s %s at %s: HTTP %s after %.2f s",
             method, path, self.name, response.status_code, response.elapsed.total_seconds(),
@@ -115,7 +116,7 @@ class ShockConnection:
         if response.status_code in TEMPORARY_STATUSES:
             response.close()
             raise TemporaryError(
-                f"Shock at {self.name} answers {method} {path} with HTTP {response.status_code}.",
+                f"{self._called} answers {method} {path} with HTTP {response.status_code}.",
                 retry_after=read_retry_after(response.headers),
             )
         return response
@@ -128,7 +129,7 @@ class ShockConnection:
         said = self._authorization.hide(_said(response))
         if status == requests.codes.unauthorized or "authorization" in said.lower():
             said = f"{said}. {self._token_advice}"
-        return ShockRefusalError(f"Shock at {self.name} refuses {request}: {said}", status)
+        return ShockRefusalError(f"{self._called} refuses {request}: {said}", status)
 
     def read_root(self) -> dict[str, Any]:
         """Return what the server says of itself. Raises ShockError if it is no Shock that images can go to."""
@@ -169,20 +170,18 @@ class ShockConnection:
         # Where a connection ends within the headers, Python takes the answer for one that has no more of them.
         cut_off = not {"Content-Length", "Transfer-Encoding"} & set(map(str.title, response.headers))
         if cut_off and content[:1] in (b"", b"{"):
-            return TemporaryError(f"The answer of Shock at {self.name} to {request} broke off.")
+            return TemporaryError(f"The answer of {self._called} to {request} broke off.")
         return ShockError(f"{self.name} answers {request} with something else than Shock does")
 
     def _unreachable(self, error: Exception) -> TemporaryError:
-        return TemporaryError(
-            f"Shock at {self.name} cannot be reached: {root_cause(error)}. `skyport-wf doctor` checks it."
-        )
+        return TemporaryError(f"{self._called} cannot be reached: {root_cause(error)}. `skyport-wf doctor` checks it.")
 
     def _tls_failure(self, error: requests.exceptions.SSLError) -> ShockError | TemporaryError:
         reason = why_not_trusted(error)
         if reason is None:
             return self._unreachable(error)
         return ShockError(
-            f"Shock at {self.name} cannot be trusted: {reason}. If it has a certificate of a private authority, name "
+            f"{self._called} cannot be trusted: {reason}. If it has a certificate of a private authority, name "
             "the authority's file in `shock.ca_bundle` of the image list, or in REQUESTS_CA_BUNDLE."
         )
 

@@ -86,6 +86,22 @@ class DamagedError(UnusableError):
     """The database is damaged: what it says of files may be wrong."""
 
 
+class LostFileError(UnusableError):
+    """The node is there, and its file is not: a server answers 500, as Shock does."""
+
+    def __init__(self, node_id: str, damage: str, path: Path) -> None:
+        super().__init__(
+            f"node {node_id} is damaged: {damage} ({path}). Restore it from a backup, or retire the image and publish "
+            "it again; `skyport-wf gc --check` finds all that are damaged"
+        )
+        self._public = f"the node is damaged: {damage}"
+
+    @property
+    def public_words(self) -> str:
+        """The damage, as it is of use to clients, too."""
+        return self._public
+
+
 class ReadOnlyError(UnusableError):
     """The store is on a read-only file system; it can be read.
 

@@ -11,10 +11,12 @@ from werkzeug.datastructures import Headers
 from werkzeug.http import dump_options_header
 from werkzeug.wrappers import Response
 
+from skyport_wf.store.access import OURSELVES
 from skyport_wf.store.node import StoredNode
 from skyport_wf.store.refusals import (
     InvalidRequestError,
     LockedError,
+    LostFileError,
     NodeNotFoundError,
     StoreError,
     UnsupportedError,
@@ -138,8 +140,10 @@ def _open(context: RequestContext, node: StoredNode) -> BinaryIO:
     try:
         return context.store.files.open(node.content.id)
     except (FileNotFoundError, ValueError):
-        # Deleted since we read the node; or the node's row is damaged, and has no name of a file.
-        raise NodeNotFoundError from None
+        # Deleted since we read the node, which is an error of its own then; or the store is damaged.
+        context.store.read(node.id, OURSELVES)
+        files = context.store.files
+        raise LostFileError(node.id, files.find_damage(node.content), files.damaged_path(node.content.id)) from None
 
 
 def _entry_name(node: StoredNode) -> str:

@@ -67,6 +67,11 @@ def test_a_damaged_file(published: Path, capsys: pytest.CaptureFixture[str], dam
 def test_a_file_that_is_gone(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
     published.unlink()
     assert "publish it again" in verified(capsys, "--deep")
+    assert main(["files", NAME]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("skyport-wf: the embedded Shock refuses GET /node/")
+    assert f"is damaged: the file is missing ({published}). Restore it from a backup, or retire the image" in said
+    assert "`skyport-wf gc --check` finds all" in said
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from werkzeug.test import Client
 
 from skyport_wf.cli.gc import add_arguments
 from skyport_wf.cli.main import main
@@ -56,7 +57,14 @@ def path(image, store):
 def test_something_else_in_the_place_of_a_file_is_a_file_that_is_gone(replace, alice, image, path, store):
     path.unlink()
     replace(path)
-    assert alice.get(f"/node/{image}?download").status_code == 404
+    # There is a node, so no 404; and whoever asks in this process does not ask again, as after a 500.
+    refused = alice.get(f"/node/{image}?download")
+    assert refused.status_code == 400
+    damage = "is damaged: something else is in the place of the file"
+    (said,) = refused.json()["error"]
+    assert said.startswith(f"node {image} {damage} ({path}). Restore it from a backup")
+    served = Client(ShockApp(store)).get(f"/node/{image}?download", environ_overrides={"REMOTE_USER": "alice"})
+    assert (served.status_code, served.get_json()["error"]) == (500, [f"the node {damage}"])
     assert alice.call("POST", "/node", files={"copy_data": (None, image)}).status_code == 400
     stray = store.folder.files / "ab" / "stray"
     stray.mkdir(parents=True)
@@ -239,7 +247,7 @@ def test_what_is_no_name_of_a_file_is_damage(name, alice, image, path, store):
     (found,) = check_files(store)
     assert (found.node, found.path) == (image, store.folder.database)
     assert found.damage == f"the database has {name!r} in the place of the file's name"
-    assert alice.get(f"/node/{image}?download").status_code == 404
+    assert alice.get(f"/node/{image}?download").status_code == 400
     assert alice.call("POST", "/node", files={"copy_data": (None, image)}).status_code == 400
     assert alice.delete(f"/node/{image}").status_code == 200
     assert store.folder.database.exists()
