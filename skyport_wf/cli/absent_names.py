@@ -40,15 +40,16 @@ def _hint(shock: Shock, asked: str, *, anonymous: bool) -> str:
     """Return what helps who asked for a name that was not found, in a sentence; empty if nothing does."""
     from skyport_wf.image_list.reference import LATEST, fits
 
-    names = _names(shock.anybody if anonymous else shock.user)
+    client = shock.anybody if anonymous else shock.user
+    names = _names(client)
     meant = [asked.removesuffix(f":{LATEST}")]
     fitting = sorted(name for name in names if fits(name, meant))
     if anonymous and not fitting and any(fits(name, meant) for name in _names(shock.user)):
         return "It is published, but a worker without a token may not read it."
     if tagged := [name for name in fitting if name != asked]:
-        more = f" and {len(tagged) - _TOLD} more" if len(tagged) > _TOLD else ""
-        told = f"{', '.join(map(printable, tagged[:_TOLD]))}{more}"
-        return f"There {'is' if len(tagged) == 1 else 'are'} {told}: name one with its tag."
+        return f"There {'is' if len(tagged) == 1 else 'are'} {_some(tagged)}: name one with its tag."
+    if retired := _tell_retired(client, meant[0]):
+        return f"But {retired}."
     like = _most_like(asked, names)
     return f"Did you mean {like}?" if like else ""
 
@@ -69,9 +70,36 @@ def tell_absent(
     where = "here" if hidden else "published here"
     told = {}
     for name in absent:
-        like = _most_like(name, names)
-        told[name] = f"no image {printable(name)} is {where}{f'; did you mean {like}?' if like else ''}"
+        retired = "" if hidden else _tell_retired(shock.user, name)
+        like = "" if retired else _most_like(name, names)
+        more = f", but {retired}" if retired else f"; did you mean {like}?" if like else ""
+        told[name] = f"no image {printable(name)} is {where}{more}"
     return told
+
+
+def _tell_retired(client: ShockClient, asked: str) -> str:
+    """Return what was retired of a name, and how to get it back; empty if nothing was, or a pattern was asked for."""
+    from skyport_wf.image_list.reference import is_pattern
+    from skyport_wf.publication.inventory import LOST_NAME, list_images
+
+    found: set[str] = set()
+    if not is_pattern(asked):
+        with suppress(SkyportError):
+            images = list_images(client, [asked], hidden=True)
+            found = {image.name for image in images if image.state in LOST_NAME}
+    if not found:
+        return ""
+    names = _some(sorted(found))
+    return (
+        f"{names} {'was' if len(found) == 1 else 'were'} retired: `skyport-wf ls --all` lists such images, "
+        "`skyport-wf retire --undo` gives a name back"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    return f"{', '.join(map(printable, names[:_TOLD]))}{more}"
 
 
 def _names(client: ShockClient, *, hidden: bool = False) -> set[str]:

@@ -454,6 +454,34 @@ def test_who_asks_without_a_token_is_told_of_no_private_image_but_that_one(shop:
     assert shop.said("resolve", "lab/secre:1", "--anonymous", code=1)["error"].endswith("Did you mean lab/secreta:1?")
 
 
+@pytest.mark.slow
+def test_an_image_that_was_retired_is_told_before_another_is_guessed(shop: Shop) -> None:
+    advice = "`skyport-wf ls --all` lists such images, `skyport-wf retire --undo` gives a name back"
+    gone = "lab/tool:1.1"
+    shop.publish("1")
+    shop.publish("2", gone)
+    shop.publish("3", "lab/own:1")
+    assert main(["retire", gone, "lab/own:1"]) == 0
+    for verb in ("show", "resolve", "receipt", "retire"):
+        assert shop.said(verb, gone, code=1)["error"].endswith(f" But {gone} was retired: {advice}.")
+    assert shop.said("show", "lab/own", code=1)["error"].endswith(f" But lab/own:1 was retired: {advice}.")
+
+    def told(*arguments: str) -> str:
+        shop._capsys.readouterr()
+        assert main([*arguments]) == 0
+        return shop._capsys.readouterr().out
+
+    assert told("ls", gone) == f"no image {gone} is published here, but {gone} was retired: {advice}\n"
+    assert told("find", gone, "-p", "openssl") == told("ls", gone)
+    assert told("ls", "lab/own*") == "no image lab/own* is published here\n"
+    # What is not for everyone's eyes, no other is told of.
+    (node,) = shop.client.query({"type": "dockerimage-retired", "name": gone})
+    shop.client.set_public(node.id, False)
+    shop.be("ben")
+    assert told("ls", gone) == f"no image {gone} is published here; did you mean {NAME}?\n"
+    assert shop.said("show", gone, code=1)["error"].endswith(f"Did you mean {NAME}?")
+
+
 @pytest.mark.parametrize("text", ["", "state", "state=", "size=1", "larger=x", "older=90w", "older=-1", "=x"])
 def test_what_is_no_filter(shop: Shop, text: str) -> None:
     assert "means nothing" in shop.said("ls", "--filter", text, code=2)["error"]
