@@ -16,7 +16,7 @@ from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.steps.register import register
-from skyport_wf.transfer.same_image import copy_node
+from skyport_wf.transfer.same_image import copy_node, may_copy
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -29,7 +29,8 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
 
     Who may read it is the same. The image has the name already: nothing is done.
     dry_run: whether only to see if it can be done; None is returned then if something would be.
-    Raises AlreadyPublishedError if another image has the new name, ShockError if the server does not copy the file.
+    Raises AlreadyPublishedError if another image has the new name, ShockError if the file is another user's, or
+    gone, or the server does not copy it.
     """
     parse_reference(new_name)
     node = find_for_worker(shock, asked)
@@ -55,9 +56,13 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
     decision = decide(shock, wanted).require()
     if decision.is_done and decision.names.same:
         return receipt_of(shock, decision.names.same.node, public=decision.names.same.public)
-    if dry_run:
-        return None
-    copied = copy_node(shock, build, node, attributes)
+    copied = None
+    if may_copy(shock, build, node, attributes):
+        # Of a file that is gone this says more than the refusal to copy it, and a dry run says it, too.
+        shock.user.read_start(node.id, 1)
+        if dry_run:
+            return None
+        copied = copy_node(shock, build, node, attributes)
     if copied is None:
         raise ShockError(
             f"node {node.id}, which has {asked}, cannot be copied: it is another user's, or damaged. Pull the image "

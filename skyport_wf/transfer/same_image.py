@@ -45,14 +45,20 @@ def copy_same_image(shock: Shock, build: BuildRecord, image_id: str) -> UploadRe
     return None
 
 
-def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> UploadRecord | None:
-    """Return a hidden, expiring node with the file of a published one; None if the server does not copy it.
+def may_copy(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> bool:
+    """Return whether the file of a published node can be had for the image to be built, as far as the node tells.
 
     One that another user may write to is not copied: what he says of the file may be wrong. What another tool published
     says too little.
     """
     known = attributes.skyport_wf
-    if known is None or not node.file.complete or not _as_thin(build, known) or not is_ours_alone(shock, node.id):
+    return known is not None and node.file.complete and _as_thin(build, known) and is_ours_alone(shock, node.id)
+
+
+def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> UploadRecord | None:
+    """Return a hidden, expiring node with the file of a published one; None if the server does not copy it."""
+    known = attributes.skyport_wf
+    if known is None or not may_copy(shock, build, node, attributes):
         return None
     try:
         copy = shock.user.create_copy(

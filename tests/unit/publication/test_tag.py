@@ -1,6 +1,7 @@
 """One image under two names: the server copies the file, and who loads it finds the image."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,13 +179,35 @@ def test_another_users_file_is_not_trusted(people: People) -> None:
     """He lets everyone write his node and says that it is our image; its file is another."""
     listed(OLD)
     people.do("publish", OLD)
-    assert "it is another user's" in as_ben(people, "tag", OLD, NEW, code=1)["error"]
+    for dry in ([], ["-n"]):
+        assert "it is another user's" in as_ben(people, "tag", OLD, NEW, *dry, code=1)["error"]
     people.be("anna")
     trap = forge(people)
     listed(NEW)
     receipt = people.do("publish", NEW)
     assert receipt["md5"] != trap["md5"]
     assert receipt["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == NEW
+
+
+@pytest.mark.slow
+def test_a_dry_run_promises_nothing_of_a_file_that_is_gone(
+    shock: ShockClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    listed(OLD)
+    assert main(["publish", OLD]) == 0
+    (file,) = [path for path in Path(os.environ["SKYPORT_DATA"], "files").rglob("*") if path.is_file()]
+    file.unlink()
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "0")
+    with (
+        open_store(tmp_path / "there") as store,
+        running_server(ShockApp(store, anonymous=frozenset({"read", "write"}))) as there,
+    ):
+        for command in (["tag", OLD, NEW], ["copy", OLD, "--to", there.url]):
+            for dry in ([], ["-n"]):
+                capsys.readouterr()
+                assert main([*command, *dry]) == 1
+                assert "is damaged: the file is missing" in "".join(capsys.readouterr())
 
 
 def as_ben(people: People, *arguments: str, code: int = 0) -> Any:
