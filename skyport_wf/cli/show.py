@@ -35,7 +35,10 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="REPO[:TAG] of a published image, as an AWE task has it"
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="REPO[:TAG] of a published image, as an AWE task has it; with --archive, REPO:TAG of an image in it",
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(

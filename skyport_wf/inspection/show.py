@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import ArchiveError, ShockError, TemporaryError
+from skyport_wf.formatting import printable
 from skyport_wf.image.contents import Layer
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
@@ -87,16 +88,22 @@ def examine_receipt(shock: ShockClient, receipt: Receipt, *, progress: Progress 
 
 
 def examine_file(path: Path, *, wanted: str = "", progress: Progress = UNSEEN) -> ImageExamination:
-    """Examine the archive in a file, or the OCI layout in a folder. Raises ArchiveError if it is none.
+    """Examine the archive in a file, or the OCI layout in a folder.
 
-    wanted: the name of the image that is meant, where there are several.
+    wanted: the name of the image that is meant; any will do for one without a name, if there is no other.
+    Raises ArchiveError if it is none, or has no image of that name.
     """
+    from skyport_wf.image.archive.manifest import has_name
     from skyport_wf.image.archive.stream import open_archive, stored_size
     from skyport_wf.image.examination.examine import examine_archive
 
     with open_archive(path, progress) as stream:
         progress.expect(stored_size(path))
-        return examine_archive(stream, wanted=wanted)
+        found = examine_archive(stream, wanted=wanted)
+    names = found.contents.repo_tags
+    if wanted and names and not has_name(names, wanted):
+        raise ArchiveError(f"the image in {path} is not called {wanted}, but {', '.join(map(printable, names))}.")
+    return found
 
 
 def examine_in_engine(

@@ -130,15 +130,21 @@ def _named_digest(config: str) -> str:
     return f"sha256:{named[1]}" if named else ""
 
 
+def has_name(names: Collection[str], wanted: str) -> bool:
+    """Return whether an image that an archive gives these names has the wanted one, of whatever spelling."""
+    return any(_is_among(names, wanted, short_name) for short_name in (short_docker_name, _without_localhost))
+
+
 def _called(wanted: str, images: Collection[ManifestEntry], short_name: Callable[[str], str]) -> list[ManifestEntry]:
-    """Return the images that have the wanted name, of whatever spelling: names of one short name are one."""
+    """Return the images that have the wanted name, of whatever spelling."""
+    return [entry for entry in images if _is_among(entry.repo_tags or (), wanted, short_name)]
+
+
+def _is_among(names: Collection[str], wanted: str, short_name: Callable[[str], str]) -> bool:
+    """Return whether one of the names is the wanted one: names of one short name are one."""
     short, tag = short_name(wanted), wanted.rpartition(":")[2]
-
-    def means(name: str) -> bool:
-        # skopeo names the images of an OCI layout by their tags alone.
-        return short_name(name) == short if ":" in name or "/" in name else name == tag
-
-    return [entry for entry in images if any(map(means, entry.repo_tags or ()))]
+    # skopeo names the images of an OCI layout by their tags alone.
+    return any(short_name(name) == short if ":" in name or "/" in name else name == tag for name in names)
 
 
 def _without_localhost(name: str) -> str:

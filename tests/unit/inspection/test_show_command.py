@@ -94,6 +94,14 @@ def test_ten_images_are_told_with_which_most_is_shared(
     assert {other["name"] for other in json.loads(capsys.readouterr().out)["shared"]} == set(OTHERS)
 
 
+def test_an_archive_has_the_names_that_it_says(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in (NAME, f"docker.io/{NAME}"):
+        assert main(["show", name, "--archive", "image.tar"]) == 0
+        assert f"\n{name}  sha256:" in f"\n{capsys.readouterr().out}"
+    assert main(["show", "nosuch:9", "--archive", "image.tar"]) == 1
+    assert capsys.readouterr().err.endswith(f"the image in image.tar is not called nosuch:9, but {NAME}.\n")
+
+
 def test_a_path_of_an_archive_comes_with_the_option_for_it(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     for path in ("./image.tar", "image.tar", str(published / "image.tar")):
