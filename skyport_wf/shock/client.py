@@ -14,7 +14,6 @@ import requests
 
 from skyport_wf.errors import ShockError, TemporaryError
 from skyport_wf.http_session import PlainSession
-from skyport_wf.retries import retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
@@ -238,7 +237,7 @@ class ShockClient:
                 raise ShockError(f"{self.name} took part {number} of node {node_id}, but does not list it")
             return listed
 
-        return retrying(send, at_least=_ATTEMPTS_TO_SEND, stopping=stopping)
+        return self._connection.retrying(send, at_least=_ATTEMPTS_TO_SEND, stopping=stopping)
 
     def replace_attributes(self, node_id: str, attributes: Mapping[str, Any]) -> Node:
         """Put other attributes in the place of all that the node has, and return it."""
@@ -308,7 +307,7 @@ class ShockClient:
         path, parameters = f"/node/{node_id}", {"download": ""}
         if part:
             parameters |= {"seek": str(part[0]), "length": str(part[1])}
-        response = retrying(lambda: self._connection.send("GET", path, params=parameters, stream=True))
+        response = self._connection.retrying(lambda: self._connection.send("GET", path, params=parameters, stream=True))
         try:
             if not response.ok:
                 raise self._connection.refusal(response, f"GET {path}?download")
@@ -368,7 +367,7 @@ class ShockClient:
             form = StreamingForm(fields, files, file_sizes=sizes)
             return self._node(self._connection.ask_once("POST", "/node", form=form))
 
-        return retrying(send, at_least=at_least)
+        return self._connection.retrying(send, at_least=at_least)
 
     def _find_made(self, attempt: str) -> Node | None:
         parameters = {"query": "", _ATTEMPT: attempt, "limit": "1"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +30,7 @@ _LARGEST_ANSWER = 256 << 20
 """Bytes of an answer that are read: that with a page of a thousand large images has a tenth of it."""
 _LARGEST_REFUSAL = 1 << 20
 _Shape = TypeVar("_Shape")
+_Result = TypeVar("_Result")
 
 
 class ShockRefusalError(ShockError):
@@ -60,6 +63,7 @@ class ShockConnection:
         self.url = url
         self.name = name
         self._called = f"Shock at {name}" if name == url else name
+        self._given_up = False
         self._session = session
         self._authorization = self._session.auth = authorization
         self._token_advice = token_advice
@@ -68,7 +72,30 @@ class ShockConnection:
 
     def ask(self, method: str, path: str, **arguments: Any) -> Any:
         """Return the `data` of the server's answer (see ask_once), trying again what is temporary."""
-        return retrying(lambda: self.ask_once(method, path, **arguments))
+        return self.retrying(lambda: self.ask_once(method, path, **arguments))
+
+    def retrying(
+        self, call: Callable[[], _Result], *, at_least: int = 2, stopping: threading.Event | None = None
+    ) -> _Result:
+        """Return what `call` returns, called as `retries.retrying` does.
+
+        Where that was in vain to the end, it is called once from then on, until the server answers: of many images each
+        would wait as long again.
+        """
+        calls = 0
+
+        def counted() -> _Result:
+            nonlocal calls
+            calls += 1
+            return call()
+
+        if self._given_up:
+            return call()
+        try:
+            return retrying(counted, at_least=at_least, stopping=stopping)
+        except TemporaryError:
+            self._given_up = calls > 1
+            raise
 
     def ask_once(
         self, method: str, path: str, *, form: StreamingForm | None = None, enveloped: bool = True,
@@ -119,6 +146,7 @@ class ShockConnection:
                 f"{self._called} answers {method} {path} with HTTP {response.status_code}.",
                 retry_after=read_retry_after(response.headers),
             )
+        self._given_up = False
         return response
 
     def refusal(self, response: requests.Response, request: str) -> ShockError:

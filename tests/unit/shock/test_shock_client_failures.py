@@ -352,3 +352,22 @@ def test_the_time_to_try_is_honoured(client, failing_server, monkeypatch):
     with pytest.raises(TemporaryError):
         client.find(N)
     assert len(failing_server.seen) > 2
+
+
+def test_a_server_that_stays_away_is_not_waited_for_again_until_it_answers(client, failing_server, monkeypatch):
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "0.5")
+    failing_server.answers = [Answer(503)]
+
+    def attempts() -> int:
+        before = len(failing_server.seen)
+        with pytest.raises(TemporaryError):
+            client.find(N)
+        return len(failing_server.seen) - before
+
+    assert attempts() > 1
+    assert (attempts(), attempts()) == (1, 1)
+    failing_server.answers = [refusal(404, "Node not found")]
+    with pytest.raises(ShockRefusalError), client.download(N):
+        pass
+    failing_server.answers = [Answer(503)]
+    assert attempts() > 1
