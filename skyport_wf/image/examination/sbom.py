@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -77,25 +76,32 @@ def _components(listed: PackageList) -> Iterator[Component]:
             description=system.name,
             bom_ref=f"os:{system.id}-{system.version}",
         )
-    # A package that is there twice is one component with two occurrences.
-    identity = attrgetter("kind", "name", "version", "architecture", "source")
-    for _, same in groupby(sorted(listed.packages), identity):
-        yield _component(list(same), system)
+    # A package that is there twice is one component with two occurrences. The library makes up a reference, another
+    # one each time, where two components have the same: those of `PyYAML` and `pyyaml` would, whose URL is one.
+    found: dict[str, list[Package]] = {}
+    for package in sorted(listed.packages):
+        found.setdefault(_reference(package, system), []).append(package)
+    for reference, same in found.items():
+        yield _component(reference, same, system)
 
 
-def _component(same: list[Package], system: OperatingSystem | None) -> Component:
+def _reference(package: Package, system: OperatingSystem | None) -> str:
+    named = package_url(package, system).to_string()
+    return f"{named}#{package.source}" if package.source else named
+
+
+def _component(reference: str, same: list[Package], system: OperatingSystem | None) -> Component:
     from cyclonedx.model import Property
     from cyclonedx.model.component import Component, ComponentType
     from cyclonedx.model.component_evidence import ComponentEvidence, Occurrence
 
     package = same[0]
-    url = package_url(package, system)
     return Component(
         type=ComponentType.LIBRARY,
         name=package.name,
         version=package.version,
-        purl=url,
-        bom_ref=f"{url.to_string()}#{package.source}" if package.source else url.to_string(),
+        purl=package_url(package, system),
+        bom_ref=reference,
         properties=[Property(name="skyport-wf:source", value=package.source)] if package.source else [],
         evidence=ComponentEvidence(occurrences=[Occurrence(location=other.found_in) for other in same]),
     )

@@ -85,6 +85,19 @@ def test_a_package_that_is_there_twice_is_one_component() -> None:
     ]
 
 
+def test_a_package_under_two_spellings_is_one_component_with_the_same_reference_each_time() -> None:
+    metadata = {
+        "usr/lib/python3/dist-packages/PyYAML.egg-info": b"Name: PyYAML\nVersion: 6.0.1\n",
+        "venv/site-packages/pyyaml.dist-info/METADATA": b"Name: pyyaml\nVersion: 6.0.1\n",
+    }
+    listed = examine(Image((layer_tar(metadata),))).listed
+    first, second = (make_sbom("skyport/a:1", listed) for _ in range(2))
+    assert first == second
+    (component,) = json.loads(first)["components"]
+    assert component["bom-ref"] == component["purl"] == "pkg:pypi/pyyaml@6.0.1"
+    assert [place["location"] for place in component["evidence"]["occurrences"]] == list(metadata)
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "version", "architecture", "source", "expected"),
     [
@@ -107,8 +120,6 @@ def test_package_urls(
 
 
 def test_a_package_of_an_unknown_distribution() -> None:
-    assert package_url(Package("apk", "musl", "1.2.5-r0", "x86_64"), None).to_string() == (
-        "pkg:apk/musl@1.2.5-r0?arch=x86_64"
-    )
+    assert str(package_url(Package("apk", "musl", "1.2.5-r0", "x86_64"), None)) == "pkg:apk/musl@1.2.5-r0?arch=x86_64"
     rolling = OperatingSystem("arch", "", "Arch Linux")
-    assert "distro=arch" in package_url(Package("rpm", "x", "1-1"), rolling).to_string()
+    assert "distro=arch" in str(package_url(Package("rpm", "x", "1-1"), rolling))
