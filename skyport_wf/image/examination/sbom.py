@@ -86,7 +86,8 @@ def _components(listed: PackageList) -> Iterator[Component]:
 
 
 def _reference(package: Package, system: OperatingSystem | None) -> str:
-    named = package_url(package, system).to_string()
+    url = package_url(package, system)
+    named = url.to_string() if url else f"{package.kind}:{package.name}@{package.version}"
     return f"{named}#{package.source}" if package.source else named
 
 
@@ -107,13 +108,16 @@ def _component(reference: str, same: list[Package], system: OperatingSystem | No
     )
 
 
-def package_url(package: Package, system: OperatingSystem | None) -> PackageURL:
-    """Return the package's URL (purl), as scanners look it up.
+def package_url(package: Package, system: OperatingSystem | None) -> PackageURL | None:
+    """Return the package's URL (purl), as scanners look it up; None if no URL can have its name, such as `/`.
 
     system: the distribution that the image is of, if it says so.
     """
     from packageurl import PackageURL
 
+    # The library takes blanks and slashes off a name, and fails where nothing is left.
+    if not package.name.strip().strip("/"):
+        return None
     version, qualifiers = package.version, {"arch": package.architecture}
     namespace = None
     if package.kind in _OF_A_DISTRIBUTION and system is not None:

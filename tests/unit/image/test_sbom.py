@@ -1,13 +1,15 @@
 """The CycloneDX document: valid, the same bytes each time, with URLs that scanners know."""
 
 import json
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from skyport_wf.image.examination.package_list import PackageList
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package, PackageKind
 from skyport_wf.image.examination.sbom import make_sbom, package_url
@@ -98,6 +100,17 @@ def test_a_package_under_two_spellings_is_one_component_with_the_same_reference_
     assert [place["location"] for place in component["evidence"]["occurrences"]] == list(metadata)
 
 
+@pytest.mark.parametrize("kind", get_args(PackageKind))
+def test_any_name_and_version_can_be_there(kind: PackageKind) -> None:
+    written = set(product(("/", "//", "/ /", "a/", "-", "%", "?#@", "é"), ("1", "/", ":", "=", "1:", "=1", "?#@")))
+    packages = tuple(Package(kind, name, version, "/", "/", "/") for name, version in sorted(written))
+    content = make_sbom("a", PackageList("sha256:1", packages, OperatingSystem("/", "/", "/")))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(content.decode()) is None
+    libraries = [part for part in json.loads(content)["components"] if part["type"] == "library"]
+    assert {(part["name"], part["version"]) for part in libraries} == written
+    assert {part["name"] for part in libraries if "purl" not in part} == {"/", "//"}
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "version", "architecture", "source", "expected"),
     [
@@ -115,6 +128,7 @@ def test_package_urls(
     kind: PackageKind, name: str, version: str, architecture: str, source: str, expected: str
 ) -> None:
     url = package_url(Package(kind, name, version, architecture, source), DEBIAN_12)
+    assert url is not None
     assert url.to_string() == expected
     assert PackageURL.from_string(expected) == url
 
