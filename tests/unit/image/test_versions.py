@@ -69,6 +69,14 @@ def holds(kind: PackageKind, version: str, text: str) -> bool:
         ("rpm", "3.0.7-24.el9", "=3.0.7", True),
         ("rpm", "3.0.7-24.el9", "<3.0.7-25.el9", True),
         ("pypi", "1.0", "= 1.0.0", True),
+        # As pip does, the local label counts where it is asked for.
+        ("pypi", "2.1.0+cu118", "==2.1.0", True),
+        ("pypi", "2.1.0+cu118", "<=2.1.0", True),
+        ("pypi", "2.1.0+cu118", ">2.1.0", False),
+        ("pypi", "2.1.0+cu118", "!=2.1.0", False),
+        ("pypi", "2.1.0+cu118", "=2.1.0+cu118", True),
+        ("pypi", "2.1.0+cu118", "=2.1.0+cpu", False),
+        ("pypi", "2.1.0", "=2.1.0+cu118", False),
         # No Python version would be so.
         ("conda", "1.1.1w=hd590300_0", ">=1.1.1a,<1.1.1z", True),
         ("conda", "2.0_rc-1+local.2=0", "=2.0.rc.1+LOCAL.2.0", True),

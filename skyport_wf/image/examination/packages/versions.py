@@ -110,6 +110,7 @@ def _is_version(kind: PackageKind, version: str) -> bool:
 def compare(kind: PackageKind, one: str, other: str) -> int:
     """Return less than 0 if `one` is older than `other`, 0 if they are equal, more than 0 if it is newer.
 
+    Where `other` has no release (rpm) or no local label (pypi), that of `one` does not count.
     Raises ValueError for what is no version in that packaging system.
     """
     if kind == "conda":
@@ -118,6 +119,9 @@ def compare(kind: PackageKind, one: str, other: str) -> int:
     if kind == "rpm" and "-" not in other:
         # As rpm compares with what a package requires: without a release, every release will do.
         one = one.partition("-")[0]
+    if kind == "pypi" and "+" not in other:
+        # As pip does (PEP 440): without a local label, as in 2.1.0+cu118, every one will do.
+        one = one.partition("+")[0]
     mine, theirs = _parse(kind, one), _parse(kind, other)
     return int(mine > theirs) - int(mine < theirs)
 
