@@ -58,7 +58,10 @@ def parse_wanted(words: Sequence[str]) -> Wanted:
     for word in words[1:]:
         if not re.match(r"\s*[<>=!]", word):
             raise UsageError(f"{word!r} is no condition for a version. Names of images stand before --package.")
-    return Wanted(*parse_question(" ".join(words)))
+    name, bounds = parse_question(" ".join(words))
+    if re.search(r"\s", name):
+        raise UsageError(f"{name!r} is no name of a package: there is none with a blank in it.")
+    return Wanted(name, bounds)
 
 
 def find_packages(images: Iterable[StoredImage], wanted: Sequence[Wanted]) -> Found:

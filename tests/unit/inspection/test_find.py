@@ -102,6 +102,8 @@ def test_what_is_not_known_is_said(shock: ShockClient, capsys: pytest.CaptureFix
         (("-p", "<3"), "'<3' names no package"),
         (("-p", "openssl", "<"), "is no condition for a version. Write '<3'"),
         (("-p", "openssl", ">=3.*"), "'>=3.*' is no condition for a version: * and ? go with = and != only"),
+        (("-p", "numpy ~=1.26"), "'numpy ~' is no name of a package. Behind a name, write '<3', '>=1.1,<3' or '=1.1*'"),
+        (("-p", "numpy two <3"), "'numpy two' is no name of a package: there is none with a blank in it."),
         ((), "the following arguments are required: --package/-p"),
     ],
 )

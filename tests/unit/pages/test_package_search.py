@@ -35,7 +35,13 @@ def test_conditions_are_those_of_find(text: str, fitting: tuple[str, ...]) -> No
     assert tuple(one for one in VERSIONS if judge(Package("deb", "Tool", one), wanted.bounds)[0]) == fitting
 
 
-@pytest.mark.parametrize("text", ["tool >=3.*", "tool <", "tool <3 other", "tool <3,", "<3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("tool >=3.*", "tool <", "tool <3 other", "tool <3,", "<3"),
+        *("tool ~=1.2", "tool~=1.2", "tool (>= 1)", "tool(<2)", "tool, <3", "tool, other"),
+    ],
+)
 def test_what_is_no_question_is_refused_alike(text: str) -> None:
     with pytest.raises(UsageError) as by_find:
         parse_wanted([text])

@@ -14,6 +14,8 @@ from skyport_wf.image.examination.packages.conda_versions import compare_conda
 from skyport_wf.image.examination.packages.package import Package, PackageKind
 
 _SIGN: Final = re.compile(r"[<>=!]")
+_IN_NO_NAME: Final = re.compile(r"[~(),;]")
+"""They are in conditions of pip, conda and dpkg, such as `~=1.26` and `(>= 3)`."""
 _BOUND: Final = re.compile(r"(<=|>=|==|!=|<|>|=)\s*([^\s<>=!,]+)")
 _BETWEEN: Final = re.compile(r"\s*,\s*|(?<=[^\s<>=!])\s+(?=[<>=!])")
 """What stands between two conditions: a comma, or blanks before the next sign."""
@@ -48,13 +50,17 @@ class Bound(msgspec.Struct, frozen=True):
 def parse_question(text: str) -> tuple[str, tuple[Bound, ...]]:
     """Return the name and the conditions of a text such as `openssl >=1.1, <3`: those begin at the first sign.
 
-    Raises UsageError if it has no name, or what is no condition.
+    The name may be several words. Raises UsageError if it is none, or what is no condition.
     """
     found = _SIGN.search(text)
     at = found.start() if found else len(text)
     name = text[:at].strip()
     if not name:
         raise UsageError(f"{text!r} names no package. Write its name before the condition: 'openssl <3'.")
+    if _IN_NO_NAME.search(name):
+        raise UsageError(
+            f"{name!r} is no name of a package. Behind a name, write '<3', '>=1.1,<3' or '=1.1*'; ~= is not known."
+        )
     return name, parse_bounds(text[at:]) if found else ()
 
 
