@@ -57,8 +57,8 @@ def read_word(text: str, values: Mapping[str, str | None]) -> str:
 
 
 def unquote(text: str) -> str:
-    """Return a word without its quotes and backslashes; variables stay as they are."""
-    return _Word(text, {}, keep_unknown=True).read("")
+    """Return a word without its quotes and backslashes; variables stay as they are, `${NAME:-"word"}` as a whole."""
+    return _Word(text, {}, keep_variables=True).read("")
 
 
 def unknown_names(text: str, values: Mapping[str, str | None]) -> list[str]:
@@ -72,7 +72,13 @@ class _Word:
     """Goes through a word once; `read` and `variable` call each other where variables are nested."""
 
     def __init__(
-        self, text: str, values: Mapping[str, str | None], *, keep_unknown: bool = False, keep_quotes: bool = False
+        self,
+        text: str,
+        values: Mapping[str, str | None],
+        *,
+        keep_unknown: bool = False,
+        keep_quotes: bool = False,
+        keep_variables: bool = False,
     ) -> None:
         self.text = text
         self.at = 0
@@ -81,6 +87,7 @@ class _Word:
         self.unknown: list[str] = []
         self.keep_unknown = keep_unknown
         self.keep_quotes = keep_quotes
+        self.keep_variables = keep_variables
 
     def read(self, ends: str) -> str:
         """Return the word up to one of these characters, or to the end of the text."""
@@ -124,18 +131,23 @@ class _Word:
         how = modifier[0].removeprefix(":") if modifier else ""
         if match[0] not in self.values and how not in ("-", "+", "?"):
             self.unknown.append(match[0])
-        is_kept = self.keep_unknown and match[0] not in self.values
+        is_kept = self.keep_variables or (self.keep_unknown and match[0] not in self.values)
         if not braced:
             return self.text[begin : self.at] if is_kept else value or ""
         self.at = modifier.end() if modifier else self.at
         self.depth += 1
+        # Those of a word inside are never part of the value.
+        keep_quotes, self.keep_quotes = self.keep_quotes, False
         word = self.read("/}" if how in ("/", "//") else "}")
         replacement = ""
         if how in ("/", "//") and self.text.startswith("/", self.at):
             self.at += 1
             replacement = self.read("}")
+        self.keep_quotes = keep_quotes
         self.depth -= 1
         self.at += 1
+        if self.keep_variables:
+            return self.text[begin : self.at]
         # Only behind a colon, a variable that is set to nothing is like one that is not set.
         is_set = bool(value) if modifier and modifier[0].startswith(":") else value is not None
         if how == "+":

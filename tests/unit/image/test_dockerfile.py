@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyport_wf.image.dockerfile import parse_dockerfile
-from skyport_wf.image.variables import expand, read_word
+from skyport_wf.image.variables import expand, read_word, unquote
 
 
 def images_of(text: str, **given_arguments) -> tuple[str, ...]:
@@ -208,6 +208,24 @@ def test_words(word, expected):
 
 def test_variables_without_a_value_may_stay():
     assert expand("$A:$C:${D%-x}:${E:-$F}:'$B'", VALUES, unknown=True) == "one-two-three:$C:${D%-x}:$F:'b'"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("'a b'\\ \"c\"", "a b c"),
+        ("$A${B}", "$A${B}"),
+        ('"x${A:-"y z"}"', 'x${A:-"y z"}'),
+        ("${A:+${B-c}}${C%'-'*}", "${A:+${B-c}}${C%'-'*}"),
+        ("${A", "${A"),
+    ],
+)
+def test_quotes_are_taken_off_but_for_those_in_variables(word, expected):
+    assert unquote(word) == expected
+
+
+def test_quotes_in_the_word_of_a_variable_are_no_part_of_its_value():
+    assert expand("'${C:-\"x y\"}'${A%'-three'}", VALUES, unknown=True) == "'x y'one-two"
 
 
 @pytest.mark.parametrize("word", ["${A:-" * 5000, "${A%" + "*a" * 500 + "}", "'" * 200_000, "$A" * 100_000])
