@@ -63,6 +63,11 @@ def terminal_text(text: str) -> str:
     return "\n".join(line if line.isprintable() else _escaped(line) for line in text.split("\n"))
 
 
+def unicode_text(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: of a file's name, bytes of other encodings become visible, as `\udcff`."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _escaped(line: str) -> str:
     return "".join(
         sign if sign.isprintable() or sign == "\t" else sign.encode("unicode_escape").decode() for sign in line

@@ -88,11 +88,11 @@ def run(args: argparse.Namespace) -> Outcome:
     outcome = _lint_cwl(args) if args.cwl else _lint_images(args)
     if args.report:
         from skyport_wf.output_file import keep_other_file
-        from skyport_wf.records.encoding import encode_json
+        from skyport_wf.records.encoding import encode_outcome
         from skyport_wf.records.files import write_document
 
         keep_other_file(args.report, "report of lint", lambda there: b'"findings"' in there)
-        write_document(args.report, encode_json(outcome.value))
+        write_document(args.report, encode_outcome(outcome.value))
     return outcome
 
 

@@ -133,10 +133,10 @@ class Outcome:
 
     def _print(self, as_json: bool) -> None:
         if as_json and self.value is not None:
-            from skyport_wf.records.encoding import encode_json
+            from skyport_wf.records.encoding import encode_outcome
 
             # JSON is UTF-8 whatever the locale says.
-            sys.stdout.buffer.write(encode_json(self.value))
+            sys.stdout.buffer.write(encode_outcome(self.value))
         elif not as_json:
             paragraphs = [self.text] if isinstance(self.text, (str, Table)) else self.text
             text = "\n\n".join(filter(None, map(_printed, paragraphs)))

@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> Outcome:
 def _examine(args: argparse.Namespace, shock: Callable[[], Shock]) -> tuple[str, ImageExamination, Sequence[str]]:
     """Return the image's name, what was found in it, and what is wrong with where it was found."""
     from skyport_wf.engine.connection import connect
+    from skyport_wf.formatting import unicode_text
     from skyport_wf.inspection.show import examine_file, examine_in_engine, examine_published
 
     if not (args.name or args.archive):
@@ -76,7 +77,7 @@ def _examine(args: argparse.Namespace, shock: Callable[[], Shock]) -> tuple[str,
     with progress_bar(args, f"read {args.name or args.archive}") as progress:
         if args.archive:
             found = examine_file(args.archive, wanted=args.name or "", progress=progress)
-            return args.name or next(iter(found.contents.repo_tags), str(args.archive)), found, ()
+            return args.name or next(iter(found.contents.repo_tags), unicode_text(str(args.archive))), found, ()
         if args.engine:
             return args.name, examine_in_engine(connect(), args.name, progress=progress), ()
         with _telling_of_archive(args.name):

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from skyport_wf import __version__
+from skyport_wf.formatting import unicode_text
 
 _LEVELS: Final = {"error": "error", "failure": "error", "warning": "warning", "loss": "warning"}
 """SARIF and GitHub have the same words for these; the milder ones are notes there and notices here."""
@@ -37,12 +38,11 @@ def as_sarif(findings: Iterable[Reported]) -> str:
             "ruleId": one.rule,
             "ruleIndex": rules.index(one.rule),
             "level": _LEVELS.get(one.level, "note"),
-            "message": {"text": one.text},
+            "message": {"text": unicode_text(one.text)},
             "locations": [
                 {
                     "physicalLocation": {
-                        # An address stays one, and a path has to be one relative to the repository.
-                        "artifactLocation": {"uri": quote(one.file, safe="/:#@?=&%" if "://" in one.file else "/")},
+                        "artifactLocation": {"uri": _uri(one.file)},
                         "region": {"startLine": max(1, one.line)},
                     }
                 }
@@ -58,6 +58,11 @@ def as_sarif(findings: Iterable[Reported]) -> str:
     }
     # Words of others are in it, and it may come to a terminal.
     return json.dumps(document, indent=2, ensure_ascii=True)
+
+
+def _uri(file: str) -> str:
+    """Return the address of a file. One stays as it is, and a path has to be one relative to the repository."""
+    return quote(file, safe="/:#@?=&%" if "://" in file else "/", errors="surrogateescape")
 
 
 def as_github(findings: Iterable[Reported]) -> str:

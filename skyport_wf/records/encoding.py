@@ -6,6 +6,7 @@ import msgspec
 
 from skyport_wf.decoding import convert, decode_json
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.formatting import unicode_text
 from skyport_wf.records.receipt import LockFile, Receipt
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.records.version_1 import upgrade_record
@@ -16,6 +17,25 @@ RecordT = TypeVar("RecordT", BuildRecord, SaveRecord, UploadRecord, Receipt, Loc
 def encode_json(value: Any) -> bytes:
     """Return `value` as JSON to read and compare: keys in order, two spaces, a line's end at the end."""
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n"
+
+
+def encode_outcome(value: Any) -> bytes:
+    """Return `value` as encode_json does, with names of files that are not UTF-8 made visible.
+
+    For what is told, and nobody reads back: a record has to name each file as it is called.
+    """
+    try:
+        return encode_json(value)
+    except UnicodeEncodeError:
+        return encode_json(_with_unicode_text(msgspec.to_builtins(value)))
+
+
+def _with_unicode_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return unicode_text(value)
+    if isinstance(value, dict):
+        return {_with_unicode_text(key): _with_unicode_text(item) for key, item in value.items()}
+    return [_with_unicode_text(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def check_unicode(text: str) -> str:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import sys
 from collections import Counter
 
@@ -93,6 +94,14 @@ def test_text_for_people(capsys):
 def test_json_for_programs(capsys):
     Outcome(receipt(), "done").write(as_json=True)
     assert json.loads(capsys.readouterr().out)["record"] == "skyport-wf receipt 2"
+
+
+def test_names_of_files_that_are_not_utf8_are_made_visible(capsys):
+    name = os.fsdecode(b"\xffy\xc3\xa4")
+    Outcome({"files": [{name: name, "b": 1, "a": None}], "record": receipt()}, "").write(as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["files"] == [{"\\udcffyä": "\\udcffyä", "b": 1, "a": None}]
+    assert told["record"]["record"] == "skyport-wf receipt 2"
 
 
 def test_an_end_without_a_value_prints_no_json(capsys):

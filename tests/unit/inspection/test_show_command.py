@@ -1,6 +1,7 @@
 """`show` of a published image: the names of its base's layers, the images with which it shares most, and shares."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from skyport_wf.cli.main import main
 from skyport_wf.shock.client import ShockClient
-from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.docker_archives import Image, canonical, layer_tar, legacy, tar_of
 
 NAME = "lab/tool:1"
 BASE = layer_tar({"base": b"x"})
@@ -45,6 +46,18 @@ def published(shock: ShockClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     publish(tmp_path, NAME, WithoutHistory((BASE, layer_tar({"data": bytes(100_000)}))))
     (tmp_path / "images.yaml").unlink()
     return tmp_path
+
+
+def test_an_archive_whose_name_is_not_utf8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    archive = os.fsdecode(b"\xff.tar")
+    Path(archive).write_bytes(tar_of(legacy(Image((BASE,)), tags=None)))
+    assert main(["show", "--archive", archive, "--json", "--sbom", "packages.json", "--chart", "layers.svg"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "\\udcff.tar"
+    assert json.loads(Path("packages.json").read_bytes())["metadata"]["component"]["name"] == "\\udcff.tar"
+    assert "\\udcff.tar" in Path("layers.svg").read_text()
 
 
 def test_a_layer_without_a_history_is_the_bases(

@@ -38,6 +38,18 @@ def test_sarif_as_hadolint_itself_writes_it(folder: LintFolder) -> None:
     assert all(rules[one["ruleIndex"]] == one["ruleId"] for one in ours["runs"][0]["results"])
 
 
+@pytest.mark.parametrize("arguments", [("--dockerfile", "\udcff.df"), ("--cwl", "\udcff.cwl")])
+def test_names_that_are_not_utf8(folder: LintFolder, arguments: tuple[str, str]) -> None:
+    folder.add(arguments[1], BAD)
+    done = folder.lint(*arguments, "--format", "sarif")
+    (run,) = json.loads(done.out)["runs"]
+    places = [place["physicalLocation"]["artifactLocation"] for one in run["results"] for place in one["locations"]]
+    assert {place["uri"] for place in places} == {"%FF" + arguments[1][1:]}
+    assert "udcff" not in str([one["message"]["text"].replace("\\udcff", "") for one in run["results"]])
+    assert "\\udcff." in str(folder.findings(*arguments, "--report", "report.json")[0]["file"])
+    assert "\\\\udcff." in (folder.folder / "report.json").read_text()
+
+
 def test_github_shows_findings_beside_their_lines(folder: LintFolder) -> None:
     folder.add("Dockerfile", BAD)
     done = folder.lint("--dockerfile", "Dockerfile", "--format", "github")
