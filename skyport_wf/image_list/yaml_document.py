@@ -4,6 +4,8 @@ Lines are what make a message about a wrong `images.yaml` useful, so they are ke
 under the same paths that msgspec reports: `$.images[0].name`.
 """
 
+import json
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +19,8 @@ _DEEPEST = 40
 """No image list needs more levels; a limit keeps a hostile document from exhausting the stack."""
 _MOST_VALUES = 100_000
 """Aliases of aliases can make a short text stand for billions of values."""
+_PAIR_OR_ESCAPE = re.compile(r"(?P<pair>\\ud[89ab][\da-f]{2}\\ud[c-f][\da-f]{2})|\\.", re.IGNORECASE)
+"""Two halves of one character, as JSON writes those beyond `\\uffff`; any other escape, which may have such digits."""
 
 
 class YamlDocument(WrittenText, frozen=True):
@@ -43,6 +47,7 @@ def parse_yaml(text: str, *, name: str, kind: str = "an image list", if_empty: s
     """
     source = tuple(text.splitlines())
     try:
+        text = _with_whole_characters(text)
         _check_depth(text, name, kind)
         root = yaml.compose(text, Loader=_LOADER)
         if root is None:
@@ -58,6 +63,24 @@ def parse_yaml(text: str, *, name: str, kind: str = "an image list", if_empty: s
     except (LookupError, AttributeError) as error:
         # What PyYAML's constructors raise for `!!bool maybe`, `!!int ''` or `!!timestamp today`.
         raise UsageError(f"{name}: not valid YAML: a value is not what its `!!` tag says") from error
+
+
+def _with_whole_characters(text: str) -> str:
+    """Return JSON with pairs of surrogates as YAML writes such a character; YAML as it is, which has no pairs."""
+    if not any(match["pair"] for match in _PAIR_OR_ESCAPE.finditer(text)):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return _PAIR_OR_ESCAPE.sub(_yaml_escape, text)
+
+
+def _yaml_escape(match: re.Match[str]) -> str:
+    if not match["pair"]:
+        return match[0]
+    character = json.loads('"' + match["pair"] + '"')
+    return f"\\U{ord(character):08x}"
 
 
 _BEGAN = ("scanning a quoted scalar", "parsing a flow", "scanning a simple key")

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -41,6 +42,24 @@ def test_merged_values_are_there():
     document = parse_yaml("base: &base {x: 1}\nother:\n  <<: *base\n  y: 2\n", name="f")
     assert document.value["other"] == {"x": 1, "y": 2}
     assert document.line_of("$.other.x") == 2
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "a\U0001f600\U0010ffff\\", "\\ud83d\\ude00", "\\\U0001f600", "é\n"])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_may_write_a_character_as_a_pair_of_surrogates(text, indent):
+    value = {text: [text, text.upper(), 1]}
+    document = parse_yaml(json.dumps(value, indent=indent), name="f")
+    assert document.value == value
+    assert document.line_of(f"$.{text}[2]") == (5 if indent else 1)
+
+
+@pytest.mark.parametrize("text", ["'\\ud83d\\ude00'", "a: \\ud83d\\ude00", "{a: '\\ud83d\\ude00'}"])
+def test_what_is_no_escape_in_yaml_stays(text):
+    assert list(parse_yaml(text, name="f").texts.values()) == ["\\ud83d\\ude00"]
+
+
+def test_half_a_character_is_none():
+    assert "not valid YAML" in problem('{"a": "\\ud83d"}')
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing but a comment\n"])
