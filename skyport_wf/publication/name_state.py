@@ -44,7 +44,8 @@ class WantedImage(msgspec.Struct, frozen=True, kw_only=True):
     replace: bool
     """Whether another image may lose the name to it."""
     but: str = ""
-    """A node that does not count as having the image: it is to be replaced by one that workers can use."""
+    """A node that does not count as having the image: it is to be replaced by one that workers can use. It loses the
+    name also without `replace`."""
     otherwise: str = _OTHERWISE
     """The advice of a message if another image has the name."""
 
@@ -99,7 +100,8 @@ def find_name_state(shock: Shock, wanted: WantedImage, found: Sequence[Published
     """Return how the image's name stands; `found` are the nodes that have it."""
     same = [node for node in found if _holds(shock, node, wanted)]
     others = [node for node in found if node not in same]
-    return NameState(same[0] if same else None, (*others, *same[1:]), wanted.replace or not others)
+    may_take = wanted.replace or all(node.id == wanted.but for node in others)
+    return NameState(same[0] if same else None, (*others, *same[1:]), may_take)
 
 
 def _holds(shock: Shock, node: PublishedNode, wanted: WantedImage) -> bool:
@@ -134,7 +136,8 @@ def decide(
         if not (ours and names.may_take):
             return Decision("damaged", names, _damaged(shock, damaged, ours=ours))
     if not names.may_take:
-        return Decision("name taken", names, _name_taken(shock, wanted, names.others))
+        in_the_way = [node for node in names.others if node.id != wanted.but]
+        return Decision("name taken", names, _name_taken(shock, wanted, in_the_way))
     # Another user may say of a node what he likes: ours does not make room for one that says it is the same.
     for node in (*names.others, *([same] if same and names.others else [])):
         if not shock.may_change(node.id):

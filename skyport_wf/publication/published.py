@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from skyport_wf.errors import AlreadyPublishedError
+from skyport_wf.errors import AlreadyPublishedError, SkyportError
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.shock.node import Node
@@ -96,6 +96,17 @@ def _read(nodes: Iterable[Node], name: str, public: Collection[str] = ()) -> lis
             attributes = NodeAttributes(type=IMAGE_TYPE, name=name, repository="", tag="", id="")
         found.append(PublishedNode(node, attributes, public=node.id in public or None, damaged=damaged))
     return sorted(found, key=lambda published: (published.node.created_on, published.id))
+
+
+def read_again(shock: Shock, node: Node) -> Node:
+    """Return a node that has a name as it is now. Raises SkyportError if it has lost the name since it was read."""
+    now = shock.user.find(node.id)
+    had = node.attributes or {}
+    if now is None or any((now.attributes or {}).get(key) != had.get(key) for key in ("type", "name")):
+        raise SkyportError(
+            f"node {node.id} is not {node.text('name')} any more: someone has retired, replaced or deleted it meanwhile"
+        )
+    return now
 
 
 def require_owner(shock: Shock, node_id: str, name: str) -> None:

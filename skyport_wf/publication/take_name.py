@@ -25,7 +25,7 @@ from skyport_wf.publication.attributes import (
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.claim import Claim, claim_name
 from skyport_wf.publication.name_state import Decision, WantedImage, decide
-from skyport_wf.publication.published import PublishedNode, require_owner
+from skyport_wf.publication.published import PublishedNode, read_again, require_owner
 from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.replacement import announce_replacement, finish_replacement, restore_node, retire_node
 from skyport_wf.publication.resolve import resolve
@@ -58,6 +58,9 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Both go with the source."""
     anew: str
     """Advice where the upload is gone."""
+    instead_of: Node | None = None
+    """The node that the image was read from, which is to lose its own name. Nothing is done if it has
+    lost that already."""
     digests: ArchiveDigests | None = None
     """What a node was told to be an upload of, by a record that anybody may have written; None if this process has
     made the node."""
@@ -68,13 +71,15 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
 
     An image that is published, and needs no change that this user may make, is left as it is: nothing is written.
     Raises AlreadyPublishedError if another image or another user has the name, ShockError if an AWE worker would not
-    get the image, or if the base of a thin image is not published.
+    get the image, or if the base of a thin image is not published; SkyportError if `instead_of` has lost its name.
     """
     wanted = candidate.wanted
     decision = decide(shock, wanted, finish_replacement(shock, wanted.name)).require()
     if not (decision.is_done and _is_right(decision.names.same, candidate, shock)):
         with claim_name(shock.user, wanted.name, public=wanted.public) as claim:
             # Looked at again: now nobody else takes the name.
+            if candidate.instead_of:
+                read_again(shock, candidate.instead_of)
             return _publish(candidate, decide(shock, wanted).require(), shock, claim)
     same = decision.names.same
     assert same and same.public is not None  # noqa: S101 - of what is published there is a node, and who may read it

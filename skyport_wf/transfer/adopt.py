@@ -26,7 +26,7 @@ from skyport_wf.publication.awe_problems import is_gzip
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.name_state import WantedImage
 from skyport_wf.publication.package_lists import listed_packages
-from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
+from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, read_again, require_owner
 from skyport_wf.publication.replacement import finish_replacement, retire_node
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.take_name import Candidate, take_name
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _KEPT = ("dockerfile", "docker_version")
 """Attributes of the old node that a new one has as they are."""
+_OTHERWISE = "choose another name with --as, or retire the image that nobody needs (skyport-wf retire)."
+"""Advice where another image has got the name meanwhile."""
 
 
 class Adoption(msgspec.Struct, frozen=True):
@@ -77,7 +79,8 @@ def adopt(
     node_id: the node, if several have the name.
     dry_run: only say what would be done.
     Raises UsageError for a name that cannot be used, ArchiveError if the file is no image or one of a Docker before
-    1.10, AlreadyPublishedError if the node is another user's, SkyportError if another node has the new name.
+    1.10, AlreadyPublishedError if the node is another user's, SkyportError if another node has the new name, or this
+    one has lost its own meanwhile.
     """
     # Of an earlier try that was interrupted.
     finish_replacement(shock, name)
@@ -165,7 +168,9 @@ def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[st
         _check_free(shock, reference, node)
         require_owner(shock, node.id, str(reference))
         claim.renew()
-        shock.user.replace_attributes(node.id, {**(node.attributes or {}), **wanted})
+        # Reading the file takes a while, in which others change attributes.
+        now = read_again(shock, node)
+        shock.user.replace_attributes(node.id, {**(now.attributes or {}), **wanted})
     try:
         found = resolve(shock.as_worker(public=public), str(reference)).id
     except AweLookupError as error:
@@ -191,17 +196,20 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
     made, saved = _send_gzipped(shock, node, build, progress)
     saved = msgspec.structs.replace(saved, packages=pack(examined.listed))
     told: dict[str, Any] = to_json_values(describe_image(build, saved, registered=""))
+    # Sending takes a while, in which others change attributes.
+    node = read_again(shock, node)
     old = node.attributes or {}
     candidate = Candidate(
         wanted=WantedImage(
             name=name, source_digest=source.digest, image_id=image_id, thin_on=None,
-            public=build.shock.public, replace=True, but=node.id,
+            public=build.shock.public, replace=False, but=node.id, otherwise=_OTHERWISE,
         ),
         node=made.id,
         attributes={**old, **told, **{key: old[key] for key in _KEPT if key in old}},
         hidden=describe_upload(build),
         source=None,
         anew="Run the command again.",
+        instead_of=node,
     )  # fmt: skip
     require_owner(shock, node.id, name)
     receipt = take_name(candidate, shock)

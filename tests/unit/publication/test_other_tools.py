@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from skyport_wf.shock.node import Node
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from skyport_wf.transfer import adopt
 from tests.support.docker_archives import Image, canonical, file_member, layer_tar, legacy, tar_of
 from tests.support.failing_server import FailingServer, refusal
 from tests.support.own_server import running_server
@@ -224,6 +226,23 @@ def test_a_node_with_lists_is_told_of_before_anything_is_sent(
     assert [image.id for image in shock.query({"type": "dockerimage"})] == [other.id]
 
 
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return what has something done while `adopt` reads the node's file."""
+
+    def arrange(act: Callable[[], object]) -> None:
+        examine = adopt._examine
+
+        def read_and_act(*arguments: Any) -> Any:
+            examined = examine(*arguments)
+            act()
+            return examined
+
+        monkeypatch.setattr(adopt, "_examine", read_and_act)
+
+    return arrange
+
+
 class TestAdopting:
     def test_attributes_are_completed_and_nothing_else_changes(self, shock: ShockClient, said: Any) -> None:
         node = put(shock, of_another_tool={"kept": [1, 2]})
@@ -309,6 +328,53 @@ class TestAdopting:
             assert code == 1
             assert words in text
         assert [shock.find(node.id) for node in before] == before
+
+    @pytest.mark.parametrize("file", [None, archive()], ids=["gzip", "tar"])
+    @pytest.mark.parametrize("new_name", [NAME, "skyport/new:1"])
+    def test_what_gets_the_name_meanwhile_keeps_it(
+        self, shock: ShockClient, said: Any, meanwhile: Any, file: bytes | None, new_name: str
+    ) -> None:
+        node, other = put(shock, file=file), {**right(new_name), "id": f"sha256:{'1' * 64}"}
+        made = []
+
+        def publish() -> None:
+            if new_name == NAME:
+                assert said("retire", NAME)[0] == 0
+            made.append(put(shock, new_name, **other))
+
+        meanwhile(publish)
+        code, text = said("adopt", NAME, "--as", new_name)
+        assert code == 1
+        if new_name == NAME and file:
+            assert f"node {node.id} is not {NAME} any more" in text
+        else:
+            assert f"{new_name} is published already" in text
+            assert made[0].id in text
+        assert "image list" not in text
+        there = {one.id for one in shock.query({"type": "dockerimage"})}
+        assert there == {made[0].id} | ({node.id} if new_name != NAME else set())
+
+    @pytest.mark.parametrize("file", [None, archive()], ids=["gzip", "tar"])
+    @pytest.mark.parametrize("new_name", [NAME, "skyport/new:1"])
+    def test_one_that_is_retired_meanwhile_stays_retired(
+        self, shock: ShockClient, said: Any, meanwhile: Any, file: bytes | None, new_name: str
+    ) -> None:
+        node = put(shock, file=file)
+        meanwhile(lambda: said("retire", NAME))
+        code, text = said("adopt", NAME, "--as", new_name)
+        assert code == 1
+        assert f"node {node.id} is not {NAME} any more" in text
+        assert shock.query({"type": "dockerimage"}) == []
+        assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
+
+    @pytest.mark.parametrize("file", [None, archive()], ids=["gzip", "tar"])
+    def test_what_is_written_meanwhile_stays(
+        self, shock: ShockClient, said: Any, meanwhile: Any, file: bytes | None
+    ) -> None:
+        node = put(shock, file=file)
+        meanwhile(lambda: shock.replace_attributes(node.id, {**(node.attributes or {}), "note": "of the owner"}))
+        assert said("adopt", NAME)[0] == 0
+        assert [one.text("note") for one in shock.query({"type": "dockerimage"})] == ["of the owner"]
 
     def test_one_of_several_by_its_node(self, shock: ShockClient, said: Any) -> None:
         first, second = put(shock), put(shock)
