@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.errors import ShockError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.publication.settings import (
     ca_bundle,
@@ -131,6 +132,19 @@ class Shock:
     def everyone_reads(self, node_id: str) -> bool:
         """Return whether everyone may read a node that the user has found."""
         return is_public(self.user.find_access(node_id))
+
+    def copy_readers(self, node_id: str, to: str) -> None:
+        """Let those read the user's own node `to` who are listed as readers of another.
+
+        Raises ShockError if the server does not give them the right.
+        """
+        access = self.user.find_access(node_id)
+        if access is None or not (listed := sorted({*access.read} - {access.owner, "public"})):
+            return
+        try:
+            self.user.add_readers(to, listed)
+        except ShockError as error:
+            raise ShockError(f"node {to} cannot be read by those whom node {node_id} lists: {error}") from error
 
     def may_change(self, node_id: str) -> bool:
         """Return whether the user may change a node that he has found: its owner, or an admin."""

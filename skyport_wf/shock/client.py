@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 from uuid import uuid4
@@ -24,6 +24,8 @@ _NO_TYPE = "no-such-type"
 _PAGE = 100
 _LATER_PAGE = 500
 """Nodes that are asked for at once: few answers need a second page, and a server counts all nodes for each."""
+_USERS_AT_ONCE = 50
+"""Ids of users in one address, which servers take up to a length only."""
 _ATTEMPTS_TO_SEND = 5
 """How often a file is sent at least before giving up: breaking once, it may have taken longer than retries last."""
 _ATTEMPT = "attempt"
@@ -269,6 +271,11 @@ class ShockClient:
         """Let everyone read the node, or only those in its lists. Only its owner may ask for this."""
         method = "PUT" if public else "DELETE"
         return self._connection.convert(self._ask(method, f"/node/{node_id}/acl/public_read"), AccessControl)
+
+    def add_readers(self, node_id: str, users: Sequence[str]) -> None:
+        """Let other users, of these ids, read the node. Only its owner may ask for this."""
+        for at in range(0, len(users), _USERS_AT_ONCE):
+            self._ask("PUT", f"/node/{node_id}/acl/read", params={"users": ",".join(users[at : at + _USERS_AT_ONCE])})
 
     def is_owner(self, node_id: str) -> bool:
         """Return whether the user, who has a token, is the owner of a node, or an admin.

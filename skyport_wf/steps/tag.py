@@ -27,10 +27,10 @@ _OTHERWISE = "choose another tag, or retire the image that is there (skyport-wf 
 def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Receipt | None:
     """Publish the image that an AWE worker gets for `asked` under another name, too; return that one's receipt.
 
-    Who may read it is the same. The image has the name already: nothing is done.
+    Who may read it is the same, also of those that the node lists. The image has the name already: nothing is done.
     dry_run: whether only to see if it can be done; None is returned then if something would be.
-    Raises AlreadyPublishedError if another image has the new name, ShockError if the file is another user's, or
-    gone, or the server does not copy it.
+    Raises AlreadyPublishedError if another image has the new name, ShockError if the file is another user's, or gone,
+    or the server does not copy it, or does not let the same users read it.
     """
     parse_reference(new_name)
     node = find_for_worker(shock, asked)
@@ -68,4 +68,5 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
             f"node {node.id}, which has {asked}, cannot be copied: it is another user's, or damaged. Pull the image "
             f"(skyport-wf pull {asked}), and publish it as {new_name}."
         )
+    shock.copy_readers(node.id, copied.node)
     return register(copied, shock)

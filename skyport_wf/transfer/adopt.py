@@ -212,6 +212,7 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
         instead_of=node,
     )  # fmt: skip
     require_owner(shock, node.id, name)
+    shock.copy_readers(node.id, made.id)
     receipt = take_name(candidate, shock)
     if node.text("name") != name:
         # Under its own name it was replaced with the new one's arrival; under another it still has that.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.errors import ShockError
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
@@ -118,6 +119,44 @@ def test_who_may_read_it_is_the_same(people: People) -> None:
     listed(OLD)
     people.do("publish", OLD, "--private")
     assert people.do("tag", OLD, NEW)["readable_by"] == "listed users"
+    as_ben(people, "resolve", NEW, code=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["tag", "adopt"])
+def test_listed_readers_stay_readers(people: People, way: str) -> None:
+    if way == "tag":
+        listed(OLD)
+        people.do("publish", OLD, "--private")
+    else:
+        told = {"type": "dockerimage", "name": OLD, "id": "x"}
+        people.client.create(lambda: [canonical(IMAGE, OLD)], file_name="image.tar", attributes=told, expiration="1D")
+    (node,) = people.client.query({"type": "dockerimage"})
+    people.client._ask("PUT", f"/node/{node.id}/acl/read?users=ben")
+    readers = people.client.read_access(node.id).read
+    made = people.do("tag", OLD, NEW)["node"] if way == "tag" else people.do("adopt", OLD)["node"]
+    assert made != node.id
+    assert people.client.read_access(made).read == readers
+    assert not people.client.read_access(made).public.read
+    assert as_ben(people, "resolve", NEW if way == "tag" else OLD)["node"] == made
+
+
+@pytest.mark.slow
+def test_the_name_stays_where_it_is_if_its_readers_would_lose_it(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"type": "dockerimage", "name": OLD, "id": "x"}
+    people.client.create(lambda: [canonical(IMAGE, OLD)], file_name="image.tar", attributes=told, expiration="1D")
+    (node,) = people.client.query({"type": "dockerimage"})
+    people.client._ask("PUT", f"/node/{node.id}/acl/read?users=ben")
+
+    def refuse(*_: Any) -> None:
+        raise ShockError("the server refuses")
+
+    monkeypatch.setattr(ShockClient, "add_readers", refuse)
+    error = people.do("adopt", OLD, code=1)["error"]
+    assert f"cannot be read by those whom node {node.id} lists: the server refuses" in error
+    assert [one.id for one in people.client.query({"type": "dockerimage"})] == [node.id]
 
 
 @pytest.mark.slow
