@@ -76,7 +76,8 @@ def plan_deletion(
                 is_up = image.state in _KEPT_UP
                 kept_by = (image.name.partition(":")[0] if is_up else image.name, is_up)
                 newest[kept_by] += 1
-                if newest[kept_by] > keep and not is_younger(image.node, older):
+                if newest[kept_by] > keep and not (older and is_younger(image.node, older)):
+                    # Without an age the clocks do not matter, of which the server's may be ahead.
                     chosen.append(image)
     refusals = {image.node.id: _why_not(shock, image, locked, published=published, force=force) for image in chosen}
     if not force:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from skyport_wf.cli.main import main
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication import retire
+from skyport_wf.publication import deletion, retire
 from skyport_wf.publication.attributes import CLAIM_TYPE, UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.publication.deletion import plan_deletion
@@ -137,6 +138,22 @@ def test_the_newest_are_kept(shop: Shop) -> None:
     assert chosen("--keep", "2") == chosen("--older", "1d") == set()
     for wrong in (["--older", "-1"], ["--older", "1w"], ["--keep", "x"], ["--older", "9" * 30]):
         shop.said("delete", "*", *wrong, code=2)
+
+
+@pytest.mark.slow
+def test_a_server_whose_clock_is_ahead(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = shop.publish("1")
+    assert main(["retire", NAME]) == 0
+
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) - timedelta(seconds=60)
+
+    monkeypatch.setattr(deletion, "datetime", Behind)
+    (shop.folder / "images.lock.json").unlink()
+    assert [one["node"] for one in shop.said("delete", NAME)["nodes"]] == [node]
+    assert shop.said("delete", NAME, "--older", "1d")["nodes"] == []
 
 
 @pytest.mark.slow
