@@ -95,8 +95,15 @@ def find_thin_on(shock: ShockClient, node: PublishedNode) -> list[str]:
 
 def find_thin_nodes(shock: ShockClient, node: PublishedNode) -> list[Node]:
     """Return the nodes of the published thin images that are built on the one on the node."""
-    found = shock.query({"type": IMAGE_TYPE, "base_image_tag": node.attributes.name})
-    return [other for other in found if has_id(node, base_of(other)[1])]
+    name, image_id = node.attributes.name, node.attributes.id
+    if name:
+        asked = [{"base_image_tag": name}]
+    else:
+        # Only by its id can anything be built on it: an empty name would find all images that have the attribute.
+        bare = image_id.removeprefix("sha256:")
+        asked = [{"base_image_id": one} for one in (bare, f"sha256:{bare}") if bare]
+    found = [other for fields in asked for other in shock.query({"type": IMAGE_TYPE, **fields})]
+    return [other for other in found if base_of(other)[0] == name and has_id(node, base_of(other)[1])]
 
 
 def thinnest_first(nodes: Collection[Node]) -> list[Node]:

@@ -17,10 +17,11 @@ from skyport_wf.inspection.status import ImageStatus, read_status
 from skyport_wf.inspection.verify import verify
 from skyport_wf.publication.attributes import describe_image, read_attributes, to_json_values
 from skyport_wf.publication.connection import Shock, open_shock
+from skyport_wf.publication.deletion import plan_deletion
 from skyport_wf.publication.name_state import find_name_state, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.receipts import make_receipt
-from skyport_wf.publication.retire import retire_all
+from skyport_wf.publication.retire import retire_all, retire_node_of_id
 from skyport_wf.publication.thin import base_problem, check_base, find_ambiguity, find_thin_on
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.receipt import Receipt, merge_into_lock
@@ -332,6 +333,22 @@ def test_a_base_is_not_retired_under_others(tmp_path: Path, opened: Shock, caplo
     retire_all(opened, [BASE], force=True)
     assert find_published(opened.user, BASE) == []
     assert f"{TOOL} loses its base with {BASE}" in caplog.text
+
+
+def test_a_node_without_a_name_is_a_base_by_its_id_only(shock: ShockClient, opened: Shock) -> None:
+    whole = {"base_image_tag": "", "base_image_id": ""}
+    foreign(shock, "lab/whole:1", OTHER_ID, **whole)
+    alone, base = foreign(shock, "", TOOL_ID, **whole), foreign(shock, "", BASE_ID, **whole)
+    foreign(shock, "lab/named:1", OTHER_ID, base_image_tag=BASE, base_image_id=BASE_ID)
+    for name, base_id in {"lab/thin:1": BASE_ID, "lab/thin:2": BASE_ID.removeprefix("sha256:")}.items():
+        foreign(shock, name, OTHER_ID, base_image_tag="", base_image_id=base_id)
+    nothing = foreign(shock, "", "", **whole)
+    with pytest.raises(SkyportError, match="lab/thin:1, lab/thin:2 are thin images"):
+        retire_node_of_id(opened, base.id)
+    for node in (alone, nothing):
+        assert retire_node_of_id(opened, node.id) == ""
+    deletion = plan_deletion(opened, [], node_id=alone.id)
+    assert [(one.image.node.id, one.refusal) for one in deletion] == [(alone.id, "")]
 
 
 def names(chain: list[Node]) -> list[str]:
