@@ -94,7 +94,7 @@ def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_ru
 
 
 def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: bool = False) -> list[str]:
-    """Give a node that was retired its name back, and return its id.
+    """Give a node that was retired its name back, let it stay if it expires, and return its id.
 
     node_id: the node; needed if several had the name.
     Raises SkyportError if there is none, if several had the name and none is named, or if another node has it now;
@@ -107,6 +107,9 @@ def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: boo
             found = _find_retired(shock, name, node_id)
             claim.renew()
             restore_node(shock, found)
+            if found.node.expires:
+                # It was published by somebody who was interrupted, and would be gone in a day or two.
+                shock.user.keep(found.id)
     return [found.id]
 
 

@@ -69,7 +69,7 @@ def adopt(
     dry_run: bool = False,
     progress: Progress = UNSEEN,
 ) -> Adoption:
-    """Complete the attributes of a node, and give it the right id.
+    """Complete the attributes of a node, give it the right id, and let it stay if it expires.
 
     A file that is not gzip, or that gives the image no such name, is sent anew, to a new node: workers cannot load the
     one, and a CWL runner would not find the image of the other.
@@ -103,6 +103,8 @@ def adopt(
     ]
     if packages.get(PACKAGES_KEY):
         changes.append(f"attribute `{PACKAGES_KEY}`: missing -> {count_packages(examined.packages)}")
+    if node.expires:
+        changes.append(f"it expires at {node.expiration} -> it stays")
     if why_anew:
         changes.append(f"{why_anew}, on a new node; node {node.id} is retired")
     if changes and not dry_run:
@@ -162,7 +164,7 @@ def _why_anew(shock: Shock, node: Node, name: str, contents: ImageContents) -> s
 
 
 def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[str, str]) -> None:
-    """Complete the attributes of the node itself, in one request."""
+    """Complete the attributes of the node itself, in one request, and then let it stay."""
     public = shock.everyone_reads(node.id)
     with claim_name(shock.user, str(reference), public=public) as claim:
         _check_free(shock, reference, node)
@@ -171,6 +173,8 @@ def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[st
         # Reading the file takes a while, in which others change attributes.
         now = read_again(shock, node)
         shock.user.replace_attributes(node.id, {**(now.attributes or {}), **wanted})
+        if now.expires:
+            shock.user.keep(node.id)
     try:
         found = resolve(shock.as_worker(public=public), str(reference)).id
     except AweLookupError as error:

@@ -141,6 +141,16 @@ def test_the_newest_are_kept(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_published_again_stays(shop: Shop) -> None:
+    """Its publisher was killed before it let the node stay."""
+    node = shop.publish("1")
+    shop.client.expire(node, "1D")
+    assert main(["retire", NAME]) == 0
+    assert main(["retire", "--undo", NAME]) == 0
+    assert shop.states() == {node: "published"}
+
+
+@pytest.mark.slow
 def test_a_server_whose_clock_is_ahead(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     node = shop.publish("1")
     assert main(["retire", NAME]) == 0

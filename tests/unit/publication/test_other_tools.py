@@ -291,6 +291,19 @@ class TestAdopting:
             assert inspect_archive(io.BytesIO(gzip.decompress(stream.read()))).repo_tags == (NAME,)
         assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
 
+    @pytest.mark.parametrize("attributes", [{}, right()])
+    @pytest.mark.parametrize("file", [None, archive()], ids=["gzip", "tar"])
+    def test_one_that_expires_stays(
+        self, shock: ShockClient, said: Any, file: bytes | None, attributes: dict[str, str]
+    ) -> None:
+        node = shock.expire(put(shock, file=file, **attributes).id, "1D")
+        assert f"it expires at {node.expiration} -> it stays" in said("adopt", NAME, "-n")[1]
+        assert shock.find(node.id) == node
+        assert said("adopt", NAME)[0] == 0
+        (kept,) = shock.query({"type": "dockerimage"})
+        assert not kept.expires
+        assert "nothing to mend" in said("adopt", NAME)[1]
+
     def test_the_id_is_that_of_the_archive(self, shock: ShockClient, said: Any) -> None:
         put(shock, id="1" * 64)
         assert said("adopt", NAME)[0] == 0
