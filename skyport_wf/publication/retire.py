@@ -13,7 +13,7 @@ from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import restore_node, retire_node
-from skyport_wf.publication.thin import find_thin_on, thinnest_first
+from skyport_wf.publication.thin import find_thin_on, thinnest_first, would_lack
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -50,7 +50,7 @@ def _find(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
     published = find_published(shock.user, name)
     if not published:
         raise NoImageError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.", name)
-    return _choose(published, name, node_id)
+    return choose(published, name, node_id)
 
 
 def _check(shock: Shock, found: PublishedNode, *, going: Collection[str], force: bool, dry_run: bool) -> None:
@@ -61,8 +61,7 @@ def _check(shock: Shock, found: PublishedNode, *, going: Collection[str], force:
     thin = [other for other in find_thin_on(shock.user, found) if other not in going]
     if thin and not force:
         raise SkyportError(
-            f"{', '.join(thin)} {'are thin images' if len(thin) > 1 else 'is a thin image'} built on {name}, and would "
-            "lack its layers. Publish whole under another tag and retire the thin one first, or give --force."
+            f"{would_lack(thin, name)}. Publish whole under another tag and retire the thin one first, or give --force."
         )
     if not dry_run:
         for other in thin:
@@ -124,13 +123,13 @@ def _find_retired(shock: Shock, name: str, node_id: str | None) -> PublishedNode
     ]
     if not retired:
         raise SkyportError(f"{shock.name} has no retired image {name}. `skyport-wf ls --all` shows what was retired.")
-    found = _choose(retired, name, node_id)
+    found = choose(retired, name, node_id)
     if not shock.may_change(found.id):
         raise not_the_owner(shock, name, found.id)
     return found
 
 
-def _choose(found: list[PublishedNode], name: str, node_id: str | None) -> PublishedNode:
+def choose(found: list[PublishedNode], name: str, node_id: str | None) -> PublishedNode:
     """Return the node that is meant, of those that have the name, or had it."""
     if node_id is None and len(found) == 1:
         return found[0]

@@ -106,6 +106,12 @@ def find_thin_nodes(shock: ShockClient, node: PublishedNode) -> list[Node]:
     return [other for other in found if base_of(other)[0] == name and has_id(node, base_of(other)[1])]
 
 
+def would_lack(names: Sequence[str], base: str) -> str:
+    """Return what becomes of thin images if the one that they are built on loses its name."""
+    what = "are thin images" if len(names) > 1 else "is a thin image"
+    return f"{', '.join(names)} {what} built on {base}, and would lack its layers"
+
+
 def thinnest_first(nodes: Collection[Node]) -> list[Node]:
     """Return the nodes so that each thin image comes before the one that it is built on."""
     bases = {name_of(node): base_of(node)[0] for node in nodes}

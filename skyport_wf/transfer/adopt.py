@@ -21,7 +21,7 @@ from skyport_wf.publication.attributes import (
     read_attributes,
     to_json_values,
 )
-from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
+from skyport_wf.publication.awe_lookup import AweLookupError
 from skyport_wf.publication.awe_problems import is_gzip
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.name_state import WantedImage
@@ -29,7 +29,9 @@ from skyport_wf.publication.package_lists import listed_packages
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, read_again, require_owner
 from skyport_wf.publication.replacement import finish_replacement, retire_node
 from skyport_wf.publication.resolve import resolve
+from skyport_wf.publication.retire import choose
 from skyport_wf.publication.take_name import Candidate, take_name
+from skyport_wf.publication.thin import find_thin_on, would_lack
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import Source
 from skyport_wf.transfer.send import check_arrival, send
@@ -79,16 +81,19 @@ def adopt(
     node_id: the node, if several have the name.
     dry_run: only say what would be done.
     Raises UsageError for a name that cannot be used, ArchiveError if the file is no image or one of a Docker before
-    1.10, AlreadyPublishedError if the node is another user's, SkyportError if another node has the new name, or this
-    one has lost its own meanwhile.
+    1.10, AlreadyPublishedError if the node is another user's, SkyportError if another node has the new name, if
+    this one has lost its own meanwhile, or if it is to lose it and thin images are built on it.
     """
     # Of an earlier try that was interrupted.
     finish_replacement(shock, name)
-    node = _find(shock, name, node_id)
+    found = _find(shock, name, node_id)
+    node = found.node
     reference = _usable_name(name, new_name)
     if not shock.may_change(node.id):
         raise not_the_owner(shock, name, node.id)
     _check_free(shock, reference, node)
+    if name != str(reference):
+        _check_not_a_base(shock, found)
     examined = _examine(shock, node, progress)
     contents = examined.contents
     why_anew = _why_anew(shock, node, str(reference), contents)
@@ -115,17 +120,18 @@ def adopt(
     return Adoption(str(reference), contents.image_id, node.id, tuple(changes))
 
 
-def _find(shock: Shock, name: str, node_id: str | None) -> Node:
-    found = [
-        node for node in shock.user.query({"type": IMAGE_TYPE, "name": name})
-        if node.text("name") == name and node_id in (None, node.id)
-    ]  # fmt: skip
+def _find(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
+    found = [node for node in find_published(shock.user, name) if node.node.text("name") == name]
     if not found:
         raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
-    if len(found) > 1:
-        nodes = ", ".join(node.id for node in found)
-        raise SkyportError(f"several nodes have the name {name}: {nodes}. Name one with --node, and retire the others.")
-    return found[0]
+    return choose(found, name, node_id)
+
+
+def _check_not_a_base(shock: Shock, node: PublishedNode) -> None:
+    """Raise SkyportError if thin images need the image under the name that it is to lose."""
+    name = node.attributes.name
+    if thin := find_thin_on(shock.user, node):
+        raise SkyportError(f"{would_lack(thin, name)}. Leave it its name, or retire the thin ones first.")
 
 
 def _usable_name(name: str, new_name: str | None) -> ImageReference:

@@ -389,6 +389,24 @@ class TestAdopting:
         assert said("adopt", NAME)[0] == 0
         assert [one.text("note") for one in shock.query({"type": "dockerimage"})] == ["of the owner"]
 
+    @pytest.mark.parametrize("file", [None, archive()], ids=["gzip", "tar"])
+    def test_the_base_of_thin_images_keeps_its_name(self, shock: ShockClient, said: Any, file: bytes | None) -> None:
+        base = put(shock, file=file)
+        put(shock, "skyport/thin:1", id="1" * 64, base_image_tag=NAME, base_image_id=BARE)
+        for more in (["-n"], []):
+            code, text = said("adopt", NAME, "--as", "skyport/new:1", *more)
+            assert code == 1
+            assert f"skyport/thin:1 is a thin image built on {NAME}, and would lack its layers" in text
+        assert {node.text("name") for node in shock.query({"type": "dockerimage"})} == {NAME, "skyport/thin:1"}
+        assert shock.find(base.id) == base
+        assert said("adopt", NAME)[0] == 0
+
+    def test_a_node_that_has_another_name(self, shock: ShockClient, said: Any) -> None:
+        node, other = put(shock), put(shock, "skyport/other:1")
+        code, text = said("adopt", NAME, "--node", other.id)
+        assert code == 1
+        assert f"node {other.id} does not have the name {NAME}, that has: {node.id}" in text
+
     def test_one_of_several_by_its_node(self, shock: ShockClient, said: Any) -> None:
         first, second = put(shock), put(shock)
         assert said("retire", NAME, "--node", first.id)[0] == 0
