@@ -15,6 +15,7 @@ from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import (
+    OWN_KEY,
     PACKAGES_KEY,
     describe_image,
     describe_upload,
@@ -74,7 +75,7 @@ def adopt(
     """Complete the attributes of a node, give it the right id, and let it stay if it expires.
 
     A file that is not gzip, or that gives the image no such name, is sent anew, to a new node: workers cannot load the
-    one, and a CWL runner would not find the image of the other.
+    one, and a CWL runner would not find the image of the other, unless the node tells which name the file gives it.
 
     name: as the node has it, whatever that is.
     new_name: REPO:TAG, in the place of a name that AWE cannot use.
@@ -116,7 +117,7 @@ def adopt(
         if why_anew:
             node = _move(shock, node, reference, examined, progress)
         else:
-            _change(shock, node, reference, wanted | packages)
+            _change(shock, node, reference, wanted | packages, archive_name=_told_name(node, contents))
     return Adoption(str(reference), contents.image_id, node.id, tuple(changes))
 
 
@@ -166,11 +167,23 @@ def _why_anew(shock: Shock, node: Node, name: str, contents: ImageContents) -> s
     """Return what has to be changed of the file itself, empty if nothing."""
     if not is_gzip(shock.user, node):
         return "its file becomes gzip"
-    return "" if name in contents.repo_tags else f"its file gives the image the name {name}"
+    named = name in contents.repo_tags or _told_name(node, contents)
+    return "" if named else f"its file gives the image the name {name}"
 
 
-def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[str, str]) -> None:
-    """Complete the attributes of the node itself, in one request, and then let it stay."""
+def _told_name(node: Node, contents: ImageContents) -> str:
+    """Return the name that the file gives the image if the node tells it, as one that `tag` made does; else empty."""
+    attributes = read_attributes(node.attributes)
+    known = attributes.skyport_wf if attributes else None
+    told = known.archive_name or node.text("name") if known else ""
+    return told if told in contents.repo_tags else ""
+
+
+def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[str, str], *, archive_name: str) -> None:
+    """Complete the attributes of the node itself, in one request, and then let it stay.
+
+    archive_name: the name that the file gives the image, for a node that is to tell it; else empty.
+    """
     public = shock.everyone_reads(node.id)
     with claim_name(shock.user, str(reference), public=public) as claim:
         _check_free(shock, reference, node)
@@ -178,7 +191,11 @@ def _change(shock: Shock, node: Node, reference: ImageReference, wanted: dict[st
         claim.renew()
         # Reading the file takes a while, in which others change attributes.
         now = read_again(shock, node)
-        shock.user.replace_attributes(node.id, {**(now.attributes or {}), **wanted})
+        attributes: dict[str, Any] = {**(now.attributes or {}), **wanted}
+        if archive_name:
+            other = "" if archive_name == str(reference) else archive_name
+            attributes[OWN_KEY] = {**attributes[OWN_KEY], "archive_name": other}
+        shock.user.replace_attributes(node.id, attributes)
         if now.expires:
             shock.user.keep(node.id)
     try:
@@ -198,10 +215,17 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
             f"{name} is thin, and its file would have to be changed. Pull it (skyport-wf pull), and publish the "
             "engine's image anew."
         )
-    image_id = examined.contents.image_id
-    source = Source("archive", image_id)
+    image_id, known = examined.contents.image_id, attributes.skyport_wf
+    # Of what was published with a source the file changes, and not where the image came from.
+    source = known.source if known else Source("archive", image_id)
     build = BuildRecord(
-        name, source, ShockSettings(public=shock.everyone_reads(node.id)), dockerfile=attributes.dockerfile
+        name,
+        source,
+        ShockSettings(public=shock.everyone_reads(node.id)),
+        dockerfile=attributes.dockerfile,
+        description=known.description if known else "",
+        image=known.engine_image_id if known else None,
+        base=known.base if known else None,
     )
     made, saved = _send_gzipped(shock, node, build, progress)
     saved = msgspec.structs.replace(saved, packages=pack(examined.listed))

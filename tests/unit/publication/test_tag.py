@@ -1,5 +1,6 @@
 """One image under two names: the server copies the file, and who loads it finds the image."""
 
+import gzip
 import json
 import os
 import re
@@ -139,6 +140,41 @@ def test_listed_readers_stay_readers(people: People, way: str) -> None:
     assert people.client.read_access(made).read == readers
     assert not people.client.read_access(made).public.read
     assert as_ben(people, "resolve", NEW if way == "tag" else OLD)["node"] == made
+
+
+@pytest.mark.slow
+def test_adopting_does_not_forget_where_an_image_came_from(people: People) -> None:
+    listed(OLD)
+    people.do("publish", OLD)
+    tagged = people.do("tag", OLD, NEW)
+    assert people.do("adopt", NEW)["changes"] == []
+    renamed = people.do("adopt", NEW, "--as", "lab/third:3")
+    assert renamed["node"] == tagged["node"]
+    assert people.do("receipt", "lab/third:3")["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == OLD
+    # Back under the name in its file, nothing else has to be told.
+    people.do("retire", OLD)
+    assert people.do("adopt", "lab/third:3", "--as", OLD)["node"] == tagged["node"]
+    (node,) = people.client.query({"type": "dockerimage"})
+    own = (node.attributes or {})["skyport_wf"]
+    assert own["archive_name"] == ""
+    # A file with a name that the node does not tell is sent anew, and the new node says the same of its source.
+    own |= {
+        "description": "of the lab",
+        "source": {**own["source"], "kind": "dockerfile", "digest": f"sha256:{'1' * 64}"},
+    }
+    odd = people.client.create(
+        lambda: [gzip.compress(canonical(IMAGE, "lab/else:1"))], file_name="a", attributes=node.attributes or {},
+        expiration="1D",
+    )  # fmt: skip
+    people.client.delete(node.id)
+    made = people.client.find(people.do("adopt", OLD)["node"])
+    assert made
+    assert made.id != odd.id
+    now = (made.attributes or {})["skyport_wf"]
+    assert [now[key] for key in ("source", "description", "base")] == [
+        own[key] for key in ("source", "description", "base")
+    ]
+    assert now["archive"]["size"] == made.file.size
 
 
 @pytest.mark.slow
