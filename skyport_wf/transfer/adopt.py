@@ -246,6 +246,10 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
         instead_of=node,
     )  # fmt: skip
     require_owner(shock, node.id, name)
+    # Shock lets administrators do what the owner may, and tells whose a node is, but not who one is.
+    if shock.user.read_access(node.id).owner not in ("public", shock.user.read_access(made.id).owner):
+        shock.user.drop(made.id)
+        raise not_the_owner(shock, name, node.id)
     shock.copy_readers(node.id, made.id)
     receipt = take_name(candidate, shock)
     if node.text("name") != name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -146,6 +147,26 @@ def test_everyone_gets_the_same_receipt(served, tmp_path, monkeypatch, capsys):
         receipts.add(record.read_bytes())
         served.changes.clear()
     assert len(receipts) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pack", "code"), [(bytes, 1), (gzip.compress, 0)], ids=["a new node", "the same node"])
+def test_an_administrator_takes_no_image_from_its_owner_by_adopting_it(
+    served, tmp_path, monkeypatch, capsys, pack, code
+):
+    owner = ShockClient(os.environ["SHOCK_URL"], token=served.tokens["owner"])
+    told, file = {"type": "dockerimage", "name": NAME, "id": "x"}, pack(archive(tmp_path, "old").read_bytes())
+    node = owner.keep(owner.create(lambda: [file], file_name="a", attributes=told, expiration="1D").id)
+    whose = owner.read_access(node.id).owner
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["admin"])
+    assert main(["adopt", NAME]) == code
+    refused = f"{NAME} is published by another user (node {node.id})" in capsys.readouterr().err
+    assert refused == (code == 1)
+    assert [one.id for one in owner.query({"type": "dockerimage*"})] == [node.id]
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    assert main(["adopt", NAME]) == 0
+    (now,) = owner.query({"type": "dockerimage"})
+    assert owner.read_access(now.id).owner == whose
 
 
 @pytest.mark.slow
