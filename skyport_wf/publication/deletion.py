@@ -127,6 +127,8 @@ def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, publi
         return f"it is published: `skyport-wf retire {image.name} --node {node.id}` first"
     if not shock.may_change(node.id):
         return _ANOTHER_USER
+    if not shock.is_known_user and "delete" not in shock.anonymous_rights:
+        return f"{shock.name} lets nobody delete without a token: put one into {shock.token_from}"
     if is_up and (node.id in locked or image.name in locked):
         return "the lock file names it"
     if force:

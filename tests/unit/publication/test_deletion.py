@@ -204,6 +204,28 @@ def test_what_is_published_is_not_deleted(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rights", [{"read", "write"}, {"read", "write", "delete"}])
+def test_who_may_not_delete_without_a_token_hears_so_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rights: set[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_store(tmp_path / "open") as store:
+        app = ShockApp(store, anonymous=frozenset(rights))
+        with running_server(app) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            shop = Shop(tmp_path, server.url, {"anna": ""}, monkeypatch)
+            shop._capsys = capsys
+            node = shop.publish("1")
+            assert main(["retire", NAME]) == 0
+            (tmp_path / "images.lock.json").unlink()
+            may = "delete" in rights
+            why = {} if may else {node: f"{server.url} lets nobody delete without a token: put one into KB_AUTH_TOKEN"}
+            assert shop.stays(NAME) == shop.stays(NAME, "--force") == why
+            shop.said("delete", NAME, "--remove", code=0 if may else 1)
+            assert (shop.client.find(node) is None) == may
+
+
+@pytest.mark.slow
 def test_what_a_lock_file_names_stays(shop: Shop) -> None:
     node = shop.publish("1")
     assert main(["retire", NAME]) == 0
