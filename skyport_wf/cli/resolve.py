@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Say which node an AWE worker would get, or why it would get none."""
-    from skyport_wf.publication.awe_problems import find_problems_of_file
+    from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_mend
     from skyport_wf.publication.resolve import ask_as_worker
     from skyport_wf.shock.node import download_url
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Outcome:
             f"node {node.id}, {human_size(node.file.size)}, MD5 {node.file.checksum.md5}",
             str(found["download_url"]),
             *(f"Problem: {problem.text}." for problem in problems),
-            *([f"`skyport-wf adopt {found['name']}` mends it."] if problems else []),
+            *([f"{how_to_mend(node.text('name'))} mends it."] if problems else []),
         )
     )
     code = EXIT_DIFFERENCE if any(problem.fatal for problem in problems) else EXIT_DONE

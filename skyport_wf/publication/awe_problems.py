@@ -58,6 +58,15 @@ def is_gzip(shock: ShockClient, node: Node) -> bool:
     return ours or shock.read_start(node.id, len(_GZIP)) == _GZIP
 
 
+def how_to_mend(name: str) -> str:
+    """Return the command that mends the image of a name; one that cannot stay is to be given another."""
+    try:
+        parse_reference(name)
+    except UsageError:
+        return f"`skyport-wf adopt {name} --as REPO:TAG`"
+    return f"`skyport-wf adopt {name}`"
+
+
 def in_words(problems: list[AweProblem]) -> str:
     """Return the problems as one text."""
     return "; ".join(problem.text for problem in problems)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.image_list.reference import LATEST, is_pattern
 from skyport_wf.publication.awe_lookup import AweLookupError, SeveralMeantError, choose, plan_lookup
+from skyport_wf.publication.awe_problems import how_to_mend
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.replacement import finish_replacement
 
@@ -76,7 +77,7 @@ def _tell_of_problems(shock: ShockClient, asked: str) -> str:
     found = [image for image in list_images(shock, [asked.partition(":")[0]]) if image.notes]
     told = [
         f"There is {image.name or 'one without a name'} (node {image.node.id}), but {'; '.join(image.notes)}. "
-        f"`skyport-wf adopt {image.name}` mends it."
+        f"{how_to_mend(image.name)} mends it."
         for image in found[:_TOLD]
     ]
     more = [f"There are {len(found) - _TOLD} more: `skyport-wf ls` lists them."] if len(found) > _TOLD else []

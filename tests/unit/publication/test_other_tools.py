@@ -413,6 +413,14 @@ class TestAdopting:
         assert said("adopt", NAME, "--node", second.id)[0] == 0
 
 
+@pytest.mark.parametrize("name", ["skyport/old:latest", "skyport/old"])
+def test_the_advice_for_a_name_that_awe_cannot_use_is_one_that_works(shock: ShockClient, said: Any, name: str) -> None:
+    put(shock, name)
+    code, text = said("resolve", "skyport/old")
+    assert code == 1
+    assert f"`skyport-wf adopt {name} --as REPO:TAG` mends it" in text
+
+
 @pytest.mark.slow
 def test_a_copy_lacks_nothing(
     shock: ShockClient, opened: Shock, said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
