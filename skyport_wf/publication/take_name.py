@@ -107,6 +107,7 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
     attributes = read_attributes(candidate.attributes)
     thin_on = names.same.attributes.thin_on if names.same else attributes.thin_on if attributes else None
     base = check_base(shock, wanted.name, thin_on, public=wanted.public) if thin_on else None
+    told = {} if names.same else _read_upload(candidate, shock)
     giving_way: list[PublishedNode] = []
     node_id = names.same.id if names.same else candidate.node
     try:
@@ -118,7 +119,7 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
         if names.same:
             _adopt(candidate, names.same, names.others, shock)
         else:
-            _give_attributes(candidate, base, names.others, shock)
+            _give_attributes(candidate, told, base, names.others, shock)
         for other in names.others:
             claim.renew()
             retire_node(shock, other)
@@ -155,10 +156,11 @@ def _warn_who_lost_a_base(wanted: WantedImage, others: tuple[PublishedNode, ...]
             )
 
 
-def _give_attributes(
-    candidate: Candidate, base: PublishedNode | None, others: tuple[PublishedNode, ...], shock: Shock
-) -> None:
-    """Let the upload be found by its name."""
+def _read_upload(candidate: Candidate, shock: Shock) -> dict[str, Any]:
+    """Return the attributes that the upload is to have, after seeing that it is there, and is one of this image.
+
+    Raises SkyportError if not; ShockError for another user's upload that this one may not read.
+    """
     name = candidate.wanted.name
     node = shock.user.find(candidate.node)
     if node is None or candidate.attributes is None:
@@ -172,15 +174,26 @@ def _give_attributes(
             f"{name}: node {node.id} of {shock.name} is no upload of this image, whatever the record says. It stays as "
             f"it is. {candidate.anew}"
         )
-    _set_readers(candidate.wanted, shock, node.id)
-    attributes = with_base_id(candidate.attributes, base.attributes.id) if base else dict(candidate.attributes)
+    return candidate.attributes
+
+
+def _give_attributes(
+    candidate: Candidate,
+    told: dict[str, Any],
+    base: PublishedNode | None,
+    others: tuple[PublishedNode, ...],
+    shock: Shock,
+) -> None:
+    """Let the upload be found by its name; `told` are its attributes, but for what is known only now."""
+    _set_readers(candidate.wanted, shock, candidate.node)
+    attributes = with_base_id(told, base.attributes.id) if base else dict(told)
     if attributes.get(OWN_KEY):
         # Another tool's attributes have no place for these.
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         attributes[OWN_KEY] = {
             **attributes[OWN_KEY], "registered": now, "replaces": [other.id for other in others]
         }  # fmt: skip
-    shock.user.replace_attributes(node.id, attributes)
+    shock.user.replace_attributes(candidate.node, attributes)
 
 
 def _is_upload_of(node: Node, name: str, digests: ArchiveDigests) -> bool:
@@ -242,7 +255,8 @@ def _give_back(candidate: Candidate, same: PublishedNode | None, giving_way: lis
         for node in giving_way:
             restore_node(shock, node)
         upload = shock.user.find(candidate.node) if same is None else None
-        if upload and (upload.expires or giving_way):
+        # Where nothing was written, as another user's upload cannot be, there is nothing to take back.
+        if upload and upload.text("type") == IMAGE_TYPE and (upload.expires or giving_way):
             shock.user.expire(upload.id, UPLOAD_EXPIRATION)
             shock.user.replace_attributes(upload.id, candidate.hidden)
     except (ShockError, TemporaryError) as error:

@@ -116,6 +116,20 @@ def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(
 
 
 @pytest.mark.slow
+def test_another_users_upload_is_not_registered_and_nothing_is_given_back(
+    people: People, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed(NEW)
+    for command in STEPS[:-1]:
+        people.do(*command)
+    people.be("ben")
+    capsys.readouterr()
+    assert main(STEPS[-1]) == 1
+    assert "given back" not in capsys.readouterr().err
+    assert people.client.query({"type": "dockerimage"}) == []
+
+
+@pytest.mark.slow
 def test_who_may_read_it_is_the_same(people: People) -> None:
     listed(OLD)
     people.do("publish", OLD, "--private")
