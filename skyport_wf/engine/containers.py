@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from skyport_wf.decoding import convert, decode_json
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.engine.images import name_in_engine, remove_image, tag_image
 from skyport_wf.engine.podman import env_value, plain_name
-from skyport_wf.errors import EngineError, UsageError
+from skyport_wf.errors import EngineError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -127,12 +128,9 @@ def commit_container(
 
 def _instructions(client: APIClient, settings: CommitSettings) -> Iterator[str]:
     for name, value in settings.env.items():
-        if "\n" in value:
-            raise UsageError(
-                f"the variable {name} has a line break, which no engine can set at a commit. Leave it out."
-            )
-        quoted = json.dumps(value, ensure_ascii=False).replace("$", "\\$")
-        yield f"ENV {name}={env_value(client, value, quoted)}"
+        # As engines read it: of what JSON would escape, a tab stays one.
+        quoted = re.sub(r'["\\$]', r"\\\g<0>", value)
+        yield f"ENV {name}=" + env_value(client, value, f'"{quoted}"')
     if settings.workdir:
         yield f"WORKDIR {settings.workdir}"
     if settings.entrypoint is not None:

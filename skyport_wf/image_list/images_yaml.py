@@ -31,6 +31,7 @@ _ONLY_OF_A_BUILD = (
     "context", "build_args", "target", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
 _NAME = re.compile(NAME_OF_A_VALUE)
+_FOLDER = re.compile(r"[^$\x00-\x1f\x7f]+")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
 _LARGEST = 2 << 20
 """Bytes of an image list that are read: that of ten thousand images has less."""
@@ -163,11 +164,26 @@ def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
         yield "commit", f"only a container is committed, {image.name} has `{image.source}`. Remove the field."
     if image.flatten and ready:
         yield "flatten", as_it_is
+    yield from _settings_no_commit_makes(image.commit)
     for secret, place in image.secrets.items():
         if bool(place.env) == bool(place.file):
             yield f"secrets.{secret}", "give either `env`, a variable, or `file`"
     if wrong := find_wrong_address(image.dockerfile, image.context):
         yield wrong
+
+
+def _settings_no_commit_makes(settings: CommitSettings) -> Iterator[tuple[str, str]]:
+    """Yield each setting that engines cannot make at a commit, or of which each makes something else, and why."""
+    for field in ("entrypoint", "cmd"):
+        if getattr(settings, field) == ():
+            yield f"commit.{field}", "a commit takes none away. Write what containers are to start, or leave it out."
+    for name, value in settings.env.items():
+        if not _NAME.fullmatch(name) or set(name) & set("\"'\\$"):
+            yield "commit.env", f"{name!r} is no name of a variable. Write one of letters, digits and _."
+        if set(value) & set("\r\n"):
+            yield "commit.env", f"the variable {name} has a line break, which no engine can set at a commit."
+    if settings.workdir and not _FOLDER.fullmatch(settings.workdir):
+        yield "commit.workdir", f"{settings.workdir!r} is no folder for a commit. Write it without line breaks and `$`."
 
 
 def _wrong_names_of_values(image: ImageSpec) -> Iterator[tuple[str, str]]:

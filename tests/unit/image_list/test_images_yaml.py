@@ -176,6 +176,23 @@ def test_unknown_fields_come_with_a_suggestion_or_what_is_allowed(text, message)
             "  snapshot: {base: x, script: y}\n  pull: true\n",
             "line 4, field pull: only an image with a `dockerfile` is built, a/b:1 has `snapshot`. Remove the field.",
         ),
+        (
+            "  container: x\n  commit: {cmd: []}\n",
+            "line 4, field commit.cmd: a commit takes none away. Write what containers are to start, or leave it out.",
+        ),
+        (
+            "  container: x\n  commit: {env: {A B: x}}\n",
+            "line 4, field commit.env: 'A B' is no name of a variable. Write one of letters, digits and _.",
+        ),
+        (
+            '  container: x\n  commit: {env: {A: "x\\ny"}}\n',
+            "line 4, field commit.env: the variable A has a line break, which no engine can set at a commit.",
+        ),
+        (
+            "  container: x\n  commit: {workdir: /data/$RUN}\n",
+            "line 4, field commit.workdir: '/data/$RUN' is no folder for a commit. Write it without line breaks "
+            "and `$`.",
+        ),
         ("  dockerfile: D\n  secrets: {a: {}}\n", "line 4, field secrets.a: give either `env`, a variable, or `file`"),
         (
             "  dockerfile: D\n  secrets: {a: {enf: X}}\n",
