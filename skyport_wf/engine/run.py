@@ -51,7 +51,9 @@ def run_command(
     stdin: what it is to read; nothing if None.
     Raises EngineError if the container cannot be made or started.
     """
-    folders = {str(path.absolute()): str(path.absolute()) for path in (settings.folder, *settings.mounts)}
+    from docker.types import Mount
+
+    folders = dict.fromkeys(map(_full_path, (settings.folder, *settings.mounts)))
     with engine_errors(f"making a container of {image}"):
         container = client.create_container(
             image, [*command] or None, name=f"{_NAME}{secrets.token_hex(4)}",
@@ -59,8 +61,11 @@ def run_command(
             # What it writes belongs to whoever runs it; that user has no home in the image.
             user=f"{os.getuid()}:{os.getgid()}", environment=["HOME=/tmp", *settings.environment],
             stdin_open=stdin is not None,
+            # Not as `binds`, which are one text: there may be colons in a path.
             host_config=client.create_host_config(
-                binds=[f"{folder}:{folder}" for folder in folders], network_mode=settings.network, init=False
+                mounts=[Mount(folder, folder, type="bind") for folder in folders],
+                network_mode=settings.network,
+                init=False,
             ),
         )["Id"]  # fmt: skip
     try:
@@ -77,6 +82,11 @@ def run_command(
     finally:
         with engine_errors(f"removing the container of {image}"):
             client.remove_container(container, force=True, v=True)
+
+
+def _full_path(folder: Path) -> str:
+    """Return the absolute path, of which `..` would be no other place to an engine."""
+    return str(folder.resolve() if ".." in folder.parts else folder.absolute())
 
 
 def _feed(writer: Any, stdin: BinaryIO) -> None:

@@ -223,6 +223,10 @@ def test_a_command_runs_in_the_published_image(tmp_path: Path, namespace: str) -
     assert pipeline.run("run", "--mount", "nothing", image, "--", "true").code == 2
     assert pipeline.run("run", image, "--network", "host").code == 2
     assert pipeline.run("run", "--env", "A=b c", image, "--", "bash", "-c", 'echo "$A$HOME"').out == "b c/tmp\n"
+    (pipeline.folder / "at 12:30").mkdir()
+    (pipeline.folder / "at 12:30/file").write_text("there\n")
+    mounted = ["--mount", "at 12:30", "--mount", "tool/../at 12:30"]
+    assert pipeline.run("run", *mounted, image, "--", "cat", "at 12:30/file").out == "there\n"
     assert pipeline.run("run", f"{namespace}/other:1", "--", "true").code == 1
     names = docker("ps", "--all", "--format", "{{.Names}}").split()
     assert not [name for name in names if name.startswith("skyport-wf-run-")]
