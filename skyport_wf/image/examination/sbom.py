@@ -16,6 +16,7 @@ from skyport_wf import __version__
 from skyport_wf.image.examination.package_list import PackageList
 from skyport_wf.image.examination.packages.operating_system import OperatingSystem
 from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image_list.reference import split_docker_name
 
 if TYPE_CHECKING:
     from cyclonedx.model.bom import Bom
@@ -51,7 +52,7 @@ def _bom(name: str, listed: PackageList) -> Bom:
     from cyclonedx.model.tool import ToolRepository
 
     image_id = listed.image_id
-    repository, _, tag = name.partition(":")
+    repository, tag, _ = split_docker_name(name)
     image = Component(type=ComponentType.CONTAINER, name=repository, version=tag or image_id, bom_ref=image_id)
     tool = Component(type=ComponentType.APPLICATION, name="skyport-wf", version=__version__)
     notes = [Property(name="skyport-wf:note", value=note) for note in listed.notes]

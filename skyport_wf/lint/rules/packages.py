@@ -57,7 +57,8 @@ def check_apt(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iterato
             yield APT_UNPINNED.at(call.line, f"{what}: each build finds others", instead)
         elif action not in ("install", "build-dep", "reinstall"):
             continue
-        elif free := [text for text in packages if not (text.startswith("$") or "=" in text)]:
+        # What ends so is removed.
+        elif free := [text for text in packages if not (text.startswith("$") or "=" in text or text.endswith("-"))]:
             first = free[0].partition("/")[0]
             instead = f"`{first}=VERSION` (`apt-cache policy {first}` in the base image tells it), or install from a"
             what = f"{_listed(free)} without a version: each build takes what the archive has on that day"

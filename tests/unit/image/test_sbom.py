@@ -56,6 +56,19 @@ def test_the_same_image_gives_the_same_bytes() -> None:
     assert "timestamp" not in json.loads(first)["metadata"]
 
 
+@pytest.mark.parametrize(
+    ("name", "repository", "version"),
+    [
+        ("lab/x:1.0", "lab/x", "1.0"),
+        ("registry.lab.org:5000/lab/x:1.0", "registry.lab.org:5000/lab/x", "1.0"),
+        ("registry.lab.org:5000/lab/x", "registry.lab.org:5000/lab/x", IMAGE.image_id),
+    ],
+)
+def test_an_image_by_any_name(name: str, repository: str, version: str) -> None:
+    found = json.loads(make_sbom(name, examine(IMAGE).listed))["metadata"]["component"]
+    assert (found["name"], found["version"]) == (repository, version)
+
+
 def test_another_name_has_another_serial_number() -> None:
     one, other = (json.loads(make_sbom(name, examine(IMAGE).listed))["serialNumber"] for name in ("a/b:1", "a/b:2"))
     assert one != other

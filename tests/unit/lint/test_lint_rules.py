@@ -184,6 +184,10 @@ def test_packages_that_lint_cannot_see(packages):
     assert told_of_run(f"apt-get install -y {packages}") == {"SKY012"}
 
 
+def test_packages_that_are_removed_need_no_version():
+    assert told_of_run("apt-get install -y a=1 git-") == set()
+
+
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [
