@@ -157,7 +157,7 @@ def make_image(
     bases: as `hold_bases` returns them.
     note: called with the engine's id of each image that is made on the way, and of the last.
     """
-    from skyport_wf.engine.images import find_image, pull_image
+    from skyport_wf.engine.images import find_image, pull_image, remove_image
 
     spec = image.spec
     if not image.source.work:
@@ -184,6 +184,10 @@ def make_image(
     _log.info("making one layer of %s", spec.name)
     flat = flatten_image(engine, made.id, spec.reference)
     note(flat)
+    # What was committed has lost its name and is of no use; what was built is the builder's cache.
+    layered = find_image(engine, made.id) if spec.source in ("snapshot", "container") and flat != made.id else None
+    if layered and not layered.repo_tags:
+        remove_image(engine, made.id)
     return MadeImage(flat, made.base)
 
 

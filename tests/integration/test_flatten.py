@@ -108,6 +108,9 @@ def test_the_message_of_a_snapshot_is_kept(lab: Lab, namespace: str) -> None:
     with (lab.folder / "tool/Dockerfile").open("a") as dockerfile:
         dockerfile.write("USER 0\n")
     docker("build", "--quiet", "--network=host", "--tag", f"{namespace}/layered:1", str(lab.folder / "tool"))
+    nameless = docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc").split()
     publish(lab, f"{namespace}/noted:1")
     image = inspect_image(f"{namespace}/noted:1")
     assert (image["Author"], image["Comment"]) == ("Anna", "by a script")
+    left = docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc").split()
+    assert not {one for one in {*left} - {*nameless} if inspect_image(one)["Comment"] == "by a script"}
