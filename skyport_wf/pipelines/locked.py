@@ -59,11 +59,11 @@ class LockedRules(ImageRules):
             check_shock_url(entry.shock, where=f"the lock file {self.lock}, the shock of {name}")
         self._shocks = {entry.shock for entry in lock.images.values()}
         names_by_key: dict[str, str] = {}
-        for name in lock.images:
-            if (other := names_by_key.setdefault(parse_reference(name).key, name)) != name:
+        for name, key in keys.items():
+            if (other := names_by_key.setdefault(key, name)) != name:
                 raise UsageError(
-                    f"the lock file {self.lock} has {other} and {name}, which make the same file name "
-                    f"{parse_reference(name).key!r}. Publish one of them under another name."
+                    f"the lock file {self.lock} has {other} and {name}, which make the same file name {key!r}. Publish "
+                    "one of them under another name."
                 )
         return [
             PlannedImage(
