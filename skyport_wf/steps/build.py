@@ -6,12 +6,11 @@ import base64
 import logging
 import time
 from collections.abc import Callable
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import BuildError, ShockError, SkyportError, TemporaryError, UsageError
+from skyport_wf.errors import BuildError, ShockError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published
@@ -111,37 +110,17 @@ def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect
 
 def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, connect: Connect, output: Output) -> BuildRecord:
     from skyport_wf.engine.capabilities import read_version
+    from skyport_wf.engine.thin_base import find_thin_base
 
     base = record.thin_on
     engine = connect()
     bases = hold_bases(engine, shock, image)
     made = make_image(engine, image, bases, output)
     if base:
-        base = _find_thin_base(engine, record.name, base.name, bases.get(base.name), made.id)
+        # Of an image of the list that is not published yet, the engine's own is meant.
+        reference = bases[base.name].reference if base.name in bases else base.name
+        base = find_thin_base(engine, record.name, made.id, base=base.name, base_reference=reference)
     return msgspec.structs.replace(record, image=made.id, engine=read_version(engine), base=made.base, thin_on=base)
-
-
-def _find_thin_base(engine: APIClient, name: str, base: str, held: HeldBase | None, image_id: str) -> ThinBase:
-    """Return the base with its id, and with the layers that the image called `name` need not have in its archive.
-
-    base: its name.
-    held: the published base in the engine; None if it is an image of the list that is not published yet.
-    image_id: the engine's id of the image.
-    Raises SkyportError if the image is not built on the base.
-    """
-    from skyport_wf.engine.config_digests import config_digest
-    from skyport_wf.engine.images import require_image
-
-    found = require_image(engine, held.reference if held else base, wanted_by=name)
-    own = require_image(engine, image_id, wanted_by=name).root_fs.layers
-    for number, (layer, wanted) in enumerate(zip_longest(own[: len(found.root_fs.layers)], found.root_fs.layers), 1):
-        if layer != wanted:
-            raise SkyportError(
-                f"{name} cannot be a thin image built on {base}, because it is not built on it: layer {number} of "
-                f"{len(found.root_fs.layers)} in {base} is {wanted}, in {name} it is {layer or 'missing'}. Build it "
-                f"FROM {base} as that is published (skyport-wf pull {base}), or remove `base`."
-            )
-    return ThinBase(base, config_digest(engine, found), found.root_fs.layers)
 
 
 def make_image(

@@ -31,11 +31,11 @@ def open_export(record: BuildRecord, connect: Connect, progress: Progress) -> Im
     connect: connects to the engine, as `one_connection` does.
     progress: called with the bytes of each piece that is read to be sent.
     """
-    if record.source.registry:
-        from skyport_wf.sources.remote.registry_archives import RegistryArchive
+    if not record.source.registry:
+        return ImageExport(record, connect, progress)
+    from skyport_wf.sources.remote.registry_archives import RegistryArchive
 
-        return RegistryArchive(record.source.registry, record.reference, progress)
-    return ImageExport(record, connect, progress)
+    return RegistryArchive(record.source.registry, record.reference, progress)
 
 
 class ImageExport:
