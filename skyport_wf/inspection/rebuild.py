@@ -45,7 +45,7 @@ def rebuilt_image(
 ) -> Iterator[RebuiltImage]:
     """Make the image without cache and under a name of its own, for as long as the block takes.
 
-    bases: the published images that it is built on.
+    bases: as `hold_bases` returns them.
     output: called with each piece of text that the build prints.
     pull: ask the registry for a newer base image.
     keep: leave the image and its name in the engine, if it could be made.

@@ -87,7 +87,11 @@ def reproduce(
                     base=rebuilt.made.base,
                     engine=read_version(engine),
                 ),
-                *(f"{need} is not published, the engine's own was taken" for need in image.needs if need not in bases),
+                *(
+                    f"{need} is not published, the engine's own was taken"
+                    for need in image.needs
+                    if bases[need].image_id is None
+                ),
             )
             again = ComparedImage(examine_in_engine(engine, rebuilt.made.id, progress=progress, index=after), after)
         found = compare_images(published, again, ignored=leniency.ignores, ignore_traces=leniency.traces)

@@ -103,7 +103,14 @@ class DockerfileSource:
                     "the engine. Give that one another name, and build again."
                 )
         from skyport_wf.engine.builders import build_image
+        from skyport_wf.engine.images import pull_image
 
+        if spec.pull and bases:
+            # A builder can pull all images or none, and a registry may have a stranger's under a name of the list.
+            for name in self.used_images:
+                if name not in bases:
+                    pull_image(engine, name, platform=spec.platform, wanted_by=spec.name, output=output)
+            spec = msgspec.structs.replace(spec, pull=False)
         # This leaves a `~` that means no folder as it is, and the file is said to be missing.
         secrets = {
             name: BuildSecret(

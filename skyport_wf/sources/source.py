@@ -22,16 +22,16 @@ Output = Callable[[str], None]
 
 
 class HeldBase(msgspec.Struct, frozen=True):
-    """A published image that another one is built on, in the engine."""
+    """An image of the list that another one is built on, in the engine."""
 
     reference: str
-    """The name that the engine has it under: its own, unless that is another image's there."""
-    image_id: str
-    """Its config digest."""
+    """The name that the engine has it under: its own, unless it is published and that is another image's there."""
+    image_id: str | None = None
+    """Its config digest; None if it is not published: then it is the image that the engine calls so."""
 
 
 Bases = Mapping[str, HeldBase]
-"""The published images that an image is built on, by the names that the image list has for them."""
+"""The images of the list that an image is built on, by the names that the list or the image's source has for them."""
 
 
 class MadeImage(msgspec.Struct, frozen=True):
@@ -66,12 +66,16 @@ class ImageSource(Protocol):
         ...
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
-        """Make the image under the name that `spec` has. Raises BuildError or EngineError if it cannot be made."""
+        """Make the image under the name that `spec` has.
+
+        bases: those that it is built on, by the names that its source has for them.
+        Raises BuildError or EngineError if it cannot be made.
+        """
         ...
 
 
 def held_base(name: str, bases: Bases) -> HeldBase | None:
-    """Return the published image that a source calls `name`, by whichever of docker's spellings."""
+    """Return the image of the list that a source calls `name`, by whichever of docker's spellings."""
     found = (held for listed, held in bases.items() if short_docker_name(listed) == short_docker_name(name))
     return next(found, None)
 
@@ -81,7 +85,7 @@ def find_base(engine: APIClient, name: str, bases: Bases) -> BaseImage:
     from skyport_wf.engine.config_digests import config_digest
     from skyport_wf.engine.images import find_image
 
-    if published := held_base(name, bases):
-        return BaseImage(name, published.image_id)
+    if (held := held_base(name, bases)) and held.image_id:
+        return BaseImage(name, held.image_id)
     found = find_image(engine, name)
     return BaseImage(name, config_digest(engine, found) if found else None)

@@ -117,8 +117,7 @@ def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, connect: Conn
     bases = hold_bases(engine, shock, image)
     made = make_image(engine, image, bases, output)
     if base:
-        # Of an image of the list that is not published yet, the engine's own is meant.
-        reference = bases[base.name].reference if base.name in bases else base.name
+        reference = bases[base.name].reference
         base = find_thin_base(engine, record.name, made.id, base=base.name, base_reference=reference)
     return msgspec.structs.replace(record, image=made.id, engine=read_version(engine), base=made.base, thin_on=base)
 
@@ -136,20 +135,13 @@ def make_image(
     bases: as `hold_bases` returns them.
     note: called with the engine's id of each image that is made on the way, and of the last.
     """
-    from skyport_wf.engine.images import find_image, pull_image, remove_image
+    from skyport_wf.engine.images import find_image, remove_image
 
     spec = image.spec
     if not image.source.work:
         raise UsageError(f"image {spec.name} comes from {image.source.cannot_be_rebuilt}, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
-    used = {spelled: bases[name] for spelled, name in image.used.items() if name in bases}
-    _check_unpublished(engine, image, bases)
-    if spec.pull and image.used:
-        # A builder can pull all images or none, and a registry may have a stranger's under a name of the list.
-        for name in image.used_others:
-            pull_image(engine, name, platform=spec.platform, wanted_by=spec.name, output=output)
-        spec = msgspec.structs.replace(spec, pull=False)
-    made = image.source.make(engine, spec, used, output)
+    made = image.source.make(engine, spec, {spelled: bases[name] for spelled, name in image.used.items()}, output)
     note(made.id)
     check_bases(engine, spec.name, bases)
     if found := find_image(engine, made.id):
@@ -170,42 +162,39 @@ def make_image(
     return MadeImage(flat, made.base)
 
 
-def _check_unpublished(engine: APIClient, image: ResolvedImage, bases: Bases) -> None:
-    """Raise BuildError if the image is built on one that is neither published nor in the engine.
+def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:
+    """Return the images of the list that this one is built on, and its base if it is thin, by name; the engine has all.
 
-    A builder would ask a registry for it.
+    Of one that is not published, the engine's own is built on.
+    Raises BuildError if the engine has none either: a builder would ask a registry for it.
     """
     from skyport_wf.engine.images import find_image
-
-    for name in dict.fromkeys(image.used.values()):
-        if name not in bases and find_image(engine, name) is None:
-            raise BuildError(
-                f"{image.spec.name} is built on {name}, which is neither published nor in the engine. Publish that "
-                "first."
-            )
-
-
-def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:
-    """Return the published images that this one is built on, and its base if it is thin, by name: the engine has them.
-
-    Of an image of the list that is not published, the engine's own is built on.
-    """
     from skyport_wf.transfer.pull import hold_base
 
     names = dict.fromkeys((*image.needs, *filter(None, [image.spec.base])))
     published = {name: finish_replacement(shock, name) for name in names}
-    for found in published.values():
+    for name, found in published.items():
         if problem := find_ambiguity(found):
             raise ShockError(problem)
-    return {name: hold_base(shock.user, engine, found[-1].node) for name, found in published.items() if found}
+        if not found and find_image(engine, name) is None:
+            raise BuildError(
+                f"{image.spec.name} is built on {name}, which is neither published nor in the engine. Publish that "
+                "first."
+            )
+    return {
+        name: hold_base(shock.user, engine, found[-1].node) if found else HeldBase(name)
+        for name, found in published.items()
+    }
 
 
 def check_bases(engine: APIClient, name: str, bases: Bases) -> None:
-    """Raise BuildError if a name that was built on has been given to another image meanwhile."""
+    """Raise BuildError if the name of a published base has been given to another image meanwhile."""
     from skyport_wf.engine.config_digests import config_digest
     from skyport_wf.engine.images import find_image
 
     for base, held in bases.items():
+        if held.image_id is None:
+            continue
         found = find_image(engine, held.reference)
         if found is None or not same_image(config_digest(engine, found), held.image_id):
             raise BuildError(
