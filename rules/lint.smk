@@ -40,7 +40,7 @@ if _skyport.makes("lint"):
         params:
             images=_skyport.images_path,
             name=_skyport.name,
-            level=_skyport.level_option,
+            level=_skyport.settings.level_option,
             digest=_skyport.digest,
         shell:
             _skyport.say_if_killed + r"""

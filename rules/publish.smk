@@ -22,7 +22,7 @@ include: "plan.smk"
 
 if _skyport.makes("steps"):
 
-    include: "publish/stream.smk" if _skyport.streams else "publish/steps.smk"
+    include: "publish/stream.smk" if _skyport.settings.streams else "publish/steps.smk"
     include: "publish/sif.smk"
     include: "publish/refuse.smk"
 
@@ -39,7 +39,7 @@ if _skyport.defines("publish_all"):
         input:
             _skyport.files("receipt.json"),
             _skyport.files("packages.cdx.json"),
-            local(_skyport.locked) if _skyport.owns_lock else _skyport.locked,
+            local(_skyport.lock.written) if _skyport.lock.is_output else _skyport.lock.written,
         container:
             None
 

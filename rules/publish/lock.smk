@@ -9,11 +9,11 @@ rule lock_images:
     input:
         receipts=_skyport.files("receipt.json"),
     output:
-        local(update(_skyport.locked)) if _skyport.owns_lock else touch(_skyport.locked),
+        local(update(_skyport.lock.written)) if _skyport.lock.is_output else touch(_skyport.lock.written),
     log:
-        _skyport.at(f"<logs>/skyport/{_skyport.lock_name}.log"),
+        _skyport.at(f"<logs>/skyport/{_skyport.lock.log_name}.log"),
     benchmark:
-        _skyport.at(f"<benchmarks>/skyport/{_skyport.lock_name}.tsv")
+        _skyport.at(f"<benchmarks>/skyport/{_skyport.lock.log_name}.tsv")
     localrule: True
     conda:
         _skyport.conda
@@ -21,10 +21,10 @@ rule lock_images:
         None
     params:
         images=_skyport.images_path,
-        lock=_skyport.lock_path,
-        keep=_skyport.kept_names,
+        lock=_skyport.lock.path_param,
+        keep=_skyport.lock.kept_names,
         notes=_skyport.notes(),
-        lost=_skyport.lost(),
+        lost=_skyport.lock.lost(),
     shell:
         _skyport.say_if_killed + r"""
         say_if_killed skyport-wf lock {input.receipts:q} \

@@ -11,7 +11,7 @@ rule receive_image:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/receive.tsv")
     wildcard_constraints:
         skyport_key=_skyport.constraint,
-    localrule: _skyport.is_local
+    localrule: _skyport.settings.is_local
     conda:
         _skyport.conda
     container:
@@ -20,7 +20,7 @@ rule receive_image:
         shock=1,
     params:
         name=_skyport.name,
-        lock=_skyport.lock_path,
+        lock=_skyport.lock.path_param,
         images=_skyport.images_option,
         digest=_skyport.digest,
     shell:

@@ -13,7 +13,7 @@ rule fetch_image:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/fetch.tsv")
     wildcard_constraints:
         skyport_key=_skyport.constraint,
-    localrule: _skyport.is_local
+    localrule: _skyport.settings.is_local
     conda:
         _skyport.conda
     container:
@@ -44,7 +44,7 @@ rule sif_image:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/sif.tsv")
     wildcard_constraints:
         skyport_key=_skyport.constraint,
-    localrule: _skyport.is_local
+    localrule: _skyport.settings.is_local
     conda:
         _skyport.conda
     container:

@@ -94,8 +94,8 @@ rule upload_image:
     wildcard_constraints:
         skyport_key=_skyport.constraint,
     group:
-        _skyport.group
-    localrule: _skyport.is_local
+        _skyport.settings.group
+    localrule: _skyport.settings.is_local
     conda:
         _skyport.conda
     container:
@@ -129,8 +129,8 @@ rule register_image:
     wildcard_constraints:
         skyport_key=_skyport.constraint,
     group:
-        _skyport.group
-    localrule: _skyport.is_local
+        _skyport.settings.group
+    localrule: _skyport.settings.is_local
     conda:
         _skyport.conda
     container:
@@ -139,7 +139,7 @@ rule register_image:
         shock=1,
     params:
         digest=_skyport.step_digest,
-        lock=_skyport.lock_option,
+        lock=_skyport.lock.option,
     shell:
         _skyport.say_if_killed + r"""
         say_if_killed skyport-wf register {input.upload:q} \
@@ -165,8 +165,8 @@ rule list_packages:
     wildcard_constraints:
         skyport_key=_skyport.constraint,
     group:
-        _skyport.group
-    localrule: _skyport.is_local
+        _skyport.settings.group
+    localrule: _skyport.settings.is_local
     conda:
         _skyport.conda
     container:

@@ -35,7 +35,7 @@ rule publish_image:
         images=_skyport.images_path,
         name=_skyport.name,
         digest=_skyport.step_digest,
-        lock=_skyport.lock_option,
+        lock=_skyport.lock.option,
     shell:
         _skyport.say_if_killed + r"""
         say_if_killed skyport-wf publish {params.name:q} \

@@ -28,7 +28,7 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
     listed = find_rules_of(name, results)
     if listed and listed.builds and not required:
         return None
-    lock = listed.lock if listed else LOCK_NAME
+    lock = listed.lock.path if listed else LOCK_NAME
     entries = _read_entries(Path(lock))
     entry = entries.get(name)
     registry = registry_of() or (entry.registry if entry else "") or ""

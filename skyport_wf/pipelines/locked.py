@@ -25,10 +25,7 @@ class LockedRules(ImageRules):
         return str(list_in(lock.parent) or lock.parent / DEFAULT_LIST), str(lock)
 
     def _origin(self) -> str:
-        return self.lock
-
-    def _writes_into(self, lock: str) -> bool:
-        return False
+        return self.lock.path
 
     def _plan(self) -> list[PlannedImage]:
         """Read the lock file.
@@ -42,28 +39,28 @@ class LockedRules(ImageRules):
         from skyport_wf.records.files import read_record
         from skyport_wf.records.receipt import LockFile
 
-        if not Path(self.lock).exists():
+        if not Path(self.origin).exists():
             raise UsageError(
-                f"there is no lock file {self.lock}. It comes with the images: whoever publishes them commits it. The "
-                "setting `lock` names it."
+                f"there is no lock file {self.origin}. It comes with the images: whoever publishes them commits it. "
+                "The setting `lock` names it."
             )
         try:
-            lock = read_record(Path(self.lock), LockFile)
+            lock = read_record(Path(self.origin), LockFile)
         except SkyportError as error:
             raise UsageError(str(error)) from error
         try:
             keys = {name: parse_reference(name).key for name in lock.images}
         except UsageError as error:
-            raise UsageError(f"the lock file {self.lock}: {error}") from error
+            raise UsageError(f"the lock file {self.origin}: {error}") from error
         for name, entry in lock.images.items():
-            check_shock_url(entry.shock, where=f"the lock file {self.lock}, the shock of {name}")
+            check_shock_url(entry.shock, where=f"the lock file {self.origin}, the shock of {name}")
         self._shocks = {entry.shock for entry in lock.images.values()}
         names_by_key: dict[str, str] = {}
         for name, key in keys.items():
             if (other := names_by_key.setdefault(key, name)) != name:
                 raise UsageError(
-                    f"the lock file {self.lock} has {other} and {name}, which make the same file name {key!r}. Publish "
-                    "one of them under another name."
+                    f"the lock file {self.origin} has {other} and {name}, which make the same file name {key!r}. "
+                    "Publish one of them under another name."
                 )
         return [
             PlannedImage(
@@ -83,10 +80,12 @@ class LockedRules(ImageRules):
             images = read_image_list(Path(self.images))
             if missing := [image.name for image in images.images if not self.has(image.name)]:
                 raise UsageError(
-                    f"the lock file {self.lock} lacks {', '.join(missing)}, which {self.images} has. Publish them, or "
-                    "take the lock file anew."
+                    f"the lock file {self.origin} lacks {', '.join(missing)}, which {self.images} has. Publish them, "
+                    "or take the lock file anew."
                 )
             if not asked:
                 asked, from_where = images.shock.url.rstrip("/"), self.images
         if asked and (others := sorted({shock.rstrip("/") for shock in self._shocks} - {asked})):
-            raise UsageError(f"the lock file {self.lock} is about {', '.join(others)}, and {from_where} says {asked}.")
+            raise UsageError(
+                f"the lock file {self.origin} is about {', '.join(others)}, and {from_where} says {asked}."
+            )

@@ -11,7 +11,8 @@ from typing import Any
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.pipelines.mistakes import heard, suggest
-from skyport_wf.pipelines.rules import ImageRules, PathModifier
+from skyport_wf.pipelines.places import PathModifier
+from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.pipelines.settings import read_settings
 from skyport_wf.pipelines.shipped import is_shipped
 
@@ -72,11 +73,13 @@ def find_results(name: str, results: str) -> str:
     """
     check_listed(name, results)
     modifier = _modifier()
-    here = [folder for rules in _Opened.lists for folder in rules.folders(modifier) if _are_same(folder, results)]
+    here = [
+        folder for rules in _Opened.lists for folder in rules.places.spellings(modifier) if _are_same(folder, results)
+    ]
     if here:
         return here[0]
     having = [rules for rules in _Opened.lists if modifier and rules.is_known and rules.has(name)]
-    elsewhere = [folder for rules in having for folder in rules.folders(modifier)]
+    elsewhere = [folder for rules in having for folder in rules.places.spellings(modifier)]
     if elsewhere:
         raise UsageError(
             f"the files of image {name} are not in {results}, but in {elsewhere[0]}: give `results={elsewhere[0]!r}`. "
@@ -103,7 +106,11 @@ def find_rules_of(name: str, results: str) -> ImageRules | None:
 def lists_of(results: str) -> list[ImageRules]:
     """Return the lists whose receipts go to `results`, of those that this workflow has read by now."""
     modifier = _modifier()
-    return [rules for rules in _Opened.lists if any(_are_same(folder, results) for folder in rules.folders(modifier))]
+    return [
+        rules
+        for rules in _Opened.lists
+        if any(_are_same(folder, results) for folder in rules.places.spellings(modifier))
+    ]
 
 
 def _are_same(folder: str, other: str) -> bool:

@@ -12,6 +12,7 @@ from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
 from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list, lock_beside
+from skyport_wf.pipelines.shipped import find_shipped
 
 SECTION = "skyport"
 """The only key of a pipeline's config that included rules look at."""
@@ -49,6 +50,36 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def lock_file(self) -> str:
         """The path of the lock file."""
         return str(Path(self.lock) if self.lock else lock_beside(Path(self.list_file)))
+
+    @property
+    def environment(self) -> str | None:
+        """The conda environment of the rules, a file if it is absolute; None for none."""
+        if not self.conda:
+            return None
+        if self.conda is True:
+            return str(find_shipped("workflows/envs/skyport-wf.yaml"))
+        # Snakemake would look for a file beside the rules, and not where the pipeline is.
+        return str(Path(self.conda).absolute()) if Path(self.conda).suffix in (".yaml", ".yml") else self.conda
+
+    @property
+    def streams(self) -> bool:
+        """Whether an image is published by one job."""
+        return self.steps == "stream"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all steps run where Snakemake runs."""
+        return not self.cluster
+
+    @property
+    def group(self) -> str | None:
+        """The group of jobs that goes to a cluster as one; None if all are local."""
+        return "skyport" if self.cluster else None
+
+    @property
+    def level_option(self) -> list[str]:
+        """The option of the level from which on findings fail the check."""
+        return ["--level", self.lint_level] if self.lint_level else []
 
 
 def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyport_wf.pipelines.rules import match_any
+from skyport_wf.pipelines.patterns import match_any
 
 KEYS = st.text("ab.-_1", min_size=1, max_size=6)
 

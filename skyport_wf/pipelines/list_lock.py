@@ -1,0 +1,99 @@
+"""The lock file of an image list, in a workflow whose lists may share one."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skyport_wf.pipelines.checks import check_lock, is_writable
+from skyport_wf.pipelines.notes import read_note, short_digest, write_note
+
+if TYPE_CHECKING:
+    from skyport_wf.pipelines.rules import ImageRules
+
+
+class ListLock:
+    """The lock file of one list, for the rules of one module or pipeline."""
+
+    def __init__(self, path: str, rules: ImageRules) -> None:
+        """Take the lock file at `path`. rules: those of the list."""
+        self.path = path
+        self._rules = rules
+        self._locked: set[str] = set()
+        """The names that it has before anything runs."""
+
+    def check(self) -> None:
+        """Read it. Raises UsageError if it cannot be used, which would be said when images are built and sent already.
+
+        One that cannot be written has to have all images.
+        """
+        lists = [self._rules.images, *(other.images for other in self._rules.before)]
+        self._locked = check_lock(self.path, () if self.is_writable else self._rules.names, lists)
+
+    def is_written(self, path: str) -> bool:
+        """Return whether the rules of the list write into a lock file, which is this one then."""
+        return self._rules.builds and os.path.realpath(self.path) == os.path.realpath(path)
+
+    @cached_property
+    def is_writable(self) -> bool:
+        """Whether its folder can be written to."""
+        return is_writable(Path(self.path).parent)
+
+    @cached_property
+    def is_output(self) -> bool:
+        """Whether it is an output of this list's rules; not if an earlier list has it, or if it cannot be written."""
+        return self.is_writable and (self._owner is self or self._owner._rules.is_same_list(self._rules))
+
+    @cached_property
+    def _owner(self) -> ListLock:
+        """The lock file of the first list whose rules write into it."""
+        return next((other.lock for other in self._rules.before if other.lock.is_written(self.path)), self)
+
+    @property
+    def written(self) -> str:
+        """The file that says that it is up to date: that one, where it is an output of the rules."""
+        return self._owner.path if self.is_output else self._rules.at(f"<results>/skyport/{self._mark}.locked")
+
+    @property
+    def log_name(self) -> str:
+        """The name of the log of writing it."""
+        return "lock" if self.is_output else f"lock-{self._mark}"
+
+    def lost(self) -> str:
+        """Return when it was last found without images that have receipts; of a job, nothing.
+
+        A lock file that was reset, or merged to an older state, would stay so: no receipt changes by that. What is
+        returned is a time that is kept, as names would change once more when they are in the file again.
+        """
+        if not self._rules.is_known:
+            return ""
+        # Each list has its own note, and still has it when it is moved.
+        number = sum(other.lock.is_written(self.path) for other in self._rules.before)
+        note = f"{short_digest(os.path.realpath(self.path), self._rules.results, str(number))}.lost"
+        if any(Path(receipt).exists() for receipt in self._rules.receipts_besides(self._locked)):
+            write_note(note, str(time.time_ns()).encode())
+        return read_note(note)
+
+    # Snakemake runs a job again if its params change, but for those that a function makes of `output`. Where a lock
+    # file is says nothing of the images.
+
+    def path_param(self, wildcards: object, output: object) -> str:
+        """Return its path."""
+        return self.path
+
+    def option(self, wildcards: object, output: object) -> list[str]:
+        """Return the option that lets a step write into it, if it can be written."""
+        return ["--lock", self.path] if self.is_writable else []
+
+    def kept_names(self, wildcards: object) -> list[str]:
+        """Return the option that keeps the images of other lists in a lock file that they share."""
+        others = [other for other in self._rules.lists if other is not self._rules and other.lock.is_written(self.path)]
+        names = {name for other in others for name in other.names} - {*self._rules.names}
+        return ["--keep", *sorted(names)] if names else []
+
+    @property
+    def _mark(self) -> str:
+        return short_digest(self._rules.origin, self._rules.results, os.path.realpath(self.path))
