@@ -51,20 +51,11 @@ def pull(shock: Shock, engine: APIClient, asked: str, *, progress: Progress = UN
     Raises AweLookupError if a worker would get none, ShockError if a file is damaged or a base is not there,
     ArchiveError if the archive holds another image than its attributes say; the engine has loaded nothing then.
     """
-    from skyport_wf.engine.config_digests import find_by_config_digest
-    from skyport_wf.engine.connection import engine_address
     from skyport_wf.engine.images import tag_image
 
     node = find_for_worker(shock, asked)
     reference = parse_reference(name_of(node))
-    downloaded, bases = 0, tuple[str, ...]()
-    image = find_by_config_digest(engine, id_of(node), named=name_of(node))
-    if image is None:
-        # Jobs that start at the same moment want the same image: one of them downloads it.
-        with one_at_a_time(f"image {id_of(node)} in {engine_address()}"):
-            image = find_by_config_digest(engine, id_of(node), named=name_of(node))
-            if image is None:
-                image, downloaded, bases = _load(shock.user, engine, node, reference, progress)
+    image, downloaded, bases = _find_or_load(shock.user, engine, node, reference, progress)
     tag_image(engine, image.id, reference)
     _warn_of_platform(engine, node)
     return PulledImage(name_of(node), id_of(node), node.id, downloaded, bases)
@@ -88,7 +79,7 @@ def hold_base(shock: ShockClient, engine: APIClient, node: Node) -> HeldBase:
 
     No name is taken from another image: where the engine calls another one so, the published one gets a name of ours.
     """
-    from skyport_wf.engine.config_digests import base_reference, config_digest, find_by_config_digest
+    from skyport_wf.engine.config_digests import base_reference, config_digest
     from skyport_wf.engine.images import find_image, tag_image
 
     name, image_id = name_of(node), id_of(node)
@@ -96,12 +87,39 @@ def hold_base(shock: ShockClient, engine: APIClient, node: Node) -> HeldBase:
     if called_so and same_image(config_digest(engine, called_so), image_id):
         return HeldBase(name, image_id)
     reference = base_reference(image_id) if called_so else parse_reference(name)
-    image = find_by_config_digest(engine, image_id, named=str(reference))
-    if image is None:
-        _log.info("%s is not in the engine, fetching it from Shock", name)
-        image, _, _ = _load(shock, engine, node, reference, UNSEEN)
+    # A build has no bar that would show it.
+    fetching = f"{name} is not in the engine, fetching it from Shock"
+    image, _, _ = _find_or_load(shock, engine, node, reference, UNSEEN, fetching=fetching)
     tag_image(engine, image.id, reference)
     return HeldBase(str(reference), image_id)
+
+
+def _find_or_load(
+    shock: ShockClient,
+    engine: APIClient,
+    node: Node,
+    reference: ImageReference,
+    progress: Progress,
+    *,
+    fetching: str = "",
+) -> tuple[EngineImage, int, tuple[str, ...]]:
+    """Return the image of a node, which the engine has then; the bytes that came, and the bases that came with it.
+
+    fetching: said before it is fetched.
+    """
+    from skyport_wf.engine.config_digests import find_by_config_digest
+    from skyport_wf.engine.connection import engine_address
+
+    image = find_by_config_digest(engine, id_of(node), named=str(reference))
+    if image is None:
+        # Jobs that start at the same moment want the same image: one of them downloads it.
+        with one_at_a_time(f"image {id_of(node)} in {engine_address()}"):
+            image = find_by_config_digest(engine, id_of(node), named=str(reference))
+            if image is None:
+                if fetching:
+                    _log.info("%s", fetching)
+                return _load(shock, engine, node, reference, progress)
+    return image, 0, ()
 
 
 def _load(

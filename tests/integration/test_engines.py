@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.support.docker_archives import File, Image, file_member, layer_tar, l
 from tests.support.docker_contexts import write_context
 from tests.support.engine import write_image_context
 from tests.support.engines import MAIN, EngineUnderTest
-from tests.support.lab import Lab, ServedShock, make_user
+from tests.support.lab import MIB, Lab, ServedShock, make_user
 
 
 class Project(Lab):
@@ -237,6 +238,24 @@ def test_files_of_another_context_are_not_taken_for_those_of_this_one(project: P
         project.publish(*(f"{builder}-{content}" for builder in engine.builders))
         for builder in engine.builders:
             assert engine.read(engine.name(f"{builder}-{content}"), "/data/deep/file") == content
+
+
+def test_several_builds_that_begin_together_fetch_a_base_once(project: Project) -> None:
+    engine, base = project.engine, project.engine.name("base")
+    first = project.context("base", "COPY large /large")
+    # Both look for it before one of them has it.
+    (project.folder / "base/large").write_bytes(os.urandom(40 * MIB))
+    names = ("one", "two")
+    project.write_list(first, *(project.context(name, "COPY Dockerfile /own", base=base) for name in names))
+    project.publish("base")
+    engine.remove(base)
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(project.start("build", engine.name(name), "--record", f"{name}.json")) for name in names
+        ]
+        ended = [command.communicate() for command in started]
+    assert [command.returncode for command in started] == [0, 0], ended
+    assert sum(log.count("is not in the engine, fetching it from Shock") for _, log in ended) == 1, ended
 
 
 @pytest.mark.parametrize("held", ["moved", "absent"])
