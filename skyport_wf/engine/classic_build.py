@@ -12,7 +12,7 @@ from skyport_wf.engine.build_output import LastLines, build_failure
 from skyport_wf.engine.capabilities import default_network
 from skyport_wf.engine.connection import answers_closed, engine_errors
 from skyport_wf.engine.images import tag_image
-from skyport_wf.engine.podman import build_network, build_options, own_name
+from skyport_wf.engine.podman import build_labels, build_network, build_options, own_name
 from skyport_wf.errors import BuildError
 from skyport_wf.image.context import BuildContext
 from skyport_wf.image.context_tar import write_context
@@ -48,13 +48,28 @@ def build_classically(client: APIClient, image: ImageSpec, context: BuildContext
         tar.seek(0)
         events = client.build(
             fileobj=tar, custom_context=True, tag=own_name(client, image.name), dockerfile=context.dockerfile_name,
-            buildargs=build_arguments(image), labels=dict(image.labels) or None, target=image.target,
+            buildargs=build_arguments(image), labels=build_labels(client, image.labels) or None, target=image.target,
             platform=image.platform, network_mode=network,
             pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
         )  # fmt: skip
         image_id = _follow(events, image.name, output)
+    _check_labels(client, image_id, image)
     tag_image(client, image_id, image.reference)
     return image_id
+
+
+def _check_labels(client: APIClient, image_id: str, image: ImageSpec) -> None:
+    """Raise BuildError if the image has other labels than it is to have: engines differ in how they read them."""
+    if not image.labels:
+        return
+    with engine_errors(f"looking at {image.name}"):
+        found = client.inspect_image(image_id)["Config"].get("Labels") or {}
+    for name, value in image.labels.items():
+        if found.get(name) != value:
+            raise BuildError(
+                f"building {image.name}: the engine did not set the label {name} to {value!r}. Set it by a LABEL in "
+                "the Dockerfile."
+            )
 
 
 def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str], None]) -> str:

@@ -28,6 +28,8 @@ _NETWORKS = {None: None, "host": None, "none": "NetworkDisabled"}
 """The values of `network` that podman's builds understand. By default they have the host's network, and they ignore
 values that they do not understand."""
 _ID = re.compile(r"(sha256:)?[0-9a-f]{64}")
+_DOLLAR = "${_:-$}"
+"""A dollar sign where variables are expanded, and every backslash is taken for one that is meant."""
 
 
 def own_name(client: APIClient, name: str) -> str:
@@ -78,6 +80,30 @@ def check_build(client: APIClient, image: ImageSpec) -> None:
             f"image {image.name}: podman's API gives a build the host's network or none, and no {image.network!r}. "
             "Set `network` to `host` or `none`, or leave it out."
         )
+    for name, value in image.labels.items():
+        if "$" in name:
+            raise UsageError(
+                f"image {image.name}: podman expands variables in the names of labels, and {name!r} has a `$`. Write "
+                "one without."
+            )
+        if _has_label_lines(client) and not value.isprintable():
+            raise UsageError(
+                f"image {image.name}: the label {name!r} has a line break, or another character that podman writes as "
+                "an escape into the image. Leave that out."
+            )
+
+
+def build_labels(client: APIClient, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels as a build has to spell them for the image to have these."""
+    escaped = _has_label_lines(client)
+    return {name: value.replace("$", _DOLLAR) if escaped else value for name, value in labels.items()}
+
+
+def _has_label_lines(client: APIClient) -> bool:
+    """Return whether a build makes lines of a Dockerfile of its labels: LABEL "NAME"="VALUE", quoted as in Go."""
+    version = podman_version(client)
+    # Up to then, its builder also set them as they are (buildah, pull request 4673).
+    return version is not None and _number(version) >= (4, 5)
 
 
 def build_network(client: APIClient, network: str | None) -> str | None:
@@ -112,8 +138,13 @@ def env_value(client: APIClient, value: str, quoted: str) -> str:
     version = podman_version(client)
     # Up to 4.7, podman takes off the outer quotes and leaves the rest as it is (pkg/util, GetImageConfig). Later, its
     # builder reads the instructions.
-    plain = version is not None and tuple(map(int, re.findall(r"\d+", version)[:2])) < (4, 8)
+    plain = version is not None and _number(version) < (4, 8)
     return f'"{value}"' if plain else quoted
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """Return the first two numbers of podman's version."""
+    return tuple(map(int, re.findall(r"\d+", version)[:2]))
 
 
 def _spellings(name: str) -> tuple[str, str]:

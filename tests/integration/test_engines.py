@@ -218,6 +218,33 @@ def test_beside_an_image_of_the_list_the_others_are_pulled(project: Project) -> 
         engine.remove(there, gone)
 
 
+def test_labels_are_as_the_list_has_them(project: Project) -> None:
+    engine = project.engine
+    labels = {"price": "costs $5 ${PATH} $$ \\$HOME", "quoted": '"it\'s" \\ `é` \\', "empty": ""}
+    for builder in engine.builders:
+        project.write_list(f"{project.context(builder)}, builder: {builder}, labels: {json.dumps(labels)}")
+        project.publish(builder)
+        found = json.loads(engine.docker("image", "inspect", engine.name(builder)))[0]["Config"]["Labels"]
+        assert {name: found.get(name) for name in labels} == labels
+
+
+def test_labels_that_the_engine_would_change_are_refused(project: Project) -> None:
+    """Which these are depends on podman's version; Docker's builders take all."""
+    engine, labels = project.engine, {"lines": "one\ntwo", "$PATH": "x"}
+    for name, value in labels.items():
+        for builder in engine.builders:
+            key = f"{builder}-{name.strip('$').lower()}"
+            labelled = json.dumps({name: value})
+            project.write_list(f"{project.context(key)}, builder: {builder}, labels: {labelled}")
+            done = project.run("build", engine.name(key), "--record", "build.json")
+            if done.code:
+                assert (done.code, engine.is_podman, "podman" in done.log) == (2, True, True), done.log
+                assert not engine.id_of(engine.name(key))
+                continue
+            found = json.loads(engine.docker("image", "inspect", engine.name(key)))[0]["Config"]["Labels"]
+            assert {label: text for label, text in found.items() if label != "org.example.test"} == {name: value}
+
+
 def test_files_of_another_context_are_not_taken_for_those_of_this_one(project: Project) -> None:
     """Their folders have the same last name, and they the same size and time, as files of a checkout may have."""
     engine = project.engine
