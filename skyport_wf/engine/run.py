@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from skyport_wf.byte_streams import PIECE
-from skyport_wf.engine.connection import engine_errors
+from skyport_wf.engine.connection import answers_closed, engine_errors
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -69,7 +69,8 @@ def run_command(
             ),
         )["Id"]  # fmt: skip
     try:
-        with engine_errors(f"running {image}"):
+        # Podman ends no command whose output somebody could read and does not.
+        with engine_errors(f"running {image}"), answers_closed(client):
             # Attached before it starts, so that nothing it prints is missed.
             printed = client.attach(container, stdout=True, stderr=True, stream=True, demux=True)
             if stdin is not None:

@@ -70,7 +70,8 @@ def run_script(
     try:
         with engine_errors(f"putting the script of {reference} into the container's {folder}"):
             _put_script(client, container, folder, script, owner=user)
-        with engine_errors(f"running the script of {reference}"):
+        # Podman ends no script whose output somebody could read and does not.
+        with engine_errors(f"running the script of {reference}"), answers_closed(client):
             _run(client, container, script, reference, output)
         # A commit would keep the container's own command. It cannot take one away: an image that has neither an entry
         # point nor a command gets the shell.

@@ -384,6 +384,20 @@ def test_a_container_is_published_with_the_base_it_was_made_from(project: Projec
     assert engine.read(engine.name("tool"), "/made") == "made"
 
 
+def test_a_command_whose_output_nobody_reads_any_more_leaves_no_container(project: Project) -> None:
+    engine, name = project.engine, project.engine.name("tool")
+    project.write_list(project.context("tool"))
+    project.publish("tool")
+    with project.start(
+        "run", name, "--", "/bin/bash", "-c", "/bin/busybox yes | /bin/busybox head -c 5000000"
+    ) as command:
+        command.stdout.readline()
+        command.stdout.close()
+        log = command.stderr.read()
+    assert (command.returncode, log) == (1, "")
+    assert engine.docker("ps", "--all", "--quiet", "--filter", f"ancestor={name}") == ""
+
+
 def test_a_flattened_image_is_fetched_and_runs(project: Project) -> None:
     engine = project.engine
     project.write_list(f"{project.context('tool', 'RUN rm /data/deep/file && echo kept >/data/kept')}, flatten: true")
