@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from skyport_wf.decoding import convert, decode_json
+from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import engine_errors
 from skyport_wf.engine.images import name_in_engine, remove_image, tag_image
-from skyport_wf.engine.podman import env_value, plain_name
+from skyport_wf.engine.podman import commits_by_builder, plain_name
 from skyport_wf.errors import EngineError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import CommitSettings
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
+_SIGNAL = re.compile(r"[A-Z0-9+-]+")
 _NOT_FOUND, _FAILED = 404, 500
 _IN_A_CIRCLE = (b"too many links", b"too many levels of symbolic links")
 """Words of Docker and podman for links that lead in a circle."""
@@ -43,6 +46,7 @@ class ContainerConfig(msgspec.Struct, frozen=True, rename="pascal"):
     """`USER` or `USER:GROUP`, as names or numbers; empty for root."""
     entrypoint: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
+    working_dir: str = ""
 
 
 class ContainerState(msgspec.Struct, frozen=True, rename="pascal"):
@@ -91,17 +95,29 @@ def changed_paths(client: APIClient, container: str) -> list[str]:
 
 
 def commit_container(
-    client: APIClient, container: str, reference: ImageReference, settings: CommitSettings, changes: list[str]
+    client: APIClient, container: str, reference: ImageReference, settings: CommitSettings, own: ContainerConfig
 ) -> str:
     """Make an image of the container as it is now, and return its id. A program that runs in it is paused meanwhile.
 
-    changes: Dockerfile instructions for the image's config, before those that the settings ask for.
+    own: has the entry point, the command and the working directory that the image gets where `settings` has none.
+    Raises EngineError, and leaves no image, if the engine makes something else of the settings.
     """
+    wanted = ContainerConfig(
+        entrypoint=settings.entrypoint if settings.entrypoint is not None else own.entrypoint,
+        cmd=settings.cmd if settings.cmd is not None else own.cmd,
+        working_dir=posixpath.join(own.working_dir or "/", settings.workdir or ""),
+    )
+    with engine_errors(f"looking at the container {container}"):
+        found = client.inspect_container(container)
+        kept, config = _lost_otherwise(client, found)
+    present = convert(found["Config"], ContainerConfig)
+    if _command(wanted) == _command(present):
+        wanted = msgspec.structs.replace(wanted, entrypoint=None, cmd=None)
     try:
         with engine_errors(f"committing the container {container}"):
             answer = client.commit(
-                container, message=settings.message, author=settings.author, pause=True,
-                changes=[*changes, *_instructions(client, settings)],
+                container, message=settings.message, author=settings.author, pause=True, conf=config,
+                changes=[*kept, *_instructions(client, settings, wanted)],
             )  # fmt: skip
     except EngineError as error:
         if "pausing container" in str(error):
@@ -112,13 +128,8 @@ def commit_container(
     image_id = f"sha256:{answer['Id'].removeprefix('sha256:')}"
     try:
         with engine_errors(f"looking at the image {image_id}"):
-            found = client.inspect_image(image_id)["Config"].get("Env") or []
-        # Engines differ in how they read a quoted value.
-        for name, value in settings.env.items():
-            if f"{name}={value}" not in found:
-                raise EngineError(
-                    f"the engine did not set the variable {name} to {value!r} at the commit. Set it in another way."
-                )
+            made = client.inspect_image(image_id)["Config"]
+        _check_settings(settings, wanted, made)
     except BaseException:
         remove_image(client, image_id)
         raise
@@ -126,17 +137,67 @@ def commit_container(
     return image_id
 
 
-def _instructions(client: APIClient, settings: CommitSettings) -> Iterator[str]:
+def _lost_otherwise(client: APIClient, container: Mapping[str, Any]) -> tuple[list[str], dict[str, Any] | None]:
+    """Return what a commit has to be told for the image to have it from the container's: instructions, and a config."""
+    from docker.errors import ImageNotFound
+
+    try:
+        base = client.inspect_image(container["Image"])["Config"] or {}
+    except ImageNotFound:
+        return [], None
+    if podman_version(client):
+        signal = base.get("StopSignal") or ""
+        # Before its builder read the instructions, podman kept it, and made a number of the one that it was told.
+        lost = commits_by_builder(client) and _SIGNAL.fullmatch(signal)
+        return [f"STOPSIGNAL {signal}"] if lost else [], None
+    # Docker takes no instruction for it.
+    return [], {**container["Config"], "Shell": base["Shell"]} if base.get("Shell") else None
+
+
+def _command(config: ContainerConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return entry point and command; engines write an empty one in several ways."""
+    return config.entrypoint or (), config.cmd or ()
+
+
+def _instructions(client: APIClient, settings: CommitSettings, wanted: ContainerConfig) -> Iterator[str]:
+    """Yield the instructions for what the image is to have; entry point and command stay where both are missing."""
+    # An earlier podman takes off the outer quotes of a value and leaves all else as it is (pkg/util, GetImageConfig).
+    escapes = commits_by_builder(client)
     for name, value in settings.env.items():
         # As engines read it: of what JSON would escape, a tab stays one.
-        quoted = re.sub(r'["\\$]', r"\\\g<0>", value)
-        yield f"ENV {name}=" + env_value(client, value, f'"{quoted}"')
+        quoted = re.sub(r'["\\$]', r"\\\g<0>", value) if escapes else value
+        yield f'ENV {name}="{quoted}"'
     if settings.workdir:
-        yield f"WORKDIR {settings.workdir}"
-    if settings.entrypoint is not None:
-        yield f"ENTRYPOINT {json.dumps(settings.entrypoint)}"
-    if settings.cmd is not None:
-        yield f"CMD {json.dumps(settings.cmd)}"
+        folder = re.sub(r"""["'\\$ ]""", r"\\\g<0>", wanted.working_dir) if escapes else wanted.working_dir
+        yield f"WORKDIR {folder}"
+    # Of the two, an engine may take one away where it is told the other alone.
+    if wanted.entrypoint:
+        yield f"ENTRYPOINT {json.dumps(wanted.entrypoint)}"
+    if wanted.entrypoint or wanted.cmd:
+        yield f"CMD {json.dumps(wanted.cmd or [])}"
+
+
+def _check_settings(settings: CommitSettings, wanted: ContainerConfig, made: Mapping[str, Any]) -> None:
+    """Raise EngineError if a commit has set something else: engines differ in how they read instructions.
+
+    made: the config of the image.
+    """
+    for name, value in settings.env.items():
+        if f"{name}={value}" not in (made.get("Env") or []):
+            raise EngineError(
+                f"the engine did not set the variable {name} to {value!r} at the commit. Set it in another way."
+            )
+    found = convert(made, ContainerConfig)
+    if settings.workdir and posixpath.normpath(found.working_dir or "/") != posixpath.normpath(wanted.working_dir):
+        raise EngineError(
+            f"the engine set the working directory to {found.working_dir!r} at the commit, and not to "
+            f"{wanted.working_dir!r}. Name another folder."
+        )
+    if any(_command(wanted)) and _command(found) != _command(wanted):
+        has, not_ = (" and ".join(str([*words]) for words in _command(config)) for config in (found, wanted))
+        raise EngineError(
+            f"the engine set entry point and command to {has} at the commit, and not to {not_}. Write other words."
+        )
 
 
 class _PathStat(msgspec.Struct, frozen=True, rename="camel"):

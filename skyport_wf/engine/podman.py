@@ -130,16 +130,10 @@ def build_options(client: APIClient, arguments: Mapping[str, str]) -> Iterator[N
         client.params = before
 
 
-def env_value(client: APIClient, value: str, quoted: str) -> str:
-    """Return a value as the instruction `ENV NAME=...` of a commit has to spell it.
-
-    quoted: the value as a Dockerfile has it.
-    """
+def commits_by_builder(client: APIClient) -> bool:
+    """Return whether a commit reads its instructions as a build does: Docker, and podman from 4.8 on."""
     version = podman_version(client)
-    # Up to 4.7, podman takes off the outer quotes and leaves the rest as it is (pkg/util, GetImageConfig). Later, its
-    # builder reads the instructions.
-    plain = version is not None and _number(version) < (4, 8)
-    return f'"{value}"' if plain else quoted
+    return version is None or _number(version) >= (4, 8)
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import json
 import secrets
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
+
+import msgspec
 
 from skyport_wf.byte_streams import ChunkReader
 from skyport_wf.decoding import convert
@@ -37,12 +38,13 @@ _MOST_USERS = 1 << 20
 @contextmanager
 def run_script(
     client: APIClient, base: str, script: bytes, reference: ImageReference, output: Callable[[str], None]
-) -> Iterator[tuple[str, list[str]]]:
+) -> Iterator[tuple[str, ContainerConfig]]:
     """Run a script in a fresh container of `base`; the container is removed when the block ends.
 
     reference: the image that it is for.
     output: called with what the script prints.
-    Yields the container's id, and the instructions that give its image the base's command back.
+    Yields the container's id, and the settings of the base: with the shell, if it has neither an entry point nor a
+    command.
     Raises BuildError, with the last lines it printed, if the script fails.
     """
     with engine_errors(f"looking for containers of {reference}"):
@@ -73,13 +75,10 @@ def run_script(
         # Podman ends no script whose output somebody could read and does not.
         with engine_errors(f"running the script of {reference}"), answers_closed(client):
             _run(client, container, script, reference, output)
-        # A commit would keep the container's own command. It cannot take one away: an image that has neither an entry
-        # point nor a command gets the shell.
-        if original.entrypoint:
-            back = [f"ENTRYPOINT {json.dumps(original.entrypoint)}", f"CMD {json.dumps(original.cmd or [])}"]
-        else:
-            back = [f"CMD {json.dumps(original.cmd or ['/bin/sh'])}"]
-        yield container, back
+        if not original.entrypoint and not original.cmd:
+            # A commit would keep the container's own command, and cannot take one away.
+            original = msgspec.structs.replace(original, cmd=("/bin/sh",))
+        yield container, original
     finally:
         with engine_errors(f"removing the container of {reference}"):
             client.remove_container(container, force=True, v=True)

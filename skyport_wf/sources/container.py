@@ -67,7 +67,7 @@ class ContainerSource:
         if container.mounts:
             elsewhere = ", ".join(sorted(mount.destination for mount in container.mounts))
             _log.warning("not in %s: what the container has in volumes or on its host, at %s", spec.name, elsewhere)
-        image_id = commit_container(engine, container.id, spec.reference, self._commit, [])
+        image_id = commit_container(engine, container.id, spec.reference, self._commit, container.config)
         # By its id: the name may be another image's by now.
         made_from = find_image(engine, container.image)
         digest = config_digest(engine, made_from) if made_from else None

@@ -67,10 +67,10 @@ class SnapshotSource:
         held = held_base(self._base, bases)
         base = held.reference if held else self._base
         require_image(engine, base)
-        with run_script(engine, base, self.script, spec.reference, output) as (container, command):
+        with run_script(engine, base, self.script, spec.reference, output) as (container, own):
             found = find_container(engine, container)
             if found and found.mounts:
                 volumes = ", ".join(sorted(mount.destination for mount in found.mounts))
                 _log.warning("not in %s: what its script has written to %s, a volume of its base", spec.name, volumes)
-            image_id = commit_container(engine, container, spec.reference, self._commit, command)
+            image_id = commit_container(engine, container, spec.reference, self._commit, own)
         return MadeImage(image_id, find_base(engine, self._base, bases))

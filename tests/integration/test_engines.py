@@ -384,6 +384,36 @@ def test_a_container_is_published_with_the_base_it_was_made_from(project: Projec
     assert engine.read(engine.name("tool"), "/made") == "made"
 
 
+def test_a_commit_changes_what_it_is_told_and_nothing_else(project: Project) -> None:
+    engine, name, base = project.engine, project.engine.name("tool"), project.engine.name("base")
+    shell = json.dumps(["/bin/busybox", "sh", "-c"])
+    lines = ["WORKDIR /data", "STOPSIGNAL SIGINT", f"SHELL {shell}", 'ENTRYPOINT ["/bin/busybox"]', 'CMD ["true"]']
+    project.context("base", *lines)
+    engine.docker("build", "--network=host", "--tag", base, str(project.folder / "base"))
+    (project.folder / "install.sh").write_text("true\n")
+    container = engine.docker("create", "--network", "host", base)
+
+    def config_of(name: str) -> dict[str, Any]:
+        found = json.loads(engine.docker("image", "inspect", name))[0]["Config"]
+        return {key: found.get(key) or None for key in ("Entrypoint", "Cmd", "WorkingDir", "StopSignal", "Shell")}
+
+    try:
+        for source in (f"snapshot: {{base: '{base}', script: install.sh}}", f"container: '{container}'"):
+            for field, value, made in (
+                ("message", "by hand", {}),
+                ("cmd", ["ls"], {"Cmd": ["ls"]}),
+                ("entrypoint", ["/bin/bash", "-c"], {"Entrypoint": ["/bin/bash", "-c"]}),
+                ("workdir", "deep/it's \\x", {"WorkingDir": "/data/deep/it's \\x"}),
+            ):
+                project.write_list(f"name: '{name}', {source}, commit: {{{field}: {json.dumps(value)}}}")
+                done = project.run("build", name, "--record", "build.json")
+                assert done.code == 0, done.log
+                assert config_of(name) == config_of(base) | made, (source, field)
+                engine.remove(name)
+    finally:
+        engine.docker("rm", container)
+
+
 def test_a_command_whose_output_nobody_reads_any_more_leaves_no_container(project: Project) -> None:
     engine, name = project.engine, project.engine.name("tool")
     project.write_list(project.context("tool"))
