@@ -86,7 +86,7 @@ def lint_script(text: str, *, base: str = "", volumes: Collection[str] = ()) -> 
     if not (has_snapshot_date([text]) or _is_dated(base)):
         yield from check_apt(calls, {})
     yield from check_conda(calls, {})
-    yield from check_clones(calls, {})
+    yield from check_clones([("", calls)], {})
     yield from check_fetched(pipelines)
     yield from check_volumes_in_snapshot(calls, volumes)
 
@@ -143,11 +143,11 @@ class _Walk:
         for number, stage in enumerate(self._stages):
             known = self._start(stage)
             is_declared_elsewhere = partial(self._is_declared_elsewhere, number)
-            calls: list[Invocation] = []
+            runs: list[tuple[str, tuple[Invocation, ...]]] = []
             for found in stage.instructions:
                 if found.name == "ONBUILD":
                     # What it makes others do counts there as it does here; but they have other files and variables.
-                    yield from self._check(triggered(found), known, calls)
+                    yield from self._check(triggered(found), known, runs)
                     continue
                 if known.all_known:
                     here = ChainMap(known.values, known.without_value)
@@ -160,10 +160,10 @@ class _Walk:
                     )
                 if files is not None and self._around.context and found.name in ("COPY", "ADD"):
                     yield from check_copied_files(found, known.values, self._around.context.root, files)
-                yield from self._check(found, known, calls)
+                yield from self._check(found, known, runs)
                 self._learn(found, known)
             # A commit may be checked out by a later instruction than the one that clones.
-            yield from check_clones(calls, known.values)
+            yield from check_clones(runs, known.values)
             self._ends.append(known)
 
     def _is_declared_elsewhere(self, stage: int, name: str) -> bool:
@@ -181,10 +181,12 @@ class _Walk:
         volumes = dict.fromkeys(self._around.volumes.get(name, ()), 0)
         return _Known(dated or _is_dated(name), stage.base.image.lower() == SCRATCH, {}, {}, volumes)
 
-    def _check(self, found: Instruction, known: _Known, calls: list[Invocation]) -> Iterator[Finding]:
+    def _check(
+        self, found: Instruction, known: _Known, runs: list[tuple[str, tuple[Invocation, ...]]]
+    ) -> Iterator[Finding]:
         """Yield what is found in one instruction.
 
-        calls: gets what it runs.
+        runs: gets what it runs, and in which folder.
         """
         values = known.values
         if found.heredocs:
@@ -194,7 +196,7 @@ class _Walk:
         elif found.name == "RUN":
             pipelines = run_pipelines(found)
             run = tuple(invocations(pipelines))
-            calls += run
+            runs.append((known.folder, run))
             if not known.dated:
                 yield from check_apt(run, values)
             yield from check_conda(run, values)

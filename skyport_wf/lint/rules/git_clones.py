@@ -59,22 +59,24 @@ class _Clone(msgspec.Struct):
     """The one that was fetched last."""
 
 
-def check_clones(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iterator[Finding]:
+def check_clones(runs: Iterable[tuple[str, Iterable[Invocation]]], values: Mapping[str, str]) -> Iterator[Finding]:
     """Yield clones that are not pinned to a commit.
 
-    calls: all that one image's making runs, in order: a later `git checkout COMMIT` pins a clone.
+    runs: all that one image's making runs, in order, each with the folder in which it begins, empty if that is not
+        known: a later `git checkout COMMIT` pins a clone.
     values: what is known of the variables.
     """
     clones: list[_Clone] = []
     latest: dict[str, _Clone] = {}
-    folder = ""
-    for call in calls:
-        if call.program == "cd":
-            folder = expand("".join(call.texts[:1]), values, unknown=True)
-        elif call.program == "git" and (made := _follow(call, latest, folder, values)):
-            clones.append(made)
-            # By its folder, and as the last of all: a shell may have gone there in a way that we do not see.
-            latest |= {made.folder: made, "": made}
+    for begins_in, calls in runs:
+        folder = begins_in
+        for call in calls:
+            if call.program == "cd":
+                folder = _gone_to(folder, call, values)
+            elif call.program == "git" and (made := _follow(call, latest, folder, values)):
+                clones.append(made)
+                # By its folder, and as the last of all: a shell may have gone there in a way that we do not see.
+                latest |= {made.folder: made, "": made}
     for clone in clones:
         if not clone.url:
             continue
@@ -88,11 +90,17 @@ def check_clones(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iter
             yield GIT_BY_NAME.at(clone.line, f"of `{clone.url}`, `{clone.at}` is taken, no whole commit: {why}", _HOW)
 
 
+def _gone_to(folder: str, call: Invocation, values: Mapping[str, str]) -> str:
+    """Return the folder that a `cd` leads to, empty if it is not known."""
+    target = expand("".join(call.texts[:1]), values, unknown=True)
+    return "" if target in ("", "-") else posixpath.join(folder, target)
+
+
 def _follow(call: Invocation, latest: Mapping[str, _Clone], folder: str, values: Mapping[str, str]) -> _Clone | None:
     """Return the repository that a git command makes, or note of the one that it works in what it takes.
 
     latest: the last repository of each folder, and of all, by the empty name.
-    folder: where the command runs, as far as a `cd` before it tells.
+    folder: where the command runs, as far as it is known.
     """
     texts = [expand(text, values, unknown=True) for text in call.texts]
     at = next((index for index, text in enumerate(texts) if text in _ACTIONS), None)
@@ -100,7 +108,7 @@ def _follow(call: Invocation, latest: Mapping[str, _Clone], folder: str, values:
     if at is None or not all(text.startswith("$") for text in _positional(texts[:at], _GIT_WITH_VALUE)):
         return None
     action, options, arguments = texts[at], texts[:at], texts[at + 1 :]
-    folder = next((after for option, after in pairwise(options) if option == "-C"), folder)
+    folder = posixpath.join(folder, next((after for option, after in pairwise(options) if option == "-C"), ""))
     if action == "clone":
         url, into, *_ = [*_positional(arguments, _CLONE_WITH_VALUE), "", ""]
         names = [after for option, after in pairwise(arguments) if option in _TAKES]
@@ -133,7 +141,7 @@ def _positional(arguments: list[str], with_value: frozenset[str]) -> list[str]:
 
 
 def _name_of(folder: str) -> str:
-    return posixpath.basename(folder.removesuffix("/.").rstrip("/"))
+    return posixpath.basename(posixpath.normpath(folder or "/"))
 
 
 def is_added_repository(source: str) -> bool:

@@ -361,6 +361,24 @@ def test_a_commit_that_a_later_instruction_checks_out():
     assert told(f"{PINNED}RUN {CLONE} /src\nWORKDIR /src\nRUN git checkout {COMMIT}\n") == []
 
 
+@pytest.mark.parametrize(
+    ("lines", "unpinned"),
+    [
+        (
+            ("RUN {clone} /src && cd /src && make", "RUN {other} /b", "WORKDIR /b", "RUN git checkout {commit}"),
+            "velvet",
+        ),
+        (("RUN {clone} /src && {other}", "WORKDIR /", "WORKDIR src", "RUN git checkout {commit}"), "b"),
+        (("RUN {clone} /src && {other}", "WORKDIR /src/lib", "RUN cd .. && git checkout {commit}"), "b"),
+        (("RUN {clone} && {other}", "RUN cd velvet && make", "RUN git -C b checkout {commit}"), "velvet"),
+    ],
+)
+def test_each_run_begins_in_the_folder_of_workdir(lines, unpinned):
+    text = "\n".join(lines).format(clone=CLONE, other="git clone https://x.test/b.git", commit=COMMIT)
+    (found,) = lint(f"{PINNED}{text}\n")
+    assert (found.code, f"/{unpinned}.git` is cloned" in found.message) == ("SKY021", True)
+
+
 def test_no_password_of_an_address_is_shown():
     text = (
         f"{PINNED}RUN git clone https://me:hunter2@example.org/a.git?key=hunter2\nADD https://me:hunter2@x.test/a /\n"
