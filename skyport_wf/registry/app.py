@@ -166,7 +166,7 @@ class RegistryApp:
         matches = ((methods, pattern.fullmatch(request.path)) for pattern, methods in _ROUTES)
         methods, values = next(((methods, found.groupdict()) for methods, found in matches if found), ({}, {}))
         if not methods:
-            raise RouteUnknownError("no registry answers at this address")
+            raise RouteUnknownError(self._nothing_here())
         method = "GET" if request.method == "HEAD" else request.method
         if method not in methods:
             allowed = (*methods, *(["HEAD"] if "GET" in methods else ()))
@@ -187,6 +187,12 @@ class RegistryApp:
                     f"{error}. That is what everyone may read; to see more, log in with {self._login_words}."
                 ) from error
             raise
+
+    def _nothing_here(self) -> str:
+        if not self._backend.is_remote:
+            return "no registry answers at this address"
+        # Somebody has taken the gateway for the Shock.
+        return f"this is a registry of the images on {self._backend.client(None).url}, and no Shock. Ask that one"
 
     def _url(self, request: Request) -> str:
         """Return the registry's address, as clients know it."""

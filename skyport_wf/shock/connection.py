@@ -216,6 +216,9 @@ class ShockConnection:
 
 def _said(response: requests.Response) -> str:
     try:
-        return "; ".join(map(str, json.loads(read_answer(response, _LARGEST_REFUSAL))["error"]))
+        answer = json.loads(read_answer(response, _LARGEST_REFUSAL))
+        # A registry says it in another way, such as a gateway that was taken for its Shock.
+        errors = answer["error"] if "error" in answer else [error["message"] for error in answer["errors"]]
+        return "; ".join(map(str, errors))
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, RecursionError):
         return f"HTTP {response.status_code}"

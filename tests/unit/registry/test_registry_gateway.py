@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import requests
 
+from skyport_wf.errors import ShockError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.registry.app import RegistryApp
 from skyport_wf.registry.backend import RemoteBackend
+from skyport_wf.shock.client import ShockClient
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.failing_server import Answer, FailingServer, envelope
 from tests.support.http_server import Recording
@@ -51,6 +53,16 @@ def test_clients_are_sent_to_the_shock_for_what_everyone_may_read(world: World, 
     assert answer.headers["Location"].startswith(f"{shock}/node/")
     # The node may be another one's to read tomorrow.
     assert answer.headers["Cache-Control"] == "no-cache"
+
+
+def test_who_takes_a_gateway_for_its_shock_is_told_which_that_is(world: World, shock: str) -> None:
+    with running_server(RegistryApp(RemoteBackend(shock))) as gateway:
+        client = ShockClient(gateway.url)
+        for ask in (client.read_server, lambda: client.query({"type": "dockerimage"})):
+            with pytest.raises(
+                ShockError, match=rf"this is a registry of the images on {shock}, and no Shock\. Ask that"
+            ):
+                ask()
 
 
 def test_a_client_that_wants_a_range_gets_it_from_here(world: World, shock: str) -> None:
