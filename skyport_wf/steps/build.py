@@ -6,11 +6,12 @@ import base64
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import BuildError, ShockError, TemporaryError, UsageError
+from skyport_wf.errors import BuildError, ShockError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.published import find_published
@@ -26,6 +27,8 @@ from skyport_wf.sources.source import Bases, Connect, HeldBase, MadeImage, Outpu
 if TYPE_CHECKING:
     from docker import APIClient
 
+    from skyport_wf.engine.images import EngineImage
+    from skyport_wf.image_list.spec import ImageSpec
     from skyport_wf.publication.connection import Shock
     from skyport_wf.publication.published import PublishedNode
 
@@ -135,12 +138,13 @@ def make_image(
     bases: as `hold_bases` returns them.
     note: called with the engine's id of each image that is made on the way, and of the last.
     """
-    from skyport_wf.engine.images import find_image, remove_image
+    from skyport_wf.engine.images import find_image
 
     spec = image.spec
     if not image.source.work:
         raise UsageError(f"image {spec.name} comes from {image.source.cannot_be_rebuilt}, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
+    before = find_image(engine, spec.name) if spec.flatten else None
     made = image.source.make(engine, spec, {spelled: bases[name] for spelled, name in image.used.items()}, output)
     note(made.id)
     check_bases(engine, spec.name, bases)
@@ -153,13 +157,39 @@ def make_image(
     from skyport_wf.engine.flatten import flatten_image
 
     _log.info("making one layer of %s", spec.name)
-    flat = flatten_image(engine, made.id, spec.reference)
+    try:
+        flat = flatten_image(engine, made.id, spec.reference)
+    except BaseException:
+        _give_name_back(engine, spec, before)
+        _remove_commit(engine, spec, made.id)
+        raise
     note(flat)
-    # What was committed has lost its name and is of no use; what was built is the builder's cache.
-    layered = find_image(engine, made.id) if spec.source in ("snapshot", "container") and flat != made.id else None
-    if layered and not layered.repo_tags:
-        remove_image(engine, made.id)
+    if flat != made.id:
+        _remove_commit(engine, spec, made.id)
     return MadeImage(flat, made.base)
+
+
+def _give_name_back(engine: APIClient, spec: ImageSpec, before: EngineImage | None) -> None:
+    """Let the name of an image that is not finished be that of the image that had it before, or nobody's."""
+    from skyport_wf.engine.images import remove_image, tag_image
+
+    with suppress(SkyportError):
+        if before:
+            tag_image(engine, before.id, spec.reference)
+        else:
+            remove_image(engine, spec.name)
+
+
+def _remove_commit(engine: APIClient, spec: ImageSpec, image_id: str) -> None:
+    """Remove what was committed, if it has no name any more; what was built is the builder's cache."""
+    from skyport_wf.engine.images import find_image, remove_image
+
+    if spec.source not in ("snapshot", "container"):
+        return
+    with suppress(SkyportError):
+        layered = find_image(engine, image_id)
+        if layered and not layered.repo_tags:
+            remove_image(engine, image_id)
 
 
 def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:

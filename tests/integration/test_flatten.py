@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from skyport_wf.cli.main import main
+from skyport_wf.errors import SkyportError
 from tests.support.engine import config_digest, docker, inspect_image, write_image_context
 from tests.support.lab import Lab
 
@@ -96,6 +98,37 @@ def test_flattening_again_gives_the_same_image(lab: Lab, namespace: str) -> None
     again = publish(lab, name)["flat:1"]
     assert again["image_id"] == first["image_id"]
     assert again["node"] != first["node"]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_what_cannot_be_flattened_leaves_the_name_where_it_was(
+    lab: Lab, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], held: bool
+) -> None:
+    def fail(*_: object) -> str:
+        raise SkyportError("no space left on device")
+
+    name, base = f"{namespace}/flat:1", f"{namespace}/base:1"
+    dockerfile = lab.folder / "tool/Dockerfile"
+    dockerfile.write_text(f"{dockerfile.read_text()}USER 0\n")
+    docker("build", "--quiet", "--network=host", "--tag", base, str(lab.folder / "tool"))
+    dockerfile.write_text(f"{dockerfile.read_text()}CMD true\n")
+    if held:
+        docker("tag", base, name)
+    before = docker("image", "ls", "--no-trunc", "--quiet", name)
+    nameless = docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc")
+    (lab.folder / "install.sh").write_text("true\n")
+    monkeypatch.chdir(lab.folder)
+    monkeypatch.setenv("SKYPORT_DATA", str(lab.folder / "store"))
+    monkeypatch.setattr("skyport_wf.engine.flatten.flatten_image", fail)
+    snapshot = f"snapshot: {{base: '{base}', script: install.sh}}, commit: {{message: unfinished}}"
+    for source in ("dockerfile: tool/Dockerfile", snapshot):
+        lab.write_list(f"name: '{name}', {source}, flatten: true")
+        assert main(["build", name, "--record", "build.json"]) == 1
+        assert docker("image", "ls", "--no-trunc", "--quiet", name) == before
+        assert capsys.readouterr().err.endswith("no space left on device\n")
+    # What a build leaves is its cache.
+    left = {*docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc").split()} - {*nameless.split()}
+    assert not {one for one in left if inspect_image(one)["Comment"] == "unfinished"}
 
 
 def test_the_message_of_a_snapshot_is_kept(lab: Lab, namespace: str) -> None:
