@@ -13,7 +13,15 @@ from urllib.parse import unquote
 
 from skyport_wf.image_list.yaml_document import YamlDocument
 from skyport_wf.lint.cwl.findings import CwlFinding, CwlLevel
-from skyport_wf.lint.cwl.processes import RunFiles, entries, graph_processes, parse_cwl, read_cwl
+from skyport_wf.lint.cwl.processes import (
+    RunFiles,
+    entries,
+    graph_processes,
+    input_types,
+    parse_cwl,
+    read_cwl,
+    short_name,
+)
 
 VERSION = "v1.0"
 KNOWN_REQUIREMENTS = frozenset(
@@ -189,15 +197,23 @@ class _Lint:
         if not is_named and isinstance(value.get("position"), str):
             self.add("failure", f"{path}.position", "AWE rejects a `position` that is an expression")
         for key, item in value.items():
-            if is_named or key not in ("default", "run"):
+            if key == "hints" and not is_named:
+                for name, hint, place in entries(value, "hints", path, key="class"):
+                    # The others are dropped whole.
+                    if name in KNOWN_REQUIREMENTS:
+                        self.check_bindings(hint, place)
+            elif is_named or key not in ("default", "run"):
                 self.check_bindings(item, f"{path}.{key}", is_named=not is_named and key in _NAMED)
 
-    def check_default(self, parameter: dict[str, Any], path: str, *, is_tool: bool) -> None:
-        """Check the `default` of an input, or of a step's."""
+    def check_default(self, parameter: dict[str, Any], path: str, *, is_tool: bool, kind: str = "") -> None:
+        """Check the `default` of an input, or of a step's.
+
+        kind: its type, where the parameter has none; empty if that is not known.
+        """
         default = parameter.get("default")
         values = list(_flat(default))
-        # A default of a float may lose its dot; that of a step's input has no type of its own here.
-        is_whole = re.search(r"\b(int|long)\b", str(parameter.get("type", "int"))) is not None
+        # A default of a float may lose its dot.
+        is_whole = re.search(r"\b(int|long)\b", str(parameter.get("type", kind or "int"))) is not None
         if is_whole and any(isinstance(one, int) and abs(one) >= _FIRST_WITH_EXPONENT for one in values):
             what = "AWE writes whole numbers from 1000000 on as `1e+06`, which is no `int` then. Leave the default out"
             self.add("failure", f"{path}.default", what)
@@ -222,9 +238,10 @@ class _Lint:
 
     def check_step(self, step: dict[str, Any], path: str, *, packed: bool) -> None:
         self.check_later(step, path, "when")
-        for _, value, place in entries(step, "in", path):
+        kinds = input_types(self.find_process(step.get("run")))
+        for name, value, place in entries(step, "in", path):
             self.check_later(value, place, "pickValue", "loadContents", "loadListing")
-            self.check_default(value, place, is_tool=False)
+            self.check_default(value, place, is_tool=False, kind=kinds.get(short_name(name), ""))
             self.check_value_from(value.get("valueFrom"), f"{place}.valueFrom")
         if step.get("scatterMethod") == "nested_crossproduct":
             what = "AWE suspends the job at `nested_crossproduct`. Use flat_crossproduct"

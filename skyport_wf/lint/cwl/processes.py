@@ -54,6 +54,21 @@ def entries(
             yield str(item.get(key, "")), item, f"{path}.{field}[{index}]"
 
 
+def input_types(process: dict[str, Any]) -> dict[str, str]:
+    """Return the types of a process's inputs as text, by their short names."""
+    inputs = process.get("inputs")
+    short = inputs if isinstance(inputs, dict) else {}
+    return {
+        short_name(name): str(value.get("type", "") if value else short.get(name) or "")
+        for name, value, _ in entries(process, "inputs")
+    }
+
+
+def short_name(name: str) -> str:
+    """Return the name of a parameter without those of what it belongs to, which packing puts before it."""
+    return name.rpartition("/")[2].rpartition("#")[2]
+
+
 class RunFiles:
     """Files that a document runs, by their paths as they are seen from its folder."""
 

@@ -245,6 +245,39 @@ def test_steps_of_a_packed_workflow_are_named_after_it(name: str, wrong: str | N
     assert [one.message.partition(", not")[0] for one in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("kind", "messages"),
+    [
+        ("{type: float}", []),
+        ("double", []),
+        ("[double, string]", []),
+        ("{type: int}", ["AWE writes whole numbers from 1000000"]),
+        ("'long?'", ["AWE writes whole numbers from 1000000"]),
+        ("{}", ["AWE writes whole numbers from 1000000"]),
+    ],
+)
+def test_a_default_of_a_step_has_the_type_that_its_process_says(tmp_path: Path, kind: str, messages: list[str]) -> None:
+    inputs = f"{{text: string, number: {kind}}}"
+    own = f"{{class: CommandLineTool, baseCommand: x, inputs: {inputs}, outputs: []}}"
+    (tmp_path / "tool.cwl").write_text(f"cwlVersion: v1.0\nclass: CommandLineTool\ninputs: {inputs}\noutputs: []\n")
+    text = WORKFLOW.replace("{default: 3}", "{default: 3000000}")
+    for run in ("tool.cwl", own):
+        (tmp_path / "w.cwl").write_text(text.replace("run: tool.cwl", f"run: {run}"))
+        found = lint_cwl_file(tmp_path / "w.cwl")
+        assert [one.message[:37] for one in found if one.level == "failure"] == messages
+    main = as_packed(yaml.safe_load(text.replace("run: tool.cwl", "run: '#tool.cwl'")))
+    tool = as_packed(yaml.safe_load(own)) | {"id": "#tool.cwl"}
+    tool["inputs"] = [one | {"id": f"#tool.cwl/{one['id'].rpartition('/')[2]}"} for one in tool["inputs"]]
+    found = findings(json.dumps({"cwlVersion": main.pop("cwlVersion"), "$graph": [tool, main]}), packed=True)
+    assert [one.message[:37] for one in found if one.level == "failure"] == messages
+
+
+@pytest.mark.parametrize("hints", ["{'x:Grid': {position: top}}", "[{class: 'x:Grid', secondaryFiles: {pattern: y}}]"])
+def test_what_stands_in_a_hint_that_awe_drops_fails_nothing(hints: str) -> None:
+    text = EXPRESSION.replace("class: ExpressionTool\n", f"class: ExpressionTool\nhints: {hints}\n")
+    assert [one.level for one in findings(text)] == ["note"]
+
+
 def test_a_second_document_is_said_of_cwl(tmp_path: Path) -> None:
     path = tmp_path / "x.cwl"
     for text, message in {
