@@ -8,7 +8,7 @@ from skyport_wf.image.instructions import Instruction
 from skyport_wf.image.variables import expand
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.rules.git_clones import check_added_repository, is_added_repository, without_secrets
-from skyport_wf.lint.shell.grammar import SHELLS, Pipeline, every_pipeline
+from skyport_wf.lint.shell.grammar import SHELLS, Pipeline, Word, every_pipeline
 from skyport_wf.lint.shell.invocations import Invocation, invocation, invocations, positional
 
 PIPED_TO_SHELL = Rule("SKY031", "warning")
@@ -18,7 +18,10 @@ RULES = (PIPED_TO_SHELL, ADD_UNCHECKED, DOWNLOAD_UNCHECKED)
 
 _FETCHERS = frozenset({"curl", "wget", "aria2c"})
 _INTERPRETERS = re.compile(r"(?:python[\d.]*|perl|ruby|node|Rscript)$")
+_INTERPRETER_WITH_VALUE = ("-W", "-X", "-r", "--require")
+_SHELL_WITH_VALUE = ("-o", "-O")
 _SCRIPT_GIVEN = re.compile("-[a-z]*c")
+_STANDARD_INPUT = frozenset({"-", "/dev/stdin"})
 _TAKES_SCRIPT = frozenset({"source", "."})
 _CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?|apt-key|rhash)$")
 URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
@@ -40,7 +43,8 @@ def check_fetched(pipelines: Sequence[Pipeline]) -> Iterator[Finding]:
         if runs:
             piped.add(line := calls[0].line)
             why = "what it does can be another thing at each build"
-            what = f"`{runs.program or 'eval'}` runs a script as it comes from the network: {why}"
+            program = "eval" if "eval" in runs.wrapped else runs.program or "eval"
+            what = f"`{program}` runs a script as it comes from the network: {why}"
             yield PIPED_TO_SHELL.at(line, what, _SAVE)
     every_call = list(invocations(pipelines))
     # A check may follow each download, or all of them: which file it is about cannot be seen.
@@ -68,17 +72,32 @@ def check_add(instruction: Instruction, values: Mapping[str, str]) -> Iterator[F
 
 def _runs_its_input(call: Invocation) -> bool:
     """Tell whether the program runs what it reads from its standard input."""
+    file = next((word.text for word in _what_it_runs(call)), "-")
     if call.program in SHELLS:
-        files = [word.text for word in positional(call.arguments, ("-o", "-O"))]
-        return "-s" in call.texts or (files[:1] in ([], ["-"]) and not any(map(_SCRIPT_GIVEN.fullmatch, call.texts)))
-    return bool(_INTERPRETERS.match(call.program)) and call.texts[:1] in ([], ["-"])
+        is_given = any(map(_SCRIPT_GIVEN.fullmatch, call.texts))
+        return "-s" in call.texts or (file in _STANDARD_INPUT and not is_given)
+    if call.program in _TAKES_SCRIPT:
+        return file == "/dev/stdin"
+    return bool(_INTERPRETERS.match(call.program)) and {*call.texts[:1]} <= _STANDARD_INPUT
 
 
 def _runs_what_it_fetches(call: Invocation) -> bool:
     """Tell whether a script is fetched into the command itself: `sh -c "$(curl ...)"`, `. <(curl ...)`, `eval`."""
-    runs = call.program in SHELLS | _TAKES_SCRIPT | {""} or bool(_INTERPRETERS.match(call.program))
-    nested = [pipeline for word in call.arguments for pipeline in every_pipeline(word.nested)]
-    return runs and any(inner.program in _FETCHERS for inner in invocations(nested))
+    words = (*_what_it_runs(call), *(call.inputs if _runs_its_input(call) else ()))
+    nested = [pipeline for word in words for pipeline in every_pipeline(word.nested)]
+    return any(inner.program in _FETCHERS for inner in invocations(nested))
+
+
+def _what_it_runs(call: Invocation) -> Sequence[Word]:
+    """Return the words of the command that run, or name what runs; none of those that a script is given."""
+    if "eval" in call.wrapped:
+        return call.arguments
+    if call.program in SHELLS:
+        # The script behind `-c` is the first word that is no option; so is the name of one. With `-s` it is the input.
+        return () if "-s" in call.texts else positional(call.arguments, _SHELL_WITH_VALUE)[:1]
+    if _INTERPRETERS.match(call.program):
+        return positional(call.arguments, _INTERPRETER_WITH_VALUE)[:1]
+    return call.arguments[:1] if call.program in _TAKES_SCRIPT | {""} else ()
 
 
 def _unchecked(url: str) -> str:

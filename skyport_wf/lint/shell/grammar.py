@@ -28,6 +28,8 @@ class Word(msgspec.Struct, frozen=True):
     """Without quotes; variables as they are written."""
     nested: tuple["Pipeline", ...] = ()
     """Runs inside it: `$(...)`, backticks, `<(...)`."""
+    redirection: str = ""
+    """The operator before it, such as `<<<`, if it is no argument; kept for what is nested only."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -211,7 +213,7 @@ class _Scanner:
         target = self.word()
         operator = match[0] if match else ""
         if target.nested:
-            made.add_word(begin, target)
+            made.add_word(begin, msgspec.structs.replace(target, redirection=operator))
         elif operator in ("<<", "<<-"):
             self.here_documents.append((target.text, operator == "<<-"))
         elif ">" in operator and not (operator == ">&" and target.text.isdigit()):

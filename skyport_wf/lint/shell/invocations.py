@@ -55,6 +55,8 @@ class Invocation(msgspec.Struct, frozen=True):
     """The programs that run it."""
     writes: tuple[str, ...] = ()
     """Files that its output is sent to."""
+    inputs: tuple[Word, ...] = ()
+    """What a substitution gives it to read: `< <(...)`, `<<< "$(...)"`."""
 
     @property
     def texts(self) -> list[str]:
@@ -64,24 +66,30 @@ class Invocation(msgspec.Struct, frozen=True):
 
 def invocation(command: Command) -> Invocation:
     """Return what a command runs."""
-    words = command.words
+    words = tuple(word for word in command.words if not word.redirection)
+    inputs = tuple(word for word in command.words if word.redirection.startswith("<"))
     wrapped: list[str] = []
     at = 0
-    # A word with a substitution inside may turn out to be anything: the search for the program ends there.
-    while at < len(words) and not words[at].nested:
+    while at < len(words):
         text = words[at].text
         program = posixpath.basename(text)
-        if program in _WRAPPERS:
+        # All that `eval` is given runs, whatever it begins with.
+        if _ASSIGNMENT.match(text) and not (words[at].nested and "eval" in wrapped):
+            at += 1
+        elif words[at].nested:
+            # Such a word may turn out to be anything: the search for the program ends there.
+            break
+        elif program in _WRAPPERS:
             wrapped.append(program)
             at += 1
             while at < len(words) and words[at].text.startswith("-"):
                 at += 2 if _takes_next(words[at].text, _WRAPPERS[program]) else 1
             at += program in _WITH_OPERAND
-        elif text in _KEYWORDS or _ASSIGNMENT.match(text):
+        elif text in _KEYWORDS:
             at += 1
         else:
-            return Invocation(program, words[at + 1 :], command.line, tuple(wrapped), command.writes)
-    return Invocation("", words[at:], command.line, tuple(wrapped), command.writes)
+            return Invocation(program, words[at + 1 :], command.line, tuple(wrapped), command.writes, inputs)
+    return Invocation("", words[at:], command.line, tuple(wrapped), command.writes, inputs)
 
 
 def invocations(pipelines: Iterable[Pipeline]) -> Iterator[Invocation]:
