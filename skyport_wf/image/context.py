@@ -151,7 +151,7 @@ def _read_ignore_file(context: BuildContext) -> tuple[bytes, str]:
         (context.dockerfile.parent, f"{context.dockerfile.name}{IGNORE_FILE}"),
         (context.root, IGNORE_FILE),
     ):
-        path = _resolve_inside(folder, name)
+        path = resolve_inside(folder, name)
         # As for docker, a folder of that name, or a link that leads nowhere, is as if it were not there. So is a name
         # that is too long.
         if path and exists(path) and not path.is_dir():
@@ -162,10 +162,10 @@ def _read_ignore_file(context: BuildContext) -> tuple[bytes, str]:
     return b"", IGNORE_FILE
 
 
-def _resolve_inside(root: Path, name: str) -> Path | None:
+def resolve_inside(root: Path, name: str) -> Path | None:
     """Return where a path leads if links are followed as BuildKit does, for which `root` is the root of all paths."""
     found = root
-    todo = [name]
+    todo = name.split("/")
     links = 0
     while todo:
         part = todo.pop(0)

@@ -199,9 +199,17 @@ def argument_values(value: str, known: Mapping[str, str | None], given: Mapping[
 
 
 def copy_arguments(value: str) -> tuple[list[str], list[str]]:
-    """Return the options and the paths of a `COPY` or `ADD`, the target last; variables stay as they are."""
+    """Return the options and the paths of a `COPY`, `ADD` or `VOLUME`; variables stay as they are.
+
+    Of a `COPY` or `ADD`, the target is last.
+    """
     options, end = read_options(value)
     words = json_words(value[end:])
     if words is None:
-        words = [unquote(word) for word in raw_words(value[end:])]
+        words = [unquote(word) for word in blank_separated(value[end:])]
     return list(options.values()), words
+
+
+def blank_separated(text: str) -> list[str]:
+    """Return the words of a `COPY`, `ADD` or `VOLUME`, as they are written: docker splits even between quotes."""
+    return re.findall(r"[^ \t\v\f\r]+", text)

@@ -61,6 +61,13 @@ def unquote(text: str) -> str:
     return _Word(text, {}, keep_variables=True).read("")
 
 
+def has_open_quote(text: str) -> bool:
+    """Tell whether a quote in a text does not end, which docker refuses."""
+    word = _Word(text, {})
+    word.read("")
+    return word.has_open_quote
+
+
 def unknown_names(text: str, values: Mapping[str, str | None]) -> list[str]:
     """Return the variables in a text that are not declared, and have no word to take their place, each once."""
     word = _Word(text, values)
@@ -85,6 +92,7 @@ class _Word:
         self.depth = 0
         self.values = values
         self.unknown: list[str] = []
+        self.has_open_quote = False
         self.keep_unknown = keep_unknown
         self.keep_quotes = keep_quotes
         self.keep_variables = keep_variables
@@ -107,6 +115,7 @@ class _Word:
                 quoted = not quoted
             elif char == "'":
                 close = self.text.find("'", self.at)
+                self.has_open_quote |= close < 0
                 close = len(self.text) if close < 0 else close
                 parts.append(self.text[self.at : close])
                 self.at = close + 1
@@ -115,6 +124,7 @@ class _Word:
                 stays = quoted and following not in ('"', "$", "\\")
                 parts.append(char + following if stays else following)
                 self.at += 1
+        self.has_open_quote |= quoted
         return "".join(parts)
 
     def variable(self) -> str:

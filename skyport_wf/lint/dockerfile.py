@@ -27,7 +27,7 @@ from skyport_wf.lint.findings import Finding
 from skyport_wf.lint.known_values import MOST_VARIABLES, declared_variables, values_in_build, with_values
 from skyport_wf.lint.rules.base_images import check_base_images
 from skyport_wf.lint.rules.bash import check_bash
-from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files
+from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files, check_quotes
 from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_line_ends_of_heredocs
@@ -191,6 +191,7 @@ class _Walk:
         values = known.values
         if found.heredocs:
             yield from check_line_ends_of_heredocs(found)
+        yield from check_quotes(found)
         if found.name == "ADD":
             yield from check_add(found, values)
         elif found.name == "RUN":

@@ -1,24 +1,50 @@
-"""SKY07x: files that a `COPY` or `ADD` names and the build context lacks."""
+"""SKY07x: files that a `COPY` or `ADD` names and the build context lacks, and names that docker reads otherwise."""
 
+import json
 import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from skyport_wf.image.dockerfile import copy_arguments
+from skyport_wf.image.context import resolve_inside
+from skyport_wf.image.dockerfile import blank_separated, copy_arguments
 from skyport_wf.image.ignoring.go_patterns import BadPatternError, glob_matcher
-from skyport_wf.image.instructions import Instruction
-from skyport_wf.image.variables import expand
+from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_options
+from skyport_wf.image.variables import expand, has_open_quote, unquote
 from skyport_wf.input_file import exists
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.rules.downloads import URL
-from skyport_wf.lint.rules.git_clones import is_added_repository
+from skyport_wf.lint.rules.git_clones import is_added_repository, without_secrets
 
 NOT_THERE = Rule("SKY071", "error")
 IGNORED = Rule("SKY072", "error")
 BAD_IGNORE_FILE = Rule("SKY073", "error")
 NOTHING_MATCHES = Rule("SKY074", "warning")
-RULES = (NOT_THERE, IGNORED, BAD_IGNORE_FILE, NOTHING_MATCHES)
+QUOTED_BLANK = Rule("SKY075", "error")
+RULES = (NOT_THERE, IGNORED, BAD_IGNORE_FILE, NOTHING_MATCHES, QUOTED_BLANK)
 _INSTEAD = "a path as it is seen from the context's folder"
+
+
+def check_quotes(instruction: Instruction) -> Iterator[Finding]:
+    """Yield a `COPY`, `ADD` or `VOLUME` with a blank between quotes, at which docker splits it all the same."""
+    if instruction.name not in ("COPY", "ADD", "VOLUME") or not _has_split_quotes(instruction):
+        return
+    _, end = read_options(instruction.value)
+    options, rest = instruction.value[:end], instruction.value[end:]
+    meant = [unquote(word) for word in raw_words(rest)]
+    instead = "paths without blanks and quotes"
+    # In the JSON form, quotes and backslashes count a second time; and heredocs are none.
+    if not (has_open_quote(rest) or instruction.heredocs or any(char in word for word in meant for char in "\\\"'")):
+        shown = [without_secrets(word) if URL.match(word) else word for word in meant]
+        instead = f"`{instruction.name} {options}{json.dumps(shown, ensure_ascii=False)}`"
+    what = (
+        f"a quote does not end: {instruction.name} is split at each blank, whatever the quotes say, and the build fails"
+    )
+    yield QUOTED_BLANK.at(instruction.line, what, instead)
+
+
+def _has_split_quotes(instruction: Instruction) -> bool:
+    text = instruction.value[read_options(instruction.value)[1] :]
+    return json_words(text) is None and any(map(has_open_quote, blank_separated(text)))
 
 
 def check_copied_files(
@@ -30,7 +56,7 @@ def check_copied_files(
     files: the paths in the context, of folders too.
     """
     options, paths = copy_arguments(instruction.value)
-    if any(option.startswith("--from=") for option in options):
+    if any(option.startswith("--from=") for option in options) or _has_split_quotes(instruction):
         return
     for written in paths[:-1]:
         source = expand(written, values, unknown=True)
@@ -38,9 +64,13 @@ def check_copied_files(
             continue
         # All paths are seen from the context's folder, and none leads out of it.
         path = posixpath.normpath("/" + source).lstrip("/")
-        if not path or path in files or _is_below_link(root, path):
+        if not path or _is_below_link(root, path):
             continue
-        if any(char in path for char in "*?[\\"):
+        if path in files:
+            if not _leads_into_context(root, path, files):
+                what = f"`{written}` is a link that leads to nothing in the context: the build fails"
+                yield NOT_THERE.at(instruction.line, what, "the file that it is to lead to")
+        elif any(char in path for char in "*?[\\"):
             yield from _check_pattern(instruction, written, path, files)
         elif exists(root / path):
             what = f"`{written}` is no part of the context, as `.dockerignore` excludes it: the build fails"
@@ -62,6 +92,12 @@ def _check_pattern(instruction: Instruction, written: str, path: str, files: Col
     if not any(map(matches, files)):
         what = f"no file of the context matches `{written}`: BuildKit copies nothing, the classic builder fails"
         yield NOTHING_MATCHES.at(instruction.line, what, _INSTEAD)
+
+
+def _leads_into_context(root: Path, path: str, files: Collection[str]) -> bool:
+    """Tell whether a path of the context is no link, or one to another path there."""
+    found = resolve_inside(root, path)
+    return found is not None and (found == root or found.relative_to(root).as_posix() in files)
 
 
 def _is_below_link(root: Path, path: str) -> bool:

@@ -590,6 +590,7 @@ def test_bash_is_told_with_why_and_what_to_write():
     ("text", "expected"),
     [
         ("VOLUME /data\nRUN touch /data/x\n", ["3 SKY061"]),
+        ("VOLUME /data\\ /db\nRUN touch /db/x\n", ["3 SKY061"]),
         ('VOLUME ["/data", "/db"]\nRUN echo x >/db/y\n', ["3 SKY061"]),
         ("VOLUME /data\nRUN echo x 2>>/data/log\n", ["3 SKY061"]),
         ("VOLUME /data\nRUN (echo a; echo b) >/data/x\n", ["3 SKY061"]),
@@ -740,6 +741,11 @@ def context(tmp_path: Path) -> BuildContext:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     (tmp_path / "link").symlink_to("src")
+    for name, target in {
+        "dangling": "nowhere", "to itself": "to itself", "to secret": "secret.key", "absolute": "/a.txt",
+        "to deep": "link/deep", "to main": "link/../link/main.c", "twice": "to main", "to all": "../..",
+    }.items():  # fmt: skip
+        (tmp_path / name).symlink_to(target)
     (tmp_path / "Dockerfile").write_text("")
     (tmp_path / ".dockerignore").write_text("secret.key\nsrc/deep\n")
     return BuildContext(tmp_path, tmp_path / "Dockerfile")
@@ -756,6 +762,12 @@ def context(tmp_path: Path) -> BuildContext:
         ('COPY ["a.txt", "/x"]', []),
         ("COPY --chown=1:1 --link a.txt /x", []),
         ("COPY missing /x", ["SKY071"]),
+        ("COPY dangling /x", ["SKY071"]),
+        ('COPY ["to itself", "to secret", "to deep", "/x/"]', ["SKY071", "SKY071", "SKY071"]),
+        ('COPY ["absolute", "to main", "twice", "to all", "link", "/x/"]', []),
+        ('COPY --chown=1:1 "a.txt" \'src/main.c\' "/x/"', []),
+        ("COPY a\\ b.txt /x/", ["SKY071", "SKY071"]),
+        ("COPY a.txt\tsrc\v /x/", []),
         ("COPY a.txt missing /x/", ["SKY071"]),
         ("ADD src/missing.c /x", ["SKY071"]),
         ("COPY data/t /x", ["SKY071"]),
@@ -792,6 +804,38 @@ def test_files_that_the_context_lacks(context, instruction, codes):
     found = [one.code for one in lint(f"{PINNED}{instruction}\n", context=context) if one.code != "SKY082"]
     assert found == codes
     assert "SKY07" not in "".join(one.code for one in lint(f"{PINNED}{instruction}\n"))
+
+
+@pytest.mark.parametrize(
+    ("instruction", "instead"),
+    [
+        ('COPY "a b.txt" /x/', '`COPY ["a b.txt", "/x/"]`'),
+        ("COPY --from=one --chown=1:1 'ä b' \"$A/c d\" /x/", '`COPY --from=one --chown=1:1 ["ä b", "$A/c d", "/x/"]`'),
+        ('ADD "https://me:hunter2@x.test/a b" /x', '`ADD ["https://x.test/a b", "/x"]`'),
+        ('VOLUME "/c d"', '`VOLUME ["/c d"]`'),
+        ('ONBUILD COPY "a b" /x', '`COPY ["a b", "/x"]`'),
+        ('COPY "it\'s a.txt" /x/', "paths without blanks and quotes"),
+        ("COPY it's.txt /x/", "paths without blanks and quotes"),
+        ('COPY <<"a b" /x\na b', "paths without blanks and quotes"),
+    ],
+)
+def test_a_blank_in_quotes_is_one_to_docker(context, instruction, instead):
+    text = f"{PINNED[:-1]} AS one\n{PINNED}ARG A\n{instruction}\n"
+    for found in (lint(text), lint(text, context=context)):
+        (quote,) = (one for one in found if one.code.startswith("SKY07"))
+        assert (quote.code, quote.line, quote.instead) == ("SKY075", 4, instead)
+        assert quote.message == (
+            f"a quote does not end: {instruction.removeprefix('ONBUILD ').partition(' ')[0]} is split at each blank,"
+            " whatever the quotes say, and the build fails"
+        )
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    ['COPY ["a b", "/x"]', "VOLUME /c\\ d", 'RUN "a b"', 'WORKDIR "/a b"', 'LABEL a="b c"', 'COPY "${A:-"x"}" /y'],
+)
+def test_other_blanks_and_quotes_are_none_of_those(instruction):
+    assert "SKY075" not in "".join(told(f"{PINNED}ARG A\n{instruction}\n"))
 
 
 @pytest.mark.parametrize("pattern", ["[", "src/[a-", "*[]", "a[-c]"])
