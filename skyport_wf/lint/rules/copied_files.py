@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skyport_wf.image.context import resolve_inside
 from skyport_wf.image.dockerfile import blank_separated, copy_arguments
-from skyport_wf.image.ignoring.go_patterns import BadPatternError, glob_matcher
+from skyport_wf.image.ignoring.go_patterns import BadPatternError, check_glob, glob_matcher, path_matcher
 from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_options
 from skyport_wf.image.variables import expand, has_open_quote, unquote
 from skyport_wf.input_file import exists
@@ -58,6 +58,7 @@ def check_copied_files(
     options, paths = copy_arguments(instruction.value)
     if any(option.startswith("--from=") for option in options) or _has_split_quotes(instruction):
         return
+    parents = not {"--parents", "--parents=true"}.isdisjoint(options)
     for written in paths[:-1]:
         source = expand(written, values, unknown=True)
         if "$" in source or source.startswith("<<") or URL.match(source) or is_added_repository(source):
@@ -67,11 +68,12 @@ def check_copied_files(
         if not path or _is_below_link(root, path):
             continue
         if path in files:
-            if not _leads_into_context(root, path, files):
+            # With `--parents`, a link is copied as one.
+            if not parents and not _leads_into_context(root, path, files):
                 what = f"`{written}` is a link that leads to nothing in the context: the build fails"
                 yield NOT_THERE.at(instruction.line, what, "the file that it is to lead to")
         elif any(char in path for char in "*?[\\"):
-            yield from _check_pattern(instruction, written, path, files)
+            yield from _check_pattern(instruction, written, path, files, parents=parents)
         elif exists(root / path):
             what = f"`{written}` is no part of the context, as `.dockerignore` excludes it: the build fails"
             yield IGNORED.at(instruction.line, what, f"`!{path}` at the end of `.dockerignore`")
@@ -81,15 +83,24 @@ def check_copied_files(
             yield NOT_THERE.at(instruction.line, f"`{written}` is not in the context: the build fails", instead)
 
 
-def _check_pattern(instruction: Instruction, written: str, path: str, files: Collection[str]) -> Iterator[Finding]:
-    """Yield a pattern that no file matches. `path` is the pattern as it is seen from the context's folder."""
+def _check_pattern(
+    instruction: Instruction, written: str, path: str, files: Collection[str], *, parents: bool
+) -> Iterator[Finding]:
+    """Yield a pattern that no file matches.
+
+    path: the pattern as it is seen from the context's folder.
+    parents: whether it is one as in `.dockerignore`, which `--parents` makes of it: `**` is any number of folders.
+    """
     try:
-        matches = glob_matcher(path)
+        if parents:
+            check_glob(path)
+        matches = path_matcher(path, old=False) if parents else glob_matcher(path)
+        is_found = any(map(matches, files))
     except BadPatternError:
         what = f"the pattern `{written}` is malformed, so that no file of the context matches it"
         yield NOTHING_MATCHES.at(instruction.line, what, "a pattern such as `[a-z]*`; `[[]` is a bracket")
         return
-    if not any(map(matches, files)):
+    if not is_found:
         what = f"no file of the context matches `{written}`: BuildKit copies nothing, the classic builder fails"
         yield NOTHING_MATCHES.at(instruction.line, what, _INSTEAD)
 
