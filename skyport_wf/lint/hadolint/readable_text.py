@@ -13,10 +13,15 @@ from skyport_wf.image.instructions import (
     written_options,
 )
 from skyport_wf.image.variables import unquote
+from skyport_wf.lint.shell.invocations import script_heredocs
 
 _SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
 _QUOTES = re.compile("[\"']")
 _WITH_DEFAULT = re.compile(r"\$\{(\w+):?[-+?][^}]*\}")
+_HOST_PORT = re.compile(r"(?<=\s)(?:(?:\d+(?:\.\d+){3}|\[[0-9A-Fa-f:.]+\])?:)?(?:\d+(?:-\d+)?)?:(?=[\d$])")
+"""What stands before a port of an image, as in `127.0.0.1:80:8080`."""
+_SCTP = re.compile(r"/sctp(?!\S)", re.IGNORECASE)
+_BARE_COMMAND = re.compile(r"\b(CMD)\s*$", re.IGNORECASE)
 _DEVICE = re.compile(r"--device(?:=.*)?")
 _DURATION = re.compile(
     r"(--(?:interval|timeout|start-period|start-interval)=)"
@@ -46,6 +51,11 @@ class ReadableText:
             elif one.name == "EXPOSE":
                 self._replace(one.line, one.last_line, _QUOTES, "")
                 self._replace(one.line, one.last_line, _WITH_DEFAULT, r"$\1")
+                # It knows ports of the image only, and no other protocols than tcp and udp.
+                self._replace(one.line, one.last_line, _HOST_PORT, "")
+                self._replace(one.line, one.last_line, _SCTP, "")
+            elif one.name == "CMD" and not one.value:
+                self._replace(one.line, one.line, _BARE_COMMAND, r"\1 []")
             elif one.name == "ADD" and one.heredocs:
                 # It knows heredocs of RUN and COPY only.
                 self._replace(one.line, one.heredocs[0].line - 1, _ADD, r"\1COPY")
@@ -79,8 +89,9 @@ class ReadableText:
 
     def _mend_heredocs(self, one: Instruction, first: int) -> None:
         """Write the heredocs of an instruction, whose texts begin on line `first`, in a form that hadolint knows."""
-        # It knows one heredoc of a RUN. Several are what programs read, and no script.
-        are_files = one.name == "RUN" and len(one.heredocs) > 1
+        # It knows one heredoc of a RUN, and takes it for a script where the command stands behind it. What programs
+        # read is none, as are several.
+        are_files = one.name == "RUN" and (len(one.heredocs) > 1 or not script_heredocs(one))
         words = {word.mark + word.written: "</dev/null" if are_files else _quoted(word) for word in one.heredocs}
         for index in range(one.line - 1, first - 1):
             self._lines[index] = replace_words(self._lines[index], words)

@@ -41,6 +41,10 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "add --chmod=644 <<EOT /x\nx\nEOT\n",
         "EXPOSE \"80\" '90/tcp'\n",
         "EXPOSE ${PORT:-80} ${OTHER-90}/tcp\n",
+        "EXPOSE 80/sctp 81/SCTP $PORT/sctp \\\n  82/sctp\n",
+        "EXPOSE 127.0.0.1:80:8080 127.0.0.1::8080/udp 80-81:90-91 :80 [::1]:80:80/sctp '1:2'\n",
+        "CMD\n",
+        "ONBUILD  cmd  \n",
         "RUN cat <<EOT >/a && cat <<-'EOU' >/b\nit's\nEOT\n\t\"\n\tEOU\n",
         "RUN --device=vendor.com/gpu=all --mount=type=tmpfs,target=/t true\n",
         "RUN --mount=type=cache,target=/a \\\n  --device=x \\\n  true\n",
@@ -94,6 +98,31 @@ def test_options_that_are_mended_cause_no_other_finding(folder: LintFolder) -> N
 def test_what_is_no_duration_stays_a_mistake(folder: LintFolder, duration: str) -> None:
     folder.add("Dockerfile", f"FROM a@sha256:1\nHEALTHCHECK --interval='{duration}' CMD true\n")
     assert folder.told() == ["2 DL1000"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN <<EOF cat > /etc/motd\nIt's fine (really\nEOF\n",
+        "RUN --network=none <<-EOF python3\n\tif x: print('(')\n\tEOF\n",
+        "ONBUILD RUN <<'EOF' python3\nif x: print('(')\nEOF\n",
+        "RUN cat > /etc/motd <<EOF\nIt's fine (really\nEOF\n",
+    ],
+)
+def test_what_a_program_reads_is_no_script(folder: LintFolder, text: str) -> None:
+    folder.add("Dockerfile", f"FROM a@sha256:1\n{text}")
+    assert folder.told() == []
+
+
+@pytest.mark.parametrize("ports", ["80/http", "80:", "127.0.0.1:80", "a:80", "1.2.3:80:80"])
+def test_what_is_no_port_stays_a_mistake(folder: LintFolder, ports: str) -> None:
+    folder.add("Dockerfile", f"FROM a@sha256:1\nEXPOSE {ports}\n")
+    assert folder.told() == ["2 DL1000"]
+
+
+def test_ports_and_scripts_are_looked_at_in_the_forms_that_hadolint_does_not_know(folder: LintFolder) -> None:
+    folder.add("Dockerfile", "FROM a@sha256:1\nEXPOSE 127.0.0.1:80:99999/sctp\nRUN <<EOF bash\necho $(\nEOF\n")
+    assert folder.told() == ["2 DL3011", "3 SC1072"]
 
 
 def test_a_mistake_hides_no_other_finding(folder: LintFolder) -> None:
