@@ -30,10 +30,13 @@ _CONDA_WITH_VALUE = frozenset(
 """Of conda, mamba, and micromamba."""
 _SNAPSHOT_DATE = re.compile(r"(?<!\d)\d{8}T\d{6}Z(?!\w)")
 """A moment as the snapshot archives of Debian and Ubuntu, and apt's own `--snapshot`, write it."""
-_EXACT = re.compile(r"[^<>!~=]==?[^=]")
+_EXACT = re.compile(r"[^\s<>!~=]+(?:\s*==?\s*|\s+)(?!\*(?:[\s=,]|$))[^\s<>!~=|,]+(?:[\s=,].*)?")
+"""A package of conda's with a version that is neither any nor one of several: `a=1`, `a==1.2=build`, `a 1.2`."""
+_VERSION_IN_BRACKETS = re.compile(r"""\bversion\s*=\s*(?:'([^']*)'|"([^"]*)"|([^],\s]*))""")
+_FILE_IN_BRACKETS = re.compile(r"\b(?:md5|sha256|url|fn)\s*=")
 _ALL = re.compile("--all|--update-all|-[qvy]*a[qvy]*")
 """The option of conda, mamba and micromamba for all packages of an environment."""
-_CONSTRAINT = re.compile("[<>!~=]")
+_CONSTRAINT = re.compile(r"[<>!~=\s[]")
 _MOST_SHOWN = 3
 
 
@@ -77,6 +80,9 @@ def check_conda(calls: Iterable[Invocation], values: Mapping[str, str]) -> Itera
         if call.program not in ("conda", "mamba", "micromamba"):
             continue
         action, packages = _action_and_packages(call, _CONDA_WITH_VALUE, values)
+        if action == "env" and packages[:1] == ["create"] and call.program != "conda":
+            # That of conda takes no packages.
+            action, *packages = packages
         free = [text for text in packages if not (text.startswith("$") or _is_exact(text))]
         if action in ("update", "upgrade") and (free or any(map(_ALL.fullmatch, call.texts))):
             what = f"`{call.program} {action}` takes the newest version of {_listed(free) or 'every package'}"
@@ -90,7 +96,12 @@ def check_conda(calls: Iterable[Invocation], values: Mapping[str, str]) -> Itera
 
 def _is_exact(package: str) -> bool:
     """Return whether conda's name for a package says which one it is: a version, or the package's own file."""
-    return _EXACT.search(package) is not None or package.partition("#")[0].endswith((".conda", ".tar.bz2"))
+    if package.partition("#")[0].endswith((".conda", ".tar.bz2")):
+        return True
+    name, _, brackets = package.partition("[")
+    if version := _VERSION_IN_BRACKETS.search(brackets):
+        name = f"{name} {version[1] or version[2] or version[3] or ''}"
+    return _EXACT.fullmatch(name.strip()) is not None or _FILE_IN_BRACKETS.search(brackets) is not None
 
 
 def _action_and_packages(
@@ -102,9 +113,13 @@ def _action_and_packages(
     A name that still begins with `$` comes from a variable or a program: only the run can tell what it is.
     """
     action, *words = [word.text for word in positional(call.arguments, with_value)] or [""]
-    # A variable may hold several packages.
-    names = [name for word in words for name in expand(word, values, unknown=True).split()]
-    return action, [name for name in names if not name.endswith(".deb") and not name.startswith(("./", "/", "../"))]
+    names: list[str] = []
+    for word in words:
+        text = expand(word, values, unknown=True)
+        # A variable may hold several packages. A blank before it stands in quotes, as in `numpy 1.26` of conda.
+        names += [text.strip()] if re.search(r"\s", word.partition("$")[0]) else text.split()
+    files = ("./", "/", "../")
+    return action, [name for name in names if name and not name.endswith(".deb") and not name.startswith(files)]
 
 
 def _listed(names: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -38,6 +38,8 @@ _WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "unbuffer": (), "dumb-init": (), "tini": (), "nocache": (),
 }  # fmt: skip
 """Programs that run another one, and their options that have a value."""
+_RUN_OF_CONDA = ("-n", "--name", "-p", "--prefix", "--cwd", "-e", "--env", "-a", "--attach", "-r", "--root-prefix")
+"""Options of `conda run`, and of mamba and micromamba, that have a value."""
 _WITH_OPERAND = frozenset({"timeout", "chrt", "faketime", "flock", "taskset", "setarch", "gosu", "su-exec"})
 """Those that want a word of their own before the program: a time, a file, a user."""
 _SHEBANG = re.compile(r"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(?P<program>\S+)")
@@ -81,10 +83,11 @@ def invocation(command: Command) -> Invocation:
             break
         elif program in _WRAPPERS:
             wrapped.append(program)
-            at += 1
-            while at < len(words) and words[at].text.startswith("-"):
-                at += 2 if _takes_next(words[at].text, _WRAPPERS[program]) else 1
+            at = _behind_options(words, at + 1, _WRAPPERS[program])
             at += program in _WITH_OPERAND
+        elif program in ("conda", "mamba", "micromamba") and [word.text for word in words[at + 1 : at + 2]] == ["run"]:
+            wrapped.append(program)
+            at = _behind_options(words, at + 2, _RUN_OF_CONDA)
         elif text in _KEYWORDS:
             at += 1
         else:
@@ -115,6 +118,13 @@ def positional(arguments: Iterable[Word], with_value: Collection[str]) -> list[W
         else:
             skip = _takes_next(word.text, with_value)
     return found
+
+
+def _behind_options(words: Sequence[Word], at: int, with_value: Collection[str]) -> int:
+    """Return where the options end that begin at `at`."""
+    while at < len(words) and words[at].text.startswith("-"):
+        at += 2 if _takes_next(words[at].text, with_value) else 1
+    return at
 
 
 def _takes_next(option: str, with_value: Collection[str]) -> bool:

@@ -206,6 +206,17 @@ def test_packages_in_variables_of_the_dockerfile(declared, expected):
     assert told(f"{PINNED}{declared}\nRUN apt-get install -y $PACKAGES\n") == expected
 
 
+def test_a_blank_in_a_variable_is_between_packages_one_in_quotes_is_in_the_name():
+    assert told(f"{PINNED}ENV P='a 1.2'\nRUN conda install $P\n") == ["3 SKY013"]
+    assert told(f"{PINNED}ENV P='a=1 b=2'\nRUN conda install ${{P}}\n") == []
+    assert told(f"{PINNED}ARG V\nRUN conda install \"a $V\" 'b ${{V}}' '' ' '\n") == []
+    (found,) = lint(f"{PINNED}RUN conda install 'a >=1.2' \"b[version='<2']\"\n")
+    assert found.message.startswith("`a >=1.2`, `b[version='<2']` without an exact version")
+    assert found.instead and found.instead.startswith("`a=VERSION`")
+    (found,) = lint(f"{PINNED}RUN conda install \"b[version='<2']\"\n")
+    assert found.instead and found.instead.startswith("`b=VERSION`")
+
+
 def test_variables_of_the_stage_below_and_from_before_the_first_stage():
     assert told(f"{PINNED[:-1]} AS one\nENV P=a\nFROM one\nRUN apt-get install $P\n") == ["4 SKY011"]
     assert told(f"ARG P=a\n{PINNED}ARG P\nRUN apt-get install $P\n") == ["4 SKY011"]
@@ -260,6 +271,12 @@ def test_apt_is_told_with_what_to_write():
         "micromamba upgrade --all -y", "conda update samtools=1.16 velvet",
         "conda install https://x.test/samtools", "conda install samtools.conda velvet",
         'MAKEFLAGS="-j$(nproc)" conda install samtools', "env N=$(nproc) conda install samtools",
+        "conda install \"samtools[version='>=1.10']\"", "conda install 'pytorch[build=cuda*]'",
+        "conda install 'samtools[version=\">=1.1,<1.3\", build=x]'", "conda install 'samtools[version=1.1|1.2]'",
+        "conda install bwa[channel=bioconda]", "conda install 'python=3.11|3.12'", "conda install 'numpy >=1.26'",
+        "conda install 'numpy *'", "conda install 'pytorch=*=cuda*'", "conda install a=1 'b [build=x]'",
+        "conda run -n base conda install samtools", "micromamba run -e A=b --cwd /x -p /y mamba install samtools",
+        "micromamba env create -n x samtools", "mamba env create -yn x a=1 samtools",
         "micromamba install 'samtools>=1.16'", "conda install samtools!=1.16", "conda install bioconda::samtools",
     ],
 )  # fmt: skip
@@ -277,6 +294,11 @@ def test_conda_without_versions(command):
         "conda install https://x.test/linux-64/samtools-1.18-h50ea8bc_1.tar.bz2",
         "micromamba create -n x https://x.test/samtools-1.18-h50ea8bc_1.conda#0123456789abcdef0123456789abcdef",
         "conda install samtools-1.18-h50ea8bc_1.tar.bz2 pkgs/velvet-1.2-0.conda", "conda update --help",
+        "conda install \"samtools[version='1.10']\"", 'conda install "samtools[build=x,version=\\"=1.10\\"]"',
+        "conda install 'samtools=1.10[build=h1]' 'bwa[version=1.2]'", "conda install 'bwa[md5=0123]' 'a[sha256=12]'",
+        "conda install 'numpy 1.26.4' 'scipy 1.1 py311_0'", "conda install 'numpy ==1.26.4' 'scipy = 1.1'",
+        "conda install 'python=3.11,<3.11.5' 'numpy=1.*' 'pytorch=2.1=cuda*'", "conda run -n base conda list",
+        "conda run", "micromamba env create -n x samtools=1.16", "micromamba env list", "conda env create lab/tools",
         "conda update samtools=1.16", "mamba update --file packages.txt", "conda update $PACKAGES",
         "conda env update -f environment.yml",
         "micromamba install --log-level debug --rc-file x -yr /opt samtools=1.16",
