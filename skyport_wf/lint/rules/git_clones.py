@@ -40,6 +40,8 @@ _CLONE_WITH_VALUE = frozenset(
      "--template", "--shallow-since", "--shallow-exclude", "--separate-git-dir", "--revision", "-u", "--upload-pack",
      "--reference-if-able", "--server-option", "--bundle-uri", "--ref-format"}
 )  # fmt: skip
+_LOCAL = re.compile(r"file:.*|[./~].*|[^:$]*", re.IGNORECASE)
+"""What is cloned from the image's own files: it changes only if they do."""
 _STAYS = re.compile(r"(?:HEAD|@)(?:[~^@].*)?|-|[./].*")
 """What leaves a clone at what it has, or at what that leads to: another name for it, or a path."""
 _TAKES = ("-b", "--branch", "--revision")
@@ -115,7 +117,8 @@ def _follow(call: Invocation, latest: Mapping[str, _Clone], folder: str, values:
         names += [text.partition("=")[2] for text in arguments if text.startswith(tuple(f"{it}=" for it in _TAKES))]
         into = into or posixpath.basename(url.rstrip("/").removesuffix(".git"))
         name = _name_of(posixpath.join(folder, into))
-        return _Clone(without_secrets(url), name, call.line, names[-1] if names else "") if url else None
+        shown = "" if _LOCAL.fullmatch(url) else without_secrets(url)
+        return _Clone(shown, name, call.line, names[-1] if names else "") if url else None
     if action == "init":
         return _Clone("", _name_of(posixpath.join(folder, *_positional(arguments, _INIT_WITH_VALUE))), call.line)
     if there := latest.get(_name_of(folder)) or latest.get(""):

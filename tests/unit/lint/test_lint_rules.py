@@ -370,6 +370,11 @@ CLONE = "git clone https://example.org/velvet.git"
         (f"{CLONE} && mkdir b && cd b && git init . && git checkout {COMMIT}", {"SKY021"}),
         (f"mkdir a && cd a && {CLONE} . && git clone https://x.test/b /b && git -C /a checkout {COMMIT}"
          f" && git -C /b checkout {COMMIT}", set()),
+        ("git clone /src /build && git clone ./a.bundle b && git clone a && git clone -b x .. y", set()),
+        ("git clone file:///src && git clone File:///$SRC b && git clone /$SRC/a", set()),
+        ("git clone $SRC", {"SKY021"}),
+        ("git clone host:src", {"SKY021"}),
+        (f"{CLONE} && git clone velvet b && cd b && git checkout {COMMIT}", {"SKY021"}),
         ("git --version", set()),
         ("git clone", set()),
         ("echo git clone x", set()),
