@@ -67,7 +67,8 @@ def _writes(
         paths = [text.rpartition("=")[2] for text in given if not text.startswith("-") or "=" in text]
         # Where a program works in a volume, it may write there without naming it.
         paths += [folder] if call.program and call.program not in _READERS else []
-        for path in (posixpath.normpath(posixpath.join(folder, path)) for path in (*paths, *call.writes)):
+        paths += [expand(file, values, unknown=True) for file in call.writes]
+        for path in (posixpath.normpath(posixpath.join(folder, path)) for path in paths):
             volume = next((one for one in volumes if path == one or path.startswith(f"{one}/")), None)
             if volume:
                 yield call.line, volume

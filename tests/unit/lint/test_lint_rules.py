@@ -638,6 +638,7 @@ def test_bash_is_told_with_why_and_what_to_write():
         ("WORKDIR /a\nWORKDIR b\nVOLUME /a/b\nRUN make\n", ["5 SKY061"]),
         ("VOLUME /data\nRUN <<E\ntrue\ntouch /data/x\nE\n", ["5 SKY061"]),
         ("ARG D=/data\nVOLUME $D\nRUN mkdir $D/x\n", ["4 SKY061"]),
+        ('ARG D=/data\nENV E=/e\nVOLUME $D /e\nRUN echo >>"$D/x"\nRUN >${E}/x\n', ["5 SKY061", "6 SKY061"]),
         ("ARG D=/srv\nVOLUME ${D:-/data}\nRUN touch /data/x\nRUN touch /srv/x\n", ["5 SKY061"]),
         ("VOLUME $D\nRUN mkdir /data/x\n", ["2 SKY082"]),
         ("RUN touch /data/x\nVOLUME /data\n", []),
