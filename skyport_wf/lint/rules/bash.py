@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from skyport_wf.image.dockerfile import SCRATCH, Stage, copy_arguments
 from skyport_wf.image.instructions import Instruction
 from skyport_wf.image.variables import expand
-from skyport_wf.image_list.reference import split_docker_name
+from skyport_wf.image_list.reference import short_docker_name, split_docker_name
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.shell.invocations import Invocation, invocations, positional, run_pipelines
 
@@ -22,8 +22,11 @@ BASH = "/bin/bash"
 _WITHOUT_BASH = frozenset({"alpine", "busybox", "bash"})
 """Images, by the last part of their names, that have none there; that of bash has it in /usr/local."""
 _ALPINE_TAG = re.compile(r"alpine[\d.]*(?:-.*)?|.*-alpine[\d.]*")
+_WITH_BASH = frozenset({"mambaorg/micromamba"})
+"""Images that have one of their own in all their tags, those of Alpine too."""
 _DISTROLESS = re.compile(r"(?:^|/)distroless/|^cgr\.dev/chainguard/")
 _INSTALLERS = frozenset({"apk", "apt", "apt-get", "dnf", "microdnf", "tdnf", "yum", "zypper", "opkg", "pacman"})
+_REMOVALS = frozenset({"del", "remove", "purge", "autoremove", "erase", "rm"})
 _WITH_VALUE = frozenset(
     {"-X", "--repository", "-t", "--virtual", "-p", "--root", "--arch", "--keys-dir", "--repositories-file",
      "--cache-dir"}
@@ -54,7 +57,7 @@ def check_bash(chain: Sequence[Stage], made: Iterable[tuple[Instruction, Mapping
             yield BASH_UNLIKELY.at(base.line, what, _INSTEAD)
         else:
             yield NO_BASH.at(base.line, f"the image starts empty, and nothing is copied into it: {_NEEDS}", _INSTEAD)
-    elif (
+    elif short_docker_name(base.image).rpartition(":")[0] not in _WITH_BASH and (
         posixpath.basename(repository) in _WITHOUT_BASH or _ALPINE_TAG.fullmatch(tag) or _DISTROLESS.search(repository)
     ):
         yield BASH_UNLIKELY.at(base.line, f"`{base.image}` has no {BASH}, as far as is known: {_NEEDS}", _INSTEAD)
@@ -94,8 +97,10 @@ def _may_bring_bash(instruction: Instruction, values: Mapping[str, str]) -> bool
 
 def _may_install_bash(call: Invocation, values: Mapping[str, str]) -> bool:
     """Tell whether a package manager is given bash, or something that only the run tells."""
+    words = [word.text for word in positional(call.arguments, _WITH_VALUE)]
+    if words and words[0] in _REMOVALS:
+        return False
     if "xargs" in call.wrapped or any(map(_BASH.fullmatch, call.texts)):
         return True
-    words = (word.text for word in positional(call.arguments, _WITH_VALUE))
     names = [name for word in words for name in expand(word, values, unknown=True).split()]
     return any(_BASH.fullmatch(name) or ("$" in name and "bash".startswith(name.partition("$")[0])) for name in names)
