@@ -23,7 +23,7 @@ _SHELL_WITH_VALUE = ("-o", "-O")
 _SCRIPT_GIVEN = re.compile("-[a-z]*c")
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin"})
 _TAKES_SCRIPT = frozenset({"source", "."})
-_CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?|apt-key|rhash)$")
+_CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?2?|apt-key|rhash)$")
 URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
 _SAVE = "save it with a version in its address, check it with `sha256sum --check`, then run it"
 
@@ -52,7 +52,8 @@ def check_fetched(pipelines: Sequence[Pipeline]) -> Iterator[Finding]:
         return
     for call in every_call:
         url = next((match[0] for text in call.texts if (match := URL.search(text))), None)
-        if call.program in _FETCHERS and url and call.line not in piped:
+        is_checked = call.program == "aria2c" and any(text.startswith("--checksum") for text in call.texts)
+        if call.program in _FETCHERS and url and not is_checked and call.line not in piped:
             instead = "`echo 'SHA256  FILE' | sha256sum --check -` behind it"
             yield DOWNLOAD_UNCHECKED.at(call.line, _unchecked(url), instead)
 
