@@ -3,10 +3,16 @@
 Everything here is msgspec's, and raises what that raises.
 """
 
+from __future__ import annotations
+
 import threading
-from typing import Any, TypeVar, overload
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
+
+if TYPE_CHECKING:
+    from msgspec import inspect
 
 _Value = TypeVar("_Value")
 
@@ -37,6 +43,17 @@ def decode_msgpack(content: bytes, kind: type[_Value]) -> _Value:
     """Return the value of a MessagePack document. Raises msgspec.DecodeError."""
     _learn(kind)
     return msgspec.msgpack.decode(content, type=kind)  # noqa: TID251
+
+
+@cache
+def parts_of(kind: type) -> inspect.Type:
+    """Return what a type is made of; finding that out takes longer than reading a document."""
+    from msgspec import inspect
+
+    # msgspec makes a decoder for that, so it meets the type's structs here too.
+    _learn(kind)
+    with _learning:
+        return inspect.type_info(kind)  # noqa: TID251
 
 
 def _learn(kind: Any) -> None:

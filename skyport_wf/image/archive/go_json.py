@@ -6,12 +6,11 @@ encoding/json, "Unmarshal".
 """
 
 import re
-from functools import cache
 from typing import Any, Final, TypeVar
 
 from msgspec import inspect
 
-from skyport_wf.decoding import convert, decode_json
+from skyport_wf.decoding import convert, decode_json, parts_of
 
 Document = TypeVar("Document")
 
@@ -26,7 +25,7 @@ _ESCAPE: Final = re.compile(
 def decode_like_go(document: bytes, kind: type[Document]) -> Document:
     """Return the document as a value of `kind`. Raises ValueError or RecursionError if it is none."""
     # mypy takes a type variable's type for one that has no hash.
-    return convert(_fit(read_like_go(document), _parts_of(kind)), kind)  # type: ignore[arg-type]
+    return convert(_fit(read_like_go(document), parts_of(kind)), kind)  # type: ignore[arg-type]
 
 
 def read_like_go(document: bytes) -> Any:
@@ -38,12 +37,6 @@ def read_like_go(document: bytes) -> Any:
     if "\\ud" in text or "\\uD" in text:
         text = _ESCAPE.sub(lambda match: "\ufffd" if match["half"] else match[0], text)
     return decode_json(text)
-
-
-@cache
-def _parts_of(kind: type) -> inspect.Type:
-    """Return what a type is made of: finding that out takes longer than reading a document."""
-    return inspect.type_info(kind)
 
 
 def _fit(value: Any, kind: inspect.Type) -> Any:
