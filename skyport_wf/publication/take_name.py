@@ -74,13 +74,19 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
     get the image, or if the base of a thin image is not published; SkyportError if `instead_of` has lost its name.
     """
     wanted = candidate.wanted
-    decision = decide(shock, wanted, finish_replacement(shock, wanted.name)).require()
-    if not (decision.is_done and _is_right(decision.names.same, candidate, shock)):
+    decision = decide(shock, wanted, finish_replacement(shock, wanted.name))
+    # What another user publishes at this moment is waited for.
+    if not isinstance(decision.refusal, TemporaryError):
+        decision.require()
+    if not _is_done(decision, candidate, shock):
         with claim_name(shock.user, wanted.name, public=wanted.public) as claim:
             # Looked at again: now nobody else takes the name.
             if candidate.instead_of:
                 read_again(shock, candidate.instead_of)
-            return _publish(candidate, decide(shock, wanted).require(), shock, claim)
+            decision = decide(shock, wanted).require()
+            # Whoever held the name until now may be another user, whose node is not ours to write to.
+            if not _is_done(decision, candidate, shock):
+                return _publish(candidate, decision, shock, claim)
     same = decision.names.same
     assert same and same.public is not None  # noqa: S101 - of what is published there is a node, and who may read it
     # Who may not change the readers gets the image if he is one of them, whatever his image list says of them.
@@ -90,10 +96,13 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
     return receipt_of(shock, chosen, public=same.public)
 
 
-def _is_right(node: PublishedNode | None, candidate: Candidate, shock: Shock) -> bool:
-    """Return whether a node that has the image says of it what it is to say, as far as this user may change that."""
-    known = node.attributes.skyport_wf if node else None
-    if node is None or known is None or candidate.source is None:
+def _is_done(decision: Decision, candidate: Candidate, shock: Shock) -> bool:
+    """Return whether a node has the image and says of it what it is to say, as far as this user may change that."""
+    node = decision.names.same
+    if not decision.is_done or node is None:
+        return False
+    known = node.attributes.skyport_wf
+    if known is None or candidate.source is None:
         return True
     return known.source.digest == candidate.source.digest or not shock.may_change(node.id)
 

@@ -1,4 +1,5 @@
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -316,6 +317,24 @@ class TestOwnership:
         )
         receipt = take_name(candidate, bob)
         assert (receipt.node, receipt.readable_by) == (node, "listed users")
+
+    def test_what_another_user_publishes_at_the_moment_is_waited_for(self, people):
+        alice, bob = people["alice"], people["bob"]
+        node = put(alice.user, to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)))
+        alice.user.set_public(node, True)
+        upload = put(bob.user, {"type": "dockerimage-upload"})
+        build = build_record()
+        candidate = Candidate(
+            wanted=wanted_image(build), node=upload, attributes=None, hidden={}, source=build.source, anew=""
+        )
+        with ThreadPoolExecutor() as bobs:
+            with claim_name(alice.user, NAME, public=True):
+                publishing = bobs.submit(take_name, candidate, bob)
+                with pytest.raises(TimeoutError):
+                    publishing.result(0.5)
+                alice.user.keep(node)
+            assert publishing.result().node == node
+        assert bob.user.find(upload) is None
 
     @pytest.mark.parametrize("public", [True, False])
     def test_who_may_read_what_is_published_is_asked_once(self, people, monkeypatch, public):
