@@ -191,6 +191,8 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
             f"{name} is being published by another user (node {same.id}), or was left unfinished and expires. Run the "
             "command again later."
         )
+    if shock.user.elsewhere:
+        return shock.user.elsewhere
     if shock.is_known_user:
         return None
     if not wanted.public:

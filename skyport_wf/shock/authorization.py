@@ -32,6 +32,11 @@ class Authorization(requests.auth.AuthBase):
             self._secrets.append(token)
         self._header = f"{scheme} {token}" if token else None
 
+    @property
+    def has_token(self) -> bool:
+        """Whether there is one to send."""
+        return self._header is not None
+
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put the header on."""
         if self._header and origin_of(request.url or "") == self._origin:

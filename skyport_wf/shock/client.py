@@ -88,6 +88,11 @@ class ShockClient:
         )
         self._ask = self._connection.ask
 
+    @property
+    def elsewhere(self) -> ShockError | None:
+        """The reason why nothing can be changed, if another server gave an answer; None while none did."""
+        return self._connection.elsewhere
+
     def read_server(self) -> dict[str, Any]:
         """Return what the server says of itself at its root. Raises ShockError if it is not Shock."""
         return self._connection.read_root()

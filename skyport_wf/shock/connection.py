@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -14,7 +15,7 @@ import urllib3
 
 from skyport_wf.decoding import convert
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
-from skyport_wf.http_session import read_answer, read_retry_after, why_not_trusted
+from skyport_wf.http_session import origin_of, read_answer, read_retry_after, why_not_trusted
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.multipart import StreamingForm
@@ -63,6 +64,8 @@ class ShockConnection:
         self.url = url
         self.name = name
         self._called = f"Shock at {name}" if name == url else name
+        self.elsewhere: ShockError | None = None
+        """What to say to who wants to change something, once an answer came from another server."""
         self._given_up = False
         self._session = session
         self._authorization = self._session.auth = authorization
@@ -103,11 +106,17 @@ class ShockConnection:
     ) -> Any:  # fmt: skip
         """Return the `data` of the server's answer; all of the answer if `whole`, or not `enveloped`.
 
-        Raises ShockRefusalError for what the server refuses, TemporaryError for what asking again may mend.
+        Raises ShockRefusalError for what the server refuses, TemporaryError for what asking again may mend; ShockError
+        for an answer that another server gave, which gets no token, to who has one.
         """
         if form is not None:
             arguments |= {"data": form, "headers": {"Content-Type": form.content_type}}
         response = self.send(method, path, stream=True, **arguments)
+        if response.history and origin_of(response.url) != origin_of(self.url):
+            self.elsewhere = self._sent_elsewhere(response.url, f"{method} {path}")
+            if self._authorization.has_token:
+                response.close()
+                raise self.elsewhere
         if response.status_code >= _REDIRECTS.start:
             raise self.refusal(response, f"{method} {path}")
         content = self._read(response, f"{method} {path}")
@@ -153,11 +162,19 @@ class ShockConnection:
         """Return the error that says what the server said instead of doing what was asked."""
         status = response.status_code
         if status in _REDIRECTS:
-            return ShockError(f"{self.name} sends {request} elsewhere. Give the URL that it redirects to.")
+            return self._sent_elsewhere(response.next.url if response.next else None, request)
         said = self._authorization.hide(_said(response))
         if status == requests.codes.unauthorized or "authorization" in said.lower():
             said = f"{said}. {self._token_advice}"
         return ShockRefusalError(f"{self._called} refuses {request}: {said}", status)
+
+    def _sent_elsewhere(self, target: str | None, request: str) -> ShockError:
+        """Return the error for a request that is sent to `target`, None if the server does not say where that is."""
+        parts = urlsplit(target or "")
+        # Without what the request adds to the server's URL, and without a password.
+        base = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".removesuffix(request.split()[1])
+        where = f": {self._authorization.hide(base)}" if target else ""
+        return ShockError(f"{self.name} sends {request} elsewhere. Give the URL that it redirects to{where}.")
 
     def read_root(self) -> dict[str, Any]:
         """Return what the server says of itself. Raises ShockError if it is no Shock that images can go to."""

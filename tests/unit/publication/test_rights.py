@@ -213,6 +213,46 @@ def test_whoever_may_read_a_public_image_can_do_all_that_only_reads(served, tmp_
     assert main(["resolve", NAME]) == 0
 
 
+@pytest.mark.slow
+def test_a_shock_that_sends_its_clients_elsewhere_is_told_before_anything_is_sent(
+    served, tmp_path, monkeypatch, capsys
+):
+    """The token goes to no other server, and what changes something follows to none."""
+    there = os.environ["SHOCK_URL"]
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    assert publish(tmp_path, "wanted") == 0
+    (tmp_path / "images.yaml").write_text((tmp_path / "images.yaml").read_text().replace(NAME, f"{NAME}.1"))
+
+    def redirect(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        location = f"{there}{environ['PATH_INFO']}?{environ['QUERY_STRING']}"
+        start_response("301 Moved Permanently", [("Location", location), ("Content-Length", "0")])
+        return []
+
+    verbs = (["publish", "--all"], ["publish", "--all", "--dry-run"], ["status"])
+    with running_server(redirect) as server:
+        monkeypatch.setenv("SHOCK_URL", server.url)
+        for token in (served.tokens["owner"], "utterly-wrong", ""):
+            monkeypatch.setenv("KB_AUTH_TOKEN", token)
+            served.changes.clear()
+            capsys.readouterr()
+            assert main(["doctor", "--json"]) == 1
+            found = {finding["what"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+            assert not found["token"]["ok"]
+            assert found["Shock"] == {
+                "what": "Shock",
+                "ok": False,
+                "detail": f"{server.url} sends GET / elsewhere. Give the URL that it redirects to: {there}.",
+            }
+            for verb in verbs:
+                assert main([*verb, "--images", str(tmp_path / "images.yaml")]) != 0
+                told = "".join(capsys.readouterr())
+                assert f"{server.url} sends GET /node" in told
+                assert f"elsewhere. Give the URL that it redirects to: {there}." in " ".join(told.split())
+            assert served.changes == []
+        # What anybody may read is there without a token.
+        assert main(["resolve", NAME]) == 0
+
+
 @pytest.mark.parametrize("verb", [["publish", NAME], ["publish", NAME, "--dry-run"], ["status"]], ids=" ".join)
 def test_nothing_private_is_sent_without_a_token(served, tmp_path, monkeypatch, capsys, verb):
     monkeypatch.setenv("KB_AUTH_TOKEN", "")

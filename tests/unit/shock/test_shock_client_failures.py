@@ -300,23 +300,49 @@ def elsewhere():
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_what_changes_something_is_not_sent_elsewhere(client, failing_server, elsewhere, status):
     failing_server.answers = [Answer(status, b"", {"Location": f"{elsewhere.url}/node"})]
-    for request, ask in {
-        "POST /node": lambda: create(client),
-        f"PUT /node/{N}": lambda: client.replace_attributes(N, {}),
-        f"DELETE /node/{N}": lambda: client.delete(N),
-    }.items():
+    for request, ask, target in (
+        ("POST /node", lambda: create(client), ""),
+        # Not what was asked for: then all of it may be what is wanted.
+        (f"PUT /node/{N}", lambda: client.replace_attributes(N, {}), "/node"),
+        (f"DELETE /node/{N}", lambda: client.delete(N), "/node"),
+    ):
         with pytest.raises(ShockError) as caught:
             ask()
-        assert message_of(caught) == (f"{client.url} sends {request} elsewhere. Give the URL that it redirects to.")
+        assert message_of(caught) == (
+            f"{client.url} sends {request} elsewhere. Give the URL that it redirects to: {elsewhere.url}{target}."
+        )
     assert not elsewhere.seen
 
 
+def test_a_redirect_to_nowhere(client, failing_server):
+    failing_server.answers = [Answer(304)]
+    with pytest.raises(ShockError) as caught:
+        client.delete(N)
+    assert message_of(caught) == f"{client.url} sends DELETE /node/{N} elsewhere. Give the URL that it redirects to."
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_question_follows_to_another_server_but_the_token_does_not(client, failing_server, elsewhere, host):
-    failing_server.answers = [Answer(302, b"", {"Location": f"http://{host}:{elsewhere.port}/node/{N}"})]
-    assert client.find(N) is not None
+@pytest.mark.parametrize("answer", [envelope(NODE), refusal(401, "User Unauthorized"), refusal(404, "Node not found")])
+def test_a_question_that_lost_its_token_on_the_way_has_no_answer(client, failing_server, elsewhere, host, answer):
+    target = f"http://somebody:s3cret@{host}:{elsewhere.port}/shock/node/{N}?query"
+    failing_server.answers = [Answer(302, b"", {"Location": target})]
+    elsewhere.answers = [answer]
+    with pytest.raises(ShockError) as caught:
+        client.find(N)
+    assert message_of(caught) == (
+        f"{client.url} sends GET /node/{N} elsewhere. Give the URL that it redirects to: "
+        f"http://{host}:{elsewhere.port}/shock."
+    )
     assert [request.headers.get("Authorization") for request in failing_server.seen] == [f"OAuth {TOKEN}"]
     assert [request.headers.get("Authorization") for request in elsewhere.seen] == [None]
+
+
+def test_a_question_without_a_token_follows_to_another_server(failing_server, elsewhere):
+    failing_server.answers = [Answer(302, b"", {"Location": f"{elsewhere.url}/node/{N}"})]
+    client = ShockClient(failing_server.url)
+    assert client.elsewhere is None
+    assert client.find(N) is not None
+    assert f"redirects to: {elsewhere.url}." in str(client.elsewhere)
 
 
 def test_a_download_follows_to_another_server_but_the_token_does_not(client, failing_server, elsewhere):
