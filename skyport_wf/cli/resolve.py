@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Outcome:
             f"node {node.id}, {human_size(node.file.size)}, MD5 {node.file.checksum.md5}",
             str(found["download_url"]),
             *(f"Problem: {problem.text}." for problem in problems),
-            *([f"{how_to_mend(node.text('name'))} mends it."] if problems else []),
+            *([f"{how_to_mend(node)} mends it."] if problems else []),
         )
     )
     code = EXIT_DIFFERENCE if any(problem.fatal for problem in problems) else EXIT_DONE

@@ -58,8 +58,26 @@ def is_gzip(shock: ShockClient, node: Node) -> bool:
     return ours or shock.read_start(node.id, len(_GZIP)) == _GZIP
 
 
-def how_to_mend(name: str) -> str:
-    """Return the command that mends the image of a name; one that cannot stay is to be given another."""
+def file_problem(node: Node) -> str:
+    """Return what is wrong with the node's file where no image can be in it, which nothing mends; else empty."""
+    if node.file.complete:
+        return ""
+    if node.file.is_empty:
+        return "its file is empty, so that a worker crashes when it loads it"
+    return "it has no file, or one that is not complete, so that a worker's download fails"
+
+
+def require_file(node: Node) -> None:
+    """Raise ShockError if no image can be in the node's file."""
+    if problem := file_problem(node):
+        raise ShockError(f"{node.text('name')} is on node {node.id}, but {problem}. {how_to_mend(node)} mends it.")
+
+
+def how_to_mend(node: Node) -> str:
+    """Return the command that mends the image of a node; a name that cannot stay is to become another."""
+    if not node.file.complete:
+        return f"`skyport-wf retire --node {node.id}`, and publishing it again,"
+    name = node.text("name")
     try:
         parse_reference(name)
     except UsageError:
@@ -74,8 +92,8 @@ def in_words(problems: list[AweProblem]) -> str:
 
 def _fatal(node: Node) -> Iterator[str]:
     name, image_id = node.text("name"), node.text("id")
-    if not node.file.complete:
-        yield "it has no file, or one that is not complete, so that a worker's download fails"
+    if problem := file_problem(node):
+        yield problem
     told = node.attributes or {}
     if odd := next((key for key in ("type", "name") if isinstance(told.get(key), list)), ""):
         yield f"its attribute `{odd}` is a list: a worker's query finds it by each element, but it is no image"

@@ -143,8 +143,9 @@ def decide(
         if not shock.may_change(node.id):
             return Decision("name taken", names, not_the_owner(shock, wanted.name, node.id))
     if same and not same.node.file.complete:
+        which = "is empty" if same.node.file.is_empty else "is not there"
         problem = (
-            f"{wanted.name} is published on node {same.id}, whose file is not there. Retire it (skyport-wf retire "
+            f"{wanted.name} is published on node {same.id}, whose file {which}. Retire it (skyport-wf retire "
             f"{wanted.name}) and publish it again."
         )
         return Decision("damaged", names, ShockError(problem))

@@ -77,7 +77,7 @@ def _tell_of_problems(shock: ShockClient, asked: str) -> str:
     found = [image for image in list_images(shock, [asked.partition(":")[0]]) if image.notes]
     told = [
         f"There is {image.name or 'one without a name'} (node {image.node.id}), but {'; '.join(image.notes)}. "
-        f"{how_to_mend(image.name)} mends it."
+        f"{how_to_mend(image.node)} mends it."
         for image in found[:_TOLD]
     ]
     more = [f"There are {len(found) - _TOLD} more: `skyport-wf ls` lists them."] if len(found) > _TOLD else []

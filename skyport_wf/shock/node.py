@@ -35,7 +35,16 @@ class NodeFile(msgspec.Struct, frozen=True):
 
     @property
     def complete(self) -> bool:
-        """Whether the file is there, whole and readable."""
+        """Whether the file is there, whole and readable. Nobody sends an empty one on purpose."""
+        return self._came and self.size > 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file is there, and has nothing in it."""
+        return self._came and self.size == 0
+
+    @property
+    def _came(self) -> bool:
         return self.locked is None and bool(self.checksum.md5)
 
 

@@ -16,7 +16,7 @@ from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import NodeAttributes, describe_upload, read_attributes
-from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_mend, in_words
+from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_mend, in_words, require_file
 from skyport_wf.publication.connection import Target, open_shock, open_target
 from skyport_wf.publication.inventory import StoredImage
 from skyport_wf.publication.name_state import WantedImage, decide
@@ -85,8 +85,9 @@ def plan_copy(origin: Shock, there: Shock, asked: str, *, private: bool = False,
     """
     node = find_for_worker(origin, asked)
     attributes = read_attributes(node.attributes)
-    if attributes is None or not node.file.complete:
-        raise ShockError(f"node {node.id} of {asked} is damaged: it has no file, or attributes that make no sense")
+    require_file(node)
+    if attributes is None:
+        raise ShockError(f"node {node.id} of {asked} is damaged: its attributes make no sense")
     wanted = WantedImage(
         name=attributes.name,
         source_digest="",
@@ -191,7 +192,7 @@ def _check_usable(origin: Shock, node: Node, name: str) -> None:
     if fatal := [problem for problem in find_problems_of_file(origin.user, node) if problem.fatal]:
         raise SkyportError(
             f"{name} is not copied, as no AWE worker could run the copy: {in_words(fatal)}. Its owner can mend it: "
-            f"{how_to_mend(name)}."
+            f"{how_to_mend(node)}."
         )
 
 

@@ -10,6 +10,7 @@ from skyport_wf.errors import ShockError
 from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.awe_problems import require_file
 from skyport_wf.publication.thin import base_of, id_of, name_of, same_image
 from skyport_wf.transfer.download import open_download
 
@@ -28,8 +29,10 @@ def read_chain(shock: ShockClient, node: Node, *, present: Callable[[str], bool]
     """Return the nodes of the image and of its bases if it is thin, the lowest first.
 
     present: whether an image of this id is there already, so that its node and those below it are not needed.
-    Raises ShockError if one of them is not there, or if they are each other's base images in a circle.
+    Raises ShockError if one of them is not there, or nothing is in its file, or if they are each other's base images in
+    a circle.
     """
+    require_file(node)
     chain = [node]
     while any(base := base_of(chain[-1])) and not (base[1] and present(base[1])):
         found = find_base(shock, *base)

@@ -143,6 +143,31 @@ def test_a_file_that_the_store_has_lost(shock: ShockClient, said: Any, listed: P
         assert "its file cannot be read" in text or command[0] in ("ls", "adopt")
 
 
+def test_an_empty_file_is_no_image(shock: ShockClient, said: Any, listed: Path) -> None:
+    node = put(shock, file=b"", **right())
+    assert f"{NAME}  broken" in said("ls")[1]
+    told = "its file is empty, so that a worker crashes when it loads it"
+    advice = f"`skyport-wf retire --node {node.id}`, and publishing it again, mends it."
+    Path("there.tgz").touch()
+    for command, code in (
+        (["resolve", NAME], 3),
+        (["adopt", NAME], 1),
+        (["copy", NAME, "--to", "http://shock.test", "-n"], 1),
+        (["pull", NAME, "--output", "image.tgz"], 1),
+        (["pull", NAME, "--output", "there.tgz"], 1),
+    ):
+        found, text = said(*command)
+        assert found == code, text
+        assert told in text and advice in text
+        assert "adopt" not in text
+    assert not Path("image.tgz").exists()
+    for command in (["status"], ["publish", NAME]):
+        text = said(*command)[1]
+        assert f"published on node {node.id}, whose file is empty. Retire it (skyport-wf retire {NAME})" in text
+    assert said("retire", "--node", node.id)[0] == 0
+    assert said("publish", NAME)[0] == 0
+
+
 def test_one_that_workers_can_run_is_published(shock: ShockClient, said: Any, listed: Path) -> None:
     """By its name, that is: only who asks for the repository misses it."""
     put(shock, id=IMAGE.image_id)
