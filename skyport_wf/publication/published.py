@@ -123,16 +123,28 @@ def is_ours(shock: Shock, node_id: str) -> bool:
 
 
 def is_ours_alone(shock: Shock, node_id: str) -> bool:
-    """Return whether the node is this user's own, and no other user may change it.
+    """Return whether the node is this user's own, and no other user may change it."""
+    return not why_not_ours_alone(shock, node_id)
+
+
+def why_not_ours_alone(shock: Shock, node_id: str) -> str:
+    """Return in words why `is_ours_alone` says no; empty if it does not.
 
     Whoever gives a node away in Shock keeps the right to write to it. (To nobody's nodes everybody has it.)
     """
     owner, access = _find_owner(shock, node_id)
     if access is None or owner != _us(shock):
-        return False
+        return "it is another user's"
     if owner == "nobody":
-        return True
-    return not ({*access.write, *access.delete} - {access.owner} or access.public.write or access.public.delete)
+        return ""
+    listed = sorted({*access.write, *access.delete} - {access.owner})
+    rights = [f"all?users={','.join(listed)}"] if listed else []
+    rights += ["public_write"] if access.public.write else []
+    rights += ["public_delete"] if access.public.delete else []
+    if not rights:
+        return ""
+    ending = " and ".join(f"`DELETE /node/{node_id}/acl/{right}`" for right in rights)
+    return f"others may change it, too, and what it says of its file may be theirs ({ending} ends that)"
 
 
 def _us(shock: Shock) -> _Owner:

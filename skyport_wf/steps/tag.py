@@ -10,13 +10,14 @@ from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import read_attributes
+from skyport_wf.publication.awe_problems import require_file
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.steps.register import register
-from skyport_wf.transfer.same_image import copy_node, may_copy
+from skyport_wf.transfer.same_image import copy_node, why_not_copied
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -56,17 +57,20 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
     decision = decide(shock, wanted).require()
     if decision.is_done and decision.names.same:
         return receipt_of(shock, decision.names.same.node, public=decision.names.same.public)
+    require_file(node)
     copied = None
-    if may_copy(shock, build, node, attributes):
+    problem = why_not_copied(shock, build, node, attributes)
+    if not problem:
         # Of a file that is gone this says more than the refusal to copy it, and a dry run says it, too.
         shock.user.read_start(node.id, 1)
         if dry_run:
             return None
         copied = copy_node(shock, build, node, attributes)
     if copied is None:
+        reason = problem or f"{shock.name} does not copy it, or its file is not the one that the node tells of"
         raise ShockError(
-            f"node {node.id}, which has {asked}, cannot be copied: it is another user's, or damaged. Pull the image "
-            f"(skyport-wf pull {asked}), and publish it as {new_name}."
+            f"node {node.id}, which has {asked}, cannot be copied: {reason}. Else pull the image (skyport-wf pull "
+            f"{asked}), and publish it as {new_name}."
         )
     shock.copy_readers(node.id, copied.node)
     return register(copied, shock)

@@ -21,7 +21,8 @@ from skyport_wf.publication.attributes import (
     read_attributes,
 )
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
-from skyport_wf.publication.published import is_ours_alone
+from skyport_wf.publication.awe_problems import file_problem
+from skyport_wf.publication.published import why_not_ours_alone
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.transfer.earlier import holds
 
@@ -45,20 +46,24 @@ def copy_same_image(shock: Shock, build: BuildRecord, image_id: str) -> UploadRe
     return None
 
 
-def may_copy(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> bool:
-    """Return whether the file of a published node can be had for the image to be built, as far as the node tells.
+def why_not_copied(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> str:
+    """Return in words why the file of a published node cannot be had for the image to be built; empty if it can.
 
-    One that another user may write to is not copied: what he says of the file may be wrong. What another tool published
-    says too little.
+    That is as far as the node tells. One that another user may write to is not copied: what he says of the file may be
+    wrong.
     """
     known = attributes.skyport_wf
-    return known is not None and node.file.complete and _as_thin(build, known) and is_ours_alone(shock, node.id)
+    if known is None:
+        return "another tool published it, and it says too little"
+    if not _as_thin(build, known):
+        return "other layers are missing in its file"
+    return file_problem(node) or why_not_ours_alone(shock, node.id)
 
 
 def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> UploadRecord | None:
     """Return a hidden, expiring node with the file of a published one; None if the server does not copy it."""
     known = attributes.skyport_wf
-    if known is None or not may_copy(shock, build, node, attributes):
+    if known is None or why_not_copied(shock, build, node, attributes):
         return None
     try:
         copy = shock.user.create_copy(

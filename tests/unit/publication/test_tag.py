@@ -279,6 +279,30 @@ def test_another_users_file_is_not_trusted(people: People) -> None:
 
 
 @pytest.mark.slow
+def test_an_image_that_was_given_away(people: People) -> None:
+    """Its new owner hears who may still write to it, and what ends that."""
+    listed(OLD)
+    node = people.do("publish", OLD)["node"]
+    people.client._ask("PUT", f"/node/{node}/acl/owner?users=ben")
+    assert "is published by another user" in people.do("retire", OLD, code=1)["error"]
+    assert "it is another user's" in people.do("tag", OLD, NEW, code=1)["error"]
+    for dry in ([], ["-n"]):
+        told = as_ben(people, "tag", OLD, NEW, *dry, code=1)["error"]
+        assert "others may change it, too" in told and "another user's" not in told
+    ends = re.findall(r"`(DELETE) (\S+)`", told)
+    assert [path.partition("=")[0] for _, path in ends] == [f"/node/{node}/acl/all?users"]
+    for method, path in ends:
+        people.client._ask(method, path)
+    assert as_ben(people, "tag", OLD, NEW)["name"] == NEW
+    for right in ("write", "delete"):
+        people.client._ask("PUT", f"/node/{node}/acl/public_{right}")
+        told = as_ben(people, "tag", OLD, "lab/third:3", code=1)["error"]
+        assert f"`DELETE /node/{node}/acl/public_{right}`" in told
+    as_ben(people, "retire", OLD)
+    assert [found.id for found in people.client.query({"type": "dockerimage-retired"})] == [node]
+
+
+@pytest.mark.slow
 def test_a_dry_run_promises_nothing_of_a_file_that_is_gone(
     shock: ShockClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
