@@ -20,7 +20,7 @@ from skyport_wf.formatting import count
 from skyport_wf.image_list.spec import EMBEDDED, ImageList, ShockSettings
 from skyport_wf.publication.attributes import UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
-from skyport_wf.publication.settings import URL_VARIABLE, read_token, shock_url, token_source
+from skyport_wf.publication.settings import URL_VARIABLE, shock_url, token_source
 from skyport_wf.retries import asking_once
 
 _LITTLE_SPACE = 2_000_000_000
@@ -149,16 +149,17 @@ def _shock(settings: ShockSettings) -> str:
 def _token(settings: ShockSettings) -> str:
     if shock_url(settings) == EMBEDDED:
         return "none needed: whoever may write the store's files may publish"
-    if read_token(settings) is None:
-        with open_shock(settings) as shock:
-            takes = "write" in shock.anonymous_rights
-        without = (
-            "without one, images are nobody's, and readable by everyone at once"
-            if takes
-            else "without one, this server takes no images"
-        )
-        raise SkyportError(f"{settings.token_env} is not set. Ask the server's administrator for a token; {without}.")
     with open_shock(settings) as shock:
+        # The one that is then asked with: what comes through a pipe can be read once only.
+        if shock.token is None:
+            without = (
+                "without one, images are nobody's, and readable by everyone at once"
+                if "write" in shock.anonymous_rights
+                else "without one, this server takes no images"
+            )
+            raise SkyportError(
+                f"{settings.token_env} is not set. Ask the server's administrator for a token; {without}."
+            )
         shock.user.query({"type": UPLOAD_TYPE}, limit=1)
     return f"the token in {token_source(settings)} is accepted"
 

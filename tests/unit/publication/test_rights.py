@@ -306,6 +306,24 @@ def test_doctor_says_what_goes_without_a_token(serve, monkeypatch, capsys, every
             )
 
 
+def test_doctor_reads_a_token_that_comes_through_a_pipe(served, tmp_path, monkeypatch, capsys):
+    """As a shell makes one of `<(...)`; it can be read once."""
+    reading, writing = os.pipe()
+    os.write(writing, served.tokens["owner"].encode())
+    os.close(writing)
+    try:
+        monkeypatch.setenv("SHOCK_TOKEN_FILE", f"/dev/fd/{reading}")
+        assert main(["doctor", "--json"]) == 1, "there is no engine"
+    finally:
+        os.close(reading)
+    found = {finding["what"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    assert found["token"] == {
+        "what": "token",
+        "ok": True,
+        "detail": f"the token in /dev/fd/{reading} is accepted",
+    }
+
+
 STEPS = (
     ["build", NAME, "--record", "build.json"],
     ["save", "build.json", "--archive", "image.tar.gz", "--record", "save.json"],
