@@ -52,6 +52,7 @@ def check_receipt_files(
     Raises UsageError if one file is to be two of them.
     """
     receipts, packages = [*receipts], [*packages]
+    lock = _behind_links(lock) if lock else None
     _check_different([*receipts, *packages, *([lock] if lock else [])])
     for path in receipts:
         check_record_file(path, "skyport-wf receipt")
@@ -77,7 +78,7 @@ def check_record_file(path: Path, kind: str) -> None:
 def _check_different(paths: Sequence[Path]) -> None:
     there: set[Path] = set()
     for path in paths:
-        # A pipe or /dev/null may get everything. Links are replaced, but folders may have two names.
+        # A pipe or /dev/null may get everything. Links to records are replaced, but folders may have two names.
         place = Path(os.path.realpath(path.parent), path.name)
         if place in there and (path.is_file() or not path.exists()):
             raise UsageError(f"{path} would be written twice, with one thing in the place of another. Name two files.")
@@ -128,8 +129,10 @@ def write_document(path: Path, content: bytes) -> None:
 def update_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
     """Put the receipts' entries into the lock file, leave the others as they are, and return the whole.
 
-    Commands that do this at the same moment wait for each other, so none loses the entry of another.
+    Commands that do this at the same moment wait for each other, so none loses the entry of another. A link to a lock
+    file stays one.
     """
+    lock = _behind_links(lock)
     with _turn_in(lock.parent):
         old = read_record(lock, LockFile) if lock.exists() else None
         new = merge_into_lock(old, receipts)
@@ -141,14 +144,26 @@ def write_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = (
     """Write a lock file of these receipts' entries and no others, and return it.
 
     keep: images whose entries stay.
-    Whoever updates it at this moment is waited for: what he has read before, he would write again.
+    Whoever updates it at this moment is waited for: what he has read before, he would write again. A link to a lock
+    file stays one.
     """
+    lock = _behind_links(lock)
     with _turn_in(lock.parent):
         old = read_record(lock, LockFile) if keep and lock.exists() else LockFile({})
         kept = LockFile({name: entry for name, entry in old.images.items() if name in keep})
         new = merge_into_lock(kept, receipts)
         write_record(lock, new)
     return new
+
+
+def _behind_links(lock: Path) -> Path:
+    """Return where the lock file really is, or is to be: several projects may share one by links."""
+    # What cannot be looked at is told by whoever reads or writes it.
+    with suppress(OSError):
+        # A pipe has no other name than the link to it that a shell makes.
+        if lock.is_symlink() and (lock.is_file() or not lock.exists()):
+            return Path(os.path.realpath(lock))
+    return lock
 
 
 @contextmanager

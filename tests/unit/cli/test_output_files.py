@@ -178,10 +178,20 @@ def test_records_that_cannot_be_written_are_said_before_anything_is_sent(closed_
         assert ShockClient(server.url, token=token).query({}) == []
 
 
-def test_pipes_and_links_get_what_is_written(closed_list):
-    Path("open/link.json").symlink_to(closed_list / "nowhere")
-    assert main(["publish", "--all", "--record=/dev/null", "--sbom=/dev/null", "--lock=open/link.json"]) == 0
-    assert "lab/tool:1" in Path("open/link.json").read_text()
+def test_pipes_and_links_get_what_is_written(closed_list, capsys):
+    publishing = ["publish", "--all", "--record=/dev/null", "--sbom=/dev/null", "--lock=open/link.json"]
+    link = Path("open/link.json")
+    # A lock file is written where a link leads to.
+    link.symlink_to(closed_list / "nowhere")
+    capsys.readouterr()
+    assert main(publishing) == 1
+    told = capsys.readouterr().err
+    assert told.endswith(f"cannot write {closed_list}/nowhere: Permission denied\n") and "sending" not in told
+    link.unlink()
+    link.symlink_to("shared.json")
+    assert main(publishing) == 0
+    assert link.is_symlink()
+    assert "lab/tool:1" in Path("open/shared.json").read_text()
 
 
 @pytest.mark.slow

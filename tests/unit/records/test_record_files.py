@@ -13,7 +13,7 @@ import pytest
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.records import files as records_files
 from skyport_wf.records.encoding import encode_json
-from skyport_wf.records.files import read_record, write_lock, write_record
+from skyport_wf.records.files import check_receipt_files, read_record, update_lock, write_lock, write_record
 from skyport_wf.records.receipt import LockFile, Receipt
 from skyport_wf.records.records import BuildRecord
 from tests.support.commands import CHECKOUT
@@ -71,6 +71,44 @@ def test_a_link_is_replaced_not_what_it_points_to(tmp_path):
     write_record(tmp_path / "build.json", build_record())
     assert (tmp_path / "elsewhere").read_text() == "precious"
     assert read_record(tmp_path / "build.json", BuildRecord) == build_record()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_lock_file_that_is_a_link_stays_one(tmp_path, there):
+    """Several projects may share one; the link may have come before it."""
+    shared = tmp_path / "shared/images.lock.json"
+    if there:
+        update_lock(shared, [receipt(name="lab/a:1")])
+    link = tmp_path / "images.lock.json"
+    link.symlink_to("shared/images.lock.json")
+    check_receipt_files([], link, ["lab/b:1"])
+    update_lock(link, [receipt(name="lab/b:1")])
+    assert list(read_record(shared, LockFile).images) == (["lab/a:1"] if there else []) + ["lab/b:1"]
+    assert write_lock(link, [receipt(name="lab/c:1")], keep=["lab/b:1"]) == read_record(shared, LockFile)
+    assert list(read_record(shared, LockFile).images) == ["lab/b:1", "lab/c:1"]
+    assert link.is_symlink()
+    assert names_in(tmp_path / "shared") == ["images.lock.json"]
+    write_record(tmp_path / "receipt.json", receipt())
+    link.unlink()
+    link.symlink_to("receipt.json")
+    with pytest.raises(UsageError, match=r"receipt\.json would be written twice"):
+        check_receipt_files([tmp_path / "receipt.json"], link, [])
+    for write in (update_lock, write_lock):
+        with pytest.raises(SkyportError, match=r"receipt\.json is"):
+            write(link, [receipt()])
+    assert read_record(tmp_path / "receipt.json", Receipt) == receipt()
+
+
+def test_links_in_a_circle_and_pipes_are_no_lock_files(tmp_path):
+    link = tmp_path / "images.lock.json"
+    link.symlink_to(link)
+    write_lock(link, [receipt()])
+    assert not link.is_symlink()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with open(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:  # noqa: PTH123 - of a descriptor
+        written = write_lock(tmp_path / "link", [receipt()])
+        assert reader.read() == encode_json(written)
 
 
 @pytest.mark.parametrize(
