@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.cli.arguments import any_path, image_list, output_file
 from skyport_wf.cli.outcome import Outcome
+from skyport_wf.errors import UsageError
 from skyport_wf.formatting import count
 
 if TYPE_CHECKING:
@@ -33,10 +34,25 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records.receipt import Receipt
 
     receipts = {path: read_record(path, Receipt) for path in args.receipts}
+    _check_different(receipts)
     if args.images:
         _update_notes(args.images, receipts)
     lock = write_lock(args.lock, [*receipts.values()], keep=args.keep)
     return Outcome(lock, f"{args.lock} holds {count(len(lock.images), 'image')}")
+
+
+def _check_different(receipts: dict[Path, Receipt]) -> None:
+    """Raise UsageError for two receipts of one name that would make different entries."""
+    from skyport_wf.records.receipt import lock_image
+
+    first: dict[str, Path] = {}
+    for path, receipt in receipts.items():
+        other = first.setdefault(receipt.name, path)
+        if lock_image(receipts[other]) != lock_image(receipt):
+            raise UsageError(
+                f"{other} and {path} are both receipts of {receipt.name}, and say different things. A lock file has "
+                "one entry for each name: leave one of them out."
+            )
 
 
 def _update_notes(path: Path, receipts: dict[Path, Receipt]) -> None:
