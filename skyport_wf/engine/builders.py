@@ -82,7 +82,9 @@ def _renamed_bases(context: BuildContext, others: Mapping[str, str], image: Imag
     content = context.dockerfile.read_bytes()
     with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
         dockerfile = Path(folder, "Dockerfile")
-        dockerfile.write_bytes(replace_images(content, others, build_args=image.build_args, platform=image.platform))
+        dockerfile.write_bytes(
+            replace_images(content, others, build_args=image.build_args, platform=image.normalized_platform)
+        )
         # The rules of what the context leaves out stand beside a Dockerfile, under its name.
         rules = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
         if exists(rules):

@@ -186,7 +186,11 @@ def _arguments(image: ImageSpec, dockerfile: Path, id_file: Path, network: str |
         yield from ("--build-arg", f"{name}={text}" if _is_for_programs(name) else name)
     for label, text in image.labels.items():
         yield from ("--label", f"{label}={text}")
-    for option, value in {"--target": image.target, "--platform": image.platform, "--network": network}.items():
+    for option, value in {
+        "--target": image.target,
+        "--platform": image.normalized_platform,
+        "--network": network,
+    }.items():
         if value:
             yield from (option, value)
     yield from secret_options(image.secrets)

@@ -49,7 +49,7 @@ def build_classically(client: APIClient, image: ImageSpec, context: BuildContext
         events = client.build(
             fileobj=tar, custom_context=True, tag=own_name(client, image.name), dockerfile=context.dockerfile_name,
             buildargs=build_arguments(image), labels=build_labels(client, image.labels) or None, target=image.target,
-            platform=image.platform, network_mode=network,
+            platform=image.normalized_platform, network_mode=network,
             pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
         )  # fmt: skip
         image_id = _follow(events, image.name, output)

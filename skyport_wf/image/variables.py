@@ -7,30 +7,25 @@ import platform
 import re
 from collections.abc import Mapping
 
+from skyport_wf.image_list.platforms import normalize_platform
+
 _NAME = re.compile(r"[A-Za-z_]\w*|[\d@*#?$!-]")
 _MODIFIER = re.compile(r":?[-+?]|##?|%%?|//?")
 _DEEPEST = 40
 """Words inside each other, as in `${A:-${B:-c}}`."""
 _LONGEST_MODIFIED, _MOST_STARS = 256, 3
 """More than any tag or name has: to look for longer patterns may take for ever."""
-_MACHINES = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "arm/v7",
-    "armv6l": "arm/v6",
-    "i386": "386",
-    "i686": "386",
-}
-"""Machines whose names the field of images spells otherwise."""
+_MACHINES = {"armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386"}
+"""Names that systems have for machines, and images and builders have not."""
 
 
 def platform_arguments(wanted: str | None) -> dict[str, str]:
     """Return the arguments that BuildKit declares by itself, such as TARGETARCH.
 
-    wanted: the platform that an image is built for, such as `linux/arm64`; with None, that of this machine.
+    wanted: the platform that an image is built for, normalized, such as `linux/arm64`; with None, that of this machine.
     """
     machine = platform.machine().lower()
-    here = f"linux/{_MACHINES.get(machine, machine)}"
+    here = normalize_platform(f"linux/{_MACHINES.get(machine, machine)}")
     values: dict[str, str] = {}
     for prefix, name in (("BUILD", here), ("TARGET", wanted or here)):
         system, architecture, variant, *_ = [*name.split("/"), "", ""]

@@ -154,7 +154,8 @@ def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:
                 field,
                 f"only an image with a `dockerfile` is built, {image.name} has `{image.source}`. Remove the field.",
             )
-    if image.platform and image.source != "dockerfile" and not _PLATFORM.fullmatch(image.platform):
+    asked = image.normalized_platform
+    if asked and image.source != "dockerfile" and not _PLATFORM.fullmatch(asked):
         yield (
             "platform",
             f"only an image with a `dockerfile` is built for any platform, {image.name} has `{image.source}`. Write "

@@ -8,6 +8,7 @@ import msgspec
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.mistakes import WrittenText
+from skyport_wf.image_list.platforms import normalize_platform
 from skyport_wf.image_list.reference import ImageReference, fits, is_pattern, parse_reference
 from skyport_wf.image_list.urls import split_url
 
@@ -130,6 +131,11 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     def reference(self) -> ImageReference:
         """The parsed name."""
         return parse_reference(self.name)
+
+    @property
+    def normalized_platform(self) -> str | None:
+        """`platform` as images say theirs: `linux/x86_64` is `linux/amd64`."""
+        return normalize_platform(self.platform) if self.platform else None
 
     @property
     def source(self) -> SourceKind:

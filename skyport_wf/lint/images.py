@@ -109,7 +109,7 @@ def lint_images(
             of_list.append(bash.no_bash(line_of("name"), spec.image or spec.name))
         # What was seen in the image itself is surer than what its Dockerfile lets expect.
         surer = frozenset(rule.code for rule in bash.RULES) if seen else frozenset()
-        around = Surroundings(spec.build_args, spec.target, spec.platform, listed, volumes)
+        around = Surroundings(spec.build_args, spec.target, spec.normalized_platform, listed, volumes)
         if one := _lint_source(image, path.parent, around, hadolint, reported, without=surer):
             # Several images may be made from one file, with other arguments.
             other = files.get(one.file, LintedFile(one.file, ()))
@@ -139,7 +139,7 @@ def _volumes_of(image: ResolvedImage, volumes: Mapping[str, Collection[str]]) ->
     if not isinstance(source, DockerfileSource):
         return frozenset(path for name in source.used_images for path in volumes.get(short_docker_name(name), ()))
     instructions = read_instructions(source.dockerfile)
-    arguments = global_arguments(instructions, spec.build_args, spec.platform)
+    arguments = global_arguments(instructions, spec.build_args, spec.normalized_platform)
     chain = built_stages(stages_up_to(spec.target, read_stages(instructions, arguments)))
     made = with_values(chain, arguments, spec.build_args)
     declared = (path for one, values in made for path in declared_volumes(one, values))

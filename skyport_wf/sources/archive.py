@@ -49,7 +49,7 @@ class ArchiveSource:
                 f"image {self._name}: there is no archive {self.archive}. Mend `archive` in the image list."
             )
         with open_archive(self.archive) as stream:
-            found = check_archive(stream, wanted=self._name, platform=self._spec.platform or own_platform())
+            found = check_archive(stream, wanted=self._name, platform=self._spec.normalized_platform or own_platform())
         check_platform(self._spec, found.contents.platform)
         for warning in found.warnings:
             _log.warning("%s: %s", self._name, warning)

@@ -53,7 +53,7 @@ class DockerfileSource:
             raise UsageError(f"image {spec.name}: cannot read {path}: {error.strerror}") from error
         self._spec, self._folder = spec, folder
         self._parsed = parse_dockerfile(
-            self.dockerfile, build_args=spec.build_args, target=spec.target, platform=spec.platform
+            self.dockerfile, build_args=spec.build_args, target=spec.target, platform=spec.normalized_platform
         )
         self.used_images: tuple[str, ...] = self._parsed.images
         self.triggered_images = self._parsed.triggered
@@ -69,7 +69,7 @@ class DockerfileSource:
             "context": self._context_digest,
             "build_args": spec.build_args,
             "target": spec.target,
-            "platform": spec.platform,
+            "platform": spec.normalized_platform,
             "labels": spec.labels,
             "needs": dict(needs),
         }
@@ -109,7 +109,7 @@ class DockerfileSource:
             # A builder can pull all images or none, and a registry may have a stranger's under a name of the list.
             for name in self.used_images:
                 if name not in bases:
-                    pull_image(engine, name, platform=spec.platform, wanted_by=spec.name, output=output)
+                    pull_image(engine, name, platform=spec.normalized_platform, wanted_by=spec.name, output=output)
             spec = msgspec.structs.replace(spec, pull=False)
         # This leaves a `~` that means no folder as it is, and the file is said to be missing.
         secrets = {

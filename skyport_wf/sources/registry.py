@@ -31,7 +31,7 @@ class RegistrySource:
     def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
         # Not asked for yet: who only looks at Dockerfiles need not reach the registry.
         self._address = parse_registry_address(spec.registry or "")
-        self._platform = spec.platform or own_platform()
+        self._platform = spec.normalized_platform or own_platform()
         self._remote = remote
 
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:

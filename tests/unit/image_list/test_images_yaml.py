@@ -264,6 +264,24 @@ def test_what_another_source_is_for_may_be_said():
     assert image.platform == "linux/arm64"
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("linux/x86_64", "linux/amd64"),
+        ("Linux/X86-64", "linux/amd64"),
+        ("linux/aarch64/v8", "linux/arm64/v8"),
+        ("linux/armhf", "linux/arm/v7"),
+        ("linux/i386", "linux/386"),
+        ("linux/amd64/v1", "linux/amd64/v1"),
+        ("linux/s390x", "linux/s390x"),
+    ],
+)
+@pytest.mark.parametrize("source", ["dockerfile", "archive"])
+def test_a_platform_in_dockers_other_spellings(source, written, meant):
+    (image,) = parse_image_list(f"images: [{{name: 'a/b:1', {source}: x, platform: {written}}}]").images
+    assert image.normalized_platform == meant
+
+
 def test_an_unusable_name_is_refused_with_its_line():
     assert problem(ONE + "- dockerfile: D\n  name: Rec/x:1\n") == (
         "images.yaml, line 5, field name: image name 'Rec/x:1': the repository has upper case letters, which Docker "

@@ -94,6 +94,8 @@ def test_the_platform_decides_what_is_needed(tmp_path):
     images = write(tmp_path, b="FROM lab/a-${TARGETARCH}:1\n", **{"a-arm64": "FROM x:1\n"})
     arm = msgspec.structs.replace(images.images[0], platform="linux/arm64")
     assert needs(ImageList((arm, images.images[1])), tmp_path, "b") == ("lab/a-arm64:1",)
+    same = msgspec.structs.replace(images.images[0], platform="Linux/aarch64")
+    assert needs(ImageList((same, images.images[1])), tmp_path, "b") == ("lab/a-arm64:1",)
 
 
 @pytest.mark.parametrize("trigger", ["COPY --from=docker.io/lab/tool:1 /a /b", "RUN --mount=from=lab/tool:1 true"])

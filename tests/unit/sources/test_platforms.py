@@ -1,7 +1,7 @@
 import pytest
 
 from skyport_wf.errors import PlatformError
-from skyport_wf.image.platforms import is_platform
+from skyport_wf.image.platforms import best_platform, is_platform
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.sources import platforms
 from skyport_wf.sources.platforms import check_platform
@@ -21,16 +21,35 @@ from tests.support.lab import Lab
         ("/", "linux/amd64", True),
         ("linux/", "linux/amd64", True),
         ("linux/amd64", "linux/", True),
+        ("linux/amd64", "linux/x86_64", True),
+        ("linux/x86_64", "linux/amd64", True),
+        ("linux/arm/v7", "linux/armhf", True),
+        ("linux/arm64", "linux/x86_64", False),
     ],
 )
 def test_variants_and_what_is_unknown_do_not_count(platform, wanted, is_it):
     assert is_platform(platform, wanted) is is_it
 
 
+@pytest.mark.parametrize(
+    ("told", "wanted", "best"),
+    [
+        (("linux/arm64", "linux/amd64"), "linux/x86_64", "linux/amd64"),
+        (("linux/arm64", "Linux/X86-64"), "linux/amd64", "Linux/X86-64"),
+        (("linux/arm64/v8", "linux/amd64"), "linux/aarch64", "linux/arm64/v8"),
+        (("linux/arm/v6", "linux/arm/v7"), "linux/armhf", "linux/arm/v7"),
+        (("linux/arm64",), "linux/x86_64", None),
+    ],
+)
+def test_of_an_index_the_image_for_a_platform_in_any_spelling(told, wanted, best):
+    assert best_platform(told, wanted) == best
+
+
 def test_another_platform_is_refused_unless_it_is_asked_for(monkeypatch):
     monkeypatch.setattr(platforms, "own_platform", lambda: "linux/amd64")
     check_platform(ImageSpec("a/b:1", archive="x"), "linux/amd64")
     check_platform(ImageSpec("a/b:1", archive="x", platform="linux/arm64"), "linux/arm64")
+    check_platform(ImageSpec("a/b:1", archive="x", platform="Linux/aarch64"), "linux/arm64")
     with pytest.raises(PlatformError, match=r"this machine is linux/amd64.*write `platform: linux/arm64`"):
         check_platform(ImageSpec("a/b:1", archive="x"), "linux/arm64")
     with pytest.raises(PlatformError, match="for linux/amd64, and the image list asks for linux/arm64"):
@@ -43,6 +62,9 @@ def test_of_an_archive_of_several_platforms_the_listed_one_is_published(tmp_path
     images = {name: Image((tar_of([file_member(name, b"x")]),), architecture=name) for name in ("amd64", "s390x")}
     platforms = [f"linux/{name}" for name in images]
     (tmp_path / "image.tar").write_bytes(tar_of(oci_archive(*images.values(), platforms=platforms)))
+    lab.write_list("name: 'lab/x:1', archive: image.tar, platform: Linux/x86_64", shock="url: embedded")
+    done = lab.run("publish", "--all", "--dry-run")
+    assert done.code == 0, done.log
     lab.write_list("name: 'lab/x:1', archive: image.tar, platform: linux/s390x", shock="url: embedded")
     assert lab.run("build", "lab/x:1", "--record", "build.json").code == 0
     assert lab.run("save", "build.json", "--archive", "saved.tar.gz", "--record", "save.json").code == 0

@@ -175,6 +175,14 @@ def test_no_two_of_these_are_the_same(project):
     assert len(set(digests)) == len(digests)
 
 
+def test_a_platform_has_one_digest_however_it_is_spelled(project):
+    """A variant counts: images are published whose lists say one."""
+    asked = ["linux/amd64", "linux/x86_64", "linux/x86-64", "Linux/AMD64"]
+    assert len({digest(project, platform=one) for one in asked}) == 1
+    others = ["linux/amd64/v1", "linux/arm64", "linux/arm64/v8", "linux", None]
+    assert len({digest(project, platform=one) for one in (*asked, *others)}) == 1 + len(others)
+
+
 def test_it_changes_with_the_image_that_it_is_built_on(project):
     assert digest(project, {"base/x:1": "sha256:1"}) != digest(project, {"base/x:1": "sha256:2"}) != digest(project)
 
