@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.packages.package import Package, canonical_name
 from skyport_wf.image.examination.packages.versions import Bound, judge, parse_question
 from skyport_wf.publication.inventory import StoredImage
 from skyport_wf.publication.package_lists import listed_packages
@@ -97,10 +97,7 @@ def _find_in(listed: PackageList, wanted: Wanted, notes: dict[str, None]) -> lis
 
 
 def _has_name(package: Package, pattern: str) -> bool:
-    name, pattern = package.name.lower(), pattern.lower()
-    if package.kind == "pypi":
-        # Python's index takes `_`, `.` and `-` for the same.
-        return fnmatchcase(re.sub(r"[-_.]+", "-", name), re.sub(r"[-_.]+", "-", pattern))
+    name, pattern = (canonical_name(package.kind, text).lower() for text in (package.name, pattern))
     # Debian's library of openssl is called libssl3.
     built_from = package.source.lower() if package.kind in _OF_A_DISTRIBUTION else ""
     return fnmatchcase(name, pattern) or (built_from != "" and fnmatchcase(built_from, pattern))

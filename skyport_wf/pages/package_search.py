@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.packages.package import Package, PackageKind, canonical_name
 from skyport_wf.image.examination.packages.versions import Bound, judge, parse_question
 from skyport_wf.image.examination.report import KINDS
 
@@ -90,7 +90,7 @@ class PackageIndex(msgspec.Struct, frozen=True):
         notes: dict[str, None] = {}
         fitting = (use for use in self.uses if _fits(use, words))
         found = [narrowed for use in fitting if (narrowed := _narrow(use, bounds, notes))]
-        found.sort(key=lambda use: use.name.lower() not in words)
+        found.sort(key=lambda use: not _is_called(use, words))
         return SearchResult(tuple(found), tuple(notes)[:_MOST_NOTES])
 
 
@@ -103,7 +103,7 @@ def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> Pack
             continue
         listed += 1
         for package in findings.packages:
-            _, versions = found.setdefault((package.name.lower(), package.kind), (package, {}))
+            _, versions = found.setdefault((_comparable(package.kind, package.name), package.kind), (package, {}))
             versions.setdefault(package.version, {})[entry.node] = entry
     uses = (
         PackageUse(
@@ -115,8 +115,19 @@ def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> Pack
 
 
 def _fits(use: PackageUse, names: Sequence[str]) -> bool:
-    name, source = use.name.lower(), use.package.source.lower()
-    return all(word in name or word == source for word in names)
+    name, source = _comparable(use.package.kind, use.name), use.package.source.lower()
+    return all(_comparable(use.package.kind, word) in name or word == source for word in names)
+
+
+def _is_called(use: PackageUse, names: Sequence[str]) -> bool:
+    """Return whether one of the names is the package's whole name."""
+    kind = use.package.kind
+    return any(_comparable(kind, use.name) == _comparable(kind, name) for name in names)
+
+
+def _comparable(kind: PackageKind, name: str) -> str:
+    """Return a name, or a part of one, as names are looked for: upper and lower case are the same."""
+    return canonical_name(kind, name).lower()
 
 
 def _narrow(use: PackageUse, bounds: Sequence[Bound], notes: dict[str, None]) -> PackageUse | None:

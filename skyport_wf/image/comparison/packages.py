@@ -1,10 +1,10 @@
 """Packages that two images have in other versions, or only one of them has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from skyport_wf.image.examination.packages.package import Package, PackageKind
+from skyport_wf.image.examination.packages.package import Package, PackageKind, canonical_name
 
 
 class PackageChange(msgspec.Struct, frozen=True):
@@ -20,17 +20,29 @@ class PackageChange(msgspec.Struct, frozen=True):
 
 
 def compare_packages(published: Iterable[Package], rebuilt: Iterable[Package]) -> tuple[PackageChange, ...]:
-    """Return the packages that are not the same, by kind and name; where in the image one lies does not count."""
-    before, after = _versions(published), _versions(rebuilt)
-    return tuple(
-        PackageChange(*package, before.get(package), after.get(package))
-        for package in sorted(before.keys() | after.keys())
-        if before.get(package) != after.get(package)
-    )
+    """Return the packages that are not the same, by kind and name.
+
+    Where in the image one lies does not count, nor which of the spellings that mean the same its name has.
+    """
+    before, after = _by_name(published), _by_name(rebuilt)
+    changes = []
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key, ()), after.get(key, ())
+        if _versions(old) != _versions(new):
+            # As the published image spells it, if it is there.
+            shown = min(old or new)
+            changes.append(PackageChange(shown.kind, shown.name, shown.architecture, _versions(old), _versions(new)))
+    return tuple(changes)
 
 
-def _versions(packages: Iterable[Package]) -> Mapping[tuple[PackageKind, str, str], str]:
-    versions: dict[tuple[PackageKind, str, str], set[str]] = {}
+def _by_name(packages: Iterable[Package]) -> Mapping[tuple[PackageKind, str, str], Sequence[Package]]:
+    """Return the packages by kind, name in any spelling, and architecture."""
+    found: dict[tuple[PackageKind, str, str], list[Package]] = {}
     for package in packages:
-        versions.setdefault((package.kind, package.name, package.architecture), set()).add(package.version)
-    return {package: ", ".join(sorted(found)) for package, found in versions.items()}
+        key = (package.kind, canonical_name(package.kind, package.name), package.architecture)
+        found.setdefault(key, []).append(package)
+    return found
+
+
+def _versions(packages: Iterable[Package]) -> str | None:
+    return ", ".join(sorted({package.version for package in packages})) or None

@@ -19,7 +19,7 @@ from skyport_wf.image.comparison.metadata import MetadataChange, compare_metadat
 from skyport_wf.image.comparison.packages import PackageChange, compare_packages
 from skyport_wf.image.comparison.traces import is_trace
 from skyport_wf.image.examination.examine import examine_archive
-from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.image.examination.packages.package import Package, PackageKind
 from skyport_wf.image.layers.content_digest import digest_content
 from skyport_wf.image.layers.file_index import FileIndex
 from skyport_wf.image.layers.stacking import PlacedEntry, sort_key
@@ -160,6 +160,19 @@ def test_a_package_that_is_there_several_times() -> None:
         PackageChange("pypi", "six", "", "1", "1, 2"),
     )
     assert compare_packages([package("1", "a", "amd64")], []) == (PackageChange("pypi", "six", "amd64", "1", None),)
+
+
+def test_a_package_whose_name_is_spelled_otherwise() -> None:
+    """Python's index takes `-`, `_` and `.`, upper and lower case for the same; nothing else does."""
+
+    def package(name: str, version: str, kind: PackageKind = "pypi") -> Package:
+        return Package(kind, name, version)
+
+    assert compare_packages([package("Foo-bar", "1")], [package("foo_bar", "1")]) == ()
+    changed = (PackageChange("pypi", "Foo-bar", "", "1", "2"),)
+    assert compare_packages([package("Foo-bar", "1")], [package("foo.bar", "2")]) == changed
+    assert len(compare_packages([package("foo-bar", "1", "deb")], [package("foo.bar", "1", "deb")])) == 2
+    assert len(compare_packages([package("Foo", "1", "rpm")], [package("foo", "1", "rpm")])) == 2
 
 
 def test_too_many_files_to_compare() -> None:

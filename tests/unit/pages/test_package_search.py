@@ -6,7 +6,9 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.packages.versions import judge
 from skyport_wf.inspection.find import parse_wanted
-from skyport_wf.pages.package_search import PackageIndex, PackageUse, VersionUse
+from skyport_wf.pages.entries import ImageEntry
+from skyport_wf.pages.findings import Findings
+from skyport_wf.pages.package_search import PackageIndex, PackageUse, VersionUse, index_packages
 
 VERSIONS = ("1.0~RC1-1", "1.0~RC2-1", "1.0a-1", "3.0", "1:1.2")
 INDEX = PackageIndex(
@@ -60,3 +62,30 @@ def test_what_is_no_question_is_refused_alike(text: str) -> None:
 )  # fmt: skip
 def test_why_a_version_is_left_out_is_said(text: str, notes: str) -> None:
     assert INDEX.search(text).notes == (notes,)
+
+
+def index_of(*packages: Package) -> PackageIndex:
+    """Return the index of images `lab/0:1`, `lab/1:1` and so on, of which each has one of the packages."""
+    return index_packages(
+        (ImageEntry(name, name, "1", "published", 1, "", "", is_private=False), Findings("", (package,)))
+        for name, package in ((f"lab/{number}", package) for number, package in enumerate(packages))
+    )
+
+
+@pytest.mark.parametrize("text", ["importlib-metadata", "Importlib_Metadata", "importlib.metadata"])
+def test_a_package_of_python_is_one_in_all_spellings(text: str) -> None:
+    index = index_of(
+        Package("pypi", "importlib-metadata", "6.0"),
+        Package("pypi", "Importlib_Metadata", "6.0"),
+        Package("pypi", "importlib-x-importlib.metadata", "7.0"),
+        Package("pypi", "a-importlib-metadata", "8.0"),
+    )
+    found = index.search(text).uses
+    assert [[image.name for version in use.versions for image in version.images] for use in found] == [
+        ["lab/0:1", "lab/1:1"], ["lab/3:1"], ["lab/2:1"]
+    ]  # fmt: skip
+
+
+def test_of_other_kinds_each_spelling_is_a_package() -> None:
+    index = index_of(Package("deb", "foo-bar", "1"), Package("deb", "foo.bar", "1"))
+    assert [use.name for use in index.search("foo-bar").uses] == ["foo-bar"]

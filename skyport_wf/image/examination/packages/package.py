@@ -1,5 +1,6 @@
 """One package that a package manager, or an installer, says is in an image."""
 
+import re
 from typing import Final, Literal
 
 import msgspec
@@ -37,6 +38,14 @@ def make_package(
         return None
     source = clean(source)
     return Package(kind, name, version, clean(architecture), "" if source == name else source, found_in)
+
+
+def canonical_name(kind: PackageKind, name: str) -> str:
+    """Return what a package's name is in all its spellings: Python's `Foo_Bar`, `foo.bar` and `foo-bar` are one.
+
+    name: may be a part of a name, or a pattern. Source: PyPA's specification "Names and normalization".
+    """
+    return re.sub(r"[-_.]+", "-", name).lower() if kind == "pypi" else name
 
 
 def clean(text: str) -> str:
