@@ -169,6 +169,30 @@ def test_conda() -> None:
 
 
 @pytest.mark.parametrize(
+    ("channel", "source"),
+    [
+        ("https://conda.lab.org/noarch", "conda.lab.org"),
+        ("https://lab:SECRET@conda.lab.org/noarch", "conda.lab.org"),
+        ("https://lab:SECRET@conda.lab.org:8443/", "conda.lab.org:8443"),
+        ("https://lab:SEC/RET@conda.lab.org/noarch", "conda.lab.org"),
+        ("https://lab:a/t/SECRET@conda.lab.org/noarch", "conda.lab.org"),
+        ("https://lab:SECRET@conda.lab.org/tools/noarch", "tools"),
+        ("https://conda.lab.org/t/SECRET/noarch", "conda.lab.org"),
+        ("https://conda.lab.org/t/SECRET", "conda.lab.org"),
+        ("https://conda.lab.org/t/SECRET/tools/noarch", "tools"),
+        ("https://lab:SECRET@conda.lab.org/t/SECRET/noarch", "conda.lab.org"),
+        ("t/SECRET/tools", "tools"),
+        ("https://conda.lab.org/t/noarch", "t"),
+        ("file:///srv/tools/noarch", "tools"),
+    ],
+)
+def test_no_secret_of_a_conda_channel_is_in_a_list(channel: str, source: str) -> None:
+    content = f'{{"name": "x", "version": "1", "subdir": "noarch", "channel": "{channel}"}}'.encode()
+    (package,) = found_in("opt/conda/conda-meta/x-1-0.json", content)
+    assert package.source == source
+
+
+@pytest.mark.parametrize(
     ("path", "database"),
     [
         ("var/lib/rpm/rpmdb.sqlite", "sqlite"),
