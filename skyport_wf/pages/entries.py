@@ -56,8 +56,13 @@ class Repository(msgspec.Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """The text in which a filter looks: names as people copy them, REPO:TAG, and the description."""
-        return " ".join((*(image.name for image in self.images), self.newest.description)).casefold()
+        """The text in which a filter looks: names as people copy them, REPO:TAG, and descriptions."""
+        return " ".join((*(image.name for image in self.images), *self.descriptions)).casefold()
+
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """What the images are described as: each text once, that of the newest image first."""
+        return tuple(dict.fromkeys(image.description for image in self.images))
 
 
 def make_entry(image: StoredImage, *, is_private: bool) -> ImageEntry:
@@ -91,7 +96,7 @@ def by_repository(entries: Iterable[ImageEntry], *, order: Order = "name") -> li
 
 
 def filter_repositories(repositories: Iterable[Repository], text: str) -> list[Repository]:
-    """Return those in whose name, tags or description every word of the text stands."""
+    """Return those in whose name, tags or descriptions every word of the text stands."""
     words = text.casefold().split()
     return [repository for repository in repositories if all(word in repository.words for word in words)]
 

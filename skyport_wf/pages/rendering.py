@@ -42,12 +42,12 @@ def render(template: str, links: Links, **values: Any) -> bytes:
 
 
 def render_list_script(repositories: Sequence[Repository]) -> bytes:
-    """Return all images as a script: for each repository its name, its description and its tags.
+    """Return all images as a script: for each repository its name, its descriptions and its tags.
 
     A file that is opened from a disk may load a script, and no JSON.
     """
     rows = [
-        (repository.name, repository.newest.description, [_list_row(image) for image in repository.images])
+        (repository.name, repository.descriptions, [_list_row(image) for image in repository.images])
         for repository in repositories
     ]
     return b"globalThis.skyportImages = " + msgspec.json.encode(rows) + b";\n"

@@ -36,6 +36,7 @@ def publish(
     ranges: bool = True,
     stream: bool = False,
     thin_on: tuple[str, Image] | None = None,
+    description: str = "Velvet, ä genome assembler",
     **attributes: Any,
 ) -> str:
     """Publish an image as its owner, and return the node's id.
@@ -56,7 +57,7 @@ def publish(
         content = (folder / "saved").read_bytes()
     if not ranges:
         saved = SavedArchive(saved.contents, msgspec.structs.replace(saved.digests, layers=()))
-    build = build_record(name=name, source=Source("archive", image.image_id), thin_on=base)
+    build = build_record(name=name, source=Source("archive", image.image_id), thin_on=base, description=description)
     described = to_json_values(describe_image(build, saved, registered="2026-01-02T03:04:05Z")) | attributes
     node: str = person.upload(content, {key: value for key, value in described.items() if value is not None})["id"]
     if public:

@@ -78,12 +78,14 @@ def shown_images(folder: Path) -> Iterator[Shown]:
         shock = ShockApp(store)
         tokens = {name: add_user(store.database, name) for name in ("alice", "bob")}
         alice, nodes = Person(shock, tokens["alice"]), {}
-        for tag, version in (("1.16.1", "1.1.1w-0"), ("1.17", "3.0.11-1")):
+        for tag, version, described in (("1.16.1", "1.1.1w-0", "for Lustre"), ("1.17", "3.0.11-1", "for all")):
             name = f"lab/samtools:{tag}"
             more = {"curl": "7.88"} if tag == "1.17" else {}
             image = an_image(openssl=version, libssl3=version, zlib1g="1:1.2.13", **more)
             listed = {PACKAGES_KEY: pack(examine(image).listed)}
-            nodes[name] = publish(alice, folder, name, image, dockerfile=dockerfile(f"samtools={tag}"), **listed)
+            nodes[name] = publish(
+                alice, folder, name, image, dockerfile=dockerfile(f"samtools={tag}"), description=described, **listed
+            )
         nodes["lab/secret:1"] = publish(alice, folder, "lab/secret:1", an_image(openssl="3.0.11-1"), public=False)
         harmful = Image((layer_tar({"etc/os-release": _OS}),), labels={"harm": HARM, "url": "javascript:harm()"})
         nodes["harm"] = publish(alice, folder, "lab/harm:1", harmful, name=f"lab/{HARM}:1", dockerfile=dockerfile(HARM))

@@ -82,13 +82,13 @@ if (form) {
       const script = document.createElement("script");
       script.src = form.dataset.list;
       script.onload = () => {
-        repositories = globalThis.skyportImages.map(([name, description, images]) => ({
+        repositories = globalThis.skyportImages.map(([name, descriptions, images]) => ({
           name,
-          description,
+          description: descriptions[0],
           images: images.map(([tag, node, state, bytes, size, published, isPrivate]) => ({
             tag, node, state, bytes, size, published, isPrivate,
           })),
-          words: [...images.map(([tag]) => (tag ? `${name}:${tag}` : name)), description].join(" ").toLowerCase(),
+          words: [...images.map(([tag]) => (tag ? `${name}:${tag}` : name)), ...descriptions].join(" ").toLowerCase(),
         }));
         resolve();
       };

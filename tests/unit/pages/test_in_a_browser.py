@@ -57,6 +57,14 @@ def test_an_image_is_found_by_its_whole_name(visitor):
     expect(page.get_by_role("status")).to_have_text("1 of 2 fit “lab/samtools:1.16.1”.")
 
 
+@pytest.mark.parametrize("text", ["for all", "lustre"])
+def test_an_image_is_found_by_the_description_of_any_tag(visitor, text):
+    page = visitor.page
+    page.goto("/")
+    page.get_by_role("searchbox").fill(text)
+    expect(page.get_by_role("status")).to_have_text(f"1 of 2 fit “{text}”.")
+
+
 def test_the_filter_makes_the_rows_that_the_server_writes(visitor):
     page = visitor.page
     page.goto("/")

@@ -87,6 +87,8 @@ def test_the_list_has_images_with_tags(reader):
         ("?q=SAM+1.16", 1),
         ("?q=lab/samtools:1.17", 1),
         ("?q=samtools+9", 0),
+        ("?q=for+all", 1),
+        ("?q=lustre", 1),
         ("?q=lab&sort=newest", 2),
         ("?sort=largest", 2),
     ],
