@@ -1,4 +1,7 @@
-"""Files that an image list names and that are not there: all told at once, with lines, and what may be meant."""
+"""Files that an image list names and that are not there: all told at once, with lines, and what may be meant.
+
+An address is no such file where the list takes none.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,11 @@ _WHAT = {
     "snapshot.script": "script",
     "archive": "archive",
 }
+_INSTEAD_OF_ADDRESS = {
+    "snapshot.script": "Fetch the file first.",
+    "archive": "Fetch the file first, or name the image of a registry with `registry`.",
+}
+"""What to do where an address stands in a field that takes none."""
 
 
 def check_files(images: ImageList, folder: Path, names: Collection[str] | None, *, archives: bool) -> None:
@@ -25,7 +33,8 @@ def check_files(images: ImageList, folder: Path, names: Collection[str] | None, 
 
     folder: what the paths of the list start from.
     names: only what these images name; all if None.
-    archives: whether archives have to be there, too. Whoever only plans need not have them yet.
+    archives: whether archives have to be there, too. Whoever only plans need not have them yet, but an address never
+        becomes one.
     """
     written = images.written
     if written is None:
@@ -35,19 +44,24 @@ def check_files(images: ImageList, folder: Path, names: Collection[str] | None, 
         if names is not None and image.name not in names:
             continue
         for field, path in _paths(image):
-            if (field == "archive" and not archives) or os.path.exists(folder / path):  # noqa: PTH110 - see below
+            is_address = "://" in path
+            may_come = field == "archive" and not archives and not is_address
+            if may_come or os.path.exists(folder / path):  # noqa: PTH110 - Path.exists raises for a name too long
                 continue
-            # Path.exists raises for a name that is too long.
-            near = _near(folder, path, folders=field == "context")
-            instead = f"; did you mean {near}?" if near else f". Mend `{field}` in the image list."
-            words = f", field {field}: image {image.name}: there is no {_WHAT[field]} {folder / path}{instead}"
-            mistakes.append(Mistake(written.place_of(f"$.images[{index}].{field}"), words))
+            if is_address:
+                words = f"an address is not taken here. {_INSTEAD_OF_ADDRESS[field]}"
+            else:
+                near = _near(folder, path, folders=field == "context")
+                instead = f"; did you mean {near}?" if near else f". Mend `{field}` in the image list."
+                words = f"there is no {_WHAT[field]} {folder / path}{instead}"
+            place = written.place_of(f"$.images[{index}].{field}")
+            mistakes.append(Mistake(place, f", field {field}: image {image.name}: {words}"))
     if mistakes:
         raise MistakesError(mistakes, written.name, written.source)
 
 
 def _paths(image: ImageSpec) -> Iterator[tuple[str, str]]:
-    """Yield the fields that name files of this machine, and these."""
+    """Yield the fields that are to name files of this machine, and what they name."""
     fields = {
         "dockerfile": image.dockerfile,
         "context": image.context,
@@ -56,8 +70,9 @@ def _paths(image: ImageSpec) -> Iterator[tuple[str, str]]:
     }
     elsewhere = "://" in (image.context or "")
     for field, path in fields.items():
+        is_fetched = "://" in (path or "") and field not in _INSTEAD_OF_ADDRESS
         # In the context of a repository, the Dockerfile is there, too.
-        if path and "://" not in path and not (field == "dockerfile" and elsewhere):
+        if path and not is_fetched and not (field == "dockerfile" and elsewhere):
             yield field, path
 
 

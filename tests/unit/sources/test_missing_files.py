@@ -64,6 +64,27 @@ def test_whoever_plans_needs_no_archive_yet(project: Path) -> None:
     assert not any("archive" in line for line in problems(project, archives=False))
 
 
+@pytest.mark.parametrize("archives", [True, False])
+def test_an_address_is_told_where_none_is_taken(tmp_path: Path, archives: bool) -> None:
+    """Of an archive also to those who only plan: no rule makes that."""
+    (tmp_path / "images.yaml").write_text(
+        "images:\n"
+        "  - {name: lab/a:1, archive: 'https://example.org/a.tar?token=SECRET'}\n"
+        "  - {name: lab/b:1, snapshot: {base: debian, script: 'https://example.org/install.sh'}}\n"
+    )
+    assert problems(tmp_path, archives=archives) == [
+        "images.yaml has 2 mistakes:",
+        "images.yaml, line 2, field archive: image lab/a:1: an address is not taken here. Fetch the file first, or "
+        "name the image of a registry with `registry`.",
+        "     2 |   - {name: lab/a:1, archive: ...",
+        "       |                     ^^^^^^^",
+        "images.yaml, line 3, field snapshot.script: image lab/b:1: an address is not taken here. Fetch the file "
+        "first.",
+        "     3 |   - {name: lab/b:1, snapshot: {base: debian, script: ...",
+        "       |                                              ^^^^^^",
+    ]
+
+
 def test_only_the_images_that_are_asked_for_count(project: Path) -> None:
     images = read_image_list(project / "images.yaml")
     (project / "images/c").mkdir()
