@@ -102,7 +102,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     """The stage of the Dockerfile to stop at."""
     platform: Annotated[str, msgspec.Meta(pattern=r"^(linux|[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,2})$")] | None = None
     """Such as `linux/amd64`: what a Dockerfile is built for, and what another source has to be for; this machine's if
-    unset."""
+    unset. As written; `normalized_platform` is what it means."""
     network: _Text | None = None
     """The network that RUN instructions see; the engine's default if unset."""
     builder: Builder = "auto"
