@@ -20,7 +20,7 @@ from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in_turn, summarise
-from skyport_wf.errors import EXIT_FAILED, TemporaryError
+from skyport_wf.errors import EXIT_FAILED, SkyportError
 from skyport_wf.formatting import count
 from skyport_wf.image_list.place import lock_beside
 
@@ -98,22 +98,22 @@ def run(args: argparse.Namespace) -> Outcome:
         for path in (args.record, args.sbom)
     )
     check_receipt_files(records, _lock_of(args), names, packages=packages)
-    # Of an address that cannot be reached, a dry run says so and goes on, as `status` does.
-    unreachable: dict[str, TemporaryError] | None = {} if args.dry_run or args.keep_going else None
-    resolved = resolve_images(images, args.images.parent, names, unreachable=unreachable)
+    # Of an address that does not give its image, a dry run says so and goes on, as `status` does.
+    unknown: dict[str, SkyportError] | None = {} if args.dry_run or args.keep_going else None
+    resolved = resolve_images(images, args.images.parent, names, unknown=unknown)
     chosen = [image for name, image in resolved.items() if name in names]
-    unknown = {name: error for name, error in (unreachable or {}).items() if name in names}
+    set_apart = {name: error for name, error in (unknown or {}).items() if name in names}
     with open_shock(images.shock) as shock:
         if args.dry_run:
             return _rehearse(
-                chosen, [(images.find(name), error) for name, error in unknown.items()], images.shock, shock
+                chosen, [(images.find(name), error) for name, error in set_apart.items()], images.shock, shock
             )
-        return _publish(chosen, [failed(name, error) for name, error in unknown.items()], images.shock, shock, args)
+        return _publish(chosen, [failed(name, error) for name, error in set_apart.items()], images.shock, shock, args)
 
 
 def _publish(
     chosen: Sequence[ResolvedImage],
-    unreachable: Sequence[Ended],
+    set_apart: Sequence[Ended],
     settings: ShockSettings,
     shock: Shock,
     args: argparse.Namespace,
@@ -131,7 +131,7 @@ def _publish(
         _write_files(published.receipt, image.spec.reference, shock, args)
         return Ended(name, "there already" if published.there_already else "published", published.receipt)
 
-    if len(chosen) + len(unreachable) == 1 and chosen:
+    if len(chosen) + len(set_apart) == 1 and chosen:
         return summarise([publish_one(chosen[0], 1)])
     queue = PublishQueue(chosen, keep_going=args.keep_going)
     if args.jobs > 1:
@@ -140,7 +140,7 @@ def _publish(
         publish_side_by_side(queue, args)
     else:
         publish_in_turn(queue, publish_one)
-    return summarise([*(queue.ended[image.spec.name] for image in chosen), *unreachable])
+    return summarise([*(queue.ended[image.spec.name] for image in chosen), *set_apart])
 
 
 def _progress(args: argparse.Namespace, title: str) -> AbstractContextManager[Progress]:
@@ -182,7 +182,7 @@ def _lock_of(args: argparse.Namespace) -> Path | None:
 
 def _rehearse(
     chosen: Sequence[ResolvedImage],
-    unknown: Sequence[tuple[ImageSpec, TemporaryError]],
+    set_apart: Sequence[tuple[ImageSpec, SkyportError]],
     settings: ShockSettings,
     shock: Shock,
 ) -> Outcome:
@@ -193,7 +193,7 @@ def _rehearse(
     names = PublishedNames(shock, [image.spec.name for image in chosen])
     connect = one_connection()
     rows = [read_status(image, settings, shock, connect=connect, names=names) for image in chosen]
-    rows += [unknown_status(spec, error) for spec, error in unknown]
+    rows += [unknown_status(spec, error) for spec, error in set_apart]
     listed = table(("IMAGE", "WOULD"), [(row.name, row.next) for row in rows])
     if not (failing := sum(row.would_fail for row in rows)):
         return Outcome({"dry_run": rows}, listed)

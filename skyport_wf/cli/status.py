@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from skyport_wf.cli.arguments import add_image_list
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, short_id, table
-from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, TemporaryError
+from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError
 from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
@@ -41,17 +41,17 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.transfer.concurrency import in_order
 
     images = read_image_list(args.images)
-    unreachable: dict[str, TemporaryError] = {}
+    unknown: dict[str, SkyportError] = {}
     chosen = images.choose(args.names)
-    resolved = resolve_images(images, args.images.parent, [one.name for one in chosen], unreachable=unreachable)
+    resolved = resolve_images(images, args.images.parent, [one.name for one in chosen], unknown=unknown)
     with open_shock(images.shock) as shock:
         url = shock.url
         names = PublishedNames(shock, list(resolved))
         connect = one_connection()
 
         def read(image: ImageSpec) -> ImageStatus:
-            if image.name in unreachable:
-                return unknown_status(image, unreachable[image.name])
+            if image.name in unknown:
+                return unknown_status(image, unknown[image.name])
             return read_status(resolved[image.name], images.shock, shock, connect=connect, names=names)
 
         statuses = in_order(read, chosen, at_once=shock.open_threads())

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from skyport_wf.errors import SkyportError, TemporaryError, UsageError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.context import BuildContext, list_context
 from skyport_wf.image_list.addresses import FileAddress, GitAddress, parse_address, parse_inner_path
 from skyport_wf.image_list.spec import ImageList, ImageSpec
 from skyport_wf.records.source import GitOrigin
 from skyport_wf.sources.remote_files import FetchedFolder, RemoteFiles
+from skyport_wf.sources.source import named_error
 from skyport_wf.sources.written import find_written
 
 
@@ -54,12 +55,7 @@ def find_materials(spec: ImageSpec, folder: Path, remote: RemoteFiles) -> Materi
                 root = _folder_here(spec, folder) if spec.context else empty_folder()
                 return Materials(_context_here(folder, root, path), dockerfile.url)
     except (SkyportError, OSError) as error:
-        # What is wrong with an address says nothing of the image that names it.
-        whose = f"image {spec.name}: "
-        message = whose + str(error).removeprefix(whose)
-        raise (
-            type(error)(message) if isinstance(error, UsageError | TemporaryError) else SkyportError(message)
-        ) from error
+        raise named_error(spec.name, error) from error
     raise UsageError(f"image {spec.name}: `dockerfile` and `context` do not go together")
 
 

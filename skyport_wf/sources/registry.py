@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import RegistryOrigin, Source
 from skyport_wf.sources.platforms import own_platform
 from skyport_wf.sources.remote_files import RemoteFiles
-from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output, named_error
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -30,6 +30,7 @@ class RegistrySource:
 
     def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
         # Not asked for yet: who only looks at Dockerfiles need not reach the registry.
+        self._name = spec.name
         self._address = parse_registry_address(spec.registry or "")
         self._platform = spec.normalized_platform or own_platform()
         self._remote = remote
@@ -39,7 +40,10 @@ class RegistrySource:
 
         Raises TemporaryError if the registry cannot be reached, SkyportError if it has no such image.
         """
-        found = self._remote.find_image(self._address, self._platform)
+        try:
+            found = self._remote.find_image(self._address, self._platform)
+        except SkyportError as error:
+            raise named_error(self._name, error) from error
         config = found.parsed_config
         origin = RegistryOrigin(
             str(self._address), found.manifest_digest, platform=f"{config.os}/{config.architecture}"

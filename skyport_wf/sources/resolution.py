@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from skyport_wf.digests import digest_of
-from skyport_wf.errors import TemporaryError, UsageError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.records.source import Source
@@ -73,7 +73,7 @@ def resolve_images(
     *,
     last_copies: bool = False,
     digests: bool = True,
-    unreachable: dict[str, TemporaryError] | None = None,
+    unknown: dict[str, SkyportError] | None = None,
     archives: bool = True,
 ) -> dict[str, ResolvedImage]:
     """Return images of the list by name, each after those that it is built on.
@@ -82,25 +82,26 @@ def resolve_images(
     names: only these, and those that they are built on, so that addresses of others are not asked; all if None.
     last_copies: whether those will do of what an address names that cannot be reached.
     digests: whether to digest build contexts; without, no `facts` are told.
-    unreachable: takes the images whose addresses cannot be reached, and those built on them, instead of an error.
+    unknown: takes the images whose addresses cannot be reached or do not have them, and those built on them, instead of
+    an error.
     archives: whether the archives that images come from have to be there.
     Raises UsageError for a missing Dockerfile, context, script or archive, or if images are built on each other in a
-    circle.
+    circle; without `unknown`, what the sources raise.
     """
     for name in names or ():
         images.find(name)
     check_files(images, folder, names, archives=archives)
-    opened = _open(images, folder, names, RemoteFiles(last_copies=last_copies), unreachable)
+    opened = _open(images, folder, names, RemoteFiles(last_copies=last_copies), unknown)
     _add_triggered(opened)
     resolved: dict[str, ResolvedImage] = {}
     for name in _order(opened, images):
-        if unreachable:
-            if name in unreachable:
+        if unknown:
+            if name in unknown:
                 continue
-            if missing := next((need for need in opened[name].needs if need in unreachable), None):
-                unreachable[name] = unreachable[missing]
+            if missing := next((need for need in opened[name].needs if need in unknown), None):
+                unknown[name] = unknown[missing]
                 continue
-        with _set_apart(name, unreachable):
+        with _set_apart(name, unknown):
             resolved[name] = _resolve(opened[name], resolved, digests=digests)
     return resolved
 
@@ -119,7 +120,7 @@ def _open(
     folder: Path,
     names: Collection[str] | None,
     remote: RemoteFiles,
-    unreachable: dict[str, TemporaryError] | None,
+    unknown: dict[str, SkyportError] | None,
 ) -> dict[str, _OpenedImage]:
     """Return images of the list, and those that they are built on, by name; see `resolve_images`."""
     listed = {short_docker_name(image.name): image.name for image in images.images}
@@ -128,24 +129,26 @@ def _open(
     opened: dict[str, _OpenedImage] = {}
     while todo:
         name = todo.pop()
-        if name in opened or name in (unreachable or ()):
+        if name in opened or name in (unknown or ()):
             continue
         spec = images.find(name)
-        with _set_apart(name, unreachable):
+        with _set_apart(name, unknown):
             opened[name] = _open_image(spec, _SOURCES[spec.source](spec, folder, remote), listed)
             todo += opened[name].needs
     return opened
 
 
 @contextmanager
-def _set_apart(name: str, unreachable: dict[str, TemporaryError] | None) -> Iterator[None]:
-    """Note an image whose address cannot be reached in the block, instead of an error, if there is where to."""
+def _set_apart(name: str, unknown: dict[str, SkyportError] | None) -> Iterator[None]:
+    """Note an image whose source fails in the block, instead of an error, if there is where to."""
     try:
         yield
-    except TemporaryError as error:
-        if unreachable is None:
+    except UsageError:  # a mistake in the list
+        raise
+    except SkyportError as error:  # of this source alone
+        if unknown is None:
             raise
-        unreachable[name] = error
+        unknown[name] = error
 
 
 def _open_image(spec: ImageSpec, source: ImageSource, listed: dict[str, str]) -> _OpenedImage:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import msgspec
 
+from skyport_wf.errors import SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import BaseImage, Source
@@ -72,6 +73,13 @@ class ImageSource(Protocol):
         Raises BuildError or EngineError if it cannot be made.
         """
         ...
+
+
+def named_error(name: str, error: SkyportError | OSError) -> SkyportError:
+    """Return an error that names the image: what is wrong with an address says nothing of the image that has it."""
+    whose = f"image {name}: "
+    message = whose + str(error).removeprefix(whose)
+    return type(error)(message) if isinstance(error, UsageError | TemporaryError) else SkyportError(message)
 
 
 def held_base(name: str, bases: Bases) -> HeldBase | None:

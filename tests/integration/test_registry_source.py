@@ -144,6 +144,28 @@ def test_a_registry_that_is_gone(lab: RegistryLab, tmp_path: Path) -> None:
     assert "cannot be reached" in lab.run("plan").log, "this was never asked for"
 
 
+def test_an_image_that_is_gone_keeps_no_other_from_being_published(registry: DockerRegistry, lab: RegistryLab) -> None:
+    registry.push("lab/good:1", IMAGE)
+    lab.write_list(
+        f"name: 'lab/gone:1', registry: '{registry.host}/lab/gone:1'",
+        f"name: '{NAME}', registry: '{registry.host}/lab/good:1'",
+    )
+    gone = f"image lab/gone:1: there is no {registry.host}/lab/gone:1, or not for this login"
+    states = {image["name"]: image for image in lab.do_any("status")["images"]}
+    assert (states["lab/gone:1"]["state"], states[NAME]["state"]) == ("unknown", "not published")
+    assert states["lab/gone:1"]["next"].startswith(f"fail: {gone}")
+    rehearsed = lab.do_any("publish", "--all", "--dry-run")
+    assert [(image["name"], image["would_fail"]) for image in rehearsed["dry_run"]] == [
+        (NAME, False),
+        ("lab/gone:1", True),
+    ]
+    done = lab.run("publish", "--all", "--keep-going", "--json")
+    told = json.loads(done.out)
+    assert (done.code, [image["name"] for image in told["published"]]) == (1, [NAME])
+    assert told["failed"]["lab/gone:1"].startswith(gone)
+    assert lab.published_id() == IMAGE.image_id
+
+
 def test_of_several_platforms_the_one_that_is_asked_for(registry: DockerRegistry, lab: RegistryLab) -> None:
     arm = Image((TOOL,), architecture="arm64")
     there = {"amd64": registry.push("lab/many:x", IMAGE), "arm64": registry.push("lab/many:y", arm)}

@@ -9,9 +9,10 @@ from skyport_wf.digests import digest_of
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.addresses import FileAddress, GitAddress
-from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.image_list.spec import ImageList, ImageSpec
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.remote_files import RemoteFiles
+from skyport_wf.sources.resolution import resolve_images
 from tests.support.remote_site import DOCKERFILE, Repository, Site, git, remote_site
 
 PATH = "/Dockerfile"
@@ -155,3 +156,31 @@ def test_notes_that_were_damaged_count_for_nothing(site: Site, tmp_path: Path) -
     note.write_bytes(b'{"content": 7')
     assert RemoteFiles().fetch_file(address).read_bytes() == DOCKERFILE
     assert [status for _, _, status in site.requests] == [200, 200]
+
+
+def test_what_an_address_does_not_have_is_told_of_its_images_and_keeps_no_other_from_being_known(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "0")
+    (tmp_path / "Dockerfile").write_text("FROM lab/nothing:1\n")
+    images = ImageList(
+        (
+            ImageSpec("lab/gone:1", dockerfile=f"{site.url}/gone"),
+            ImageSpec("lab/nothing:1", registry=f"{site.url.removeprefix('http://')}/lab/nothing:1"),
+            ImageSpec("lab/good:1", dockerfile=site.url + PATH),
+            ImageSpec("lab/on:1", dockerfile="Dockerfile"),
+        )
+    )
+    unknown: dict[str, SkyportError] = {}
+    assert list(resolve_images(images, tmp_path, unknown=unknown)) == ["lab/good:1"]
+    assert str(unknown["lab/gone:1"]).startswith(f"image lab/gone:1: there is no {site.url}/gone (HTTP 404).")
+    assert str(unknown["lab/nothing:1"]).startswith("image lab/nothing:1: there is no 127.0.0.1:")
+    assert unknown["lab/on:1"] is unknown["lab/nothing:1"]
+    with pytest.raises(SkyportError, match=r"^image lab/gone:1: there is no "):
+        resolve_images(images, tmp_path)
+
+
+def test_a_mistake_in_the_list_is_told_at_once(site: Site, tmp_path: Path) -> None:
+    images = ImageList((ImageSpec("lab/a:1", dockerfile=site.url + PATH, context="nope"),))
+    with pytest.raises(UsageError, match="nope"):
+        resolve_images(images, tmp_path, unknown={})
