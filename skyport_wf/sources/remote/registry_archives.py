@@ -24,6 +24,7 @@ from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.output_file import OutputFile, scratch_file
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.source import RegistryOrigin
+from skyport_wf.retries import retrying
 from skyport_wf.sources.remote.registry_images import RegistryImage, find_image, foresee_size, read_blob
 from skyport_wf.sources.remote.registry_session import RegistrySession
 
@@ -62,7 +63,7 @@ class RegistryArchive:
     @property
     def image(self) -> RegistryImage:
         """Manifest and config."""
-        self._image = self._image or find_image(self._session, self._address, platform=self._platform)
+        self._image = self._image or retrying(lambda: find_image(self._session, self._address, platform=self._platform))
         return self._image
 
     @property

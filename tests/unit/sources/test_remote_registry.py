@@ -202,6 +202,26 @@ def test_other_layers_are_brought_to_what_awe_loads(
     assert [gzip.decompress(layer) for layer in stored] == [BASE, TOOL]
 
 
+def test_an_image_is_asked_for_again_when_it_is_fetched(
+    registry: ImageRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry has just told its digest, and may be busy in the very next moment."""
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "10")
+    digest, _ = registry.add("lab/tool:1", IMAGE)
+    path = f"lab/tool/manifests/{digest}"
+
+    def refuse(environ: "WSGIEnvironment") -> Answer:
+        del registry.answers[path]
+        return "429 Too Many Requests", {"Retry-After": "1"}, [b"wait"]
+
+    registry.answers[path] = refuse
+    origin = RegistryOrigin(f"{registry.host}/lab/tool:1", digest, "linux/amd64")
+    began = time.monotonic()
+    with RegistryArchive(origin, parse_reference("my-lab/tool:1.0")) as image:
+        assert image.image_id == IMAGE.image_id
+    assert time.monotonic() - began >= 1
+
+
 def breaking_off(registry: ImageRegistry, path: str, *, after: int, times: int) -> None:
     """Let a blob break off, so many times, after so many bytes of each answer."""
     left = iter(range(times))
