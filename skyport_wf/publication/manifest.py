@@ -40,6 +40,19 @@ def pushed_manifest(known: PublishedFacts, *, image_id: str, layers: Sequence[st
     return Manifest(pushed.media_type, content)
 
 
+def has_layers_of(manifest: str, attributes: NodeAttributes) -> bool:
+    """Return whether a node's file has the layers of a manifest as they are there, as far as those are gzip.
+
+    manifest: JSON, of the node's image. Layers that are not gzip there are compressed otherwise in every file.
+    """
+    known, wanted = attributes.skyport_wf, parse_manifest(manifest.encode())
+    if known is None or len(known.layers) != len(wanted.layers):
+        return False
+    stored = {layer.diff_id: layer.digest for layer in known.archive.layers}
+    pairs = zip(known.layers, wanted.layers, strict=True)
+    return all(stored.get(layer.diff_id) == digest for layer, digest in pairs if digest in wanted.gzipped)
+
+
 def told_reference(attributes: NodeAttributes | None) -> Reference | None:
     """Return what an image was pushed to belong to, None if to nothing; whether it was, its blobs have to show."""
     known = attributes.skyport_wf if attributes else None

@@ -63,6 +63,11 @@ class ImageExport:
         # On containerd's store it takes an export to know it, which takes about as long as to send it.
         return "" if uses_containerd_store(self._connect()) else self._engine_image.id
 
+    @property
+    def manifest(self) -> msgspec.UnsetType:
+        """Nothing: what an engine or an archive has, no registry knows by a manifest."""
+        return msgspec.UNSET
+
     @cached_property
     def _engine_image(self) -> EngineImage | None:
         if self._record.archive:

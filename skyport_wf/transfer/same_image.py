@@ -22,6 +22,7 @@ from skyport_wf.publication.attributes import (
 )
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.awe_problems import file_problem
+from skyport_wf.publication.manifest import has_layers_of
 from skyport_wf.publication.published import why_not_ours_alone
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.transfer.earlier import holds
@@ -33,14 +34,22 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def copy_same_image(shock: Shock, build: BuildRecord, image_id: str) -> UploadRecord | None:
+def copy_same_image(
+    shock: Shock, build: BuildRecord, image_id: str, *, manifest: str | msgspec.UnsetType
+) -> UploadRecord | None:
     """Return a hidden, expiring node with a file of the image that has another name; None if there is none to copy.
 
     image_id: the image's config digest.
+    manifest: the one by which registries are to have the image, JSON: a file with otherwise compressed layers, which
+        belong to another one, will not do then. If it is not there, any file will.
     """
     for node in shock.user.query({"type": IMAGE_TYPE, "id": image_id}):
         attributes = read_attributes(node.attributes)
-        if attributes and attributes.name != build.name and (copied := copy_node(shock, build, node, attributes)):
+        if not attributes or attributes.name == build.name:
+            continue
+        if isinstance(manifest, str) and not has_layers_of(manifest, attributes):
+            continue
+        if copied := copy_node(shock, build, node, attributes, manifest=manifest):
             _log.info("%s has the image as %s (node %s), nothing is sent", shock.name, attributes.name, node.id)
             return copied
     return None
@@ -60,8 +69,18 @@ def why_not_copied(shock: Shock, build: BuildRecord, node: Node, attributes: Nod
     return file_problem(node) or why_not_ours_alone(shock, node.id)
 
 
-def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttributes) -> UploadRecord | None:
-    """Return a hidden, expiring node with the file of a published one; None if the server does not copy it."""
+def copy_node(
+    shock: Shock,
+    build: BuildRecord,
+    node: Node,
+    attributes: NodeAttributes,
+    *,
+    manifest: str | msgspec.UnsetType = msgspec.UNSET,
+) -> UploadRecord | None:
+    """Return a hidden, expiring node with the file of a published one; None if the server does not copy it.
+
+    manifest: see `copy_same_image`; the published one's if it is not there.
+    """
     known = attributes.skyport_wf
     if known is None or why_not_copied(shock, build, node, attributes):
         return None
@@ -80,7 +99,7 @@ def copy_node(shock: Shock, build: BuildRecord, node: Node, attributes: NodeAttr
         return None
     return UploadRecord(
         build=build,
-        saved=_saved(attributes, known),
+        saved=_saved(attributes, known, manifest),
         node=copy.id,
         url=shock.url,
         archive_name=known.archive_name or attributes.name,
@@ -95,7 +114,7 @@ def _as_thin(build: BuildRecord, known: PublishedFacts) -> bool:
     return (wanted.name, wanted.image_id) == (there.name, there.image_id)
 
 
-def _saved(attributes: NodeAttributes, known: PublishedFacts) -> SavedArchive:
+def _saved(attributes: NodeAttributes, known: PublishedFacts, manifest: str | msgspec.UnsetType) -> SavedArchive:
     """Return what saving the image told when the file was made, as far as the node has it."""
     system, _, architecture = known.platform.partition("/")
     contents = ImageContents(
@@ -110,4 +129,4 @@ def _saved(attributes: NodeAttributes, known: PublishedFacts) -> SavedArchive:
     )
     # The image's own export under its new name would be other bytes.
     digests = msgspec.structs.replace(known.archive, canonical=False)
-    return SavedArchive(contents, digests, attributes.skyport_wf_packages or "", known.pushed_manifest)
+    return SavedArchive(contents, digests, attributes.skyport_wf_packages or "", manifest or known.pushed_manifest)

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from skyport_wf.image.contents import ArchiveDigests, SavedArchive
 from skyport_wf.image_list.spec import EMBEDDED
 from skyport_wf.progress import Progress
@@ -38,6 +40,10 @@ class ArchiveSource(Protocol):
     @property
     def image_id(self) -> str:
         """The image's config digest, empty if it is not known yet."""
+
+    @property
+    def manifest(self) -> str | msgspec.UnsetType:
+        """The manifest, JSON, by which a registry has the image; not there if none has it."""
 
     def open(self) -> Iterator[bytes]:
         """Yield the archive, to be sent."""
@@ -78,7 +84,7 @@ def upload_file(
         node = parts.finish(unfinished, progress)
     elif copy := copy_on_server(shock.user, build, digests):
         node = copy
-    elif same := copy_same_image(shock, build, saved.contents.image_id):
+    elif same := copy_same_image(shock, build, saved.contents.image_id, manifest=saved.manifest):
         return same
     elif parts:
         node = parts.finish(None, progress)
@@ -98,8 +104,10 @@ def upload_stream(shock: Shock, build: BuildRecord, source: ArchiveSource) -> Up
     if any(one.file.complete for one in (*uploads, *find_retired(shock, build))):
         # Only the archive itself tells whether it is the same. To make it twice takes less time than to send it once.
         node = _find_sent(shock, build, uploads, source.read_through().digests)
-    if node is None and source.image_id and (same := copy_same_image(shock, build, source.image_id)):
-        return same
+    if node is None and source.image_id:
+        same = copy_same_image(shock, build, source.image_id, manifest=source.manifest)
+        if same:
+            return same
     node = node or send_stream(shock, build, source.open, about_size=source.about_size)
     check_arrival(shock, node, source.saved.digests, build.name)
     return UploadRecord(build=build, saved=source.saved, node=node.id, url=shock.url)

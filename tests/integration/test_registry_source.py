@@ -188,6 +188,28 @@ def test_of_several_platforms_the_one_that_is_asked_for(registry: DockerRegistry
     assert "is an image for linux/arm64" in lab.state()["next"]
 
 
+def test_images_that_are_compressed_otherwise_keep_their_manifests(registry: DockerRegistry, lab: RegistryLab) -> None:
+    """One image id at three addresses: a file on the Shock will do for another name only with the very same layers."""
+    digests = {
+        "one": registry.push("lab/one:1", IMAGE, compress=lambda layer: gzip.compress(layer, 1, mtime=0)),
+        "nine": registry.push("lab/nine:1", IMAGE, compress=lambda layer: gzip.compress(layer, 9, mtime=0)),
+        "docker": registry.push(
+            "lab/docker:1", IMAGE, compress=lambda layer: gzip.compress(layer, 9, mtime=0), flavour=Flavour.DOCKER
+        ),
+    }
+    lab.write_list(*(f"name: 'm/{name}:1', registry: '{registry.host}/lab/{name}:1'" for name in digests))
+    receipts = {receipt["name"]: receipt for receipt in lab.do("publish", "--all")["published"]}
+    assert {name: receipts[f"m/{name}:1"]["manifest_digest"] for name in digests} == digests
+    # In four steps, which know the archive from a file.
+    for name, digest in digests.items():
+        lab.do("retire", f"m/{name}:1")
+        lab.do("build", f"m/{name}:1", "--record", "build.json")
+        lab.do("save", "build.json", "--archive", "image.tar.gz", "--record", "save.json")
+        lab.do("upload", "save.json", "--record", "upload.json")
+        lab.do("register", "upload.json", "--record", "receipt.json")
+        assert lab.receipt()["manifest_digest"] == digest
+
+
 def test_zstd_is_compressed_once(registry: DockerRegistry, lab: RegistryLab) -> None:
     registry.push("lab/zstd:1", IMAGE, compress=zstd.compress, layer_type="application/vnd.oci.image.layer.v1.tar+zstd")
     lab.list_image(f"{registry.host}/lab/zstd:1")

@@ -78,6 +78,11 @@ class RegistryArchive:
         return self.image.image_id
 
     @property
+    def manifest(self) -> str:
+        """The manifest by which the registry has it, JSON."""
+        return self.image.manifest
+
+    @property
     def saved(self) -> SavedArchive:
         """Contents and digests of the archive, and the packages in its image, known once it has been read."""
         return self._archive.result
@@ -98,7 +103,7 @@ class RegistryArchive:
         diff_ids = self.image.parsed_config.rootfs.diff_ids or ()
         digests = dict(zip(diff_ids, self.image.parsed_manifest.layers, strict=True))
         config, examine = self.image.config.encode(), partial(examine_loadable, wanted=str(self._reference))
-        manifest = self.image.manifest.encode()
+        manifest = self.manifest.encode()
         self._archive = JoinedArchive(
             self._reference, config, lambda diff_id: self._layer(digests[diff_id]), examine=examine, manifest=manifest
         )
