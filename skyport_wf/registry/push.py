@@ -191,10 +191,10 @@ class Pusher:
         """
         # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
         if self._context.backend.is_remote:
-            node, saved = self._send_file(build, join(), digest)
+            node, saved, archive_name = self._send_file(build, join(), digest)
         else:
-            node, saved = self._send_stream(build, join)
-        return node, to_json_values(describe_image(build, saved, registered=""))
+            (node, saved), archive_name = self._send_stream(build, join), ""
+        return node, to_json_values(describe_image(build, saved, registered="", archive_name=archive_name))
 
     def _send_stream(self, build: BuildRecord, join: Callable[[], JoinedArchive]) -> tuple[str, SavedArchive]:
         """Send the archive as it is made."""
@@ -210,8 +210,12 @@ class Pusher:
         check_arrival(self._shock, node, saved.digests, build.name)
         return node.id, saved
 
-    def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> tuple[str, SavedArchive]:
-        """Send the archive by way of a file. digest: of the manifest; with the name, it tells an unfinished upload."""
+    def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> tuple[str, SavedArchive, str]:
+        """Send the archive by way of a file; return the node, what its file is, and the name that the file gives it.
+
+        Where the Shock has the image under another name, the file is a copy of that one's.
+        digest: of the manifest; with the name, it tells an unfinished upload.
+        """
         key = key_of(f"{build.name} {digest}")
         path = self._staging.new_path(key, "archive")
         with replace_file(path) as file:
@@ -223,7 +227,7 @@ class Pusher:
             uploaded = upload(record, path, self._shock, progress_file=progress)
         finally:
             path.unlink(missing_ok=True)
-        return uploaded.node, archive.result
+        return uploaded.node, uploaded.saved or archive.result, uploaded.archive_name
 
     def _config(self, manifest: ImageManifest) -> bytes:
         """Return the config. Raises ManifestBlobUnknownError, ManifestInvalidError if it is too large to be one."""

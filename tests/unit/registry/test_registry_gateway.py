@@ -16,7 +16,7 @@ from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.registry.app import RegistryApp
 from skyport_wf.registry.backend import RemoteBackend
 from skyport_wf.shock.client import ShockClient
-from tests.support.docker_archives import Image, layer_tar
+from tests.support.docker_archives import Image, layer_tar, sha256
 from tests.support.failing_server import Answer, FailingServer, envelope
 from tests.support.http_server import Recording
 from tests.support.lab import MIB, incompressible_layer
@@ -135,6 +135,32 @@ def test_several_tags_of_one_image_are_pushed_at_once(world: World, shock: str) 
     assert [answer.status_code for answer in answers] == [201] * 5, [answer.text for answer in answers]
     assert {world.nobody.get(f"/v2/lab/many/manifests/{tag}").data for tag in tags} == {manifest}
     assert len(world.alice.find("query&type=dockerimage&repository=lab/many")) == 3
+
+
+def test_an_image_under_other_names_is_as_it_was_pushed(world: World, shock: str) -> None:
+    """The Shock copies a file only where its layers are those of the manifest, and what is told is of that file."""
+    app = RegistryApp(RemoteBackend(shock, redirects=False))
+    pusher = Pusher(app, world.tokens["alice"])
+    names = ("lab/first", "lab/the-same-with-a-longer-name", "lab/compressed-otherwise")
+    levels = (9, 9, 1)
+    pushed = [
+        pusher.push(f"{name}:1", OPEN, compress=lambda layer, level=level: gzip.compress(layer, level, mtime=0))
+        for name, level in zip(names, levels, strict=True)
+    ]
+    nodes = {node["attributes"]["name"]: node for node in world.alice.find("query&type=dockerimage")}
+    for name, manifest, level in zip(names, pushed, levels, strict=True):
+        assert world.nobody.get(f"/v2/{name}/manifests/1", Accept=OCI_MANIFEST).data == manifest
+        digest = f"sha256:{sha256(manifest)}"
+        config, layers = world.nobody.pull(name, digest, OCI_MANIFEST)
+        assert config == OPEN.config
+        assert layers == [gzip.compress(layer, level, mtime=0) for layer in OPEN.layers]
+        node = nodes[f"{name}:1"]
+        told = node["attributes"]["skyport_wf"]
+        assert (told["archive"]["size"], told["archive"]["md5"]) == (
+            node["file"]["size"],
+            node["file"]["checksum"]["md5"],
+        )
+        assert told["archive_name"] == ("lab/first:1" if name == names[1] else "")
 
 
 def test_a_token_goes_to_the_shock_as_that_wants_it(world: World, shock: str) -> None:
