@@ -7,11 +7,13 @@ Source: OCI image-spec 1.1, manifest.md, "Guidelines for Artifact Usage"; Cyclon
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from skyport_wf.digests import digest_of
+from skyport_wf.errors import SkyportError
 from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest
 from skyport_wf.output_file import replace_file
 from skyport_wf.progress import UNSEEN
@@ -77,9 +79,11 @@ class PackageLists:
         from skyport_wf.image.examination.sbom import make_sbom
 
         document = make_sbom(name_of(node), listed)
-        self._documents.make_room(len(document))
-        with replace_file(self._documents.path(node.id)) as file:
-            file.write(document)
+        # Where nothing can be kept, it is made each time that it is asked for.
+        with suppress(SkyportError, OSError):
+            self._documents.make_room(len(document))
+            with replace_file(self._documents.path(node.id)) as file:
+                file.write(document)
         return document
 
 

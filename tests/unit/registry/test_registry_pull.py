@@ -290,6 +290,29 @@ def test_images_are_pulled_where_no_cache_can_be(world: World, monkeypatch: pyte
     assert "SKYPORT_CACHE" in answer.text
 
 
+@pytest.mark.parametrize("cache", ["/proc/nowhere", "relative"])
+def test_lists_of_packages_are_made_anew_where_none_can_be_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    status = layer_tar({"var/lib/dpkg/status": b"Package: tool\nVersion: 1\nArchitecture: all\n\n"})
+    # A pushed image has its list on its node, unlike one of another tool, which is read for it.
+    world.pusher("alice").push(f"{NAME}:1.0", Image((status,)))
+    publish(world.alice, world.folder, f"{NAME}:0.1", Image((BASE, status)))
+    monkeypatch.setenv("SKYPORT_CACHE", cache)
+    subjects = {
+        tag: world.nobody.get(f"/v2/{NAME}/manifests/{tag}").headers["Docker-Content-Digest"] for tag in ("1.0", "0.1")
+    }
+    for subject in subjects.values():
+        assert len(world.nobody.json(f"/v2/{NAME}/referrers/{subject}")["manifests"]) == 1
+    (listed,) = world.nobody.json(f"/v2/{NAME}/referrers/{subjects['1.0']}")["manifests"]
+    (layer,) = world.restarted().json(f"/v2/{NAME}/manifests/{listed['digest']}")["layers"]
+    assert b"pkg:deb/tool@1" in world.nobody.blob(NAME, layer)
+    unknown = f"sha256:{'7' * 64}"
+    assert world.nobody.error(f"/v2/{NAME}/manifests/{unknown}") == (404, "MANIFEST_UNKNOWN")
+    assert world.nobody.error(f"/v2/{NAME}/blobs/{unknown}") == (404, "BLOB_UNKNOWN")
+    assert world.nobody.json(f"/v2/{NAME}/referrers/{unknown}")["manifests"] == []
+
+
 def test_who_only_pulls_leaves_nothing(world: World) -> None:
     publish(world.alice, world.folder, f"{NAME}:1.0", Image((BASE,)))
     for name in ("alice", "bob", "admin"):
