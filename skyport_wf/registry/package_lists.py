@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from skyport_wf.decoding import decode_json
 from skyport_wf.digests import digest_of
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifest
@@ -30,6 +31,13 @@ INDEX_TYPE: Final = "application/vnd.oci.image.index.v1+json"
 EMPTY: Final = b"{}"
 """The config of an artifact, which has none."""
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
+_TITLED: Final = {"org.opencontainers.image.title": "packages.cdx.json"}
+
+
+class _Artifact(msgspec.Struct, frozen=True, rename="camel"):
+    artifact_type: str
+    config: Descriptor
+    layers: tuple[Descriptor]
 
 
 class PackageLists:
@@ -100,13 +108,24 @@ def make_artifact(document: bytes, subject: Manifest) -> Manifest:
                     ARTIFACT_TYPE,
                     len(document),
                     digest_of(document),
-                    annotations={"org.opencontainers.image.title": "packages.cdx.json"},
+                    annotations=_TITLED,
                 )
             ],
             "subject": subject.descriptor,
         }
     )
     return Manifest(Flavour.OCI.media_type, content)
+
+
+def is_artifact(content: bytes) -> bool:
+    """Return whether a manifest is one that `make_artifact` returns, of whichever image and registry."""
+    try:
+        found = decode_json(content, _Artifact)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    (layer,) = found.layers
+    kinds = (found.artifact_type, layer.media_type, found.config.digest, layer.annotations)
+    return kinds == (ARTIFACT_TYPE, ARTIFACT_TYPE, digest_of(EMPTY), _TITLED)
 
 
 def make_referrers(descriptors: list[Descriptor]) -> bytes:

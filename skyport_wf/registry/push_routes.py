@@ -14,6 +14,7 @@ from werkzeug.wrappers import Request, Response
 from skyport_wf.byte_streams import ChunkReader, pieces_of
 from skyport_wf.digests import digest_of, is_sha256
 from skyport_wf.image.distribution.parsing import LARGEST_MANIFEST, check_part_of_index, find_reference
+from skyport_wf.registry.package_lists import is_artifact
 from skyport_wf.registry.push import Pusher
 from skyport_wf.registry.refusals import (
     BlobUnknownError,
@@ -83,29 +84,37 @@ def cancel_upload(context: RequestContext, repository: str, upload: str) -> Resp
 
 
 def put_manifest(context: RequestContext, repository: str, reference: str) -> Response:
-    """PUT /v2/NAME/manifests/REFERENCE: by tag, publish the image; by digest, keep the manifest for an index."""
+    """PUT /v2/NAME/manifests/REFERENCE: by tag, publish the image; by digest, keep the manifest for an index.
+
+    So is a list of packages that was attached to an image elsewhere: it goes within a day.
+    """
     content = ChunkReader(pieces_of(context.request.stream)).read(LARGEST_MANIFEST + 1)
     if len(content) > LARGEST_MANIFEST:
         raise SizeInvalidError(f"a manifest may have {LARGEST_MANIFEST:,} bytes")
-    digest = digest_of(content)
-    is_tag = ":" not in reference
-    if is_tag:
+    digest, belonging, subject = digest_of(content), find_reference(content), ""
+    if ":" not in reference:
         Pusher(context, repository).push(content, reference)
+        if belonging:
+            # Not where the image has another manifest now, which says nothing of a subject.
+            listed = context.lookup.referring_images(context.view, repository, belonging.subject)
+            subject = belonging.subject if digest in [image.digest for image in listed] else ""
     else:
         _require_digest(reference)
         if reference != digest:
             raise DigestInvalidError(f"the manifest has the digest {digest}, not {reference}")
-        check_part_of_index(content)
+        if belonging and is_artifact(content):
+            # Clients copy it with its image, which gets a list of its own here. Without the header that tells of the
+            # subject they would push an index of such manifests, too.
+            subject = belonging.subject
+        else:
+            check_part_of_index(content)
         context.staging.add_manifest(content)
     answer = Response(status=201)
     # By the tag if it was one: of an index, or with layers that were compressed here, the image has another digest.
     answer.headers["Location"] = f"/v2/{repository}/manifests/{reference}"
     answer.headers["Docker-Content-Digest"] = digest
-    if is_tag and (belonging := find_reference(content)):
-        # Not where the image has another manifest now, which says nothing of a subject.
-        listed = context.lookup.referring_images(context.view, repository, belonging.subject)
-        if digest in [image.digest for image in listed]:
-            answer.headers["OCI-Subject"] = belonging.subject
+    if subject:
+        answer.headers["OCI-Subject"] = subject
     return answer
 
 

@@ -350,6 +350,16 @@ def test_oras_discovers_the_list_of_packages(site: Site, tool: str, tmp_path: Pa
     assert config["digest"] == site.receipts["secret"]["image_id"]
 
 
+def test_oras_copies_an_image_with_what_refers_to_it(site: Site, tool: str) -> None:
+    oras, copy = todays("oras"), site.new_name(tool)
+    plain = ("--from-plain-http", "--to-plain-http", "--to-username", "x", "--to-password", site.token)
+    run(oras, "cp", "-r", *plain, tool, copy)
+    assert site.published_id(copy) == site.image_id
+    found = json.loads(run(oras, "discover", "--plain-http", "--format", "json", copy))
+    (artifact,) = found.get("referrers") or found["manifests"]
+    assert artifact["artifactType"] == "application/vnd.cyclonedx+json"
+
+
 def test_apptainer(site: Site, tool: str, tmp_path: Path) -> None:
     apptainer = todays("apptainer")
     home = {"HOME": str(tmp_path), "APPTAINER_CACHEDIR": str(tmp_path / "cache"), "APPTAINER_TMPDIR": str(tmp_path)}

@@ -365,6 +365,49 @@ def test_an_image_that_belongs_to_another_one(world: World) -> None:
     assert listed["artifactType"] == "application/vnd.cyclonedx+json"
 
 
+def test_a_list_of_packages_that_is_copied_with_its_image_is_made_anew(world: World) -> None:
+    """As `oras cp -r` does it: image and list by digest, then the image by its tag."""
+    pusher, other = world.pusher("alice"), "my-lab/copied"
+    manifest = pusher.push(f"{NAME}:1.0", IMAGE)
+    subject = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+    (listed,) = pusher.json(f"/v2/{NAME}/referrers/{subject}")["manifests"]
+    artifact = pusher.get(f"/v2/{NAME}/manifests/{listed['digest']}").data
+    assert pusher.send("PUT", f"/v2/{other}/manifests/{subject}", manifest).status_code == 201
+    answer = pusher.send("PUT", f"/v2/{other}/manifests/{listed['digest']}", artifact)
+    assert (answer.status_code, answer.headers["OCI-Subject"]) == (201, subject), answer.text
+    # Clients look whether it has arrived.
+    assert pusher.get(f"/v2/{other}/manifests/{listed['digest']}").data == artifact
+    assert pusher.send("PUT", f"/v2/{other}/manifests/1.0", manifest).status_code == 201
+    (own,) = world.nobody.json(f"/v2/{other}/referrers/{subject}")["manifests"]
+    (layer,) = world.nobody.json(f"/v2/{other}/manifests/{own['digest']}")["layers"]
+    described = json.loads(world.nobody.blob(other, layer))["metadata"]["component"]
+    assert (described["name"], described["version"]) == (other, "1.0")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"artifactType": "application/spdx+json"},
+        {"subject": None},
+        {"subject": {"digest": "x"}},
+        {"config": {"mediaType": "application/x", "size": 3, "digest": f"sha256:{'7' * 64}"}},
+        {"layers": []},
+        {"layers": [{"mediaType": "application/vnd.cyclonedx+json", "size": 3, "digest": f"sha256:{'7' * 64}"}]},
+    ],
+)
+def test_what_else_belongs_to_an_image_is_refused(world: World, change: dict[str, Any]) -> None:
+    pusher = world.pusher("alice")
+    subject = f"sha256:{hashlib.sha256(pusher.push(f'{NAME}:1.0', IMAGE)).hexdigest()}"
+    (listed,) = pusher.json(f"/v2/{NAME}/referrers/{subject}")["manifests"]
+    artifact = pusher.json(f"/v2/{NAME}/manifests/{listed['digest']}")
+    content = json.dumps({**artifact, **change}).encode()
+    path = f"/v2/my-lab/copied/manifests/sha256:{hashlib.sha256(content).hexdigest()}"
+    answer = pusher.send("PUT", path, content)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+    # Nor is a list of packages an image.
+    assert pusher.send("PUT", "/v2/my-lab/copied/manifests/1", json.dumps(artifact).encode()).status_code == 400
+
+
 def test_an_image_with_another_manifest_than_was_pushed_belongs_to_none(world: World) -> None:
     pusher, subject = world.pusher("alice"), f"sha256:{'5' * 64}"
     manifest = json.loads(pusher.send_image(NAME, IMAGE, compress=lambda layer: layer))
