@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
@@ -28,14 +29,14 @@ from skyport_wf.image.distribution.parsing import (
 )
 from skyport_wf.image_list.registry_address import RegistryAddress
 from skyport_wf.retries import retrying
-from skyport_wf.sources.remote.registry_session import RegistrySession
+from skyport_wf.sources.remote.registry_session import SLOWEST, RegistrySession
 
 _log = logging.getLogger(__name__)
 _ACCEPT: Final = ", ".join((*(flavour.media_type for flavour in Flavour), *INDEX_TYPES))
 _TRAILER: Final = 8
 """Bytes at the end of a gzip file: checksum and size of what is in it (RFC 1952, 2.3.1)."""
 _MOST_BREAKS: Final = 5
-"""Times that a layer may break off without a byte more."""
+"""Times that a layer may break off, one after the other, with nothing more or too slowly."""
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -136,7 +137,7 @@ def read_blob(session: RegistrySession, address: RegistryAddress, digest: str, s
     """
     hasher, received, breaks, held = hashlib.sha256(), 0, 0, b""
     while received < size:
-        start = received
+        start, began = received, time.monotonic()
         try:
             for piece in _read_from(session, digest, start, size):
                 hasher.update(piece)
@@ -147,7 +148,8 @@ def read_blob(session: RegistrySession, address: RegistryAddress, digest: str, s
             if received < size:
                 raise TemporaryError(f"{address} broke off: {received} of {size} bytes of {digest} came.")
         except TemporaryError as error:
-            breaks = breaks + 1 if received == start else 0
+            # What comes too slowly is no progress: it would keep us for ever.
+            breaks = 0 if received - start > SLOWEST * (time.monotonic() - began) else breaks + 1
             if breaks >= _MOST_BREAKS:
                 raise
             _log.warning("%s Going on at byte %d.", error, received)

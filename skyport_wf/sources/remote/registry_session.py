@@ -30,7 +30,7 @@ from skyport_wf.sources.remote.http_answers import CarefulSession, NoTlsError, f
 _HUB_SERVER: Final = "https://registry-1.docker.io"
 MOST_SECONDS: Final = 60.0
 """For an answer to begin, behind all redirects."""
-_SLOWEST: Final = 10_000
+SLOWEST: Final = 10_000
 """Bytes a second below which something does not arrive."""
 _PIECE: Final = 1 << 18
 """Bytes of a piece: several wait in memory until they are sent."""
@@ -102,8 +102,8 @@ class RegistrySession:
                 if not piece:
                     return
                 received += len(piece)
-                if time.monotonic() - began > self._seconds + received / _SLOWEST:
-                    raise TemporaryError(f"{self._address} comes at less than {_SLOWEST // 1000} kB/s.")
+                if time.monotonic() - began > self._seconds + received / SLOWEST:
+                    raise TemporaryError(f"{self._address} comes at less than {SLOWEST // 1000} kB/s.")
                 yield piece
 
     @cached_property

@@ -24,7 +24,7 @@ from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.records.source import RegistryOrigin
 from skyport_wf.sources.remote.registry_archives import RegistryArchive
-from skyport_wf.sources.remote.registry_images import RegistryImage, find_image
+from skyport_wf.sources.remote.registry_images import RegistryImage, find_image, read_blob
 from skyport_wf.sources.remote.registry_session import RegistrySession
 from tests.support.docker_archives import Image, layer_tar, sha256
 from tests.support.http_server import Recording, http_server, make_authority
@@ -334,6 +334,23 @@ def test_what_comes_too_slowly_is_given_up(registry: ImageRegistry) -> None:
     registry.answers["lab/tool/manifests/1"] = lambda _: ("200 OK", {}, dripping(0.01))
     with pytest.raises(TemporaryError, match="comes at less than 10 kB/s"):
         find(registry, seconds=0.5)
+
+
+def test_a_layer_that_comes_too_slowly_is_given_up(registry: ImageRegistry) -> None:
+    """However much of it has come each time."""
+    blob = bytes(1500)
+    digest = f"sha256:{sha256(blob)}"
+
+    def answer(environ: "WSGIEnvironment") -> Answer:
+        start = int(environ.get("HTTP_RANGE", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        headers = {"Content-Range": f"bytes {start}-{len(blob) - 1}/{len(blob)}"}
+        dripped = itertools.islice(dripping(0.01), len(blob) - start)
+        return ("206 Partial Content" if start else "200 OK"), headers, (bytes(len(drop)) for drop in dripped)
+
+    registry.answers[f"lab/tool/blobs/{digest}"] = answer
+    address = parse_registry_address(f"{registry.host}/lab/tool:1")
+    with RegistrySession(address, seconds=0.5) as session, pytest.raises(TemporaryError, match="less than 10 kB/s"):
+        list(read_blob(session, address, digest, len(blob)))
 
 
 @pytest.mark.parametrize(
