@@ -89,7 +89,9 @@ def _wanted(request: Request, digest: str, size: int) -> tuple[int, int]:
     condition = request.if_range
     if condition.date or (condition.etag is not None and condition.etag != digest):
         return 0, size
-    found = asked.range_for_length(size)
+    ((first, _),) = asked.ranges
+    # The last bytes, however many there are (RFC 9110, section 14.1.2).
+    found = (0, size) if size and first < -size else asked.range_for_length(size)
     if found is None:
         raise RangeInvalidError(size)
     return found

@@ -139,6 +139,15 @@ def test_a_range_of_a_blob(world: World, asked: str, start: int, stop: int | Non
         assert world.nobody.get(path, Range=asked, If_Range=f'"{blob["digest"]}"').data == whole[start:stop]
 
 
+def test_more_last_bytes_than_there_are(world: World) -> None:
+    publish(world.alice, world.folder, f"{NAME}:1.0", Image((BASE, TOOL)))
+    manifest = world.nobody.json(f"/v2/{NAME}/manifests/1.0")
+    for blob in (manifest["config"], *manifest["layers"]):
+        for more in (0, 1, 10**12):
+            answer = world.nobody.get(f"/v2/{NAME}/blobs/{blob['digest']}", Range=f"bytes=-{blob['size'] + more}")
+            assert (answer.status_code, len(answer.data)) == (200, blob["size"])
+
+
 @pytest.mark.parametrize(
     "asked",
     [
