@@ -31,12 +31,18 @@ def find_login(registry: str) -> RegistryLogin | None:
     """
     import docker.auth
     from docker.errors import DockerException
+    from docker.utils.config import load_general_config
 
     try:
         # A program that is not installed is told by the error; the warning would name a line of the library.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            config = docker.auth.AuthConfig.load_config(None, None, dict.fromkeys(hidden_variables(), ""))
+            document = load_general_config()
+            for entry in (document.get("auths") or {}).values():
+                # Some tools write an empty one where a program keeps the password. Docker passes it over.
+                if entry.get("auth") == "":
+                    del entry["auth"]
+            config = docker.auth.AuthConfig.load_config(None, document, dict.fromkeys(hidden_variables(), ""))
             found: dict[str, Any] = config.resolve_authconfig(registry) or {}
     except (DockerException, ValueError, OSError, TypeError, AttributeError, KeyError) as error:
         # The words of the library may quote what a file of passwords has.

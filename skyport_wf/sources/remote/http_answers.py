@@ -101,16 +101,23 @@ def follow(
     *,
     method: str = "GET",
     secret: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    name: str = "",
 ) -> requests.Response:
     """Return the answer at the end of all redirects.
 
     secret: headers for this server alone.
+    form: fields to send, which are for this server alone, too.
+    name: what messages call it, if that is not the address.
     Raises SkyportError if a redirect leads where it must not.
     """
-    at = url
+    at, called = url, name or url
     for _ in range(_MOST_REDIRECTS + 1):
-        own = secret if secret and origin_of(at) == origin_of(url) else {}
-        response = session.ask(url, at, {**headers, **own}, method=method)
+        is_here = origin_of(at) == origin_of(url)
+        if form and not is_here:
+            raise SkyportError(f"{called} redirects what is sent to it to another server. This is not followed.")
+        own = secret if secret and is_here else {}
+        response = session.ask(called, at, {**headers, **own}, method=method, data=form)
         target = response.headers.get("Location")
         if response.status_code not in _REDIRECTS or target is None:
             return response
@@ -121,13 +128,13 @@ def follow(
         except ValueError:
             there = ""
         if not (there and is_address(there)):
-            raise SkyportError(f"{url} redirects to something that is no address.")
+            raise SkyportError(f"{called} redirects to something that is no address.")
         scheme = urlsplit(there).scheme
         if scheme not in ("http", "https"):
-            raise SkyportError(f"{url} redirects to a {scheme}: address. Only http and https are followed.")
+            raise SkyportError(f"{called} redirects to a {scheme}: address. Only http and https are followed.")
         if scheme == "http" and urlsplit(at).scheme == "https":
             raise SkyportError(
-                f"{url} redirects from https to http, where anyone could change it. This is not followed."
+                f"{called} redirects from https to http, where anyone could change it. This is not followed."
             )
         at = there
-    raise SkyportError(f"{url} redirects more than {_MOST_REDIRECTS} times. Give the address where it ends.")
+    raise SkyportError(f"{called} redirects more than {_MOST_REDIRECTS} times. Give the address where it ends.")

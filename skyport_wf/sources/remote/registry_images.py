@@ -94,7 +94,8 @@ def find_image(
             raise ArchiveError(f"its manifest has {len(manifest.layers)} layers, its config {len(layers)}")
         return RegistryImage(named, content.decode(), config.decode())
     except (ArchiveError, UnicodeDecodeError) as error:
-        raise SkyportError(f"{address} cannot be published: {error}. Mend `registry` in the image list.") from error
+        why = str(error).removesuffix(".")
+        raise SkyportError(f"{address} cannot be published: {why}. Mend `registry` in the image list.") from error
 
 
 def _named_now(session: RegistrySession, address: RegistryAddress) -> str:

@@ -83,7 +83,7 @@ class RegistrySession:
             response = self._ask(url, headers, method)
         if response.status_code not in expected:
             response.close()
-            raise self._refusal(response.status_code, read_retry_after(response.headers))
+            raise self._refusal(response.status_code, read_retry_after(response.headers), path)
         return response
 
     def read(self, response: requests.Response, most: int) -> Iterator[bytes]:
@@ -153,11 +153,11 @@ class RegistrySession:
             wanted["service"] = service
         if login and login.identity_token:
             form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "client_id": "skyport-wf"}
-            answer = self._session.ask(realm, realm, {}, method="POST", data={**wanted, **form})
+            answer = follow(self._session, realm, {}, method="POST", form={**wanted, **form})
         else:
             separator = "&" if urlsplit(realm).query else "?"
             url = f"{realm}{separator}{urlencode(wanted)}"
-            answer = self._session.ask(realm, url, _basic(login) if login else {})
+            answer = follow(self._session, url, {}, secret=_basic(login) if login else {}, name=realm)
         with closing(answer):
             if answer.status_code != requests.codes.ok:
                 raise self._refusal(answer.status_code, read_retry_after(answer.headers))
@@ -182,9 +182,17 @@ class RegistrySession:
         if "@" in parts.netloc or not (is_safe or is_here):
             raise SkyportError(f"{self._address.host} wants a login to be sent where anyone could read it.")
 
-    def _refusal(self, status: int, retry_after: float = 0.0) -> SkyportError:
+    def _refusal(self, status: int, retry_after: float = 0.0, path: str = "") -> SkyportError:
+        """Return why there is no answer. path: as `open` takes it; empty for a login."""
         if status in TEMPORARY_STATUSES:
             return TemporaryError(f"{self._address} cannot be had: HTTP {status}.", retry_after=retry_after)
+        kind, _, digest = path.partition("/")
+        if kind == "blobs" and status in (404, 410):
+            # Who may not read the image does not get its manifest either, which names this.
+            return SkyportError(
+                f"{self._address} is not whole: its registry has the manifest, but not the blob {digest} (HTTP "
+                f"{status}). Push the image there again, or mend `registry` in the image list."
+            )
         # Registries that hide what is private answer with 404, and others with 401 for what is not there.
         if status in (401, 403, 404, 410):
             return SkyportError(

@@ -274,6 +274,12 @@ def test_a_layer_that_is_another_is_refused(registry: ImageRegistry, body: Any) 
 
 
 @pytest.mark.slow
+def test_a_config_that_is_another(registry: ImageRegistry) -> None:
+    registry.add("lab/tool:1", IMAGE)
+    registry.files[f"lab/tool/blobs/{IMAGE.image_id}"] = IMAGE.config[:-1] + b" "
+    assert f"for the blob {IMAGE.image_id}. Mend `registry`" in failure(registry)
+
+
 def test_a_config_that_does_not_fit(registry: ImageRegistry) -> None:
     registry.add("lab/tool:1", IMAGE)
     config = f"lab/tool/blobs/{IMAGE.image_id}"
@@ -375,6 +381,19 @@ def test_refusals(registry: ImageRegistry, status: str, told: str, temporary: bo
     assert isinstance(caught.value, TemporaryError) == temporary
 
 
+def test_a_blob_that_is_missing_is_told_as_that(registry: ImageRegistry) -> None:
+    _, blobs = registry.add("lab/tool:1", IMAGE)
+    for blob, fails in ((blobs[1], lambda: fetch(registry)), (IMAGE.config, lambda: find(registry))):
+        digest = f"sha256:{sha256(blob)}"
+        del registry.files[f"lab/tool/blobs/{digest}"]
+        with pytest.raises(SkyportError) as caught:
+            fails()
+        assert f"is not whole: its registry has the manifest, but not the blob {digest} (HTTP 404)." in str(
+            caught.value
+        )
+        assert "docker login" not in str(caught.value)
+
+
 def test_a_registry_that_is_not_there_is_a_temporary_failure(registry: ImageRegistry) -> None:
     registry.port = 9
     with pytest.raises(TemporaryError, match=r"127\.0\.0\.1:9.* cannot be reached: Connection refused"):
@@ -441,6 +460,46 @@ def test_a_token_does_not_go_with_a_redirect(registry: ImageRegistry, tmp_path: 
         registry.answers[f"lab/tool/blobs/sha256:{sha256(blobs[1])}"] = lambda _: ("307 Temporary", location, [b""])
         assert inspect_archive(ArchiveStream(io.BytesIO(fetch(registry)[0]), name="x")).image_id == IMAGE.image_id
     assert recording.authorizations == {None}
+
+
+@pytest.mark.parametrize("token", ["", "refresh"], ids=["password", "identity token"])
+@pytest.mark.parametrize("status", ["307 Temporary", "308 Permanent"])
+def test_a_token_service_that_has_moved(registry: ImageRegistry, tmp_path: Path, status: str, token: str) -> None:
+    """The login goes along on the same server, and to no other one."""
+    registry.add("lab/tool:1", IMAGE)
+    registry.wants_login, registry.realm = True, f"http://{registry.host}/old"
+    log_in(tmp_path, registry.host, **({"identitytoken": token} if token else {}))
+    forms: list[bytes] = []
+
+    def answer(environ: "WSGIEnvironment") -> Answer:
+        forms.append(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+        return "200 OK", {}, [b'{"token": "for-the-owner"}']
+
+    def elsewhere(environ: "WSGIEnvironment", start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return [b'{"token": "for-anybody"}']
+
+    def ask_at(where: str) -> None:
+        moved = {"Location": f"{where}/new"}
+        registry.answers = {"/old": lambda _: (status, moved, [b""]), "/new": answer}
+
+    ask_at("")
+    registry.wants_login = False
+    with RegistrySession(parse_registry_address(f"{registry.host}/lab/tool:1")) as session:
+        challenge = {"bearer": {"realm": registry.realm}}
+        assert session._log_in(challenge) == {"Authorization": "Bearer for-the-owner"}
+        assert (b"refresh_token=refresh" in forms[0]) == bool(token)
+        sent = {path: authorization for _, path, authorization in registry.requests}
+        assert bool(sent["/new"]) == (not token)
+        recording = Recording(elsewhere)
+        with http_server(recording) as port:
+            ask_at(f"http://127.0.0.1:{port}")
+            if token:
+                with pytest.raises(SkyportError, match="redirects what is sent to it to another server"):
+                    session._log_in(challenge)
+            else:
+                assert session._log_in(challenge) == {"Authorization": "Bearer for-anybody"}
+        assert recording.authorizations == (set() if token else {None})
 
 
 @pytest.mark.parametrize(
@@ -517,6 +576,8 @@ def test_a_program_that_keeps_the_password(
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker/config.json").write_text(json.dumps({"credHelpers": {registry.host: "tests"}}))
     assert "cannot be read from docker's config" in failure(registry), "it is not installed"
+    # As some tools leave the config of who has a program for all passwords.
+    config = {"auths": {registry.host: {"auth": ""}, "other.org": {"auth": ""}}, "credsStore": "tests"}
     program = tmp_path / "docker-credential-tests"
     program.write_text(
         f"#!/bin/sh\nenv >{tmp_path}/env\n"
@@ -527,3 +588,5 @@ def test_a_program_that_keeps_the_password(
     monkeypatch.setenv("KB_AUTH_TOKEN", "for-shock-alone")
     assert find(registry).image_id == IMAGE.image_id
     assert "for-shock-alone" not in (tmp_path / "env").read_text()
+    (tmp_path / "docker/config.json").write_text(json.dumps(config))
+    assert find(registry).image_id == IMAGE.image_id
