@@ -34,9 +34,9 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records.receipt import Receipt
 
     receipts = {path: read_record(path, Receipt) for path in args.receipts}
-    _check_different(receipts)
     if args.images:
-        _update_notes(args.images, receipts)
+        receipts |= _update_notes(args.images, receipts)
+    _check_different(receipts)
     lock = write_lock(args.lock, [*receipts.values()], keep=args.keep)
     return Outcome(lock, f"{args.lock} holds {count(len(lock.images), 'image')}")
 
@@ -55,8 +55,11 @@ def _check_different(receipts: dict[Path, Receipt]) -> None:
             )
 
 
-def _update_notes(path: Path, receipts: dict[Path, Receipt]) -> None:
-    """Let nodes and receipts say what the list says; receipts keep their time, as they stand for the same images."""
+def _update_notes(path: Path, receipts: dict[Path, Receipt]) -> dict[Path, Receipt]:
+    """Let nodes and receipts say what the list says; return the receipts that changed.
+
+    Their files keep their time, as they stand for the same images.
+    """
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.publication.notes import update_notes
@@ -64,9 +67,12 @@ def _update_notes(path: Path, receipts: dict[Path, Receipt]) -> None:
 
     images = read_image_list(path)
     described = {image.name: image.description for image in images.images}
+    changed = {}
     with open_shock(images.shock) as shock:
         for file, receipt in receipts.items():
             if receipt.name in described:
                 now = update_notes(shock, receipt, description=described[receipt.name])
                 if now != receipt:
                     write_record(file, now, keep_time=True)
+                    changed[file] = now
+    return changed

@@ -1,11 +1,17 @@
 """Mistakes in a pipeline's files that can be found before anything runs."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.records.plan import PlannedImage
+
+if TYPE_CHECKING:
+    from skyport_wf.records.receipt import LockedImage
 
 
 def check_settings_files(images: str | None, conda: str | None) -> None:
@@ -53,8 +59,8 @@ def check_archives(images: Iterable[PlannedImage]) -> None:
             )
 
 
-def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> set[str]:
-    """Return the names that a lock file has; none if it is not there.
+def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> dict[str, LockedImage]:
+    """Return the images that a lock file has, by name; none if it is not there.
 
     needed: images that it has to have, as it cannot be written.
     lists: the image lists of the workflow.
@@ -68,7 +74,7 @@ def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> set[st
     if os.path.realpath(lock) in map(os.path.realpath, lists):
         raise UsageError(f"the lock file {lock} is an image list. Name another file in the setting `lock`.")
     try:
-        locked = {*read_record(Path(lock), LockFile).images} if Path(lock).exists() else set()
+        locked = read_record(Path(lock), LockFile).images if Path(lock).exists() else {}
     except SkyportError as error:
         raise UsageError(str(error)) from error
     if missing := [name for name in needed if name not in locked]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skyport_wf.errors import SkyportError
 from skyport_wf.pipelines.checks import check_lock, is_writable
 from skyport_wf.pipelines.notes import read_note, short_digest, write_note
 
 if TYPE_CHECKING:
     from skyport_wf.pipelines.rules import ImageRules
+    from skyport_wf.records.receipt import LockedImage
 
 
 class ListLock:
@@ -22,8 +25,8 @@ class ListLock:
         """Take the lock file at `path`. rules: those of the list."""
         self.path = path
         self._rules = rules
-        self._locked: set[str] = set()
-        """The names that it has before anything runs."""
+        self._locked: dict[str, LockedImage] = {}
+        """The images that it has before anything runs."""
 
     def check(self) -> None:
         """Read it. Raises UsageError if it cannot be used, which would be said when images are built and sent already.
@@ -63,7 +66,7 @@ class ListLock:
         return "lock" if self.is_output else f"lock-{self._mark}"
 
     def lost(self) -> str:
-        """Return when it was last found without images that have receipts; of a job, nothing.
+        """Return when it was last found without images that have receipts, or behind them; of a job, nothing.
 
         A lock file that was reset, or merged to an older state, would stay so: no receipt changes by that. What is
         returned is a time that is kept, as names would change once more when they are in the file again.
@@ -73,9 +76,24 @@ class ListLock:
         # Each list has its own note, and still has it when it is moved.
         number = sum(other.lock.is_written(self.path) for other in self._rules.before)
         note = f"{short_digest(os.path.realpath(self.path), self._rules.results, str(number))}.lost"
-        if any(Path(receipt).exists() for receipt in self._rules.receipts_besides(self._locked)):
+        if any(self._is_behind(name, Path(receipt)) for name, receipt in self._rules.receipts.items()):
             write_note(note, str(time.time_ns()).encode())
         return read_note(note)
+
+    def _is_behind(self, name: str, receipt: Path) -> bool:
+        """Return whether it lacks an image that has a receipt, or says of its node what the receipt does not.
+
+        Of another node, it may know more than the receipt: somebody has published the image anew, elsewhere.
+        """
+        from skyport_wf.records.files import read_record
+        from skyport_wf.records.receipt import Receipt, lock_image
+
+        if name not in self._locked:
+            return receipt.exists()
+        with suppress(SkyportError):
+            entry = lock_image(read_record(receipt, Receipt))
+            return entry.node == self._locked[name].node and entry != self._locked[name]
+        return False
 
     # Snakemake runs a job again if its params change, but for those that a function makes of `output`. Where a lock
     # file is says nothing of the images.

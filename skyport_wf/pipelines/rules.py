@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -322,11 +322,10 @@ class ImageRules:
         """Where receipts go, as far as no prefix moves them."""
         return self.places.results
 
-    def receipts_besides(self, names: Collection[str]) -> list[str]:
-        """Return where the receipts of the images are that have none of these names."""
-        return [
-            f"{self.places.moved}/{key}/receipt.json" for name, key in self._keys_by_name.items() if name not in names
-        ]
+    @property
+    def receipts(self) -> dict[str, str]:
+        """Where the receipts of the images are, by name."""
+        return {name: f"{self.places.moved}/{key}/receipt.json" for name, key in self._keys_by_name.items()}
 
     @property
     def _mark(self) -> str:

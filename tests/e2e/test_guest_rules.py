@@ -246,6 +246,38 @@ def test_a_lock_file_that_was_reset_gets_its_images_again(
         assert pipeline.snakemake(*targets) == set()
 
 
+def test_the_lock_file_says_of_the_registry_what_the_receipts_say(pipeline: Pipeline) -> None:
+    """Once it is set, changed or taken out; and a lock file that says otherwise of the same node is mended."""
+    pipeline.write_snakefile(module("a"))
+    lock = pipeline.folder / "images.lock.json"
+
+    def registries() -> list[str | None]:
+        receipts = [pipeline.receipt(f"results/skyport/lab_{name}_1/receipt.json") for name in "xy"]
+        told = [receipt["use"].get("oci", "").partition("/")[0] or None for receipt in receipts]
+        assert [image.get("registry") for image in json.loads(lock.read_bytes())["images"].values()] == told
+        return told
+
+    for registry in (None, "old.example.org", "new.example.org", None):
+        shock = "url: embedded" + (f", registry: {registry}" if registry else "")
+        write_images(pipeline.folder, "lab/x:1", "lab/y:1", shock=shock)
+        assert "a_lock_images" in pipeline.snakemake("a_publish_all")
+        assert registries() == [registry, registry]
+        assert pipeline.snakemake("a_publish_all") == set()
+
+    whole = lock.read_bytes()
+    wrong = json.loads(whole)
+    wrong["images"]["lab/y:1"]["registry"] = "old.example.org"
+    lock.write_text(json.dumps(wrong))
+    assert pipeline.snakemake("a_publish_all") == {"a_lock_images", "a_publish_all"}
+    assert lock.read_bytes() == whole
+    assert pipeline.snakemake("a_publish_all") == set()
+
+    # Published anew by somebody else: the receipt here is the older one.
+    wrong["images"]["lab/y:1"]["node"] = LOCKED["node"]
+    lock.write_text(json.dumps(wrong))
+    assert pipeline.snakemake("a_publish_all") == set()
+
+
 RESULTS = ["pathvars:", '    results="out/images/"']
 
 
