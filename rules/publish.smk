@@ -24,7 +24,10 @@ if _skyport.makes("steps"):
 
     include: "publish/stream.smk" if _skyport.settings.streams else "publish/steps.smk"
     include: "publish/sif.smk"
-    include: "publish/refuse.smk"
+
+    if _skyport.is_known:
+
+        include: "publish/refuse.smk"
 
 
 if _skyport.makes_lock():

@@ -16,7 +16,10 @@ if _skyport.makes("steps"):
 
     include: "publish/receive.smk"
     include: "publish/sif.smk"
-    include: "publish/refuse.smk"
+
+    if _skyport.is_known:
+
+        include: "publish/refuse.smk"
 
 
 if _skyport.defines("use_all"):

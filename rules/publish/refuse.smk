@@ -1,10 +1,10 @@
-"""Names that the images do not have: for publish.smk and use.smk."""
+"""Names that the images do not have: for publish.smk and use.smk, but not in jobs, which have been asked for others."""
 
 
 rule refuse_image:
     """Say of an image that is not known that it is not: nothing else could make its receipt."""
     input:
-        _skyport.refuse,
+        lambda wildcards: [local(path) for path in _skyport.refuse(wildcards)],
     output:
         _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
     log:

@@ -134,8 +134,12 @@ class ImageRules:
 
         Jobs take what the main process has written: where they run, the list may be elsewhere, or half-edited by now.
         """
-        noted = None if self.is_known else read_plan(self._mark)
-        return {image.key: image for image in (self._plan() if noted is None else noted)}
+        return {image.key: image for image in (self._plan() if self._noted is None else self._noted)}
+
+    @cached_property
+    def _noted(self) -> list[PlannedImage] | None:
+        """What the main process has written for its jobs; None in that process, and where it could write nothing."""
+        return None if self.is_known else read_plan(self._mark)
 
     @property
     def keys(self) -> list[str]:
@@ -151,8 +155,13 @@ class ImageRules:
 
     @cached_property
     def constraint(self) -> str:
-        """The regular expression of the keys, so that rules of several lists do not compete for one image."""
-        return match_any(self.keys) or "[A-Za-z0-9._-]+"
+        """The regular expression of the keys, so that rules of several lists do not compete for one image.
+
+        A job that would have to read the list for it takes any.
+        """
+        if not self.is_known and self._noted is None:
+            return "[A-Za-z0-9._-]+"
+        return match_any(self.planned) or "(?!)"
 
     @cached_property
     def unlisted(self) -> str:
@@ -212,7 +221,16 @@ class ImageRules:
 
     @heard()
     def refuse(self, wildcards: Wildcards) -> list[str]:
-        """Raise UsageError: the list has no such image."""
+        """Raise UsageError: no list of the workflow has such an image, and this one neither.
+
+        If another one has it, return a file that is nowhere, so that Snakemake takes the rules of that one without a
+        word. As a pattern it could not be told, since that list may come later.
+        """
+        others = [
+            other for other in self.lists if "steps" in other._defined and other.places.moved == self.places.moved
+        ]
+        if any(wildcards.skyport_key in other.planned for other in others):
+            return [f".skyport-wf/{wildcards.skyport_key} of another list"]
         raise UsageError(f"{self.origin} has no image with the key {wildcards.skyport_key}, it has {self.told_names}")
 
     @property

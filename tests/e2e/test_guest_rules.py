@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pipeline import Pipeline, module, write_images
+from tests.support.project import jobs
 
 pytestmark = pytest.mark.slow
 
@@ -151,6 +152,28 @@ def test_two_lists_as_modules_twice_each(pipeline: Pipeline) -> None:
     write_images(pipeline.folder, "lab/x:1")
     assert pipeline.snakemake("a_publish_all") == {"a_lock_images", "a_publish_all"}
     assert {*json.loads((pipeline.folder / "images.lock.json").read_text())["images"]} == {"lab/w:1", "lab/x:1"}
+
+
+def test_lists_say_nothing_of_images_of_another(pipeline: Pipeline) -> None:
+    """Each has rules that refuse what it has not, and another may come later; also one without images."""
+    write_images(pipeline.folder / "b", "lab/z:1")
+    for folder, images in {"few": ["lab/v:1"], "none": []}.items():
+        (pipeline.folder / folder).mkdir()
+        (pipeline.folder / folder / "lock.json").write_text(
+            json.dumps({"images": dict.fromkeys(images, LOCKED), "record": "skyport-wf lock 1"})
+        )
+    pipeline.write_snakefile(
+        module("a"),
+        module("b", config='{"images": "b"}'),
+        *(module(name, rules="use", config=f'{{"lock": "{name}/lock.json"}}') for name in ("few", "none")),
+        own("lab/x:1", "lab/z:1", "lab/v:1"),
+    )
+    strict = ("--strict-dag-evaluation", "functions", "cyclic-graph", "periodic-wildcards")
+    done = pipeline.run_snakemake("--dry-run", *strict)
+    assert done.code == 0, done.log
+    assert jobs(done.out) == steps("x", prefix="a_") | steps("z", prefix="b_") | {"few_receive_image v", "mine"}
+    assert "has no image" not in done.out + done.log
+    assert "has no image with the key lab_w_1" in pipeline.refused("results/skyport/lab_w_1/receipt.json")
 
 
 def test_names_that_make_one_file_name_in_folders_of_their_own(pipeline: Pipeline) -> None:
@@ -540,15 +563,23 @@ def test_mistakes_are_said_however_quiet_snakemake_is(pipeline: Pipeline, snakef
 
 
 def test_jobs_take_what_the_main_process_planned(pipeline: Pipeline) -> None:
-    """On a cluster, the list is half-edited by the time that jobs start."""
-    pipeline.write_snakefile(module("a", config='{"cluster": True}'), own("lab/x:1"))
-    (pipeline.folder / "submit").write_text('#!/bin/bash\necho "half-edited: [" > images.yaml\nbash "$@"\n')
+    """On a cluster, the list is half-edited by the time that jobs start; of another list, they know its images."""
+    write_images(pipeline.folder / "b", "lab/z:1")
+    pipeline.write_snakefile(
+        module("a", config='{"cluster": True}'),
+        module("b", config='{"images": "b", "cluster": True, "steps": "stream"}'),
+        own("lab/x:1", "lab/z:1"),
+    )
+    (pipeline.folder / "submit").write_text(
+        '#!/bin/bash\necho "half-edited: [" > images.yaml\nbash "$@" >> jobs.txt 2>&1\necho 1\n'
+    )
     (pipeline.folder / "submit").chmod(0o755)
     submit = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", "./submit")
 
     done = pipeline.run_snakemake(*submit, "--jobs", "2", "--seconds-between-status-checks", "1")
 
     assert done.code == 0, done.out + done.log
+    assert "Error" not in done.out + done.log + (pipeline.folder / "jobs.txt").read_text()
     assert "half-edited" in (pipeline.folder / "images.yaml").read_text()
     assert pipeline.receipt("results/skyport/lab_x_1/receipt.json")["name"] == "lab/x:1"
     assert "lab/x:1" in (pipeline.folder / "images.lock.json").read_text()
