@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import DEFAULT_LIST, LOCK_NAME, list_in
 from skyport_wf.pipelines.checks import check_results
+from skyport_wf.pipelines.notes import read_plan
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.records.plan import PlannedImage
+
+if TYPE_CHECKING:
+    from skyport_wf.records.receipt import LockedImage
 
 
 class LockedRules(ImageRules):
@@ -32,10 +37,8 @@ class LockedRules(ImageRules):
 
         Raises UsageError if it is not there, is none, or has two names that make the same files.
         """
-        from skyport_wf.digests import digest_of
         from skyport_wf.image_list.reference import parse_reference
         from skyport_wf.image_list.spec import check_shock_url
-        from skyport_wf.records.encoding import encode_json
         from skyport_wf.records.files import read_record
         from skyport_wf.records.receipt import LockFile
 
@@ -62,9 +65,10 @@ class LockedRules(ImageRules):
                     f"the lock file {self.origin} has {other} and {name}, which make the same file name {key!r}. "
                     "Publish one of them under another name."
                 )
+        before = {image.name: image.digest for image in read_plan(self._mark) or ()}
         return [
             PlannedImage(
-                name=name, key=keys[name], source="archive", digest=digest_of(encode_json(entry)),
+                name=name, key=keys[name], source="archive", digest=_digest(entry, before.get(name)),
                 notes="", needs=(), base=None, archive=None,
             )
             for name, entry in lock.images.items()
@@ -89,3 +93,18 @@ class LockedRules(ImageRules):
             raise UsageError(
                 f"the lock file {self.origin} is about {', '.join(others)}, and {from_where} says {asked}."
             )
+
+
+def _digest(entry: LockedImage, before: str | None) -> str:
+    """Return what changes with the image and its node, and not with what else the entry says, such as its registry.
+
+    before: what this was when the lock file was read last. Versions before took the whole entry: while that is the
+    same, its digest stays, so that no analysis runs again.
+    """
+    from skyport_wf.digests import digest_of
+    from skyport_wf.records.encoding import encode_json
+
+    whole = digest_of(encode_json(entry))
+    if whole == before:
+        return whole
+    return digest_of(encode_json((entry.image_id, entry.shock.rstrip("/"), entry.node, entry.md5)))

@@ -6,9 +6,16 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from skyport_wf.decoding import decode_json
+from skyport_wf.digests import digest_of
+from skyport_wf.records.encoding import encode_json
+from skyport_wf.records.plan import PlannedImage
+from skyport_wf.records.receipt import LockedImage
 from tests.support.pipeline import Pipeline, module, write_images
 from tests.support.project import jobs
 
@@ -536,6 +543,34 @@ def test_mistakes_in_a_lock_file_name_the_file(pipeline: Pipeline) -> None:
         said = pipeline.refused("--quiet", "all")
         assert said.startswith("skyport-wf: ")
         assert message in said
+
+
+def test_what_a_lock_file_says_besides_the_node_reruns_nothing(pipeline: Pipeline) -> None:
+    """Nor does a version before, which took the digest of the whole entry."""
+    pipeline.do("publish", "--all", "--lock", "images.lock.json")
+    (pipeline.folder / "images.yaml").unlink()
+    lock = pipeline.receipt("images.lock.json")
+    pipeline.write_snakefile(module("a", rules="use"), own("lab/x:1"))
+
+    def ran(**fields: Any) -> set[str]:
+        lock["images"]["lab/x:1"] |= fields
+        (pipeline.folder / "images.lock.json").write_text(json.dumps(lock))
+        return pipeline.snakemake("--dry-run")
+
+    assert pipeline.snakemake() == {"a_receive_image x", "mine"}
+    assert ran(registry="images.example.org", source_digest=None) == set()
+    assert ran(manifest_digest="sha256:" + "1" * 64, archive_sha256=None) == set()
+    assert ran(md5="0" * 32) == {"a_receive_image x", "mine"}
+
+    (plan,) = (pipeline.folder / ".snakemake/skyport").glob("*.json")
+    entry = LockedImage(**lock["images"]["lab/x:1"])
+    older = decode_json(plan.read_bytes(), list[PlannedImage])
+    whole = digest_of(encode_json(entry))
+    plan.write_bytes(msgspec.json.encode([msgspec.structs.replace(older[0], digest=whole), older[1]]))
+    ran()
+    assert decode_json(plan.read_bytes(), list[PlannedImage])[0].digest == whole
+    ran(registry="new.example.org")
+    assert decode_json(plan.read_bytes(), list[PlannedImage]) == older
 
 
 @pytest.mark.parametrize(
