@@ -25,8 +25,9 @@ rule lock_images:
         keep=_skyport.lock.kept_names,
         notes=_skyport.notes(),
         lost=_skyport.lock.lost(),
+        noted=_skyport.lock.noted,
     shell:
-        _skyport.say_if_killed + r"""
+        _skyport.say_if_killed + _skyport.lock.noting + r"""
         say_if_killed skyport-wf lock {input.receipts:q} \
             --images {params.images:q} \
             --lock {params.lock:q} \

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.pipelines.checks import check_lock, is_writable
-from skyport_wf.pipelines.notes import read_note, short_digest, write_note
+from skyport_wf.pipelines.notes import note_path, read_note, read_plan, short_digest, write_note
 
 if TYPE_CHECKING:
     from skyport_wf.pipelines.rules import ImageRules
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 class ListLock:
     """The lock file of one list, for the rules of one module or pipeline."""
 
-    def __init__(self, path: str, rules: ImageRules) -> None:
-        """Take the lock file at `path`. rules: those of the list."""
+    def __init__(self, path: str, rules: ImageRules, *, stored: bool) -> None:
+        """Take the lock file at `path`.
+
+        rules: those of the list.
+        stored: whether receipts are in a storage of Snakemake's, and not on this disk.
+        """
         self.path = path
         self._rules = rules
+        self._stored = stored
         self._locked: dict[str, LockedImage] = {}
         """The images that it has before anything runs."""
 
@@ -73,12 +78,31 @@ class ListLock:
         """
         if not self._rules.is_known:
             return ""
-        # Each list has its own note, and still has it when it is moved.
+        if self._stored:
+            noted = read_plan(self._note("locked")) or ()
+            is_behind = not self._rules.receipts.keys() & {image.name for image in noted} <= self._locked.keys()
+        else:
+            is_behind = any(self._is_behind(name, Path(path)) for name, path in self._rules.receipts.items())
+        if is_behind:
+            write_note(self._note("lost"), str(time.time_ns()).encode())
+        return read_note(self._note("lost"))
+
+    @property
+    def noting(self) -> str:
+        """Shell that notes which images it is to have, if receipts are in a storage; otherwise nothing.
+
+        To ask a storage for each receipt would take too long when a workflow is parsed.
+        """
+        return "cp {params.noted:q} 2>/dev/null || true\n" if self._stored else ""
+
+    def noted(self, wildcards: object, output: object) -> list[str]:
+        """Return the note of the list's images, and where that one goes that tells what was written."""
+        return [str(note_path(name)) for name in (self._rules.plan_note, self._note("locked"))]
+
+    def _note(self, suffix: str) -> str:
+        """Return the name of a note. Each list has its own, and still has it when it is moved."""
         number = sum(other.lock.is_written(self.path) for other in self._rules.before)
-        note = f"{short_digest(os.path.realpath(self.path), self._rules.results, str(number))}.lost"
-        if any(self._is_behind(name, Path(receipt)) for name, receipt in self._rules.receipts.items()):
-            write_note(note, str(time.time_ns()).encode())
-        return read_note(note)
+        return f"{short_digest(os.path.realpath(self.path), self._rules.results, str(number))}.{suffix}"
 
     def _is_behind(self, name: str, receipt: Path) -> bool:
         """Return whether it lacks an image that has a receipt, or says of its node what the receipt does not.

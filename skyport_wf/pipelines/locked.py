@@ -65,7 +65,7 @@ class LockedRules(ImageRules):
                     f"the lock file {self.origin} has {other} and {name}, which make the same file name {key!r}. "
                     "Publish one of them under another name."
                 )
-        before = {image.name: image.digest for image in read_plan(self._mark) or ()}
+        before = {image.name: image.digest for image in read_plan(self.plan_note) or ()}
         return [
             PlannedImage(
                 name=name, key=keys[name], source="archive", digest=_digest(entry, before.get(name)),

@@ -22,21 +22,26 @@ _LARGEST_PLAN = 64 << 20
 """Bytes of a plan that are read."""
 
 
-def write_plan(mark: str, images: Iterable[PlannedImage]) -> None:
+def write_plan(name: str, images: Iterable[PlannedImage]) -> None:
     """Write what jobs are to take as the images of a list. Where that cannot be, they read the list themselves."""
-    write_note(f"{mark}.json", msgspec.json.encode([*images]))
+    write_note(name, msgspec.json.encode([*images]))
 
 
-def read_plan(mark: str) -> list[PlannedImage] | None:
+def read_plan(name: str) -> list[PlannedImage] | None:
     """Return the images that the main process has found; None if there is no note of it."""
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return decode_json(read_bounded(_FOLDER / f"{mark}.json", _LARGEST_PLAN), list[PlannedImage])
+        return decode_json(read_bounded(note_path(name), _LARGEST_PLAN), list[PlannedImage])
     return None
+
+
+def note_path(name: str) -> Path:
+    """Return where a note is, from the folder that Snakemake runs in."""
+    return _FOLDER / name
 
 
 def write_note(name: str, content: bytes) -> None:
     """Write a note, if it can be written."""
-    path = _FOLDER / name
+    path = note_path(name)
     with suppress(OSError, SkyportError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as file:
@@ -46,7 +51,7 @@ def write_note(name: str, content: bytes) -> None:
 def read_note(name: str) -> str:
     """Return a note; an empty text if there is none."""
     with suppress(OSError, UnicodeDecodeError):
-        return (_FOLDER / name).read_text()
+        return note_path(name).read_text()
     return ""
 
 

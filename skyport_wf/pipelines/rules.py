@@ -60,7 +60,7 @@ class ImageRules:
         """
         self.settings = settings
         self.images, lock = self._find_files()
-        self.lock = ListLock(lock, self)
+        self.lock = ListLock(lock, self, stored=bool(workflow.storage_settings.default_storage_provider))
         self.origin = self._origin()
         """The file that has the names."""
         self.places = Places(workflow)
@@ -81,7 +81,7 @@ class ImageRules:
             check_settings_files(self.images if self.builds else None, settings.environment)
             self._note_written()
             self._check()
-            write_plan(self._mark, self.planned.values())
+            write_plan(self.plan_note, self.planned.values())
 
     def defines(self, part: str) -> bool:
         """Return whether a part of the rules is to be defined here: once for all that includes it."""
@@ -139,7 +139,7 @@ class ImageRules:
     @cached_property
     def _noted(self) -> list[PlannedImage] | None:
         """What the main process has written for its jobs; None in that process, and where it could write nothing."""
-        return None if self.is_known else read_plan(self._mark)
+        return None if self.is_known else read_plan(self.plan_note)
 
     @property
     def keys(self) -> list[str]:
@@ -344,6 +344,11 @@ class ImageRules:
     def receipts(self) -> dict[str, str]:
         """Where the receipts of the images are, by name."""
         return {name: f"{self.places.moved}/{key}/receipt.json" for name, key in self._keys_by_name.items()}
+
+    @property
+    def plan_note(self) -> str:
+        """The name of the note for jobs."""
+        return f"{self._mark}.json"
 
     @property
     def _mark(self) -> str:

@@ -276,6 +276,21 @@ def test_a_lock_file_that_was_reset_gets_its_images_again(
         assert pipeline.snakemake(*targets) == set()
 
 
+def test_a_lock_file_that_was_reset_while_receipts_are_in_a_storage(pipeline: Pipeline, tmp_path: Path) -> None:
+    """No receipt is on this disk, and what the rules have written there is noted."""
+    pipeline.write_snakefile(module("a"))
+    storage = ("--default-storage-provider", "fs", "--default-storage-prefix", str(tmp_path / "far"))
+    run = ("a_publish_all", *storage)
+    pipeline.snakemake(*run)
+    lock = pipeline.folder / "images.lock.json"
+    whole = lock.read_bytes()
+    for _ in range(2):
+        lock.write_text('{"images": {}, "record": "skyport-wf lock 1"}')
+        assert pipeline.snakemake(*run) == {"a_lock_images", "a_publish_all"}
+        assert lock.read_bytes() == whole
+    assert pipeline.snakemake(*run) == set()
+
+
 def test_the_lock_file_says_of_the_registry_what_the_receipts_say(pipeline: Pipeline) -> None:
     """Once it is set, changed or taken out; and a lock file that says otherwise of the same node is mended."""
     pipeline.write_snakefile(module("a"))
