@@ -33,7 +33,7 @@ hints:
   cwltool:LoadListingRequirement: # the build context may have very many files
     loadListing: no_listing
 
-baseCommand: [skyport-wf, publish]
+baseCommand: [skyport-wf, publish, --one]
 arguments:
   - prefix: --record
     valueFrom: "{key}.receipt.json"
@@ -45,6 +45,7 @@ inputs:
     label: REPO:TAG of an image of the list
     inputBinding:
       position: 1
+      prefix: "--" # a name that begins with a dash is no option
   project:
     type: Directory
     label: The folder that holds images.yaml and all that it names

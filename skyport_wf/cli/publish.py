@@ -20,7 +20,7 @@ from skyport_wf.cli.messages import build_output
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.progress import nth, progress_bar
 from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in_turn, summarise
-from skyport_wf.errors import EXIT_FAILED, SkyportError
+from skyport_wf.errors import EXIT_FAILED, SkyportError, UsageError
 from skyport_wf.formatting import count
 from skyport_wf.image_list.place import lock_beside
 
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="images of the list, also with * ? [...]")
     parser.add_argument("--all", action="store_true", help="publish every image of the list")
+    parser.add_argument("--one", action="store_true", help="publish nothing if several images are meant")
     add_image_list(parser)
     parser.add_argument("--private", action="store_true", help="let only the owner read the images")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and send nothing")
@@ -89,6 +90,8 @@ def run(args: argparse.Namespace) -> Outcome:
     images = read_image_list(args.images)
     images = make_private(images) if args.private else images
     names = [image.name for image in images.choose(args.names)]
+    if args.one and len(names) != 1:
+        raise UsageError(f"--one: {' '.join(args.names) or '--all'} means {count(len(names), 'image')}. Name one.")
     if len(names) > 1:
         require_key("--record", args.record)
         require_key("--sbom", args.sbom)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.cwl_project import TOKEN, WORKFLOWS, Run, a_file, cwltool, directory, published, served_shock, toil
+from tests.support.pipeline import write_images
 from tests.support.project import Project
 
 FORMS = ("publish-images.cwl", "publish-image.cwl", "publish-image.tool.cwl")
@@ -142,6 +143,31 @@ def test_an_image_list_that_cannot_be_published(lab: CwlLab, images: str, messag
 def test_a_name_that_is_not_in_the_list(lab: CwlLab) -> None:
     for form in ("publish-image.cwl", "publish-image.tool.cwl"):
         lab.fails(form, "image 'lab/other:1' is not in the image list", code=2, name="lab/other:1")
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "message"),
+    [
+        ("publish-image.tool.cwl", "lab/*", "--one: lab/* means 2 images. Name one."),
+        ("publish-image.tool.cwl", "--all", "image '--all' is not in the image list"),
+        ("tools/build.cwl", "--help", "image '--help' is not in the image list"),
+    ],
+)
+def test_what_is_not_the_name_of_one_image(tmp_path: Path, form: str, name: str, message: str) -> None:
+    write_images(tmp_path / "project", "lab/x:1", "lab/y:1")
+    job = {"project": directory(tmp_path / "project"), "skyport_data": str(tmp_path / "store"), "name": name}
+    run = cwltool(tmp_path / "runs").run(WORKFLOWS / form, job)
+    assert run.code == 1
+    assert message in run.stderr
+    assert "exited with status: 2" in run.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_pattern_that_means_one_image(tmp_path: Path) -> None:
+    write_images(tmp_path / "project", "lab/x:1", "lab/y:1")
+    job = {"project": directory(tmp_path / "project"), "skyport_data": str(tmp_path / "store"), "name": "lab/x:*"}
+    run = cwltool(tmp_path / "runs").run(WORKFLOWS / "publish-image.tool.cwl", job)
+    assert run.read("receipt")["name"] == "lab/x:1"
 
 
 def test_a_project_without_an_image_list(lab: CwlLab) -> None:

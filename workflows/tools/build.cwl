@@ -43,6 +43,7 @@ inputs:
     label: REPO:TAG of an image of the list
     inputBinding:
       position: 1
+      prefix: "--" # a name that begins with a dash is no option
   project:
     type: Directory
     label: The folder that holds images.yaml and all that it names
