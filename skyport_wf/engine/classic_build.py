@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skyport_wf.digests import is_sha256
@@ -16,6 +18,7 @@ from skyport_wf.engine.podman import build_labels, build_network, build_options,
 from skyport_wf.errors import BuildError
 from skyport_wf.image.context import BuildContext
 from skyport_wf.image.context_tar import write_context
+from skyport_wf.output_file import scratch_file
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -35,16 +38,15 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def build_classically(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     """Do the work of `builders.build_image` with the engine's own builder."""
-    import tempfile
-
     network = build_network(client, image.network or default_network(client))
     with (
-        tempfile.TemporaryFile() as tar,
+        scratch_file(Path(tempfile.gettempdir())) as scratch,
+        open(scratch.descriptor, "rb", closefd=False) as tar,
         engine_errors(f"building {image.name}"),
         build_options(client, build_arguments(image)),
         answers_closed(client),
     ):
-        write_context(context, tar)
+        write_context(context, scratch)
         tar.seek(0)
         events = client.build(
             fileobj=tar, custom_context=True, tag=own_name(client, image.name), dockerfile=context.dockerfile_name,

@@ -1,21 +1,27 @@
 """The build context as the tar that the engine's own builder takes."""
 
+from __future__ import annotations
+
 import tarfile
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.context import IGNORE_FILE, BuildContext, ignore_file, list_context
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
-def write_context(context: BuildContext, target: IO[bytes]) -> None:
+
+def write_context(context: BuildContext, target: SupportsWrite[bytes]) -> None:
     """Write the context to `target`. Everything belongs to root in it, as with the docker command.
 
+    target: an OutputFile, or what fails as that does: an OSError is taken for one of the file that is read.
     Raises what list_context raises, and SkyportError, naming the file, for one that cannot be read.
     """
     paths = list_context(context)
-    with tarfile.open(fileobj=target, mode="w") as tar:
+    with tarfile.open(fileobj=cast(BinaryIO, target), mode="w|") as tar:
         for path in paths:
             _add(tar, context.root / path, path)
         if context.dockerfile_inside not in paths:

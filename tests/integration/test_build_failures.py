@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.commands import SKYPORT
 from tests.support.engine import write_image_context
+from tests.support.small_disk import small_disk
 
 MESSAGE_START = "\nskyport-wf: "
 
@@ -96,6 +97,18 @@ def test_an_image_without_files_says_so(build: Build) -> None:
     code, _, message = build.run(dockerfile="FROM scratch\nLABEL a=b\n")
     assert code == 1
     assert "the image has no files. Give its Dockerfile a COPY, or a base image" in message
+
+
+def test_a_context_for_which_there_is_no_room_names_the_disk(tmp_path: Path, namespace: str) -> None:
+    build = Build(tmp_path, namespace, "classic")
+    (tmp_path / "tool/data/large").write_bytes(os.urandom(2 << 20))
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", size=1 << 20) as disk:
+        code, _, message = build.run(TMPDIR=str(disk))
+    assert (code, message) == (
+        1,
+        f"cannot write {disk}: No space left on device. Make room there, or write to another disk.\n",
+    )
 
 
 @pytest.mark.parametrize("fields", ['    build_args: {X: "a\\0b"}\n', '    labels: {X: "a\\0b"}\n'])
