@@ -218,16 +218,34 @@ def has_program(client: APIClient, image: str, path: str) -> bool:
     with engine_errors(f"looking into {image}"):
         container = client.create_container(name, command=[path])["Id"]
         try:
-            for _ in range(_MOST_LINKS):
-                found = _stat(client, container, path)
-                if found is None:
-                    return False
-                if not found.link_target or found.link_target == path:
-                    return bool(found.mode & 0o111) and not found.mode & _FOLDER
-                path = found.link_target
-            return False
+            found = follow_links(client, container, path)
+            return found is not None and bool(found.mode & 0o111) and not found.mode & _FOLDER
         finally:
             client.remove_container(container, force=True, v=True)
+
+
+class FoundPath(msgspec.Struct, frozen=True):
+    """What is at a path in a container."""
+
+    path: str
+    """Where it lies, if the last name of the path is that of a symbolic link."""
+    mode: int
+    """As the engine writes it: that of Go."""
+
+
+def follow_links(client: APIClient, container: str, path: str) -> FoundPath | None:
+    """Return where a path in a container leads, None if there is nothing. To an engine, a link is no file.
+
+    path: absolute.
+    """
+    for _ in range(_MOST_LINKS):
+        found = _stat(client, container, path)
+        if found is None:
+            return None
+        if not found.link_target or found.link_target == path:
+            return FoundPath(path, found.mode)
+        path = found.link_target
+    return None
 
 
 def _stat(client: APIClient, container: str, path: str) -> _PathStat | None:

@@ -16,7 +16,7 @@ from skyport_wf.decoding import convert
 from skyport_wf.engine.build_output import LastLines
 from skyport_wf.engine.capabilities import default_network, podman_version
 from skyport_wf.engine.connection import answers_closed, engine_errors
-from skyport_wf.engine.containers import ContainerConfig
+from skyport_wf.engine.containers import ContainerConfig, follow_links
 from skyport_wf.engine.images import name_in_engine
 from skyport_wf.errors import BuildError
 
@@ -71,7 +71,7 @@ def run_script(
         container = client.create_container_from_config(config, f"{_NAME}{reference.key}-{secrets.token_hex(4)}")["Id"]
     try:
         with engine_errors(f"putting the script of {reference} into the container's {folder}"):
-            _put_script(client, container, folder, script, owner=user)
+            _put_script(client, container, folder, script, reference, owner=user)
         # Podman ends no script whose output somebody could read and does not.
         with engine_errors(f"running the script of {reference}"), answers_closed(client):
             _run(client, container, script, reference, output)
@@ -84,23 +84,27 @@ def run_script(
             client.remove_container(container, force=True, v=True)
 
 
-def _put_script(client: APIClient, container: str, folder: str, script: bytes, *, owner: str) -> None:
+def _put_script(
+    client: APIClient, container: str, folder: str, script: bytes, reference: ImageReference, *, owner: str
+) -> None:
     """Put the script into a folder of the container.
 
     owner: the user that it belongs to, whom the container's own /etc/passwd may name.
+    Raises BuildError if it does not, or there is no such folder.
     """
     number = owner if owner.isdigit() else "0"
     if owner not in _ROOT and not owner.isdigit():
-        with answers_closed(client):
-            # The image may be anybody's: of the file no more is read than _MOST_USERS.
-            pieces, _ = client.get_archive(container, "/etc/passwd")
-            with tarfile.open(fileobj=cast(BinaryIO, ChunkReader(pieces)), mode="r|") as tar:
-                file = tar.extractfile(tar.next() or "passwd")
-                lines = (file.read(_MOST_USERS) if file else b"").decode(errors="replace").splitlines()
+        lines = _read_users(client, container).splitlines()
         known = {fields[0]: fields[2] for fields in (line.split(":") for line in lines) if len(fields) > 2}
         number = known.get(owner, "")
         if not number.isdigit():
-            raise BuildError(f"the base image runs as {owner!r}, whom its /etc/passwd does not name")
+            raise BuildError(f"the base image of {reference} runs as {owner!r}, whom its /etc/passwd does not name")
+    # Podman would make one, from which nobody but root could remove the script.
+    if folder != "/" and follow_links(client, container, folder) is None:
+        raise BuildError(
+            f"the base image of {reference} runs as {owner!r}, and has no folder {folder} for the script. Make one in "
+            f"the base's Dockerfile, before its USER: RUN mkdir -m 1777 {folder}"
+        )
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         member = tarfile.TarInfo(_SCRIPT)
@@ -109,6 +113,22 @@ def _put_script(client: APIClient, container: str, folder: str, script: bytes, *
         end = tar.offset + 2 * tarfile.BLOCKSIZE
     # Podman stops reading at a tar's end, and fails if there is padding behind it: "write |1: broken pipe".
     client.put_archive(container, folder, content.getvalue()[:end])
+
+
+def _read_users(client: APIClient, container: str) -> str:
+    """Return the container's /etc/passwd, empty if it has none."""
+    users = follow_links(client, container, "/etc/passwd")
+    if users is None:
+        return ""
+    with answers_closed(client):
+        # The image may be anybody's: of the file no more is read than _MOST_USERS.
+        pieces, _ = client.get_archive(container, users.path)
+        try:
+            with tarfile.open(fileobj=cast(BinaryIO, ChunkReader(pieces)), mode="r|") as tar:
+                file = tar.extractfile(tar.next() or "passwd")
+                return (file.read(_MOST_USERS) if file else b"").decode(errors="replace")
+        except (tarfile.TarError, KeyError) as error:
+            raise BuildError(f"cannot read {users.path} of the base image: {error}") from error
 
 
 def _run(

@@ -300,6 +300,32 @@ def test_a_snapshot_is_made_of_the_published_base(project: Project, held: str) -
     assert mine is None or engine.id_of(base) == mine
 
 
+def test_a_snapshot_of_a_user_whose_name_and_folder_are_behind_links(project: Project) -> None:
+    engine, name, base = project.engine, project.engine.name("tool"), project.engine.name("base")
+    (project.folder / "install.sh").write_text("busybox id -u >/home/by\n")
+    project.write_list(f"name: '{name}', snapshot: {{base: '{base}', script: install.sh}}")
+
+    def build_base(folder: str, *lines: str) -> None:
+        project.context(folder, *lines)
+        engine.docker("build", "--network=host", "--tag", base, str(project.folder / folder))
+
+    build_base(
+        "linked",
+        "RUN mkdir -p -m 1777 /home /store/tmp && rm -rf /tmp && ln -s store/tmp /tmp",
+        "RUN echo anna:x:1000:1000::/:/bin/sh >/store/users && ln -s users /store/passwd",
+        "RUN mkdir -p /etc && rm -f /etc/passwd && ln -s /store/passwd /etc/passwd",
+        "USER anna",
+    )
+    done = project.run("build", name, "--record", "build.json")
+    assert done.code == 0, done.log
+    assert engine.read(name, "/home/by") == "1000"
+    assert engine.docker("run", "--rm", "--network", "host", name, "/bin/busybox", "ls", "-A", "/store/tmp") == ""
+
+    build_base("bare", "RUN rm -rf /tmp", "USER 1000")
+    done = project.run("build", name, "--record", "build.json")
+    assert (done.code, "has no folder /tmp for the script" in done.log) == (1, True), done.log
+
+
 def test_a_thin_image_is_published_and_fetched_with_its_base(project: Project) -> None:
     engine, base = project.engine, project.engine.name("base")
     project.write_list(

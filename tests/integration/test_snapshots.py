@@ -151,7 +151,8 @@ def test_a_user_without_a_folder_for_the_script(lab: SnapshotLab) -> None:
     lab.extend_base('RUN ["/bin/busybox", "rm", "-rf", "/tmp"]', "USER 1000")
     lab.list_snapshot(script="true\n")
     code, _, stderr = lab.run("build", lab.name, "--record", "build.json")
-    assert (code, f"putting the script of {lab.name} into the container's /tmp" in stderr) == (1, True), stderr
+    advice = "has no folder /tmp for the script. Make one in the base's Dockerfile, before its USER: RUN mkdir -m 1777"
+    assert (code, f"the base image of {lab.name} runs as '1000', and {advice} /tmp\n" in stderr) == (1, True), stderr
     assert lab.containers() == []
 
 
