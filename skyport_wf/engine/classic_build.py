@@ -33,7 +33,8 @@ _SAID_ALREADY = re.compile(
     r"building at STEP \".*?\": (?:Build error: |while running runtime: )?| &imagebuilder\.Step\{.*", re.DOTALL
 )
 """Where podman's errors repeat the instruction."""
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_RED = re.compile(r"\A\x1b\[91m(?P<printed>.*)\x1b\[0m\Z", re.DOTALL)
+"""What a RUN writes to stderr, as Docker passes it on: in red, which it is not asked for."""
 
 
 def build_classically(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
@@ -78,13 +79,13 @@ def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str],
     """Pass on what a build prints, and return the id of the image it made. Raises BuildError if it fails."""
     instruction, image_id, last = "", "", LastLines()
     for event in events:
-        text = event.get("stream", "")
+        text = _RED.sub(r"\g<printed>", event.get("stream", ""))
         output(text)
         if step := _STEP.match(text):
             instruction, last = step["instruction"].strip(), LastLines()
         else:
             # With their ends: an event may be a line, or the beginning of one.
-            lines = _COLOURS.sub("", text).splitlines(keepends=True)
+            lines = text.splitlines(keepends=True)
             last.add("".join(line for line in lines if not _ENGINE_CHATTER.match(line)))
         if "aux" in event:
             image_id = event["aux"].get("ID", image_id)

@@ -99,6 +99,14 @@ def test_an_image_without_files_says_so(build: Build) -> None:
     assert "the image has no files. Give its Dockerfile a COPY, or a base image" in message
 
 
+def test_what_a_step_writes_to_stderr_has_no_colour_but_its_own(build: Build) -> None:
+    code, log, _ = build.run(
+        "RUN echo 'a warning' >&2; printf '\\033[32mdone\\033[0m\\n'; exit 3", fields="    no_cache: true\n"
+    )
+    assert (code, "a warning" in log, r"\x1b[32mdone\x1b[0m" in log) == (1, True, True), log
+    assert "[91m" not in log
+
+
 def test_a_context_for_which_there_is_no_room_names_the_disk(tmp_path: Path, namespace: str) -> None:
     build = Build(tmp_path, namespace, "classic")
     (tmp_path / "tool/data/large").write_bytes(os.urandom(2 << 20))
