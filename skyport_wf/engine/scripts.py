@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import secrets
+import shlex
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _NAME = "skyport-wf-snapshot-"
 """How the names of the containers begin in which snapshots are made: a crash may leave one behind."""
-_SCRIPT = ".skyport-wf-script"
+_SCRIPT, _PROXIES = ".skyport-wf-script", ".skyport-wf-proxies"
 _ROOT = frozenset({"", "0", "root"})
 _NOT_FOUND = 127
 """The exit code of a shell that cannot find a program, or the program that a script's first line names."""
@@ -57,9 +58,14 @@ def run_script(
         user = original.user.partition(":")[0]
         # Whoever is not root can remove the script, when it is done, from nowhere else.
         folder = "/" if user in _ROOT else "/tmp"  # noqa: S108 - in the container
-        path = f"{folder.rstrip('/')}/{_SCRIPT}"
+        path, proxies = (f"{folder.rstrip('/')}/{name}" for name in (_SCRIPT, _PROXIES))
+        files = {_SCRIPT: script}
         # A commit can give an entry point back, but not take one away: where there is none, none is used here either.
         shell, command = ["/bin/sh", "-c"], f"{path} && rm -f {path}"
+        if exports := _proxy_exports(client):
+            # From a file: a commit would give the container's variables to the image, and its command to the history.
+            files[_PROXIES] = exports
+            command = f". {proxies} && rm -f {proxies} && {command}"
         config = client.create_container_config(
             base, entrypoint=shell if original.entrypoint else None,
             command=[command] if original.entrypoint else [*shell, command],
@@ -71,7 +77,7 @@ def run_script(
         container = client.create_container_from_config(config, f"{_NAME}{reference.key}-{secrets.token_hex(4)}")["Id"]
     try:
         with engine_errors(f"putting the script of {reference} into the container's {folder}"):
-            _put_script(client, container, folder, script, reference, owner=user)
+            _put_files(client, container, folder, files, reference, owner=user)
         # Podman ends no script whose output somebody could read and does not.
         with engine_errors(f"running the script of {reference}"), answers_closed(client):
             _run(client, container, script, reference, output)
@@ -84,12 +90,20 @@ def run_script(
             client.remove_container(container, force=True, v=True)
 
 
-def _put_script(
-    client: APIClient, container: str, folder: str, script: bytes, reference: ImageReference, *, owner: str
-) -> None:
-    """Put the script into a folder of the container.
+def _proxy_exports(client: APIClient) -> bytes:
+    """Return shell commands that set the variables that docker's config.json has for proxies; builds get these, too."""
+    # The package tells them in no public way.
+    variables: dict[str, str] = cast(Any, client)._proxy_configs.get_environment()
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()).encode()
 
-    owner: the user that it belongs to, whom the container's own /etc/passwd may name.
+
+def _put_files(
+    client: APIClient, container: str, folder: str, files: Mapping[str, bytes], reference: ImageReference, *, owner: str
+) -> None:
+    """Put the script, and what goes with it, into a folder of the container.
+
+    files: the contents by name.
+    owner: the user that they belong to, whom the container's own /etc/passwd may name.
     Raises BuildError if it does not, or there is no such folder.
     """
     number = owner if owner.isdigit() else "0"
@@ -107,9 +121,11 @@ def _put_script(
         )
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
-        member = tarfile.TarInfo(_SCRIPT)
-        member.size, member.mode, member.uid = len(script), 0o755, int(number)
-        tar.addfile(member, io.BytesIO(script))
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            # Of a proxy there may be a password.
+            member.size, member.mode, member.uid = len(data), 0o755 if name == _SCRIPT else 0o400, int(number)
+            tar.addfile(member, io.BytesIO(data))
         end = tar.offset + 2 * tarfile.BLOCKSIZE
     # Podman stops reading at a tar's end, and fails if there is padding behind it: "write |1: broken pipe".
     client.put_archive(container, folder, content.getvalue()[:end])

@@ -326,6 +326,31 @@ def test_a_snapshot_of_a_user_whose_name_and_folder_are_behind_links(project: Pr
     assert (done.code, "has no folder /tmp for the script" in done.log) == (1, True), done.log
 
 
+@pytest.mark.parametrize("user", ["0", "1000"])
+def test_a_snapshots_script_has_the_proxies_of_dockers_config_and_the_image_has_not(
+    project: Project, user: str
+) -> None:
+    engine, name, base = project.engine, project.engine.name("tool"), project.engine.name("base")
+    proxy = "http://anna:it's $5@proxy.lab:3128"
+    (project.folder / "config.json").write_text(
+        json.dumps({"proxies": {"default": {"httpProxy": proxy, "noProxy": "localhost"}}})
+    )
+    project.variables["DOCKER_CONFIG"] = str(project.folder)
+    project.context("base", "RUN mkdir -p -m 1777 /tmp /home", f"USER {user}")
+    engine.docker("build", "--network=host", "--tag", base, str(project.folder / "base"))
+    (project.folder / "install.sh").write_text('echo "<$HTTP_PROXY> <$http_proxy> <$no_proxy>"; ls -A /tmp\n')
+    project.write_list(f"name: '{name}', snapshot: {{base: '{base}', script: install.sh}}")
+    done = project.run("build", name, "--record", "build.json")
+    assert done.code == 0, done.log
+    assert f"<{proxy}> <{proxy}> <localhost>\n" in done.log
+    assert ".skyport-wf-proxies" not in done.log
+    made = json.loads(engine.docker("image", "inspect", name))[0]
+    history = engine.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", name)
+    assert "anna" not in json.dumps(made["Config"]) + history
+    find = ("/bin/busybox", "find", "/", "-xdev", "-name", ".skyport*")
+    assert engine.docker("run", "--rm", "--network", "host", name, *find) == ""
+
+
 def test_a_thin_image_is_published_and_fetched_with_its_base(project: Project) -> None:
     engine, base = project.engine, project.engine.name("base")
     project.write_list(
