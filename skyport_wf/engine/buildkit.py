@@ -23,8 +23,8 @@ from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
 from skyport_wf.engine.config_digests import find_by_config_digest
 from skyport_wf.engine.connection import command_variables, engine_errors, without_password
-from skyport_wf.engine.images import load_image
-from skyport_wf.errors import BuildError, UsageError
+from skyport_wf.engine.images import find_image, load_image
+from skyport_wf.errors import BuildError, TemporaryError, UsageError
 from skyport_wf.image.context import ignore_file
 from skyport_wf.image.docker_command import DockerCommand, command_environment, find_docker_command
 
@@ -111,10 +111,22 @@ def build_with_buildkit(
             with exported.open("rb") as file:
                 return load_image(client, pieces_of(file), image.name).id
         built = id_file.read_text().strip()
-        # Without attestations, buildx writes the config digest, by which containerd's store knows no image.
-        if uses_containerd_store(client) and (found := find_by_config_digest(client, built, named=image.name)):
-            return found.id
-        return built
+        return _id_in_containerd(client, built, image.name) if uses_containerd_store(client) else built
+
+
+def _id_in_containerd(client: APIClient, built: str, name: str) -> str:
+    """Return what containerd's store calls the image that was built.
+
+    built: as buildx writes it: without attestations the config digest, by which that store knows no image.
+    Raises TemporaryError if it is gone: from an image that loses its only name to a build nothing is left there.
+    """
+    found = find_by_config_digest(client, built, named=name) or find_image(client, built)
+    if found is None:
+        raise TemporaryError(
+            f"building {name}: another build in this engine has taken the name meanwhile, and the engine has dropped "
+            "the image. Run it again."
+        )
+    return found.id
 
 
 class _Progress:

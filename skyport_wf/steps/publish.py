@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from skyport_wf.errors import ArchiveError
+from skyport_wf.errors import ArchiveError, EngineError, TemporaryError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.receipt import Receipt
@@ -57,19 +58,36 @@ def publish(
     """
     # Here the list is worked off in its order: a base that is to be published is published.
     record = build(image, settings, shock, connect=connect, output=output, base_comes=False)
-    uploaded = None
     if record.published:
         uploaded = UploadRecord(build=record, saved=None, node=record.published, url=shock.url)
-    elif not record.thin_on:
-        uploaded = _upload_stream(record, shock, connect, progress)
-    # Only at the end it may be known which layers belong in the archive, as of a thin image.
-    uploaded = uploaded or _upload_file(record, shock, connect, progress)
+    else:
+        with _vanished_is_temporary(record, connect):
+            streamed = None if record.thin_on else _upload_stream(record, shock, connect, progress)
+            # Only at the end it may be known which layers belong in the archive, as of a thin image.
+            uploaded = streamed or _upload_file(record, shock, connect, progress)
     receipt = register(uploaded, shock)
     if record.image and uploaded.saved:
         from skyport_wf.engine.config_digests import note_config_digest
 
         note_config_digest(record.image, uploaded.saved.contents.image_id)
     return PublishedImage(receipt, there_already=record.published is not None)
+
+
+@contextmanager
+def _vanished_is_temporary(record: BuildRecord, connect: Connect) -> Iterator[None]:
+    """Raise TemporaryError where the engine fails because it has the image no more, which was there a moment ago."""
+    try:
+        yield
+    except EngineError as error:
+        from skyport_wf.engine.images import find_image
+
+        if not record.image or find_image(connect(), record.image):
+            raise
+        # From an image that loses its only name to a build nothing is left in containerd's store.
+        raise TemporaryError(
+            f"publishing {record.name}: the engine has the image no more. Another build has taken the name meanwhile, "
+            "or somebody has removed it. Run it again."
+        ) from error
 
 
 def _upload_stream(record: BuildRecord, shock: Shock, connect: Connect, progress: Progress) -> UploadRecord | None:

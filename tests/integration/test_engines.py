@@ -6,6 +6,8 @@ Images are published to a store that is served, as an engine of another person, 
 import gzip
 import json
 import os
+import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from skyport_wf.cli.main import main
 from skyport_wf.shock.client import ShockClient
+from skyport_wf.steps import publish
 from tests.support.commands import COMMANDS
 from tests.support.docker_archives import File, Image, file_member, layer_tar, legacy, manifest_of, sha256, tar_of
 from tests.support.docker_contexts import write_context
@@ -298,6 +302,42 @@ def test_a_snapshot_is_made_of_the_published_base(project: Project, held: str) -
     assert receipt["base"] == {"name": base, "image_id": published["image_id"]}
     assert engine.read(engine.name("tool"), "/seen") == f"{engine.namespace} base"
     assert mine is None or engine.id_of(base) == mine
+
+
+@pytest.mark.parametrize("moment", ["in the build", "before the upload"])
+def test_an_image_whose_name_another_build_takes_is_published_or_to_be_built_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moment: str
+) -> None:
+    engine, name = project.engine, project.engine.name("tool")
+    project.write_list(project.context("tool"))
+    project.context("other")
+    taken = ["build", "--quiet", "--network=host", "--tag", name, str(project.folder / "other")]
+    if moment == "in the build":
+        docker = shutil.which("docker", path=engine.variables["PATH"])
+        wrapper = project.folder / "bin/docker"
+        wrapper.parent.mkdir()
+        # Of the answers of other calls, nothing is to change.
+        wrapper.write_text(
+            f'#!/bin/sh\n[ "$1" = build ] || exec {docker} "$@"\n{docker} "$@" && {docker} {shlex.join(taken)}\n'
+        )
+        wrapper.chmod(0o755)
+        project.variables["PATH"] = f"{wrapper.parent}:{engine.variables['PATH']}"
+    else:
+        upload = publish._upload_stream
+
+        def take_name_and_upload(*arguments: Any) -> Any:
+            engine.docker(*taken)
+            return upload(*arguments)
+
+        monkeypatch.setattr(publish, "_upload_stream", take_name_and_upload)
+    monkeypatch.chdir(project.folder)
+    for variable, value in project.variables.items():
+        monkeypatch.setenv(variable, value)
+    code, log = main(["publish", name]), capsys.readouterr().err
+    if nameless := engine.nameless():
+        engine.remove(*nameless)
+    told = "taken the name meanwhile" in log
+    assert (code, told) == ((75, True) if engine.is_containerd else (0, False)), log
 
 
 def test_a_snapshot_of_a_user_whose_name_and_folder_are_behind_links(project: Project) -> None:
