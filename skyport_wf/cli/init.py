@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from skyport_wf.image_list.place import LIST_NAMES, list_in
 
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 """What Snakemake reads: the first of these that is there."""
+_RULES = ("images.smk", "skyport.smk")
+"""What the rules for a pipeline are called; the second if it has something else of the first name."""
 
 EXAMPLES = ("skyport-wf init my-images", "skyport-wf init --pipeline")
 
@@ -55,9 +58,10 @@ def _add_to_pipeline(folder: Path) -> Outcome:
 
     snakefile = next((path for path in _SNAKEFILES if (folder / path).is_file()), None)
     if snakefile is None:
-        raise UsageError(f"there is no Snakefile in {folder}. Without --pipeline, `init` begins a project of its own.")
+        where = "here" if folder == Path() else f"in {folder}"
+        raise UsageError(f"there is no Snakefile {where}. Without --pipeline, `init` begins a project of its own.")
     inside = "workflow/" if snakefile.startswith("workflow/") else ""
-    rules = f"{inside}rules/images.smk" if inside else "images.smk"
+    rules = _choose_rules(folder, "workflow/rules/" if inside else "")
     files = pipeline_files(rules, inside + PROFILE)
     # Snakemake takes the first that is there, alone: one of ours would switch off the pipeline's own.
     profile = next((name for name in (PROFILE, inside + PROFILE) if (folder / name).exists()), None)
@@ -71,10 +75,44 @@ def _add_to_pipeline(folder: Path) -> Outcome:
     texts = {check_unicode(str(folder / name)): text for name, text in files.items()}
     written = [path for path in texts if path not in kept]
     _write_all({Path(path): texts[path] for path in written})
-    include = f'include: "{os.path.relpath(rules, os.path.dirname(snakefile) or ".")}"'  # noqa: PTH120
+    included = os.path.relpath(rules, os.path.dirname(snakefile) or ".")  # noqa: PTH120
+    include = f'include: "{included}"'
     lines = [f"wrote {path}" for path in written] + [f"kept {path}" for path in kept]
-    text = "\n".join((*lines, f"next: add the line `{include}` to {folder / snakefile}"))
-    return Outcome({"written": written, "kept": kept, "include": include}, text)
+    if not _includes(folder / snakefile, included):
+        lines.append(f"next: add the line `{include}` to {folder / snakefile}")
+    return Outcome({"written": written, "kept": kept, "include": include}, "\n".join(lines))
+
+
+def _choose_rules(folder: Path, inside: str) -> str:
+    """Return the path of the rules to include: ours if they are there, or else one that nothing has.
+
+    Raises SkyportError if the pipeline has files of its own in the place of all.
+    """
+    from skyport_wf.pipelines.templates import RULES
+
+    paths = [inside + name for name in _RULES]
+    free = [path for path in paths if not os.path.lexists(folder / path)]
+    if chosen := [path for path in paths if _is_ours(folder / path)] or free:
+        return chosen[0]
+    raise SkyportError(
+        f"{' and '.join(str(folder / path) for path in paths)} are there, and are others than ours; nothing was "
+        f"written. Add these lines to the Snakefile yourself:\n\n{RULES}"
+    )
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a file of rules is about images, and not something of the pipeline's own that has its name."""
+    with suppress(OSError):
+        return path.is_file() and b"skyport_wf" in path.read_bytes()
+    return False
+
+
+def _includes(snakefile: Path, path: str) -> bool:
+    """Return whether a Snakefile has the line that includes a path."""
+    with suppress(OSError):
+        line = rf"""^[ \t]*include:\s*["'](\./)?{re.escape(path)}["']"""
+        return re.search(line.encode(), snakefile.read_bytes(), re.MULTILINE) is not None
+    return False
 
 
 def _write_all(texts: Mapping[Path, str]) -> None:

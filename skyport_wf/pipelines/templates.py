@@ -43,7 +43,7 @@ include: skyport_wf.snakefile("publish")
 ''',
 }
 """A workflow that publishes the images, and does nothing else."""
-_RULES = '''\
+RULES = '''\
 """The images of this pipeline: `snakemake skyport_publish_all` publishes them."""
 
 import skyport_wf
@@ -61,6 +61,7 @@ use rule * from skyport as skyport_*
 
 # A rule that needs an image takes its receipt as input: skyport_wf.receipt("my-lab/hello:1.0")
 '''
+"""The rules that a pipeline includes, or has in its Snakefile."""
 PROFILE = "profiles/default"
 """The profile that Snakemake takes by itself: in the folder it is called in, or else beside the Snakefile."""
 _PROFILE = """\
@@ -122,7 +123,7 @@ def pipeline_files(rules: str, profile: str) -> dict[str, str]:
     rules: the path of the rules to include.
     profile: the folder of the profile that Snakemake takes.
     """
-    return {**list_files(), rules: _RULES, **_around("skyport_publish_all", profile)}
+    return {**list_files(), rules: RULES, **_around("skyport_publish_all", profile)}
 
 
 def _around(target: str, profile: str) -> dict[str, str]:

@@ -493,7 +493,44 @@ def test_init_adds_to_a_pipeline_what_it_lacks(tmp_path, snakefile, line):
     assert all((tmp_path / name).read_text() == text for name, text in theirs.items())
     again = only_document(run("init", "--pipeline", str(tmp_path), "--json").stdout)
     assert again["written"] == []
+    (tmp_path / snakefile).write_text(f'include: "{line}"\n')
+    assert "next: " not in run("init", "--pipeline", str(tmp_path)).stdout
     assert run("init", "--pipeline", str(tmp_path / "images")).returncode == 2
+
+
+def test_init_says_where_no_pipeline_is(tmp_path):
+    done = run("init", "--pipeline", cwd=tmp_path)
+    assert (done.returncode, "there is no Snakefile here. Without" in done.stderr) == (2, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_init_leaves_a_pipeline_its_own_rules_of_the_same_name(tmp_path, kind):
+    (tmp_path / "workflow/rules").mkdir(parents=True)
+    (tmp_path / "workflow/Snakefile").write_text('include: "rules/images.smk"\n')
+
+    def add_own(path):
+        if kind == "file":
+            path.write_text("rule crop_images:\n    output: 'x'\n")
+        elif kind == "folder":
+            path.mkdir()
+        else:
+            path.symlink_to("nowhere")
+
+    rules = tmp_path / "workflow/rules"
+    add_own(rules / "images.smk")
+    done = run("init", "--pipeline", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f'next: add the line `include: "rules/skyport.smk"` to {tmp_path}/workflow/Snakefile\n')
+    assert "skyport_wf" in (rules / "skyport.smk").read_text()
+    again = only_document(run("init", "--pipeline", str(tmp_path), "--json").stdout)
+    assert (again["written"], f"{rules}/skyport.smk" in again["kept"]) == ([], True)
+    (rules / "skyport.smk").unlink()
+    add_own(rules / "skyport.smk")
+    before = sorted(tmp_path.rglob("*"))
+    refused = run("init", "--pipeline", str(tmp_path))
+    assert (refused.returncode, "use rule * from skyport as skyport_*" in refused.stderr) == (1, True)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.slow
@@ -522,12 +559,13 @@ def test_init_leaves_a_pipeline_the_profile_that_snakemake_takes(tmp_path, their
 def test_init_names_the_snakefile_that_snakemake_reads_and_leaves_a_list_of_another_name(tmp_path):
     for name in ("workflow/Snakefile", "Snakefile"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text('include: "images.smk"\n')
+        (tmp_path / name).touch()
     (tmp_path / "Dockerfile").write_text("FROM debian:bookworm\n")
     (tmp_path / "images.yml").write_text("images: [{name: 'lab/mine:1', dockerfile: Dockerfile}]\n")
     done = run("init", "--pipeline", str(tmp_path))
     assert done.stdout.endswith(f'next: add the line `include: "images.smk"` to {tmp_path / "Snakefile"}\n')
     assert not (tmp_path / "images.yaml").exists()
+    (tmp_path / "Snakefile").write_text('include: "images.smk"\n')
     asked = [sys.executable, "-m", "snakemake", "skyport_publish_all", "--dry-run"]
     planned = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (planned.returncode, "skyport_build_image" in planned.stdout) == (0, True), planned.stderr
