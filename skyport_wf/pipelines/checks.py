@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,9 @@ from skyport_wf.records.plan import PlannedImage
 
 if TYPE_CHECKING:
     from skyport_wf.records.receipt import LockedImage
+
+_PARTS_OF_FILE = 2
+"""Of the path of a file that rules write, in the folder of all images: its image's folder, and its name."""
 
 
 def check_settings_files(images: str | None, conda: str | None) -> None:
@@ -83,6 +86,21 @@ def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> dict[s
             "`lock`."
         )
     return locked
+
+
+def check_lock_place(lock: str, folders: Iterable[str], keys: Container[str]) -> None:
+    """Raise UsageError for a lock file that would be in the way of what rules write, or be written over by them.
+
+    folders: those that have a folder for each image.
+    keys: those of the images.
+    """
+    path = Path(os.path.realpath(lock))
+    for folder in map(os.path.realpath, folders):
+        inside = path.relative_to(folder).parts if path.is_relative_to(folder) else ()
+        if Path(folder).is_relative_to(path) or (0 < len(inside) <= _PARTS_OF_FILE and inside[0] in keys):
+            raise UsageError(
+                f"the lock file {lock} is where the rules write other files. Name another in the setting `lock`."
+            )
 
 
 def is_writable(folder: Path) -> bool:

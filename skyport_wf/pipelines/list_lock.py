@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.pipelines.checks import check_lock, is_writable
+from skyport_wf.pipelines.checks import check_lock, check_lock_place, is_writable
 from skyport_wf.pipelines.notes import note_path, read_note, read_plan, short_digest, write_note
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class ListLock:
         """
         lists = [self._rules.images, *(other.images for other in self._rules.before)]
         self._locked = check_lock(self.path, () if self.is_writable else self._rules.names, lists)
+        check_lock_place(self.path, self._rules.places.written, self._rules.planned)
 
     def is_written(self, path: str) -> bool:
         """Return whether the rules of the list write into a lock file, which is this one then."""

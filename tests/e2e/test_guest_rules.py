@@ -503,6 +503,10 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         "the marks of a merge that has conflicts. Take it anew",
         module("a", config='{"lock": "."}'): "the lock file . is a folder. Name a file in the setting `lock`.",
         module("a", config='{"lock": "./images.yaml"}'): "the lock file images.yaml is an image list.",
+        module("a", config='{"lock": "./results"}'): "the lock file results is where the rules write other files.",
+        module("a", config='{"lock": "results/skyport/lab_x_1"}'): "results/skyport/lab_x_1 is where the rules write",
+        module("a", config='{"lock": "sub/results/skyport/lab_y_1/receipt.json"}', more=['prefix: "sub"']): "the lock "
+        "file sub/results/skyport/lab_y_1/receipt.json is where the rules write other files. Name another",
         module("a", config='{"lock": "b/images.yaml"}') + module("b", config='{"images": "b"}'): "b/images.yaml is not "
         "a `skyport-wf lock 1` record",
         module("b", config='{"images": "b"}') + module("a", config='{"lock": "b/images.yaml"}'): "the lock file "
