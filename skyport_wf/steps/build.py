@@ -171,10 +171,11 @@ def make_image(
 
 def _give_name_back(engine: APIClient, spec: ImageSpec, before: EngineImage | None) -> None:
     """Let the name of an image that is not finished be that of the image that had it before, or nobody's."""
-    from skyport_wf.engine.images import remove_image, tag_image
+    from skyport_wf.engine.images import find_image, remove_image, tag_image
 
     with suppress(SkyportError):
-        if before:
+        # From an image that loses its only name to a build nothing is left in containerd's store.
+        if before and find_image(engine, before.id):
             tag_image(engine, before.id, spec.reference)
         else:
             remove_image(engine, spec.name)
