@@ -16,7 +16,7 @@ from skyport_wf.decoding import decode_json
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import ByteSink, open_gzip_member
 from skyport_wf.image.archive.joined import GzippedLayer
-from skyport_wf.image.archive.layer_scan import LayerFacts, scan_layer
+from skyport_wf.image.archive.layer_scan import LayerFacts, compress_layer, scan_layer
 from skyport_wf.output_file import replace_file
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
 from skyport_wf.registry.staging import gzip_of, note_of, read_pieces, require_room
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 def examine_layer(path: Path) -> LayerFacts:
     """Return what a pushed blob is as a layer, which is noted beside it.
 
-    One that is not gzip is compressed into a file beside it.
+    One that is not gzip, or not as Docker reads it, is compressed into a file beside it.
     Raises ArchiveError if it is no layer, TooManyError if the disk is full.
     """
     note = note_of(path)
     with suppress(OSError, msgspec.DecodeError):
         noted = decode_json(note.read_bytes(), LayerFacts)
         # What came in several pieces was looked at only in part.
-        if noted.stored == path.stat().st_size and (noted.is_gzip or gzip_of(path).exists()):
+        if noted.stored == path.stat().st_size and (noted.is_kept or gzip_of(path).exists()):
             return noted
     with ExitStack() as opened:
 
@@ -47,9 +47,9 @@ def examine_layer(path: Path) -> LayerFacts:
             target = opened.enter_context(replace_file(gzip_of(path)))
             return opened.enter_context(open_gzip_member(target))
 
-        facts = scan_layer(ChunkReader(read_pieces(path)), sink=sink)
-    if facts is None:
-        raise ManifestInvalidError(f"the blob {path.stem} is no layer")
+        facts = scan_layer(ChunkReader(read_pieces(path)))
+        if facts is None:
+            facts = compress_layer(ChunkReader(read_pieces(path)), sink)
     with replace_file(note) as written:
         written.write(msgspec.json.encode(facts))
     return facts
@@ -67,7 +67,7 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
         if path := context.staging.blob(digest):
             manifest.require_size(digest, path.stat().st_size)
             facts = examine_layer(path)
-            stored, known = (path, digest) if facts.is_gzip else (gzip_of(path), "")
+            stored, known = (path, digest) if facts.is_kept else (gzip_of(path), "")
             found[digest] = facts.diff_id, GzippedLayer(facts.size, partial(read_pieces, stored), known)
             continue
         try:

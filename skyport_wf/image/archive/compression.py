@@ -32,10 +32,11 @@ _CHECKSUM: Final = slice(148, 156)
 """Where a tar's header has it."""
 
 
-_GZIP_DAMAGE: Final[tuple[type[Exception], ...]] = (
+GZIP_DAMAGE: Final[tuple[type[Exception], ...]] = (
     igzip.BadGzipFile,
     isal_zlib.IsalError,  # type: ignore[assignment]  # isal's stub makes it an instance
 )
+"""What the library raises for damaged bytes."""
 
 
 class CompressionError(Exception):
@@ -108,7 +109,7 @@ def decompressed(stream: ByteStream, kind: str) -> Iterator[bytes]:
     if kind == "gzip":
         try:
             yield from pieces_of(igzip.IGzipFile(fileobj=RawStream(stream), mode="rb"))
-        except _GZIP_DAMAGE as error:
+        except GZIP_DAMAGE as error:
             raise CompressionError(str(error)) from error
         return
     make, damage = _library(kind)

@@ -12,11 +12,12 @@ import msgspec
 
 from skyport_wf.byte_streams import ByteStream, ChunkReader
 from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.compression import CompressionError, decompressed, gzip_member
+from skyport_wf.image.archive.compression import CompressionError, gzip_member
 from skyport_wf.image.archive.hashing import ArchiveHasher
 from skyport_wf.image.archive.layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document, parse_config
 from skyport_wf.image.archive.reader import MANIFEST
+from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.image.contents import ImageContents, SavedArchive
 from skyport_wf.image_list.reference import ImageReference
 from skyport_wf.side_reader import SideReader
@@ -107,7 +108,7 @@ class JoinedArchive:
         try:
             # In a thread more: to decompress and to examine take about as long.
             with SideReader(self._examine) as examined:
-                archive = ChunkReader(decompressed(stored, "gzip"))
+                archive = ChunkReader(decompressed_strictly(stored))
                 # Small ones, as several wait for the other thread at a time.
                 while piece := archive.read(_PIECE):
                     examined.write(self._hasher.uncompressed(piece))

@@ -12,10 +12,9 @@ from pathlib import Path
 from types import TracebackType
 
 from skyport_wf.byte_streams import PIECE, ChunkReader, pieces_of
-from skyport_wf.errors import ArchiveError
-from skyport_wf.image.archive.compression import ByteSink, open_gzip_member, recognise_format
+from skyport_wf.image.archive.compression import open_gzip_member, recognise_format
 from skyport_wf.image.archive.joined import GzippedLayer, JoinedArchive
-from skyport_wf.image.archive.layer_scan import scan_layer
+from skyport_wf.image.archive.layer_scan import compress_layer, scan_layer
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.examination.examine import examine_loadable
 from skyport_wf.image.tar.header import BLOCK
@@ -136,23 +135,28 @@ class RegistryArchive:
         file = self._layer_file.enter_context(scratch_file(Path(tempfile.gettempdir())))
         stream = ChunkReader(pieces)
         head = stream.read(BLOCK)
-        is_gzip = recognise_format(head) == "gzip"
+        arriving = itertools.chain([head], pieces_of(stream))
+        if recognise_format(head) != "gzip":
+            return self._compressed(arriving, file)
+        kept = _written(arriving, file)
+        if facts := scan_layer(ChunkReader(kept)):
+            return GzippedLayer(facts.size, lambda: _read_file(file))
+        # It is gzip that Docker does not read, and need not have come to its end yet.
+        for _ in kept:
+            pass
+        other = self._layer_file.enter_context(scratch_file(Path(tempfile.gettempdir())))
+        return self._compressed(_read_file(file), other)
 
-        def arriving() -> Iterator[bytes]:
-            for piece in itertools.chain([head], pieces_of(stream)):
-                if is_gzip:
-                    file.write(piece)
-                yield piece
-
+    def _compressed(self, pieces: Iterator[bytes], file: OutputFile) -> GzippedLayer:
         with ExitStack() as member:
-
-            def sink() -> ByteSink:
-                return member.enter_context(open_gzip_member(file))
-
-            facts = scan_layer(ChunkReader(arriving()), sink=sink)
-        if facts is None:
-            raise ArchiveError(f"{self._address} has a layer that is none.")
+            facts = compress_layer(ChunkReader(pieces), lambda: member.enter_context(open_gzip_member(file)))
         return GzippedLayer(facts.size, lambda: _read_file(file))
+
+
+def _written(pieces: Iterator[bytes], file: OutputFile) -> Iterator[bytes]:
+    for piece in pieces:
+        file.write(piece)
+        yield piece
 
 
 def _read_file(file: OutputFile) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from backports.zstd import compress as zstd_compress
 from skyport_wf.image.archive.canonical import save_canonical
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
+from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.image.examination.package_list import unpack
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.registry import staging
@@ -98,11 +99,29 @@ def node_file(world: World, node: Any) -> str:
     return content.id
 
 
-@pytest.mark.parametrize("compress", [zstd_compress, lambda layer: layer], ids=["zstd", "plain"])
+def with_zeros(layer: bytes) -> bytes:
+    """Return a gzip file with what Docker does not read behind it."""
+    return gzip.compress(layer, mtime=0) + bytes(300)
+
+
+def with_long_name(layer: bytes) -> bytes:
+    """Return a gzip file whose header has more than Docker reads."""
+    stored = gzip.compress(layer, mtime=0)
+    return stored[:3] + b"\x08" + stored[4:10] + b"n" * 600 + b"\0" + stored[10:]
+
+
+@pytest.mark.parametrize(
+    "compress",
+    [zstd_compress, lambda layer: layer, with_zeros, with_long_name],
+    ids=["zstd", "plain", "zeros", "long name"],
+)
 def test_other_layers_are_compressed_once(world: World, compress: Callable[[bytes], bytes]) -> None:
     world.pusher("alice").push(f"{NAME}:1.0", IMAGE, compress=compress)
     config, layers = world.nobody.pull(NAME, "1.0")
     assert (config, tuple(map(gzip.decompress, layers))) == (IMAGE.config, IMAGE.layers)
+    (node,) = nodes(world)
+    stored = world.alice.get(f"/node/{node['id']}?download").content
+    assert b"".join(decompressed_strictly(io.BytesIO(stored))) == gzip.decompress(stored)
 
 
 @pytest.mark.slow

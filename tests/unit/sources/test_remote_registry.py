@@ -18,6 +18,7 @@ from backports import zstd
 from skyport_wf.errors import ArchiveError, SkyportError, TemporaryError
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
+from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.distribution.parsing import ImageManifest, parse_manifest
 from skyport_wf.image_list.reference import parse_reference
@@ -177,11 +178,25 @@ def in_members(layer: bytes) -> bytes:
     return gzipped(layer[:1000]) + gzipped(layer[1000:])
 
 
+def with_zeros(layer: bytes) -> bytes:
+    """Return a layer as gzip with what Docker does not read behind it."""
+    return gzipped(layer) + bytes(300)
+
+
+def with_long_name(layer: bytes) -> bytes:
+    """Return a layer as gzip whose header has more than Docker reads."""
+    stored = gzipped(layer)
+    return stored[:3] + b"\x08" + stored[4:10] + b"n" * 600 + b"\0" + stored[10:]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("compress", "layer_type", "foreseen"),
     [
         (in_members, "", False),
+        # Its last bytes say zero, too.
+        (with_zeros, "", True),
+        (with_long_name, "", False),
         (zstd.compress, "application/vnd.oci.image.layer.v1.tar+zstd", True),
         (bytes, "application/vnd.oci.image.layer.v1.tar", True),
         (zstd.compress, "", False),
@@ -189,7 +204,10 @@ def in_members(layer: bytes) -> bytes:
         (bytes, "", True),
         (gzipped, "application/vnd.oci.image.layer.v1.tar", True),
     ],
-    ids=["members", "zstd", "plain", "zstd called gzip", "plain called gzip", "gzip called plain"],
+    ids=[
+        *("members", "zeros", "long name", "zstd", "plain"),
+        *("zstd called gzip", "plain called gzip", "gzip called plain"),
+    ],
 )
 def test_other_layers_are_brought_to_what_awe_loads(
     registry: ImageRegistry, compress: Any, layer_type: str, foreseen: bool
@@ -199,7 +217,8 @@ def test_other_layers_are_brought_to_what_awe_loads(
     assert was_foreseen == foreseen
     assert inspect_archive(ArchiveStream(io.BytesIO(content), name="archive")).image_id == IMAGE.image_id
     stored = [content[layer.offset : layer.offset + layer.size] for layer in saved.digests.layers]
-    assert [gzip.decompress(layer) for layer in stored] == [BASE, TOOL]
+    assert [b"".join(decompressed_strictly(io.BytesIO(layer))) for layer in stored] == [BASE, TOOL]
+    assert b"".join(decompressed_strictly(io.BytesIO(content))) == gzip.decompress(content)
 
 
 def test_an_image_is_asked_for_again_when_it_is_fetched(
