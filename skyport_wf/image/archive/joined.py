@@ -13,7 +13,9 @@ import msgspec
 from skyport_wf.byte_streams import ByteStream, ChunkReader
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, gzip_member
+from skyport_wf.image.archive.config_check import check_config
 from skyport_wf.image.archive.hashing import ArchiveHasher
+from skyport_wf.image.archive.layers import require_loadable
 from skyport_wf.image.archive.layout import END, config_name, layer_name, padding, tar_file, tar_header
 from skyport_wf.image.archive.manifest import image_id, manifest_document, parse_config
 from skyport_wf.image.archive.reader import MANIFEST
@@ -71,6 +73,8 @@ class JoinedArchive:
         self.result: SavedArchive
 
     def __iter__(self) -> Iterator[bytes]:
+        # Seen at once, before layers are fetched and sent for nothing.
+        require_loadable(check_config(self._config), name=str(self._reference))
         # Decompressed and checked on the side: it takes longer than all else that is done with a piece.
         with SideReader(self._check) as checked:
             held = b""

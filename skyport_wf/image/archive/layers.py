@@ -6,6 +6,7 @@ import msgspec
 
 from skyport_wf.byte_streams import ByteStream
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.config_check import check_config
 from skyport_wf.image.archive.reader import ArchivedImage, ArchiveReader
 from skyport_wf.image.contents import ImageContents
 from skyport_wf.image.layers.entries import LayerEntry, LayerError, open_layer, read_entries
@@ -71,11 +72,11 @@ def check_archive(stream: ByteStream, *, wanted: str = "", platform: str = "") -
             return not too_many
 
         image, layers = read_layers(archive, take)
-        problems: list[LoadProblem] = []
+        problems = check_config(image.config)
         if not too_many:
             try:
                 index.stack(layers)
-                problems = check_layers(index, image.contents)
+                problems += check_layers(index, image.contents)
             except TooManyFilesError as error:
                 too_many = str(error)
     require_loadable(problems, name=archive.name)

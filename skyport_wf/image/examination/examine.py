@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream, stream_name
+from skyport_wf.image.archive.config_check import check_config
 from skyport_wf.image.archive.layers import read_layers, require_loadable
 from skyport_wf.image.archive.limits import MAX_UNPACKED
 from skyport_wf.image.archive.reader import ArchiveReader
@@ -52,7 +53,7 @@ class ImageExamination(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     """Reasons why something is unknown, in sentences."""
     problems: tuple[LoadProblem, ...]
-    """Reasons why engines refuse to load it; none if there are too many files to tell."""
+    """Reasons why engines refuse to load it; only those in its config if there are too many files to tell."""
     from_bases: tuple[str, ...] = ()
     """Of a thin archive, for each layer that it lacks, the lowest first, the image whose archive has it."""
     base: str = ""
@@ -83,8 +84,9 @@ def examine_archive(
     with ExitStack() as opened:
         survey = _Survey(index or opened.enter_context(FileIndex()))
         image, layers = read_layers(archive, survey.take)
+        problems = check_config(image.config)
         if survey.stack(layers):
-            problems = check_layers(survey.index, image.contents)
+            problems += check_layers(survey.index, image.contents)
             waste = find_waste(survey.index, len(layers), behind=survey.catalogue.databases_at)
             linked, unread = find_linked(survey.index, survey.catalogue, waste)
             has_bash, shown = _has_bash(survey.index), [*survey.catalogue.own(waste.documents), *linked]
@@ -92,8 +94,8 @@ def examine_archive(
             missing = (*unread, *_unread_logs(survey.index), *unnamed, *_unlisted_stores(survey.index))
             notes = (*map(_note, problems), *survey.catalogue.notes, *missing)
         else:
-            problems, waste, has_bash, shown, system = [], None, True, [], None
-            notes = (f"waste and packages are unknown: {survey.given_up}",)
+            waste, has_bash, shown, system = None, True, [], None
+            notes = (*map(_note, problems), f"waste and packages are unknown: {survey.given_up}")
     return ImageExamination(
         contents=image.contents,
         config=image.config,

@@ -547,6 +547,18 @@ def test_a_config_that_is_none(world: World, config: bytes) -> None:
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
 
 
+def test_a_config_that_docker_cannot_read(world: World) -> None:
+    pusher = world.pusher("alice")
+    manifest = json.loads(pusher.send_image(NAME, IMAGE))
+    config = json.dumps(json.loads(IMAGE.config) | {"created": "2020-01-01"}).encode()
+    manifest["config"] |= {"digest": pusher.send_blob(NAME, config), "size": len(config)}
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", json.dumps(manifest).encode())
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
+    told = 'my-lab/tool:1.0 cannot be loaded by Docker: `created` in its config is "2020-01-01", and Docker takes'
+    assert told in answer.json["errors"][0]["message"]
+    assert nodes(world) == nodes(world, "type=dockerimage-upload") == []
+
+
 def test_uploads_that_are_never_finished_are_few_and_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "MOST_UPLOADS", 3)
     pusher = world.pusher("alice")

@@ -292,6 +292,23 @@ def test_a_layer_that_is_another_is_refused(registry: ImageRegistry, body: Any) 
         fetch(registry)
 
 
+class ImageOfADay(Image):
+    """Tells when it was made as Docker does not read it."""
+
+    @property
+    def config(self) -> bytes:
+        return super().config.replace(b"T04:05:06.789Z", b"")
+
+
+@pytest.mark.slow
+def test_a_config_that_docker_cannot_read_is_refused_before_a_layer_is_fetched(registry: ImageRegistry) -> None:
+    _, blobs = registry.add("lab/tool:1", ImageOfADay((BASE, TOOL)))
+    with pytest.raises(ArchiveError, match="cannot be loaded by Docker: `created` in its config is"):
+        fetch(registry)
+    asked = {path for _, path, _ in registry.requests}
+    assert not asked & {f"lab/tool/blobs/sha256:{sha256(blob)}" for blob in blobs}
+
+
 @pytest.mark.slow
 def test_a_config_that_is_another(registry: ImageRegistry) -> None:
     registry.add("lab/tool:1", IMAGE)
