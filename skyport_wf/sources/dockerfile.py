@@ -13,7 +13,7 @@ import msgspec
 
 from skyport_wf.cache import cache_folder
 from skyport_wf.digests import digest_of
-from skyport_wf.errors import BuildError, EngineError, SkyportError, UsageError
+from skyport_wf.errors import BuildError, EngineError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image.context import digest_context
 from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
 from skyport_wf.image_list.reference import is_docker_name, short_docker_name
@@ -87,14 +87,32 @@ class DockerfileSource:
 
     @cached_property
     def _context_digest(self) -> str:
+        return self._digest_context()
+
+    def _digest_context(self) -> str:
         memory = None
         # Without a cache, large contexts take longer.
         with suppress(SkyportError):
             memory = cache_folder("digests")
         return digest_context(self.materials.context, memory=memory)
 
+    def _check_unchanged(self) -> None:
+        """Raise TemporaryError if Dockerfile or context are no longer what was read for `describe`."""
+        context = self.materials.context
+        with suppress(OSError, SkyportError):
+            unchanged = read_bounded(context.dockerfile, _LARGEST) == self.dockerfile
+            if unchanged and self._digest_context() == self._context_digest:
+                return
+        raise TemporaryError(
+            f"image {self._spec.name}: its Dockerfile {context.dockerfile} or its build context {context.root} has "
+            "changed since this command read it, and the builder may have seen either. Run the command again; name in "
+            ".dockerignore what others write there meanwhile."
+        )
+
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
-        """Build the image."""
+        """Build the image. Raises TemporaryError if its files change before the build has ended."""
+        # Other images may have been built since the files were read, for hours.
+        self._check_unchanged()
         for name, held_base in bases.items():
             if name not in self.used_images and short_docker_name(name) != short_docker_name(held_base.reference):
                 # Names in a Dockerfile can be changed for a build, those in the config of its base cannot.
@@ -123,6 +141,8 @@ class DockerfileSource:
         held = {name: base.reference for name, base in bases.items()}
         context = msgspec.structs.replace(self.materials.context, digest=self._context_digest)
         image_id = build_image(engine, placed, context, output, bases=held)
+        # The builder reads the files by itself: one that was edited meanwhile would be published as what it was before.
+        self._check_unchanged()
         base = None
         # The image is built: that its base cannot be named, as something here is not understood, must not matter.
         if self.base != SCRATCH and (self.base in bases or is_docker_name(self.base)):
