@@ -1,4 +1,4 @@
-"""Build arguments and build secrets: the values that a build gets beside its context."""
+"""Build arguments, build secrets and SSH agents: what a build gets beside its context."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import csv
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.engine.build_output import shortened
 from skyport_wf.errors import UsageError
-from skyport_wf.input_file import read_bounded
+from skyport_wf.input_file import exists, read_bounded
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.spec import BuildSecret, ImageSpec
@@ -25,6 +25,10 @@ _LAST_TIME: Final = 253_402_300_799
 MASK: Final = "***"
 _LARGEST_SECRET: Final = 500 << 10
 """Bytes of a secret: BuildKit takes no more (session/secrets)."""
+_AGENT: Final = "SSH_AUTH_SOCK"
+"""Names the socket of the SSH agent."""
+_NO_PATH: Final = "raw="
+"""What stands between the paths of an SSH agent begins so, if it is none: later versions of buildx have an option."""
 _SHORTEST: Final = 4
 """Characters of a line of a secret that is masked: shorter ones are in every text."""
 
@@ -47,6 +51,24 @@ def build_arguments(image: ImageSpec) -> dict[str, str]:
     return arguments
 
 
+def input_options(image: ImageSpec) -> Iterator[str]:
+    """Yield the docker command's options for build secrets and SSH agents.
+
+    Raises UsageError if one is not there.
+    """
+    try:
+        yield from secret_options(image.secrets)
+        yield from ssh_options(image.ssh)
+    except UsageError as error:
+        raise UsageError(f"image {image.name}: {error}") from error
+
+
+def check_inputs(image: ImageSpec) -> None:
+    """Raise UsageError if a build secret or an SSH agent is not there."""
+    for _ in input_options(image):
+        pass
+
+
 def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:
     """Yield the docker command's options for the secrets: they name where each is, never what it is.
 
@@ -64,6 +86,47 @@ def secret_options(secrets: Mapping[str, BuildSecret]) -> Iterator[str]:
             except OSError as error:
                 raise UsageError(f"the build secret {name!r}: cannot read {path}: {error.strerror}") from error
         yield from ("--secret", csv_line(f"id={name}", f"env={secret.env}" if secret.env else f"src={path}"))
+
+
+def ssh_options(agents: Iterable[str]) -> Iterator[str]:
+    """Yield the docker command's options for SSH agents and keys.
+
+    agents: each an ID, which means the agent of SSH_AUTH_SOCK, or ID=PATH[,PATH], a socket or keys.
+    Raises UsageError if one is not there.
+    """
+    for agent in agents:
+        name, paths = split_agent(agent)
+        if not paths and not os.environ.get(_AGENT):
+            raise UsageError(
+                f"the variable {_AGENT}, which names the SSH agent of `ssh: [{agent}]`, is not set. Start an agent, or "
+                f"name a key: {name}=FILE."
+            )
+        for path in paths or [os.environ[_AGENT]]:
+            if not path.startswith(_NO_PATH) and not exists(Path(path)):
+                raise UsageError(f"there is no {path}, the agent or key of `ssh` {name!r}")
+        yield from ("--ssh", agent)
+
+
+def split_agent(agent: str) -> tuple[str, list[str]]:
+    """Return the ID of an SSH agent as the image list names it, and the paths of its socket or keys."""
+    name, _, paths = agent.partition("=")
+    return name, paths.split(",") if paths else []
+
+
+def place_agent(agent: str, place: Callable[[str], str]) -> str:
+    """Return an SSH agent as docker is to be told of it.
+
+    place: returns where a path of the image list leads.
+    Raises UsageError if docker cannot be told of one.
+    """
+    name, paths = split_agent(agent)
+    if not paths:
+        return agent
+    placed = [path if path.startswith(_NO_PATH) else place(path) for path in paths]
+    if comma := next((path for path in placed if "," in path), None):
+        # Docker's command splits at each, and knows no quotes here.
+        raise UsageError(f"docker cannot be given {comma} as SSH agent or key: its path has a comma. Move it.")
+    return f"{name}={','.join(placed)}"
 
 
 def csv_line(*fields: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from skyport_wf.byte_streams import pieces_of
-from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, secret_mask, secret_options
+from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, input_options, secret_mask
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
 from skyport_wf.engine.config_digests import find_by_config_digest
@@ -205,9 +205,7 @@ def _arguments(image: ImageSpec, dockerfile: Path, id_file: Path, network: str |
     }.items():
         if value:
             yield from (option, value)
-    yield from secret_options(image.secrets)
-    for agent in image.ssh:
-        yield from ("--ssh", agent)
+    yield from input_options(image)
     if image.pull:
         yield "--pull"
     if image.no_cache:

@@ -85,6 +85,30 @@ class DockerfileSource:
             git=materials.git,
         )
 
+    def check_inputs(self) -> None:
+        """Raise UsageError if a build secret or an SSH agent is not there. No engine is asked."""
+        from skyport_wf.engine.build_inputs import check_inputs
+
+        check_inputs(self._place_inputs(self._spec))
+
+    def _place_inputs(self, spec: ImageSpec) -> ImageSpec:
+        """Return the image with build secrets and SSH agents where they are, seen from here."""
+        from skyport_wf.engine.build_inputs import place_agent
+
+        def place(path: str) -> str:
+            # This leaves a `~` that means no folder as it is, and the file is said to be missing.
+            return str(self._folder / os.path.expanduser(path))  # noqa: PTH111
+
+        secrets = {
+            name: BuildSecret(env=secret.env, file=secret.file and place(secret.file))
+            for name, secret in spec.secrets.items()
+        }
+        try:
+            ssh = tuple(place_agent(agent, place) for agent in spec.ssh)
+        except UsageError as error:
+            raise UsageError(f"image {spec.name}: {error}") from error
+        return msgspec.structs.replace(spec, secrets=secrets, ssh=ssh)
+
     @cached_property
     def _context_digest(self) -> str:
         return self._digest_context()
@@ -129,18 +153,9 @@ class DockerfileSource:
                 if name not in bases:
                     pull_image(engine, name, platform=spec.normalized_platform, wanted_by=spec.name, output=output)
             spec = msgspec.structs.replace(spec, pull=False)
-        # This leaves a `~` that means no folder as it is, and the file is said to be missing.
-        secrets = {
-            name: BuildSecret(
-                env=secret.env,
-                file=secret.file and str(self._folder / os.path.expanduser(secret.file)),  # noqa: PTH111
-            )
-            for name, secret in spec.secrets.items()
-        }
-        placed = msgspec.structs.replace(spec, secrets=secrets)
         held = {name: base.reference for name, base in bases.items()}
         context = msgspec.structs.replace(self.materials.context, digest=self._context_digest)
-        image_id = build_image(engine, placed, context, output, bases=held)
+        image_id = build_image(engine, self._place_inputs(spec), context, output, bases=held)
         # The builder reads the files by itself: one that was edited meanwhile would be published as what it was before.
         self._check_unchanged()
         base = None

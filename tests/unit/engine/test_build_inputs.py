@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from skyport_wf.engine.build_inputs import build_arguments, secret_mask, secret_options
+from skyport_wf.engine.build_inputs import build_arguments, place_agent, secret_mask, secret_options, ssh_options
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 
@@ -39,6 +39,42 @@ def test_a_comma_or_a_quote_in_a_name_does_not_begin_another_field(tmp_path: Pat
     (tmp_path / 'a,src="b').write_text("secret")
     options = list(secret_options({"one,env=HOME": BuildSecret(file=f'{tmp_path}/a,src="b')}))
     assert options == ["--secret", f'"id=one,env=HOME","src={tmp_path}/a,src=""b"']
+
+
+def test_the_paths_of_an_ssh_agent_are_placed() -> None:
+    def place(path: str) -> str:
+        return f"/lab/{path}"
+
+    assert place_agent("default", place) == "default"
+    assert place_agent("default=", place) == "default="
+    assert place_agent("one=a=b,c,raw=true", place) == "one=/lab/a=b,/lab/c,raw=true"
+    with pytest.raises(UsageError, match="docker cannot be given /a,b/c as SSH agent or key: its path has a comma"):
+        place_agent("one=c,key", lambda path: f"/a,b/{path}")
+
+
+def test_an_ssh_agent_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, agent = tmp_path / "key", tmp_path / "agent"
+    key.touch()
+    agent.touch()
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(agent))
+    given = ["default", f"one={key}", f"two={key},{agent},raw=true"]
+    assert list(ssh_options(given)) == ["--ssh", given[0], "--ssh", given[1], "--ssh", given[2]]
+
+
+@pytest.mark.parametrize("agent", ["default", "default=", "one"])
+def test_an_ssh_agent_that_is_not_there(agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "gone"))
+    with pytest.raises(UsageError, match=r"there is no .*/gone, the agent or key of `ssh` '(default|one)'"):
+        list(ssh_options([agent]))
+    monkeypatch.delenv("SSH_AUTH_SOCK")
+    with pytest.raises(UsageError, match=r"SSH_AUTH_SOCK, which names the SSH agent of `ssh: \[.*\]`, is not set"):
+        list(ssh_options([agent]))
+
+
+def test_a_key_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
+    with pytest.raises(UsageError, match=r"there is no nowhere/key, the agent or key of `ssh` 'one'"):
+        list(ssh_options([f"one={tmp_path}/key,nowhere/key"]))
 
 
 @pytest.mark.parametrize("epoch", ["abc", "-1", "1.5", " 1", "1e9", "٣", "253402300800", "9" * 500])

@@ -1,15 +1,16 @@
-"""Files that are edited while the image is made: what is published has to be what its record says."""
+"""Images that are made of Dockerfiles: of the files that were read before, with what the list names beside them."""
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from skyport_wf.engine import builders
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import TemporaryError
-from skyport_wf.image_list.spec import ImageSpec
+from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.remote_files import RemoteFiles
 
@@ -36,15 +37,21 @@ def source(tmp_path: Path) -> DockerfileSource:
     return opened
 
 
-def make(source: DockerfileSource, monkeypatch: pytest.MonkeyPatch, build: Callable[[], object]) -> str:
-    """Make the image with a function in the place of the builder."""
+def make(
+    source: DockerfileSource, monkeypatch: pytest.MonkeyPatch, build: Callable[[], object], spec: ImageSpec = SPEC
+) -> ImageSpec:
+    """Make the image with a function in the place of the builder, and return what a builder is asked for."""
+    asked = []
 
-    def build_image(*_arguments: object, **_options: object) -> str:
+    def build_image(engine: object, spec: ImageSpec, *_arguments: object, **_options: object) -> str:
+        asked.append(spec)
         build()
         return "sha256:1"
 
     monkeypatch.setattr(builders, "build_image", build_image)
-    return source.make(None, SPEC, {}, print).id  # type: ignore[arg-type] - nobody asks the engine
+    source.make(None, spec, {}, print)  # type: ignore[arg-type] - nobody asks the engine
+    (found,) = asked
+    return found
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -65,4 +72,16 @@ def test_what_does_not_count_may_be_edited(source, tmp_path, monkeypatch):
         (tmp_path / "tool/notes").write_text("2")
         (tmp_path / "tool/data/file").touch()
 
-    assert make(source, monkeypatch, edit) == "sha256:1"
+    assert make(source, monkeypatch, edit) == SPEC
+
+
+def test_secrets_and_keys_are_looked_for_from_the_list(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    spec = msgspec.structs.replace(
+        SPEC,
+        secrets={"a": BuildSecret(file="key"), "b": BuildSecret(file="~/key"), "c": BuildSecret(env="KEY")},
+        ssh=("default", "one=key", "two=~/key,/etc/key,agent"),
+    )
+    asked = make(source, monkeypatch, lambda: None, spec)
+    assert [secret.file for secret in asked.secrets.values()] == [f"{tmp_path}/key", "/home/anna/key", None]
+    assert asked.ssh == ("default", f"one={tmp_path}/key", f"two=/home/anna/key,/etc/key,{tmp_path}/agent")
