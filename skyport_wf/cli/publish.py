@@ -122,6 +122,7 @@ def _publish(
     args: argparse.Namespace,
 ) -> Outcome:
     from skyport_wf.engine.connection import one_connection
+    from skyport_wf.steps.build import check_builds
 
     connect = one_connection()
 
@@ -136,6 +137,8 @@ def _publish(
 
     if len(chosen) + len(set_apart) == 1 and chosen:
         return summarise([publish_one(chosen[0], 1)])
+    if not args.keep_going:
+        check_builds(chosen, settings, shock, connect)
     queue = PublishQueue(chosen, keep_going=args.keep_going)
     if args.jobs > 1:
         from skyport_wf.cli.side_by_side import publish_side_by_side

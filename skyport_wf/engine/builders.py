@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.image.context import BuildContext
+    from skyport_wf.image.docker_command import DockerCommand
     from skyport_wf.image_list.spec import ImageSpec
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ _LONGEST_PAUSE = 1.0
 """Seconds."""
 _BUILDKIT_NETWORKS = (None, "default", "host", "none")
 """The values of `network` that BuildKit understands."""
+_USUAL_NETWORKS = (None, "host", "none")
+"""Those that every builder understands."""
 
 
 def build_image(
@@ -50,12 +53,7 @@ def build_image(
     Raises BuildError, with the failing instruction and the last lines it printed, if it fails; UsageError if the
     image needs BuildKit and there is none.
     """
-    check_build(client, image)
-    for field, texts in {"build_args": image.build_args, "labels": image.labels}.items():
-        for name, text in texts.items():
-            if "\0" in name + text:
-                # The engine would cut it, or fail at the first RUN.
-                raise UsageError(f"image {image.name}: `{field}` {name!r} has a NUL character. Leave that out.")
+    check_builder(client, image)
     if moved := [name for name, held in bases.items() if held != name]:
         _log.info("in the engine, other images are called %s; the published ones are taken", ", ".join(moved))
     # Podman has whole names, and a Dockerfile may name another registry than the one that an image has there.
@@ -74,6 +72,22 @@ def build_image(
             return _build(client, image, renamed, lambda text: output(told(text)))
         except BuildError as error:
             raise BuildError(told(str(error))) from error
+
+
+def check_builder(client: APIClient, image: ImageSpec) -> None:
+    """Raise UsageError if there is no builder for what the image asks for. Nothing is built."""
+    check_build(client, image)
+    for field, texts in {"build_args": image.build_args, "labels": image.labels}.items():
+        for name, text in texts.items():
+            if "\0" in name + text:
+                # The engine would cut it, or fail at the first RUN.
+                raise UsageError(f"image {image.name}: `{field}` {name!r} has a NUL character. Leave that out.")
+    _choose_builder(client, image)
+
+
+def asks_for_a_builder(image: ImageSpec) -> bool:
+    """Return whether not every engine can build the image."""
+    return _needs_buildkit(image) or image.network not in _USUAL_NETWORKS
 
 
 @contextmanager
@@ -107,23 +121,10 @@ def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: C
 
 
 def _build_once(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
-    from skyport_wf.engine.buildkit import build_with_buildkit, find_buildkit
+    from skyport_wf.engine.buildkit import build_with_buildkit
     from skyport_wf.engine.classic_build import build_classically
 
-    needs_buildkit = image.builder == "buildkit" or image.secrets or image.ssh
-    if needs_buildkit and image.network not in _BUILDKIT_NETWORKS:
-        raise UsageError(
-            f"image {image.name}: BuildKit gives a build the engine's own network, the host's or none, and no "
-            f"{image.network!r}. Set `network` to `host` or `none`, or leave it out."
-        )
-    # Of the two, only the classic builder knows networks that someone has made.
-    is_classic = image.builder == "classic" or image.network not in _BUILDKIT_NETWORKS
-    command = None if is_classic else find_buildkit(client)
-    if not command and needs_buildkit:
-        raise UsageError(
-            f"image {image.name} is to be built with BuildKit, which needs an engine with it and a docker command of "
-            "18.09 to 22, or a later one with the buildx plugin. Install one, or set `builder: classic`."
-        )
+    command = _choose_builder(client, image)
     try:
         if command:
             _log.debug("building %s with BuildKit, through %s", image.name, command.path)
@@ -139,3 +140,31 @@ def _build_once(client: APIClient, image: ImageSpec, context: BuildContext, outp
                 "the first line `# syntax=docker/dockerfile:1`."
             ) from error
         raise
+
+
+def _choose_builder(client: APIClient, image: ImageSpec) -> DockerCommand | None:
+    """Return the docker command that builds the image with BuildKit; None for the engine's own builder.
+
+    Raises UsageError if the image needs BuildKit and there is none.
+    """
+    from skyport_wf.engine.buildkit import find_buildkit
+
+    needs_buildkit = _needs_buildkit(image)
+    if needs_buildkit and image.network not in _BUILDKIT_NETWORKS:
+        raise UsageError(
+            f"image {image.name}: BuildKit gives a build the engine's own network, the host's or none, and no "
+            f"{image.network!r}. Set `network` to `host` or `none`, or leave it out."
+        )
+    # Of the two, only the classic builder knows networks that someone has made.
+    is_classic = image.builder == "classic" or image.network not in _BUILDKIT_NETWORKS
+    command = None if is_classic else find_buildkit(client)
+    if not command and needs_buildkit:
+        raise UsageError(
+            f"image {image.name} is to be built with BuildKit, which needs an engine with it and a docker command of "
+            "18.09 to 22, or a later one with the buildx plugin. Install one, or set `builder: classic`."
+        )
+    return command
+
+
+def _needs_buildkit(image: ImageSpec) -> bool:
+    return bool(image.builder == "buildkit" or image.secrets or image.ssh)

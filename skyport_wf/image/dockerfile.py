@@ -11,10 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from skyport_wf.digests import digest_of
-from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_instructions, read_options, triggered
+from skyport_wf.image.instructions import (
+    Instruction,
+    decode_lines,
+    json_words,
+    raw_words,
+    read_instructions,
+    read_options,
+    triggered,
+)
 from skyport_wf.image.variables import platform_arguments, read_word, unquote
 
 _FROM = re.compile("from=['\"]?", re.IGNORECASE)
+_OTHER_SYNTAX = re.compile(r"\s*#\s*syntax\s*=(?!\s*(?:docker\.io/)?docker/dockerfile)", re.IGNORECASE)
+"""The first comments of a file that another frontend than Docker's reads: for that, it may mean anything."""
 NO_INSTRUCTION = Instruction("", "", 0, 0)
 """Of an image that something else than a Dockerfile names, such as an image list."""
 SCRATCH = "scratch"
@@ -35,6 +45,8 @@ class Dockerfile(msgspec.Struct, frozen=True):
     """
     triggered: tuple[str, ...]
     """Those that an `ONBUILD` of the chosen stage names: each build on the image needs them."""
+    lacks_target: bool = False
+    """Whether no builder will find the stage that is to be built."""
 
     @property
     def digest(self) -> str:
@@ -98,7 +110,19 @@ def parse_dockerfile(
     # Those of stages below have been triggered by the ones built on them.
     triggered = (use.image for stage in chain[:1] for use in stage.uses if use.is_triggered)
     base = chain[-1].base.image if chain else SCRATCH
-    return Dockerfile(content, base, tuple(dict.fromkeys(used)), tuple(dict.fromkeys(triggered)))
+    found = target is None or any(target.lower() in stage.names for stage in stages)
+    return Dockerfile(
+        content,
+        base,
+        tuple(dict.fromkeys(used)),
+        tuple(dict.fromkeys(triggered)),
+        lacks_target=bool(stages) and not found and not _has_other_syntax(content),
+    )
+
+
+def _has_other_syntax(content: bytes) -> bool:
+    comments = itertools.takewhile(lambda line: line.lstrip().startswith("#"), decode_lines(content))
+    return any(map(_OTHER_SYNTAX.match, comments))
 
 
 def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str | None]) -> list[Stage]:

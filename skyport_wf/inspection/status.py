@@ -21,7 +21,7 @@ from skyport_wf.publication.thin import workers_need
 from skyport_wf.sources.platforms import own_platform
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Connect
-from skyport_wf.steps.build import begin_record
+from skyport_wf.steps.build import begin_record, find_mistake
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -75,12 +75,13 @@ def read_status(
     base = spec.base or ""
     found = finish_replacement(shock, spec.name, names.find(spec.name) if names else None)
     decision = decide(shock, wanted_image(record), found, base_comes=base in image.needs)
+    refusal = decision.refusal or (None if decision.names.same else find_mistake(image))
     has_it = decision.names.same or next(iter(decision.names.others), None)
     return ImageStatus(
         name=spec.name,
         state=decision.state,
-        next=f"fail: {decision.refusal}" if decision.refusal else _next(decision, image, public=record.shock.public),
-        would_fail=decision.refusal is not None,
+        next=f"fail: {refusal}" if refusal else _next(decision, image, public=record.shock.public),
+        would_fail=refusal is not None,
         image_id=has_it.attributes.id if has_it else None,
         node=has_it.id if has_it else None,
         size=has_it.node.file.size if has_it else None,

@@ -5,21 +5,22 @@ from __future__ import annotations
 import base64
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import BuildError, ShockError, SkyportError, TemporaryError, UsageError
+from skyport_wf.errors import BuildError, EngineError, ShockError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.name_state import decide, wanted_image
-from skyport_wf.publication.published import find_published
+from skyport_wf.publication.name_state import decide, find_name_state, wanted_image
+from skyport_wf.publication.published import PublishedNames, find_published
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
 from skyport_wf.publication.thin import find_ambiguity, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
+from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Bases, Connect, HeldBase, MadeImage, Output
@@ -111,12 +112,55 @@ def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect
     )
 
 
+def check_builds(images: Sequence[ResolvedImage], settings: ShockSettings, shock: Shock, connect: Connect) -> None:
+    """Raise UsageError if this machine or its engine lacks what the build of one of the images takes.
+
+    For commands that build several: nobody should wait for the first to hear that the second cannot be built. Shock is
+    asked only about images that take more than every engine has, and the engine only if one of them is to be built.
+    settings: the image list's.
+    """
+    from skyport_wf.engine.builders import asks_for_a_builder
+
+    asking = [image for image in images if asks_for_a_builder(image.spec)]
+    names = PublishedNames(shock, [image.spec.name for image in asking])
+    wanted = [(image, wanted_image(begin_record(image, settings, connect))) for image in asking]
+    to_build = [image for image, one in wanted if not find_name_state(shock, one, names.find(one.name)).same]
+    try:
+        mistakes = [find_mistake(image, connect) for image in to_build]
+    except (EngineError, TemporaryError):
+        # That it does not answer is said by the first build: images of other sources need none.
+        mistakes = [find_mistake(image) for image in to_build]
+    if found := dict.fromkeys(str(mistake) for mistake in mistakes if mistake):
+        raise UsageError("\n".join(found))
+
+
+def find_mistake(image: ResolvedImage, connect: Connect | None = None) -> UsageError | None:
+    """Return why the image cannot be built here: for want of a builder, a build secret or an SSH agent.
+
+    connect: connects to the engine; with None, it is not asked which builders it has.
+    Returns None if nothing is known against it. Raises what `connect` raises.
+    """
+    if not isinstance(image.source, DockerfileSource):
+        return None
+    try:
+        if connect:
+            from skyport_wf.engine.builders import check_builder
+
+            check_builder(connect(), image.spec)
+        image.source.check_inputs()
+    except UsageError as error:
+        return error
+    return None
+
+
 def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, connect: Connect, output: Output) -> BuildRecord:
     from skyport_wf.engine.capabilities import read_version
     from skyport_wf.engine.thin_base import find_thin_base
 
     base = record.thin_on
     engine = connect()
+    if mistake := find_mistake(image, connect):
+        raise mistake
     bases = hold_bases(engine, shock, image)
     made = make_image(engine, image, bases, output)
     if base:

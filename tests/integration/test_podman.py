@@ -233,6 +233,17 @@ def test_what_podman_cannot_do_is_said_before_anything_is_built(lab: PodmanLab, 
     assert lab.images() == set()
 
 
+def test_what_podman_cannot_do_is_said_before_other_images_are_built(lab: PodmanLab) -> None:
+    lab.write_list(
+        "name: 'lab/tool:1', dockerfile: tool/Dockerfile",
+        "name: 'lab/other:1', dockerfile: tool/Dockerfile, secrets: {word: {env: WORD}}",
+    )
+    for more in ([], ["--jobs", "2"]):
+        done = lab.run("publish", "--all", *more, WORD="open sesame")
+        assert (done.code, "image lab/other:1: `secrets` needs BuildKit" in done.log) == (2, True), done.log
+        assert lab.images() == set()
+
+
 def test_the_fields_of_a_build_reach_podman(lab: PodmanLab) -> None:
     lab.extend("ARG VERSION=none\nRUN echo $VERSION >/version; ls /sys/class/net >/nets\nFROM scratch AS unwanted\n")
     dockerfile = lab.folder / "tool/Dockerfile"

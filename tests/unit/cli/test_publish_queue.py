@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from skyport_wf.cli.main import main
 from skyport_wf.cli.publish_queue import Ended, PublishQueue, failed, publish_in_turn, summarise
 from skyport_wf.errors import SkyportError, TemporaryError
 from skyport_wf.image_list.images_yaml import read_image_list
 from skyport_wf.sources.resolution import ResolvedImage, resolve_images
+from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.sample_records import receipt
 
 BUILT_ON = {"a": "debian", "b": "lab/a:1", "c": "lab/b:1", "x": "debian", "y": "lab/x:1"}
@@ -32,6 +34,24 @@ def take_all(queue: PublishQueue) -> list[ResolvedImage]:
 
 def short(images: list[ResolvedImage]) -> str:
     return "".join(sorted(image.spec.name[4] for image in images))
+
+
+def test_what_a_later_build_lacks_is_said_before_anything_is_published(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine")
+    (tmp_path / "a.tar").write_bytes(canonical(Image((layer_tar({"a": b"content"}),)), "lab/a:1"))
+    (tmp_path / "Dockerfile").write_text("FROM debian\n")
+    (tmp_path / "images.yaml").write_text(
+        "images:\n- {name: 'lab/a:1', archive: a.tar}\n"
+        "- {name: 'lab/b:1', dockerfile: Dockerfile, secrets: {key: {file: nosuch}}}\n"
+    )
+    publish = ["publish", "--all", "--images", str(tmp_path / "images.yaml")]
+    for more in ([], ["--jobs", "2"]):
+        assert main([*publish, *more]) == 2
+        told = capsys.readouterr()
+        assert f"image lab/b:1: there is no file {tmp_path}/nosuch for the build secret 'key'" in told.err
+        assert "published" not in told.out
+    main([*publish, "--keep-going"])
+    assert "lab/a:1  published" in capsys.readouterr().out
 
 
 def test_an_image_waits_for_the_one_that_it_is_built_on(images):

@@ -18,6 +18,24 @@ def base_of(text: str, **given_arguments) -> str:
     return parse_dockerfile(text.encode(), **given_arguments).base
 
 
+@pytest.mark.parametrize("target", [None, "Build", "build", "BUILD", "0", "1"])
+def test_a_target_that_is_there(target):
+    assert not parse_dockerfile(b"FROM a:1 AS Build\nFROM b:1\n", target=target).lacks_target
+
+
+@pytest.mark.parametrize("target", ["", "a", "a:1", "2", "01", "-1"])
+@pytest.mark.parametrize(
+    "head", ["", "# syntax=docker/dockerfile:1\n", "#Syntax = docker.io/docker/dockerfile-upstream\n"]
+)
+def test_a_target_that_is_not_there(target, head):
+    assert parse_dockerfile(f"{head}FROM a:1 AS build\nFROM b:1\n".encode(), target=target).lacks_target
+
+
+@pytest.mark.parametrize("text", ["", "RUN a\n", "# syntax=lab/other:1\nFROM a:1\n", "# x\n# syntax = x\nFROM a:1\n"])
+def test_what_is_no_dockerfile_as_docker_has_them_may_have_any_target(text):
+    assert not parse_dockerfile(text.encode(), target="build").lacks_target
+
+
 def test_content_and_digest_are_of_the_bytes():
     content = b"FROM a:1\r\n# \xff\n"
     dockerfile = parse_dockerfile(content)

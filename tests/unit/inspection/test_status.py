@@ -1,18 +1,21 @@
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
 
+from skyport_wf.engine import builders
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError, UsageError
-from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
+from skyport_wf.image_list.spec import BuildSecret, ImageList, ImageSpec, ShockSettings
 from skyport_wf.inspection.status import ImageStatus, read_status
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.sources.resolution import resolve_images
-from skyport_wf.steps.build import begin_record
+from skyport_wf.sources.source import Connect
+from skyport_wf.steps.build import begin_record, check_builds
 from skyport_wf.steps.register import register
 from skyport_wf.steps.upload import upload
 from tests.support.sample_records import ARCHIVE, saved_archive
@@ -53,8 +56,12 @@ def publish(images: ImageList, folder: Path, *, image_id: str = IMAGE_ID) -> str
     return registered(uploaded(images, folder, image_id=image_id)).node
 
 
+def replaced(image: ImageSpec, **changes: object) -> ImageSpec:
+    return msgspec.structs.replace(image, **changes)
+
+
 def changed(images: ImageList, **changes: object) -> ImageList:
-    return ImageList((msgspec.structs.replace(images.images[0], **changes),), images.shock)
+    return ImageList((replaced(images.images[0], **changes),), images.shock)
 
 
 def status(images: ImageList, folder: Path) -> ImageStatus:
@@ -74,6 +81,65 @@ def test_published(images, tmp_path):
     found = status(images, tmp_path)
     assert (found.state, found.next, found.node) == ("published", "do nothing", node)
     assert (found.image_id, found.size) == (IMAGE_ID, len(ARCHIVE))
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"secrets": {"key": BuildSecret(file="nosuch")}}, "there is no file {}/nosuch for the build secret 'key'"),
+        ({"secrets": {"key": BuildSecret(env="NOSUCH")}}, "the variable NOSUCH of the build secret 'key' is not set"),
+        ({"ssh": ("default=nosuch",)}, "there is no {}/nosuch, the agent or key of `ssh` 'default'"),
+    ],
+)
+def test_what_the_build_lacks_here(images, tmp_path, fields, why):
+    """It does not count where the image is published."""
+    listed = changed(images, **fields)
+    found = status(listed, tmp_path)
+    assert (found.state, found.would_fail) == ("not published", True)
+    assert found.next == f"fail: image a/b:1: {why.format(tmp_path)}"
+    publish(listed, tmp_path)
+    assert status(listed, tmp_path).next == "do nothing"
+
+
+def check_all(images: ImageList, folder: Path, connect: Connect) -> None:
+    with open_shock(images.shock) as opened:
+        check_builds(list(resolve_images(images, folder).values()), images.shock, opened, connect)
+
+
+def never() -> NoReturn:
+    pytest.fail("the engine is asked")
+
+
+def silent() -> NoReturn:
+    raise TemporaryError("no engine answers")
+
+
+def test_before_several_are_built_all_of_them_are_looked_at(images, tmp_path, monkeypatch):
+    (plain,) = images.images
+    secret = {"key": BuildSecret(file="nosuch")}
+    listed = ImageList(
+        (plain, *(replaced(plain, name=f"a/{name}:1", secrets=secret) for name in ("c", "d"))), images.shock
+    )
+
+    def check_builder(engine: object, image: ImageSpec) -> None:
+        if image.name == "a/c:1":
+            raise UsageError("a/c:1 has no builder here")
+
+    monkeypatch.setattr(builders, "check_builder", check_builder)
+    lacks = "image a/{}:1: there is no file {}/nosuch for the build secret 'key'"
+    for engine, first in ((object, "a/c:1 has no builder here"), (silent, lacks.format("c", tmp_path))):
+        with pytest.raises(UsageError) as caught:
+            check_all(listed, tmp_path, engine)
+        assert str(caught.value).splitlines() == [first, lacks.format("d", tmp_path)]
+    (tmp_path / "nosuch").touch()
+    check_all(ImageList((listed.images[0], listed.images[2]), images.shock), tmp_path, object)
+
+
+def test_of_what_needs_no_build_the_engine_is_not_asked(images, tmp_path):
+    check_all(images, tmp_path, never)
+    listed = changed(images, secrets={"key": BuildSecret(file="nosuch")}, builder="buildkit")
+    publish(listed, tmp_path)
+    check_all(listed, tmp_path, never)
 
 
 def test_touching_changes_nothing_and_editing_does(images, tmp_path):

@@ -150,7 +150,7 @@ def test_it_changes_with_every_file(project, change):
         {"build_args": {"V": "2"}},
         {"build_args": {"W": "1"}},
         {"labels": {"V": "1"}},
-        {"target": "x"},
+        {"target": "0"},
         {"platform": "linux/arm64"},
         {"context": "elsewhere"},
     ],
@@ -160,6 +160,7 @@ def test_it_changes_with_what_the_list_says_of_the_build(project, changes):
 
 
 def test_no_two_of_these_are_the_same(project):
+    (project / "images/tool/Dockerfile").write_text("FROM base/x:1 AS v\n")
     digests = [
         digest(project, **changes)
         for changes in (
@@ -258,6 +259,14 @@ def test_a_missing_dockerfile(project):
         digest(project, dockerfile="images/none/Dockerfile")
     assert str(caught.value) == (
         f"image a/tool:1: there is no Dockerfile {project}/images/none/Dockerfile. Mend `dockerfile` in the image list."
+    )
+
+
+def test_a_stage_that_is_not_there(project):
+    with pytest.raises(UsageError) as caught:
+        source(project, target="biuld")
+    assert str(caught.value) == (
+        f"image a/tool:1: {project}/images/tool/Dockerfile has no stage 'biuld'. Mend `target` in the image list."
     )
 
 
