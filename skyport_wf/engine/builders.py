@@ -14,11 +14,13 @@ import msgspec
 
 from skyport_wf.engine.build_output import VanishedImageError
 from skyport_wf.engine.capabilities import podman_version
-from skyport_wf.engine.images import name_in_engine
+from skyport_wf.engine.images import find_image, name_in_engine
 from skyport_wf.engine.podman import check_build
 from skyport_wf.errors import BuildError, UsageError
 from skyport_wf.image.base_names import replace_images
 from skyport_wf.image.instructions import read_instructions
+from skyport_wf.image.platforms import is_platform
+from skyport_wf.image.variables import platform_arguments
 from skyport_wf.input_file import exists
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ _log = logging.getLogger(__name__)
 _ATTEMPTS = 10
 _LONGEST_PAUSE = 1.0
 """Seconds."""
+_FROM_CACHE = "Using cache"
+"""In what Docker's classic builder and podman's print of a step that they do not make anew."""
 _BUILDKIT_NETWORKS = (None, "default", "host", "none")
 """The values of `network` that BuildKit understands."""
 _USUAL_NETWORKS = (None, "host", "none")
@@ -122,14 +126,13 @@ def _build(client: APIClient, image: ImageSpec, context: BuildContext, output: C
 
 def _build_once(client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]) -> str:
     from skyport_wf.engine.buildkit import build_with_buildkit
-    from skyport_wf.engine.classic_build import build_classically
 
     command = _choose_builder(client, image)
     try:
         if command:
             _log.debug("building %s with BuildKit, through %s", image.name, command.path)
             return build_with_buildkit(client, command, image, context, output)
-        return build_classically(client, image, context, output)
+        return _build_for_platform(client, image, context, output)
     except BuildError as error:
         # A builder that knows no heredocs takes the lines below one for instructions.
         if "unknown instruction" in str(error).lower() and any(
@@ -140,6 +143,31 @@ def _build_once(client: APIClient, image: ImageSpec, context: BuildContext, outp
                 "the first line `# syntax=docker/dockerfile:1`."
             ) from error
         raise
+
+
+def _build_for_platform(
+    client: APIClient, image: ImageSpec, context: BuildContext, output: Callable[[str], None]
+) -> str:
+    """Build with the engine's own builder, and again where its cache had the steps of another platform.
+
+    Of one Dockerfile for two platforms, it takes the steps of the first for those of the second.
+    """
+    from skyport_wf.engine.classic_build import build_classically
+
+    is_cached = False
+
+    def listen(text: str) -> None:
+        nonlocal is_cached
+        is_cached = is_cached or _FROM_CACHE in text
+        output(text)
+
+    image_id = build_classically(client, image, context, listen)
+    found = find_image(client, image_id)
+    wanted = image.platform or platform_arguments(None)["TARGETPLATFORM"]
+    if not is_cached or found is None or is_platform(found.platform, wanted):
+        return image_id
+    _log.info("the engine's cache has %s for %s: building it without the cache", image.name, found.platform)
+    return build_classically(client, msgspec.structs.replace(image, no_cache=True), context, output)
 
 
 def _choose_builder(client: APIClient, image: ImageSpec) -> DockerCommand | None:

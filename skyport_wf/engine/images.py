@@ -60,6 +60,11 @@ class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
     architecture: str = ""
     variant: str = ""
 
+    @property
+    def platform(self) -> str:
+        """What it is for, as far as it says: such as `linux/arm64/v8`."""
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
 
 def find_image(client: APIClient, name: str) -> EngineImage | None:
     """Return the image that the engine has under a name or an id, None if it has none."""

@@ -195,7 +195,7 @@ def make_image(
     if found := find_image(engine, made.id):
         if not found.root_fs.layers:
             raise BuildError(f"{spec.name}: the image has no files. Give its Dockerfile a COPY, or a base image.")
-        check_platform(spec, "/".join(filter(None, (found.os, found.architecture, found.variant))))
+        check_platform(spec, found.platform)
     if not spec.flatten:
         return made
     from skyport_wf.engine.flatten import flatten_image

@@ -15,6 +15,7 @@ from skyport_wf.engine import connection
 from skyport_wf.engine.builders import build_image
 from skyport_wf.engine.connection import connect
 from skyport_wf.image.context import BuildContext
+from skyport_wf.image.variables import platform_arguments
 from skyport_wf.image_list.spec import ImageSpec
 from tests.support.commands import Done
 from tests.support.engine import docker, write_image_context
@@ -67,6 +68,17 @@ def test_the_fields_of_a_build_reach_the_engine(build: Build) -> None:
         build.builder == "buildkit",
     )
     assert done.out.startswith(build.name)
+
+
+def test_one_dockerfile_for_two_platforms(build: Build) -> None:
+    """The classic builder would take the steps of the first for those of the second."""
+    own = platform_arguments(None)["TARGETARCH"]
+    (build.folder / "tool/Dockerfile").write_text("FROM scratch\nCOPY data /data\n")
+    for fields, architecture in (("    platform: linux/s390x\n", "s390x"), ("", own), ("", own)):
+        done = build.build(fields)
+        assert done.code == 0, done.log
+        assert build.inspect("{{.Architecture}}") == architecture
+    assert "without the cache" not in done.log, "now it has the right steps"
 
 
 @pytest.mark.parametrize("build", ["buildkit"], indirect=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from skyport_wf.image.variables import platform_arguments
 from tests.support.commands import CHECKOUT, Command
 from tests.support.engine import config_digest, docker, write_image_context
 from tests.support.lab import Lab
@@ -256,6 +257,15 @@ def test_the_fields_of_a_build_reach_podman(lab: PodmanLab) -> None:
     assert lab.podman.podman("run", "--rm", "lab/tool:1", "stat", "-c", "%Y", "/version") == "1000000000"
     created = lab.podman.podman("image", "inspect", "--format", "{{.Created}}", "lab/tool:1")
     assert created.startswith("2001-09-09 01:46:40")
+
+
+def test_one_dockerfile_for_two_platforms(lab: PodmanLab) -> None:
+    (lab.folder / "tool/Dockerfile").write_text("FROM scratch\nCOPY data /data\n")
+    for platform in ("linux/s390x", platform_arguments(None)["TARGETPLATFORM"]):
+        lab.write_list(f"name: 'lab/tool:1', dockerfile: tool/Dockerfile, platform: {platform}")
+        lab.do("build", "lab/tool:1", "--record", "build.json")
+        found = lab.podman.podman("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", "lab/tool:1")
+        assert found == platform
 
 
 def test_a_heredoc_is_said_to_need_another_builder(lab: PodmanLab) -> None:
