@@ -29,16 +29,18 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records.encoding import check_unicode
     from skyport_wf.records.files import write_record
     from skyport_wf.sources.resolution import resolve_images
-    from skyport_wf.steps.build import build, wait_for_bases
+    from skyport_wf.steps.build import build, check_builds, wait_for_bases
 
     images = read_image_list(args.images)
     image = resolve_images(images, args.images.parent, [args.name])[args.name]
     if image.source.archive:
         check_unicode(str(image.source.archive))
     with open_shock(images.shock) as shock:
+        connect = one_connection()
+        check_builds([image], images.shock, shock, connect)
         if args.wait:
             wait_for_bases(image, shock, seconds=args.wait)
-        record = build(image, images.shock, shock, connect=one_connection(), output=build_output(args))
+        record = build(image, images.shock, shock, connect=connect, output=build_output(args))
     write_record(fill_key(args.record, record.reference), record)
     if record.published:
         return Outcome(record, f"{record.name} is published already, on node {record.published}")

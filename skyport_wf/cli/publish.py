@@ -135,10 +135,11 @@ def _publish(
         _write_files(published.receipt, image.spec.reference, shock, args)
         return Ended(name, "there already" if published.there_already else "published", published.receipt)
 
-    if len(chosen) + len(set_apart) == 1 and chosen:
-        return summarise([publish_one(chosen[0], 1)])
-    if not args.keep_going:
+    is_single = len(chosen) == 1 and not set_apart
+    if is_single or not args.keep_going:
         check_builds(chosen, settings, shock, connect)
+    if is_single:
+        return summarise([publish_one(chosen[0], 1)])
     queue = PublishQueue(chosen, keep_going=args.keep_going)
     if args.jobs > 1:
         from skyport_wf.cli.side_by_side import publish_side_by_side

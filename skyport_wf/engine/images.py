@@ -15,7 +15,7 @@ from skyport_wf.decoding import convert
 from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import answers_closed, engine_errors, engine_words
 from skyport_wf.engine.podman import hub_name, names_to_find, own_name
-from skyport_wf.errors import EngineError
+from skyport_wf.errors import EngineError, TemporaryError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -97,6 +97,26 @@ def require_image(client: APIClient, name: str, *, wanted_by: str = "") -> Engin
         names = ", ".join(name for image in images for name in image.repo_tags or (image.id,))
         raise EngineError(f"{whose}podman has several images {name}: {names}. Say which one is meant, or untag one.")
     raise EngineError(f"{whose}the engine has no image {name}. `docker image ls` shows what it has.")
+
+
+@contextmanager
+def vanished_is_temporary(connect: Callable[[], APIClient], image_id: str | None, name: str) -> Iterator[None]:
+    """Raise TemporaryError where the engine fails because it has an image no more, which was there a moment ago.
+
+    connect: as `one_connection` returns it.
+    image_id: the engine's; None for an image that comes from elsewhere.
+    name: what messages call it.
+    """
+    try:
+        yield
+    except EngineError as error:
+        if not image_id or find_image(connect(), image_id):
+            raise
+        # From an image that loses its only name to a build nothing is left in containerd's store.
+        raise TemporaryError(
+            f"publishing {name}: the engine has the image no more. Another build has taken the name meanwhile, or "
+            "somebody has removed it. Run it again."
+        ) from error
 
 
 def name_in_engine(client: APIClient, name: str) -> str:

@@ -6,12 +6,11 @@ import base64
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import BuildError, EngineError, ShockError, SkyportError, TemporaryError, UsageError
+from skyport_wf.errors import BuildError, EngineError, ShockError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import decide, find_name_state, wanted_image
 from skyport_wf.publication.published import PublishedNames, find_published
@@ -28,8 +27,6 @@ from skyport_wf.sources.source import Bases, Connect, HeldBase, MadeImage, Outpu
 if TYPE_CHECKING:
     from docker import APIClient
 
-    from skyport_wf.engine.images import EngineImage
-    from skyport_wf.image_list.spec import ImageSpec
     from skyport_wf.publication.connection import Shock
     from skyport_wf.publication.published import PublishedNode
 
@@ -115,7 +112,7 @@ def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect
 def check_builds(images: Sequence[ResolvedImage], settings: ShockSettings, shock: Shock, connect: Connect) -> None:
     """Raise UsageError if this machine or its engine lacks what the build of one of the images takes.
 
-    For commands that build several: nobody should wait for the first to hear that the second cannot be built. Shock is
+    Nobody should wait for the first to hear that the second cannot be built, or for its base images to come. Shock is
     asked only about images that take more than every engine has, and the engine only if one of them is to be built.
     settings: the image list's.
     """
@@ -159,8 +156,6 @@ def _make(record: BuildRecord, image: ResolvedImage, shock: Shock, connect: Conn
 
     base = record.thin_on
     engine = connect()
-    if mistake := find_mistake(image, connect):
-        raise mistake
     bases = hold_bases(engine, shock, image)
     made = make_image(engine, image, bases, output)
     if base:
@@ -201,40 +196,10 @@ def make_image(
     from skyport_wf.engine.flatten import flatten_image
 
     _log.info("making one layer of %s", spec.name)
-    try:
-        flat = flatten_image(engine, made.id, spec.reference)
-    except BaseException:
-        _give_name_back(engine, spec, before)
-        _remove_commit(engine, spec, made.id)
-        raise
+    is_commit = spec.source in ("snapshot", "container")
+    flat = flatten_image(engine, made.id, spec.reference, before=before, is_commit=is_commit)
     note(flat)
-    if flat != made.id:
-        _remove_commit(engine, spec, made.id)
     return MadeImage(flat, made.base)
-
-
-def _give_name_back(engine: APIClient, spec: ImageSpec, before: EngineImage | None) -> None:
-    """Let the name of an image that is not finished be that of the image that had it before, or nobody's."""
-    from skyport_wf.engine.images import find_image, remove_image, tag_image
-
-    with suppress(SkyportError):
-        # From an image that loses its only name to a build nothing is left in containerd's store.
-        if before and find_image(engine, before.id):
-            tag_image(engine, before.id, spec.reference)
-        else:
-            remove_image(engine, spec.name)
-
-
-def _remove_commit(engine: APIClient, spec: ImageSpec, image_id: str) -> None:
-    """Remove what was committed, if it has no name any more; what was built is the builder's cache."""
-    from skyport_wf.engine.images import find_image, remove_image
-
-    if spec.source not in ("snapshot", "container"):
-        return
-    with suppress(SkyportError):
-        layered = find_image(engine, image_id)
-        if layered and not layered.repo_tags:
-            remove_image(engine, image_id)
 
 
 def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from skyport_wf.errors import ArchiveError, EngineError, TemporaryError
+from skyport_wf.errors import ArchiveError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.receipt import Receipt
@@ -56,12 +55,14 @@ def publish(
     progress: told about how many bytes the image has, and called with those that have been read to be sent.
     Raises what the four steps raise.
     """
+    from skyport_wf.engine.images import vanished_is_temporary
+
     # Here the list is worked off in its order: a base that is to be published is published.
     record = build(image, settings, shock, connect=connect, output=output, base_comes=False)
     if record.published:
         uploaded = UploadRecord(build=record, saved=None, node=record.published, url=shock.url)
     else:
-        with _vanished_is_temporary(record, connect):
+        with vanished_is_temporary(connect, record.image, record.name):
             streamed = None if record.thin_on else _upload_stream(record, shock, connect, progress)
             # Only at the end it may be known which layers belong in the archive, as of a thin image.
             uploaded = streamed or _upload_file(record, shock, connect, progress)
@@ -71,23 +72,6 @@ def publish(
 
         note_config_digest(record.image, uploaded.saved.contents.image_id)
     return PublishedImage(receipt, there_already=record.published is not None)
-
-
-@contextmanager
-def _vanished_is_temporary(record: BuildRecord, connect: Connect) -> Iterator[None]:
-    """Raise TemporaryError where the engine fails because it has the image no more, which was there a moment ago."""
-    try:
-        yield
-    except EngineError as error:
-        from skyport_wf.engine.images import find_image
-
-        if not record.image or find_image(connect(), record.image):
-            raise
-        # From an image that loses its only name to a build nothing is left in containerd's store.
-        raise TemporaryError(
-            f"publishing {record.name}: the engine has the image no more. Another build has taken the name meanwhile, "
-            "or somebody has removed it. Run it again."
-        ) from error
 
 
 def _upload_stream(record: BuildRecord, shock: Shock, connect: Connect, progress: Progress) -> UploadRecord | None:
