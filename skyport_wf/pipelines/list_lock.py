@@ -81,9 +81,11 @@ class ListLock:
             return ""
         if self._stored:
             noted = read_plan(self._note("locked")) or ()
-            is_behind = not self._rules.receipts.keys() & {image.name for image in noted} <= self._locked.keys()
+            is_behind = not (self._rules.receipts.keys() & {image.name for image in noted}) <= self._locked.keys()
         else:
-            is_behind = any(self._is_behind(name, Path(path)) for name, path in self._rules.receipts.items())
+            # One that cannot be written would be found so each time.
+            receipts = self._rules.receipts if self.is_writable else {}
+            is_behind = any(self._is_behind(name, Path(path)) for name, path in receipts.items())
         if is_behind:
             write_note(self._note("lost"), str(time.time_ns()).encode())
         return read_note(self._note("lost"))
