@@ -43,6 +43,12 @@ def config_digest(client: APIClient, image: EngineImage) -> str:
     return known
 
 
+def has_name(client: APIClient, name: str, digest: str) -> bool:
+    """Return whether a name is that of the image of a config digest; other tools publish that without `sha256:`."""
+    found = find_image(client, name)
+    return found is not None and config_digest(client, found) == f"sha256:{digest.removeprefix('sha256:')}"
+
+
 def note_config_digest(engine_id: str, digest: str) -> None:
     """Remember the config digest of an image whose archive has been read, so that nobody has to read it again."""
     if engine_id != digest:

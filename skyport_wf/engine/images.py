@@ -10,9 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from skyport_wf.byte_streams import ByteStream, ChunkReader, pieces_of
+from skyport_wf.byte_streams import ByteStream
 from skyport_wf.decoding import convert
-from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.connection import answers_closed, engine_errors, engine_words
 from skyport_wf.engine.podman import hub_name, names_to_find, own_name
 from skyport_wf.errors import EngineError, TemporaryError
@@ -232,16 +231,11 @@ class _ExportStream:
 
 
 def load_image(client: APIClient, archive: Iterator[bytes], name: str) -> EngineImage:
-    """Load a Docker archive, gzipped or not, into the engine, and return the image that it has now.
+    """Load an uncompressed Docker archive into the engine, and return the image that it has now.
 
     name: what messages call it.
     Raises EngineError with the engine's words if the archive is refused.
     """
-    from skyport_wf.image.archive.stream import ArchiveStream
-
-    if podman_version(client):
-        # The podman of Debian 12 says "invalid tar header" of a gzipped one.
-        archive = pieces_of(ArchiveStream(ChunkReader(archive), name=name))
     loaded = None
     with engine_errors(f"loading {name}"):
         for said in client.load_image(archive, quiet=True):

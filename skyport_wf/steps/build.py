@@ -16,7 +16,7 @@ from skyport_wf.publication.name_state import decide, find_name_state, wanted_im
 from skyport_wf.publication.published import PublishedNames, find_published
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
-from skyport_wf.publication.thin import find_ambiguity, same_image
+from skyport_wf.publication.thin import find_ambiguity
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
 from skyport_wf.sources.dockerfile import DockerfileSource
@@ -177,6 +177,7 @@ def make_image(
     bases: as `hold_bases` returns them.
     note: called with the engine's id of each image that is made on the way, and of the last.
     """
+    from skyport_wf.engine.config_digests import has_name
     from skyport_wf.engine.images import find_image
 
     spec = image.spec
@@ -186,7 +187,12 @@ def make_image(
     before = find_image(engine, spec.name) if spec.flatten else None
     made = image.source.make(engine, spec, {spelled: bases[name] for spelled, name in image.used.items()}, output)
     note(made.id)
-    check_bases(engine, spec.name, bases)
+    for base, held in bases.items():
+        if held.image_id and not has_name(engine, held.reference, held.image_id):
+            raise BuildError(
+                f"while {spec.name} was built on {base}, someone gave that name to another image. Nothing is "
+                "published. Run the command again."
+            )
     if found := find_image(engine, made.id):
         if not found.root_fs.layers:
             raise BuildError(f"{spec.name}: the image has no files. Give its Dockerfile a COPY, or a base image.")
@@ -225,19 +231,3 @@ def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[st
         name: hold_base(shock.user, engine, found[-1].node) if found else HeldBase(name)
         for name, found in published.items()
     }
-
-
-def check_bases(engine: APIClient, name: str, bases: Bases) -> None:
-    """Raise BuildError if the name of a published base has been given to another image meanwhile."""
-    from skyport_wf.engine.config_digests import config_digest
-    from skyport_wf.engine.images import find_image
-
-    for base, held in bases.items():
-        if held.image_id is None:
-            continue
-        found = find_image(engine, held.reference)
-        if found is None or not same_image(config_digest(engine, found), held.image_id):
-            raise BuildError(
-                f"while {name} was built on {base}, someone gave that name to another image. Nothing is published. Run "
-                "the command again."
-            )
