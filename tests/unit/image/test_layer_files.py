@@ -235,6 +235,10 @@ def test_garbage_is_refused_or_read(garbage: bytes, at: int) -> None:
         assert all(not change.path.startswith(b"/") for change in found)
 
 
+_CHECKSUM_AT = 148
+"""Where a header has its checksum, which alone does not count in it."""
+
+
 @pytest.mark.slow
 @given(
     st.text("ab/é", min_size=1, max_size=90),
@@ -251,6 +255,8 @@ def test_tarfile_reads_the_same_headers(
     assume(tar_format == tarfile.GNU_FORMAT or size < 8 << 30)
     # Python's int() takes these in a number; engines do not.
     assume(not damage or chr(damage[1]) not in "+-_\t\n\v\f\r")
+    # Go takes a zero off the front of a number, here of the checksum, and Python ends there.
+    assume(damage != (_CHECKSUM_AT, 0))
     block = bytearray(info.tobuf(tar_format)[-512:])
     if damage:
         block[damage[0]] = damage[1]
