@@ -2,9 +2,12 @@
 
 import errno
 import os
+import select
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
+
+_SECONDS_FOR_A_WRITER: Final = 5
 
 
 def read_bounded(path: Path, most: int, *, may_be_pipe: bool = False) -> bytes:
@@ -21,9 +24,10 @@ def read_bounded(path: Path, most: int, *, may_be_pipe: bool = False) -> bytes:
 
 
 def open_file(path: Path, *, may_be_pipe: bool = False) -> BinaryIO:
-    """Open a file for reading, without waiting and without taking a device for one.
+    """Open a file for reading, without taking a device for one.
 
-    may_be_pipe: whether a pipe will do, as a shell makes one of `<(...)`. One that nobody writes into is empty.
+    may_be_pipe: whether a pipe will do, as a shell makes one of `<(...)`. One that nobody begins to write into within
+        five seconds is empty.
     Raises OSError, with words that say why, if it cannot be opened, or is no file.
     """
     if "\0" in str(path):
@@ -34,6 +38,8 @@ def open_file(path: Path, *, may_be_pipe: bool = False) -> BinaryIO:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or (may_be_pipe and stat.S_ISFIFO(mode))):
             raise OSError(errno.EINVAL, "it is a device or pipe")
+        if stat.S_ISFIFO(mode):
+            _wait_for_writer(file.fileno())
         os.set_blocking(file.fileno(), True)
     except BaseException:
         file.close()
@@ -44,6 +50,13 @@ def open_file(path: Path, *, may_be_pipe: bool = False) -> BinaryIO:
 def _open_without_waiting(path: str, flags: int) -> int:
     """Open a pipe that nobody writes into at once, too: that would wait for ever, and some devices never end."""
     return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _wait_for_writer(pipe: int) -> None:
+    """Wait until something has been written: before somebody has opened the pipe for that, it would count as empty."""
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    waiting.poll(_SECONDS_FOR_A_WRITER * 1000)
 
 
 def exists(path: Path) -> bool:
