@@ -136,7 +136,7 @@ def test_what_cannot_be_flattened_leaves_the_name_where_it_was(
     (lab.folder / "install.sh").write_text("true\n")
     monkeypatch.chdir(lab.folder)
     monkeypatch.setenv("SKYPORT_DATA", str(lab.folder / "store"))
-    monkeypatch.setattr("skyport_wf.engine.flatten.flatten_image", fail)
+    monkeypatch.setattr("skyport_wf.engine.flatten.load_image", fail)
     snapshot = f"snapshot: {{base: '{base}', script: install.sh}}, commit: {{message: unfinished}}"
     for source in ("dockerfile: tool/Dockerfile", snapshot):
         lab.write_list(f"name: '{name}', {source}, flatten: true")
