@@ -30,6 +30,8 @@ class Build(Lab):
         self.builder = builder
         self.name = f"{namespace}/tool:1"
         write_image_context(folder / "tool")
+        # An image that is no other test's: an engine that removes that one may lose the name of the same image here.
+        (folder / "tool/data/deep/file").write_text(self.name)
 
     def build(self, fields: str = "", *arguments: str, dockerfile: str = "tool/Dockerfile", **variables: str) -> Done:
         (self.folder / "images.yaml").write_text(
