@@ -1,6 +1,7 @@
 """`flatten: true`: one layer, the same files, the same config."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,17 @@ def test_flattening_again_gives_the_same_image(lab: Lab, namespace: str) -> None
     assert again["node"] != first["node"]
 
 
+def list_nameless() -> set[str]:
+    return {*docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc").split()}
+
+
+def comments_of(images: set[str]) -> set[str]:
+    """Return the comments of the images, as far as they are there: other tests remove theirs meanwhile."""
+    command = ["docker", "image", "inspect", "--format", "{{.Comment}}"]
+    found = [subprocess.run([*command, one], capture_output=True, text=True, check=False) for one in images]
+    return {each.stdout.strip() for each in found}
+
+
 @pytest.mark.parametrize("holder", ["an image with another name", "an image without", "none"])
 def test_what_cannot_be_flattened_leaves_the_name_where_it_was(
     lab: Lab, namespace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], holder: str
@@ -132,7 +144,7 @@ def test_what_cannot_be_flattened_leaves_the_name_where_it_was(
     # From an image that loses its only name to a build nothing is left in containerd's store.
     is_lost = holder == "an image without" and uses_containerd_store()
     before = set() if is_lost else named()
-    nameless = docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc")
+    nameless = list_nameless()
     (lab.folder / "install.sh").write_text("true\n")
     monkeypatch.chdir(lab.folder)
     monkeypatch.setenv("SKYPORT_DATA", str(lab.folder / "store"))
@@ -144,8 +156,7 @@ def test_what_cannot_be_flattened_leaves_the_name_where_it_was(
         assert named() == before
         assert capsys.readouterr().err.endswith("no space left on device\n")
     # What a build leaves is its cache.
-    left = {*docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc").split()} - {*nameless.split()}
-    assert not {one for one in left if inspect_image(one)["Comment"] == "unfinished"}
+    assert "unfinished" not in comments_of(list_nameless() - nameless)
 
 
 def test_the_message_of_a_snapshot_is_kept(lab: Lab, namespace: str) -> None:
@@ -158,9 +169,8 @@ def test_the_message_of_a_snapshot_is_kept(lab: Lab, namespace: str) -> None:
     with (lab.folder / "tool/Dockerfile").open("a") as dockerfile:
         dockerfile.write("USER 0\n")
     docker("build", "--quiet", "--network=host", "--tag", f"{namespace}/layered:1", str(lab.folder / "tool"))
-    nameless = docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc").split()
+    nameless = list_nameless()
     publish(lab, f"{namespace}/noted:1")
     image = inspect_image(f"{namespace}/noted:1")
     assert (image["Author"], image["Comment"]) == ("Anna", "by a script")
-    left = docker("images", "--quiet", "--filter", "dangling=true", "--no-trunc").split()
-    assert not {one for one in {*left} - {*nameless} if inspect_image(one)["Comment"] == "by a script"}
+    assert "by a script" not in comments_of(list_nameless() - nameless)
