@@ -55,6 +55,9 @@ class ArchiveSource:
             _log.warning("%s: %s", self._name, warning)
         return Source(kind="archive", digest=found.contents.image_id)
 
+    def check_inputs(self) -> None:
+        """Do nothing: it takes neither secrets nor SSH agents."""
+
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Raise UsageError: there is nothing to make."""
         raise UsageError(f"image {spec.name} comes from an archive, there is nothing to make")

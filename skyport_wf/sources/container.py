@@ -57,6 +57,9 @@ class ContainerSource:
         )
         return Source(kind="container", digest=digest_of(encode_json(decides)), container=origin)
 
+    def check_inputs(self) -> None:
+        """Do nothing: it takes neither secrets nor SSH agents."""
+
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Commit the container; a program that runs in it is paused meanwhile, and the container stays."""
         from skyport_wf.engine.config_digests import config_digest

@@ -38,6 +38,9 @@ class EngineImageSource:
             kind="image", digest=config_digest(engine, require_image(engine, self._image, wanted_by=self._name))
         )
 
+    def check_inputs(self) -> None:
+        """Do nothing: it takes neither secrets nor SSH agents."""
+
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Give the image its name: others of the list may be built on it."""
         from skyport_wf.engine.images import require_image, tag_image

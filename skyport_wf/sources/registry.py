@@ -50,6 +50,9 @@ class RegistrySource:
         )
         return Source(kind="registry", digest=found.image_id, registry=origin)
 
+    def check_inputs(self) -> None:
+        """Do nothing: it takes neither secrets nor SSH agents."""
+
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Raise UsageError: there is nothing to make."""
         raise UsageError(f"image {spec.name} comes from a registry, there is nothing to make")

@@ -58,6 +58,9 @@ class SnapshotSource:
         text = self.script.decode(errors="replace")
         return Source(kind="snapshot", digest=digest_of(encode_json(decides)), script=text)
 
+    def check_inputs(self) -> None:
+        """Do nothing: it takes neither secrets nor SSH agents."""
+
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Run the script in a fresh container and commit it; the container is removed whatever happens."""
         from skyport_wf.engine.containers import commit_container, find_container

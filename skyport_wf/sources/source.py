@@ -66,6 +66,10 @@ class ImageSource(Protocol):
         """
         ...
 
+    def check_inputs(self) -> None:
+        """Raise UsageError if what making the image takes beside files is not here. No engine is asked."""
+        ...
+
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Make the image under the name that `spec` has.
 

@@ -19,7 +19,6 @@ from skyport_wf.publication.settings import effective_settings
 from skyport_wf.publication.thin import find_ambiguity
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
-from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Bases, Connect, HeldBase, MadeImage, Output
@@ -137,8 +136,6 @@ def find_mistake(image: ResolvedImage, connect: Connect | None = None) -> UsageE
     connect: connects to the engine; with None, it is not asked which builders it has.
     Returns None if nothing is known against it. Raises what `connect` raises.
     """
-    if not isinstance(image.source, DockerfileSource):
-        return None
     try:
         if connect:
             from skyport_wf.engine.builders import check_builder
