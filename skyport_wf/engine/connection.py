@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from skyport_wf.child_environment import hidden_variables
+from skyport_wf.engine.docker_config import usable_config
 from skyport_wf.engine.endpoint import find_endpoint
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
 from skyport_wf.formatting import printable
@@ -107,6 +108,15 @@ def _connect_once() -> APIClient:
 
     class Client(docker.APIClient, PlainSession):
         """The package's client, which is a session of requests."""
+
+        # The package fills this while it is made, and takes the logins for registries from it.
+        @property
+        def _general_configs(self) -> dict[str, Any]:
+            return cast(dict[str, Any], vars(self)["_general_configs"])
+
+        @_general_configs.setter
+        def _general_configs(self, document: Any) -> None:
+            vars(self)["_general_configs"] = usable_config(document)
 
         # To tell its version Docker starts programs, which is as much work as 30 answers to this. The package has no
         # public way to be told the API's version later; if it calls this no more, it asks the engine as it used to.

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from skyport_wf.child_environment import hidden_variables
+from skyport_wf.engine.docker_config import usable_config
 from skyport_wf.errors import SkyportError
 
 
@@ -37,11 +38,7 @@ def find_login(registry: str) -> RegistryLogin | None:
         # A program that is not installed is told by the error; the warning would name a line of the library.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            document = load_general_config()
-            for entry in (document.get("auths") or {}).values():
-                # Some tools write an empty one where a program keeps the password. Docker passes it over.
-                if entry.get("auth") == "":
-                    del entry["auth"]
+            document = usable_config(load_general_config())
             config = docker.auth.AuthConfig.load_config(None, document, dict.fromkeys(hidden_variables(), ""))
             found: dict[str, Any] = config.resolve_authconfig(registry) or {}
     except (DockerException, ValueError, OSError, TypeError, AttributeError, KeyError) as error:
