@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from skyport_wf.errors import ShockError, SkyportError, UsageError
+from skyport_wf.errors import ArchiveError, ShockError, SkyportError, UsageError
 from skyport_wf.image.examination.package_list import pack
 from skyport_wf.image.examination.report import count_packages
 from skyport_wf.image_list.reference import ImageReference, parse_reference
@@ -74,8 +74,9 @@ def adopt(
 ) -> Adoption:
     """Complete the attributes of a node, give it the right id, and let it stay if it expires.
 
-    A file that is not gzip, or that gives the image no such name, is sent anew, to a new node: workers cannot load the
-    one, and a CWL runner would not find the image of the other, unless the node tells which name the file gives it.
+    A file that is not gzip as Docker reads it, or that gives the image no such name, is sent anew, to a new node:
+    workers cannot load the one, and a CWL runner would not find the image of the other, unless the node tells which
+    name the file gives it.
 
     name: as the node has it, whatever that is.
     new_name: REPO:TAG, in the place of a name that AWE cannot use.
@@ -95,9 +96,9 @@ def adopt(
     _check_free(shock, reference, node)
     if name != str(reference):
         _check_not_a_base(shock, found)
-    examined = _examine(shock, node, progress)
+    examined, why_anew = _examine(shock, node, progress)
     contents = examined.contents
-    why_anew = _why_anew(shock, node, str(reference), contents)
+    why_anew = why_anew or _why_renamed(node, str(reference), contents)
     wanted = {
         "name": str(reference), "repository": reference.repository, "tag": reference.tag, "id": contents.image_id
     }  # fmt: skip
@@ -155,18 +156,32 @@ def _check_free(shock: Shock, reference: ImageReference, node: Node) -> None:
         )
 
 
-def _examine(shock: Shock, node: Node, progress: Progress) -> ImageExamination:
-    """Return what the file holds, all of it read; of a thin one, with its base images."""
+def _examine(shock: Shock, node: Node, progress: Progress) -> tuple[ImageExamination, str]:
+    """Return what the file holds, all of it read, and what is to become of it for workers to unpack it; else empty.
+
+    Of a thin image, all layers are read, also those of its base images.
+    """
     from skyport_wf.image.examination.examine import examine_archive
 
-    with open_image(shock.user, read_chain(shock.user, node), progress) as archive:
-        return examine_archive(archive)
-
-
-def _why_anew(shock: Shock, node: Node, name: str, contents: ImageContents) -> str:
-    """Return what has to be changed of the file itself, empty if nothing."""
+    chain = read_chain(shock.user, node)
+    if (node.attributes or {}).get(OWN_KEY):
+        # This package publishes nothing that workers cannot unpack.
+        with open_image(shock.user, chain, progress) as archive:
+            return examine_archive(archive), ""
     if not is_gzip(shock.user, node):
-        return "its file becomes gzip"
+        with open_archive(shock.user, node, progress) as archive:
+            return examine_archive(archive), "its file becomes gzip"
+    try:
+        with open_archive(shock.user, node, progress, strict=True) as archive:
+            return examine_archive(archive), ""
+    except ArchiveError:
+        # Damaged, or only odd: a second look tells, and says why if nothing can read it.
+        with open_archive(shock.user, node, progress) as archive:
+            return examine_archive(archive), "its file becomes gzip that Docker reads to its end"
+
+
+def _why_renamed(node: Node, name: str, contents: ImageContents) -> str:
+    """Return what is to become of the file for a CWL runner to find the image by its name, empty if nothing."""
     named = name in contents.repo_tags or _told_name(node, contents)
     return "" if named else f"its file gives the image the name {name}"
 

@@ -112,12 +112,15 @@ def open_image(shock: ShockClient, chain: Sequence[Node], progress: Progress) ->
 
 
 @contextmanager
-def open_archive(shock: ShockClient, node: Node, progress: Progress) -> Iterator[ByteStream]:
-    """Open the archive on a node, uncompressed."""
+def open_archive(shock: ShockClient, node: Node, progress: Progress, *, strict: bool = False) -> Iterator[ByteStream]:
+    """Open the archive on a node, uncompressed.
+
+    strict: whether gzip that Docker does not read counts as damaged, too.
+    """
     from skyport_wf.image.archive.stream import ArchiveStream
 
     with open_download(shock, node, name_of(node), progress) as download:
-        yield ArchiveStream(download, name=_file_of(node))
+        yield ArchiveStream(download, name=_file_of(node), strict=strict)
 
 
 def _file_of(node: Node) -> str:

@@ -10,6 +10,7 @@ from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, can_decompress, decompressed, recognise_format
 from skyport_wf.image.archive.folder import read_folder
 from skyport_wf.image.archive.limits import check_expansion
+from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.image.tar.header import BLOCK
 from skyport_wf.input_file import is_folder, open_file
 from skyport_wf.progress import UNSEEN, Progress
@@ -46,11 +47,14 @@ def stored_size(path: Path) -> int:
 class ArchiveStream:
     """An uncompressed docker archive to read, whatever the format of the stream that it comes in."""
 
-    def __init__(self, stream: ByteStream, *, name: str, advice: str = "Publish it again.") -> None:
+    def __init__(
+        self, stream: ByteStream, *, name: str, advice: str = "Publish it again.", strict: bool = False
+    ) -> None:
         """Read the archive in `stream`.
 
         name: the archive's, for messages.
         advice: says what to do if it is damaged.
+        strict: whether gzip that Docker does not read counts as damaged, too.
         Raises ArchiveError if it is compressed in a format that no engine reads.
         """
         self.name = name
@@ -62,7 +66,11 @@ class ArchiveStream:
             kind = recognise_format(stored.peek(BLOCK)[:BLOCK])
         if kind in ("lz4", "zip"):
             raise ArchiveError(f"{name} is in {kind} format, which no engine loads. Unpack it and use the tar.")
-        self._archive: ByteStream = ChunkReader(decompressed(stored, kind)) if can_decompress(kind) else stored
+        self._archive: ByteStream = stored
+        if strict and kind == "gzip":
+            self._archive = ChunkReader(decompressed_strictly(stored))
+        elif can_decompress(kind):
+            self._archive = ChunkReader(decompressed(stored, kind))
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, and none only at the end.

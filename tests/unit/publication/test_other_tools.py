@@ -13,6 +13,7 @@ import pytest
 from skyport_wf.cli.main import main
 from skyport_wf.formatting import terminal_text
 from skyport_wf.image.archive.reader import inspect_archive
+from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.publication.attributes import PACKAGES_KEY, RETIRED_TYPE
 from skyport_wf.publication.connection import Shock
 from skyport_wf.publication.package_lists import listed_packages
@@ -299,6 +300,36 @@ class TestAdopting:
         with shock.download(made.id) as stream:
             assert NAME.encode() in gzip.decompress(stream.read())
         assert said("resolve", NAME)[0] == 0
+
+    @pytest.mark.parametrize(
+        "file",
+        [
+            gzip.compress(archive(), mtime=0) + bytes(512),
+            gzip.compress(archive(), mtime=0)[:3] + b"\x08" + gzip.compress(archive(), mtime=0)[4:10]
+            + b"x" * 600 + b"\0" + gzip.compress(archive(), mtime=0)[10:],
+        ],
+        ids=["zeros behind it", "a long name in its header"],
+    )  # fmt: skip
+    def test_gzip_that_docker_does_not_read_to_its_end_is_made_anew(
+        self, shock: ShockClient, said: Any, file: bytes
+    ) -> None:
+        assert gzip.decompress(file) == archive()
+        node = put(shock, file=file)
+        told = f"its file becomes gzip that Docker reads to its end, on a new node; node {node.id} is retired"
+        assert told in said("adopt", NAME, "-n")[1]
+        assert said("adopt", NAME)[0] == 0
+        (made,) = shock.query({"type": "dockerimage"})
+        with shock.download(made.id) as stream:
+            tar = b"".join(decompressed_strictly(stream))
+        assert inspect_archive(io.BytesIO(tar)).image_id == IMAGE.image_id
+        assert "nothing to mend" in said("adopt", NAME)[1]
+
+    def test_a_damaged_file_is_left_alone(self, shock: ShockClient, said: Any) -> None:
+        node = put(shock, file=gzip.compress(archive(), mtime=0)[:-4])
+        code, text = said("adopt", NAME)
+        assert code == 1
+        assert f"the file of {NAME} (node {node.id}) breaks off before its end" in text
+        assert shock.find(node.id) == node
 
     @pytest.mark.parametrize("name", ["skyport/old:latest", "skyport/old", "Skyport/Old:1", "host:5000/old:1"])
     @pytest.mark.parametrize("file", [None, archive()], ids=["gzip", "tar"])
