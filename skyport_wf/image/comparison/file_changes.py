@@ -7,10 +7,13 @@ import msgspec
 
 from skyport_wf.image.comparison.traces import is_trace
 from skyport_wf.image.layers.entries import EntryKind
-from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
+from skyport_wf.image.layers.stacking import PlacedEntry, folders_above, path_bytes, path_of
 
 MAX_LISTED: Final = 10_000
 """Files that are listed of each kind of change; all are counted."""
+
+_NOWHERE: Final = -1
+"""The place of a folder that no layer names, and that is there all the same, as something is in it."""
 
 How = Literal["added", "removed", "changed"]
 Aspect = Literal["type", "content", "link", "device", "mode", "owner", "attributes"]
@@ -81,13 +84,16 @@ def compare_files(
 ) -> FileDifferences:
     """Return the files in which the images differ.
 
-    published, rebuilt: the files that each shows, in order of `key`.
+    published, rebuilt: the files that each shows, in order of `key`; folders that no layer names need not be there.
     ignored: whether to leave out the file at a path, which begins with `/`.
     """
     counts = _Counts(max_listed)
     ignored_count = touched = 0
-    for key, before, after in _pairs(published, rebuilt):
+    for key, before, after in _pairs(_with_folders(published), _with_folders(rebuilt)):
         aspects = _aspects(before, after) if before and after else ()
+        if not aspects and any(file and file.place == _NOWHERE for file in (before, after)):
+            # A folder that no layer names has no time, and what is in it tells of it.
+            continue
         if before and after and not aspects:
             touched += before.mtime != after.mtime
             continue
@@ -124,6 +130,28 @@ class _Counts:
             changed=self._counts.get((trace, "changed"), 0),
             listed=tuple(self._listed[trace]),
         )
+
+
+def _with_folders(files: Iterable[PlacedEntry]) -> Iterator[PlacedEntry]:
+    """Yield the files with each folder above them that no layer names, and the root, as engines make those."""
+    last = None
+    for file in files:
+        for key in () if _is_below(last, file.key.rpartition(b"\0")[0]) else folders_above(file.key):
+            if not _is_below(last, key):
+                yield _implied(key)
+        yield file
+        last = file.key
+    if last is None:
+        yield _implied(b"")
+
+
+def _is_below(key: bytes | None, folder: bytes) -> bool:
+    """Return whether the key is that of a folder, or of something in it; None is that of nothing."""
+    return key is not None and (key == folder or key.startswith(folder + b"\0"))
+
+
+def _implied(key: bytes) -> PlacedEntry:
+    return PlacedEntry(key, _NOWHERE, "folder", 0, b"", 0o755, 0, 0, 0, b"", False, b"", b"", None, 0)
 
 
 def _pairs(

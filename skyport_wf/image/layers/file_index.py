@@ -18,7 +18,7 @@ from skyport_wf.image.layers.content_digest import digest_content
 from skyport_wf.image.layers.corrections import Corrections, retarget
 from skyport_wf.image.layers.entries import LayerEntry
 from skyport_wf.image.layers.flaws import Flaw
-from skyport_wf.image.layers.stacking import HiddenHow, PlacedEntry, path_of, sort_key, stack
+from skyport_wf.image.layers.stacking import HiddenHow, PlacedEntry, folders_above, path_of, sort_key, stack
 
 MAX_PATHS: Final = 10_000_000
 """Paths of all layers together, a layer counting as often as the image uses it; large images have 500,000."""
@@ -163,7 +163,7 @@ class FileIndex:
         """Return what the image shows at a path, which is not followed if it is a link; None if nothing is there."""
         key = sort_key(path)
         # Layers may hide it by what they do to a folder above.
-        keys = _with_folders(key)
+        keys = [*folders_above(key), key]
         marks = ", ".join("?" * len(keys))
         with disk_errors():
             rows = self._database.execute(f"{_ENTRIES} WHERE key IN ({marks}) {_IN_ORDER}", keys)
@@ -176,7 +176,7 @@ class FileIndex:
         Raises TooManyFilesError if the layers have more than `most` entries there.
         """
         key = sort_key(folder)
-        keys, between = _with_folders(key), (key + b"\0", key + b"\1")
+        keys, between = [*folders_above(key), key], (key + b"\0", key + b"\1")
         marks = ", ".join("?" * len(keys))
         with disk_errors():
             query = "SELECT COUNT(*) FROM (SELECT 1 FROM entries WHERE key > ? AND key < ? LIMIT ?)"
@@ -198,7 +198,7 @@ class FileIndex:
 
     def first_in_place_of(self, folder: bytes, *, place: int, after: int) -> int | None:
         """Return the number of the entry that takes the place of a folder, or of one above it, later in its layer."""
-        keys = _with_folders(sort_key(folder))
+        keys = [*folders_above(sort_key(folder)), sort_key(folder)]
         where = f"WHERE key IN ({', '.join('?' * len(keys))}) AND place = ? AND entries.rowid > ?"
         with disk_errors():
             query = (
@@ -310,11 +310,6 @@ class FileIndex:
             values = ", ".join("?" * 14)
             self._database.executemany(f"INSERT INTO entries VALUES ({values})", self._batch)  # noqa: S608
         self._batch.clear()
-
-
-def _with_folders(key: bytes) -> list[bytes]:
-    """Return the keys of all folders that lead to a path, the highest first, and its own."""
-    return [key[:at] for at, byte in enumerate(key) if not byte] + [key]
 
 
 @contextmanager

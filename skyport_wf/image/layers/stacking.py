@@ -55,6 +55,11 @@ def sort_key(path: bytes) -> bytes:
     return b"\0" + path.replace(b"/", b"\0") if path else b""
 
 
+def folders_above(key: bytes) -> list[bytes]:
+    """Return the keys of all folders that lead to a path, the root first."""
+    return [key[:at] for at, byte in enumerate(key) if not byte]
+
+
 def path_bytes(key: bytes) -> bytes:
     """Return the path that a key stands for."""
     return key[1:].replace(b"\0", b"/")

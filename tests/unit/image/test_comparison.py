@@ -114,6 +114,44 @@ def test_each_difference_of_files() -> None:
     assert states["/link"][1] == FileState("symbolic link", 0, "0644", "1000:100", "b", "")
 
 
+FILES = (file_member("bin/bash", b"1"), file_member("usr/lib/x/a", b"1"), file_member("usr/lib-y", b"1"))
+
+
+def folder(name: str, mode: int = 0o755, *, uid: int = 0) -> File:
+    info, data = owned(member(name, tarfile.DIRTYPE, mtime=5), uid=uid, mode=mode)
+    info.gid = 0
+    return info, data
+
+
+FOLDERS = tuple(map(folder, ("bin/", "usr/", "usr/lib/", "usr/lib/x/")))
+
+
+@pytest.mark.parametrize("root", [(), (folder("./"),)])
+def test_folders_that_no_layer_names_are_as_engines_make_them(root: tuple[File, ...]) -> None:
+    named, implied = Image((layer(*root, *FOLDERS, *FILES),)), Image((layer(*FILES),))
+    for found in (compare(named, implied), compare(implied, named)):
+        assert (found.verdict, found.files.total, found.touched) == ("same contents", 0, 0)
+
+
+def test_the_root_alone_is_as_engines_make_it() -> None:
+    assert compare(Image((layer(folder("./")),)), Image((layer(),))).verdict == "same contents"
+    # Nothing but what is in it tells of a folder that no layer names.
+    assert paths(compare(Image((layer(),)), Image((layer(FILES[0]),))).files) == {"/bin/bash": ("added",)}
+
+
+def test_a_folder_that_no_layer_names_differs_from_another_one() -> None:
+    implied = Image((layer(*FILES),))
+    named = Image((layer(folder("./", 0o700), folder("bin/", uid=7), folder("opt/"), *FILES),))
+    assert paths(compare(implied, named).files) == {
+        "/": ("changed", "mode"), "/bin": ("changed", "owner"), "/opt": ("added",)
+    }  # fmt: skip
+    # What is above is a link, or gone with all that was in it.
+    linked = (layer(member("bin", tarfile.SYMTYPE, target="usr/bin")), layer(*FILES))
+    assert paths(compare(Image(linked[:1]), Image((layer(),))).files) == {"/bin": ("removed",)}
+    gone = Image((layer(*FILES, folder("usr/", 0o700)), layer(file_member(".wh.usr", b""))))
+    assert paths(compare(Image((layer(FILES[0]),)), gone).files) == {}
+
+
 def test_logs_and_caches_are_told_apart() -> None:
     before = layer(file_member("var/log/apt/history.log", b"1"), file_member("var/log/gone", b"1"))
     after = layer(file_member("var/log/apt/history.log", b"2"), file_member("tmp/new", b"1"))
