@@ -47,6 +47,10 @@ def _is_set(value: Any) -> bool:
     return isinstance(value, dict) and all(one is None or isinstance(one, dict) for one in value.values())
 
 
+def _is_object_of_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(one is None or isinstance(one, str) for one in value.values())
+
+
 def _is_time(value: Any) -> bool:
     found = _RFC_3339.fullmatch(value) if isinstance(value, str) else None
     if not found:
@@ -64,6 +68,7 @@ _INTEGER: Final = _Kind("an integer", _is_integer)
 _LIST: Final = _Kind("a list of texts", _is_list)
 _COMMAND: Final = _Kind("a text or a list of texts", lambda value: isinstance(value, str) or _is_list(value))
 _SET: Final = _Kind("an object of objects", _is_set)
+_TEXTS: Final = _Kind("an object of texts", _is_object_of_texts)
 _TIME: Final = _Kind("a time such as 2024-02-03T04:05:06Z", _is_time)
 
 _Fields = Mapping[str, "_Kind | _Fields | list[_Fields]"]
@@ -78,21 +83,21 @@ _SETTINGS: Final[_Fields] = {
     **dict.fromkeys(("Env", "OnBuild"), _LIST),
     **dict.fromkeys(("Cmd", "Entrypoint", "Shell"), _COMMAND),
     **dict.fromkeys(("ExposedPorts", "Volumes"), _SET),
+    "Labels": _TEXTS,
     "StopTimeout": _INTEGER,
     "Healthcheck": _HEALTH_CHECK,
 }
 _CONFIG: Final[_Fields] = {
-    **dict.fromkeys(("id", "parent", "comment", "container", "docker_version", "author", "variant"), _TEXT),
-    "os.version": _TEXT,
+    **dict.fromkeys(("id", "parent", "comment", "container", "docker_version", "author"), _TEXT),
+    **dict.fromkeys(("architecture", "variant", "os", "os.version"), _TEXT),
     "os.features": _LIST,
     "Size": _INTEGER,
     "created": _TIME,
     "config": _SETTINGS,
     "container_config": _SETTINGS,
-    "rootfs": {"type": _TEXT},
-    "history": [{"created": _TIME, "author": _TEXT, "comment": _TEXT}],
+    "rootfs": {"type": _TEXT, "diff_ids": _LIST},
+    "history": [{"created": _TIME, "created_by": _TEXT, "author": _TEXT, "comment": _TEXT, "empty_layer": _FLAG}],
 }
-"""All but what `ImageConfig` has: without that, no config is read at all."""
 
 
 def check_config(document: bytes) -> list[LoadProblem]:
@@ -111,6 +116,25 @@ def check_config(document: bytes) -> list[LoadProblem]:
     if steps > layers:
         found.append(f"its config tells of {count(steps, 'step')} that made a layer, and has {count(layers, 'layer')}")
     return [LoadProblem(0, "", reason) for reason in found]
+
+
+def spell_fields(value: Any, fields: _Fields = _CONFIG) -> Any:
+    """Return an image's config with each field's name as Docker writes it, which reads them whatever their case.
+
+    value: as `read_like_go` returns it. Of several keys that are one field, the last that is not null counts.
+    """
+    if not isinstance(value, dict):
+        return value
+    names = {name.lower(): name for name in fields}
+    spelled: dict[str, Any] = {}
+    for key, found in value.items():
+        name = names.get(key.lower()) or key
+        kind = fields.get(name)
+        if isinstance(kind, list) and isinstance(found, list):
+            spelled[name] = [spell_fields(one, kind[0]) for one in found]
+        elif found is not None:
+            spelled[name] = spell_fields(found, kind) if isinstance(kind, Mapping) else found
+    return spelled
 
 
 def _misfits(value: Any, fields: _Fields, above: str) -> Iterator[tuple[str, Any, str]]:

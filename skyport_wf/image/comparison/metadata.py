@@ -12,6 +12,7 @@ import msgspec
 
 from skyport_wf.decoding import convert
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.config_check import spell_fields
 from skyport_wf.image.archive.go_json import read_like_go
 
 _NOT_COMPARED: Final = frozenset(
@@ -32,7 +33,7 @@ class MetadataChange(msgspec.Struct, frozen=True):
     """Something that the images say differently of themselves."""
 
     field: str
-    """As the image's config has it, such as `Entrypoint`, `Env PATH`, `Labels org.example.x`, `history 3`."""
+    """As Docker writes it in a config, such as `Entrypoint`, `Env PATH`, `Labels org.example.x`, `history 3`."""
     published: str | None
     """Texts as they are, anything else as JSON; None if the image does not say it."""
     rebuilt: str | None
@@ -55,7 +56,7 @@ def compare_metadata(published: bytes, rebuilt: bytes) -> tuple[MetadataChange, 
 
 def _decode(config: bytes) -> Mapping[str, Any]:
     try:
-        return convert(read_like_go(config), dict[str, Any])
+        return convert(spell_fields(read_like_go(config)), dict[str, Any])
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"an image's config cannot be read: {error}. Save the image again.") from error
 

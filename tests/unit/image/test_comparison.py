@@ -269,6 +269,34 @@ def test_platform_and_other_fields() -> None:
     )  # fmt: skip
 
 
+def test_names_of_fields_count_as_docker_reads_them_whatever_their_case() -> None:
+    settings = {
+        "Entrypoint": ["x"], "Env": ["A=1"], "Labels": {"a": "b"}, "WorkingDir": "/", "Hostname": "1",
+        "Healthcheck": {"Test": ["CMD", "x"]},
+    }  # fmt: skip
+    steps = [{"created_by": "a", "created": "2024", "empty_layer": True}]
+    before = {"architecture": "amd64", "history": steps, "rootfs": {"diff_ids": ["x"]}, "config": settings}
+
+    def shouted(value: Any) -> Any:
+        if isinstance(value, list):
+            return [shouted(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        return {name.upper(): part if name in ("Labels", "Env") else shouted(part) for name, part in value.items()}
+
+    after = {**shouted(before), "config": None, "Architecture": None}
+    assert compare_metadata(json.dumps(before).encode(), json.dumps(after).encode()) == ()
+    # Of labels, variables and what Docker does not know, the case counts.
+    assert compare_metadata(
+        config({"Labels": {"a": "1"}, "Env": ["A=1"], "Other": 1}),
+        config({"labels": {"A": "1"}, "ENV": ["a=1"], "other": 1, "entryPoint": ["y"]}),
+    ) == (
+        MetadataChange("Entrypoint", None, '["y"]'), MetadataChange("Env A", "1", None),
+        MetadataChange("Env a", None, "1"), MetadataChange("Labels A", None, "1"),
+        MetadataChange("Labels a", "1", None), MetadataChange("Other", "1", None), MetadataChange("other", None, "1"),
+    )  # fmt: skip
+
+
 def test_history_is_compared_step_by_step() -> None:
     def history(*steps: str) -> bytes:
         return config(history=[{"created_by": step, "comment": "buildkit.dockerfile.v0"} for step in steps])

@@ -67,7 +67,8 @@ SETTINGS = {
     [
         *((f"config/{name}", takes) for takes, names in SETTINGS.items() for name in names.split()),
         *((f"container_config/{name}", takes) for name, takes in
-          (("User", TEXTS), ("Env", LISTS), ("Volumes", SETS), ("Cmd", f"{TEXTS} {LISTS}"), ("StopTimeout", INTEGERS))),
+          (("User", TEXTS), ("Env", LISTS), ("Volumes", SETS), ("Cmd", f"{TEXTS} {LISTS}"), ("StopTimeout", INTEGERS),
+           ("Labels", '{} {"a":null} {"a":"b"}'))),
         *((name, TEXTS) for name in TOP.split()),
         *((name, OBJECTS) for name in ("config", "container_config")),
         ("os.features", LISTS), ("Size", INTEGERS), ("size", INTEGERS), ("ID", TEXTS), ("CONFIG/uSER", TEXTS),
