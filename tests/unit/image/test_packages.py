@@ -128,6 +128,9 @@ def test_python(path: str) -> None:
         "usr/lib/python3/dist-packages/setuptools/_vendor/pysam.dist-info/METADATA",
         "usr/lib/python3/dist-packages/pysam.dist-info/RECORD",
         "usr/lib/python3/dist-packages/pysam.egg/EGG-INFO/requires.txt",
+        "usr/lib/python3/dist-packages/~ysam-0.22.0.dist-info/METADATA",
+        "usr/lib/python3/dist-packages/~-sam-0.22.0.egg-info/PKG-INFO",
+        "usr/lib/python3/dist-packages/-ysam-0.22.0-py3.11.egg-info",
         "root/pysam.egg/EGG-INFO/PKG-INFO",
         "root/METADATA",
     ],
@@ -155,6 +158,8 @@ def test_a_folder_called_pkgs_that_is_not_condas(path: str) -> None:
 def test_r_that_is_not_installed() -> None:
     assert found_in("root/DESeq2/DESCRIPTION", DESCRIPTION.replace(b"Built: R 4.3.1; unix\n", b"")) == ()
     assert found_in("root/other/DESCRIPTION", DESCRIPTION) == ()
+    for lock in ("00LOCK/DESeq2", "00LOCK-DESeq2/DESeq2", "00LOCK-DESeq2/00new/DESeq2"):
+        assert found_in(f"usr/local/lib/R/site-library/{lock}/DESCRIPTION", DESCRIPTION) == ()
     assert found_in("opt/conda/pkgs/r-x-1.0-r43_0/lib/R/library/DESeq2/DESCRIPTION", DESCRIPTION) == ()
 
 

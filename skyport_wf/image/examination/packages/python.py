@@ -1,7 +1,8 @@
 """Python distributions: the metadata that pip, conda, Debian and setuptools leave in `site-packages`, `dist-packages`.
 
 Eggs are read that are folders, not those that are one zipped file. Wheels that are packed away, and packages that a
-program has copied into itself (`_vendor`), are not installed and do not count.
+program has copied into itself (`_vendor`), are not installed and do not count. Neither do the folders that pip leaves
+of what it removes if it is interrupted: `~umpy-1.26.0.dist-info`, or `-umpy`; no name of a distribution begins so.
 """
 
 import re
@@ -13,7 +14,7 @@ from skyport_wf.image.examination.packages.package import Package, make_package
 
 PATHS = re.compile(
     NOT_CACHED
-    + rb"(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info/METADATA|egg-info/PKG-INFO|egg-info|egg/EGG-INFO/PKG-INFO)"
+    + rb"(?:.*/)?(?:site|dist)-packages/\w[^/]*\.(?:dist-info/METADATA|egg-info(?:/PKG-INFO)?|egg/EGG-INFO/PKG-INFO)"
 )
 
 
