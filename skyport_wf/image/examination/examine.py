@@ -87,7 +87,7 @@ def examine_archive(
         problems = check_config(image.config)
         if survey.stack(layers):
             problems += check_layers(survey.index, image.contents)
-            waste = find_waste(survey.index, len(layers), behind=survey.catalogue.databases_at)
+            waste = find_waste(survey.index, len(layers), behind=survey.catalogue.to_look_at)
             linked, unread = find_linked(survey.index, survey.catalogue, waste)
             has_bash, shown = _has_bash(survey.index), [*survey.catalogue.own(waste.documents), *linked]
             system, unnamed = _operating_system(survey)

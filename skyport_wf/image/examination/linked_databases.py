@@ -1,9 +1,10 @@
-"""Package databases that an image shows behind links, and notes on those that were not read."""
+"""Package databases that an image shows behind links, or in what may be conda's cache, and notes on unread ones."""
 
 from typing import Final
 
 from skyport_wf.formatting import printable
 from skyport_wf.image.examination.packages.catalogue import PackageCatalogue, is_database_folder
+from skyport_wf.image.examination.packages.conda import IN_CACHE, folders_like_cached
 from skyport_wf.image.examination.waste import MAX_LINKS, Waste
 from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
 from skyport_wf.image.layers.links import follow
@@ -24,7 +25,7 @@ def file_at(index: FileIndex, path: bytes) -> PlacedEntry | None:
 
 
 def find_linked(index: FileIndex, catalogue: PackageCatalogue, waste: Waste) -> tuple[list[int], list[str]]:
-    """Return the numbers of the package databases that the image shows behind links, and notes on unread ones."""
+    """Return the numbers of the package databases that are found at `waste.links`, and notes on unread ones."""
     search = _Search(index, catalogue, room=MAX_LINKS - len(waste.links))
     for path in waste.links:
         if is_database_folder(path):
@@ -55,7 +56,9 @@ class _Search:
         """Databases that were not read, and are not told one by one."""
 
     def look_at(self, path: bytes) -> None:
-        """Take the database that is found at `path`."""
+        """Take the database that is found at `path`, unless that is in conda's cache of packages."""
+        if any(map(self._is_cached, folders_like_cached(path))):
+            return
         file = file_at(self._index, path)
         if file is None or file.kind not in ("file", "hard link"):
             return
@@ -68,6 +71,8 @@ class _Search:
             why = "it is a hard link whose file is not found"
         elif file.document is None:
             why = f"it is a link to {path_of(file.key)}, which is no name of a database"
+        elif file.key == sort_key(path):
+            why = "it is damaged, or too large, or one of too many"
         else:
             why = f"it is a link to {path_of(file.key)}, which is damaged, or too large, or one of too many"
         self._note(path, why)
@@ -102,6 +107,10 @@ class _Search:
                 continue
             self._room -= 1
             self.look_at(found)
+
+    def _is_cached(self, folder: bytes) -> bool:
+        """Return whether a folder is that of a package in conda's cache."""
+        return any(self._index.lookup(folder + b"/" + name) for name in IN_CACHE)
 
     def _note(self, path: bytes, why: str) -> None:
         if len(self.notes) == _MOST_NOTES:

@@ -43,7 +43,7 @@ class Waste(msgspec.Struct, frozen=True):
     documents: tuple[int, ...]
     """The numbers of those files with a number that the image shows."""
     links: tuple[bytes, ...] = ()
-    """Paths of what is searched for behind the links that the image shows; no more than `MAX_LINKS`."""
+    """Paths of what is searched for at the links and files that the image shows; no more than `MAX_LINKS`."""
     more_links: int = 0
     """How many more there are."""
 
@@ -58,13 +58,13 @@ def find_waste(
     layers: int,
     *,
     largest: int = LARGEST,
-    behind: Callable[[bytes], Iterable[bytes]] = lambda link: (),
+    behind: Callable[[bytes, int | None], Iterable[bytes]] = lambda path, document: (),
 ) -> Waste:
     """Return the files that an image's layers hold in vain.
 
     index: all that the layers do, stacked.
     layers: how many there are.
-    behind: returns the paths that are searched for at a link, or below it.
+    behind: takes a path and the number of the file there, None for a link; returns the paths to search for there.
     A hard link is another name of its file: the bytes count as shown while one of the names in that layer shows.
     """
     documents: list[int] = []
@@ -79,8 +79,8 @@ def find_waste(
             index.keep(entry.place, entry.target)
         elif entry.document is not None:
             documents.append(entry.document)
-        if hiding is None and entry.kind in ("hard link", "symbolic link"):
-            found = [*behind(path_bytes(entry.key))]
+        if hiding is None and (entry.document is not None or entry.kind in ("hard link", "symbolic link")):
+            found = [*behind(path_bytes(entry.key), entry.document)]
             room = MAX_LINKS - len(links)
             links += found[:room]
             more_links += len(found[room:])

@@ -183,7 +183,10 @@ LIBRARY = "usr/lib/R/library"
             hard("opt/six.dist-info/METADATA", "b/METADATA"), link(PYTHON, "/opt")], ["numpy", "six"]),
         ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), file_member("opt/cm/history", b""),
             link("opt/conda/conda-meta", "../cm")], ["samtools"]),
-        ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), link("opt/pkgs/x-1-0/conda-meta", "/opt/cm")], []),
+        ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), link("opt/pkgs/x-1-0/conda-meta", "/opt/cm"),
+            file_member("opt/pkgs/x-1-0/info/index.json", b"{}")], []),
+        ([file_member("opt/cm/samtools-1.16-h1_0.json", SAMTOOLS), link("opt/pkgs/x-1-0/conda-meta", "/opt/cm")],
+            ["samtools"]),
         ([file_member("opt/dplyr-1.1/DESCRIPTION", DPLYR), link(f"{LIBRARY}/dplyr", "/opt/dplyr-1.1")], ["dplyr"]),
         ([file_member("opt/dplyr-1.1/DESCRIPTION", DPLYR), link(f"{LIBRARY}/other", "/opt/dplyr-1.1")], []),
         ([file_member("pkgs/dplyr/DESCRIPTION", DPLYR), link(f"{LIBRARY}/dplyr", "/pkgs/dplyr")], ["dplyr"]),
@@ -196,6 +199,37 @@ def test_packages_in_folders_that_are_links_are_listed(files: list[File], names:
     found = examine(Image((tar_of(files),)))
     assert [package.name for package in found.packages] == names
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("folder", ["opt/pkgs/mytool-1.0-linux64", "pkgs/bioconda/noarch/mytool-1.0-0"])
+@pytest.mark.parametrize("proof", ["info/index.json", "info/repodata_record.json"])
+def test_only_what_is_in_condas_cache_is_not_listed(folder: str, proof: str) -> None:
+    files = [
+        file_member(f"{folder}/lib/python3.11/site-packages/numpy-1.26.dist-info/METADATA", NUMPY),
+        file_member(f"{folder}/lib/R/library/dplyr/DESCRIPTION", DPLYR),
+        file_member(f"{folder}/lib/R/library/other/DESCRIPTION", DPLYR),
+        file_member(f"{folder}/conda-meta/samtools-1.16-h1_0.json", SAMTOOLS),
+        hard(f"{folder}/lib/python3.12/site-packages/six-1.16.dist-info/METADATA", SIX_AT),
+        link(f"{folder}/lib/python3.13/site-packages", "/opt/other"),
+        file_member("opt/other/x.dist-info/METADATA", NUMPY.replace(b"numpy", b"x")),
+    ]
+    six = tar_of([file_member(SIX_AT, SIX), *files])
+    found = examine(Image((six,)))
+    assert sorted({package.name for package in found.packages}) == ["dplyr", "numpy", "samtools", "six", "x"]
+    assert found.notes == ()
+    cached = tar_of([file_member(f"{folder}/{proof}", b"{}")])
+    assert [package.name for package in examine(Image((six, cached))).packages] == ["six"]
+    removed = tar_of([file_member(f"{folder}/.wh.info", b"")])
+    assert len(examine(Image((six, cached, removed))).packages) == len(found.packages)
+
+
+def test_what_may_be_in_condas_cache_and_cannot_be_read_is_told() -> None:
+    at = "opt/pkgs/mytool-1.0-0/conda-meta/samtools-1.16-h1_0.json"
+    damaged = tar_of([file_member(at, SAMTOOLS[:-1])])
+    why = "it is damaged, or too large, or one of too many"
+    assert examine(Image((damaged,))).notes == (f"{at} was not read for packages: {why}",)
+    cached = tar_of([file_member("opt/pkgs/mytool-1.0-0/info/index.json", b"{}")])
+    assert examine(Image((damaged, cached))).notes == ()
 
 
 def test_what_a_layer_removed_below_a_linked_folder_is_not_listed() -> None:

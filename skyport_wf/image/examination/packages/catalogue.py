@@ -69,9 +69,7 @@ _FIXED: Final = (
     *(f"{folder}/{name}".encode() for folder in _RPM_IN for name in _RPM),
 )
 """Databases that may be below a folder that is a link. Those of R and conda are found by the paths that they have."""
-_FOLDERS: Final = re.compile(
-    rb"var/lib/dpkg/status\.d|" + conda.NOT_CACHED + rb"(?:.*/)?(?:(?:site|dist)-packages|conda-meta)"
-)
+_FOLDERS: Final = re.compile(rb"var/lib/dpkg/status\.d|(?:.*/)?(?:(?:site|dist)-packages|conda-meta)")
 """Folders of databases whose names differ from image to image."""
 LOGS: Final = tuple(f"{folder}/{rpm.LOG}".encode() for folder in _RPM_IN)
 """Files beside a database that may hold more than it does, and are not read."""
@@ -105,7 +103,8 @@ class PackageCatalogue:
 
         peek: gives the first bytes of the file, as many as it is called with.
         """
-        if not _ANY.fullmatch(path):
+        # Only at the end is known whether it is in conda's cache.
+        if not _ANY.fullmatch(path) or any(conda.folders_like_cached(path)):
             return self._read_elsewhere(path, size, peek)
         kind = next((kind for kind in KINDS if kind.paths.fullmatch(path)), None)
         if kind is not None:
@@ -117,6 +116,15 @@ class PackageCatalogue:
         else:
             number = self._read_system(peek)
         return number
+
+    def to_look_at(self, path: bytes, document: int | None) -> list[bytes]:
+        """Return the paths of package databases, and of folders of them, for which the image is searched at the end.
+
+        document: the number of the file at `path`, None for a link.
+        """
+        if document is None:
+            return self.databases_at(path)
+        return [path] if any(conda.folders_like_cached(path)) and _DATABASE.fullmatch(path) else []
 
     def databases_at(self, link: bytes) -> list[bytes]:
         """Return the paths of the package databases, and of folders of them, that a link is or may have below it."""

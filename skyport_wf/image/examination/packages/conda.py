@@ -11,9 +11,10 @@ from skyport_wf.image.examination.packages.package import Package, make_package
 
 NAME = rb"[^/]+-[0-9][^/-]*-[^/-]+"
 """Name, version and build of a package, as its files and folders are called."""
-NOT_CACHED = rb"(?!(?:.*/)?pkgs/(?:.*/)?%b(?<!-info)(?<!\.egg)/)" % NAME
-"""Nothing below conda's cache of packages, which is not what is installed. Other folders may be called `pkgs`, too, and
-metadata of Python's have names of that form."""
+_FOLDER = re.compile(rb"/%b(?<!-info)(?<!\.egg)(?=/)" % NAME)
+"""Metadata of Python's have names of that form, too."""
+IN_CACHE = (b"info/index.json", b"info/repodata_record.json")
+"""Files of which conda's cache has one in the folder of each package."""
 _TOKEN = re.compile(r"/t/[^/]+")
 """The token in a channel's address, where servers such as anaconda.org take one."""
 PATHS = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
@@ -37,6 +38,16 @@ def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     subdir = package.subdir or ""
     channel = (package.channel or "").rstrip("/").removesuffix(f"/{subdir}")
     yield make_package("conda", package.name, version, architecture=subdir, source=_last_part(channel), found_in=path)
+
+
+def folders_like_cached(path: bytes) -> Iterator[bytes]:
+    """Yield the folders above a path that may be those of packages in conda's cache, which are not installed.
+
+    Other folders may be called `pkgs`, too: those of conda have one of `IN_CACHE`.
+    """
+    start = (b"/" + path).find(b"/pkgs/")
+    if start >= 0:
+        yield from (path[: found.end()] for found in _FOLDER.finditer(path, start + len(b"pkgs")))
 
 
 def _last_part(channel: str) -> str:

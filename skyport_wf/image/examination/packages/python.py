@@ -8,13 +8,11 @@ of what it removes if it is interrupted: `~umpy-1.26.0.dist-info`, or `-umpy`; n
 import re
 from collections.abc import Iterator
 
-from skyport_wf.image.examination.packages.conda import NOT_CACHED
 from skyport_wf.image.examination.packages.control import read_paragraphs
 from skyport_wf.image.examination.packages.package import Package, make_package
 
 PATHS = re.compile(
-    NOT_CACHED
-    + rb"(?:.*/)?(?:site|dist)-packages/\w[^/]*\.(?:dist-info/METADATA|egg-info(?:/PKG-INFO)?|egg/EGG-INFO/PKG-INFO)"
+    rb"(?:.*/)?(?:site|dist)-packages/\w[^/]*\.(?:dist-info/METADATA|egg-info(?:/PKG-INFO)?|egg/EGG-INFO/PKG-INFO)"
 )
 
 

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from skyport_wf.image.examination.packages.conda import NOT_CACHED
 from skyport_wf.image.examination.packages.control import read_paragraphs
 from skyport_wf.image.examination.packages.package import Package, PackageKind, make_package
 
-PATHS = re.compile(NOT_CACHED + rb"(?!(?:.*/)?00LOCK)(?:.*/)?[^/]+/DESCRIPTION")
+PATHS = re.compile(rb"(?!(?:.*/)?00LOCK)(?:.*/)?[^/]+/DESCRIPTION")
 """But for what is below `00LOCK` or `00LOCK-NAME`, where R puts a package until it is installed."""
 _FIELDS = ("Package", "Version", "Built", "biocViews", "Repository")
 
