@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from skyport_wf.byte_streams import ByteStream, stream_name
+from skyport_wf.formatting import printable
 from skyport_wf.image.archive.config_check import check_config
 from skyport_wf.image.archive.layers import read_layers, require_loadable
 from skyport_wf.image.archive.limits import MAX_UNPACKED
@@ -22,7 +23,8 @@ from skyport_wf.image.examination.packages.operating_system import PLACES, Opera
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.waste import Waste, find_waste
 from skyport_wf.image.layers.entries import LayerEntry
-from skyport_wf.image.layers.file_index import FileIndex, TooManyFilesError
+from skyport_wf.image.layers.file_index import MAX_PATHS, FileIndex, TooManyFilesError
+from skyport_wf.image.layers.links import follow
 from skyport_wf.image.layers.loading import LoadProblem, check_layers
 from skyport_wf.image.layers.stacking import path_of
 from skyport_wf.image.tar.reader import TarReader
@@ -30,7 +32,21 @@ from skyport_wf.image.tar.reader import TarReader
 MAX_LAYERS: Final = 500
 """Layers above which waste is not counted; engines take 127."""
 _BASH: Final = b"bin/bash"
-_STORES: Final = {b"gnu/store": "Guix", b"nix/store": "Nix"}
+_STORES: Final = {
+    b"gnu/store": "Guix",
+    b"nix/store": "Nix",
+    b"var/lib/pacman/local": "pacman",
+    b"var/db/pkg": "Portage",
+    b"usr/lib/opkg/status": "opkg",
+    b"var/lib/opkg/status": "opkg",
+    b"var/db/xbps/pkgdb-0.38.plist": "xbps",
+    b"home/linuxbrew/.linuxbrew/Cellar": "Homebrew",
+    b"var/lib/chisel/manifest.wall": "Chisel",
+}
+"""Where package managers have what is in no list: folders, or files."""
+_STORE_OF_SPACK: Final = b"/.spack-db/index.json"
+"""The end of its path: Spack may be anywhere."""
+_MOST_STORES: Final = 100
 
 
 class ImageExamination(msgspec.Struct, frozen=True):
@@ -91,7 +107,7 @@ def examine_archive(
             linked, unread = find_linked(survey.index, survey.catalogue, waste)
             has_bash, shown = _has_bash(survey.index), [*survey.catalogue.own(waste.documents), *linked]
             system, unnamed = _operating_system(survey)
-            missing = (*unread, *_unread_logs(survey.index), *unnamed, *_unlisted_stores(survey.index))
+            missing = (*unread, *_unread_logs(survey.index), *unnamed, *_unlisted_stores(survey))
             notes = (*map(_note, problems), *survey.catalogue.notes, *missing)
         else:
             waste, has_bash, shown, system = None, True, [], None
@@ -142,12 +158,22 @@ def _unread_logs(index: FileIndex) -> Iterator[str]:
         yield f"{at} was not read for packages: there may be more than its database names"
 
 
-def _unlisted_stores(index: FileIndex) -> Iterator[str]:
-    """Yield a note for each store of packages that is in no list: none of its files says what the image was given."""
-    for path, whose in _STORES.items():
-        found = index.lookup(path)
-        if found and found.kind == "folder":
-            yield f"packages of {whose} are not listed: it has them in /{path.decode()}"
+def _unlisted_stores(survey: _Survey) -> Iterator[str]:
+    """Yield a note for each package manager and place whose packages are in no list."""
+    # One place may be a link to another.
+    told = set()
+    for path, whose in survey.stores.items():
+        found = follow(path, survey.index.lookup)
+        if found and found not in told and _holds_something(survey.index, found):
+            told.add(found)
+            shown = printable(path.decode(errors="backslashreplace"))
+            yield f"packages of {whose} are not listed: it has them in /{shown}"
+
+
+def _holds_something(index: FileIndex, path: bytes) -> bool:
+    """Return whether the image shows a file at a path without links, or anything in a folder there."""
+    file = file_at(index, path)
+    return bool(file and file.size) or next(index.below(path, most=MAX_PATHS), None) is not None
 
 
 def _has_bash(index: FileIndex) -> bool:
@@ -167,6 +193,7 @@ class _Survey:
         self.index = index
         self.catalogue = PackageCatalogue()
         self.files: Counter[int] = Counter()
+        self.stores = dict(_STORES)
         self.given_up = ""
         """The reason why not all files are known; empty if they are."""
 
@@ -178,6 +205,8 @@ class _Survey:
         if entry.kind == "file":
             self.files[number] += 1
             document = self.catalogue.read(entry.path, entry.size, layer.peek)
+            if entry.path.endswith(_STORE_OF_SPACK) and len(self.stores) < _MOST_STORES:
+                self.stores[entry.path] = "Spack"
         try:
             self.index.add(number, entry, layer, document=document)
         except TooManyFilesError as error:

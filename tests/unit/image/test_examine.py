@@ -104,6 +104,47 @@ def test_packages_in_a_store_are_said_not_to_be_listed(path: str, whose: str) ->
     assert examine(Image((tar_of(files), removed))).notes == ()
 
 
+SPACK = "opt/spack/opt/spack/.spack-db/index.json"
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        ("nix/store/abc-samtools-1.16.1/bin/samtools", "Nix are not listed: it has them in /nix/store"),
+        ("var/lib/pacman/local/bash-5.2-2/desc", "pacman are not listed: it has them in /var/lib/pacman/local"),
+        ("var/db/pkg/app-shells/bash-5.2_p26/PF", "Portage are not listed: it has them in /var/db/pkg"),
+        ("usr/lib/opkg/status", "opkg are not listed: it has them in /usr/lib/opkg/status"),
+        ("var/lib/opkg/status", "opkg are not listed: it has them in /var/lib/opkg/status"),
+        ("var/db/xbps/pkgdb-0.38.plist", "xbps are not listed: it has them in /var/db/xbps/pkgdb-0.38.plist"),
+        ("home/linuxbrew/.linuxbrew/Cellar/jq/1.7/INSTALL_RECEIPT.json",
+            "Homebrew are not listed: it has them in /home/linuxbrew/.linuxbrew/Cellar"),
+        ("var/lib/chisel/manifest.wall", "Chisel are not listed: it has them in /var/lib/chisel/manifest.wall"),
+        (SPACK, f"Spack are not listed: it has them in /{SPACK}"),
+    ],
+)  # fmt: skip
+def test_packages_of_managers_that_are_not_read_are_told(at: str, told: str) -> None:
+    # Not every tool names the folders that files are in.
+    layer = tar_of([file_member(at, b"x")])
+    assert examine(Image((layer,))).notes == (f"packages of {told}",)
+    top, _, below = at.partition("/")
+    linked = tar_of([file_member(f"data/{below}", b"x"), link(top, "data")])
+    (note,) = examine(Image((linked,))).notes
+    assert note.startswith(f"packages of {told.partition(':')[0]}")
+    above, _, name = at.rpartition("/")
+    for removed in (f".wh.{top}", f"{above}/.wh.{name}"):
+        assert examine(Image((layer, tar_of([file_member(removed, b"")])))).notes == ()
+    nothing = [file_member(f"srv/{at}.old", b"x"), folder("var/db/pkg"), file_member("var/lib/opkg/status", b"")]
+    assert examine(Image((tar_of(nothing),))).notes == ()
+
+
+def test_each_place_of_packages_that_are_not_read_is_told_once() -> None:
+    files = [file_member("usr/lib/opkg/status", b"x"), link("var/lib/opkg", "../../usr/lib/opkg")]
+    files += [file_member(SPACK, b"x"), file_member(f"other\x1b/{SPACK}", b"x")]
+    assert [note.rpartition(" ")[2] for note in examine(Image((tar_of(files),))).notes] == [
+        "/usr/lib/opkg/status", f"/{SPACK}", f"/other/{SPACK}",
+    ]  # fmt: skip
+
+
 STATUS = b"Package: openssl\nStatus: install ok installed\nVersion: 3\n\n"
 NUMPY = b"Metadata-Version: 2.1\nName: numpy\nVersion: 1.26\n"
 IN_CACHE = "root/.cache/uv/x/numpy-1.26.dist-info"
