@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import re
-from contextlib import suppress
 
 from skyport_wf.cli.arguments import any_path, whole_number
 from skyport_wf.cli.outcome import Outcome
@@ -183,16 +182,9 @@ def _word(text: str) -> str:
 
 def _public_url(text: str | None) -> str | None:
     """Return the address for clients. Raises UsageError, without showing it, for one with a secret, or none."""
-    if text is None:
-        return None
-    if "@" in text:
-        raise UsageError("--public-url: everyone would see the user or password in the URL. Leave it out.")
-    with suppress(UsageError):
-        from skyport_wf.image_list.spec import EMBEDDED, check_shock_url
+    from skyport_wf.image_list.spec import check_public_url
 
-        if text != EMBEDDED:
-            return check_shock_url(text, where="--public-url")
-    raise UsageError("--public-url: not a URL. Write http:// or https:// and a host, without parameters.")
+    return None if text is None else check_public_url(text, where="--public-url")
 
 
 def _rights(text: str) -> frozenset[str]:

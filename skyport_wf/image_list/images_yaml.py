@@ -22,6 +22,7 @@ from skyport_wf.image_list.spec import (
     ImageList,
     ImageSpec,
     ShockSettings,
+    check_public_url,
     check_shock_url,
 )
 from skyport_wf.image_list.yaml_document import parse_yaml
@@ -196,14 +197,9 @@ def _wrong_names_of_values(image: ImageSpec) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_urls(shock: ShockSettings) -> Iterator[tuple[str, str]]:
-    for field in ("url", "public_url"):
+    for field, check in (("url", check_shock_url), ("public_url", check_public_url), ("registry", check_registry)):
         if url := getattr(shock, field):
             try:
-                check_shock_url(url, where=f", field {field}")
+                check(url, where=f", field {field}")
             except UsageError as error:
                 yield f"$.shock.{field}", str(error)
-    if shock.registry:
-        try:
-            check_registry(shock.registry, where=", field registry")
-        except UsageError as error:
-            yield "$.shock.registry", str(error)

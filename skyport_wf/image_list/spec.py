@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -185,6 +186,20 @@ def make_private(images: ImageList) -> ImageList:
     """Return the image list with every image readable by its owner alone."""
     closed = tuple(msgspec.structs.replace(image, public=False) for image in images.images)
     return msgspec.structs.replace(images, images=closed)
+
+
+def check_public_url(url: str, *, where: str) -> str:
+    """Return `url` without a trailing slash, if others can reach a server at it.
+
+    where: what the message begins with.
+    Raises UsageError otherwise, also for `embedded`, which is no place; the message does not show the URL.
+    """
+    if "@" in url:
+        raise UsageError(f"{where}: everyone would see the user or password in the URL. Leave it out.")
+    with suppress(UsageError):
+        if url != EMBEDDED:
+            return check_shock_url(url, where=where)
+    raise UsageError(f"{where}: not a URL. Write http:// or https:// and a host, without parameters.")
 
 
 def check_shock_url(url: str, *, where: str) -> str:

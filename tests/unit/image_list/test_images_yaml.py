@@ -327,6 +327,12 @@ def test_what_is_no_registry(registry: str) -> None:
     assert "secret" not in found
 
 
+OF_PUBLIC_URL = {
+    IN_URL: "everyone would see the user or password in the URL. Leave it out.",
+    NO_URL: "not a URL. Write http:// or https:// and a host, without parameters.",
+}
+
+
 @pytest.mark.parametrize("field", ["url", "public_url"])
 @pytest.mark.parametrize(
     ("url", "why"),
@@ -357,8 +363,13 @@ def test_what_is_no_registry(registry: str) -> None:
 )
 def test_a_wrong_url_is_refused_and_never_echoed(field, url, why):
     message = problem(ONE + f"shock:\n  {field}: '{url}'\n")
-    assert message == f"images.yaml, line 5, field {field}: {why}"
+    assert message == f"images.yaml, line 5, field {field}: {why if field == 'url' else OF_PUBLIC_URL[why]}"
     assert SECRET not in message
+
+
+def test_embedded_is_no_place_where_others_reach_a_shock():
+    message = problem(ONE + "shock:\n  url: embedded\n  public_url: embedded\n")
+    assert message == f"images.yaml, line 6, field public_url: {OF_PUBLIC_URL[NO_URL]}"
 
 
 @pytest.mark.parametrize(
