@@ -51,10 +51,16 @@ def run(args: argparse.Namespace) -> Outcome:
 
 
 def _tell(nodes: Mapping[str, list[str]], args: argparse.Namespace) -> Outcome:
+    from skyport_wf.image_list.reference import fits, is_pattern
+
     what = "published again" if args.undo else "retired"
     value = {"restored" if args.undo else "retired": nodes, "dry_run": args.dry_run}
     lines = [
         f"{name or 'an image without a name'} {'would be' if args.dry_run else 'is'} {what} (node {', '.join(found)})"
+        if found
+        else f"{name} is published, nothing is retired"
         for name, found in nodes.items()
     ]
+    idle = [word for word in args.names if is_pattern(word) and not any(fits(name, [word]) for name in nodes)]
+    lines += [f"nothing that fits {word} is retired" for word in idle]
     return Outcome(value, "\n".join(lines))

@@ -51,7 +51,7 @@ def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: boo
 def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = False) -> list[str]:
     """Return the names that are meant, each once: those with `*`, `?` or `[...]` stand for all images that fit.
 
-    retired: mean those that were retired, instead of published ones.
+    retired: mean those that were retired, instead of published ones; a pattern that fits these alone means none.
     Raises SkyportError if nothing fits a pattern.
     """
     found: list[str] = []
@@ -59,13 +59,10 @@ def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = Fa
         if not is_pattern(name):
             found.append(name)
             continue
-        images = list_images(shock, [name], hidden=retired)
-        fitting = sorted(
-            {image.name for image in images if (image.state in LOST_NAME) == retired and image.state != "unfinished"}
-        )
+        fitting = [image for image in list_images(shock, [name], hidden=retired) if image.state != "unfinished"]
         if not fitting:
             raise SkyportError(f"{shock.name} has no image that fits {name}. `skyport-wf ls` shows what it has.")
-        found += fitting
+        found += sorted({image.name for image in fitting if (image.state in LOST_NAME) == retired})
     return list(dict.fromkeys(found))
 
 

@@ -96,33 +96,38 @@ def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: boo
     """Give a node that was retired its name back, let it stay if it expires, and return its id.
 
     node_id: the node; needed if several had the name.
+    Returns no id if there is nothing to do: the image is published, and none of its name is retired.
     Raises SkyportError if there is none, if several had the name and none is named, or if another node has it now;
     NameHeldError if somebody else is giving the name to a node.
     """
     found = _find_retired(shock, name, node_id)
-    if not dry_run:
+    if found and not dry_run:
         with claim_name(shock.user, name, public=shock.everyone_reads(found.id)) as claim:
             # Looked at again: now nobody else takes the name.
             found = _find_retired(shock, name, node_id)
             claim.renew()
-            restore_node(shock, found)
-            if found.node.expires:
-                # It was published by somebody who was interrupted, and would be gone in a day or two.
-                shock.user.keep(found.id)
-    return [found.id]
+            if found:
+                restore_node(shock, found)
+                if found.node.expires:
+                    # It was published by somebody who was interrupted, and would be gone in a day or two.
+                    shock.user.keep(found.id)
+    return [found.id] if found else []
 
 
-def _find_retired(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
-    """Return the node that may have its name back. Raises what `restore` does."""
-    if taken := find_published(shock.user, name):
-        raise SkyportError(f"node {taken[0].id} has the name {name} now. Retire that first, or leave it.")
+def _find_retired(shock: Shock, name: str, node_id: str | None) -> PublishedNode | None:
+    """Return the node that may have its name back; None if what is meant has it. Raises what `restore` does."""
+    taken = find_published(shock.user, name)
     retired = [
         PublishedNode(node, attributes)
         for node in shock.user.query({"type": RETIRED_TYPE, "name": name})
         if (attributes := read_attributes(node.attributes)) and attributes.name == name
     ]
+    if any(node.id == node_id for node in taken) or (taken and not retired and node_id is None):
+        return None
     if not retired:
         raise SkyportError(f"{shock.name} has no retired image {name}. `skyport-wf ls --all` shows what was retired.")
+    if taken:
+        raise SkyportError(f"node {taken[0].id} has the name {name} now. Retire that first, or leave it.")
     found = choose(retired, name, node_id)
     if not shock.may_change(found.id):
         raise not_the_owner(shock, name, found.id)

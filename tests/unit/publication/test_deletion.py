@@ -151,6 +151,36 @@ def test_what_is_published_again_stays(shop: Shop) -> None:
 
 
 @pytest.mark.slow
+def test_nothing_is_left_to_undo(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    def undone(*arguments: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main(["retire", "--undo", *arguments]) == code
+        told = capsys.readouterr()
+        return (told.err if code else told.out).strip()
+
+    node, other = shop.publish("1"), shop.publish("2", "lab/other:1")
+    assert (
+        undone(NAME) == undone(NAME, "--node", node) == undone(NAME, "-n") == f"{NAME} is published, nothing is retired"
+    )
+    assert undone("lab/*") == "nothing that fits lab/* is retired"
+    assert "has no image that fits nobody/*" in undone("nobody/*", code=1)
+    assert f"no retired image {NAME}" in undone(NAME, "--node", other, code=1)
+    assert shop.said("retire", "--undo", NAME, "*/other:*")["restored"] == {NAME: []}
+    assert main(["retire", "lab/other:1"]) == 0
+    assert undone("*/tool:*", "*/other:*").splitlines() == [
+        f"lab/other:1 is published again (node {other})", "nothing that fits */tool:* is retired"
+    ]  # fmt: skip
+    # Another one that has lost the name waits for it.
+    assert main(["retire", NAME]) == 0
+    new = shop.publish("3")
+    why = f"node {new} has the name {NAME} now. Retire that first, or leave it."
+    assert why in undone(NAME, code=1)
+    assert why in undone(NAME, "--node", node, code=1)
+    assert undone(NAME, "--node", new) == f"{NAME} is published, nothing is retired"
+    assert shop.states() == {node: "retired", new: "published", other: "published"}
+
+
+@pytest.mark.slow
 def test_a_server_whose_clock_is_ahead(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     node = shop.publish("1")
     assert main(["retire", NAME]) == 0
