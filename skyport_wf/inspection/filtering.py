@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Final, get_args
 
 from skyport_wf.errors import UsageError
-from skyport_wf.inspection.listing import ListedImage
+from skyport_wf.image_list.platforms import normalize_platform
+from skyport_wf.inspection.listing import ListedImage, Readers
 from skyport_wf.publication.attributes import PublishedFacts, read_attributes
 from skyport_wf.publication.deletion import is_younger
 from skyport_wf.publication.inventory import ImageState
@@ -18,6 +19,11 @@ Filter = Callable[[ListedImage], bool]
 _SIZE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([kKMGT]?)B?")
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _DAYS: Final = re.compile(r"([0-9]{1,5})d?")
+_CHOICES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "state": ("there is no such state. The states are", get_args(ImageState)),
+    "readers": ("there are no such readers. They are", get_args(Readers)),
+}
+"""Keys with few values, what to say of any other, and the values."""
 
 
 def parse_filter(text: str) -> Filter:
@@ -26,9 +32,12 @@ def parse_filter(text: str) -> Filter:
     Where the value is words, it may have `*`, `?` and `[...]`.
     """
     key, _, value = text.partition("=")
-    if key == "state" and value and not any(fnmatchcase(state, value) for state in get_args(ImageState)):
-        states = ", ".join(get_args(ImageState))
-        raise UsageError(f"--filter {text[:100]!r}: there is no such state. The states are {states}.")
+    if key in _CHOICES and value:
+        problem, choices = _CHOICES[key]
+        if not any(fnmatchcase(word, value) for choice in choices for word in _spellings(choice)):
+            raise UsageError(f"--filter {text[:100]!r}: {problem} {', '.join(choices)}.")
+    if key == "platform":
+        value = normalize_platform(value)
     if key in _WORDS and value:
         words = _WORDS[key]
         return lambda one: any(fnmatchcase(word, value) for word in words(one))
@@ -57,9 +66,14 @@ def _facts(one: ListedImage) -> PublishedFacts | None:
     return attributes.skyport_wf if attributes else None
 
 
+def _spellings(words: str) -> tuple[str, str]:
+    """Return words as they are shown, and as one word that needs no quotes."""
+    return words, words.replace(" ", "-")
+
+
 def _platform(one: ListedImage) -> Iterator[str]:
     if facts := _facts(one):
-        yield facts.platform
+        yield normalize_platform(facts.platform)
 
 
 def _labels(one: ListedImage) -> Iterator[str]:
@@ -72,7 +86,7 @@ def _labels(one: ListedImage) -> Iterator[str]:
 _WORDS: Final[Mapping[str, Callable[[ListedImage], Iterator[str]]]] = {
     "state": lambda one: iter((one.image.state,)),
     "owner": lambda one: iter((one.owner,)),
-    "readers": lambda one: iter((one.readable_by, one.readable_by.replace(" ", "-"))),
+    "readers": lambda one: iter(_spellings(one.readable_by)),
     "platform": _platform,
     "label": _labels,
 }

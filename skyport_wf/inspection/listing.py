@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
 GroupKey = Literal["repository", "owner", "state"]
+Readers = Literal["everyone", "listed users"]
 SortKey = Literal["created", "changed", "name", "size", "state", "owner"]
 
 
@@ -24,7 +25,7 @@ class ListedImage(msgspec.Struct, frozen=True):
     image: StoredImage
     owner: str
     """The owner's id, `public` for nobody's; empty if Shock does not tell this user."""
-    readable_by: Literal["everyone", "listed users"]
+    readable_by: Readers
 
 
 class Space(msgspec.Struct, frozen=True):

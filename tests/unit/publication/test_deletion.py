@@ -496,7 +496,9 @@ def test_filters(shop: Shop) -> None:
     assert listed("older=1d") == []
     assert len(listed("newer=1")) == 3
     assert listed("platform=linux/*", "readers=everyone", "state=published") == ["lab/large:1", "lab/tool:1"]
-    assert listed("readers=listed users") == []
+    assert listed("platform=linux/amd64") == listed("platform=linux/x86_64") == listed("platform=Linux/AMD*") != []
+    assert listed("platform=linux/aarch64") == []
+    assert listed("readers=listed users") == listed("readers=listed-*") == []
     assert listed("label=x") == []
     (mine,) = (image["owner"] for image in shop.said("ls", "lab/large", "--long")["images"])
     assert listed(f"owner={mine}") == ["lab/large:1"]
@@ -564,6 +566,11 @@ def test_an_image_that_was_retired_is_told_before_another_is_guessed(shop: Shop)
 @pytest.mark.parametrize("text", ["", "state", "state=", "size=1", "larger=x", "older=90w", "older=-1", "=x"])
 def test_what_is_no_filter(shop: Shop, text: str) -> None:
     assert "means nothing" in shop.said("ls", "--filter", text, code=2)["error"]
+
+
+def test_there_are_two_kinds_of_readers(shop: Shop) -> None:
+    why = "--filter 'readers=private': there are no such readers. They are everyone, listed users."
+    assert shop.said("ls", "--filter", "readers=private", code=2)["error"] == why
 
 
 @pytest.mark.slow
