@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.formatting import printable
+from skyport_wf.near_words import near_words
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 _TOLD = 5
 """Names of images that a message tells."""
-_LONGEST = 100
-"""Characters of a name that are compared with others."""
 
 
 @contextmanager
@@ -113,11 +112,9 @@ def _names(client: ShockClient, *, hidden: bool = False) -> set[str]:
 
 def _most_like(asked: str, names: Iterable[str]) -> str:
     """Return the name, or the repository, that is like the one asked for; empty if none is, or a pattern was."""
-    import difflib
-
     from skyport_wf.image_list.reference import is_pattern
 
     if is_pattern(asked):
         return ""
     known = {name if ":" in asked else name.partition(":")[0] for name in names} - {asked}
-    return printable(next(iter(difflib.get_close_matches(asked[:_LONGEST], known, n=1)), ""))
+    return printable(next(iter(near_words(asked, known)), ""))

@@ -17,6 +17,7 @@ from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.verbs import VERBS, overview
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import printable
+from skyport_wf.near_words import near_words
 
 _PROGRAM = "skyport-wf"
 
@@ -134,10 +135,7 @@ def _refuse(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean X?`, or nothing if no known word is like it."""
-    import difflib
-
-    # The word may be of any length.
-    close = difflib.get_close_matches(word[:100], list(known), n=1)
+    close = near_words(word, known)
     return f"; did you mean {close[0]}?" if close else ""
 
 

@@ -1,7 +1,6 @@
 """Plain values of a YAML document made into values of ours, or all that hinders it."""
 
 import bisect
-import difflib
 import functools
 import operator
 import re
@@ -22,6 +21,7 @@ from skyport_wf.image_list.spec import (
     Snapshot,
 )
 from skyport_wf.image_list.yaml_document import YamlDocument
+from skyport_wf.near_words import near_words
 
 _Kind = TypeVar("_Kind")
 _TOLD = re.compile(r"(?P<problem>.*?)(?: - at `(?P<of_key>key` in `)?(?P<where>\$[^`]*)`)?", re.DOTALL)
@@ -155,7 +155,7 @@ def _explain(problem: str, path: str, document: YamlDocument, *, unknown: bool) 
     field = path.rpartition(".")[2].removeprefix("$") or "the file"
     if unknown:
         allowed = _fields_allowed_at(path.rpartition(".")[0])
-        near = difflib.get_close_matches(field, allowed, n=1)
+        near = near_words(field, allowed)
         instead = f"; did you mean `{near[0]}`?" if near else f". Allowed here: {', '.join(allowed)}."
         return Mistake(place, f", field {field}: unknown{instead}")
     if path in _NEVER_SHOWN:

@@ -1,6 +1,5 @@
 """Images to publish, their sources, and the Shock: the values that `images.yaml` spells."""
 
-import difflib
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated, Literal, get_args
@@ -12,6 +11,7 @@ from skyport_wf.image_list.mistakes import WrittenText
 from skyport_wf.image_list.platforms import normalize_platform
 from skyport_wf.image_list.reference import ImageReference, fits, is_pattern, parse_reference
 from skyport_wf.image_list.urls import split_url
+from skyport_wf.near_words import near_words
 
 EMBEDDED = "embedded"
 """The `shock.url` that means the store on this machine's own disk."""
@@ -163,7 +163,7 @@ class ImageList(msgspec.Struct, frozen=True, omit_defaults=True):
             if image.name == name:
                 return image
         names = [image.name for image in self.images]
-        near = difflib.get_close_matches(name, names, n=3) or names[:10]
+        near = near_words(name, names, most=3) or names[:10]
         more = f", and {len(names) - len(near)} more" if len(near) < len(names) else ""
         raise UsageError(f"image {name!r} is not in the image list. It has: {', '.join(near)}{more}.")
 

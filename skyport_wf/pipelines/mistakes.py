@@ -1,19 +1,19 @@
 """Mistakes in a Snakefile, which have to be heard."""
 
-import difflib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from skyport_wf.errors import SkyportError
 from skyport_wf.formatting import terminal_text
+from skyport_wf.near_words import near_words
 
 _log = logging.getLogger(__name__)
 
 
 def suggest(name: str, names: Sequence[str]) -> str:
     """Return a question that ends with a space, whether the nearest of these names is meant; empty if none is near."""
-    near = difflib.get_close_matches(name, names, n=1)
+    near = near_words(name, names)
     return f"Did you mean {near[0]}? " if near else ""
 
 

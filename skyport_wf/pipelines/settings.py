@@ -1,6 +1,5 @@
 """The settings of the rules: a module's own config, or what is below `skyport` in the config of a pipeline."""
 
-import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
 from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list, lock_beside
+from skyport_wf.near_words import near_words
 from skyport_wf.pipelines.shipped import find_shipped
 
 SECTION = "skyport"
@@ -98,7 +98,7 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
     plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in given.items()}
     for key in plain:
         if key not in _names():
-            near = difflib.get_close_matches(str(key), _names(), n=1)
+            near = near_words(str(key), _names())
             meant = f"; did you mean `{near[0]}`?" if near else "."
             raise UsageError(f"{where}: there is no setting `{key}`{meant} There are: {', '.join(_names())}.")
     try:

@@ -5,13 +5,13 @@ An address is no such file where the list takes none.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from skyport_wf.image_list.mistakes import Mistake, MistakesError
 from skyport_wf.image_list.spec import ImageList, ImageSpec
+from skyport_wf.near_words import near_words
 
 _MOST_LOOKED_AT = 5000
 """Files and folders beside the list among which a name is looked for."""
@@ -79,10 +79,10 @@ def _paths(image: ImageSpec) -> Iterator[tuple[str, str]]:
 def _near(folder: Path, wanted: str, *, folders: bool) -> str:
     """Return the path that is most like the wanted one, of those with its name if there are any; empty if none is."""
     there = list(_entries(folder, folders=folders))
-    same_name = [path for path in there if Path(path).name == Path(wanted).name]
+    same_name = [path for path in there if Path(path).name.casefold() == Path(wanted).name.casefold()]
     # Paths may be long, and comparing takes the product of their lengths.
-    close = difflib.get_close_matches(wanted[-200:], same_name, n=1, cutoff=0.3)
-    close = close or difflib.get_close_matches(wanted[-200:], there, n=1, cutoff=0.7)
+    close = near_words(wanted[-200:], same_name, least=0.3)
+    close = close or near_words(wanted[-200:], there, least=0.7)
     return close[0] if close else ""
 
 

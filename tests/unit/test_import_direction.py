@@ -24,6 +24,7 @@ ORDER = (
         "formatting",
         "http_session",
         "input_file",
+        "near_words",
         "output_file",
         "progress",
         "retries",

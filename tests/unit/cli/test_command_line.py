@@ -137,6 +137,8 @@ def test_1_failed_with_a_message_and_no_traceback(project):
     [
         (["-v"], "the verb is missing. `skyport-wf --help` lists the verbs."),
         (["pblish"], "there is no verb pblish; did you mean publish? `skyport-wf --help` lists the verbs."),
+        (["LS"], "there is no verb LS; did you mean ls?"),
+        (["publish", "--ALL"], "there is no option --ALL; did you mean --all?"),
         (["x\x1b[31m"], "there is no verb x[31m. `skyport-wf --help` lists the verbs."),
         (["publish", "--al"], "there is no option --al; did you mean --all? `skyport-wf publish --help` shows what it"),
         (["--vesion"], "there is no option --vesion; did you mean --version? `skyport-wf --help` lists the verbs."),

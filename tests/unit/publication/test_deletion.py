@@ -587,6 +587,7 @@ def test_names_that_have_nothing_are_told_with_the_one_that_may_be_meant(shop: S
     misspelt = "no image lab/tol:1.0 is {}here; did you mean lab/tool:1.0?"
     assert told("du", "lab/tol") == ["no image lab/tol is here; did you mean lab/tool?"]
     assert told("du", "lab/tool", "nope/*")[-1] == "no image nope/* is here"
+    assert told("ls", "LAB/TOOL:1.0") == ["no image LAB/TOOL:1.0 is published here; did you mean lab/tool:1.0?"]
     assert told("find", "lab/tol:1.0", "-p", "openssl") == [misspelt.format("published ")]
     assert told("ls", "lab/tol:1.0") == [misspelt.format("published ")]
     assert told("ls", NAME, "lab/gon:1", "--all")[-1] == "no image lab/gon:1 is here; did you mean lab/gone:1?"

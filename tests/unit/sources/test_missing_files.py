@@ -60,6 +60,13 @@ def test_all_of_them_at_once_with_lines_and_what_may_be_meant(project: Path) -> 
     ]
 
 
+def test_a_name_in_other_case_is_the_same_name(tmp_path: Path) -> None:
+    (tmp_path / "tools/first").mkdir(parents=True)
+    (tmp_path / "tools/first/Dockerfile").write_text("FROM a:1\n")
+    (tmp_path / "images.yaml").write_text("images: [{name: 'lab/a:1', dockerfile: dockerfile}]\n")
+    assert problems(tmp_path)[0].endswith("there is no Dockerfile dockerfile; did you mean tools/first/Dockerfile?")
+
+
 def test_whoever_plans_needs_no_archive_yet(project: Path) -> None:
     assert not any("archive" in line for line in problems(project, archives=False))
 
