@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import ArchiveError, SkyportError
+from skyport_wf.formatting import printable
+from skyport_wf.input_file import exists, is_folder
+from skyport_wf.near_words import near_words
 from skyport_wf.progress import Progress
+from skyport_wf.publication.awe_lookup import NoImageError
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import name_of
 from skyport_wf.transfer.thin_chain import open_image, read_chain
@@ -20,6 +26,9 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
 _OCI_INDEX = "index.json"
+_ENDINGS = (".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.zst")
+_MOST_LOOKED_AT = 1000
+"""Entries of a folder of which one may be meant."""
 
 
 class ImageSource:
@@ -58,14 +67,21 @@ def find_image(word: str, shock: Callable[[], Shock], progress: Progress) -> Ima
 
     shock: opens the Shock, if it is needed.
     progress: called with the bytes of each piece that is read.
-    Raises AweLookupError if an AWE worker would get no image of the name, ShockError if a thin image's base is gone.
+    Raises AweLookupError if an AWE worker would get no image of the name, with what there is of an archive if the word
+    looks like one; ArchiveError if it can only be one, and is none; ShockError if a thin image's base is gone.
     """
     if is_archive(word):
         return ImageSource(word, lambda: _open_file(Path(word), progress))
     if "/" in word and word.startswith(("/", "./", "../")):
-        raise ArchiveError(f"there is no archive {word}. Name an archive, an OCI layout, or a published image.")
+        raise ArchiveError(f"{_why_no_archive(word)} Name an archive, an OCI layout, or a published image.")
     client = shock().user
-    node = find_for_worker(shock(), word)
+    try:
+        node = find_for_worker(shock(), word)
+    except NoImageError as error:
+        if not _looks_like_archive(word):
+            raise
+        why = _why_no_archive(word)
+        raise NoImageError(f"{error} {why[:1].upper()}{why[1:]}", error.asked) from error
     chain = read_chain(client, node)
 
     def open_published() -> Iterator[ByteStream]:
@@ -74,6 +90,23 @@ def find_image(word: str, shock: Callable[[], Shock], progress: Progress) -> Ima
         progress.rest()
 
     return ImageSource(name_of(node), open_published)
+
+
+def _looks_like_archive(word: str) -> bool:
+    path = Path(word)
+    return word.lower().endswith(_ENDINGS) or exists(path) or ("/" in word and is_folder(path.parent))
+
+
+def _why_no_archive(word: str) -> str:
+    """Return why a path is not that of an archive, and which one may be meant; a sentence."""
+    path = Path(word)
+    if is_folder(path):
+        return f"the folder {word} is no OCI layout: it has no {_OCI_INDEX}."
+    near = ""
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        there = [entry.name for entry in islice(entries, _MOST_LOOKED_AT) if is_archive(entry.path)]
+        near = next(iter(near_words(path.name, there)), "")
+    return f"there is no archive {word}{f'; did you mean {printable(str(path.with_name(near)))}?' if near else '.'}"
 
 
 def _open_file(path: Path, progress: Progress) -> Iterator[ByteStream]:

@@ -86,6 +86,7 @@ def test_what_is_left_out_is_no_difference(folder: Path, capsys: pytest.CaptureF
     [
         (("old.tar", "lab/none:1"), "finds no image lab/none:1"),
         (("old.tar", "./none.tar"), "there is no archive ./none.tar"),
+        (("old.tar", "odl.tar"), "There is no archive odl.tar; did you mean old.tar?"),
         (("old.tar", "broken.tar"), "broken.tar"),
         (("old.tar",), "the following arguments are required: B"),
         (("old.tar", "new.tar", "--ignore", "opt"), "matches nothing"),

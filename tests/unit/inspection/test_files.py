@@ -73,6 +73,44 @@ def test_what_the_layers_make_together(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("imag.tar", "There is no archive imag.tar; did you mean image.tar?"),
+        ("IMAGE.TAR", "There is no archive IMAGE.TAR; did you mean image.tar?"),
+        ("./imag.tar", "there is no archive ./imag.tar; did you mean image.tar? Name an archive"),
+        ("saved/tool", "There is no archive saved/tool; did you mean saved/tool.tar?"),
+        ("saved/layuot", "There is no archive saved/layuot; did you mean saved/layout?"),
+        ("saved/zzz", "There is no archive saved/zzz."),
+        ("gone/image.tar.gz", "There is no archive gone/image.tar.gz."),
+        ("saved", "The folder saved is no OCI layout: it has no index.json."),
+        ("./saved", "the folder ./saved is no OCI layout: it has no index.json. Name an archive"),
+        ("/", "the folder / is no OCI layout: it has no index.json."),
+    ],
+)
+def test_a_mistyped_archive(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str, told: str
+) -> None:
+    monkeypatch.setenv("SKYPORT_DATA", str(folder / "store"))
+    monkeypatch.setenv("SHOCK_URL", "")
+    (folder / "saved/layout").mkdir(parents=True)
+    (folder / "saved/layout/index.json").touch()
+    (folder / "saved/tool.tar").touch()
+    error = files(capsys, word, code=1)["error"]
+    assert told in error
+    assert ("an AWE worker finds no image" in error) == told.startswith("T")
+
+
+@pytest.mark.parametrize("word", ["image", "lab/tool:1", "saved:1"])
+def test_a_name_is_not_taken_for_an_archive(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    monkeypatch.setenv("SKYPORT_DATA", str(folder / "store"))
+    monkeypatch.setenv("SHOCK_URL", "")
+    (folder / "saved").mkdir()
+    assert "archive" not in files(capsys, word, code=1)["error"]
+
+
+@pytest.mark.parametrize(
     ("path", "expected"),
     [
         ("/usr/bin/tool", ["/usr/bin/tool"]),
