@@ -20,7 +20,7 @@ from skyport_wf.image_list.spec import (
     ShockSettings,
     Snapshot,
 )
-from skyport_wf.image_list.yaml_document import YamlDocument
+from skyport_wf.image_list.yaml_document import YamlDocument, field_of
 from skyport_wf.near_words import near_words
 
 _Kind = TypeVar("_Kind")
@@ -64,7 +64,11 @@ def convert(value: Any, kind: type[_Kind], document: YamlDocument, path: str) ->
         # It is not missing if it was left out above, or stands there by a misspelt name.
         if not (missing and any(other[:-1] == written for other in gone)):
             at = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in written)
-            mistakes.append(_explain(problem, at, document, unknown=bool(unknown)))
+            if of_key and (keys := document.other_keys.get(at)):
+                # Of a key in a mapping with any names, msgspec tells what kind it is.
+                mistakes += [_explain_key(key, at, document, of_struct="got" not in problem) for key in keys]
+            else:
+                mistakes.append(_explain(problem, at, document, unknown=bool(unknown)))
         # msgspec tells the first mistake alone; the next shows without it.
         if of_key:
             value = _put(value, steps, {key: item for key, item in _at(value, steps).items() if isinstance(key, str)})
@@ -149,10 +153,19 @@ def _without(value: Any, steps: _Steps) -> Any:
     return _put(value, above, {key: item for key, item in part.items() if key != last})
 
 
+def _explain_key(key: str, path: str, document: YamlDocument, *, of_struct: bool) -> Mistake:
+    """Return what to do about a key that is no text, as it was written in the mapping of this path."""
+    at = f"{path}.{key}"
+    # With quotes, it would be no field either.
+    if of_struct:
+        return _explain("", at, document, unknown=True)
+    return Mistake(document.place_of(at), f', field {field_of(path)}: the key `{key}` is no text. Quote it: "{key}"')
+
+
 def _explain(problem: str, path: str, document: YamlDocument, *, unknown: bool) -> Mistake:
     """Return the mistake in our words."""
     place = document.place_of(path)
-    field = path.rpartition(".")[2].removeprefix("$") or "the file"
+    field = field_of(path)
     if unknown:
         allowed = _fields_allowed_at(path.rpartition(".")[0])
         near = near_words(field, allowed)

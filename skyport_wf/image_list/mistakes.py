@@ -64,7 +64,8 @@ class MistakesError(UsageError):
 
         name: what the text is called, usually the file's name. source: its lines.
         """
-        ordered = sorted(mistakes, key=lambda mistake: mistake.place.line)
+        # What an alias or `<<` repeats stands in one place.
+        ordered = sorted(dict.fromkeys(mistakes), key=lambda mistake: mistake.place.line)
         told = [f"{name}, line {one.place.line}{one.words}\n{_show(one.place, source)}" for one in ordered[:_MOST]]
         if len(ordered) > 1:
             told = [f"{name} has {len(ordered)} mistakes:", *told]

@@ -12,6 +12,7 @@ from skyport_wf.image_list.spec import ImageList, ImageSpec, ShockSettings
 
 ONE = "images:\n- name: a/b:1\n  dockerfile: D\n"
 FIELDS = ", ".join(ImageSpec.__struct_fields__)
+OF_SHOCK = ", ".join(ShockSettings.__struct_fields__)
 SOURCES = "dockerfile, snapshot, container, image, archive, registry"
 SECRET = "s3cr3t-PASSWORD.of/mine"
 
@@ -92,7 +93,14 @@ def test_what_is_not_said_has_the_documented_defaults():
         (ONE + "  context:\n    a: 1\n", "line 4, field context: expected text, got a mapping"),
         (ONE + "  labels: [a]\n", "line 4, field labels: expected a mapping, got a list"),
         (ONE + "  build_args:\n    A:\n", "line 5, field A: expected text, got nothing"),
-        (ONE + "  build_args:\n    1: x\n", "line 4, field build_args: expected text, got a whole number"),
+        (ONE + "  build_args:\n    1: x\n", 'line 5, field build_args: the key `1` is no text. Quote it: "1"'),
+        (ONE + "  labels: {A: b, NO: x}\n", 'line 4, field labels: the key `NO` is no text. Quote it: "NO"'),
+        (ONE + "  commit:\n    env:\n      ~: x\n", 'line 6, field env: the key `~` is no text. Quote it: "~"'),
+        (ONE + "  secrets: {2: {env: A}}\n", 'line 4, field secrets: the key `2` is no text. Quote it: "2"'),
+        (ONE + "  1: x\n", f"line 4, field 1: unknown. Allowed here: {FIELDS}."),
+        (ONE + "  secrets: {a: {env: A, on: x}}\n", "line 4, field on: unknown. Allowed here: env, file."),
+        (ONE + "shock:\n  yes: x\n", f"line 5, field yes: unknown. Allowed here: {OF_SHOCK}."),
+        (ONE + "1: x\n", "line 4, field 1: unknown. Allowed here: images, shock."),
         (ONE + "shock: embedded\n", "line 4, field shock: expected a mapping, got text"),
         (ONE + "shock: {url: ''}\n", "line 4, field url: expected text of length >= 1"),
     ],
@@ -582,9 +590,9 @@ images:
     assert lines == [
         "line 2, field name: image name 'a/c': the tag is missing. Write it as REPO:TAG, such as "
         "skyport/velvet:1.2.10.",
-        "line 4, field build_args: expected text, got a whole number",
         'line 6, field SAMTOOLS: expected text, got a number. Quote it: "1.10"',
         'line 7, field LIB: expected text, got a whole number. Quote it: "17"',
+        'line 8, field build_args: the key `3` is no text. Quote it: "3"',
         "line 9, field JAVA: expected text, got a list",
         'line 11, field env: expected text, got a whole number. Quote it: "5"',
         "line 11, field fiel: unknown; did you mean `file`?",
@@ -638,6 +646,26 @@ def test_what_is_written_once_and_used_twice():
     text = "x-args: &args {A: b}\nimages:\n- {name: a/b:1, dockerfile: D, build_args: *args}\n"
     assert parse_image_list(text).images[0].build_args == {"A": "b"}
     assert "field x-y: unknown" in problem(ONE + "  x-y: 1\n")
+
+
+def test_mistakes_in_what_is_merged_are_told_once_where_they_stand():
+    text = """\
+x-args: &args
+  VERSION: 1.10
+  NO: x
+x-image: &image
+  publik: false
+images:
+- {name: "a/b:1", dockerfile: D, <<: *image, build_args: {<<: *args, OTHER: x}}
+- {name: "a/b:2", dockerfile: D, <<: *image, build_args: {<<: *args, OTHER: x, VERSION: "1"}}
+- {name: "a/b:3", dockerfile: D, build_args: *args}
+"""
+    told = [line for line in problems(text).splitlines() if line.startswith("images.yaml, ")]
+    assert told == [
+        'images.yaml, line 2, field VERSION: expected text, got a number. Quote it: "1.10"',
+        'images.yaml, line 3, field build_args: the key `NO` is no text. Quote it: "NO"',
+        "images.yaml, line 5, field publik: unknown; did you mean `public`?",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,23 @@ def test_line_of_something_that_is_not_there_is_that_of_what_is_around_it(path, 
 def test_merged_values_are_there():
     document = parse_yaml("base: &base {x: 1}\nother:\n  <<: *base\n  y: 2\n", name="f")
     assert document.value["other"] == {"x": 1, "y": 2}
-    assert document.line_of("$.other.x") == 2
+    assert document.line_of("$.other.x") == 1
+    assert (document.line_of("$.other.y"), document.texts["$.other.x"]) == (4, "1")
+
+
+def test_of_merged_values_the_one_that_counts_is_noted():
+    text = (
+        "a: &a {x: 1.0, y: 1.1, 3: a}\n"
+        "b: &b {<<: *a, x: 2.0, z: [2.10], 4: b}\n"
+        "other:\n  <<: [*b, *a, {y: 3, w: {v: 3.0}}]\n  x: 4.0\n  4: c\n"
+    )
+    document = parse_yaml(text, name="f")
+    assert document.value["other"] == {"x": 4.0, "y": 1.1, "z": [2.1], "w": {"v": 3.0}, 3: "a", 4: "c"}
+    noted = {path[8:]: (document.line_of(path), text) for path, text in document.texts.items() if "other" in path}
+    assert {path: found for path, found in noted.items() if "<<" not in path} == {
+        "x": (5, "4.0"), "y": (1, "1.1"), "z[0]": (2, "2.10"), "w.v": (4, "3.0"), "3": (1, "a"), "4": (6, "c")
+    }  # fmt: skip
+    assert document.other_keys == {"$.a": ["3"], "$.b": ["4", "3"], "$.other": ["4", "3"]}
 
 
 @pytest.mark.parametrize("text", ["\U0001f600", "a\U0001f600\U0010ffff\\", "\\ud83d\\ude00", "\\\U0001f600", "é\n"])
@@ -71,6 +87,12 @@ def test_an_empty_file(text):
 
 def test_an_empty_document_is_a_document():
     assert parse_yaml("---\n", name="f").value is None
+
+
+NO_DATE = "looks like a date that there is not"
+NO_CHARACTER = "the character U+{}, which no YAML has."
+NO_ESCAPE = "a `\\` in double quotes that begins no character's code. Use single quotes, or `/` in a path."
+NO_MERGE = "`<<` takes a mapping, such as the alias (`*NAME`) of one, or a list of them"
 
 
 @pytest.mark.parametrize(
@@ -103,25 +125,72 @@ def test_an_empty_document_is_a_document():
         ("x:\n  a: 1\n  'a': 3\n", "images.yaml, line 3: 'a' stands here again (first on line 2)"),
         ("? [a]\n: 1\n", "images.yaml, line 1: a key has to be plain text"),
         ("{a: 1}: 1\n", "images.yaml, line 1: a key has to be plain text"),
-        ("a: 2024-13-45\n", "images.yaml: not valid YAML: month must be in 1..12"),
-        ("a: !!int x\n", "images.yaml: not valid YAML: invalid literal for int() with base 10: 'x'"),
-        ("a: !!bool maybe\n", "images.yaml: not valid YAML: a value is not what its `!!` tag says"),
-        ("a: !!timestamp now\n", "images.yaml: not valid YAML: a value is not what its `!!` tag says"),
-        ("a: !!int ''\n", "images.yaml: not valid YAML: a value is not what its `!!` tag says"),
+        ("a: 2024-13-45\n", f'images.yaml, line 1, field a: {NO_DATE}. Quote it: "2024-13-45"'),
+        ("a:\n- b:\n  - 2024-02-30\n", f'images.yaml, line 3, field b[0]: {NO_DATE}. Quote it: "2024-02-30"'),
+        (
+            "a:\n- 2024-01-01 10:00:00 +99\n",
+            f'images.yaml, line 2, field a[0]: {NO_DATE}. Quote it: "2024-01-01 10:00:00 +99"',
+        ),
+        ("a: 1\n2023-02-29: b\n", f'images.yaml, line 2, field 2023-02-29: {NO_DATE}. Quote it: "2023-02-29"'),
+        ("2024-02-30", f'images.yaml, line 1, field the file: {NO_DATE}. Quote it: "2024-02-30"'),
+        ("a: &b 2024-02-30\nc: *b\n", f'images.yaml, line 1, field a: {NO_DATE}. Quote it: "2024-02-30"'),
+        ("a: 0x_\n", 'images.yaml, line 1, field a: looks like a number that cannot be read. Quote it: "0x_"'),
+        (f"a: {'1' * 5000}\n", "images.yaml, line 1, field a: looks like a number that cannot be read. Quote it."),
+        ("a: 1\nb: =\n", 'images.yaml, line 2, field b: `=` is no value. Quote it: "="'),
+        ("a: <<\n", 'images.yaml, line 1, field a: `<<` is no value. Quote it: "<<"'),
+        ("a: !!int x\n", "images.yaml, line 1, field a: not what its `!!` tag says"),
+        ("a: !!bool maybe\n", "images.yaml, line 1, field a: not what its `!!` tag says"),
+        ("a: !!timestamp now\n", "images.yaml, line 1, field a: not what its `!!` tag says"),
+        ("a: !!int ''\n", "images.yaml, line 1, field a: not what its `!!` tag says"),
+        ("a: !!int '0x_'\n", "images.yaml, line 1, field a: not what its `!!` tag says"),
+        ("a: !!int {=: x}\n", "images.yaml: not valid YAML: a value is not what its `!!` tag says"),
+        ("a:\n- <<: 1\n", f"images.yaml, line 2: not valid YAML: {NO_MERGE}"),
+        ("a: {<<: [[1]]}\n", f"images.yaml, line 1: not valid YAML: {NO_MERGE}"),
         (
             "a: !!python/object/apply:os.system [id]\n",
             "images.yaml, line 1: not valid YAML: could not determine a constructor for the tag "
             "'tag:yaml.org,2002:python/object/apply:os.system'",
         ),
-        ("a: \x00", "images.yaml: not valid YAML: unacceptable character #x0000: control characters are not allowed"),
+        ("a: \x00", f"images.yaml, line 1: not valid YAML: {NO_CHARACTER.format('0000')} Save it as UTF-8 text."),
+        (
+            "ä: é\nb: c\x1b[0m\n",
+            f"images.yaml, line 2: not valid YAML: {NO_CHARACTER.format('001B')} Remove it, or write its code in "
+            "double quotes.",
+        ),
+        (
+            "images:\n".encode("utf-16-le").decode(),
+            f"images.yaml, line 1: not valid YAML: {NO_CHARACTER.format('0000')} Save it as UTF-8 text.",
+        ),
+        ("a:\n- b: c\n\td: e\n", "images.yaml, line 3: not valid YAML: a tab. YAML is indented with spaces."),
+        ("a:\n  b: |\n   x\n\ty\n", "images.yaml, line 4: not valid YAML: a tab. YAML is indented with spaces."),
+        ('a: 1\nb: "C:\\Users\\anna"\n', f"images.yaml, line 2: not valid YAML: {NO_ESCAPE}"),
+        ('a: "images\\dist\\a.tar"\n', f"images.yaml, line 1: not valid YAML: {NO_ESCAPE}"),
+        ('a: "C:\\xray"\n', f"images.yaml, line 1: not valid YAML: {NO_ESCAPE}"),
+        ('a: "\\ud83d"\n', f"images.yaml, line 1: not valid YAML: {NO_ESCAPE}"),
     ],
 )
 def test_what_is_wrong_and_where(text, message):
     assert problem(text) == message
 
 
-def test_a_number_with_too_many_digits():
-    assert problem("a: " + "1" * 5000).startswith("images.yaml: not valid YAML: Exceeds the limit")
+def test_all_that_has_no_value_is_told_at_once_without_what_stands_behind():
+    with pytest.raises(UsageError) as caught:
+        parse_yaml('a: 2024-02-30\nb: "fine"\nc: !!int secret\n', name="images.yaml")
+    assert str(caught.value).splitlines() == [
+        "images.yaml has 2 mistakes:",
+        f'images.yaml, line 1, field a: {NO_DATE}. Quote it: "2024-02-30"',
+        "     1 | a: ...",
+        "       | ^",
+        "images.yaml, line 3, field c: not what its `!!` tag says",
+        "     3 | c: ...",
+        "       | ^",
+    ]
+
+
+def test_a_path_with_backslashes_is_shown_up_to_its_quote():
+    with pytest.raises(UsageError) as caught:
+        parse_yaml('a: 1\nb: "C:\\secret"\n', name="images.yaml")
+    assert str(caught.value).splitlines()[1:] == ['     2 | b: " ...', "       |    ^"]
 
 
 def aliases(levels: int, item: str) -> str:
