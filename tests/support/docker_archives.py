@@ -136,7 +136,10 @@ def oci_archive(
     compress: Callable[[bytes], bytes] = lambda layer: layer,
     platforms: Sequence[str] = (),
 ) -> list[File]:
-    """buildx (`type=oci`), buildah, skopeo: no `manifest.json`; a nested index if there are several platforms."""
+    """buildx (`type=oci`), buildah, skopeo: no `manifest.json`; a nested index if there are several platforms.
+
+    platforms: of each image; empty for one whose config alone tells it.
+    """
     blobs: dict[str, bytes] = {}
 
     def add(blob: bytes, kind: str, **more: object) -> dict[str, object]:
@@ -149,9 +152,9 @@ def oci_archive(
         config = add(image.config, "application/vnd.oci.image.config.v1+json")
         document = json.dumps({"schemaVersion": 2, "config": config, "layers": layers}).encode()
         more: dict[str, object] = {}
-        if platforms:
+        if platforms and platforms[number]:
             more["platform"] = dict(zip(("os", "architecture", "variant"), platforms[number].split("/"), strict=False))
-        else:
+        elif not platforms:
             more["annotations"] = {"org.opencontainers.image.ref.name": names[number]}
         manifests.append(add(document, "application/vnd.oci.image.manifest.v1+json", **more))
     if platforms:

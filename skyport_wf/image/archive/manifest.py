@@ -27,8 +27,15 @@ class ManifestEntry(msgspec.Struct, frozen=True, rename="pascal"):
     """Names that loading gives the image; null if it was saved by its id."""
     layers: tuple[str, ...] | None = None
     """Paths of the layer tars, bottom first; a path may come twice."""
-    platform: str | msgspec.UnsetType = msgspec.UNSET
-    """Such as `linux/amd64`, where an OCI index says it; never in a `manifest.json`."""
+
+
+class NamedImage(ManifestEntry, frozen=True):
+    """An image that the `manifest.json` or the OCI index of an archive names. What no `manifest.json` says is here."""
+
+    platform: str = ""
+    """Such as `linux/amd64`, if it is told."""
+    problem: str = ""
+    """What to say if it is the one that is meant, but has no manifest that can be read; empty if it has one."""
 
 
 class DiffIds(msgspec.Struct, frozen=True):
@@ -76,36 +83,43 @@ class ImageConfig(msgspec.Struct, frozen=True):
         return f"{self.os}/{self.architecture}"
 
 
-def parse_manifest(document: bytes) -> list[ManifestEntry]:
+def parse_manifest(document: bytes) -> list[NamedImage]:
     """Return the images of a `manifest.json`. Raises ArchiveError if it is none."""
-    return [*_decode(document, tuple[ManifestEntry, ...], "its manifest.json is not an image manifest")]
+    entries = _decode(document, tuple[ManifestEntry, ...], "its manifest.json is not an image manifest")
+    return [NamedImage(entry.config, entry.repo_tags, entry.layers) for entry in entries]
 
 
-def choose_image(
-    entries: Sequence[ManifestEntry], wanted: str, *, platform: str = "", image_id: str = ""
-) -> ManifestEntry:
+def choose_image(entries: Sequence[NamedImage], wanted: str, *, platform: str = "", image_id: str = "") -> NamedImage:
     """Return the image that is meant, with all names that the archive gives it.
 
     wanted: its name, where the archive holds several images; REPO:TAG.
     platform: the one that it is for, where the archive tells those of several; of AWE's workers if empty.
     image_id: its id, which counts before all else, if it is known and there.
-    Raises ArchiveError if the archive holds none, or several of which none is the one.
+    Those that have a problem count only where no other is left.
+    Raises ArchiveError if the archive holds none, several of which none is the one, or one that has a problem.
     """
     platform = platform or AWE_PLATFORM
-    images: dict[tuple[object, ...], ManifestEntry] = {}
+    images: dict[tuple[object, ...], NamedImage] = {}
     for entry in entries:
         key = (entry.config, entry.layers)
         names = (*(images[key].repo_tags or () if key in images else ()), *(entry.repo_tags or ()))
         images[key] = msgspec.structs.replace(entry, repo_tags=tuple(dict.fromkeys(names)))
     known = [entry for entry in images.values() if image_id and _named_digest(entry.config) == image_id]
     named = _called(wanted, images.values(), short_docker_name) or _called(wanted, images.values(), _without_localhost)
-    left = named or [*images.values()]
+    everything = [*images.values()]
+    left = named or everything
     best = best_platform((entry.platform for entry in left if entry.platform), platform)
-    for chosen in ([*images.values()], known, named, [entry for entry in left if best and entry.platform == best]):
+    fitting = [entry for entry in left if best and entry.platform == best]
+    # Who gives another name than that of the only one there may mean one that is not.
+    for chosen in (everything if wanted else _sound(everything), known, _sound(named), _sound(fitting)):
         if len(chosen) == 1:
+            if chosen[0].problem:
+                raise ArchiveError(chosen[0].problem)
             return chosen[0]
     if not images:
         raise ArchiveError("holds no image. Save the image again.")
+    if all(entry.problem for entry in left):
+        raise ArchiveError(left[0].problem)
     told = {name for entry in images.values() for name in entry.repo_tags or (entry.platform or entry.config,)}
     advice = "Save the image that is meant by itself."
     platforms = {entry.platform for entry in left if entry.platform}
@@ -124,6 +138,11 @@ def choose_image(
     raise ArchiveError(f"holds {len(images)} images ({shown}), and {which}. {advice}")
 
 
+def _sound(images: list[NamedImage]) -> list[NamedImage]:
+    """Return the images without a problem; all of them if each has one."""
+    return [entry for entry in images if not entry.problem] or images
+
+
 def _named_digest(config: str) -> str:
     """Return the digest that the path of a config names, empty if it names none."""
     named = _NAMED_BY_DIGEST.fullmatch(config)
@@ -135,7 +154,7 @@ def has_name(names: Collection[str], wanted: str) -> bool:
     return any(_is_among(names, wanted, short_name) for short_name in (short_docker_name, _without_localhost))
 
 
-def _called(wanted: str, images: Collection[ManifestEntry], short_name: Callable[[str], str]) -> list[ManifestEntry]:
+def _called(wanted: str, images: Collection[NamedImage], short_name: Callable[[str], str]) -> list[NamedImage]:
     """Return the images that have the wanted name, of whatever spelling."""
     return [entry for entry in images if _is_among(entry.repo_tags or (), wanted, short_name)]
 

@@ -5,7 +5,7 @@ pkg/oci/layout, for what `cosign save` writes.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ import msgspec
 from skyport_wf.digests import digest_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.go_json import decode_like_go
-from skyport_wf.image.archive.manifest import ManifestEntry
+from skyport_wf.image.archive.manifest import NamedImage
 
 _NAMES: Final = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 _COSIGN: Final = "dev.cosignproject.cosign/"
@@ -34,7 +34,9 @@ class Platform(msgspec.Struct, frozen=True):
     variant: str = ""
 
     def __str__(self) -> str:
-        return "/".join((self.os, self.architecture, *filter(None, [self.variant])))
+        """Return it such as `linux/arm64/v8`; empty if that does not say it."""
+        told = self.os and self.architecture
+        return "/".join((self.os, self.architecture, *filter(None, [self.variant]))) if told else ""
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel"):
@@ -56,14 +58,14 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     artifact_type: str = ""
 
 
-def find_images(index: bytes, blobs: Mapping[str, bytes]) -> list[ManifestEntry]:
+def find_images(index: bytes, read: Callable[[str], bytes | None]) -> list[NamedImage]:
     """Return the images that `index.json` leads to, as a `manifest.json` would name them.
 
-    blobs: the JSON documents of the layout, by path.
-    Raises ArchiveError if a document is missing or damaged. Attestations and other artifacts are passed over.
+    read: returns the JSON document of the layout at a path, None if it is not there.
+    Raises ArchiveError if the index is damaged. Attestations and other artifacts are passed over.
     """
     images = []
-    for found in _walk(_decode(index, "its index.json"), blobs, (), "", _MAX_DEPTH):
+    for found in _walk(_decode(index, "its index.json"), read, (), "", _MAX_DEPTH):
         images.append(found)
         if len(images) > _MAX_IMAGES:
             raise ArchiveError(f"holds more than {_MAX_IMAGES:,} images. Save each image by itself.")
@@ -71,12 +73,13 @@ def find_images(index: bytes, blobs: Mapping[str, bytes]) -> list[ManifestEntry]
 
 
 def _walk(
-    manifest: Manifest, blobs: Mapping[str, bytes], names: tuple[str, ...], platform: str, depth: int
-) -> Iterator[ManifestEntry]:
+    manifest: Manifest, read: Callable[[str], bytes | None], names: tuple[str, ...], platform: str, depth: int
+) -> Iterator[NamedImage]:
     if manifest.config:
         if _is_image(manifest.config, manifest):
+            config = _path(manifest.config.digest)
             layers = tuple(_path(layer.digest) for layer in manifest.layers or ())
-            yield ManifestEntry(_path(manifest.config.digest), names, layers, platform or msgspec.UNSET)
+            yield NamedImage(config, names, layers, platform or _platform_in(read(config)))
         return
     for descriptor in manifest.manifests or ():
         annotations = descriptor.annotations or {}
@@ -85,15 +88,34 @@ def _walk(
             continue  # what BuildKit or cosign says about another manifest
         if not _may_be_image(descriptor.artifact_type):
             continue
-        path = _path(descriptor.digest)
-        document = blobs.get(path)
-        if document is None or not depth:
-            raise ArchiveError(f"is incomplete: {path}, which its index names, is missing. Save the image again.")
-        if digest_of(document) != descriptor.digest:
-            raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
         told = names + tuple(annotations[key] for key in _NAMES if key in annotations)
-        machine = str(descriptor.platform) if descriptor.platform else platform
-        yield from _walk(_decode(document, path), blobs, told, machine, depth - 1)
+        machine = str(descriptor.platform or "") or platform
+        try:
+            found = _read_manifest(descriptor, read if depth else lambda _: None)
+        except ArchiveError as error:
+            # Tools copy an index as it is, and leave out the images of other platforms or names.
+            yield NamedImage(_path(descriptor.digest), told, None, machine, problem=str(error))
+        else:
+            yield from _walk(found, read, told, machine, depth - 1)
+
+
+def _read_manifest(descriptor: Descriptor, read: Callable[[str], bytes | None]) -> Manifest:
+    """Return what a descriptor leads to. Raises ArchiveError if it is not there, or damaged."""
+    path = _path(descriptor.digest)
+    document = read(path)
+    if document is None:
+        raise ArchiveError(f"is incomplete: {path}, which its index names, is missing. Save the image again.")
+    if digest_of(document) != descriptor.digest:
+        raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
+    return _decode(document, path)
+
+
+def _platform_in(config: bytes | None) -> str:
+    """Return the platform that the config of an image tells; empty if it tells none, or is not there."""
+    try:
+        return str(decode_like_go(config or b"{}", Platform))
+    except (ValueError, RecursionError):
+        return ""  # who takes this image is told
 
 
 def _is_image(config: Descriptor, manifest: Manifest) -> bool:

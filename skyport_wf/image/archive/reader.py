@@ -217,7 +217,11 @@ class ArchiveReader:
                 if MANIFEST in self._names:
                     entries = parse_manifest(self._documents[self._find(MANIFEST, self._documents, "manifest")])
                 elif INDEX in self._names:
-                    entries = find_images(self._documents[self._find(INDEX, self._documents, "index")], self._documents)
+                    entries = find_images(
+                        self._documents[self._find(INDEX, self._documents, "index")], self._documents.get
+                    )
+                    if any(entry.problem for entry in entries):
+                        self._check_end()
                 elif OLD_MANIFEST in self._names:
                     raise self.error(
                         "was written by a Docker before 1.10: it has no manifest.json and no image id that engines of "

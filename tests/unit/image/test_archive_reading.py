@@ -17,6 +17,8 @@ from skyport_wf.image.archive.stream import ArchiveStream, open_archive
 from skyport_wf.image.contents import ImageContents, Layer
 from tests.support.docker_archives import (
     LAYOUTS,
+    REPO_TAG,
+    File,
     Image,
     example_image,
     file_member,
@@ -317,6 +319,74 @@ def test_of_several_platforms_the_wanted_one_is_taken(platforms: list[str], want
     archive = tar_of(oci_archive(IMAGE, OTHER, platforms=platforms))
     found = check_archive(io.BytesIO(archive), wanted="x/y:1", platform=wanted)
     assert found.contents.image_id == (IMAGE, OTHER)[number].image_id
+
+
+def test_the_config_tells_the_platform_where_the_index_does_not() -> None:
+    arm = Image(IMAGE.layers, architecture="arm64")
+    archive = tar_of(oci_archive(arm, IMAGE, platforms=["", ""]))
+    assert inspect(archive).image_id == IMAGE.image_id
+    assert check_archive(io.BytesIO(archive), platform="linux/arm64/v8").contents.image_id == arm.image_id
+    untold = [Image(IMAGE.layers, architecture="", author=author) for author in "ab"]
+    unread = [Image(IMAGE.layers, architecture=5, author=author) for author in "ab"]  # type: ignore[arg-type]
+    for images in (untold, unread):
+        with pytest.raises(ArchiveError, match="no name says which is meant"):
+            inspect(tar_of(oci_archive(*images, platforms=["", ""])))
+        assert inspect(tar_of(oci_archive(images[0], IMAGE, platforms=["", ""]))).image_id == IMAGE.image_id
+
+
+ARM = Image((layer_tar({"arm": b""}),), architecture="arm64")
+PLATFORMS = ["linux/amd64", "linux/arm64"]
+
+
+def without_manifest(image: Image, members: list[File]) -> list[File]:
+    """Return an OCI archive that lacks the manifest of an image, and all that only this manifest names."""
+    own = [image.config, *image.layers]
+    manifest = next(data for _, data in members if data[:1] == b"{" and image.image_id.encode() in data)
+    return [(info, data) for info, data in members if data not in (*own, manifest)]
+
+
+def test_an_index_may_name_images_that_are_not_there() -> None:
+    both = oci_archive(IMAGE, ARM, platforms=PLATFORMS)
+    for lacking, image in ((ARM, IMAGE), (IMAGE, ARM)):
+        archive = tar_of(without_manifest(lacking, both))
+        for wanted in ("", REPO_TAG):
+            assert inspect_archive(io.BytesIO(archive), wanted=wanted).image_id == image.image_id
+        found = check_archive(io.BytesIO(archive), wanted="x/y:1", platform=f"linux/{image.architecture}")
+        assert found.contents.image_id == image.image_id
+        with pytest.raises(ArchiveError, match=r"is incomplete: blobs/sha256/[0-9a-f]*, which its index names, is mis"):
+            check_archive(io.BytesIO(archive), wanted="x/y:1", platform=f"linux/{lacking.architecture}")
+    for platforms in (PLATFORMS, ["linux/arm64", "linux/s390x"]):
+        neither = without_manifest(ARM, without_manifest(IMAGE, oci_archive(IMAGE, ARM, platforms=platforms)))
+        with pytest.raises(ArchiveError, match=r"is incomplete: .*, which its index names, is missing"):
+            inspect(tar_of(neither))
+
+
+def test_an_image_of_another_name_need_not_be_there() -> None:
+    archive = tar_of(without_manifest(OTHER, oci_archive(IMAGE, OTHER, names=["a/b:1", "a/b:2"])))
+    for wanted in ("", "a/b:1"):
+        assert inspect_archive(io.BytesIO(archive), wanted=wanted).image_id == IMAGE.image_id
+    with pytest.raises(ArchiveError, match=r"is incomplete: .*, which its index names, is missing"):
+        inspect_archive(io.BytesIO(archive), wanted="a/b:2")
+
+
+@pytest.mark.parametrize("damage", [lambda data: data + b" ", lambda _: b"{}", lambda _: b"{"])
+def test_the_manifest_of_another_image_may_be_damaged(damage: Callable[[bytes], bytes]) -> None:
+    whole = oci_archive(IMAGE, ARM, platforms=PLATFORMS)
+    kept = {info.name for info, _ in without_manifest(ARM, whole)}
+    archive = [
+        file_member(info.name, damage(data)) if info.name not in kept and b"schemaVersion" in data else (info, data)
+        for info, data in whole
+    ]
+    assert inspect(tar_of(archive)).image_id == IMAGE.image_id
+    with pytest.raises(ArchiveError, match=r"is damaged: blobs/sha256/[0-9a-f]* has another digest"):
+        check_archive(io.BytesIO(tar_of(archive)), wanted="x/y:1", platform="linux/arm64")
+
+
+def test_what_is_missing_with_the_end_of_an_archive_is_not_left_out() -> None:
+    archive = tar_of([*reversed(without_manifest(ARM, oci_archive(IMAGE, ARM, platforms=PLATFORMS)))])
+    assert inspect(archive).image_id == IMAGE.image_id
+    with pytest.raises(ArchiveError, match="breaks off before its end"):
+        inspect(archive.rstrip(b"\0") + bytes(-len(archive.rstrip(b"\0")) % 512))
 
 
 def test_the_image_of_the_id_comes_before_the_one_of_the_name_or_platform() -> None:
