@@ -89,15 +89,25 @@ def parse_manifest(document: bytes) -> list[NamedImage]:
     return [NamedImage(entry.config, entry.repo_tags, entry.layers) for entry in entries]
 
 
-def choose_image(entries: Sequence[NamedImage], wanted: str, *, platform: str = "", image_id: str = "") -> NamedImage:
+def choose_image(
+    entries: Sequence[NamedImage],
+    wanted: str,
+    *,
+    platform: str = "",
+    image_id: str = "",
+    beside: Sequence[NamedImage] = (),
+) -> NamedImage:
     """Return the image that is meant, with all names that the archive gives it.
 
     wanted: its name, where the archive holds several images; REPO:TAG.
     platform: the one that it is for, where the archive tells those of several; of AWE's workers if empty.
     image_id: its id, which counts before all else, if it is known and there.
+    beside: the images of an index, where `entries` are those of the `manifest.json` beside it. What they have for other
+        platforms counts if a platform or an id is given.
     Those that have a problem count only where no other is left.
     Raises ArchiveError if the archive holds none, several of which none is the one, or one that has a problem.
     """
+    entries = _add_platforms(entries, beside, platform, image_id)
     platform = platform or AWE_PLATFORM
     images: dict[tuple[object, ...], NamedImage] = {}
     for entry in entries:
@@ -136,6 +146,27 @@ def choose_image(entries: Sequence[NamedImage], wanted: str, *, platform: str = 
             advice = f"{advice} Only `skyport-wf show NAME --archive FILE` finds one by its name."
     shown = ", ".join(sorted(told)[:_MAX_SHOWN]) + (", ..." if len(told) > _MAX_SHOWN else "")
     raise ArchiveError(f"holds {len(images)} images ({shown}), and {which}. {advice}")
+
+
+def _add_platforms(
+    entries: Sequence[NamedImage], beside: Sequence[NamedImage], platform: str, image_id: str
+) -> Sequence[NamedImage]:
+    """Return the images of a `manifest.json` with those for other platforms that the index beside it names.
+
+    containerd puts only those for its own machine into a `manifest.json`, and those for all platforms into the index.
+    """
+    told = {_identity(entry): entry.platform for entry in beside if not entry.problem}
+    own = {told.get(_identity(entry), "") for entry in entries}
+    more = [entry for entry in beside if not entry.problem and entry.platform not in {*own, ""}]
+    # Where nothing is asked for, engines load what manifest.json says.
+    if not all(own) or not (platform or image_id in map(_identity, more)):
+        return entries
+    return [*(msgspec.structs.replace(entry, platform=told[_identity(entry)]) for entry in entries), *more]
+
+
+def _identity(image: NamedImage) -> str:
+    """Return the id of the image if the name of its config tells it, or else that name."""
+    return _named_digest(image.config) or image.config
 
 
 def _sound(images: list[NamedImage]) -> list[NamedImage]:

@@ -6,8 +6,7 @@ skopeo, this package).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import msgspec
@@ -22,7 +21,9 @@ from skyport_wf.image.archive.limits import UnpackingLimit
 from skyport_wf.image.archive.manifest import (
     ImageConfig,
     ManifestEntry,
+    NamedImage,
     choose_image,
+    image_id,
     parse_config,
     parse_manifest,
     read_contents,
@@ -97,7 +98,9 @@ class ArchiveReader:
         self.name = stream_name(stream) or "the archive"
         self._limit = UnpackingLimit(self.name, max_unpacked)
         self._tar = TarReader(CountedStream(stream, self._limit.take), POLICY, name=self.name)
-        self._choose = partial(choose_image, wanted=wanted, platform=platform, image_id=image_id)
+        self._wanted = wanted
+        self._platform = platform
+        self._image_id = image_id
         self._names: set[str] = set()
         self._links: dict[str, str] = {}
         self._layers: dict[str, tuple[str, int]] = {}
@@ -183,12 +186,15 @@ class ArchiveReader:
             return ArchivedImage(read_contents(entry, config, layers), config, paths)
 
     def head(self) -> tuple[ManifestEntry, bytes, ImageConfig] | None:
-        """Return the manifest's image and its config, as bytes and as value, if both have come by already."""
+        """Return the manifest's image and its config, as bytes and as value, if both have come by already.
+
+        None, too, if an index that is still to come may have the image that is meant.
+        """
         if MANIFEST not in self._documents:
             return None
         entry = self._manifest()
         document = self._documents.get(entry.config)
-        if document is None:
+        if document is None or self._platform or self._image_id not in ("", image_id(document)):
             return None
         with self._name_in_errors():
             return entry, document, parse_config(document)
@@ -214,12 +220,14 @@ class ArchiveReader:
         """Return the image that is meant, as the archive's manifest or index has it."""
         try:
             with self._name_in_errors():
+                beside: Sequence[NamedImage] = ()
                 if MANIFEST in self._names:
                     entries = parse_manifest(self._documents[self._find(MANIFEST, self._documents, "manifest")])
+                    with suppress(ArchiveError):
+                        beside = find_images(self._documents.get(INDEX, b"{}"), self._documents.get)
                 elif INDEX in self._names:
-                    entries = find_images(
-                        self._documents[self._find(INDEX, self._documents, "index")], self._documents.get
-                    )
+                    index = self._documents[self._find(INDEX, self._documents, "index")]
+                    entries = find_images(index, self._documents.get)
                     if any(entry.problem for entry in entries):
                         self._check_end()
                 elif OLD_MANIFEST in self._names:
@@ -232,7 +240,9 @@ class ArchiveReader:
                     raise self.error(
                         "is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`."
                     )
-                return self._choose(entries)
+                return choose_image(
+                    entries, self._wanted, platform=self._platform, image_id=self._image_id, beside=beside
+                )
         except ArchiveError:
             self._check_end()
             raise

@@ -389,6 +389,45 @@ def test_what_is_missing_with_the_end_of_an_archive_is_not_left_out() -> None:
         inspect(archive.rstrip(b"\0") + bytes(-len(archive.rstrip(b"\0")) % 512))
 
 
+def with_manifest(image: Image, *members: File) -> bytes:
+    """Return an OCI archive that has a `manifest.json`, too, which names one image of it."""
+    layers = [f"blobs/sha256/{sha256(layer)}" for layer in image.layers]
+    return tar_of([*members, file_member("manifest.json", manifest_of(f"blobs/sha256/{sha256(image.config)}", layers))])
+
+
+@pytest.mark.parametrize("platforms", [PLATFORMS, ["", ""]])
+def test_the_index_beside_a_manifest_has_the_other_platforms(platforms: list[str]) -> None:
+    """As containerd exports all platforms: its `manifest.json` names the best one of its machine."""
+    for own in (IMAGE, ARM):
+        archive = with_manifest(own, *oci_archive(IMAGE, ARM, platforms=platforms))
+        assert inspect(archive).image_id == own.image_id, "what engines load"
+        for image in (IMAGE, ARM):
+            for name in (REPO_TAG, "x/y:1"):
+                found = check_archive(io.BytesIO(archive), wanted=name, platform=f"linux/{image.architecture}")
+                assert found.contents.image_id == image.image_id
+            reader = ArchiveReader(io.BytesIO(archive), image_id=image.image_id)
+            for _ in reader.layers():
+                pass
+            assert reader.image().contents.image_id == image.image_id
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        with_manifest(IMAGE, *without_manifest(ARM, oci_archive(IMAGE, ARM, platforms=PLATFORMS))),
+        with_manifest(IMAGE, *oci_archive(IMAGE, Image((), architecture=""), platforms=["", ""])),
+        with_manifest(IMAGE, *oci_archive(IMAGE, OTHER, platforms=["linux/arm64", "linux/arm64"])),
+        with_manifest(IMAGE, *oci_archive(IMAGE)).replace(b'"manifests": [', b'"manifests": {'),
+        tar_of([*podman_files(IMAGE), *oci_archive(ARM, platforms=["linux/arm64"])]),
+    ],
+)
+def test_an_index_beside_a_manifest_that_does_not_tell_decides_nothing(archive: bytes) -> None:
+    for name in ("", REPO_TAG, "x/y:1"):
+        assert inspect_archive(io.BytesIO(archive), wanted=name).image_id == IMAGE.image_id
+        found = check_archive(io.BytesIO(archive), wanted=name, platform="linux/arm64")
+        assert found.contents.image_id == IMAGE.image_id
+
+
 def test_the_image_of_the_id_comes_before_the_one_of_the_name_or_platform() -> None:
     for archive in (
         several(IMAGE, OTHER, names=[["a/b:1"], ["c/d:1"]]),

@@ -14,7 +14,7 @@ import pytest
 
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.canonical import save_canonical
-from skyport_wf.image.archive.normalise import NormalisedStream
+from skyport_wf.image.archive.normalise import NormalisedStream, OtherLayersError
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image_list.reference import parse_reference
@@ -30,6 +30,7 @@ from tests.support.docker_archives import (
     manifest_of,
     member,
     oci,
+    oci_archive,
     podman,
     sha256,
     tar_of,
@@ -154,6 +155,15 @@ def test_a_canonical_head_whose_layer_is_only_a_link() -> None:
         normalise(tar_of(members))
 
 
+def test_a_canonical_head_of_another_image_than_the_one_of_the_id() -> None:
+    image, arm = example_image(), Image((layer_tar({"arm": b""}),), architecture="arm64")
+    with tarfile.open(fileobj=io.BytesIO(canonical(image))) as tar:
+        members = [file_member(info.name, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
+    index = [file for file in oci_archive(image, arm, platforms=["", ""]) if file[1] not in image.layers]
+    with pytest.raises(OtherLayersError):
+        b"".join(NormalisedStream(io.BytesIO(tar_of([*members, *index])), REFERENCE, image_id=arm.image_id))
+
+
 def test_a_layer_that_has_the_config_s_name() -> None:
     image = Image((layer_tar({"a": b"b"}),))
     clash = f"{sha256(image.config)}.json"
@@ -204,7 +214,7 @@ def test_what_the_source_raises_passes() -> None:
 
 GIVEN_UP = """
 import io, os
-from skyport_wf.image.archive.normalise import NormalisedStream
+from skyport_wf.image.archive.normalise import NormalisedStream, OtherLayersError
 from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
 from tests.unit.image.test_normalised_stream import REFERENCE
 
