@@ -1,31 +1,35 @@
 """An OCI layout in a folder, read as the tar that it would be.
 
-Source: OCI image-spec, image-layout.md.
+Source: OCI image-spec, image-layout.md and descriptor.md.
 """
 
 import os
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.layout import END, padding, tar_header
+from skyport_wf.image.archive.limits import MAX_DOCUMENTS
+from skyport_wf.image.archive.oci import find_images
+from skyport_wf.input_file import is_file
 
 INDEX: Final = "index.json"
+_BLOB: Final = re.compile(r"blobs/[a-z0-9][a-z0-9+._-]*/[a-zA-Z0-9=_-]+")
+"""Paths of blobs: those that other digests make may lead out of the folder."""
 
 
 def read_folder(folder: Path) -> Iterator[bytes]:
-    """Yield an uncompressed archive of the layout in a folder.
+    """Yield an uncompressed archive of the layout in a folder, with no more of it than `layout_files`.
 
     Raises ArchiveError if the folder is none, or a file cannot be read.
     """
-    if not (folder / INDEX).is_file():
-        raise ArchiveError(f"{folder} is a folder, and no OCI layout: it has no {INDEX}. Name an archive.")
-    try:
-        # Tools of build systems put links to their blobs there. Whoever names the folder may read what they lead to.
-        blobs = sorted(path for path in folder.glob("blobs/*/*") if path.is_file())
-        for path in (folder / INDEX, *blobs):
+    files = layout_files(folder)
+    with _readable(folder):
+        for path in files:
             with path.open("rb", buffering=0) as file:
                 size = left = os.fstat(file.fileno()).st_size
                 yield tar_header(path.relative_to(folder).as_posix(), size)
@@ -36,5 +40,44 @@ def read_folder(folder: Path) -> Iterator[bytes]:
                 raise ArchiveError(f"{path} became shorter while it was read. Try again.")
             yield padding(size)
         yield END
+
+
+def layout_files(folder: Path) -> list[Path]:
+    """Return the index of the layout in a folder, and the blobs that it leads to, as far as they are there.
+
+    A layout may have any number of other blobs, such as those of images that were removed from its index.
+    Raises ArchiveError if the folder is none, or a file cannot be read.
+    """
+    if not (folder / INDEX).is_file():
+        raise ArchiveError(f"{folder} is a folder, and no OCI layout: it has no {INDEX}. Name an archive.")
+    named = set()
+
+    def read(name: str) -> bytes | None:
+        named.add(name)
+        return _read_document(folder / name) if _is_blob(folder, name) else None
+
+    # What is wrong is told by whoever reads the archive, and finds the same.
+    with _readable(folder), suppress(ArchiveError):
+        for image in find_images(_read_document(folder / INDEX) or b"{}", read):
+            named.update((image.config, *(image.layers or ())))
+    return [folder / INDEX, *(folder / name for name in sorted(named) if _is_blob(folder, name))]
+
+
+def _is_blob(folder: Path, name: str) -> bool:
+    # Tools of build systems put links to their blobs there. Whoever names the folder may read what they lead to.
+    return bool(_BLOB.fullmatch(name)) and is_file(folder / name)
+
+
+def _read_document(path: Path) -> bytes | None:
+    """Return what is in a file, None if that is too much for a document."""
+    with path.open("rb") as file:
+        document = file.read(MAX_DOCUMENTS + 1)
+    return document if len(document) <= MAX_DOCUMENTS else None
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ArchiveError(f"{error.filename or folder} cannot be read: {error.strerror}. Check the folder.") from error

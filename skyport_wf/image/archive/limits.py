@@ -10,6 +10,8 @@ MAX_EXPANSION: Final = 200
 """Times that something may grow as it is uncompressed; images grow two to four times."""
 EXPANSION_ABOVE: Final = 20 * 10**9
 """Uncompressed bytes up to which it may grow more: an image may hold a file of zeros."""
+MAX_DOCUMENTS: Final = 24 << 20
+"""Bytes of all JSON documents together, any of which may turn out to be the config; those have 1,000 to 100,000."""
 
 _ADVICE = "It is no image that anyone could load."
 

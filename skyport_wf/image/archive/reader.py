@@ -17,7 +17,7 @@ from skyport_wf.formatting import count
 from skyport_wf.image.archive.compression import can_decompress, recognise_format
 from skyport_wf.image.archive.folder import INDEX
 from skyport_wf.image.archive.layer_file import LayerFile
-from skyport_wf.image.archive.limits import UnpackingLimit
+from skyport_wf.image.archive.limits import MAX_DOCUMENTS, UnpackingLimit
 from skyport_wf.image.archive.manifest import (
     ImageConfig,
     ManifestEntry,
@@ -37,8 +37,6 @@ from skyport_wf.image.tar.reader import TarReader
 MANIFEST: Final = "manifest.json"
 OLD_MANIFEST: Final = "repositories"
 """The file that Docker before 1.10 wrote in place of the manifest; later ones write it, too."""
-MAX_DOCUMENTS: Final = 24 << 20
-"""Bytes of all JSON documents together, any of which may turn out to be the config; those have 1,000 to 100,000."""
 _MAX_LINKS = 8
 _FILE_SYSTEM = frozenset(
     (
@@ -223,6 +221,7 @@ class ArchiveReader:
                 beside: Sequence[NamedImage] = ()
                 if MANIFEST in self._names:
                     entries = parse_manifest(self._documents[self._find(MANIFEST, self._documents, "manifest")])
+                    # Engines pass over the index here, so that a damaged one is no harm.
                     with suppress(ArchiveError):
                         beside = find_images(self._documents.get(INDEX, b"{}"), self._documents.get)
                 elif INDEX in self._names:

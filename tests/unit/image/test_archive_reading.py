@@ -13,7 +13,7 @@ import pytest
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.layers import check_archive
 from skyport_wf.image.archive.reader import ArchiveReader, inspect_archive
-from skyport_wf.image.archive.stream import ArchiveStream, open_archive
+from skyport_wf.image.archive.stream import ArchiveStream, open_archive, stored_size
 from skyport_wf.image.contents import ImageContents, Layer
 from tests.support.docker_archives import (
     LAYOUTS,
@@ -501,8 +501,7 @@ def test_another_image_is_not_passed_over(archive: bytes) -> None:
 
 
 def test_an_oci_layout_in_a_folder(tmp_path: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(tar_of(oci_archive(IMAGE, compress=zstd)))) as tar:
-        tar.extractall(tmp_path, filter="data")
+    unpack(oci_archive(IMAGE, compress=zstd), tmp_path)
     blob = next((tmp_path / "blobs/sha256").iterdir())
     blob.rename(tmp_path / "elsewhere")
     blob.symlink_to("../../elsewhere")
@@ -511,6 +510,41 @@ def test_an_oci_layout_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").unlink()
     with open_archive(tmp_path) as stream, pytest.raises(ArchiveError, match=f"{tmp_path} is incomplete: blobs/"):
         inspect_archive(stream)
+
+
+def unpack(members: Sequence[File], folder: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(tar_of(members))) as tar:
+        tar.extractall(folder, filter="data")
+
+
+def test_of_a_layout_in_a_folder_only_what_its_index_leads_to_is_read(tmp_path: Path) -> None:
+    both = oci_archive(IMAGE, ARM, platforms=PLATFORMS)
+    unpack(both, tmp_path)
+    needed = sum(info.size for info, data in both if info.name != "oci-layout" and data != b'{"config": {}}')
+    blobs = tmp_path / "blobs/sha256"
+    (blobs / ("f" * 64)).write_bytes(b"BZh9 is damaged")
+    (blobs / ("e" * 64)).symlink_to("nowhere")
+    for number in range(10_001):
+        (blobs / f"{number:064x}").touch()
+    assert stored_size(tmp_path) == needed
+    with open_archive(tmp_path) as stream:
+        assert inspect_archive(stream).image_id == IMAGE.image_id
+    with open_archive(tmp_path) as stream:
+        assert check_archive(stream, platform="linux/arm64").contents.image_id == ARM.image_id
+
+
+@pytest.mark.parametrize("digest", ["../../secret", "..:secret", "sha256:../../secret", "sha256:a/../../../secret"])
+def test_a_layout_in_a_folder_leads_to_nothing_outside(tmp_path: Path, digest: str) -> None:
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest}
+    manifest = {"config": config, "layers": [{"digest": digest}]}
+    (tmp_path / "layout/blobs/sha256/a").mkdir(parents=True)
+    (tmp_path / "secret").write_text("{}")
+    (tmp_path / "layout/secret").write_text("{}")
+    for index in ({"manifests": [{"digest": digest}]}, manifest):
+        (tmp_path / "layout/index.json").write_text(json.dumps(index))
+        with open_archive(tmp_path / "layout") as stream, pytest.raises(ArchiveError, match="is incomplete"):
+            inspect_archive(stream)
+        assert stored_size(tmp_path / "layout") == len(json.dumps(index))
 
 
 def changed(members: Sequence[tuple[tarfile.TarInfo, bytes]], old: bytes, new: bytes) -> bytes:
