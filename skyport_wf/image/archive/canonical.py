@@ -82,7 +82,8 @@ def _spool_image(
     spooled: dict[str, SpooledLayer] = {}
     for layer in archive.layers():
         found = spool_layer(layer, scratch)
-        spooled.setdefault(found.diff_id, found)
+        if not layer.damage:
+            spooled.setdefault(found.diff_id, found)
     image = archive.image()
     if tuple(layer.diff_id for layer in image.contents.layers[: len(base)]) != tuple(base):
         raise archive.error("holds an image that is not built on its base image", "Build it again.")

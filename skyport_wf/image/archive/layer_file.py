@@ -23,6 +23,8 @@ class LayerFile:
         """The format that the archive has it in, as containerd's image store exports gzip; empty if it is plain."""
         self.size = 0
         """Bytes of the uncompressed layer that have been read."""
+        self.damage = ""
+        """Why no more of it could be decompressed; empty if it could, so far."""
         self._tar = tar
         self._limit = limit
         self._digest = hashlib.sha256()
@@ -34,7 +36,10 @@ class LayerFile:
         return f"sha256:{self._digest.hexdigest()}"
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the rest of the uncompressed layer, in pieces of at most 1 MiB."""
+        """Yield the rest of the uncompressed layer, in pieces of at most 1 MiB; as far as it can be decompressed.
+
+        Only the manifest tells whether a damaged file is a layer of the image, and that may come last.
+        """
         return self._pieces
 
     def stored_pieces(self) -> Iterator[bytes]:
@@ -54,6 +59,8 @@ class LayerFile:
             while seen:
                 yield seen.popleft()
         yield from seen
+        # If it is damaged, there is more of it than was decompressed.
+        yield from pieces_of(self._tar)
 
     def _hash(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
@@ -69,4 +76,4 @@ class LayerFile:
                 check_expansion(f"{self._tar.name}: {self.name}", stored=counted.taken, unpacked=self.size)
                 yield piece
         except (CompressionError, EOFError) as error:
-            raise self._tar.error(f"is damaged: {self.name} cannot be decompressed ({error})") from error
+            self.damage = f"is damaged: {self.name} cannot be decompressed ({error})"

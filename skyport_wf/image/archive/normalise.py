@@ -100,6 +100,8 @@ class NormalisedStream:
                 if (entry.layers, entry.config) == (names, config_name(image_id(config))):
                     between = self._head(config, names)
             yield from self._layer(layer, between)
+            if layer.damage:
+                continue  # if it is the image's, its end is an error
             self._hasher.end_layer(layer.diff_id)
             between = padding(layer.size)
         image = self._archive.image()
@@ -116,6 +118,7 @@ class NormalisedStream:
         self._result = SavedArchive(contents, self._hasher.digests(canonical=[*self._written] == canonical))
 
     def _layer(self, layer: LayerFile, before: bytes) -> Iterator[bytes]:
+        """Yield a layer with what stands before it; nothing if it turns out to be damaged."""
         if not layer.compression:
             yield self._small(before + tar_header(self._add(layer.name, layer.stored_size), layer.stored_size))
             self._hasher.begin_layer()
@@ -130,6 +133,8 @@ class NormalisedStream:
         # The header in front of it has its uncompressed size, which nobody knows before its end.
         with scratch_file(Path(tempfile.gettempdir())) as scratch:
             spooled = spool_layer(layer, scratch)
+            if layer.damage:
+                return
             yield self._small(before + tar_header(self._add(layer.name, spooled.size), spooled.size))
             self._hasher.begin_layer()
             for piece in decompressed(ChunkReader(read_spooled(spooled, scratch)), "gzip"):

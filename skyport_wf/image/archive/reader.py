@@ -107,6 +107,7 @@ class ArchiveReader:
         self._roots: set[str] = set()
         self._passed = False
         self._passed_over: dict[str, str] = {}
+        self._damaged: dict[str, str] = {}
 
     def layers(self) -> Iterator[LayerFile]:
         """Yield each file that may be a layer; the part of it that the caller does not read is read through."""
@@ -135,7 +136,10 @@ class ArchiveReader:
             yield layer
             for _ in layer.pieces():
                 pass
-            self._layers[member.name] = layer.diff_id, layer.size
+            if layer.damage:
+                self._damaged[member.name] = layer.damage
+            else:
+                self._layers[member.name] = layer.diff_id, layer.size
         elif kind == "json":
             self._keep_document(member)
         else:
@@ -281,6 +285,8 @@ class ArchiveReader:
             if name not in self._links:
                 break
             name = self._links[name]
+        if name in self._damaged:
+            raise self.error(self._damaged[name])
         why = self._passed_over.get(name)
         if why or name in self._names:
             raise self.error(f"is not a docker archive: {path}, its {role}, {why or 'is something else'}")

@@ -683,6 +683,15 @@ def test_a_damaged_compressed_layer_is_named(damage) -> None:  # type: ignore[no
         inspect(archive)
 
 
+@pytest.mark.parametrize("damaged", [gzip.compress(b"x" * 999)[:-9], b"BZh9 no bzip2", b"\x28\xb5\x2f\xfd no zstd"])
+def test_a_damaged_file_that_no_manifest_names_is_passed_over(damaged: bytes) -> None:
+    other = file_member("blobs/sha256/0", damaged)
+    for members in (legacy(IMAGE), oci(IMAGE, compress=gzip.compress), oci_archive(IMAGE)):
+        archive = tar_of([other, *members])
+        assert inspect(archive).image_id == IMAGE.image_id
+        assert check_archive(io.BytesIO(archive)).contents.image_id == IMAGE.image_id
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_archive_that_ends_early_is_never_taken_for_whole(layout: str) -> None:
     small = Image((layer_tar({"a": b"1"}), layer_tar({"b": b"2"}), layer_tar({"a": b"1"})))

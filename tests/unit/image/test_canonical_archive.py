@@ -94,6 +94,16 @@ def test_layers_that_no_manifest_names_are_dropped(tmp_path: Path) -> None:
     assert gzip.decompress((tmp_path / "a").read_bytes()) == canonical(image)
 
 
+@pytest.mark.parametrize("garbage", [b"garbage", b""])
+def test_a_damaged_file_that_no_manifest_names_is_dropped(garbage: bytes, tmp_path: Path) -> None:
+    """Also if all of a layer's bytes come out of it before that is known."""
+    image = example_image()
+    damaged = gzip.compress(image.layers[0]) + garbage if garbage else gzip.compress(image.layers[0])[:-4]
+    archive = tar_of([file_member("stray", damaged), *oci(image, compress=gzip.compress)])
+    save_canonical(io.BytesIO(archive), REFERENCE, tmp_path / "a")
+    assert gzip.decompress((tmp_path / "a").read_bytes()) == canonical(image)
+
+
 def test_an_older_file_is_replaced_and_one_that_was_given_up_removed(tmp_path: Path) -> None:
     target = tmp_path / "image.tar.gz"
     target.write_bytes(b"old")

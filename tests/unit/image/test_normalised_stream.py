@@ -155,6 +155,30 @@ def test_a_canonical_head_whose_layer_is_only_a_link() -> None:
         normalise(tar_of(members))
 
 
+def test_a_damaged_file_that_no_manifest_names_is_dropped() -> None:
+    image = example_image()
+    damaged = file_member("stray", gzip.compress(image.layers[0])[:-4])
+    for members in (oci(image, compress=gzip.compress), oci(image)):
+        written, result = normalise(tar_of([damaged, *members]))
+        assert (written, result) == normalise(tar_of(members))
+    with tarfile.open(fileobj=io.BytesIO(canonical(image))) as tar:
+        whole = [file_member(info.name, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]
+    written, result = normalise(tar_of([*whole[:2], damaged, *whole[2:]]))
+    assert result.digests.canonical
+    assert gzip.decompress(written) == canonical(image)
+
+
+def test_a_damaged_layer_is_an_error_at_the_end() -> None:
+    image = example_image()
+    archive = oci(image, compress=lambda data: gzip.compress(data)[: -4 if data == image.layers[1] else None])
+    stream = NormalisedStream(io.BytesIO(tar_of(archive)), REFERENCE)
+    written: list[bytes] = []
+    with pytest.raises(ArchiveError, match=r"is damaged: blobs/sha256/[0-9a-f]* cannot be decompressed"):
+        written.extend(stream)
+    with pytest.raises(EOFError):
+        gzip.decompress(b"".join(written))
+
+
 def test_a_canonical_head_of_another_image_than_the_one_of_the_id() -> None:
     image, arm = example_image(), Image((layer_tar({"arm": b""}),), architecture="arm64")
     with tarfile.open(fileobj=io.BytesIO(canonical(image))) as tar:

@@ -218,6 +218,14 @@ def test_a_damaged_layer_of_the_base(tmp_path: Path) -> None:
         inspect_archive(completed(base, save(canonical(IMAGE), tmp_path, BASE)))
 
 
+def test_a_damaged_file_that_no_manifest_names(tmp_path: Path) -> None:
+    stray = bytes(range(256)) * 8000
+    archive = save(canonical(IMAGE), tmp_path, BASE)
+    for damaged in (gzip.compress(stray)[:-4], gzip.compress(b"x") + stray):
+        base = tar_of([file_member("stray", damaged), *oci(BASE, compress=gzip.compress)])
+        assert inspect_archive(completed(base, archive)).image_id == IMAGE.image_id
+
+
 NAMES = st.from_regex(r"\A[a-z]{1,3}\Z")
 LAYERS = st.lists(st.builds(layer_tar, st.dictionaries(NAMES, st.binary(max_size=600), max_size=2)), max_size=5)
 LAYOUT = st.sampled_from([legacy, oci, lambda image: legacy(image, duplicates="copy")])
