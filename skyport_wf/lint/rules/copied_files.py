@@ -59,6 +59,7 @@ def check_copied_files(
     if any(option.startswith("--from=") for option in options) or _has_split_quotes(instruction):
         return
     parents = not {"--parents", "--parents=true"}.isdisjoint(options)
+    patterns: dict[str, str] = {}
     for written in paths[:-1]:
         source = expand(written, values, unknown=True)
         if "$" in source or source.startswith("<<") or URL.match(source) or is_added_repository(source):
@@ -73,7 +74,7 @@ def check_copied_files(
                 what = f"`{written}` is a link that leads to nothing in the context: the build fails"
                 yield NOT_THERE.at(instruction.line, what, "the file that it is to lead to")
         elif any(char in path for char in "*?[\\"):
-            yield from _check_pattern(instruction, written, path, files, parents=parents)
+            patterns[written] = path
         elif exists(root / path):
             what = f"`{written}` is no part of the context, as `.dockerignore` excludes it: the build fails"
             yield IGNORED.at(instruction.line, what, f"`!{path}` at the end of `.dockerignore`")
@@ -81,26 +82,35 @@ def check_copied_files(
             same = next((other for other in files if other.lower() == path.lower()), None)
             instead = f"`{same}`" if same else _INSTEAD
             yield NOT_THERE.at(instruction.line, f"`{written}` is not in the context: the build fails", instead)
+    has_others = len(patterns) < len(set(paths[:-1]))
+    yield from _check_patterns(instruction, patterns, files, parents=parents, has_others=has_others)
 
 
-def _check_pattern(
-    instruction: Instruction, written: str, path: str, files: Collection[str], *, parents: bool
+def _check_patterns(
+    instruction: Instruction, patterns: Mapping[str, str], files: Collection[str], *, parents: bool, has_others: bool
 ) -> Iterator[Finding]:
-    """Yield a pattern that no file matches.
+    """Yield the malformed patterns, and those that no file matches if nothing else is copied with them.
 
-    path: the pattern as it is seen from the context's folder.
-    parents: whether it is one as in `.dockerignore`, which `--parents` makes of it: `**` is any number of folders.
+    patterns: each as it is seen from the context's folder, by what is written.
+    parents: whether they are as in `.dockerignore`, which `--parents` makes of them: `**` is any number of folders.
+    has_others: whether the instruction has other sources.
     """
-    try:
-        if parents:
-            check_glob(path)
-        matches = path_matcher(path, old=False) if parents else glob_matcher(path)
-        is_found = any(map(matches, files))
-    except BadPatternError:
-        what = f"the pattern `{written}` is malformed, so that no file of the context matches it"
-        yield NOTHING_MATCHES.at(instruction.line, what, "a pattern such as `[a-z]*`; `[[]` is a bracket")
-        return
-    if not is_found:
+    is_any_found = False
+    without_match: list[str] = []
+    for written, path in patterns.items():
+        try:
+            if parents:
+                check_glob(path)
+            matches = path_matcher(path, old=False) if parents else glob_matcher(path)
+            is_found = any(map(matches, files))
+        except BadPatternError:
+            what = f"the pattern `{written}` is malformed, so that no file of the context matches it"
+            yield NOTHING_MATCHES.at(instruction.line, what, "a pattern such as `[a-z]*`; `[[]` is a bracket")
+            continue
+        is_any_found |= is_found
+        without_match += [] if is_found else [written]
+    # The classic builder fails only if all sources together give no file: it takes `package.json yarn.lock* ./`.
+    for written in () if has_others or is_any_found else without_match:
         what = f"no file of the context matches `{written}`: BuildKit copies nothing, the classic builder fails"
         yield NOTHING_MATCHES.at(instruction.line, what, _INSTEAD)
 
