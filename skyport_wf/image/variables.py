@@ -87,6 +87,8 @@ class _Word:
         self.depth = 0
         self.values = values
         self.unknown: list[str] = []
+        self.asked_for: tuple[str, ...] = ()
+        """The variables in whose `${NAME:+word}` it is."""
         self.has_open_quote = False
         self.keep_unknown = keep_unknown
         self.keep_quotes = keep_quotes
@@ -134,13 +136,16 @@ class _Word:
         value = self.values.get(match[0])
         modifier = _MODIFIER.match(self.text, self.at) if braced else None
         how = modifier[0].removeprefix(":") if modifier else ""
-        if match[0] not in self.values and how not in ("-", "+", "?"):
+        if match[0] not in self.values and match[0] not in self.asked_for and how not in ("-", "+", "?"):
             self.unknown.append(match[0])
         is_kept = self.keep_variables or (self.keep_unknown and match[0] not in self.values)
         if not braced:
             return self.text[begin : self.at] if is_kept else value or ""
         self.at = modifier.end() if modifier else self.at
         self.depth += 1
+        # The word behind `+` counts only if the variable is set: `/lib${LIBS:+:$LIBS}` is right without it.
+        asked_for = self.asked_for
+        self.asked_for += (match[0],) if how == "+" else ()
         # Those of a word inside are never part of the value.
         keep_quotes, self.keep_quotes = self.keep_quotes, False
         word = self.read("/}" if how in ("/", "//") else "}")
@@ -148,7 +153,7 @@ class _Word:
         if how in ("/", "//") and self.text.startswith("/", self.at):
             self.at += 1
             replacement = self.read("}")
-        self.keep_quotes = keep_quotes
+        self.keep_quotes, self.asked_for = keep_quotes, asked_for
         self.depth -= 1
         self.at += 1
         if self.keep_variables:

@@ -700,6 +700,10 @@ def test_what_a_script_writes_into_a_volume_of_its_base(script, lines):
         ('LABEL a="$X"\n', ["2 SKY082"]),
         ("RUN echo $X\nCMD echo $X\nENTRYPOINT $X\nHEALTHCHECK CMD $X\n", []),
         ("WORKDIR ${X:-/x}\nUSER ${X-y}\nLABEL a=${X:+y}\n", []),
+        ("ENV X=/x${X:+:$X} Y=${Y+$Y/}y\nCOPY ${Z:+a${V+$Z$V}} /x\n", []),
+        ("ENV X=/x${X:+:$X}\nFROM scratch\nCOPY . /\nENV Y=/y${Y:+:$Y}\n", []),
+        ("LABEL a=${X:+$Y}$Z b=${Y:+y}$Y\nLABEL c=${V:-${W+w}$W}\n", ["2 SKY082"] * 2 + ["3 SKY082"]),
+        ("LABEL a=${X:+x}$X\n", ["2 SKY082"]),
         ("USER $USER\nEXPOSE $P\nSTOPSIGNAL $S\nVOLUME $V\nADD $A /x\n", [f"{line} SKY082" for line in range(2, 7)]),
         ("ARG VERSION=1\nLABEL v=$VERSOIN\n", ["3 SKY081"]),
         ("COPY $A /x\nARG A=1\n", ["2 SKY082"]),
@@ -726,6 +730,7 @@ def test_variables_of_other_places():
         "`$G` is empty: it is declared outside of the stages, and has a value in those only that declare it again"
     )
     assert inside.instead == "`ARG G` above, in this stage"
+    assert told(f"FROM debian:12${{V:+-$V}}@{DIGEST}\n") == []
     (typo,) = lint(f"{PINNED}ARG VERSION=1\nLABEL v=$VERSOIN\n")
     assert (typo.message, typo.instead) == ("`$VERSOIN` is empty: nothing declares it", "`$VERSION`")
 
