@@ -87,7 +87,7 @@ def lint_script(text: str, *, base: str = "", volumes: Collection[str] = ()) -> 
         yield from check_apt(calls, {})
     yield from check_conda(calls, {})
     yield from check_clones([("", calls)], {})
-    yield from check_fetched(pipelines)
+    yield from check_fetched(pipelines, {})
     yield from check_volumes_in_snapshot(calls, volumes)
 
 
@@ -201,7 +201,7 @@ class _Walk:
             if not known.dated:
                 yield from check_apt(run, values)
             yield from check_conda(run, values)
-            yield from check_fetched(pipelines)
+            yield from check_fetched(pipelines, values)
             yield from check_volumes_in_build(run, known.volumes, known.folder, values)
 
     def _learn(self, found: Instruction, known: _Known) -> None:

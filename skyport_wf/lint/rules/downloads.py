@@ -1,7 +1,7 @@
 """SKY03x: what a build fetches from elsewhere, and nothing checks."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from skyport_wf.image.dockerfile import copy_arguments
 from skyport_wf.image.instructions import Instruction
@@ -17,6 +17,23 @@ DOWNLOAD_UNCHECKED = Rule("SKY033", "info")
 RULES = (PIPED_TO_SHELL, ADD_UNCHECKED, DOWNLOAD_UNCHECKED)
 
 _FETCHERS = frozenset({"curl", "wget", "aria2c"})
+_WITH_VALUE: Mapping[str, Collection[str]] = {
+    "curl": frozenset(
+        {*(f"-{letter}" for letter in "AbcCdDeEFhHKmoPQrtTuUwxXyYz"), "--cacert", "--capath", "--cert", "--config",
+         "--cookie", "--cookie-jar", "--data", "--data-ascii", "--data-binary", "--data-raw", "--data-urlencode",
+         "--dump-header", "--etag-compare", "--etag-save", "--form", "--form-string", "--header", "--json", "--key",
+         "--netrc-file", "--output", "--output-dir", "--preproxy", "--proxy", "--quote", "--referer",
+         "--request-target", "--stderr", "--trace", "--trace-ascii", "--unix-socket", "--upload-file", "--user",
+         "--user-agent", "--write-out"}
+    ),
+    "wget": frozenset(
+        {*(f"-{letter}" for letter in "aABDeiIloOPQRtTUwX"), "--append-output", "--base", "--body-data", "--body-file",
+         "--ca-certificate", "--ca-directory", "--certificate", "--config", "--directory-prefix", "--execute",
+         "--header", "--input-file", "--load-cookies", "--output-document", "--output-file", "--post-data",
+         "--post-file", "--private-key", "--referer", "--save-cookies", "--user-agent"}
+    ),
+}  # fmt: skip
+"""Programs that take an address without a scheme, and their options whose value may look like one."""
 _INTERPRETERS = re.compile(r"(?:python[\d.]*|perl|ruby|node|Rscript)$")
 _INTERPRETER_WITH_VALUE = ("-W", "-X", "-r", "--require")
 _SHELL_WITH_VALUE = ("-o", "-O")
@@ -25,13 +42,19 @@ _STANDARD_INPUT = frozenset({"-", "/dev/stdin"})
 _TAKES_SCRIPT = frozenset({"source", "."})
 _CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?2?|apt-key|rhash)$")
 URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
+_WITHOUT_SCHEME = re.compile(r"(?:[a-z\d-]+\.)+[a-z]{2,}(?::\d+)?/\S+", re.IGNORECASE)
+_THIS_MACHINE = re.compile(
+    r"\w+://(?:[^/@]*@)?(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\])(?=[:/?#]|$)", re.IGNORECASE
+)
+"""What the build itself serves, as where it tries whether a server starts."""
 _SAVE = "save it with a version in its address, check it with `sha256sum --check`, then run it"
 
 
-def check_fetched(pipelines: Sequence[Pipeline]) -> Iterator[Finding]:
+def check_fetched(pipelines: Sequence[Pipeline], values: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the downloads of one instruction, or one script, that nothing there checks.
 
     pipelines: all that it runs.
+    values: of the variables that are known.
     """
     # A line is reported once: who mends the pipe has a file, which is then to be checked.
     piped: set[int] = set()
@@ -51,9 +74,9 @@ def check_fetched(pipelines: Sequence[Pipeline]) -> Iterator[Finding]:
     if any(_CHECKERS.match(call.program) for call in every_call):
         return
     for call in every_call:
-        url = next((match[0] for text in call.texts if (match := URL.search(text))), None)
+        url = next(_fetched_addresses(call, values), None) if call.program in _FETCHERS else None
         is_checked = call.program == "aria2c" and any(text.startswith("--checksum") for text in call.texts)
-        if call.program in _FETCHERS and url and not is_checked and call.line not in piped:
+        if url and not is_checked and call.line not in piped:
             instead = "`echo 'SHA256  FILE' | sha256sum --check -` behind it"
             yield DOWNLOAD_UNCHECKED.at(call.line, _unchecked(url), instead)
 
@@ -69,6 +92,15 @@ def check_add(instruction: Instruction, values: Mapping[str, str]) -> Iterator[F
         elif URL.match(source):
             instead = f"`ADD --checksum=sha256:DIGEST {without_secrets(source)} ...`, which needs BuildKit"
             yield ADD_UNCHECKED.at(instruction.line, _unchecked(source), instead)
+
+
+def _fetched_addresses(call: Invocation, values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the addresses on other machines that a program is given, as far as they are known."""
+    for text in (expand(text, values, unknown=True) for text in call.texts):
+        yield from (url for url in URL.findall(text) if not _THIS_MACHINE.match(url))
+    if call.program in _WITH_VALUE:
+        words = positional(call.arguments, _WITH_VALUE[call.program])
+        yield from filter(_WITHOUT_SCHEME.fullmatch, (expand(word.text, values, unknown=True) for word in words))
 
 
 def _runs_its_input(call: Invocation) -> bool:

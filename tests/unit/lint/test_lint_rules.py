@@ -416,8 +416,9 @@ def test_no_password_of_an_address_is_shown():
         f"{PINNED}RUN git clone https://me:hunter2@example.org/a.git?key=hunter2\nADD https://me:hunter2@x.test/a /\n"
     )
     text += "RUN curl -u a https://me:hunter2@x.test/a?token=hunter2 | sh\nRUN wget https://me:hunter2@x.test/a\n"
+    text += "RUN wget x.test:80/a?token=hunter2\nENV U=https://me:hunter2@x.test/a\nRUN wget $U\n"
     found = in_order(lint(text))
-    assert [one.code for one in found] == ["SKY021", "SKY032", "SKY031", "SKY033"]
+    assert [one.code for one in found] == ["SKY021", "SKY032", "SKY031", *["SKY033"] * 3]
     assert not any("hunter2" in f"{one.message} {one.instead}" for one in found)
     assert "`https://example.org/a.git` is cloned without a commit" in found[0].message
 
@@ -509,10 +510,38 @@ def test_what_is_downloaded_but_not_run(command):
         ("curl -O https://x.test/a && test \"$(sha256sum <a)\" = x", set()),
         ('N="$(nproc)" curl -O https://x.test/a', {"SKY033"}),
         ("curl --version", set()),
+        ("wget -qO x.d/a x.test/a.tar.gz", {"SKY033"}),
+        ("curl -fsSLo a x.y.test:8080/$V/a", {"SKY033"}),
+        ("curl --retry 3 --url x.test/a", {"SKY033"}),
+        ("wget -nv -P x.d/a --header=x.d/b --post-file x.d/c $URL", set()),
+        ("curl -so x.d/a -T x.d/b --config x.d/c $URL", set()),
+        ("wget ../x.d/a /x.d/b x.d $HOST.test/a 127.0.0.1/a localhost/a", set()),
+        ("aria2c x.d/a && cp x.test/a b", set()),
+        ("curl -f http://localhost", set()),
+        ("curl http://localhost:8080/health; wget -qO- HTTP://127.0.0.1/a; curl -g http://me:x@[::1]:80/a", set()),
+        ("curl http://localhost/ https://x.test/a", {"SKY033"}),
+        ("curl http://localhost.x.test/a", {"SKY033"}),
     ],
 )  # fmt: skip
 def test_downloads_that_nothing_checks(command, codes):
     assert told_of_run(command) == codes
+
+
+@pytest.mark.parametrize(
+    ("declared", "command", "address"),
+    [
+        ("ENV U=https://x.test/a", "curl -o /a $U", "https://x.test/a"),
+        ("ARG BASE=https://x.test/b", 'wget "${BASE}/$V/a"', "https://x.test/b/$V/a"),
+        ("ARG V=1 HOST=x.test", "wget $HOST/a-${V%.*}", "x.test/a-1"),
+        ("ENV U='http://localhost/a https://x.test/a'", "wget $U", "https://x.test/a"),
+        ("ENV U=http://localhost/a", "wget $U", None),
+        ("ARG U", "wget $U ${U:-$W}", None),
+    ],
+)
+def test_downloads_from_an_address_in_a_variable(declared, command, address):
+    found = [one.message for one in lint(f"{PINNED}{declared}\nRUN {command}\n") if one.code == "SKY033"]
+    why = f"nothing checks what `{address}` gives: it can be another file at each build"
+    assert found == ([why] if address else [])
 
 
 @pytest.mark.parametrize(
