@@ -47,6 +47,8 @@ class Dockerfile(msgspec.Struct, frozen=True):
     """Those that an `ONBUILD` of the chosen stage names: each build on the image needs them."""
     lacks_target: bool = False
     """Whether no builder will find the stage that is to be built."""
+    lacks_stages: bool = False
+    """Whether it has no `FROM` at all, so that every builder refuses it."""
 
     @property
     def digest(self) -> str:
@@ -111,12 +113,14 @@ def parse_dockerfile(
     triggered = (use.image for stage in chain[:1] for use in stage.uses if use.is_triggered)
     base = chain[-1].base.image if chain else SCRATCH
     found = target is None or any(target.lower() in stage.names for stage in stages)
+    is_docker = not _has_other_syntax(content)
     return Dockerfile(
         content,
         base,
         tuple(dict.fromkeys(used)),
         tuple(dict.fromkeys(triggered)),
-        lacks_target=bool(stages) and not found and not _has_other_syntax(content),
+        lacks_target=bool(stages) and not found and is_docker,
+        lacks_stages=not stages and is_docker,
     )
 
 

@@ -43,8 +43,8 @@ class DockerfileSource:
     def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
         """Find the context and read the Dockerfile.
 
-        Raises UsageError if a file of this machine is not there or cannot be read, or the Dockerfile has no stage of
-        the name that is asked for, and what find_materials raises.
+        Raises UsageError if a file of this machine is not there or cannot be read, or the Dockerfile has no stage, or
+        none of the name that is asked for, and what find_materials raises.
         """
         self.materials = find_materials(spec, folder, remote)
         path = self.materials.context.dockerfile
@@ -56,6 +56,10 @@ class DockerfileSource:
         self._parsed = parse_dockerfile(
             self.dockerfile, build_args=spec.build_args, target=spec.target, platform=spec.normalized_platform
         )
+        if self._parsed.lacks_stages:
+            raise UsageError(
+                f"image {spec.name}: {path} has no FROM, and docker refuses such a file. Write what it starts from."
+            )
         if self._parsed.lacks_target:
             raise UsageError(
                 f"image {spec.name}: {path} has no stage {spec.target!r}. Mend `target` in the image list."

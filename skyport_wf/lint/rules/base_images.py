@@ -1,6 +1,6 @@
 """SKY00x: images that a Dockerfile or a snapshot starts from, or copies from, without saying exactly which."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage
 from skyport_wf.image_list.reference import short_docker_name, split_docker_name
@@ -8,17 +8,21 @@ from skyport_wf.lint.findings import Finding, Rule
 
 BASE_UNPINNED = Rule("SKY001", "warning", ("DL3006", "DL3007"))
 BASE_BY_TAG = Rule("SKY002", "info")
-RULES = (BASE_UNPINNED, BASE_BY_TAG)
+NO_BASE = Rule("SKY003", "error")
+RULES = (BASE_UNPINNED, BASE_BY_TAG, NO_BASE)
 
 _DIGEST = "sha256:DIGEST"
 _HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
 
 
-def check_base_images(stages: Iterable[Stage], listed: Collection[str]) -> Iterator[Finding]:
-    """Yield the findings about the images that the stages name.
+def check_base_images(stages: Sequence[Stage], listed: Collection[str]) -> Iterator[Finding]:
+    """Yield the findings about the images that the stages name, or that there is no stage.
 
     listed: images of the image list, by their short names: they are pinned by their own tags.
     """
+    if not stages:
+        what = "no FROM says what the image starts from: docker refuses such a file"
+        yield NO_BASE.at(1, what, f"`FROM IMAGE:TAG@{_DIGEST}`")
     for stage in stages:
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
             if use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:

@@ -87,8 +87,8 @@ def test_an_error_is_one_at_every_level(folder: LintFolder) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", []),
-        (b"\n\n# nothing\n", []),
+        (b"", ["1 SKY003"]),
+        (b"\n\n# nothing\n", ["1 SKY003"]),
         (b"FROM debian@sha256:1\nRUN true \\", []),
         (b"FROM debian@sha256:1\nONBUILD\n", []),
         (b"FROM debian@sha256:1\nRUN true \\\n\n\n", []),

@@ -60,8 +60,10 @@ FROM = {
     "a program's own --from": (f"{PINNED}RUN uvx --from=tool==1.0 tool && uv tool run --from=a==1 b\n", []),
     "continued": ("FROM \\\n  # which?\n  debian\n", ["1 SKY001"]),
     "another escape": ("# escape=`\nFROM `\n  debian\n", ["2 SKY001"]),
-    "nothing": ("", []),
-    "no image": ("FROM\n", []),
+    "nothing": ("", ["1 SKY003"]),
+    "a comment": ("# syntax=docker/dockerfile:1\n# FROM debian\n", ["1 SKY003"]),
+    "no FROM": ("ARG A=1\nRUN true\n", ["1 SKY003"]),
+    "no image": ("FROM\n", ["1 SKY003"]),
 }
 
 
@@ -89,6 +91,10 @@ def test_the_base_is_told_with_what_to_write():
     (tagged,) = lint("FROM debian:12\n")
     assert "a tag moves when its image is updated" in tagged.message
     assert tagged.instead and tagged.instead.startswith("`debian:12@sha256:DIGEST`")
+    (empty,) = lint("")
+    assert empty.level == "error"
+    assert empty.message == "no FROM says what the image starts from: docker refuses such a file"
+    assert empty.instead == "`FROM IMAGE:TAG@sha256:DIGEST`"
     (unset,) = lint("ARG V\nFROM debian:$V\n")
     assert unset.message == "which image `debian:$V` is, only who builds it says: an ARG has no default"
 

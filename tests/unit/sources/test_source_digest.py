@@ -270,6 +270,22 @@ def test_a_stage_that_is_not_there(project):
     )
 
 
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "ARG A=1\n", "RUN true\n", "FROM\n"])
+def test_a_dockerfile_without_a_from(project, text):
+    (project / "images/tool/Dockerfile").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        source(project, target="build")
+    assert str(caught.value) == (
+        f"image a/tool:1: {project}/images/tool/Dockerfile has no FROM, and docker refuses such a file. Write what it "
+        "starts from."
+    )
+
+
+def test_what_another_frontend_reads_needs_no_from(project):
+    (project / "images/tool/Dockerfile").write_text("# syntax=lab/other:1\nINCLUDE other\n")
+    assert source(project).describe({}, connect).kind == "dockerfile"
+
+
 def test_a_folder_for_a_dockerfile(project):
     with pytest.raises(UsageError, match="there is no Dockerfile"):
         digest(project, dockerfile="images/tool")
