@@ -59,6 +59,10 @@ class ShockError(SkyportError):
     """A Shock server refused what it was asked to do, or answered something else than Shock does."""
 
 
+class AlteredError(ShockError):
+    """What is in front of a Shock server changes the bytes of files: nothing is known of the files themselves."""
+
+
 class AlreadyPublishedError(SkyportError):
     """The name is taken on Shock, by another image or by another user."""
 

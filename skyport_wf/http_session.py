@@ -24,6 +24,8 @@ _TLS_REASONS = {
     "NO_CERTIFICATE_OR_CRL_FOUND": "the file of certificate authorities has none in it",
 }
 """OpenSSL's names for what is wrong with a certificate, in words."""
+AS_IT_IS: Final = {"Accept-Encoding": "identity"}
+"""The header for bytes that are read raw: requests asks for compressed ones, and a proxy may do what it is asked."""
 
 
 class PlainSession(requests.Session):
@@ -98,6 +100,11 @@ def read_answer(response: requests.Response, most: int) -> bytes:
     """
     with response:
         return b"".join(_bounded(response, most))
+
+
+def is_encoded(response: requests.Response) -> bool:
+    """Return whether the content of an answer has to be decoded before it is what was asked for."""
+    return response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:

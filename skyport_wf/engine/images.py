@@ -195,10 +195,12 @@ def export_image(client: APIClient, name: str) -> Iterator[ByteStream]:
 
     Raises EngineError if there is no such image, TemporaryError if the engine dies on the way.
     """
+    from skyport_wf.http_session import AS_IT_IS
+
     with engine_errors(f"saving {name}"):
         url = f"{client.base_url}/v{client.api_version}/images/{quote(name, safe='')}/get"
         # The package's own `get_image` hands out pieces of 32 KiB; reading the response runs three times as fast.
-        response = client.get(url, stream=True, timeout=(10, None))
+        response = client.get(url, headers=AS_IT_IS, stream=True, timeout=(10, None))
         try:
             if not response.ok:
                 try:

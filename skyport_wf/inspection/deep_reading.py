@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skyport_wf.byte_streams import PIECE, ByteStream, stream_name
-from skyport_wf.errors import ArchiveError, ShockError
+from skyport_wf.errors import AlteredError, ArchiveError, ShockError
 from skyport_wf.image.contents import Layer
 from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
@@ -26,11 +26,14 @@ def read_deeply(shock: ShockClient, node: Node, locked: LockedImage | None, prog
 
     locked: the lock file's entry of the image, if there is one.
     progress: called with the bytes of each piece that arrives. The file is neither stored nor held in memory.
-    Raises TemporaryError if the connection breaks off.
+    Raises TemporaryError if the connection breaks off, AlteredError if the file does not come as it is.
     """
     advice = f"Retire it (skyport-wf retire {name_of(node)}) and publish it again"
     try:
         image_id, packed, plain = _read(shock, node, progress)
+    except AlteredError:
+        # The next one would hear the same.
+        raise
     except (ArchiveError, ShockError) as error:
         yield f"{str(error).rstrip('.')}. {advice}"
         return

@@ -12,8 +12,8 @@ from uuid import uuid4
 import msgspec
 import requests
 
-from skyport_wf.errors import ShockError, TemporaryError
-from skyport_wf.http_session import PlainSession
+from skyport_wf.errors import AlteredError, ShockError, TemporaryError
+from skyport_wf.http_session import AS_IT_IS, PlainSession, is_encoded
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
 from skyport_wf.shock.multipart import StreamingForm
@@ -315,14 +315,22 @@ class ShockClient:
         """Open the node's file as a stream of its bytes as they are stored.
 
         part: where to begin and how many bytes to read, if not all.
+        Raises AlteredError if something in front of the server compresses them all the same.
         """
         path, parameters = f"/node/{node_id}", {"download": ""}
         if part:
             parameters |= {"seek": str(part[0]), "length": str(part[1])}
-        response = self._connection.retrying(lambda: self._connection.send("GET", path, params=parameters, stream=True))
+        response = self._connection.retrying(
+            lambda: self._connection.send("GET", path, params=parameters, headers=AS_IT_IS, stream=True)
+        )
         try:
             if not response.ok:
                 raise self._connection.refusal(response, f"GET {path}?download")
+            if is_encoded(response):
+                raise AlteredError(
+                    f"something in front of {self.name} changes the bytes of files: it compresses them, though it is "
+                    "asked not to. Have its operator switch that off for downloads."
+                )
             yield cast(BinaryIO, response.raw)
         finally:
             response.close()

@@ -22,7 +22,7 @@ from werkzeug.http import parse_dict_header, parse_list_header
 from skyport_wf.decoding import decode_json
 from skyport_wf.engine.registry_logins import RegistryLogin, find_login
 from skyport_wf.errors import SkyportError, TemporaryError, root_cause
-from skyport_wf.http_session import is_loopback, origin_of, read_retry_after
+from skyport_wf.http_session import AS_IT_IS, is_loopback, origin_of, read_retry_after
 from skyport_wf.image_list.registry_address import DOCKER_HUB, RegistryAddress
 from skyport_wf.retries import TEMPORARY_STATUSES
 from skyport_wf.sources.remote.http_answers import CarefulSession, NoTlsError, follow, within
@@ -122,7 +122,7 @@ class RegistrySession:
 
     def _ask(self, url: str, headers: Mapping[str, str], method: str) -> requests.Response:
         # Bytes are to come as the digests are of.
-        headers = {"Accept-Encoding": "identity", **headers}
+        headers = {**AS_IT_IS, **headers}
 
         def ask() -> requests.Response:
             return follow(self._session, url, headers, method=method, secret=self._authorization)

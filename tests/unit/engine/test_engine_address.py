@@ -6,7 +6,7 @@ import pytest
 
 from skyport_wf.engine.capabilities import has_bridge, uses_containerd_store
 from skyport_wf.engine.connection import connect
-from skyport_wf.engine.images import find_image
+from skyport_wf.engine.images import export_image, find_image
 from skyport_wf.errors import EngineError, UsageError
 from tests.support.failing_server import Answer
 
@@ -43,6 +43,15 @@ def test_an_engine_tells_its_version_in_one_header_or_else_when_asked_for_it(fai
     assert [request.path for request in failing_server.seen] == ["/_ping"]
     failing_server.answers = [Answer(200, b"OK"), Answer(200, b'{"ApiVersion": "1.40"}')]
     assert connect().api_version == "1.40"
+
+
+def test_an_image_is_asked_for_as_it_is(failing_server, monkeypatch):
+    """A proxy in front of an engine may compress what it sends to those who accept that."""
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    failing_server.answers = [Answer(200, b"OK", {"Api-Version": "1.41"}), Answer(200, b"archive")]
+    with export_image(connect(), "lab/x:1") as stream:
+        assert stream.read(100) == b"archive"
+    assert failing_server.seen[-1].headers["Accept-Encoding"] == "identity"
 
 
 @pytest.mark.parametrize("said", [None, [1], 5, "x", {"Id": None}, {"DriverStatus": 7, "RootFS": None}])

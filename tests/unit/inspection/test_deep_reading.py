@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.errors import AlteredError
 from skyport_wf.progress import UNSEEN
 from skyport_wf.shock.client import ShockClient
 from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.failing_server import NODE, Answer, FailingServer
 
 NAME = "lab/tool:1.0"
 IMAGE = Image((layer_tar({"file": bytes(range(256)) * 200}),))
@@ -115,6 +117,18 @@ def test_a_damaged_file_is_not_copied(published: Path, capsys: pytest.CaptureFix
     assert main(["retire", NAME]) == 0
     assert main(["publish", "--all", "--quiet"]) == 0
     verified(capsys, "--deep", code=0)
+
+
+def test_nothing_is_said_of_a_file_that_something_on_the_way_changes(failing_server: FailingServer) -> None:
+    """To retire it and publish it again would not help."""
+    from skyport_wf.inspection.deep_reading import read_deeply
+
+    client = ShockClient(failing_server.url)
+    node = client.find(NODE["id"])
+    assert node is not None
+    failing_server.answers = [Answer(200, gzip.compress(b"x"), {"Content-Encoding": "gzip"})]
+    with pytest.raises(AlteredError, match="in front of"):
+        list(read_deeply(client, node, None, UNSEEN))
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
 """The client against a real HTTP server that fails in every way there is."""
 
+import gzip
 import logging
 import socket
 import traceback
 
 import pytest
 
-from skyport_wf.errors import ShockError, TemporaryError
+from skyport_wf.errors import AlteredError, ShockError, TemporaryError
 from skyport_wf.shock import connection
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
@@ -96,6 +97,25 @@ def test_a_download_is_asked_for_again(client, failing_server, patient):
     with client.download(N) as stream:
         assert stream.read() == b"content"
     assert [request.path for request in failing_server.seen] == [f"/node/{N}?download="] * 2
+
+
+@pytest.mark.parametrize("part", [None, (0, 3)])
+def test_a_download_is_asked_for_as_it_is_stored(client, failing_server, part):
+    """A proxy that may compress answers sends those who accept that other bytes than the MD5 is of."""
+    failing_server.answers = [Answer(200, b"content", {"Content-Encoding": "identity"})]
+    with client.download(N, part=part) as stream:
+        assert stream.read() == b"content"
+    assert failing_server.seen[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_a_download_that_is_compressed_all_the_same_is_not_called_damaged(client, failing_server):
+    failing_server.answers = [Answer(200, gzip.compress(b"content"), {"Content-Encoding": "gzip"})]
+    with pytest.raises(AlteredError) as caught, client.download(N):
+        pass
+    assert message_of(caught) == (
+        f"something in front of {client.url} changes the bytes of files: it compresses them, though it is asked not "
+        "to. Have its operator switch that off for downloads."
+    )
 
 
 def test_a_reset_connection(client, failing_server):
