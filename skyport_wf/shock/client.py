@@ -24,6 +24,8 @@ _NO_TYPE = "no-such-type"
 _PAGE = 100
 _LATER_PAGE = 500
 """Nodes that are asked for at once: few answers need a second page, and a server counts all nodes for each."""
+_MOST_TURNS = 50
+"""How often a listing goes back to where it knows the nodes, as others delete some; then it takes what it gets."""
 _USERS_AT_ONCE = 50
 """Ids of users in one address, which servers take up to a length only."""
 _ATTEMPTS_TO_SEND = 5
@@ -135,15 +137,21 @@ class ShockClient:
             }
         order = {"direction": "asc"} if oldest_first else {}
         nodes: dict[str, Node] = {}
-        read = 0
+        offset = furthest = turns = 0
         while True:
-            page = {"limit": str(limit or (_LATER_PAGE if nodes else _PAGE)), "offset": str(read), **order}
+            page = {"limit": str(limit or (_LATER_PAGE if nodes else _PAGE)), "offset": str(offset), **order}
             answer = self._query({**asked, **page})
-            before, read = len(nodes), read + len(answer.nodes)
-            # A node that is made meanwhile moves the others, and the last of one page is on the next one, too.
+            if offset and turns < _MOST_TURNS and not any(node.id in nodes for node in answer.nodes[:1]):
+                # Nodes that went away meanwhile have moved the others up, past where this page begins.
+                offset, turns = max(0, offset - _PAGE), turns + 1
+                continue
+            before, end = len(nodes), offset + len(answer.nodes)
             nodes.update((node.id, node) for node in answer.nodes)
-            if limit is not None or read >= answer.total or len(nodes) == before:
+            nothing_new = len(nodes) == before and end >= furthest
+            if limit is not None or end >= answer.total or nothing_new or not answer.nodes:
                 return list(nodes.values())
+            # The last node of one page is the first of the next, unless nodes came or went meanwhile.
+            offset, furthest = end - 1, max(end, furthest)
 
     def count(self, attributes: Mapping[str, str]) -> int:
         """Return how many nodes `query` would find."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from skyport_wf.errors import ShockError
+from skyport_wf.shock import client
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
@@ -117,6 +118,33 @@ def test_a_query_goes_through_all_pages_newest_first(alice):
     assert [node.id for node in alice.query({"kind": "paged"}, limit=25)] == nodes[:-26:-1]
     assert [node.id for node in alice.query({"kind": "paged", "number": "104"})] == nodes[-1:]
     assert alice.query({"kind": "none"}) == []
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+@pytest.mark.parametrize("gone", [slice(0, 2), slice(1, None), slice(None)])
+def test_a_listing_has_every_node_that_stays_while_others_delete_some(alice, monkeypatch, gone, oldest_first):
+    """Those that follow move up, past where the next page begins."""
+    monkeypatch.setattr(client, "_PAGE", 4)
+    monkeypatch.setattr(client, "_LATER_PAGE", 6)
+    kind = f"race-{gone}-{oldest_first}"
+    made = [create(alice, b"x", kind=kind).id for _ in range(15)]
+    query, deleted = alice._query, set()
+
+    def query_and_delete(parameters):
+        answer = query(parameters)
+        if len(deleted) < 6:
+            for node in answer.nodes[gone]:
+                alice.delete(node.id)
+                deleted.add(node.id)
+            # As many come as go, so that their number tells nothing.
+            create(alice, b"x", kind=kind)
+        return answer
+
+    monkeypatch.setattr(alice, "_query", query_and_delete)
+    found = [node.id for node in alice.query({"kind": kind}, oldest_first=oldest_first)]
+    stayed = [node for node in (made if oldest_first else made[::-1]) if node not in deleted]
+    assert [node for node in found if node in stayed] == stayed
+    assert len(deleted) >= 6
 
 
 def test_without_a_token_nothing_can_be_made_and_the_message_says_what_to_do(nobody):

@@ -8,6 +8,7 @@ import traceback
 import pytest
 
 from skyport_wf.errors import AlteredError, ShockError, TemporaryError
+from skyport_wf.shock import client as client_module
 from skyport_wf.shock import connection
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
@@ -212,6 +213,15 @@ def test_no_nodes_at_all(client, failing_server):
 def test_a_count_that_is_too_high_does_not_go_on_forever(client, failing_server):
     failing_server.answers = [envelope([NODE], total_count=10), envelope([], total_count=10)]
     assert len(client.query({})) == 1
+
+
+def test_pages_of_ever_other_nodes_end_the_list(client, failing_server, monkeypatch):
+    """As while someone deletes without end: a listing goes back only so often."""
+    monkeypatch.setattr(client_module, "_MOST_TURNS", 3)
+    pages = [[{**NODE, "id": f"{number}-{place}"} for place in range(100)] for number in range(20)]
+    failing_server.answers = [envelope(page, total_count=500) for page in pages]
+    assert len(client.query({})) >= 500
+    assert len(failing_server.seen) == 12
 
 
 def test_a_page_that_comes_again_and_again_ends_the_list(client, failing_server):
