@@ -133,13 +133,14 @@ def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockS
     """
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.image_list.spec import ShockSettings
+    from skyport_wf.image_list.urls import one_spelling
     from skyport_wf.publication.settings import shock_url
 
     if args.images == DEFAULT_LIST and not args.images.exists():
         return ShockSettings(url=url) if url else ShockSettings()
     settings = read_image_list(args.images).shock
     # A list that nobody has named, and that is about another Shock, is one of other images.
-    if url and args.images == find_image_list(DEFAULT_LIST) and shock_url(settings) != url:
+    if url and args.images == find_image_list(DEFAULT_LIST) and shock_url(settings) != one_spelling(url):
         return ShockSettings(url=url)
     return settings
 

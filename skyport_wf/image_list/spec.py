@@ -10,7 +10,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.mistakes import WrittenText
 from skyport_wf.image_list.platforms import normalize_platform
 from skyport_wf.image_list.reference import ImageReference, fits, is_pattern, parse_reference
-from skyport_wf.image_list.urls import split_url
+from skyport_wf.image_list.urls import one_spelling, split_url
 from skyport_wf.near_words import near_words
 
 EMBEDDED = "embedded"
@@ -189,7 +189,7 @@ def make_private(images: ImageList) -> ImageList:
 
 
 def check_public_url(url: str, *, where: str) -> str:
-    """Return `url` without a trailing slash, if others can reach a server at it.
+    """Return the one spelling of `url`, if others can reach a server at it.
 
     where: what the message begins with.
     Raises UsageError otherwise, also for `embedded`, which is no place; the message does not show the URL.
@@ -203,7 +203,7 @@ def check_public_url(url: str, *, where: str) -> str:
 
 
 def check_shock_url(url: str, *, where: str) -> str:
-    """Return `url` without a trailing slash, if Shock can be asked at it.
+    """Return the one spelling of `url`, if Shock can be asked at it.
 
     where: what the message begins with.
     Raises UsageError otherwise; the message does not show the URL, as there may be a secret in it.
@@ -221,4 +221,4 @@ def check_shock_url(url: str, *, where: str) -> str:
         raise UsageError(f"{where}: not the URL of a Shock server. {instead}") from error
     if "?" in url or "#" in url:
         raise UsageError(f"{where}: not the URL of a Shock server. {instead}")
-    return url.rstrip("/")
+    return one_spelling(url)

@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 from skyport_wf.errors import UsageError
 
 _SCHEMES = ("http", "https")
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _LONGEST_HOST, _LONGEST_LABEL = 253, 63
 
 
@@ -29,6 +30,19 @@ def split_url(text: str, *, instead: str) -> SplitResult:
     if not (port_is_fine and text.isprintable() and not re.search(r"[\s\\]", text) and _is_host(parts.hostname)):
         raise UsageError(f"not an address. {instead}")
     return parts
+
+
+def one_spelling(url: str) -> str:
+    """Return the one spelling of a server's URL: lower case up to the path, no usual port, no slash at the end.
+
+    What is no URL, such as `embedded`, stays as it is.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    host = parts.netloc.lower().removesuffix(_USUAL_PORTS.get(parts.scheme, ""))
+    return parts._replace(netloc=host.removesuffix(":")).geturl().rstrip("/")
 
 
 def _is_host(name: str | None) -> bool:

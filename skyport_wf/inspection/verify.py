@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.inspection.deep_reading import read_deeply
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
@@ -69,7 +70,7 @@ def verify(
 
 
 def _differences(name: str, image: LockedImage, shock: Shock, read: _Reader) -> Iterator[str]:
-    if image.shock != shock.url:
+    if one_spelling(image.shock) != shock.url:
         yield f"the lock file says it is on {image.shock}, asked is {shock.url}"
     try:
         node = find_for_worker(shock, name)

@@ -55,9 +55,10 @@ class LockedRules(ImageRules):
             keys = {name: parse_reference(name).key for name in lock.images}
         except UsageError as error:
             raise UsageError(f"the lock file {self.origin}: {error}") from error
-        for name, entry in lock.images.items():
+        self._shocks = {
             check_shock_url(entry.shock, where=f"the lock file {self.origin}, the shock of {name}")
-        self._shocks = {entry.shock for entry in lock.images.values()}
+            for name, entry in lock.images.items()
+        }
         names_by_key: dict[str, str] = {}
         for name, key in keys.items():
             if (other := names_by_key.setdefault(key, name)) != name:
@@ -76,8 +77,10 @@ class LockedRules(ImageRules):
 
     def _check(self) -> None:
         """Raise UsageError for a lock file that lacks images of its list, or is of another Shock."""
+        from skyport_wf.image_list.urls import one_spelling
+
         check_results(self.results, self.planned)
-        asked, from_where = os.environ.get("SHOCK_URL", "").rstrip("/"), "the variable SHOCK_URL"
+        asked, from_where = one_spelling(os.environ.get("SHOCK_URL", "")), "the variable SHOCK_URL"
         if Path(self.images).exists():
             from skyport_wf.image_list.images_yaml import read_image_list
 
@@ -88,8 +91,8 @@ class LockedRules(ImageRules):
                     "or take the lock file anew."
                 )
             if not asked:
-                asked, from_where = images.shock.url.rstrip("/"), self.images
-        if asked and (others := sorted({shock.rstrip("/") for shock in self._shocks} - {asked})):
+                asked, from_where = one_spelling(images.shock.url), self.images
+        if asked and (others := sorted(self._shocks - {asked})):
             raise UsageError(
                 f"the lock file {self.origin} is about {', '.join(others)}, and {from_where} says {asked}."
             )

@@ -9,6 +9,21 @@ def test_urls_are_returned_as_they_are(url):
     assert check_shock_url(url, where="here") == url
 
 
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("HTTP://Shock.Example.ORG/Api/", "http://shock.example.org/Api"),
+        ("http://a:80", "http://a"),
+        ("https://a:443/b", "https://a/b"),
+        ("http://a:443", "http://a:443"),
+        ("https://a:", "https://a"),
+        ("http://[::A]:80", "http://[::a]"),
+    ],
+)
+def test_one_server_has_one_spelling(written, url):
+    assert check_shock_url(written, where="here") == url
+
+
 def test_slashes_at_the_end_are_dropped():
     assert check_shock_url("http://a/b//", where="here") == "http://a/b"
 

@@ -372,3 +372,34 @@ def test_no_build_begins_whose_image_nobody_could_send(serve, tmp_path, monkeypa
     assert words in told.out + told.err
     assert "engine" not in told.out + told.err
     assert app.changes == []
+
+
+@pytest.mark.slow
+def test_records_that_spell_the_server_otherwise_are_of_the_same(served, tmp_path, monkeypatch, capsys):
+    """As versions before wrote them, which took the URL as it was given."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    url = os.environ["SHOCK_URL"].replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("SHOCK_URL", url)
+    images = f"images: [{{name: '{NAME}', archive: {archive(tmp_path, 'wanted')}}}]"
+    Path("images.yaml").write_text(images)
+    for step in (
+        ["build", NAME, "--record", "build.json"],
+        ["save", "build.json", "--record", "save.json", "--archive", "a.tar.gz"],
+        ["upload", "save.json", "--record", "upload.json"],
+        ["publish", NAME, "--record", "receipt.json", "--lock", "images.lock.json"],
+    ):
+        assert main(step) == 0
+    for record in ("upload.json", "receipt.json", "images.lock.json"):
+        Path(record).write_text(Path(record).read_text().replace(url, url.replace("http://l", "HTTP://L")))
+    Path("images.yaml").write_text(f"{images}\nshock: {{url: '{url.upper()}'}}")
+    for check in (
+        ["verify"],
+        ["receipt", NAME, "--locked", "images.lock.json"],
+        ["pull", "--receipt", "receipt.json", "--output", "pulled.tar"],
+        ["sbom", "receipt.json", "--record", "packages.json"],
+        ["register", "upload.json", "--record", "registered.json"],
+    ):
+        assert main(check) == 0, capsys.readouterr().err
+    published = json.loads(Path("registered.json").read_text())
+    assert published["shock"] == url
