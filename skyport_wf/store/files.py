@@ -96,7 +96,10 @@ class FileStore:
         return path.open("rb", buffering=0)
 
     def find_damage(self, content: Content) -> str:
-        """Read a file, and return in words what is wrong with it; an empty text if it is as it was written."""
+        """Read a file, and return in words what is wrong with it; an empty text if it is as it was written.
+
+        Raises UnusableError for one that we may not read: nothing is known of it then.
+        """
         if not is_uuid(content.id):
             return f"the database has {content.id!r} in the place of the file's name"
         md5 = hashlib.md5(usedforsecurity=False)
@@ -108,6 +111,8 @@ class FileStore:
         except FileNotFoundError:
             there = os.path.lexists(self.path(content.id))
             return "something else is in the place of the file" if there else "the file is missing"
+        except PermissionError as error:
+            raise self.folder.failure(error) from error
         except OSError as error:
             return f"the file cannot be read: {error.strerror or error}"
         if size != content.size:

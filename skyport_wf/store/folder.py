@@ -92,8 +92,28 @@ class DataFolder:
             # A file that is another user's has the mode that they gave it.
             with suppress(FileNotFoundError, PermissionError):
                 wanted = self.folder_mode if path.is_dir() else self.file_mode
-                if stat.S_IMODE(path.stat().st_mode) != wanted and not self.is_read_only():
+                differs = stat.S_IMODE(path.stat().st_mode) ^ wanted
+                if differs and not self.is_read_only():
+                    if path.is_dir() and differs & 0o777:
+                        # Before its own mode, which says that all in it is done.
+                        self._close_within(path)
                     path.chmod(wanted)
+
+    def _close_within(self, folder: Path) -> None:
+        """Give what is in a folder the modes that it would have if it were made now, as far as it is ours.
+
+        No link is followed: in a folder that others may write, one could lead to anything of ours.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        for _, folders, files, here in os.fwalk(folder):
+            for mode, names in ((self.folder_mode, folders), (self.file_mode, files)):
+                for name in names:
+                    with suppress(OSError):
+                        descriptor = os.open(name, flags, dir_fd=here)
+                        try:
+                            os.fchmod(descriptor, mode)
+                        finally:
+                            os.close(descriptor)
 
     def has_files(self) -> bool:
         """Return whether there are files of nodes."""
@@ -122,9 +142,16 @@ class DataFolder:
                 f"writing, or choose another folder with {DATA_VARIABLE}."
             )
         if number in _CLOSED or code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            if self._is_shared_with_us():
+                named = getattr(error, "filename", None)
+                closed = Path(named) if isinstance(named, str | os.PathLike) else self.database
+                return UnusableError(
+                    f"you may not use {closed}, of the store that the group shares: {_owner(closed)} has not opened it "
+                    f"to the group. Have them run `chmod -R g+rwX {self.path}`."
+                )
             return UnusableError(
                 f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "
-                f"another folder with {DATA_VARIABLE}, or share that one with a group (mode 2770)."
+                f"another folder with {DATA_VARIABLE}, or share that one with a group (`chgrp -R`, mode 2770)."
             )
         # Python's own error, without a code.
         is_garbled = isinstance(error, sqlite3.Error) and "Could not decode to UTF-8" in str(error)
@@ -138,6 +165,10 @@ class DataFolder:
             )
         return StoreError(f"the database {self.database} failed: {error}. Try again; nothing was changed.")
 
+    def _is_shared_with_us(self) -> bool:
+        shared = self.folder_mode & stat.S_IWGRP
+        return bool(shared) and os.access(self.path, os.W_OK | os.X_OK, effective_ids=True)
+
     def damage(self, what: str) -> DamagedError:
         """Return the error that says that the database is damaged, and how."""
         return DamagedError(
@@ -147,8 +178,11 @@ class DataFolder:
 
 
 def _owner(path: Path) -> str:
+    """Return who owns a path; where nobody tells us that, who owns the folder that it is in."""
     try:
         return path.owner()
+    except PermissionError:
+        return _owner(path.parent)
     except (KeyError, OSError):
         return "its owner"
 

@@ -95,6 +95,24 @@ def test_damage_is_found_with_node_name_and_path(damage, said, alice, image, pat
     assert found[whole].damage == ""
 
 
+def test_a_file_that_may_not_be_read_is_no_damage(folder_of_nobody, capsys):
+    """As in a store that is shared with a group, where another user has closed it."""
+    data = folder_of_nobody / "data"
+    with open_store(data) as store:
+        Person(ShockApp(store), add_user(store.database, "alice")).upload(b"content")
+        (file,) = check_files(store)
+        data.chmod(0o2770)
+        store.folder.check()
+        file.path.chmod(0)
+    assert main(["gc", "--check", "--data", str(data)]) == 1
+    done = capsys.readouterr()
+    assert done.out == ""
+    owner = file.path.owner()
+    assert done.err.startswith(
+        f"skyport-wf: you may not use {file.path}, of the store that the group shares: {owner} has"
+    )
+
+
 def test_a_damaged_part_is_found(alice, store):
     node = alice.upload(parts="2", file_name="big")["id"]
     alice.put(f"/node/{node}", files={"2": ("second", b"part")})

@@ -127,6 +127,53 @@ class TestWhoMayRead:
         assert "SKYPORT_DATA" in said
 
 
+class TestAStoreThatIsSharedLater:
+    @pytest.fixture
+    def data(self, tmp_path):
+        """A store of Alice's with a file, of which its group has just been given the folder."""
+        tmp_path.chmod(0o755)
+        data = tmp_path / "data"
+        with open_store(data) as store:
+            Person(ShockApp(store), add_user(store.database, "carol")).upload(b"kept")
+        (data / "staging" / UUID).touch(mode=0o600)
+        if not os.geteuid():
+            for path in (data, *data.rglob("*")):
+                os.chown(path, ALICE, GROUP)
+        data.chmod(0o2770)
+        return data
+
+    def test_it_is_open_once_its_owner_has_used_it(self, data):
+        (said,) = _as(BOB, data)
+        assert said.startswith(f"you may not use {data}/")
+        assert f"to the group. Have them run `chmod -R g+rwX {data}`." in said
+        assert [_as(user, data) for user in (ALICE, BOB)] == [["1 node"]] * 2
+        modes = _modes(data)
+        assert {mode for name, mode in modes.items() if (data / name).is_file()} == {"0o660"}
+        assert {mode for name, mode in modes.items() if (data / name).is_dir()} == {"0o2770"}
+
+    def test_a_crash_in_between_leaves_it_to_be_done_again(self, data, monkeypatch):
+        def crash(*_):
+            raise SystemExit
+
+        with monkeypatch.context() as patched, pytest.raises(SystemExit):
+            patched.setattr(os, "fchmod", crash)
+            open_store(data)
+        open_store(data).close()
+        assert {mode for name, mode in _modes(data).items() if name.startswith("files")} == {"0o660", "0o2770"}
+
+    def test_no_link_is_followed(self, data, tmp_path):
+        """Whoever may write into the folder could have put one there."""
+        secret = tmp_path / "secret"
+        secret.mkdir(mode=0o700)
+        (secret / "key").touch(mode=0o600)
+        (data / "files" / "ab").symlink_to(secret)
+        (folder,) = {path.parent for path in (data / "files").glob("*/*") if path.parent.name != "ab"}
+        (folder / "key").symlink_to(secret / "key")
+        open_store(data).close()
+        assert _modes(tmp_path)["secret"] == "0o700"
+        assert _modes(tmp_path)["secret/key"] == "0o600"
+
+
 class TestWhoMakesIt:
     def test_reading_makes_nothing(self, tmp_path):
         data = tmp_path / "data"
