@@ -253,6 +253,34 @@ def test_a_shock_that_sends_its_clients_elsewhere_is_told_before_anything_is_sen
         assert main(["resolve", NAME]) == 0
 
 
+@pytest.mark.slow
+def test_a_front_that_lets_nobody_in_without_a_token(tmp_path, monkeypatch, capsys):
+    """As with HTTP Basic: also what Shock says of itself is told to users only."""
+    with open_store(tmp_path / "store") as store:
+        app = Server(store, {"read"})
+        owner = app.tokens["owner"]
+
+        def front(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+            if "HTTP_AUTHORIZATION" in environ:
+                return app(environ, start_response)
+            start_response("401 Unauthorized", [("WWW-Authenticate", 'Basic realm="x"'), ("Content-Length", "0")])
+            return []
+
+        with running_server(front) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            # What Shock says of itself it says to any token.
+            for token, shock_ok, ok in (("", False, False), ("utterly-wrong", True, False), (owner, True, True)):
+                monkeypatch.setenv("KB_AUTH_TOKEN", token)
+                assert main(["doctor", "--json"]) == 1, "there is no engine"
+                found = {finding["what"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+                assert (found["Shock"]["ok"], found["token"]["ok"]) == (shock_ok, ok)
+                assert ("only jobs that have one find images" in found["Shock"]["detail"]) == shock_ok
+                assert publish(tmp_path, "wanted") == (0 if ok else 1)
+                assert bool(app.changes) == ok
+                capsys.readouterr()
+            assert main(["tag", NAME, f"{NAME}.1"]) == 0
+
+
 @pytest.mark.parametrize("verb", [["publish", NAME], ["publish", NAME, "--dry-run"], ["status"]], ids=" ".join)
 def test_nothing_private_is_sent_without_a_token(served, tmp_path, monkeypatch, capsys, verb):
     monkeypatch.setenv("KB_AUTH_TOKEN", "")
