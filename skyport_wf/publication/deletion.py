@@ -13,7 +13,7 @@ import msgspec
 from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.inventory import HIDDEN, LOST_NAME, ImageState, StoredImage, list_images
-from skyport_wf.publication.published import PublishedNode, is_ours
+from skyport_wf.publication.published import PublishedNode, why_not_ours_to_delete
 from skyport_wf.publication.thin import find_thin_nodes, name_of, same_image, thinnest_first
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
-_ANOTHER_USER = "it is another user's"
 _WELL_KNOWN = 100
 """Nodes with the same bytes that are looked at."""
 _UPLOADS: Final = ("unfinished",)
@@ -95,7 +94,7 @@ def delete(shock: Shock, plan: Sequence[Deletion]) -> list[Deletion]:
     refusals = {one.image.node.id: one.refusal for one in plan}
     # Interrupted in between, no thin image is left without its base.
     for node in thinnest_first([one.image.node for one in plan if not one.refusal]):
-        refusals[node.id] = _changed(shock, node) or ("" if is_ours(shock, node.id) else _ANOTHER_USER)
+        refusals[node.id] = _changed(shock, node) or why_not_ours_to_delete(shock, node.id)
         if not refusals[node.id]:
             shock.user.delete(node.id)
     return [msgspec.structs.replace(one, refusal=refusals[one.image.node.id]) for one in plan]
@@ -125,10 +124,8 @@ def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, publi
     is_up = image.state not in HIDDEN
     if is_up and not published:
         return f"it is published: `skyport-wf retire {image.name} --node {node.id}` first"
-    if not shock.may_change(node.id):
-        return _ANOTHER_USER
-    if not shock.is_known_user and "delete" not in shock.anonymous_rights:
-        return f"{shock.name} lets nobody delete without a token: put one into {shock.token_from}"
+    if not_ours := why_not_ours_to_delete(shock, node.id):
+        return not_ours
     if is_up and (node.id in locked or image.name in locked):
         return "the lock file names it"
     if force:

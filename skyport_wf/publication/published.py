@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import AccessControl
 
+_ANOTHER_USER = "it is another user's"
 _FEW_NAMES = 8
 """So many names are asked for one by one."""
 _Owner = Literal["this user", "nobody", "another"]
@@ -116,10 +117,20 @@ def require_owner(shock: Shock, node_id: str, name: str) -> None:
         raise not_the_owner(shock, name, node_id)
 
 
-def is_ours(shock: Shock, node_id: str) -> bool:
-    """Return whether the node is this user's own; nobody's is that of users without a token."""
-    owner, _ = _find_owner(shock, node_id)
-    return owner == _us(shock)
+def why_not_ours_to_delete(shock: Shock, node_id: str) -> str:
+    """Return in words why this user is not to delete the node; empty if he may.
+
+    His own he may, and nobody's where the server lets him; not another user's that everyone may delete.
+    """
+    owner, access = _find_owner(shock, node_id)
+    if access is None or owner == "another":
+        return _ANOTHER_USER
+    if not shock.is_known_user and "delete" not in shock.anonymous_rights:
+        return f"{shock.name} lets nobody delete without a token: put one into {shock.token_from}"
+    if owner == "nobody" and not access.public.delete:
+        # Shock does not tell who is an administrator.
+        return f"it is nobody's, and {shock.name} lets only administrators delete it, by Shock's own means"
+    return ""
 
 
 def is_ours_alone(shock: Shock, node_id: str) -> bool:
@@ -134,7 +145,7 @@ def why_not_ours_alone(shock: Shock, node_id: str) -> str:
     """
     owner, access = _find_owner(shock, node_id)
     if access is None or owner != _us(shock):
-        return "it is another user's"
+        return _ANOTHER_USER
     if owner == "nobody":
         return ""
     listed = sorted({*access.write, *access.delete} - {access.owner})

@@ -34,10 +34,12 @@ NAME = "lab/tool:1.0"
 class Shop:
     """A served store with two users, and the command line as one of them uses it."""
 
-    def __init__(self, folder: Path, url: str, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, folder: Path, url: str, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, user: str = "anna"
+    ) -> None:
         self.folder, self.url, self.tokens = folder, url, tokens
         self._monkeypatch = monkeypatch
-        self.be("anna")
+        self.be(user)
 
     def be(self, user: str) -> None:
         self._monkeypatch.setenv("KB_AUTH_TOKEN", self.tokens[user])
@@ -253,6 +255,31 @@ def test_who_may_not_delete_without_a_token_hears_so_before(
             assert shop.stays(NAME) == shop.stays(NAME, "--force") == why
             shop.said("delete", NAME, "--remove", code=0 if may else 1)
             assert (shop.client.find(node) is None) == may
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deletable", [True, False])
+@pytest.mark.parametrize("user", ["anna", "boss"])
+def test_a_dry_run_says_of_nobodys_nodes_what_is_then_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], user: str, deletable: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_store(tmp_path / "store") as store:
+        tokens = {name: add_user(store.database, name, admin=name == "boss") for name in ("anna", "boss")}
+        with running_server(ShockApp(store, anonymous=frozenset({"read", "write"}))) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            shop = Shop(tmp_path, server.url, {"nobody": "", **tokens}, monkeypatch, user="nobody")
+            shop._capsys = capsys
+            node = shop.publish("1")
+            if not deletable:
+                ShockClient(server.url, token=tokens["boss"])._ask("DELETE", f"/node/{node}/acl/public_delete")
+            assert main(["retire", NAME]) == 0
+            (tmp_path / "images.lock.json").unlink()
+            shop.be(user)
+            why = f"it is nobody's, and {server.url} lets only administrators delete it, by Shock's own means"
+            assert shop.stays(NAME) == ({} if deletable else {node: why})
+            shop.said("delete", NAME, "--remove", code=0 if deletable else 1)
+            assert (shop.client.find(node) is None) == deletable
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_jso
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.connection import Shock, open_shock
 from skyport_wf.publication.name_state import Decision, decide, wanted_image
-from skyport_wf.publication.published import find_published, is_ours, is_ours_alone, require_owner
+from skyport_wf.publication.published import find_published, is_ours_alone, require_owner, why_not_ours_to_delete
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.shock.client import ShockClient
@@ -238,7 +238,7 @@ class TestOwnership:
         monkeypatch.setattr(ShockApp, "__call__", listen)
         for name, own in (("alice", True), ("bob", False), ("nobody", False)):
             assert people[name].may_change(node) is own
-            assert is_ours(people[name], node) is own
+            assert (why_not_ours_to_delete(people[name], node) == "") is own
             decide(people[name], wanted_image(build_record(replace=True)))
         assert set(asked) == {"GET"}
 
@@ -274,7 +274,7 @@ class TestOwnership:
         assert is_ours_alone(bob, node)
         assert not is_ours_alone(alice, node)
         bob.user._ask("PUT", f"/node/{node}/acl/owner?users=alice")
-        assert is_ours(alice, node)
+        assert why_not_ours_to_delete(alice, node) == ""
         assert not is_ours_alone(alice, node)
         for right in ("write", "delete"):
             alice.user._ask("DELETE", f"/node/{node}/acl/{right}?users=bob")
