@@ -13,7 +13,11 @@ _STATES: Final = {
     **dict.fromkeys(("ambiguous", "base missing", "broken", "damaged", "name taken", "not allowed"), BAD),
     **dict.fromkeys(("failed", "DIFFERS", "WRONG"), BAD),
     **dict.fromkeys(
-        ("expiring", "legacy", "not tried", "other readers", "to be replaced", "unfinished", "unknown"), LOOK
+        (
+            "closed", "expiring", "legacy", "not tried", "opened", "other readers", "to be replaced", "unfinished",
+            "unknown",
+        ),
+        LOOK,
     ),
 }  # fmt: skip
 

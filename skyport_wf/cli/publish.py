@@ -133,7 +133,7 @@ def _publish(
         with _progress(args, nth(f"publish {name}", number, len(chosen))) as progress:
             published = publish(image, settings, shock, connect=connect, output=build_output(args), progress=progress)
         _write_files(published.receipt, image.spec.reference, shock, args)
-        return Ended(name, "there already" if published.there_already else "published", published.receipt)
+        return Ended(name, published.how, published.receipt)
 
     is_single = len(chosen) == 1 and not set_apart
     if is_single or not args.keep_going:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, table
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+READERS_CHANGED: Final[tuple[Literal["opened", "closed"], ...]] = ("opened", "closed")
+"""States of images that were published before, where only who may read them has changed."""
+
+
 class Ended(NamedTuple):
     """How publishing an image ended."""
 
     name: str
-    state: Literal["published", "there already", "failed", "not tried"]
+    state: Literal["published", "there already", "opened", "closed", "failed", "not tried"]
     receipt: Receipt | None = None
     why: str = ""
     """The reason if it is not published."""
@@ -104,7 +108,8 @@ def summarise(all_ended: Sequence[Ended]) -> Outcome:
     ]
     value: dict[str, object] = {
         "published": [ended.receipt for ended in all_ended if ended.receipt],
-        "there_already": [ended.name for ended in all_ended if ended.state == "there already"],
+        "there_already": [ended.name for ended in all_ended if ended.state in ("there already", *READERS_CHANGED)],
+        **{word: [ended.name for ended in all_ended if ended.state == word] for word in READERS_CHANGED},
     }
     not_published = [ended for ended in all_ended if ended.why]
     code = max((ended.exit_code for ended in all_ended), default=EXIT_DONE)

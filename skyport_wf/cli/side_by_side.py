@@ -20,7 +20,7 @@ import msgspec
 
 from skyport_wf.cli.messages import hand_on
 from skyport_wf.cli.progress import nth, progress_bar
-from skyport_wf.cli.publish_queue import Ended, PublishQueue
+from skyport_wf.cli.publish_queue import READERS_CHANGED, Ended, PublishQueue
 from skyport_wf.decoding import decode_json
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, SkyportError
 from skyport_wf.progress import Progress
@@ -154,7 +154,9 @@ class _Command:
         code = self.process.returncode
         if code == EXIT_DONE and told.get("published"):
             receipt = decode_record(msgspec.json.encode(told["published"][0]), Receipt, name=self._name)
-            return Ended(self._name, "there already" if told.get("there_already") else "published", receipt)
+            readers_changed = next((word for word in READERS_CHANGED if told.get(word)), None)
+            state = readers_changed or ("there already" if told.get("there_already") else "published")
+            return Ended(self._name, state, receipt)
         why = told.get("error") or f"its command ended with exit code {code}"
         return Ended(self._name, "failed", why=str(why), exit_code=code if code > 0 else EXIT_FAILED)
 

@@ -214,8 +214,14 @@ def _is_upload_of(node: Node, name: str, digests: ArchiveDigests) -> bool:
 
 def _adopt(candidate: Candidate, node: PublishedNode, others: tuple[PublishedNode, ...], shock: Shock) -> None:
     """Take a node that holds the image already as ours, and note what the image is made from now."""
-    require_owner(shock, node.id, candidate.wanted.name)
-    _set_readers(candidate.wanted, shock, node.id)
+    name = candidate.wanted.name
+    require_owner(shock, node.id, name)
+    if _set_readers(candidate.wanted, shock, node.id) and not node.node.expires:
+        if candidate.wanted.public:
+            # Whoever published it so may have had a reason.
+            _log.warning("%s was private (node %s): everyone may read it now", name, node.id)
+        else:
+            _log.info("%s was public (node %s): only its owner and listed users may read it now", name, node.id)
     known, source = node.attributes.skyport_wf, candidate.source
     if known is None:
         return
@@ -229,15 +235,16 @@ def _adopt(candidate: Candidate, node: PublishedNode, others: tuple[PublishedNod
         shock.user.replace_attributes(node.id, to_json_values(attributes))
 
 
-def _set_readers(wanted: WantedImage, shock: Shock, node_id: str) -> None:
-    """Let those read the node who are meant to."""
+def _set_readers(wanted: WantedImage, shock: Shock, node_id: str) -> bool:
+    """Let those read the node who are meant to, and return whether others might until now."""
     access = shock.user.read_access(node_id)
     if access.public.read == wanted.public:
-        return
+        return False
     if access.owner == "public":
         # Nobody owns what was uploaded without a token, so nobody can close it (and Shock answers 401).
         raise SkyportError(f"{wanted.name} cannot be private: it was uploaded without a token. Set {shock.token_from}.")
     shock.user.set_public(node_id, wanted.public)
+    return True
 
 
 def _resolve_as_worker(name: str, shock: Shock, node_id: str, *, public: bool) -> Node:

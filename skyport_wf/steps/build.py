@@ -12,7 +12,7 @@ import msgspec
 
 from skyport_wf.errors import BuildError, EngineError, ShockError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.name_state import decide, find_name_state, wanted_image
+from skyport_wf.publication.name_state import State, decide, find_name_state, wanted_image
 from skyport_wf.publication.published import PublishedNames, find_published
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
@@ -52,14 +52,23 @@ def build(
     Raises AlreadyPublishedError, before anything is built, if another image has the name, and SkyportError if it cannot
     be published for another reason that is known by now.
     """
+    record, _ = build_or_find(image, settings, shock, connect=connect, output=output, base_comes=base_comes)
+    return record
+
+
+def build_or_find(
+    image: ResolvedImage, settings: ShockSettings, shock: Shock, *, connect: Connect, output: Output, base_comes: bool
+) -> tuple[BuildRecord, State]:
+    """Return what `build` returns, and how the name stood before. Raises what that raises."""
     record = begin_record(image, settings, connect)
     found = finish_replacement(shock, record.name)
     base_comes = base_comes and record.thin_on_name in image.needs
     # Nobody should build for an hour to hear then that the name is not his to take.
-    if same := decide(shock, wanted_image(record), found, base_comes=base_comes).require().names.same:
+    decision = decide(shock, wanted_image(record), found, base_comes=base_comes).require()
+    if same := decision.names.same:
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
-        return msgspec.structs.replace(record, published=same.id)
-    return _make(record, image, shock, connect, output) if image.source.work else record
+        return msgspec.structs.replace(record, published=same.id), decision.state
+    return _make(record, image, shock, connect, output) if image.source.work else record, decision.state
 
 
 def wait_for_bases(image: ResolvedImage, shock: Shock, *, seconds: float) -> None:

@@ -6,7 +6,7 @@ import logging
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -17,7 +17,7 @@ from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, UploadRecord
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Connect, Output
-from skyport_wf.steps.build import build
+from skyport_wf.steps.build import build_or_find
 from skyport_wf.steps.register import register
 from skyport_wf.steps.save import open_image
 from skyport_wf.transfer.parts import range_of_scratch
@@ -34,8 +34,8 @@ class PublishedImage(NamedTuple):
     """An image that is published now."""
 
     receipt: Receipt
-    there_already: bool
-    """Whether it was published before, so that nothing was made or sent."""
+    how: Literal["published", "there already", "opened", "closed"]
+    """But for the first, it was there before, and nothing was made or sent; the last two changed who may read it."""
 
 
 def publish(
@@ -58,7 +58,7 @@ def publish(
     from skyport_wf.engine.images import vanished_is_temporary
 
     # Here the list is worked off in its order: a base that is to be published is published.
-    record = build(image, settings, shock, connect=connect, output=output, base_comes=False)
+    record, before = build_or_find(image, settings, shock, connect=connect, output=output, base_comes=False)
     if record.published:
         uploaded = UploadRecord(build=record, saved=None, node=record.published, url=shock.url)
     else:
@@ -71,7 +71,9 @@ def publish(
         from skyport_wf.engine.config_digests import note_config_digest
 
         note_config_digest(record.image, uploaded.saved.contents.image_id)
-    return PublishedImage(receipt, there_already=record.published is not None)
+    if before == "other readers":
+        return PublishedImage(receipt, "opened" if record.shock.public else "closed")
+    return PublishedImage(receipt, "there already" if record.published else "published")
 
 
 def _upload_stream(record: BuildRecord, shock: Shock, connect: Connect, progress: Progress) -> UploadRecord | None:

@@ -96,6 +96,7 @@ def test_the_summary_has_everything_and_the_worst_exit_code():
     all_ended = [
         Ended("lab/a:1", "published", receipt()),
         Ended("lab/b:1", "there already", receipt()),
+        Ended("lab/o:1", "opened", receipt()),
         failed("lab/c:1", SkyportError("it is broken")),
         failed("lab/d:1", TemporaryError("no answer")),
         Ended("lab/e:1", "not tried", why="it is built on lab/d:1, which is not published"),
@@ -103,20 +104,25 @@ def test_the_summary_has_everything_and_the_worst_exit_code():
     outcome = summarise(all_ended)
     assert outcome.exit_code == 75
     assert outcome.value == {
-        "published": [receipt(), receipt()],
-        "there_already": ["lab/b:1"],
+        "published": [receipt(), receipt(), receipt()],
+        "there_already": ["lab/b:1", "lab/o:1"],
+        "opened": ["lab/o:1"],
+        "closed": [],
         "failed": {"lab/c:1": "it is broken", "lab/d:1": "no answer"},
         "not_tried": {"lab/e:1": "it is built on lab/d:1, which is not published"},
-        "error": "3 images of 5 not published",
+        "error": "3 images of 6 not published",
         "exit_code": 75,
     }
     told, sentence = outcome.text
-    assert sentence == "3 images of 5 not published"
-    assert [" ".join(line.split()[:3]) for line in str(told).splitlines()[1:]][2:] == [
+    assert sentence == "3 images of 6 not published"
+    assert [" ".join(line.split()[:3]) for line in str(told).splitlines()[1:]][3:] == [
         "lab/c:1 failed -", "lab/d:1 failed -", "lab/e:1 not tried",
     ]  # fmt: skip
 
 
 def test_all_published_is_no_failure():
     outcome = summarise([Ended("lab/a:1", "published", receipt())])
-    assert (outcome.exit_code, outcome.value) == (0, {"published": [receipt()], "there_already": []})
+    assert (outcome.exit_code, outcome.value) == (
+        0,
+        {"published": [receipt()], "there_already": [], "opened": [], "closed": []},
+    )

@@ -170,6 +170,29 @@ def test_an_administrator_takes_no_image_from_its_owner_by_adopting_it(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_who_may_read_what_is_there_already_is_not_changed_silently(tmp_path, monkeypatch, capsys, jobs):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images.yaml").write_text(
+        f"images: [{{name: '{NAME}', archive: {archive(tmp_path, 'a').name}}},"
+        f" {{name: lab/private:1, archive: {archive(tmp_path, 'b').name}, public: false}}]\n"
+    )
+    assert main(["publish", "--all", "--private", "--quiet"]) == 0
+    for options, changed, told in (
+        ([], {"opened": [NAME], "closed": []}, [f"{NAME} was private"]),
+        (["--private"], {"opened": [], "closed": [NAME]}, [f"{NAME} was public"]),
+        (["--private"], {"opened": [], "closed": []}, []),
+    ):
+        capsys.readouterr()
+        assert main(["publish", "--all", "--jobs", jobs, "--json", *options]) == 0
+        said = capsys.readouterr()
+        document = json.loads(said.out)
+        assert {word: document[word] for word in changed} == changed
+        assert document["there_already"] == [NAME, "lab/private:1"]
+        assert re.findall(r"skyport-wf: (\S+ was \w+) \(node ", said.err) == told
+
+
+@pytest.mark.slow
 def test_who_has_forgotten_the_token_hears_so(served, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
     monkeypatch.chdir(tmp_path)
