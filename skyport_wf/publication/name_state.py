@@ -74,6 +74,14 @@ class Decision(msgspec.Struct, frozen=True):
         """Whether there is nothing to do."""
         return self.state == "published"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the image has the name for good, though others may be meant to read it."""
+        same = self.names.same
+        if same is None or same.node.expires or self.names.others:
+            return False
+        return self.state in ("published", "other readers", "not allowed")
+
     def require(self) -> Decision:
         """Return the decision. Raises its refusal if it has one."""
         if self.refusal:
@@ -195,7 +203,9 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
     if shock.user.elsewhere:
         return shock.user.elsewhere
     if shock.is_known_user:
-        return None
+        access = shock.user.find_access(same.id) if same and not wanted.public else None
+        is_nobodys = access is not None and access.owner == "public" and access.public.read
+        return nobodys(name, retire_first(name)) if is_nobodys else None
     if not wanted.public:
         return SkyportError(
             f"{name} cannot be private without a token: nobody would own it, and everyone could read it. Put a token "
@@ -207,6 +217,20 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
             f"{shock.token_from}."
         )
     return None
+
+
+def nobodys(name: str, anew: str) -> SkyportError:
+    """Return the error for an image that is to be private, and nobody owns.
+
+    anew: how to publish it with a token.
+    """
+    # Shock lets nobody but the owner close a node (and answers 401).
+    return SkyportError(f"{name} cannot be private: it was uploaded without a token, so it is nobody's. {anew}")
+
+
+def retire_first(name: str) -> str:
+    """Return the advice for a node that has a name, and that nobody owns."""
+    return f"Retire it (skyport-wf retire {name}) and publish it again, with your token."
 
 
 def _damaged(shock: Shock, node: PublishedNode, *, ours: bool) -> ShockError:

@@ -24,7 +24,7 @@ from skyport_wf.publication.attributes import (
 )
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.claim import Claim, claim_name
-from skyport_wf.publication.name_state import Decision, WantedImage, decide
+from skyport_wf.publication.name_state import Decision, WantedImage, decide, nobodys, retire_first
 from skyport_wf.publication.published import PublishedNode, read_again, require_owner
 from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.replacement import announce_replacement, finish_replacement, restore_node, retire_node
@@ -194,7 +194,7 @@ def _give_attributes(
     shock: Shock,
 ) -> None:
     """Let the upload be found by its name; `told` are its attributes, but for what is known only now."""
-    _set_readers(candidate.wanted, shock, candidate.node)
+    _set_readers(candidate.wanted, shock, candidate.node, anew=candidate.anew)
     attributes = with_base_id(told, base.attributes.id) if base else dict(told)
     if attributes.get(OWN_KEY):
         # Another tool's attributes have no place for these.
@@ -216,7 +216,7 @@ def _adopt(candidate: Candidate, node: PublishedNode, others: tuple[PublishedNod
     """Take a node that holds the image already as ours, and note what the image is made from now."""
     name = candidate.wanted.name
     require_owner(shock, node.id, name)
-    if _set_readers(candidate.wanted, shock, node.id) and not node.node.expires:
+    if _set_readers(candidate.wanted, shock, node.id, anew=retire_first(name)) and not node.node.expires:
         if candidate.wanted.public:
             # Whoever published it so may have had a reason.
             _log.warning("%s was private (node %s): everyone may read it now", name, node.id)
@@ -235,14 +235,16 @@ def _adopt(candidate: Candidate, node: PublishedNode, others: tuple[PublishedNod
         shock.user.replace_attributes(node.id, to_json_values(attributes))
 
 
-def _set_readers(wanted: WantedImage, shock: Shock, node_id: str) -> bool:
-    """Let those read the node who are meant to, and return whether others might until now."""
+def _set_readers(wanted: WantedImage, shock: Shock, node_id: str, *, anew: str) -> bool:
+    """Let those read the node who are meant to, and return whether others might until now.
+
+    anew: advice where nobody owns it.
+    """
     access = shock.user.read_access(node_id)
     if access.public.read == wanted.public:
         return False
     if access.owner == "public":
-        # Nobody owns what was uploaded without a token, so nobody can close it (and Shock answers 401).
-        raise SkyportError(f"{wanted.name} cannot be private: it was uploaded without a token. Set {shock.token_from}.")
+        raise nobodys(wanted.name, anew)
     shock.user.set_public(node_id, wanted.public)
     return True
 

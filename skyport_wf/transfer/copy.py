@@ -104,13 +104,12 @@ def plan_copy(origin: Shock, there: Shock, asked: str, *, private: bool = False,
         )
     decision = decide(there, wanted)
     # Who reads a copy that is there stays as it is.
-    is_done = decision.state in ("published", "other readers") and decision.names.same is not None
-    if not is_done:
+    if not decision.is_there:
         if decision.state == "base missing" and not decision.names.same:
             _advise_base(attributes, there)
         decision.require()
         _check_usable(origin, node, attributes.name)
-    return PlannedCopy(node, wanted, decision.names.same, is_done)
+    return PlannedCopy(node, wanted, decision.names.same, decision.is_there)
 
 
 def copy(

@@ -217,6 +217,9 @@ def test_without_a_token(tmp_path: Path) -> None:
         assert done.code == 0, done.log
         node = world.the_copy(original)
         assert world.copied.read_access(node.id).owner == "public"
+        # That the copy cannot be private any more is no failure: it is there, and stays as it is.
+        there = world.copy("--private")
+        assert (there["sent"], there["receipt"]["readable_by"]) == (0, "everyone")
         # The tests themselves have asked with one.
         assert world.there.seen.authorizations <= {None, f"OAuth {THEIRS}"}
 

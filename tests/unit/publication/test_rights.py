@@ -193,6 +193,24 @@ def test_who_may_read_what_is_there_already_is_not_changed_silently(tmp_path, mo
 
 
 @pytest.mark.slow
+def test_nobodys_image_cannot_be_private_and_status_and_dry_run_say_so(served, tmp_path, monkeypatch, capsys):
+    assert publish(tmp_path, "wanted") == 0
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    served.changes.clear()
+    why = (
+        f"{NAME} cannot be private: it was uploaded without a token, so it is nobody's. Retire it (skyport-wf retire "
+        f"{NAME}) and publish it again, with your token."
+    )
+    capsys.readouterr()
+    assert publish(tmp_path, "wanted", "--dry-run", public=False) == 1
+    assert json.loads(capsys.readouterr().out)["dry_run"][0]["next"] == f"fail: {why}"
+    assert publish(tmp_path, "wanted", public=False) == 1
+    assert json.loads(capsys.readouterr().out)["error"] == why
+    assert served.changes == []
+    assert main(["retire", NAME]) == publish(tmp_path, "wanted", public=False) == 0
+
+
+@pytest.mark.slow
 def test_who_has_forgotten_the_token_hears_so(served, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
     monkeypatch.chdir(tmp_path)
