@@ -242,10 +242,14 @@ def open_target(target: Target) -> Iterator[Shock]:
 
 
 def system_user() -> str:
-    """Return the name of the system's user; a number will do where no file has a name for it, as in containers."""
+    """Return the name of the system's user as the store knows it: a number where that takes no such name.
+
+    In containers no file may have a name for the user; those of Windows domains may have spaces.
+    """
+    from skyport_wf.store.users import is_user_name
+
     try:
         name = getpass.getuser()
-        name.encode()
-    except (KeyError, OSError, UnicodeEncodeError):
-        return f"uid{os.getuid()}"
-    return name
+    except (KeyError, OSError):
+        name = ""
+    return name if is_user_name(name) else f"uid{os.getuid()}"

@@ -90,8 +90,13 @@ def find_by_name(database: Database, name: str) -> User | None:
         return _find(connection, name)
 
 
+def is_user_name(name: str) -> bool:
+    """Return whether a user may have the name."""
+    return name != PUBLIC and not is_uuid(name) and name.isprintable() and _NAME.fullmatch(name) is not None
+
+
 def _check_name(name: str) -> None:
-    if name == PUBLIC or is_uuid(name) or not name.isprintable() or not _NAME.fullmatch(name):
+    if not is_user_name(name):
         raise UsageError(
             f"user name {name!r} cannot be used: 1 to 128 characters without spaces and , / ? & #, "
             "not a UUID, and not `public`, which stands for everyone."

@@ -159,8 +159,10 @@ def test_a_user_that_no_file_has_a_name_for():
     """As in containers that run as any number."""
     if os.geteuid():
         pytest.skip("only root can become another user")
+    # All modules are there before, as they may lie in a folder of root's.
     program = (
-        "import os; from skyport_wf.publication.connection import system_user; os.setuid(54321); print(system_user())"
+        "import os; from skyport_wf.publication.connection import system_user; system_user(); os.setuid(54321); "
+        "print(system_user())"
     )
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env={}, timeout=PATIENCE, check=True

@@ -1,10 +1,11 @@
 import getpass
+import os
 
 import pytest
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.connection import open_shock
+from skyport_wf.publication.connection import open_shock, system_user
 from skyport_wf.publication.settings import (
     download_base,
     effective_settings,
@@ -172,6 +173,18 @@ def test_the_embedded_shock_is_written_as_the_systems_user(shock, monkeypatch):
     with open_shock(ShockSettings()) as again:
         assert again.user.find(node.id) is not None
     assert getpass.getuser()
+
+
+@pytest.mark.parametrize(
+    "name", ["Anna Lab", "a/b", "public", "x" * 129, "a\nb", "\udc80", "00000000-0000-4000-8000-000000000000"]
+)
+def test_a_login_name_that_the_store_takes_of_no_user_is_a_number(monkeypatch, name):
+    """As a Windows domain's with a space."""
+    monkeypatch.setattr(getpass, "getuser", lambda: name)
+    assert system_user() == f"uid{os.getuid()}"
+    with open_shock(ShockSettings()) as shock:
+        node = shock.user.create(lambda: [b"x"], file_name="x", attributes={}, expiration="2D")
+        assert shock.may_change(node.id)
 
 
 def test_the_embedded_shock_without_a_token_reads_only_what_is_public(opened, shock):
