@@ -242,6 +242,7 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
         image=known.engine_image_id if known else None,
         base=known.base if known else None,
     )
+    _require_own(shock, node, reference, public=build.shock.public)
     made, saved = _send_gzipped(shock, node, build, progress)
     saved = msgspec.structs.replace(saved, packages=pack(examined.listed))
     told: dict[str, Any] = to_json_values(describe_image(build, saved, registered=""))
@@ -261,7 +262,7 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
         instead_of=node,
     )  # fmt: skip
     require_owner(shock, node.id, name)
-    # Shock lets administrators do what the owner may, and tells whose a node is, but not who one is.
+    # Sending takes a while, in which the node may be given away.
     if shock.user.read_access(node.id).owner not in ("public", shock.user.read_access(made.id).owner):
         shock.user.drop(made.id)
         raise not_the_owner(shock, name, node.id)
@@ -271,6 +272,20 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
         # Under its own name it was replaced with the new one's arrival; under another it still has that.
         retire_node(shock, PublishedNode(node, attributes))
     return msgspec.structs.replace(made, id=receipt.node)
+
+
+def _require_own(shock: Shock, node: Node, reference: ImageReference, *, public: bool) -> None:
+    """Raise AlreadyPublishedError for another user's node, as an administrator finds it: the new one would be his.
+
+    public: whether everyone may read the node.
+    """
+    owner = shock.user.read_access(node.id).owner
+    if owner == "public":
+        return
+    # Shock lets administrators do what the owner may, and tells whose a node is, but not who one is: a claim tells.
+    with claim_name(shock.user, str(reference), public=public) as claim:
+        if claim.find_owner() != owner:
+            raise not_the_owner(shock, node.text("name"), node.id)
 
 
 def _send_gzipped(shock: Shock, node: Node, build: BuildRecord, progress: Progress) -> tuple[Node, SavedArchive]:
