@@ -11,10 +11,11 @@ from typing import Any
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.pipelines.mistakes import heard, suggest
-from skyport_wf.pipelines.places import PathModifier
+from skyport_wf.pipelines.places import PathModifier, Places
 from skyport_wf.pipelines.rules import ImageRules
-from skyport_wf.pipelines.settings import read_settings
+from skyport_wf.pipelines.settings import RuleSettings, read_settings
 from skyport_wf.pipelines.shipped import is_shipped
+from skyport_wf.pipelines.use_rule import module_of
 
 
 class _Opened:
@@ -22,8 +23,6 @@ class _Opened:
 
     workflow: Any = None
     lists: list[ImageRules] = []  # noqa: RUF012 - the process has one
-    namespaces: list[Any] = []  # noqa: RUF012
-    """The modules or pipelines that have them, and what they have them for, in the same order."""
 
 
 def open_rules(workflow: Any, config: Mapping[str, Any]) -> ImageRules:
@@ -46,23 +45,35 @@ def _open(workflow: Any, config: Mapping[str, Any], kind: type[ImageRules]) -> I
     from snakemake_interface_common.exceptions import WorkflowError
 
     if workflow is not _Opened.workflow:
-        _Opened.workflow, _Opened.lists, _Opened.namespaces = workflow, [], []
+        _Opened.workflow, _Opened.lists = workflow, []
     if not shutil.which("skyport-wf"):
         # Snakemake was called by its path, its environment is not activated: the command lies beside its Python.
         os.environ.update(PATH=os.pathsep.join([*os.get_exec_path(), str(Path(sys.executable).parent)]))
-    namespace = (workflow.modifier, kind)
-    if namespace not in _Opened.namespaces:
+    statement = workflow.modifier
+    opened = next((rules for rules in _Opened.lists if type(rules) is kind and rules.statement is statement), None)
+    if opened is None:
         try:
             with heard():
                 settings = read_settings(config, whole=_are_the_workflow(workflow))
-                rules = kind(settings, workflow, _Opened.lists)
+                opened = _find_opened(kind, settings, workflow) or kind(settings, workflow, _Opened.lists)
         except SkyportError as error:
             raise WorkflowError(str(error)) from None
-        _Opened.lists.append(rules)
-        _Opened.namespaces.append(namespace)
-    opened = _Opened.lists[_Opened.namespaces.index(namespace)]
+        if opened not in _Opened.lists:
+            _Opened.lists.append(opened)
+        opened.begin(statement)
     opened.target = workflow.default_target
     return opened
+
+
+def _find_opened(kind: type[ImageRules], settings: RuleSettings, workflow: Any) -> ImageRules | None:
+    """Return the rules of the module that is being parsed, if an earlier `use rule` has opened its list.
+
+    A Snakefile may give its name to another module since, with other settings.
+    """
+    module, places = module_of(workflow.modifier), Places(workflow)
+    alike = (rules for rules in _Opened.lists if type(rules) is kind and module_of(rules.statement) == module)
+    same = (rules for rules in alike if (rules.settings, rules.places.written) == (settings, places.written))
+    return next(same, None)
 
 
 def find_results(name: str, results: str) -> str:

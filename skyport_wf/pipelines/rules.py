@@ -21,6 +21,7 @@ from skyport_wf.pipelines.patterns import match_any
 from skyport_wf.pipelines.places import Places
 from skyport_wf.pipelines.settings import RuleSettings
 from skyport_wf.pipelines.shipped import is_shipped
+from skyport_wf.pipelines.use_rule import takes_all
 from skyport_wf.records.plan import PlannedImage
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,9 @@ class ImageRules:
         self._workflow = workflow
         self._archive_digests: dict[str, str] = {}
         self._defined: set[str] = set()
+        self._are_all_taken = self._is_repeated = False
+        self.statement: Any = None
+        """The `use rule` that the rules are being parsed for, as `begin` takes it."""
         if self.is_known:
             self.places.check()
             check_settings_files(self.images if self.builds else None, settings.environment)
@@ -83,8 +87,20 @@ class ImageRules:
             self._check()
             write_plan(self.plan_note, self.planned.values())
 
+    def begin(self, statement: Any) -> None:
+        """Begin to define the rules for a `use rule`: all of them, as Snakemake drops those that it does not name.
+
+        So each statement of a module gets what it names, with its changes. But one that takes all as they are, after
+        another such one, would make two rules for each file under two names.
+        statement: as for `takes_all`.
+        """
+        self.statement = statement
+        self._defined.clear()
+        self._is_repeated = self._are_all_taken and takes_all(statement)
+        self._are_all_taken |= takes_all(statement)
+
     def defines(self, part: str) -> bool:
-        """Return whether a part of the rules is to be defined here: once for all that includes it."""
+        """Return whether a part of the rules is to be defined here: once in a `use rule`, whatever includes it."""
         first = part not in self._defined
         self._defined.add(part)
         return first
@@ -103,7 +119,7 @@ class ImageRules:
 
         Raises UsageError if another list has an image of the same name, or one whose files have the same names.
         """
-        if not self.defines(part):
+        if not self.defines(part) or self._is_repeated:
             return False
         others = [other for other in self.before if part in other._defined]
         if any(other.is_same_list(self) for other in others):
@@ -115,7 +131,9 @@ class ImageRules:
 
     def makes_lock(self) -> bool:
         """Return whether the rule that writes the lock file is to be defined here: once for a list and a lock file."""
-        return self.defines("lock") and not any(
+        if not self.defines("lock") or self._is_repeated:
+            return False
+        return not any(
             other.is_same_list(self) and other.lock.is_written(self.lock.path) and "lock" in other._defined
             for other in self.before
         )

@@ -251,6 +251,77 @@ def test_one_list_in_two_modules(
     assert pipeline.snakemake("a_publish_all", "b_publish_all") == set()
 
 
+ALL = "use rule * from a as a_*"
+CHANGED = "use rule {0} from a as a_{0} with:\n    priority: 7"
+REST = "use rule * from a exclude {0} as a_*"
+
+
+@pytest.mark.parametrize(
+    ("rules", "target", "statements", "changed"),
+    [
+        ("publish", "publish_all", [ALL, CHANGED.format("build_image")], {"build_image x", "build_image y"}),
+        (
+            "publish",
+            "publish_all",
+            [CHANGED.format("upload_image"), REST.format("upload_image")],
+            {"upload_image x", "upload_image y"},
+        ),
+        ("publish", "publish_all", [REST.format("lock_images"), CHANGED.format("lock_images")], {"lock_images"}),
+        (
+            "publish",
+            "publish_all",
+            [
+                "use rule build_image, save_image, upload_image, register_image from a as a_*",
+                "use rule lock_images, list_packages, publish_all from a as a_*",
+            ],
+            set(),
+        ),
+        ("publish", "publish_all", [ALL, ALL.replace("a_*", "b_*")], set()),
+        ("show", "show_all", [ALL, CHANGED.format("list_images")], {"list_images"}),
+        ("lint", "lint_all", [ALL, CHANGED.format("lint_image")], {"lint_image x", "lint_image y"}),
+        ("use", "use_all", [ALL, CHANGED.format("receive_image")], {"receive_image x"}),
+    ],
+)
+def test_a_module_in_several_statements(
+    pipeline: Pipeline, rules: str, target: str, statements: list[str], changed: set[str]
+) -> None:
+    """Each takes the rules that it names, and its changes count; the same rules twice, under two names, make no two."""
+    if rules == "use":
+        (pipeline.folder / "images.yaml").unlink()
+        (pipeline.folder / "images.lock.json").write_text(
+            json.dumps({"images": {"lab/x:1": LOCKED}, "record": "skyport-wf lock 1"})
+        )
+    declared = module("a", rules=rules).partition(f"{ALL}\n")[0]
+    pipeline.write_snakefile(declared, *(f"{statement}\n" for statement in statements))
+    done = pipeline.run_snakemake("--dry-run", f"a_{target}")
+    assert done.code == 0, done.out + done.log
+    with_priority = {job for part in done.out.split("\n[") if "priority: 7" in part for job in jobs(part)}
+    assert with_priority == {f"a_{job}" for job in changed}
+
+
+@pytest.mark.parametrize("inner", [INCLUDE, module("skyport")])
+def test_a_pipeline_with_our_rules_that_is_a_module_in_several_statements(pipeline: Pipeline, inner: str) -> None:
+    (pipeline.folder / "inner.smk").write_text(
+        f"import skyport_wf\n\n{inner}{own('lab/x:1')}\n"
+        'rule next:\n    input: "own.txt"\n    output: "next.txt"\n    shell: "cp {input} {output}"\n'
+    )
+    pipeline.write_snakefile(
+        'module a:\n    snakefile: "inner.smk"\n',
+        "use rule mine from a as changed with:\n    threads: 2\n",
+        "use rule * from a exclude mine as a_*\n",
+    )
+    prefix = "a_" if inner == INCLUDE else "a_skyport_"
+    assert pipeline.snakemake("--dry-run", "next.txt") == steps("x", prefix=prefix) | {"changed", "a_next"}
+
+
+def test_one_name_for_two_modules(pipeline: Pipeline) -> None:
+    """One after the other: each has its own list."""
+    write_images(pipeline.folder / "b", "lab/z:1")
+    again = module("a", config='{"images": "b"}').replace("as a_*", "as b_*")
+    pipeline.write_snakefile(module("a"), again, own("lab/x:1", "lab/z:1"))
+    assert pipeline.snakemake("--dry-run") == steps("x", prefix="a_") | steps("z", prefix="b_") | {"mine"}
+
+
 @pytest.mark.parametrize(
     ("modules", "ran"),
     [
