@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -20,6 +20,8 @@ LintLevel = Literal["error", "warning", "info", "style", "none"]
 Steps = Literal["each", "stream"]
 _WANTED = {"images": "a file or a folder", "conda": "a file, a name, true or false"}
 """What settings take, in words."""
+_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NOTHING = ("null", "Null", "NULL", "~", "None")
 
 
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,18 +91,19 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
     Raises UsageError, with the names there are, for a setting that is none or makes no sense.
     """
     below = SECTION in config or not whole
-    given = config.get(SECTION) if below else config
+    given = _untext(config.get(SECTION), Mapping | None) if below else config
     where = f"config, below `{SECTION}`" if below else "config of the skyport-wf module"
     if given is None:
         return RuleSettings()
     if not isinstance(given, Mapping):
         raise UsageError(f"{where}: there is {given!r}, and settings are expected: {', '.join(_names())}.")
-    plain = {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in given.items()}
-    for key in plain:
+    for key in given:
         if key not in _names():
             near = near_words(str(key), _names())
             meant = f"; did you mean `{near[0]}`?" if near else "."
             raise UsageError(f"{where}: there is no setting `{key}`{meant} There are: {', '.join(_names())}.")
+    kinds = get_type_hints(RuleSettings)
+    plain = {key: _untext(value, kinds[key]) for key, value in given.items()}
     try:
         settings = convert(plain, RuleSettings)
     except msgspec.ValidationError as error:
@@ -112,6 +115,20 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
         if path is not None and ("{" in path or "}" in path):
             raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without braces, Snakemake's wildcards.")
     return settings
+
+
+def _untext(value: object, kind: Any) -> object:
+    """Return the true, false or nothing that a text stands for, if the type of its setting has that.
+
+    Below the top of a config, Snakemake makes texts of all values of `--config`, as they are written there, and of
+    those of a profile, as Python writes them. Other values are returned as they are, a path as text.
+    """
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    kinds = (kind, *get_args(kind))
+    if isinstance(value, str) and value in _NOTHING and type(None) in kinds:
+        return None
+    return _TRUTHS.get(value, value) if isinstance(value, str) and bool in kinds else value
 
 
 def _names() -> tuple[str, ...]:

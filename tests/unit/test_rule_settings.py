@@ -38,6 +38,31 @@ def test_no_environment_is_written_as_false_or_as_nothing(conda):
 
 
 @pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        ({"cluster": "true", "conda": "false"}, {"cluster": True, "conda": False}),
+        ({"cluster": "False", "conda": "True"}, {"cluster": False, "conda": True}),
+        ({"cluster": "FALSE", "conda": "None"}, {"cluster": False, "conda": None}),
+        ({"conda": "true.yaml", "images": "true", "lock": "False"},) * 2,
+        (
+            {"images": "null", "lock": "~", "lint_level": "None", "conda": "null"},
+            {"images": None, "lock": None, "lint_level": None, "conda": None},
+        ),
+        ({"lint_level": "none", "steps": "stream", "conda": "lab"},) * 2,
+    ],
+)
+def test_snakemake_makes_texts_of_what_its_command_line_and_profiles_say(texts, values):
+    settings = read_settings({"skyport": texts}, whole=False)
+    assert {name: getattr(settings, name) for name in texts} == values
+    assert settings == read_settings(values, whole=True)
+
+
+@pytest.mark.parametrize("nothing", ["null", "None"])
+def test_a_section_that_is_nothing_may_be_a_text(nothing):
+    assert read_settings({"skyport": nothing}, whole=False) == RuleSettings()
+
+
+@pytest.mark.parametrize(
     ("images", "found", "lock"),
     [
         ("images.yaml", "../images.yml", "../images.lock.json"),
@@ -66,6 +91,7 @@ def test_the_list_is_found_as_the_command_line_finds_it(tmp_path, monkeypatch, i
         ({"conda": ["x"]}, "`conda`: expected a file, a name, true or false, got a list\\."),
         ({"lock": "{x}"}, "`lock` is '{x}'"),
         ({"cluster": "yes"}, "`cluster`: expected true or false, got text\\."),
+        ({"cluster": "None"}, "`cluster`: expected true or false, got text\\."),
         ({"steps": "two"}, "`steps`: there is no 'two'; it takes each, stream\\."),
         ({"lint_level": 5}, "there is no 5; it takes error"),
     ],
