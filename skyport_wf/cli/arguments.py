@@ -86,11 +86,16 @@ def any_path(text: str) -> Path:
 
 
 def output_file(text: str) -> Path:
-    """Return the path of a file to write."""
+    """Return the path of a file to write, with no `..` behind a folder: that may lack now, and be made by then."""
     path = Path(text)
     if path.name in ("", ".."):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file")
-    return path
+    # Of a NUL character, `check_words` tells.
+    if ".." not in path.parts or "\0" in text:
+        return path
+    # What is there before the folder is made is what would be replaced. A path as short as the user's is for messages.
+    folder = os.path.realpath(path.parent)
+    return Path(folder if path.is_absolute() else os.path.relpath(folder), path.name)
 
 
 def whole_number(

@@ -78,6 +78,37 @@ def test_what_cannot_be_written_is_said_before_anything_is_built(project, capsys
     assert (project / "notes.txt").read_text() == "notes"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "--log"),
+        ("lint", "--report"),
+        ("publish", "lab/tool:1", "--record"),
+        ("publish", "lab/tool:1", "--sbom"),
+        ("publish", "lab/tool:1", "--lock"),
+        ("files", "image.tar", "/file", "--output"),
+        ("show", "--archive", "image.tar", "--chart"),
+    ],
+)
+def test_a_file_stays_whatever_its_path_leads_through(project, capsys, words):
+    """A folder that lacks is made, and what is behind it then was there all the time."""
+    (project / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"x"}),)), "lab/tool:1"))
+    (project / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    for path in ("build/../notes.txt", f"{project}/build/../notes.txt"):
+        assert main([*words, path]) in (1, 2)
+        assert "notes.txt is " in capsys.readouterr().err
+    assert (project / "notes.txt").read_text() == "notes"
+    assert not (project / "build").exists()
+
+
+def test_a_link_to_a_folder_is_gone_through_before_the_folder_above_it(project):
+    (project / "shared/reports").mkdir(parents=True)
+    (project / "link").symlink_to("shared/reports")
+    assert main(["lint", "--report", "link/../report.json"]) == 0
+    assert (project / "shared/report.json").is_file()
+    assert not (project / "report.json").exists()
+
+
 def make_project(folder: Path) -> None:
     """Write an image list with an image, and its records up to the upload, into the current folder."""
     (folder / "open").mkdir()
