@@ -6,7 +6,7 @@ import glob
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -141,6 +141,38 @@ def keep_other_file(path: Path, what: str, is_one: Callable[[bytes], bool]) -> N
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
     if there.strip() and not is_one(there):
         raise UsageError(f"{path} is there, and is no {what}: it stays as it is. Name another file, or remove it.")
+
+
+def check_different(paths: Iterable[Path]) -> None:
+    """Raise UsageError if one of these files would be written in the place of another, or in a folder of its name."""
+    there: dict[Path, Path] = {}
+    for path in paths:
+        with _named(path):
+            # A pipe or /dev/null may get everything.
+            if _is_special(path):
+                continue
+        place = place_of(path)
+        if place in there:
+            raise UsageError(f"{path} would be written twice, with one thing in the place of another. Name two files.")
+        there[place] = path
+    for place, path in there.items():
+        if outer := next((there[folder] for folder in place.parents if folder in there), None):
+            raise UsageError(f"{path} would lie in {outer}, which is written as well. Name another file.")
+
+
+def place_of(path: Path) -> Path:
+    """Return where a file will be: folders may have two names, but a link in the place of the file is replaced."""
+    return Path(os.path.realpath(path.parent), path.name)
+
+
+def behind_links(path: Path) -> Path:
+    """Return where a file really is, or is to be, that is written where a link to it leads."""
+    # What cannot be looked at is told by whoever reads or writes it.
+    with suppress(OSError):
+        # A pipe has no other name than the link to it that a shell makes.
+        if path.is_symlink() and (path.is_file() or not path.exists()):
+            return Path(os.path.realpath(path))
+    return path
 
 
 def _is_special(path: Path) -> bool:

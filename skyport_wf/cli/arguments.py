@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.cli.absent_names import suggesting_names
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list
+from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list, lock_beside
+from skyport_wf.output_file import behind_links, check_different, place_of
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
@@ -26,6 +27,8 @@ _SHOWN = 100
 _MOST_DIGITS = 18
 """Of a number: Python refuses to read thousands of them, in its own way."""
 DEFAULT_RESULTS = Path("results/skyport")
+_THROUGH_LINKS = ("lock", "log")
+"""Options whose file is written where a link leads to; the others take the place of a link."""
 _KEY = "{key}"
 KEY_HELP = f"{_KEY} in it stands for the image's name as a file name"
 
@@ -68,6 +71,22 @@ def _why_unusable(word: object) -> str:
     if isinstance(word, Path):
         return _why_no_path(word)
     return ""
+
+
+def check_outputs(args: argparse.Namespace, options: Iterable[str]) -> None:
+    """Raise UsageError if one file to write would take the place of another, or something else that of the lock file.
+
+    options: those that name a file to write.
+    """
+    paths = {option: path for option in options if (path := getattr(args, option))}
+    if not paths:
+        return
+    lock = place_of(lock_beside(getattr(args, "images", None) or find_image_list(DEFAULT_LIST)))
+    for option, path in paths.items():
+        place = place_of(path)
+        if option != "lock" and lock in (place, *place.parents):
+            raise UsageError(f"--{option} {path}: this is the place of the lock file. Name another file.")
+    check_different(behind_links(path) if option in _THROUGH_LINKS else path for option, path in paths.items())
 
 
 def check_names_or_all(args: argparse.Namespace) -> None:

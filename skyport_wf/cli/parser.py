@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from skyport_wf import __version__
-from skyport_wf.cli.arguments import check_words, everywhere
+from skyport_wf.cli.arguments import check_outputs, check_words, everywhere, output_file
 from skyport_wf.cli.completion import complete, words_so_far
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.verbs import VERBS, overview
@@ -49,6 +49,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if not args.verb:
         parser.error("the verb is missing")
     check_words(args)
+    check_outputs(args, [action.dest for action in verbs[args.verb]._actions if action.type is output_file])
     return args
 
 

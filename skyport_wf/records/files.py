@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
-from skyport_wf.output_file import check_writable, keep_other_file, replace_file
+from skyport_wf.output_file import behind_links, check_different, check_writable, keep_other_file, replace_file
 from skyport_wf.records.encoding import RecordT, decode_record, encode_json, read_kind
 from skyport_wf.records.receipt import LockFile, Receipt, merge_into_lock
 
@@ -52,8 +52,8 @@ def check_receipt_files(
     Raises UsageError if one file is to be two of them.
     """
     receipts, packages = [*receipts], [*packages]
-    lock = _behind_links(lock) if lock else None
-    _check_different([*receipts, *packages, *([lock] if lock else [])])
+    lock = behind_links(lock) if lock else None
+    check_different([*receipts, *packages, *([lock] if lock else [])])
     for path in receipts:
         check_record_file(path, "skyport-wf receipt")
     for path in packages:
@@ -73,16 +73,6 @@ def check_record_file(path: Path, kind: str) -> None:
     """
     check_writable(path)
     _keep_other_record(path, kind)
-
-
-def _check_different(paths: Sequence[Path]) -> None:
-    there: set[Path] = set()
-    for path in paths:
-        # A pipe or /dev/null may get everything. Links to records are replaced, but folders may have two names.
-        place = Path(os.path.realpath(path.parent), path.name)
-        if place in there and (path.is_file() or not path.exists()):
-            raise UsageError(f"{path} would be written twice, with one thing in the place of another. Name two files.")
-        there.add(place)
 
 
 def _keep_other_record(path: Path, kind: str) -> bytes:
@@ -132,7 +122,7 @@ def update_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
     Commands that do this at the same moment wait for each other, so none loses the entry of another. A link to a lock
     file stays one.
     """
-    lock = _behind_links(lock)
+    lock = behind_links(lock)
     with _turn_in(lock.parent):
         old = read_record(lock, LockFile) if lock.exists() else None
         new = merge_into_lock(old, receipts)
@@ -147,23 +137,13 @@ def write_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = (
     Whoever updates it at this moment is waited for: what he has read before, he would write again. A link to a lock
     file stays one.
     """
-    lock = _behind_links(lock)
+    lock = behind_links(lock)
     with _turn_in(lock.parent):
         old = read_record(lock, LockFile) if keep and lock.exists() else LockFile({})
         kept = LockFile({name: entry for name, entry in old.images.items() if name in keep})
         new = merge_into_lock(kept, receipts)
         write_record(lock, new)
     return new
-
-
-def _behind_links(lock: Path) -> Path:
-    """Return where the lock file really is, or is to be: several projects may share one by links."""
-    # What cannot be looked at is told by whoever reads or writes it.
-    with suppress(OSError):
-        # A pipe has no other name than the link to it that a shell makes.
-        if lock.is_symlink() and (lock.is_file() or not lock.exists()):
-            return Path(os.path.realpath(lock))
-    return lock
 
 
 @contextmanager

@@ -109,6 +109,50 @@ def test_a_link_to_a_folder_is_gone_through_before_the_folder_above_it(project):
     assert not (project / "report.json").exists()
 
 
+TWICE, INSIDE, LOCK = "would be written twice", "out/x would lie in out", "this is the place of the lock file"
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "said"),
+    [
+        ("publish --all", "--record=r --sbom={key}/../r", TWICE),
+        ("publish --all", "--record=out --sbom=out/x", INSIDE),
+        ("publish --all", "--record={key}.json --sbom=lab_tool_1.json", TWICE),
+        ("publish --all", "--record=images.lock.json", LOCK),
+        ("publish --all", "--record=images.lock.json --lock=other.json", LOCK),
+        ("publish --all", "--sbom=images.lock.json/x", LOCK),
+        ("copy --all --to=embedded", "--record=images.lock.json", LOCK),
+        ("build lab/tool:1", "--record=images.lock.json", LOCK),
+        ("upload save.json", "--record=tool/../images.lock.json", LOCK),
+        ("save build.json", "--archive=z --record=z", TWICE),
+        ("save build.json", "--archive=out/x --record=out", INSIDE),
+        ("receipt lab/tool:1", "--record=r --lock=r", TWICE),
+        ("receipt lab/tool:1", "--record=r --lock=link", TWICE),
+        ("show lab/tool:1", "--chart=c --sbom=tool/../c", TWICE),
+        ("pull lab/tool:1", "--output=o --log=o", TWICE),
+        ("pull lab/tool:1", "--output=r --log=link", TWICE),
+        ("lint", "--report=out --log=out/x", INSIDE),
+        ("report tool", "--output=images.lock.json", LOCK),
+        ("plan", "--log=images.lock.json", LOCK),
+    ],
+)
+def test_what_would_be_written_in_the_place_of_something_else_is_said_before_anything(
+    project, capsys, command, options, said
+):
+    (project / "link").symlink_to("r")
+    before = sorted(project.rglob("*"))
+    assert main([*command.split(), *options.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert sorted(project.rglob("*")) == before
+
+
+def test_files_side_by_side_and_a_link_that_is_replaced(project, capsys):
+    (project / "link").symlink_to("out/log")
+    assert main(["lint", "--report=link", "--log=out/log"]) == 0, capsys.readouterr().err
+    assert not (project / "link").is_symlink()
+    assert (project / "out/log").read_text() == ""
+
+
 def make_project(folder: Path) -> None:
     """Write an image list with an image, and its records up to the upload, into the current folder."""
     (folder / "open").mkdir()
