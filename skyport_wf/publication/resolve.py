@@ -35,11 +35,9 @@ def resolve(shock: ShockClient, asked: str) -> Node:
 def find_for_worker(shock: Shock, asked: str) -> Node:
     """Return what `ask_as_worker` returns for the name of one image.
 
-    Raises SeveralMeantError for what Shock does not take for a name: a `*` is any text there, `!a/b` any other name,
-    nothing at all any name; and AWE takes the first node that it gets.
+    Raises SeveralMeantError for what Shock does not take for a name: a `*` is any text there, `!a/b` any other name;
+    and AWE takes the first node that it gets.
     """
-    if not asked.partition(":")[0]:
-        raise SeveralMeantError(f"{asked!r} names no image. Give REPO:TAG, or REPO for its highest tag.")
     if is_pattern(asked):
         raise SeveralMeantError(
             f"{asked!r} stands for all images that fit it, and one is to be named: REPO:TAG, or REPO for its highest "
@@ -58,8 +56,11 @@ def ask_as_worker(shock: Shock, asked: str, *, anonymous: bool = False) -> Node:
     """Return what `resolve` returns, after finishing a replacement of the name that was interrupted.
 
     anonymous: as a worker without a token asks; otherwise as the user.
-    Raises AweLookupError where a worker would fail, with what there is of that repository that none finds.
+    Raises AweLookupError where a worker would fail, with what there is of that repository that none finds;
+    SeveralMeantError for an empty name, as of a variable that is not set: Shock takes it for any.
     """
+    if not asked.partition(":")[0]:
+        raise SeveralMeantError(f"{asked!r} names no image. Give REPO:TAG, or REPO for its highest tag.")
     lookup = plan_lookup(asked)
     if not lookup.latest and shock.is_known_user and not anonymous:
         finish_replacement(shock, asked)

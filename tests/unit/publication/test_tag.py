@@ -261,6 +261,9 @@ def test_resolve_says_what_awe_does_with_a_pattern(people: People) -> None:
     assert people.do("resolve", "lab/tool:*", code=1)["error"].endswith(
         "2 nodes fit it, and it takes exactly one. Name one image."
     )
+    # As of a variable that is not set: a worker would get any image.
+    for empty in ("", ":", ":latest"):
+        assert people.do("resolve", empty, code=2)["error"].startswith(f"{empty!r} names no image.")
 
 
 @pytest.mark.slow
