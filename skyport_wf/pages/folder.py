@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -41,9 +42,13 @@ def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> WrittenFol
     """Write the files, given by path and content, and remove those of the last time that are not among them.
 
     Whoever reads meanwhile finds whole files. One that is as it should be is not written again.
-    Raises UsageError for a folder that has files of others, SkyportError if it cannot be written.
+    Raises UsageError for a folder that has files of others, or for something else in its place, SkyportError if it
+    cannot be written.
     """
     try:
+        # A link that leads nowhere is somebody's, too.
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise UsageError(f"{folder} is there, and is no folder. Name a new or an empty folder.")
         folder.mkdir(parents=True, exist_ok=True)
         # Before the file that is locked is made: nothing is left in a folder of others.
         if not _read_list(folder) and any(not path.name.startswith(_LIST) for path in folder.iterdir()):

@@ -1,5 +1,7 @@
 """Files that belong together: whole, kept as they are, and removed only if they are ours."""
 
+import os
+
 import pytest
 
 from skyport_wf.errors import UsageError
@@ -30,6 +32,18 @@ def test_a_folder_of_others_is_left_alone(tmp_path):
     with pytest.raises(UsageError, match="has files, and none that this command wrote"):
         write_folder(tmp_path, PAGES)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("name", ["file", "link", "link to a file", "pipe"])
+def test_what_is_no_folder_is_left_alone(tmp_path, name):
+    (tmp_path / "file").write_text("all of it")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "link to a file").symlink_to("file")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match=f"/{name} is there, and is no folder. Name a new or an empty folder."):
+        write_folder(tmp_path / name, PAGES)
+    assert (tmp_path / "file").read_text() == "all of it"
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_files_of_others_among_ours_stay(tmp_path, caplog):

@@ -66,7 +66,8 @@ def test_a_second_run_writes_nothing(site, shown, monkeypatch, capsys):
     [
         ([], "the following arguments are required: --out"),
         (["--out", "{}"], "has files, and none that this command wrote"),
-        (["--out", "{}/thesis"], "cannot write"),
+        (["--out", "{}/thesis"], "thesis is there, and is no folder. Name a new or an empty folder."),
+        (["--out", "{}/thesis/site"], "cannot write"),
     ],
 )
 def test_what_cannot_be_done_is_said(shown, tmp_path, monkeypatch, capsys, arguments, message):
