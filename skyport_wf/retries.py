@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +21,7 @@ _Result = TypeVar("_Result")
 
 RETRY_VARIABLE = "SKYPORT_RETRY_SECONDS"
 """The variable that says for how many seconds in all a request is tried again; 0 for never."""
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _DEFAULT_SECONDS = 60.0
 _LONGEST_PAUSE = 10.0
 """Seconds, if the server does not ask for more."""
@@ -111,10 +112,9 @@ def _say(state: tenacity.RetryCallState) -> None:
 def retry_seconds() -> float:
     """Return for how many seconds in all a request is tried again. Raises UsageError if the variable has no number."""
     text = os.environ.get(RETRY_VARIABLE, "")
-    try:
-        seconds = float(text) if text else _DEFAULT_SECONDS
-    except ValueError as error:
-        raise UsageError(f"{RETRY_VARIABLE}={text!r} is not a number of seconds") from error
-    if math.isnan(seconds):
+    if not text:
+        return _DEFAULT_SECONDS
+    # float() takes signs, underscores, other alphabets and `inf`, too.
+    if not _SECONDS.fullmatch(text):
         raise UsageError(f"{RETRY_VARIABLE}={text!r} is not a number of seconds")
-    return seconds
+    return float(text)

@@ -40,7 +40,7 @@ def test_what_is_temporary_is_tried_again_and_logged_each_time(monkeypatch, capl
     ]
 
 
-@pytest.mark.parametrize("seconds", ["0", "-5"])
+@pytest.mark.parametrize("seconds", ["0", "0.0"])
 def test_without_time_there_is_one_attempt(monkeypatch, caplog, seconds):
     monkeypatch.setenv("SKYPORT_RETRY_SECONDS", seconds)
     call = Failing(9)
@@ -96,7 +96,7 @@ def test_what_is_not_temporary_is_not_tried_again(monkeypatch, error):
     assert call.calls == 1
 
 
-@pytest.mark.parametrize("text", ["soon", "1 s", "nan", "1,5"])
+@pytest.mark.parametrize("text", ["soon", "1 s", "nan", "inf", "1,5", "-5", "1_0", "1e3", "٣", " 1"])
 def test_a_time_that_is_none(monkeypatch, text):
     monkeypatch.setenv("SKYPORT_RETRY_SECONDS", text)
     with pytest.raises(UsageError) as caught:
