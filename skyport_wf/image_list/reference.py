@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.urls import split_url
 
 _REPOSITORY_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_REPOSITORY_PART}(?:/{_REPOSITORY_PART})*")
@@ -19,7 +21,7 @@ LATEST = "latest"
 """The tag that AWE takes for "the highest tag there is"; no image can be published under it."""
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::\d+)?"
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
 _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}"
 _DOCKER_NAME = re.compile(rf"(?:{_DOMAIN}/)?{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@{_DIGEST})?")
 _BEHIND_REPOSITORY = re.compile(r":(?P<tag>[\w.-]*)$")
@@ -120,8 +122,11 @@ def check_registry(text: str, *, where: str) -> str:
     where: what the message begins with.
     Raises UsageError otherwise; the message does not show the text, as there may be a password in it.
     """
-    if re.fullmatch(_DOMAIN, text) and is_registry(text):
-        return text
+    with suppress(UsageError):
+        # Its port has to be one, too.
+        split_url(f"https://{text}", instead="")
+        if re.fullmatch(_DOMAIN, text) and is_registry(text):
+            return text
     raise UsageError(f"{where}: not a registry. Write HOST or HOST:PORT alone, such as images.example.org.")
 
 

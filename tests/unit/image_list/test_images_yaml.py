@@ -326,7 +326,11 @@ def test_a_registry(registry: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "registry", ["https://images.example.org", "images.example.org/", "me:secret@x.org", "images", "a.b:", ".", "-.x"]
+    "registry",
+    [
+        *("https://images.example.org", "images.example.org/", "me:secret@x.org", "images", "a.b:", ".", "-.x"),
+        *("a.b:0", "a.b:65536", "a.b:٣", "[1:2]:5000"),
+    ],
 )
 def test_what_is_no_registry(registry: str) -> None:
     text = f"shock: {{registry: '{registry}'}}\nimages: [{{name: 'a/b:1', dockerfile: D}}]\n"
