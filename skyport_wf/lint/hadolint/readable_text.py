@@ -1,6 +1,8 @@
 """A Dockerfile in words that hadolint can read: it takes some for mistakes that docker takes as they are."""
 
 import itertools
+import json
+import posixpath
 import re
 from collections.abc import Sequence
 
@@ -8,11 +10,13 @@ from skyport_wf.image.instructions import (
     Heredoc,
     Instruction,
     decode_lines,
+    json_words,
     replace_words,
     triggered,
     written_options,
 )
 from skyport_wf.image.variables import unquote
+from skyport_wf.lint.shell.grammar import SHELLS
 from skyport_wf.lint.shell.invocations import script_heredocs
 
 _SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
@@ -34,6 +38,8 @@ _WITH_OPTIONS = frozenset({"FROM", "RUN", "COPY", "ADD", "HEALTHCHECK"})
 _TABS = re.compile(r"^\t+")
 _ALL = re.compile(".+")
 _REPOSITORY = re.compile(r"(?<=[\s\"'])(?:git@|git://|ssh://)(?=[\w.@\[-]+[:/])", re.IGNORECASE)
+_NO_SHELL = "pwsh"
+"""Under this one, hadolint neither asks ShellCheck nor takes a `|` for a pipe of a shell."""
 _ADD = re.compile(r"^(\s*(?:ONBUILD\s+)?)ADD\b", re.IGNORECASE)
 
 
@@ -56,6 +62,8 @@ class ReadableText:
                 self._replace(one.line, one.last_line, _SCTP, "")
             elif one.name == "CMD" and not one.value:
                 self._replace(one.line, one.line, _BARE_COMMAND, r"\1 []")
+            elif one.name == "SHELL":
+                self._mend_shell(one)
             elif one.name == "ADD" and one.heredocs:
                 # It knows heredocs of RUN and COPY only.
                 self._replace(one.line, one.heredocs[0].line - 1, _ADD, r"\1COPY")
@@ -112,6 +120,18 @@ class ReadableText:
                 plain = f"{duration[1]}1s"
             line = one.line_at(start) - 1
             self._lines[line] = self._lines[line].replace(written, plain, 1)
+
+    def _mend_shell(self, one: Instruction) -> None:
+        words = json_words(one.value)
+        if not words:
+            return
+        # It knows shells in /bin only, and gives ShellCheck these words as the first line of a script: that takes
+        # `conda run -n x bash -c` and `python3 -c` for mistakes.
+        at = next((at for at in reversed(range(len(words))) if posixpath.basename(words[at]) in SHELLS), None)
+        known = [_NO_SHELL] if at is None else [f"/bin/{posixpath.basename(words[at])}", *words[at + 1 :]]
+        first = one.line_at(0)
+        before, _, _ = self._lines[first - 1].partition("[")
+        self._lines[first - 1 : one.last_line] = [before + json.dumps(known), *[""] * (one.last_line - first)]
 
     def _replace(self, first: int, last: int, what: re.Pattern[str], by: str) -> None:
         for index in range(first - 1, last):

@@ -32,6 +32,8 @@ _LONGEST = 300
 _NOT_READ = "DL1000"
 """Its rule for what it cannot read."""
 _MOST_MISTAKES = 5
+_NO_SHELL_OF_SHELLCHECK = "SC1071"
+"""ShellCheck's for a shell that it cannot read, such as zsh; a `SHELL` may name one."""
 
 
 class Hadolint(msgspec.Struct, frozen=True):
@@ -124,6 +126,7 @@ def _ask(hadolint: Hadolint, text: ReadableText, patience: float, seconds: float
             lines[min(max(one.line, 1), len(lines)) - 1][0], one.code, one.level, one.message.strip(), source=PROGRAM
         )
         for one in reports
+        if one.code != _NO_SHELL_OF_SHELLCHECK
     ]
 
 

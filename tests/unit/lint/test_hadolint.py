@@ -94,6 +94,37 @@ def test_options_that_are_mended_cause_no_other_finding(folder: LintFolder) -> N
     assert folder.told() == ["2 DL3003"]
 
 
+@pytest.mark.parametrize(
+    ("shell", "expected"),
+    [
+        ('"/bin/sh", "-c"', ["DL4006", "SC2006"]),
+        ('"bash", "-c"', ["DL4006", "SC2006"]),
+        ('"/usr/local/bin/bash", "-o", "pipefail", "-c"', ["SC2006"]),
+        ('"conda", "run", "-n", "env", "/bin/bash", "-c"', ["DL4006", "SC2006"]),
+        ('"/opt/conda", "run", "-n", "bash", "bash", "-eo", "pipefail", "-c"', ["SC2006"]),
+        ('"/usr/bin/env", "bash", "-o", "pipefail", "-c"', ["SC2006"]),
+        ('"/bin/busybox", "sh", "-c"', ["DL4006", "SC2006"]),
+        ('"zsh", "-c"', ["DL4006"]),
+        ('"/usr/bin/zsh", "-o", "pipefail", "-c"', []),
+        ('"/usr/bin/python3", "-c"', []),
+        ('"/usr/bin/env", "python3", "-c"', []),
+        ('"python3", "-c"', []),
+        ('"fish", "-c"', []),
+        ('"Rscript", "-e"', []),
+    ],
+)
+def test_a_run_is_read_as_its_shell_reads_it(folder: LintFolder, shell: str, expected: list[str]) -> None:
+    folder.add("Dockerfile", f"FROM a@sha256:1\nSHELL [{shell}]\nRUN make\nWORKDIR /a\nRUN a | b `c`\n")
+    assert folder.told() == [f"5 {code}" for code in expected]
+    folder.add("Dockerfile", f"FROM a@sha256:1\nONBUILD \\\n SHELL [ \\\n # no\n {shell}]\nONBUILD RUN a `b`\n")
+    assert folder.told() == ["6 SC2006" for code in expected if code == "SC2006"]
+
+
+def test_a_shell_that_docker_refuses_stays_a_mistake(folder: LintFolder) -> None:
+    folder.add("Dockerfile", "FROM a@sha256:1\nSHELL bash -c\nRUN make\n")
+    assert folder.told() == ["3 SC2239"]
+
+
 @pytest.mark.parametrize("duration", ["1x", "1", "s", "1m30", "", "1 s"])
 def test_what_is_no_duration_stays_a_mistake(folder: LintFolder, duration: str) -> None:
     folder.add("Dockerfile", f"FROM a@sha256:1\nHEALTHCHECK --interval='{duration}' CMD true\n")
