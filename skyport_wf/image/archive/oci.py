@@ -24,6 +24,8 @@ _IMAGE_LAYER: Final = re.compile(r"|.*(?:image|\btar\b).*")
 _MAX_DEPTH: Final = 4
 """Indexes within indexes; tools write one in another at most."""
 _MAX_IMAGES: Final = 1000
+_MAX_DESCRIPTORS: Final = 100_000
+"""Entries of all indexes: one may name another any number of times, and that a third."""
 
 
 class Platform(msgspec.Struct, frozen=True):
@@ -62,26 +64,55 @@ def find_images(index: bytes, read: Callable[[str], bytes | None]) -> list[Named
     """Return the images that `index.json` leads to, as a `manifest.json` would name them.
 
     read: returns the JSON document of the layout at a path, None if it is not there.
-    Raises ArchiveError if the index is damaged. Attestations and other artifacts are passed over.
+    Raises ArchiveError if the index is damaged, or leads to more than any has. Attestations and other artifacts are
+    passed over.
     """
     images = []
-    for found in _walk(_decode(index, "its index.json"), read, (), "", _MAX_DEPTH):
+    for found in _walk(_decode(index, "its index.json"), _Documents(read), (), "", _MAX_DEPTH):
         images.append(found)
         if len(images) > _MAX_IMAGES:
             raise ArchiveError(f"holds more than {_MAX_IMAGES:,} images. Save each image by itself.")
     return images
 
 
+class _Documents:
+    """The documents of a layout; each manifest is read once, however many entries lead to it."""
+
+    def __init__(self, read: Callable[[str], bytes | None]) -> None:
+        self.read = read
+        self._manifests: dict[str, Manifest] = {}
+        self._entries = 0
+
+    def count_entry(self) -> None:
+        """Count an entry of an index. Raises ArchiveError if there are too many."""
+        self._entries += 1
+        if self._entries > _MAX_DESCRIPTORS:
+            raise ArchiveError(f"has an index of more than {_MAX_DESCRIPTORS:,} entries. Save each image by itself.")
+
+    def manifest(self, descriptor: Descriptor) -> Manifest:
+        """Return what a descriptor leads to. Raises ArchiveError if it is not there, or damaged."""
+        path = _path(descriptor.digest)
+        if path in self._manifests:
+            return self._manifests[path]
+        document = self.read(path)
+        if document is None:
+            raise ArchiveError(f"is incomplete: {path}, which its index names, is missing. Save the image again.")
+        if digest_of(document) != descriptor.digest:
+            raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
+        return self._manifests.setdefault(path, _decode(document, path))
+
+
 def _walk(
-    manifest: Manifest, read: Callable[[str], bytes | None], names: tuple[str, ...], platform: str, depth: int
+    manifest: Manifest, documents: _Documents, names: tuple[str, ...], platform: str, depth: int
 ) -> Iterator[NamedImage]:
     if manifest.config:
         if _is_image(manifest.config, manifest):
             config = _path(manifest.config.digest)
             layers = tuple(_path(layer.digest) for layer in manifest.layers or ())
-            yield NamedImage(config, names, layers, platform or _platform_in(read(config)))
+            yield NamedImage(config, names, layers, platform or _platform_in(documents.read(config)))
         return
     for descriptor in manifest.manifests or ():
+        documents.count_entry()
         annotations = descriptor.annotations or {}
         kind = annotations.get("kind", "")
         if "vnd.docker.reference.type" in annotations or (kind.startswith(_COSIGN) and kind not in _COSIGN_IMAGES):
@@ -91,23 +122,14 @@ def _walk(
         told = names + tuple(annotations[key] for key in _NAMES if key in annotations)
         machine = str(descriptor.platform or "") or platform
         try:
-            found = _read_manifest(descriptor, read if depth else lambda _: None)
+            if not depth:
+                raise ArchiveError("has indexes within indexes, more than any tool writes. Save the image again.")
+            found = documents.manifest(descriptor)
         except ArchiveError as error:
             # Tools copy an index as it is, and leave out the images of other platforms or names.
             yield NamedImage(_path(descriptor.digest), told, None, machine, problem=str(error))
         else:
-            yield from _walk(found, read, told, machine, depth - 1)
-
-
-def _read_manifest(descriptor: Descriptor, read: Callable[[str], bytes | None]) -> Manifest:
-    """Return what a descriptor leads to. Raises ArchiveError if it is not there, or damaged."""
-    path = _path(descriptor.digest)
-    document = read(path)
-    if document is None:
-        raise ArchiveError(f"is incomplete: {path}, which its index names, is missing. Save the image again.")
-    if digest_of(document) != descriptor.digest:
-        raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
-    return _decode(document, path)
+            yield from _walk(found, documents, told, machine, depth - 1)
 
 
 def _platform_in(config: bytes | None) -> str:

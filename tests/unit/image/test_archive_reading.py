@@ -625,6 +625,18 @@ def test_a_config_of_too_many_values() -> None:
 
 
 @pytest.mark.slow
+def test_indexes_within_indexes_keep_nobody_busy() -> None:
+    """Each names the next one many times, and no image: read as often as they are named, that takes for ever."""
+    files = {}
+    inner = b'{"manifests": []}'
+    for _ in range(3):
+        files[f"blobs/sha256/{sha256(inner)}"] = inner
+        inner = json.dumps({"manifests": [{"digest": f"sha256:{sha256(inner)}"}] * 2000}).encode()
+    archive = tar_of([file_member(name, document) for name, document in [*files.items(), ("index.json", inner)]])
+    with pytest.raises(ArchiveError, match=r"has an index of more than 100,000 entries\. Save each image by itself"):
+        inspect(archive)
+
+
 def test_lists_of_packages_do_not_push_out_the_config() -> None:
     attached = [file_member(f"{number}.json", b"{" + b" " * (20 << 20)) for number in range(3)]
     assert (
