@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.inspection.show import examine_receipt
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.package_lists import listed_packages
@@ -25,7 +24,7 @@ def list_packages(receipt: Receipt, shock: Shock, *, progress: Progress = UNSEEN
     progress: called with the bytes of each piece read, where the node has no list.
     Raises UsageError if the receipt is of another Shock, and what `examine_receipt` raises.
     """
-    if shock.url != one_spelling(receipt.shock):
+    if not shock.is_at(receipt.shock):
         raise UsageError(
             f"the receipt of {receipt.name} is of {receipt.shock}, and the Shock that is meant is {shock.url}. "
             "Name the receipt's in SHOCK_URL."

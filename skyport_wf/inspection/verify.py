@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.inspection.deep_reading import read_deeply
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
@@ -70,7 +69,7 @@ def verify(
 
 
 def _differences(name: str, image: LockedImage, shock: Shock, read: _Reader) -> Iterator[str]:
-    if one_spelling(image.shock) != shock.url:
+    if not shock.is_at(image.shock):
         yield f"the lock file says it is on {image.shock}, asked is {shock.url}"
     try:
         node = find_for_worker(shock, name)

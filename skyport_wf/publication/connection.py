@@ -13,6 +13,7 @@ import msgspec
 
 from skyport_wf.errors import ShockError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
+from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.publication.settings import (
     ca_bundle,
     download_base,
@@ -154,6 +155,10 @@ class Shock:
             self.user.add_readers(to, listed)
         except ShockError as error:
             raise ShockError(f"node {to} cannot be read by those whom node {node_id} lists: {error}") from error
+
+    def is_at(self, url: str) -> bool:
+        """Return whether a URL is this Shock's; that of an older lock file or receipt may be spelled otherwise."""
+        return self.url == one_spelling(url)
 
     def may_change(self, node_id: str) -> bool:
         """Return whether the user may change a node that he has found: its owner, or an admin."""

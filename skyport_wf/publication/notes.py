@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.publication.attributes import OWN_KEY, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.claim import claim_name
@@ -24,7 +23,7 @@ def update_notes(shock: Shock, receipt: Receipt, *, description: str) -> Receipt
 
     A node that is gone, or published no more, is left alone: its receipt stays what it is.
     """
-    node = shock.user.find(receipt.node) if shock.url == one_spelling(receipt.shock) else None
+    node = shock.user.find(receipt.node) if shock.is_at(receipt.shock) else None
     if node is None or not _is_published(node):
         return receipt
     if _differs(node, description) and shock.may_change(node.id):

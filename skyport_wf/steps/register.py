@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.publication.attributes import describe_image, describe_upload, to_json_values
 from skyport_wf.publication.name_state import wanted_image
 from skyport_wf.publication.take_name import Candidate, take_name
@@ -25,7 +24,7 @@ def register(record: UploadRecord, shock: Shock) -> Receipt:
     worker would not get the image.
     """
     build, saved = record.build, record.saved
-    if shock.url != one_spelling(record.url):
+    if shock.url != record.url:
         raise SkyportError(
             f"{build.name} was uploaded to {record.url}, but SHOCK_URL or the image list now says {shock.url}. "
             "Upload it there first."

@@ -15,7 +15,6 @@ from skyport_wf.byte_streams import pieces_of
 from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.archive.compression import recognise_format
-from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.output_file import keep_other_file, replace_file
 from skyport_wf.progress import Progress
 from skyport_wf.publication.resolve import find_for_worker
@@ -76,7 +75,7 @@ def find_node(shock: Shock, asked: str | None, receipt: Receipt | None) -> Node:
     """
     if receipt is None:
         return find_for_worker(shock, asked or "")
-    node = shock.user.find(receipt.node) if one_spelling(receipt.shock) == shock.url else None
+    node = shock.user.find(receipt.node) if shock.is_at(receipt.shock) else None
     if node is None:
         raise ShockError(
             f"{receipt.name}: {shock.name} does not have the node {receipt.node} of the receipt, on {receipt.shock}. "
