@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import AccessControl
 
-_ANOTHER_USER = "it is another user's"
 _FEW_NAMES = 8
 """So many names are asked for one by one."""
 _Owner = Literal["this user", "nobody", "another"]
@@ -124,7 +123,7 @@ def why_not_ours_to_delete(shock: Shock, node_id: str) -> str:
     """
     owner, access = _find_owner(shock, node_id)
     if access is None or owner == "another":
-        return _ANOTHER_USER
+        return _whose("another")
     if not shock.is_known_user and "delete" not in shock.anonymous_rights:
         return f"{shock.name} lets nobody delete without a token: put one into {shock.token_from}"
     if owner == "nobody" and not access.public.delete:
@@ -145,7 +144,7 @@ def why_not_ours_alone(shock: Shock, node_id: str) -> str:
     """
     owner, access = _find_owner(shock, node_id)
     if access is None or owner != _us(shock):
-        return _ANOTHER_USER
+        return _whose(owner)
     if owner == "nobody":
         return ""
     listed = sorted({*access.write, *access.delete} - {access.owner})
@@ -156,6 +155,10 @@ def why_not_ours_alone(shock: Shock, node_id: str) -> str:
         return ""
     ending = " and ".join(f"`DELETE /node/{node_id}/acl/{right}`" for right in rights)
     return f"others may change it, too, and what it says of its file may be theirs ({ending} ends that)"
+
+
+def _whose(owner: _Owner) -> str:
+    return "it is nobody's, as it was uploaded without a token" if owner == "nobody" else "it is another user's"
 
 
 def _us(shock: Shock) -> _Owner:

@@ -37,14 +37,17 @@ def upload(
     Raises TemporaryError if it cannot be sent, or arrives as something else.
     """
     build = record.build
+    remembered = ProgressFile(progress_file)
     if build.published or record.saved is None:
-        return UploadRecord(build=build, saved=None, node=check_published(build, shock), url=shock.url)
+        published = check_published(build, shock)
+        remembered.remove()
+        return UploadRecord(build=build, saved=None, node=published, url=shock.url)
     wanted = wanted_image(build, image_id=record.saved.contents.image_id)
     # The base of a thin image is asked for when the name is taken: it may be published in between.
     if same := decide(shock, wanted, base_comes=True).require().names.same:
         _log.info("%s is published already (node %s), nothing to send", build.name, same.id)
+        remembered.remove()
         return UploadRecord(build=build, saved=record.saved, node=same.id, url=shock.url)
-    remembered = ProgressFile(progress_file)
     _check_size(archive, record.saved.digests)
     uploaded = upload_file(shock, build, range_of_file(archive), record.saved, remembered=remembered, progress=progress)
     remembered.remove()

@@ -445,6 +445,18 @@ def test_no_build_begins_whose_image_nobody_could_send(serve, tmp_path, monkeypa
 
 
 @pytest.mark.slow
+def test_what_nobody_owns_is_not_called_another_users(served, tmp_path, monkeypatch, capsys):
+    assert publish(tmp_path, "wanted") == 0
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    nobodys = "it is nobody's, as it was uploaded without a token"
+    assert main(["tag", NAME, "lab/tool:2.0"]) == 1
+    assert f"cannot be copied: {nobodys}. Else pull the image" in capsys.readouterr().err
+    assert main(["retire", NAME]) == 0
+    assert main(["delete", NAME, "--remove"]) == 1
+    assert f"stays: {nobodys}" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_records_that_spell_the_server_otherwise_are_of_the_same(served, tmp_path, monkeypatch, capsys):
     """As versions before wrote them, which took the URL as it was given."""
     monkeypatch.chdir(tmp_path)

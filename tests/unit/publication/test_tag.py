@@ -116,6 +116,21 @@ def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_known_before", [False, True])
+def test_where_there_is_nothing_to_send_no_interrupted_upload_is_remembered(
+    people: People, is_known_before: bool
+) -> None:
+    listed(NEW)
+    steps = [*STEPS[:2]]
+    steps.insert(0 if is_known_before else 2, ("publish", NEW))
+    for command in steps:
+        people.do(*command)
+    Path("upload.json.progress").write_text("of an earlier run")
+    people.do(*STEPS[2])
+    assert not Path("upload.json.progress").exists()
+
+
+@pytest.mark.slow
 def test_another_users_upload_is_not_registered_and_nothing_is_given_back(
     people: People, capsys: pytest.CaptureFixture[str]
 ) -> None:
