@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
 
+_CLOSED = (401, 403)
+"""The HTTP status of what this user may not read."""
+
 
 def read_deeply(shock: ShockClient, node: Node, locked: LockedImage | None, progress: Progress) -> Iterator[str]:
     """Yield what is wrong with the file of a node, in words; nothing if all of it is right.
@@ -28,6 +31,8 @@ def read_deeply(shock: ShockClient, node: Node, locked: LockedImage | None, prog
     progress: called with the bytes of each piece that arrives. The file is neither stored nor held in memory.
     Raises TemporaryError if the connection breaks off, AlteredError if the file does not come as it is.
     """
+    from skyport_wf.shock.connection import ShockRefusalError
+
     advice = f"Retire it (skyport-wf retire {name_of(node)}) and publish it again"
     try:
         image_id, packed, plain = _read(shock, node, progress)
@@ -35,7 +40,9 @@ def read_deeply(shock: ShockClient, node: Node, locked: LockedImage | None, prog
         # The next one would hear the same.
         raise
     except (ArchiveError, ShockError) as error:
-        yield f"{str(error).rstrip('.')}. {advice}"
+        # What may not be read need not be damaged.
+        closed = isinstance(error, ShockRefusalError) and error.status in _CLOSED
+        yield str(error) if closed else f"{str(error).rstrip('.')}. {advice}"
         return
     attributes = read_attributes(node.attributes)
     known = attributes.skyport_wf.archive if attributes and attributes.skyport_wf else None

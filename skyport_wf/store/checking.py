@@ -38,8 +38,8 @@ class StoredFile(msgspec.Struct, frozen=True):
 def check_files(store: NodeStore) -> Iterator[StoredFile]:
     """Read every file of every node, and yield what was found. Safe while others use the store.
 
-    Raises DamagedError if the database, which says what files there should be, is damaged; UnusableError if a file may
-    not be read by us.
+    Raises DamagedError if the database, which says what files there should be, is damaged; ClosedError if we may not
+    read a file.
     """
     store.database.require_intact()
     with store.database.read() as connection:

@@ -98,7 +98,7 @@ class FileStore:
     def find_damage(self, content: Content) -> str:
         """Read a file, and return in words what is wrong with it; an empty text if it is as it was written.
 
-        Raises UnusableError for one that we may not read: nothing is known of it then.
+        Raises ClosedError for one that we may not read: nothing is known of it then.
         """
         if not is_uuid(content.id):
             return f"the database has {content.id!r} in the place of the file's name"

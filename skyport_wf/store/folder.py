@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import UsageError
-from skyport_wf.store.refusals import DamagedError, FullError, ReadOnlyError, StoreError, UnusableError
+from skyport_wf.store.refusals import ClosedError, DamagedError, FullError, ReadOnlyError, StoreError, UnusableError
 from skyport_wf.user_folders import user_folder
 
 DATA_VARIABLE = "SKYPORT_DATA"
@@ -145,11 +145,11 @@ class DataFolder:
             if self._is_shared_with_us():
                 named = getattr(error, "filename", None)
                 closed = Path(named) if isinstance(named, str | os.PathLike) else self.database
-                return UnusableError(
+                return ClosedError(
                     f"you may not use {closed}, of the store that the group shares: {_owner(closed)} has not opened it "
                     f"to the group. Have them run `chmod -R g+rwX {self.path}`."
                 )
-            return UnusableError(
+            return ClosedError(
                 f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "
                 f"another folder with {DATA_VARIABLE}, or share that one with a group (`chgrp -R`, mode 2770)."
             )

@@ -82,6 +82,10 @@ class UnusableError(StoreError):
     """The folder of the store, or the database in it, has to be put right by hand: no other try will help."""
 
 
+class ClosedError(UnusableError):
+    """The store, or a file in it, is closed to us: nothing is known of what is in it."""
+
+
 class DamagedError(UnusableError):
     """The database is damaged: what it says of files may be wrong."""
 

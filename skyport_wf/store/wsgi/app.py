@@ -16,6 +16,7 @@ from skyport_wf.store.database import timestamp
 from skyport_wf.store.opening import Store
 from skyport_wf.store.query import parse_query
 from skyport_wf.store.refusals import (
+    ClosedError,
     FullError,
     InvalidRequestError,
     RefusedError,
@@ -203,7 +204,8 @@ class ShockApp:
         if not (is_owner and is_explained):
             _log.error("%s %s: %s", request.method, shown, error, exc_info=None if is_explained else error)
         # A client asks again after a 500, which here would be in vain.
-        status = 400 if is_here and isinstance(error, UnusableError) else error.status
+        in_vain = 403 if isinstance(error, ClosedError) else 400
+        status = in_vain if is_here and isinstance(error, UnusableError) else error.status
         return error_response(status, str(error) if is_owner else error.public_words)
 
     def _user(self, request: Request) -> User:

@@ -1,12 +1,13 @@
 """`verify --deep`: what is damaged is found wherever it lies, and what was copied is read."""
 
+import errno
 import gzip
 import json
 import os
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -14,6 +15,7 @@ from skyport_wf.cli.main import main
 from skyport_wf.errors import AlteredError
 from skyport_wf.progress import UNSEEN
 from skyport_wf.shock.client import ShockClient
+from skyport_wf.store.files import FileStore
 from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.failing_server import NODE, Answer, FailingServer
 
@@ -117,6 +119,20 @@ def test_a_damaged_file_is_not_copied(published: Path, capsys: pytest.CaptureFix
     assert main(["retire", NAME]) == 0
     assert main(["publish", "--all", "--quiet"]) == 0
     verified(capsys, "--deep", code=0)
+
+
+def test_a_file_that_may_not_be_read_is_not_to_be_published_again(
+    published: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a store of a group, where another user has not opened it yet."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(published))
+
+    monkeypatch.setattr(FileStore, "open", refuse)
+    found = verified(capsys, "--deep")
+    assert "you may not use the store in" in found
+    assert "publish it again" not in found
 
 
 def test_nothing_is_said_of_a_file_that_something_on_the_way_changes(failing_server: FailingServer) -> None:
