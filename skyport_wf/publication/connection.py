@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import ShockError
+from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.image_list.urls import one_spelling
 from skyport_wf.publication.settings import (
@@ -130,6 +131,13 @@ class Shock:
     def is_known_user(self) -> bool:
         """Whether the server is asked as somebody."""
         return self.url == EMBEDDED or self.token is not None
+
+    def why_not_changed(self) -> SkyportError | None:
+        """Return why nobody can change anything there; None if nothing is known against it after what was asked."""
+        if self.url != EMBEDDED:
+            return self.user.elsewhere
+        folder = self._app.store.folder
+        return folder.failure(OSError(errno.EROFS, os.strerror(errno.EROFS))) if folder.is_read_only() else None
 
     def as_worker(self, *, public: bool) -> ShockClient:
         """Return the server as an AWE worker asks it for an image.

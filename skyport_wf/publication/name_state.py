@@ -200,8 +200,8 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
             f"{name} is being published by another user (node {same.id}), or was left unfinished and expires. Run the "
             "command again later."
         )
-    if shock.user.elsewhere:
-        return shock.user.elsewhere
+    if reason := shock.why_not_changed():
+        return reason
     if shock.is_known_user:
         access = shock.user.find_access(same.id) if same and not wanted.public else None
         is_nobodys = access is not None and access.owner == "public" and access.public.read

@@ -35,6 +35,7 @@ def retire_all(
     AlreadyPublishedError if it is another user's.
     """
     found = {name: _find(shock, name, node_id) for name in names}
+    _check_changeable(shock)
     for node in found.values():
         _check(shock, node, going=names, force=force, dry_run=dry_run)
     if not dry_run:
@@ -68,6 +69,12 @@ def _check(shock: Shock, found: PublishedNode, *, going: Collection[str], force:
             _log.warning("%s loses its base with %s", other, name)
 
 
+def _check_changeable(shock: Shock) -> None:
+    """Raise what keeps everybody from changing anything on the Shock: a dry run would promise it otherwise."""
+    if reason := shock.why_not_changed():
+        raise reason
+
+
 def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_run: bool = False) -> str:
     """Retire a node of which nothing but its id has to be right, and return the name that it has, which may be empty.
 
@@ -76,6 +83,7 @@ def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_ru
     found = next((image for image in list_images(shock.user) if image.node.id == node_id), None)
     if found is None:
         raise SkyportError(f"{shock.name} has no published image on node {node_id}. `skyport-wf ls` shows what it has.")
+    _check_changeable(shock)
     attributes, told = read_attributes(found.node.attributes), found.name or "an image without a name"
     if attributes:
         node = PublishedNode(found.node, attributes)
@@ -128,6 +136,7 @@ def _find_retired(shock: Shock, name: str, node_id: str | None) -> PublishedNode
         raise SkyportError(f"{shock.name} has no retired image {name}. `skyport-wf ls --all` shows what was retired.")
     if taken:
         raise SkyportError(f"node {taken[0].id} has the name {name} now. Retire that first, or leave it.")
+    _check_changeable(shock)
     found = choose(retired, name, node_id)
     if not shock.may_change(found.id):
         raise not_the_owner(shock, name, found.id)

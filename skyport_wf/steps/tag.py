@@ -58,19 +58,18 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
     if decision.is_done and decision.names.same:
         return receipt_of(shock, decision.names.same.node, public=decision.names.same.public)
     require_file(node)
-    copied = None
-    problem = why_not_copied(shock, build, node, attributes)
-    if not problem:
-        # Of a file that is gone this says more than the refusal to copy it, and a dry run says it, too.
-        shock.user.read_start(node.id, 1)
-        if dry_run:
-            return None
-        copied = copy_node(shock, build, node, attributes)
-    if copied is None:
-        reason = problem or f"{shock.name} does not copy it, or its file is not the one that the node tells of"
+    failed = f"node {node.id}, which has {asked}, cannot be copied"
+    if problem := why_not_copied(shock, build, node, attributes):
         raise ShockError(
-            f"node {node.id}, which has {asked}, cannot be copied: {reason}. Else pull the image (skyport-wf pull "
-            f"{asked}), and publish it as {new_name}."
+            f"{failed}: {problem}. Else pull the image (skyport-wf pull {asked}), and publish it as {new_name}."
         )
+    # Of a file that is gone this says more than the refusal to copy it, and a dry run says it, too.
+    shock.user.read_start(node.id, 1)
+    if dry_run:
+        return None
+    try:
+        copied = copy_node(shock, build, node, attributes)
+    except ShockError as error:
+        raise ShockError(f"{failed}: {error}") from error
     shock.copy_readers(node.id, copied.node)
     return register(copied, shock)

@@ -114,6 +114,8 @@ def adopt(
         changes.append(f"it expires at {node.expiration} -> it stays")
     if why_anew:
         changes.append(f"{why_anew}, on a new node; node {node.id} is retired")
+    if changes and (reason := shock.why_not_changed()):
+        raise reason
     if changes and not dry_run:
         if why_anew:
             node = _move(shock, node, reference, examined, progress)

@@ -49,9 +49,13 @@ def copy_same_image(
             continue
         if isinstance(manifest, str) and not has_layers_of(manifest, attributes):
             continue
-        if copied := copy_node(shock, build, node, attributes, manifest=manifest):
-            _log.info("%s has the image as %s (node %s), nothing is sent", shock.name, attributes.name, node.id)
-            return copied
+        try:
+            copied = copy_node(shock, build, node, attributes, manifest=manifest)
+        except ShockError as error:
+            _log.debug("node %s cannot be copied: %s", node.id, error)
+            continue
+        _log.info("%s has the image as %s (node %s), nothing is sent", shock.name, attributes.name, node.id)
+        return copied
     return None
 
 
@@ -76,27 +80,27 @@ def copy_node(
     attributes: NodeAttributes,
     *,
     manifest: str | msgspec.UnsetType = msgspec.UNSET,
-) -> UploadRecord | None:
-    """Return a hidden, expiring node with the file of a published one; None if the server does not copy it.
+) -> UploadRecord:
+    """Return a hidden, expiring node with the file of a published one.
 
     manifest: see `copy_same_image`; the published one's if it is not there.
+    Raises ShockError for a reason that `why_not_copied` tells, or if the server refuses, or copies something else.
     """
-    known = attributes.skyport_wf
-    if known is None or why_not_copied(shock, build, node, attributes):
-        return None
-    try:
-        copy = shock.user.create_copy(
-            node.id,
-            file_name=build.file_name,
-            attributes=describe_upload(build),
-            expiration=UPLOAD_EXPIRATION,
-        )
-    except ShockError as error:
-        _log.debug("node %s cannot be copied: %s", node.id, error)
-        return None
+    known, problem = attributes.skyport_wf, why_not_copied(shock, build, node, attributes)
+    if known is None or problem:
+        raise ShockError(problem)
+    copy = shock.user.create_copy(
+        node.id,
+        file_name=build.file_name,
+        attributes=describe_upload(build),
+        expiration=UPLOAD_EXPIRATION,
+    )
     if not holds(copy, known.archive):
         shock.user.drop(copy.id)
-        return None
+        raise ShockError(
+            f"{shock.name} does not copy it, or its file is not the one that the node tells of. Else pull the image "
+            f"(skyport-wf pull {attributes.name}), and publish it as {build.name}."
+        )
     return UploadRecord(
         build=build,
         saved=_saved(attributes, known, manifest),

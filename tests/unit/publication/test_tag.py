@@ -341,6 +341,28 @@ def test_a_dry_run_promises_nothing_of_a_file_that_is_gone(
                 assert "is damaged: the file is missing" in "".join(capsys.readouterr())
 
 
+@pytest.mark.slow
+def test_the_servers_own_words_say_why_it_does_not_copy(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed(OLD)
+    node = people.do("publish", OLD)["node"]
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ShockError("the disk is full")
+
+    monkeypatch.setattr(ShockClient, "create_copy", refuse)
+    told = people.do("tag", OLD, NEW, code=1)["error"]
+    assert told == f"node {node}, which has {OLD}, cannot be copied: the disk is full"
+
+    def make_empty(client: ShockClient, _: str, *, file_name: str, **made: Any) -> Any:
+        return client.create_empty(**made)
+
+    # As an old server does.
+    monkeypatch.setattr(ShockClient, "create_copy", make_empty)
+    told = people.do("tag", OLD, NEW, code=1)["error"]
+    assert told.endswith(f"Else pull the image (skyport-wf pull {OLD}), and publish it as {NEW}.")
+    assert [one.id for one in people.client.query({"type": "dockerimage*"})] == [node]
+
+
 def as_ben(people: People, *arguments: str, code: int = 0) -> Any:
     people.be("ben")
     return people.do(*arguments, code=code)

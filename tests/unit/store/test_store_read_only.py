@@ -1,5 +1,6 @@
 """A store on a file system that nobody can write: it is read as ever, and writers hear why they cannot."""
 
+import json
 import os
 import random
 from contextlib import closing
@@ -51,14 +52,16 @@ def leave_open(data):
 
 
 def test_commands_read_and_those_that_write_say_why_they_cannot(tmp_path, place, monkeypatch, capsys):
-    for name in ("done", "new"):
+    for name in ("old", "done", "new"):
         layer = layer_tar({"noise": random.Random(name).randbytes(20_000)})
         (tmp_path / f"{name}.tar").write_bytes(canonical(Image((layer,)), f"lab/{name}:1"))
-    listed = "".join(f"- {{name: 'lab/{name}:1', archive: {name}.tar}}\n" for name in ("done", "new"))
+    listed = "".join(f"- {{name: 'lab/{name}:1', archive: {name}.tar}}\n" for name in ("old", "done", "new"))
     (tmp_path / "images.yaml").write_text(f"images:\n{listed}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "data"))
-    assert main(["publish", "lab/done:1", "--lock", "images.lock.json"]) == 0
+    assert main(["publish", "lab/old:1", "lab/done:1", "--lock", "images.lock.json"]) == 0
+    assert main(["retire", "lab/old:1"]) == 0
+    node = json.loads((tmp_path / "images.lock.json").read_bytes())["images"]["lab/done:1"]["node"]
     orphan = tmp_path / "data/staging" / str(uuid4())
     orphan.write_bytes(b"left")
     with read_only(tmp_path / "data", place):
@@ -81,12 +84,19 @@ def test_commands_read_and_those_that_write_say_why_they_cannot(tmp_path, place,
             assert told in printed.out, command
             assert "skyport-wf:" not in printed.err, command
         for command in (
-            ["publish", "lab/new:1"], ["retire", "lab/done:1"], ["gc", "--remove"], ["user", "add", "bob"]
+            ["publish", "lab/new:1"], ["publish", "--all", "-n"], ["tag", "lab/done:1", "lab/new:1"],
+            ["tag", "lab/done:1", "lab/new:1", "-n"], ["retire", "lab/done:1"], ["retire", "lab/done:1", "-n"],
+            ["retire", "--node", node, "-n"], ["adopt", "lab/done:1", "--as", "lab/new:1", "-n"],
+            ["delete", "*", "--force", "--remove"], ["gc", "--remove"], ["user", "add", "bob"],
         ):  # fmt: skip
             assert main(command) == 1, command
-            said = capsys.readouterr().err
+            printed = capsys.readouterr()
+            said = " ".join((printed.out + printed.err).split())
             assert f"the store in {place} is on a read-only file system: it can be read, not written." in said
             assert "Traceback" not in said
+            assert "sending" not in said
+        # That is of no matter where nothing is to be done.
+        assert main(["publish", "lab/done:1", "-n"]) == 0
     assert orphan.exists()
 
 
