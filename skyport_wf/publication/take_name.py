@@ -236,7 +236,7 @@ def _adopt(candidate: Candidate, node: PublishedNode, others: tuple[PublishedNod
 
 
 def _set_readers(wanted: WantedImage, shock: Shock, node_id: str, *, anew: str) -> bool:
-    """Let those read the node who are meant to, and return whether others might until now.
+    """Let those read the node who are meant to, and return whether that changed anything.
 
     anew: advice where nobody owns it.
     """
