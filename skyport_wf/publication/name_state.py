@@ -139,17 +139,17 @@ def decide(
     """
     names = find_name_state(shock, wanted, find_published(shock.user, wanted.name) if found is None else found)
     same = names.same
-    if damaged := next((node for node in names.others if node.damaged), None):
-        ours = shock.may_change(damaged.id)
-        if not (ours and names.may_take):
-            return Decision("damaged", names, _damaged(shock, damaged, ours=ours))
-    if not names.may_take:
+    damaged = next((node for node in names.others if node.damaged), None)
+    if not (names.may_take or damaged):
         in_the_way = [node for node in names.others if node.id != wanted.but]
         return Decision("name taken", names, _name_taken(shock, wanted, in_the_way))
     # Another user may say of a node what he likes: ours does not make room for one that says it is the same.
-    for node in (*names.others, *([same] if same and names.others else [])):
-        if not shock.may_change(node.id):
-            return Decision("name taken", names, not_the_owner(shock, wanted.name, node.id))
+    several = (*names.others, *([same] if same and names.others else []))
+    theirs = [node for node in several if not shock.may_change(node.id)]
+    if damaged and (damaged in theirs or not names.may_take):
+        return Decision("damaged", names, _damaged(shock, damaged, ours=damaged not in theirs))
+    if theirs:
+        return Decision("name taken", names, not_the_owner(shock, wanted.name, theirs[0].id))
     if same and not same.node.file.complete:
         which = "is empty" if same.node.file.is_empty else "is not there"
         problem = (

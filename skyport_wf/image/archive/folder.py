@@ -23,33 +23,40 @@ _BLOB: Final = re.compile(r"blobs/[a-z0-9][a-z0-9+._-]*/[a-zA-Z0-9=_-]+")
 
 
 def read_folder(folder: Path) -> Iterator[bytes]:
-    """Yield an uncompressed archive of the layout in a folder, with no more of it than `layout_files`.
-
-    Raises ArchiveError if the folder is none, or a file cannot be read.
-    """
-    files = layout_files(folder)
-    with _readable(folder):
-        for path in files:
-            with path.open("rb", buffering=0) as file:
-                size = left = os.fstat(file.fileno()).st_size
-                yield tar_header(path.relative_to(folder).as_posix(), size)
-                for piece in pieces_of(file):
-                    yield piece[:left]
-                    left = max(0, left - len(piece))
-            if left:
-                raise ArchiveError(f"{path} became shorter while it was read. Try again.")
-            yield padding(size)
-        yield END
-
-
-def layout_files(folder: Path) -> list[Path]:
-    """Return the index of the layout in a folder, and the blobs that it leads to, as far as they are there.
+    """Yield an uncompressed archive of the layout in a folder: its index, and the blobs that this leads to.
 
     A layout may have any number of other blobs, such as those of images that were removed from its index.
     Raises ArchiveError if the folder is none, or a file cannot be read.
     """
     if not (folder / INDEX).is_file():
         raise ArchiveError(f"{folder} is a folder, and no OCI layout: it has no {INDEX}. Name an archive.")
+
+    def member(name: str) -> Iterator[bytes]:
+        with (folder / name).open("rb", buffering=0) as file:
+            size = left = os.fstat(file.fileno()).st_size
+            yield tar_header(name, size)
+            for piece in pieces_of(file):
+                yield piece[:left]
+                left = max(0, left - len(piece))
+        if left:
+            raise ArchiveError(f"{folder / name} became shorter while it was read. Try again.")
+        yield padding(size)
+
+    with _readable(folder):
+        yield from member(INDEX)
+        for name in _find_blobs(folder):
+            yield from member(name)
+        yield END
+
+
+def layout_size(folder: Path) -> int:
+    """Return how many bytes `read_folder` reads. Raises ArchiveError if a file cannot be read."""
+    with _readable(folder):
+        return sum((folder / name).stat().st_size for name in (INDEX, *_find_blobs(folder)))
+
+
+def _find_blobs(folder: Path) -> list[str]:
+    """Return the paths of the blobs that the index leads to, as far as they are there. Raises OSError."""
     named = set()
 
     def read(name: str) -> bytes | None:
@@ -57,10 +64,11 @@ def layout_files(folder: Path) -> list[Path]:
         return _read_document(folder / name) if _is_blob(folder, name) else None
 
     # What is wrong is told by whoever reads the archive, and finds the same.
-    with _readable(folder), suppress(ArchiveError):
-        for image in find_images(_read_document(folder / INDEX) or b"{}", read):
+    with suppress(ArchiveError):
+        index = _read_document(folder / INDEX) or b"{}"
+        for image in find_images(index, read):
             named.update((image.config, *(image.layers or ())))
-    return [folder / INDEX, *(folder / name for name in sorted(named) if _is_blob(folder, name))]
+    return [name for name in sorted(named) if _is_blob(folder, name)]
 
 
 def _is_blob(folder: Path, name: str) -> bool:

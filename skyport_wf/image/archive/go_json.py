@@ -25,7 +25,8 @@ _ESCAPE: Final = re.compile(
 def decode_like_go(document: bytes, kind: type[Document]) -> Document:
     """Return the document as a value of `kind`. Raises ValueError or RecursionError if it is none."""
     # mypy takes a type variable's type for one that has no hash.
-    return convert(_fit(read_like_go(document), parts_of(kind)), kind)  # type: ignore[arg-type]
+    fitting = _fit(read_like_go(document), parts_of(kind))  # type: ignore[arg-type]
+    return convert(fitting, kind)
 
 
 def read_like_go(document: bytes) -> Any:

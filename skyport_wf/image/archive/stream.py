@@ -8,7 +8,7 @@ from pathlib import Path
 from skyport_wf.byte_streams import ByteStream, ChunkReader, CountedStream, RawStream
 from skyport_wf.errors import ArchiveError
 from skyport_wf.image.archive.compression import CompressionError, can_decompress, decompressed, recognise_format
-from skyport_wf.image.archive.folder import layout_files, read_folder
+from skyport_wf.image.archive.folder import layout_size, read_folder
 from skyport_wf.image.archive.limits import check_expansion
 from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.image.tar.header import BLOCK
@@ -41,7 +41,7 @@ def open_archive(path: Path, progress: Progress = UNSEEN) -> Iterator["ArchiveSt
 
 def stored_size(path: Path) -> int:
     """Return how many bytes there are to read of an archive, or about as many of an OCI layout."""
-    return sum(file.stat().st_size for file in (layout_files(path) if path.is_dir() else [path]))
+    return layout_size(path) if path.is_dir() else path.stat().st_size
 
 
 class ArchiveStream:
