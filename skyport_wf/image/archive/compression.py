@@ -31,6 +31,9 @@ _MAGIC: Final = {
 _CHECKSUM: Final = slice(148, 156)
 """Where a tar's header has it."""
 
+_OPEN: Final[set[io.BufferedWriter]] = set()
+"""Members that are being written. What nothing refers to is closed by the collector of garbage, which then waits for a
+thread that may be gone; what is in here is left to whoever opened it."""
 
 GZIP_DAMAGE: Final[tuple[type[Exception], ...]] = (
     igzip.BadGzipFile,
@@ -160,8 +163,10 @@ def open_gzip_member(sink: ByteSink) -> Iterator[io.BufferedWriter]:
     Exceptions of `sink` come back from writing or closing. At most 4 MiB are on the way.
     """
     member: io.BufferedWriter = igzip_threaded.open(sink, "wb", LEVEL, threads=1, block_size=PIECE)
+    _OPEN.add(member)
     try:
         yield member
+        member.close()
     except BaseException:
         # Nobody wants the rest. To close the file would be to wait for the thread to compress it, which is gone where
         # the process is about to end.
@@ -169,4 +174,5 @@ def open_gzip_member(sink: ByteSink) -> Iterator[io.BufferedWriter]:
         writer.stop()
         writer._closed = True
         raise
-    member.close()
+    finally:
+        _OPEN.discard(member)
