@@ -2,6 +2,8 @@
 
 import argparse
 
+import msgspec
+
 from skyport_wf.cli.arguments import add_record, any_path, fill_key, output_file
 from skyport_wf.cli.outcome import Outcome
 
@@ -17,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the upload and write its receipt."""
+    from skyport_wf.image_list.urls import one_spelling
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.publication.settings import DEFAULT_PUBLIC_URL
     from skyport_wf.records.files import check_receipt_files, read_record, update_lock, write_record
@@ -24,6 +27,8 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.steps.register import register
 
     record = read_record(args.upload, UploadRecord)
+    # Versions before wrote it as it was given.
+    record = msgspec.structs.replace(record, url=one_spelling(record.url))
     check_receipt_files([fill_key(args.record, record.build.reference)], args.lock, [record.build.name])
     with open_shock(record.build.shock) as shock:
         receipt = register(record, shock)
