@@ -2,8 +2,6 @@
 
 import argparse
 
-import msgspec
-
 from skyport_wf.cli.arguments import add_record, any_path, fill_key, output_file
 from skyport_wf.cli.outcome import Outcome
 
@@ -19,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Publish the upload and write its receipt."""
+    import msgspec
+
     from skyport_wf.image_list.urls import one_spelling
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.publication.settings import DEFAULT_PUBLIC_URL
