@@ -76,11 +76,12 @@ def find_images(index: bytes, read: Callable[[str], bytes | None]) -> list[Named
 
 
 class _Documents:
-    """The documents of a layout; each manifest is read once, however many entries lead to it."""
+    """The documents of a layout; each is decoded once, however many entries lead to it."""
 
     def __init__(self, read: Callable[[str], bytes | None]) -> None:
-        self.read = read
+        self._read = read
         self._manifests: dict[str, Manifest] = {}
+        self._platforms: dict[str, str] = {}
         self._entries = 0
 
     def count_entry(self) -> None:
@@ -94,12 +95,21 @@ class _Documents:
         path = _path(descriptor.digest)
         if path in self._manifests:
             return self._manifests[path]
-        document = self.read(path)
+        document = self._read(path)
         if document is None:
             raise ArchiveError(f"is incomplete: {path}, which its index names, is missing. Save the image again.")
         if digest_of(document) != descriptor.digest:
             raise ArchiveError(f"is damaged: {path} has another digest than its name says. Save the image again.")
         return self._manifests.setdefault(path, _decode(document, path))
+
+    def platform(self, config: str) -> str:
+        """Return the platform that the config at a path tells; empty if it tells none, or is not there."""
+        if config not in self._platforms:
+            try:
+                self._platforms[config] = str(decode_like_go(self._read(config) or b"{}", Platform))
+            except (ValueError, RecursionError):
+                self._platforms[config] = ""  # who takes this image is told
+        return self._platforms[config]
 
 
 def _walk(
@@ -109,7 +119,7 @@ def _walk(
         if _is_image(manifest.config, manifest):
             config = _path(manifest.config.digest)
             layers = tuple(_path(layer.digest) for layer in manifest.layers or ())
-            yield NamedImage(config, names, layers, platform or _platform_in(documents.read(config)))
+            yield NamedImage(config, names, layers, platform or documents.platform(config))
         return
     for descriptor in manifest.manifests or ():
         documents.count_entry()
@@ -130,14 +140,6 @@ def _walk(
             yield NamedImage(_path(descriptor.digest), told, None, machine, problem=str(error))
         else:
             yield from _walk(found, documents, told, machine, depth - 1)
-
-
-def _platform_in(config: bytes | None) -> str:
-    """Return the platform that the config of an image tells; empty if it tells none, or is not there."""
-    try:
-        return str(decode_like_go(config or b"{}", Platform))
-    except (ValueError, RecursionError):
-        return ""  # who takes this image is told
 
 
 def _is_image(config: Descriptor, manifest: Manifest) -> bool:

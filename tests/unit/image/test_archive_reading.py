@@ -7,10 +7,13 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive import oci as oci_module
+from skyport_wf.image.archive.go_json import decode_like_go
 from skyport_wf.image.archive.layers import check_archive
 from skyport_wf.image.archive.reader import ArchiveReader, inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream, open_archive, stored_size
@@ -635,6 +638,23 @@ def test_indexes_within_indexes_keep_nobody_busy() -> None:
     archive = tar_of([file_member(name, document) for name, document in [*files.items(), ("index.json", inner)]])
     with pytest.raises(ArchiveError, match=r"has an index of more than 100,000 entries\. Save each image by itself"):
         inspect(archive)
+
+
+def test_one_config_that_a_thousand_entries_lead_to_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+
+    def decode(document: bytes, kind: type[Any]) -> Any:
+        decoded.append(document)
+        return decode_like_go(document, kind)
+
+    monkeypatch.setattr(oci_module, "decode_like_go", decode)
+    files = {info.name: content for info, content in oci_archive(IMAGE)}
+    index = json.loads(files["index.json"])
+    index["manifests"] *= 900
+    files["index.json"] = json.dumps(index).encode()
+    archive = tar_of([file_member(name, content) for name, content in files.items()])
+    assert inspect(archive).image_id == IMAGE.image_id
+    assert len(decoded) == 3, "the index, the manifest and the config"
 
 
 def test_lists_of_packages_do_not_push_out_the_config() -> None:
