@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from skyport_wf.cache import key_of, only_one
 from skyport_wf.digests import digest_of
 from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
@@ -40,6 +42,7 @@ from skyport_wf.registry.staging import watching_room
 from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.steps.upload import upload
 from skyport_wf.transfer.parts_node import NoRoomError
+from skyport_wf.transfer.same_image import copy_same_image
 from skyport_wf.transfer.send import check_arrival, send
 
 if TYPE_CHECKING:
@@ -79,6 +82,16 @@ class CallersShock(Shock):
     def anybody(self) -> ShockClient:
         """The Shock as somebody without a token asks it."""
         return self._backend.client(None)
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """A hidden, expiring node with an archive."""
+
+    node: str
+    """Its id."""
+    saved: SavedArchive
+    archive_name: str = ""
+    """The name that the archive gives the image, where that is another one."""
 
 
 class Pusher:
@@ -152,7 +165,8 @@ class Pusher:
         try:
             join = self._prepare(build, reference, manifest, content)
             if node is None:
-                node, attributes = self._upload(build, join, digest_of(content))
+                sent = self._copy(build, content) or self._send(build, join, digest_of(content))
+                node, attributes = sent.node, _describe(build, sent)
         except (ArchiveError, ManifestInvalidError) as error:
             if false := find_false_layers(self._context, self._repository, manifest):
                 raise ManifestBlobUnknownError(
@@ -182,21 +196,23 @@ class Pusher:
         examine = partial(examine_loadable, wanted=build.name)
         return lambda: JoinedArchive(reference, config, dict(layers).__getitem__, examine=examine, manifest=content)
 
-    def _upload(
-        self, build: BuildRecord, join: Callable[[], JoinedArchive], digest: str
-    ) -> tuple[str, dict[str, object]]:
-        """Return a hidden, expiring node with the archive, and the attributes that publish it.
+    def _copy(self, build: BuildRecord, content: bytes) -> _Sent | None:
+        """Return a copy of a node that has the image under another name, None if there is none.
 
-        digest: of the manifest.
+        Many images are pushed under several names, such as 1.2 and 1.2.3: only the first is joined.
+        content: the manifest.
         """
+        same = copy_same_image(self._shock, build, build.source.digest, manifest=content.decode())
+        return _Sent(same.node, same.saved, same.archive_name) if same and same.saved else None
+
+    def _send(self, build: BuildRecord, join: Callable[[], JoinedArchive], digest: str) -> _Sent:
+        """Send the archive. digest: of the manifest."""
         # Over a network large archives go in parts, and go on where they were interrupted when they are pushed again.
         if self._context.backend.is_remote:
-            node, saved, archive_name = self._send_file(build, join(), digest)
-        else:
-            (node, saved), archive_name = self._send_stream(build, join), ""
-        return node, to_json_values(describe_image(build, saved, registered="", archive_name=archive_name))
+            return self._send_file(build, join(), digest)
+        return self._send_stream(build, join)
 
-    def _send_stream(self, build: BuildRecord, join: Callable[[], JoinedArchive]) -> tuple[str, SavedArchive]:
+    def _send_stream(self, build: BuildRecord, join: Callable[[], JoinedArchive]) -> _Sent:
         """Send the archive as it is made."""
         joined: list[JoinedArchive] = []
 
@@ -208,12 +224,11 @@ class Pusher:
         node = send(self._shock, build, read, size=None)
         saved = joined[-1].result
         check_arrival(self._shock, node, saved.digests, build.name)
-        return node.id, saved
+        return _Sent(node.id, saved)
 
-    def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> tuple[str, SavedArchive, str]:
-        """Send the archive by way of a file; return the node, what its file is, and the name that the file gives it.
+    def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> _Sent:
+        """Send the archive by way of a file.
 
-        Where the Shock has the image under another name, the file is a copy of that one's.
         digest: of the manifest; with the name, it tells an unfinished upload.
         """
         key = key_of(f"{build.name} {digest}")
@@ -227,7 +242,7 @@ class Pusher:
             uploaded = upload(record, path, self._shock, progress_file=progress)
         finally:
             path.unlink(missing_ok=True)
-        return uploaded.node, uploaded.saved or archive.result, uploaded.archive_name
+        return _Sent(uploaded.node, uploaded.saved or archive.result, uploaded.archive_name)
 
     def _config(self, manifest: ImageManifest) -> bytes:
         """Return the config. Raises ManifestBlobUnknownError, ManifestInvalidError if it is too large to be one."""
@@ -244,6 +259,11 @@ class Pusher:
             raise ManifestInvalidError(f"the blob {digest} is not the config of an image")
         manifest.require_size(digest, len(config))
         return config
+
+
+def _describe(build: BuildRecord, sent: _Sent) -> dict[str, object]:
+    """Return the attributes that publish an image."""
+    return to_json_values(describe_image(build, sent.saved, registered="", archive_name=sent.archive_name))
 
 
 def _check_platform(config: bytes) -> None:

@@ -51,6 +51,25 @@ def leftovers(world: World) -> list[Path]:
     return [path for path in (world.folder / "cache/registry/pushed").glob("*/*") if path.is_file()]
 
 
+def test_an_image_under_a_second_name_is_a_copy(world: World) -> None:
+    alice = world.pusher("alice")
+    sent = alice.push(f"{NAME}:1.0", IMAGE)
+    assert alice.push(f"{NAME}:1", IMAGE, skip={BASE, TOOL}) == sent
+    # Another user's node may say of its file what he likes; other layers are not those of the manifest.
+    world.pusher("bob").push("bob/tool:1", IMAGE)
+    other = alice.push(f"{NAME}:small", IMAGE, compress=lambda layer: gzip.compress(layer, 1, mtime=0))
+    found = {node["attributes"]["name"]: node for node in nodes(world)}
+    names = {name: node["attributes"]["skyport_wf"]["archive_name"] for name, node in found.items()}
+    assert names == {f"{NAME}:1.0": "", f"{NAME}:1": f"{NAME}:1.0", "bob/tool:1": "", f"{NAME}:small": ""}
+    sums = {name: node["file"]["checksum"]["md5"] for name, node in found.items()}
+    assert sums[f"{NAME}:1"] == sums[f"{NAME}:1.0"]
+    assert len(set(sums.values())) == 3
+    for tag, manifest in (("1", sent), ("small", other)):
+        assert world.nobody.get(f"/v2/{NAME}/manifests/{tag}", Accept=OCI_MANIFEST).data == manifest
+        assert world.nobody.pull(NAME, tag)[0] == IMAGE.config
+    assert leftovers(world) == []
+
+
 @pytest.mark.parametrize("media_type", [DOCKER_MANIFEST, OCI_MANIFEST])
 @pytest.mark.parametrize(
     "layers",
