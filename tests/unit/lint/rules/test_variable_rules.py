@@ -1,0 +1,56 @@
+"""What lint says of variables without a value."""
+
+import pytest
+
+from tests.support.dockerfile_lint import DIGEST, PINNED, lint, told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY $A /x\n", ["2 SKY082"]),
+        ("ARG A\nCOPY $A ${A}/x\n", []),
+        ("ENV A=b B=$A\nENV C=$A\n", ["2 SKY082"]),
+        ("ENV LD_LIBRARY_PATH=/usr/local/lib:$LD_LIBRARY_PATH\n", ["2 SKY082"]),
+        ("ENV LIBRARY_PATH=/x\nENV LD_LIBRARY_PATH=/usr/local/lib:$LD_LIBRARY_PATH\n", ["3 SKY082"]),
+        ("ENV A=/x:$A\nFROM debian@" + DIGEST + "\nENV A=/x:$A\n", ["2 SKY082", "4 SKY082"]),
+        ("ENV B=$A\nFROM debian@" + DIGEST + "\nENV A=1\n", ["2 SKY081"]),
+        ("COPY . /\nFROM scratch\nENV A=b B=$A\n", ["3 SKY042", "4 SKY081"]),
+        ("ENV PATH=$PATH:/x\n", []),
+        ("LABEL a='$X' b=\\$X c=\"\\$X\"\n", []),
+        ('LABEL a="$X"\n', ["2 SKY082"]),
+        ("RUN echo $X\nCMD echo $X\nENTRYPOINT $X\nHEALTHCHECK CMD $X\n", []),
+        ("WORKDIR ${X:-/x}\nUSER ${X-y}\nLABEL a=${X:+y}\n", []),
+        ("ENV X=/x${X:+:$X} Y=${Y+$Y/}y\nCOPY ${Z:+a${V+$Z$V}} /x\n", []),
+        ("ENV X=/x${X:+:$X}\nFROM scratch\nCOPY . /\nENV Y=/y${Y:+:$Y}\n", []),
+        ("LABEL a=${X:+$Y}$Z b=${Y:+y}$Y\nLABEL c=${V:-${W+w}$W}\n", ["2 SKY082"] * 2 + ["3 SKY082"]),
+        ("LABEL a=${X:+x}$X\n", ["2 SKY082"]),
+        ("USER $USER\nEXPOSE $P\nSTOPSIGNAL $S\nVOLUME $V\nADD $A /x\n", [f"{line} SKY082" for line in range(2, 7)]),
+        ("ARG VERSION=1\nLABEL v=$VERSOIN\n", ["3 SKY081"]),
+        ("COPY $A /x\nARG A=1\n", ["2 SKY082"]),
+        ("ENV T=$TARGETARCH\n", ["2 SKY081"]),
+        ("ARG TARGETARCH\nENV T=$TARGETARCH\n", []),
+        ("ARG A=$B\n", ["2 SKY082"]),
+        ("ENV A b $C\n", ["2 SKY082"]),
+        ('COPY ["$A", "/x"]\n', ["2 SKY082"]),
+        ("ONBUILD COPY $A /x\n", []),
+    ],
+)
+def test_variables_without_a_value(text, expected):
+    assert told(PINNED + text) == expected
+
+
+def test_variables_of_other_places():
+    text = f"ARG G=1\nFROM debian:$G-$H@{DIGEST} AS a\nARG B=1\nENV E=$G\n"
+    assert told(text) == ["2 SKY081", "4 SKY081"]
+    assert told(f"{text}FROM a\nENV F=$B\nFROM scratch\nENV B=$B\nENV I=$NONE\nCOPY . /\n") == [
+        "2 SKY081", "4 SKY081", "8 SKY081", "9 SKY081",
+    ]  # fmt: skip
+    (_, inside, *_) = lint(text)
+    assert inside.message == (
+        "`$G` is empty: it is declared outside of the stages, and has a value in those only that declare it again"
+    )
+    assert inside.instead == "`ARG G` above, in this stage"
+    assert told(f"FROM debian:12${{V:+-$V}}@{DIGEST}\n") == []
+    (typo,) = lint(f"{PINNED}ARG VERSION=1\nLABEL v=$VERSOIN\n")
+    assert (typo.message, typo.instead) == ("`$VERSOIN` is empty: nothing declares it", "`$VERSION`")
