@@ -162,6 +162,12 @@ class Pusher(Puller):
         repository, _, tag = name.rpartition(":")
         return self.send("PUT", f"/v2/{repository}/manifests/{tag}", self.send_image(repository, image, **how))
 
+    def send_changed(self, repository: str, image: Image, change: Callable[[Any], object]) -> bytes:
+        """Push the blobs of an image, and return its manifest as `change` makes it."""
+        manifest = json.loads(self.send_image(repository, image))
+        change(manifest)
+        return json.dumps(manifest).encode()
+
     def push(self, name: str, image: Image, **how: Any) -> bytes:
         """Push an image, and return its manifest."""
         repository, _, tag = name.rpartition(":")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,14 @@ from skyport_wf.registry.backend import EmbeddedBackend
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.docker_archives import Image, layer_tar
 from tests.support.registry import Puller, Pusher
 from tests.support.store_people import Person, fast_folder
+
+BASE = layer_tar({"bin/bash": b"bash", "etc/os": b"debian"})
+TOOL = layer_tar({"usr/bin/tool": bytes(70_000)})
+NAME = "my-lab/tool"
+IMAGE = Image((BASE, TOOL))
 
 
 class World:
@@ -37,6 +44,13 @@ class World:
         """Someone who asks a registry that remembers nothing."""
         app = ShockWithRegistry(self.shock, RegistryApp(EmbeddedBackend(self.shock)))
         return Puller(app, self.tokens[name] if name else None)
+
+    def nodes(self, query: str = "type=dockerimage") -> list[Any]:
+        return self.alice.find(f"query&{query}")
+
+    def leftovers(self) -> list[Path]:
+        """Return what waits to be published."""
+        return [path for path in (self.folder / "cache/registry/pushed").glob("*/*") if path.is_file()]
 
 
 @pytest.fixture

@@ -5,13 +5,10 @@ import gzip
 import hashlib
 import io
 import json
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from backports.zstd import compress as zstd_compress
@@ -22,33 +19,14 @@ from skyport_wf.image.archive.stream import ArchiveStream
 from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.image.examination.package_list import unpack
 from skyport_wf.image_list.reference import parse_reference
-from skyport_wf.registry import staging
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
-from skyport_wf.registry.backend import EmbeddedBackend, RemoteBackend
+from skyport_wf.registry.backend import EmbeddedBackend
 from skyport_wf.registry.pushed_layers import find_layers
-from skyport_wf.registry.refusals import UploadInvalidError
-from skyport_wf.store.files import Staging
-from skyport_wf.store.refusals import FullError
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar, legacy, tar_of
-from tests.support.own_server import running_server
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Pusher, publish
 from tests.support.timing import PATIENCE
-from tests.unit.registry.conftest import World
-
-BASE = layer_tar({"bin/bash": b"bash", "etc/os": b"debian"})
-TOOL = layer_tar({"usr/bin/tool": bytes(70_000)})
-NAME = "my-lab/tool"
-IMAGE = Image((BASE, TOOL))
-
-
-def nodes(world: World, query: str = "type=dockerimage") -> list[Any]:
-    return world.alice.find(f"query&{query}")
-
-
-def leftovers(world: World) -> list[Path]:
-    """Return what waits to be published."""
-    return [path for path in (world.folder / "cache/registry/pushed").glob("*/*") if path.is_file()]
+from tests.unit.registry.conftest import BASE, IMAGE, NAME, TOOL, World
 
 
 def test_an_image_under_a_second_name_is_a_copy(world: World) -> None:
@@ -58,7 +36,7 @@ def test_an_image_under_a_second_name_is_a_copy(world: World) -> None:
     # Another user's node may say of its file what he likes; other layers are not those of the manifest.
     world.pusher("bob").push("bob/tool:1", IMAGE)
     other = alice.push(f"{NAME}:small", IMAGE, compress=lambda layer: gzip.compress(layer, 1, mtime=0))
-    found = {node["attributes"]["name"]: node for node in nodes(world)}
+    found = {node["attributes"]["name"]: node for node in world.nodes()}
     names = {name: node["attributes"]["skyport_wf"]["archive_name"] for name, node in found.items()}
     assert names == {f"{NAME}:1.0": "", f"{NAME}:1": f"{NAME}:1.0", "bob/tool:1": "", f"{NAME}:small": ""}
     sums = {name: node["file"]["checksum"]["md5"] for name, node in found.items()}
@@ -67,7 +45,7 @@ def test_an_image_under_a_second_name_is_a_copy(world: World) -> None:
     for tag, manifest in (("1", sent), ("small", other)):
         assert world.nobody.get(f"/v2/{NAME}/manifests/{tag}", Accept=OCI_MANIFEST).data == manifest
         assert world.nobody.pull(NAME, tag)[0] == IMAGE.config
-    assert leftovers(world) == []
+    assert world.leftovers() == []
 
 
 @pytest.mark.parametrize("media_type", [DOCKER_MANIFEST, OCI_MANIFEST])
@@ -82,7 +60,7 @@ def test_what_is_pushed_is_published_and_pulled_as_it_was(
     image = Image(layers)
     pusher = world.pusher("alice")
     sent = pusher.push(f"{NAME}:1.0", image, media_type=media_type)
-    (node,) = nodes(world, "name=my-lab/tool:1.0")
+    (node,) = world.nodes("name=my-lab/tool:1.0")
     assert node["attributes"]["id"] == image.image_id
     assert node["expiration"].startswith("0001")
     with world.shock.store.files.open(node_file(world, node)) as file:
@@ -107,7 +85,7 @@ def test_what_is_pushed_is_published_and_pulled_as_it_was(
     # And in the other form, too.
     other = OCI_MANIFEST if media_type == DOCKER_MANIFEST else DOCKER_MANIFEST
     assert world.nobody.pull(NAME, "1.0", other)[0] == image.config
-    assert leftovers(world) == []
+    assert world.leftovers() == []
 
 
 def node_file(world: World, node: Any) -> str:
@@ -138,7 +116,7 @@ def test_other_layers_are_compressed_once(world: World, compress: Callable[[byte
     world.pusher("alice").push(f"{NAME}:1.0", IMAGE, compress=compress)
     config, layers = world.nobody.pull(NAME, "1.0")
     assert (config, tuple(map(gzip.decompress, layers))) == (IMAGE.config, IMAGE.layers)
-    (node,) = nodes(world)
+    (node,) = world.nodes()
     stored = world.alice.get(f"/node/{node['id']}?download").content
     assert b"".join(decompressed_strictly(io.BytesIO(stored))) == gzip.decompress(stored)
 
@@ -151,60 +129,6 @@ def test_gzip_layers_stay_as_they_are(world: World) -> None:
 
     world.pusher("alice").push(f"{NAME}:1.0", IMAGE, compress=compress)
     assert world.nobody.pull(NAME, "1.0")[1] == [compress(layer) for layer in IMAGE.layers]
-
-
-def test_a_blob_in_chunks_as_a_stream_and_at_once(world: World) -> None:
-    pusher, blob = world.pusher("alice"), bytes(range(256)) * 40
-    digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
-    started = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/")
-    assert (started.status_code, started.headers["Range"]) == (202, "0-0")
-    where = started.headers["Location"]
-    first = pusher.send("PATCH", where, blob[:100], Content_Range="0-99")
-    assert (first.status_code, first.headers["Range"]) == (202, "0-99")
-    # Out of order, or of another length than it says.
-    for chunk_range in ("0-99", "101-200", "100-150", "x", "200-100"):
-        assert pusher.send("PATCH", where, blob[100:200], Content_Range=chunk_range).status_code == 416
-    # What is there already counts, wherever the client was interrupted.
-    shown = pusher.send("GET", where)
-    assert (shown.status_code, shown.headers["Range"]) == (204, "0-99")
-    assert pusher.send("PATCH", where, blob[100:500]).headers["Range"] == "0-499"
-    done = pusher.send("PUT", f"{where}?digest={digest}", blob[500:], Content_Range=f"500-{len(blob) - 1}")
-    assert (done.status_code, done.headers["Location"]) == (201, f"/v2/{NAME}/blobs/{digest}")
-    assert pusher.get(f"/v2/{NAME}/blobs/{digest}").data == blob
-    assert pusher.get(f"/v2/{NAME}/blobs/{digest}", Range="bytes=3-9").data == blob[3:10]
-    assert pusher.send("PATCH", where, b"x").status_code == 404
-    at_once = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?digest={digest}", blob)
-    assert at_once.status_code == 201
-    # Nobody else has it, or its upload.
-    for other in (world.nobody, world.pusher("bob"), world.pusher("admin")):
-        assert other.get(f"/v2/{NAME}/blobs/{digest}").status_code == 404
-    upload = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
-    for method in ("GET", "PATCH", "PUT", "DELETE"):
-        assert world.pusher("bob").send(method, f"{upload}?digest={digest}").status_code == 404
-    assert pusher.send("DELETE", upload).status_code == 204
-    assert pusher.send("GET", upload).status_code == 404
-
-
-def test_a_blob_of_another_digest_is_refused_and_gone(world: World) -> None:
-    pusher = world.pusher("alice")
-    wrong = f"sha256:{'7' * 64}"
-    where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
-    assert pusher.error(f"{where}?digest={wrong}", method="PUT") == (400, "DIGEST_INVALID")
-    assert pusher.send("GET", where).status_code == 404
-    layer = gzip.compress(TOOL)
-    for chunks in ([layer], [layer[:50], layer[50:]], [layer, layer], [b"x" + layer]):
-        for digest in (wrong, f"sha256:{hashlib.sha256(chunks[0]).hexdigest()}"):
-            where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
-            for chunk in chunks:
-                assert pusher.send("PATCH", where, chunk).status_code == 202
-            is_right = digest != wrong and len(chunks) == 1
-            assert pusher.send("PUT", f"{where}?digest={digest}").status_code == (201 if is_right else 400)
-            assert pusher.send("GET", where).status_code == 404
-    for path in leftovers(world):
-        path.unlink()
-    for digest in ("", "x", "sha512:" + "7" * 128, "sha256:../../x"):
-        assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/?digest={digest}").status_code == 400
-    assert leftovers(world) == []
 
 
 def test_what_is_published_need_not_be_pushed(world: World) -> None:
@@ -261,17 +185,17 @@ def test_a_name_is_pushed_to_once(world: World) -> None:
         (lambda manifest: manifest["layers"][0].update(digest=f"sha256:{'7' * 64}"), 404),
         (lambda manifest: manifest["layers"].clear(), 400),
     ):
-        answer = alice.send("PUT", f"/v2/{NAME}/manifests/1.0", changed(alice, IMAGE, change))
+        answer = alice.send("PUT", f"/v2/{NAME}/manifests/1.0", alice.send_changed(NAME, IMAGE, change))
         assert answer.status_code == status, answer.text
     assert world.nobody.get(f"/v2/{NAME}/manifests/1.0", Accept=OCI_MANIFEST).data == sent
-    assert len(nodes(world)) == 1
+    assert len(world.nodes()) == 1
 
 
 @pytest.mark.parametrize("tag", ["latest", ".x", "a" * 129, "ü"])
 def test_a_tag_that_nothing_can_be_published_under(world: World, tag: str) -> None:
     answer = world.pusher("alice").try_push(f"{NAME}:{tag}", IMAGE)
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "TAG_INVALID")
-    assert nodes(world) == []
+    assert world.nodes() == []
 
 
 def test_who_has_no_token_pushes_nothing(world: World) -> None:
@@ -284,7 +208,7 @@ def test_who_has_no_token_pushes_nothing(world: World) -> None:
         answer = world.nobody.get(path, method=method)
         assert answer.status_code == 401
         assert "Bearer realm=" in answer.headers["WWW-Authenticate"]
-    assert not (world.folder / "cache/registry/pushed").exists() or leftovers(world) == []
+    assert not (world.folder / "cache/registry/pushed").exists() or world.leftovers() == []
 
 
 def index_of(*entries: tuple[bytes, Any]) -> bytes:
@@ -376,119 +300,12 @@ def test_of_several_variants_the_one_that_runs_everywhere_is_published(world: Wo
         assert world.nobody.pull(NAME, str(tag))[0] == images[variants[-1]].config
 
 
-def test_an_image_that_belongs_to_another_one(world: World) -> None:
-    pusher = world.pusher("alice")
-    subject = {"mediaType": OCI_MANIFEST, "size": 7, "digest": f"sha256:{'5' * 64}"}
-    signature = changed(
-        pusher, IMAGE, lambda manifest: manifest.update(subject=subject, annotations={"made.by": "hand"})
-    )
-    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", signature)
-    assert (answer.status_code, answer.headers["OCI-Subject"]) == (201, subject["digest"])
-    kind = "application/vnd.oci.image.config.v1+json"
-    told = {
-        "mediaType": OCI_MANIFEST,
-        "size": len(signature),
-        "digest": f"sha256:{hashlib.sha256(signature).hexdigest()}",
-        "artifactType": kind,
-        "annotations": {"made.by": "hand"},
-    }
-    referrers = f"/v2/{NAME}/referrers/{subject['digest']}"
-    for puller in (world.nobody, world.restarted()):
-        assert puller.json(referrers)["manifests"] == [told]
-        assert puller.json(f"{referrers}?artifactType={quote(kind)}")["manifests"] == [told]
-        assert puller.json(f"{referrers}?artifactType=application/vnd.cyclonedx%2Bjson")["manifests"] == []
-        assert puller.json(f"/v2/my-lab/other/referrers/{subject['digest']}")["manifests"] == []
-    # It has a list of packages itself, as any image.
-    (listed,) = world.nobody.json(f"/v2/{NAME}/referrers/{told['digest']}")["manifests"]
-    assert listed["artifactType"] == "application/vnd.cyclonedx+json"
-
-
-def test_a_list_of_packages_that_is_copied_with_its_image_is_made_anew(world: World) -> None:
-    """As `oras cp -r` does it: image and list by digest, then the image by its tag."""
-    pusher, other = world.pusher("alice"), "my-lab/copied"
-    manifest = pusher.push(f"{NAME}:1.0", IMAGE)
-    subject = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
-    (listed,) = pusher.json(f"/v2/{NAME}/referrers/{subject}")["manifests"]
-    artifact = pusher.get(f"/v2/{NAME}/manifests/{listed['digest']}").data
-    assert pusher.send("PUT", f"/v2/{other}/manifests/{subject}", manifest).status_code == 201
-    answer = pusher.send("PUT", f"/v2/{other}/manifests/{listed['digest']}", artifact)
-    assert (answer.status_code, answer.headers["OCI-Subject"]) == (201, subject), answer.text
-    # Clients look whether it has arrived.
-    assert pusher.get(f"/v2/{other}/manifests/{listed['digest']}").data == artifact
-    assert pusher.send("PUT", f"/v2/{other}/manifests/1.0", manifest).status_code == 201
-    (own,) = world.nobody.json(f"/v2/{other}/referrers/{subject}")["manifests"]
-    (layer,) = world.nobody.json(f"/v2/{other}/manifests/{own['digest']}")["layers"]
-    described = json.loads(world.nobody.blob(other, layer))["metadata"]["component"]
-    assert (described["name"], described["version"]) == (other, "1.0")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"artifactType": "application/spdx+json"},
-        {"subject": None},
-        {"subject": {"digest": "x"}},
-        {"config": {"mediaType": "application/x", "size": 3, "digest": f"sha256:{'7' * 64}"}},
-        {"layers": []},
-        {"layers": [{"mediaType": "application/vnd.cyclonedx+json", "size": 3, "digest": f"sha256:{'7' * 64}"}]},
-    ],
-)
-def test_what_else_belongs_to_an_image_is_refused(world: World, change: dict[str, Any]) -> None:
-    pusher = world.pusher("alice")
-    subject = f"sha256:{hashlib.sha256(pusher.push(f'{NAME}:1.0', IMAGE)).hexdigest()}"
-    (listed,) = pusher.json(f"/v2/{NAME}/referrers/{subject}")["manifests"]
-    artifact = pusher.json(f"/v2/{NAME}/manifests/{listed['digest']}")
-    content = json.dumps({**artifact, **change}).encode()
-    path = f"/v2/my-lab/copied/manifests/sha256:{hashlib.sha256(content).hexdigest()}"
-    answer = pusher.send("PUT", path, content)
-    assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
-    # Nor is a list of packages an image.
-    assert pusher.send("PUT", "/v2/my-lab/copied/manifests/1", json.dumps(artifact).encode()).status_code == 400
-
-
-def test_an_image_with_another_manifest_than_was_pushed_belongs_to_none(world: World) -> None:
-    pusher, subject = world.pusher("alice"), f"sha256:{'5' * 64}"
-    manifest = json.loads(pusher.send_image(NAME, IMAGE, compress=lambda layer: layer))
-    manifest["subject"] = {"mediaType": OCI_MANIFEST, "size": 7, "digest": subject}
-    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", json.dumps(manifest).encode())
-    assert (answer.status_code, answer.headers.get("OCI-Subject")) == (201, None)
-    assert world.nobody.json(f"/v2/{NAME}/referrers/{subject}")["manifests"] == []
-
-
-@pytest.mark.parametrize("pushed", ["{", 7, "[" * 100_000, "of other blobs"])
-def test_what_a_node_says_of_its_manifest_is_not_believed(world: World, pushed: Any) -> None:
-    subject = f"sha256:{'5' * 64}"
-    node = publish(world.alice, world.folder, f"{NAME}:1.0", IMAGE)
-    (found,) = nodes(world)
-    if pushed == "of other blobs":
-        manifest = json.loads(world.pusher("alice").send_image(NAME, Image((TOOL,))))
-        pushed = json.dumps(manifest | {"subject": {"mediaType": OCI_MANIFEST, "size": 7, "digest": subject}})
-    found["attributes"]["skyport_wf"]["pushed_manifest"] = pushed
-    attributes = json.dumps(found["attributes"])
-    assert world.alice.put(f"/node/{node}", files={"attributes_str": (None, attributes)}).status_code == 200
-    assert world.nobody.json(f"/v2/{NAME}/referrers/{subject}")["manifests"] == []
-
-
-@pytest.mark.parametrize("subject", [None, "x", {"digest": "sha512:5", "size": 1, "mediaType": "x"}, {"size": 1}])
-def test_a_subject_that_is_none_is_passed_over(world: World, subject: Any) -> None:
-    pusher = world.pusher("alice")
-    manifest = changed(pusher, IMAGE, lambda manifest: manifest.update(subject=subject))
-    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest)
-    assert (answer.status_code, answer.headers.get("OCI-Subject")) == (201, None)
-
-
 def test_a_digest_that_is_not_by_sha256_is_refused_with_what_is(world: World) -> None:
     manifest = world.pusher("alice").send_image(NAME, IMAGE)
     where = f"/v2/{NAME}/manifests/sha512:{hashlib.sha512(manifest).hexdigest()}"
     answer = world.pusher("alice").send("PUT", where, manifest)
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "DIGEST_INVALID")
     assert "is not a digest by SHA-256" in answer.json["errors"][0]["message"]
-
-
-def changed(pusher: Pusher, image: Image, change: Callable[[Any], object]) -> bytes:
-    manifest = json.loads(pusher.send_image(NAME, image))
-    change(manifest)
-    return json.dumps(manifest).encode()
 
 
 @pytest.mark.parametrize(
@@ -518,11 +335,11 @@ def changed(pusher: Pusher, image: Image, change: Callable[[Any], object]) -> by
 )
 def test_a_manifest_that_does_not_fit(world: World, change: Callable[[Any], object], status: int) -> None:
     pusher = world.pusher("alice")
-    manifest = changed(pusher, IMAGE, change)
+    manifest = pusher.send_changed(NAME, IMAGE, change)
     answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest)
     assert answer.status_code == status, answer.text
     assert answer.json["errors"][0]["message"]
-    assert nodes(world) == nodes(world, "type=dockerimage-upload") == []
+    assert world.nodes() == world.nodes("type=dockerimage-upload") == []
 
 
 @pytest.mark.parametrize(
@@ -554,7 +371,7 @@ def test_a_layer_that_is_none(world: World, layer: bytes) -> None:
     # Or that it is just these bytes.
     answer = world.pusher("alice").try_push(f"{NAME}:1.0", Image((layer,)), compress=lambda plain: plain)
     assert answer.status_code == 400
-    assert nodes(world) == nodes(world, "type=dockerimage-upload") == []
+    assert world.nodes() == world.nodes("type=dockerimage-upload") == []
 
 
 @pytest.mark.parametrize("config", [b"", b"{}", b"[1]", b'{"rootfs": {"diff_ids": ["x"]}}', b"\xff" * 100])
@@ -575,75 +392,7 @@ def test_a_config_that_docker_cannot_read(world: World) -> None:
     assert (answer.status_code, answer.json["errors"][0]["code"]) == (400, "MANIFEST_INVALID")
     told = 'my-lab/tool:1.0 cannot be loaded by Docker: `created` in its config is "2020-01-01", and Docker takes'
     assert told in answer.json["errors"][0]["message"]
-    assert nodes(world) == nodes(world, "type=dockerimage-upload") == []
-
-
-def test_uploads_that_are_never_finished_are_few_and_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(staging, "MOST_UPLOADS", 3)
-    pusher = world.pusher("alice")
-    for _ in range(3):
-        assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").status_code == 202
-    assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
-    # Others are not concerned.
-    assert world.pusher("bob").send("POST", f"/v2/{NAME}/blobs/uploads/").status_code == 202
-    monkeypatch.setattr(staging, "UPLOAD_SECONDS", -1)
-    assert pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").status_code == 202
-    assert len(leftovers(world)) == 1
-
-
-def test_blobs_that_no_manifest_takes_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    pusher = world.pusher("alice")
-    pusher.send_image(NAME, IMAGE)
-    assert leftovers(world)
-    monkeypatch.setattr(staging, "BLOB_SECONDS", -1)
-    staging.expire()
-    assert leftovers(world) == []
-
-
-def test_an_upload_in_one_request_that_breaks_off_leaves_nothing(world: World) -> None:
-    request = f"POST /v2/{NAME}/blobs/uploads/?digest=sha256:{'7' * 64} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
-    with running_server(world.app) as server, socket.create_connection(("127.0.0.1", server.port)) as connection:
-        connection.sendall(f"{request}Authorization: Bearer {world.tokens['alice']}\r\n\r\nabc".encode())
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(1000):
-            pass
-        assert leftovers(world) == []
-
-
-class Interleaved:
-    """What a slow client sends: between its two pieces, another request does something."""
-
-    def __init__(self, pieces: tuple[bytes, bytes], between: Callable[[], object]) -> None:
-        self._pieces, self._between = list(pieces), between
-
-    def read(self, size: int, /) -> bytes:
-        if len(self._pieces) == 1:
-            self._between()
-        return self._pieces.pop(0) if self._pieces else b""
-
-
-@pytest.mark.usefixtures("world")
-def test_what_comes_late_is_not_added_to_a_blob_that_is_finished() -> None:
-    mine = staging.Staging("token")
-    digest = f"sha256:{hashlib.sha256(b'first').hexdigest()}"
-    opened = mine.open_upload()
-    with pytest.raises(UploadInvalidError):
-        opened.append(Interleaved((b"first", b"late"), lambda: mine.upload(opened.identity).finish(digest)))
-    blob = mine.blob(digest)
-    assert blob
-    assert blob.read_bytes() == b"first"
-
-
-@pytest.mark.usefixtures("world")
-def test_of_two_requests_that_add_to_an_upload_at_once_one_goes_on() -> None:
-    mine = staging.Staging("token")
-    opened = mine.open_upload()
-    with pytest.raises(UploadInvalidError):
-        opened.append(
-            Interleaved((b"first", b"late"), lambda: mine.upload(opened.identity).append(io.BytesIO(b", second")))
-        )
-    assert opened.path.read_bytes() == b"first, second"
-    mine.upload(opened.identity).finish(f"sha256:{hashlib.sha256(b'first, second').hexdigest()}")
+    assert world.nodes() == world.nodes("type=dockerimage-upload") == []
 
 
 def test_a_layer_that_two_push_at_once_stays_for_both(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -668,7 +417,7 @@ def test_a_layer_that_two_push_at_once_stays_for_both(world: World, monkeypatch:
             proceed.set()
         assert answer.result().status_code == 201, answer.result().text
     assert world.nobody.pull("my-lab/slow", "1")[0] == IMAGE.config
-    assert leftovers(world) == []
+    assert world.leftovers() == []
 
 
 def test_a_plain_layer_may_be_pushed_once_for_several_images(world: World) -> None:
@@ -718,67 +467,6 @@ def test_a_layer_that_unpacks_to_the_same_is_not_taken_for_the_one_that_is_named
     assert world.nobody.pull(NAME, "1.0")[1][0] == layer
 
 
-def test_a_blob_that_is_too_large_or_a_disk_that_is_full(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    pusher = world.pusher("alice")
-    monkeypatch.setattr(staging, "LARGEST_BLOB", 1000)
-    where = pusher.send("POST", f"/v2/{NAME}/blobs/uploads/").headers["Location"]
-    assert pusher.send("PATCH", where, bytes(1001)).status_code == 413
-    assert leftovers(world) == []
-    monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
-    assert pusher.error(f"/v2/{NAME}/blobs/uploads/", method="POST") == (429, "TOOMANYREQUESTS")
-
-
-def test_manifests_do_not_fill_the_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    pusher = world.pusher("alice")
-    content = pusher.send_image(NAME, IMAGE)
-    path = f"/v2/{NAME}/manifests/sha256:{hashlib.sha256(content).hexdigest()}"
-    monkeypatch.setattr(staging, "MOST_FILES", len(leftovers(world)))
-    assert pusher.send("PUT", path, content).status_code == 429
-    # What has expired makes room.
-    monkeypatch.setattr(staging, "BLOB_SECONDS", -1)
-    assert pusher.send("PUT", path, content).status_code == 201
-    monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
-    assert pusher.send("PUT", path, content).status_code == 429
-
-
-@pytest.mark.parametrize("compress", [gzip.compress, bytes], ids=["gzip", "plain"])
-def test_a_push_that_writes_here_needs_room(
-    compress: Callable[[bytes], bytes], world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with running_server(world.shock) as server:
-        # A gateway sends the archive from a file; a layer that is not gzip is compressed into one.
-        app = RegistryApp(RemoteBackend(server.url)) if compress is gzip.compress else world.app
-        pusher = Pusher(app, world.tokens["alice"])
-        manifest = pusher.send_image(NAME, IMAGE, compress=compress)
-        monkeypatch.setattr(staging, "KEPT_FREE", 10**18)
-        answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest)
-        assert (answer.status_code, answer.json["errors"][0]["code"]) == (429, "TOOMANYREQUESTS")
-        monkeypatch.setattr(staging, "KEPT_FREE", 0)
-        assert pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", manifest).status_code == 201
-
-
-@pytest.mark.parametrize("is_gateway", [False, True])
-def test_a_shock_whose_disk_is_full(is_gateway: bool, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write(self: Staging, data: bytes) -> int:
-        raise FullError(world.folder, 1000, len(data))
-
-    monkeypatch.setattr(Staging, "write", write)
-    with running_server(world.shock) as server:
-        app = RegistryApp(RemoteBackend(server.url)) if is_gateway else world.app
-        answer = Pusher(app, world.tokens["alice"]).try_push(f"{NAME}:1.0", IMAGE)
-    assert (answer.status_code, answer.json["errors"][0]["code"]) == (429, "TOOMANYREQUESTS"), answer.text
-    assert "disk is full" in answer.text
-    assert str(world.folder) not in answer.text
-
-
-def test_who_pushes_is_told_no_folders_of_the_server(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SKYPORT_CACHE", "/proc/nowhere")
-    answer = world.pusher("alice").send("POST", f"/v2/{NAME}/blobs/uploads/")
-    assert answer.status_code == 500
-    assert "SKYPORT_CACHE" in answer.text
-    assert "/proc/nowhere" not in answer.text
-
-
 def test_a_manifest_that_is_too_large_for_a_list_of_images(world: World) -> None:
     pusher = world.pusher("alice")
     manifest = json.loads(pusher.send_image(NAME, IMAGE))
@@ -800,10 +488,10 @@ def test_where_everyone_may_write_everyone_pushes(world: World) -> None:
     shock = ShockApp(world.shock.store, anonymous=frozenset({"read", "write", "delete"}))
     app = ShockWithRegistry(shock, RegistryApp(EmbeddedBackend(shock)))
     manifest = Pusher(app).push(f"{NAME}:1.0", IMAGE)
-    (node,) = nodes(world)
+    (node,) = world.nodes()
     assert node["expiration"].startswith("0001")
     assert world.nobody.get(f"/v2/{NAME}/manifests/1.0").data == manifest
-    assert leftovers(world) == []
+    assert world.leftovers() == []
 
 
 def test_two_who_push_one_name_at_once(world: World) -> None:
@@ -820,7 +508,7 @@ def test_two_who_push_one_name_at_once(world: World) -> None:
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses[0] == 201, [answer.text for answer in answers]
     assert set(statuses[1:]) <= {409, 503}
-    (node,) = nodes(world)
+    (node,) = world.nodes()
     (won,) = [image for image, answer in zip(images, answers, strict=True) if answer.status_code == 201]
     assert node["attributes"]["id"] == won.image_id
     left = [other for other in world.alice.find(f"query&name={NAME}:1.0") if other["id"] != node["id"]]
@@ -831,7 +519,7 @@ def test_what_is_pushed_has_its_packages_listed(world: World, monkeypatch: pytes
     """The list is made while the archive is checked, and what refers to the image is made of it: nothing is read."""
     status = b"Package: tool\nVersion: 1.2\nArchitecture: all\n\n"
     world.pusher("alice").push(f"{NAME}:1.0", Image((BASE, layer_tar({"var/lib/dpkg/status": status}))))
-    (node,) = nodes(world)
+    (node,) = world.nodes()
     listed = unpack(node["attributes"]["skyport_wf_packages"], image_id=node["attributes"]["id"])
     assert listed
     assert [package.name for package in listed.packages] == ["tool"]
