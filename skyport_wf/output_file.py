@@ -13,9 +13,11 @@ from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
 
+LONGEST_NAME = 255
+"""Bytes of a file's name (NAME_MAX of Linux)."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LONGEST_PART = 230
-"""Bytes of a file's name that are in the name of its partial file: a name has 255 at most."""
+"""Bytes of a file's name that are in the name of its partial file, which may not be too long either."""
 _ENOUGH = 1 << 20
 """Bytes of a file by which its kind is told."""
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from skyport_wf.cli.absent_names import suggesting_names
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list, lock_beside
-from skyport_wf.output_file import behind_links, check_different, place_of
+from skyport_wf.output_file import LONGEST_NAME, behind_links, check_different, place_of
 
 if TYPE_CHECKING:
     from skyport_wf.image_list.reference import ImageReference
     from skyport_wf.image_list.spec import ShockSettings
     from skyport_wf.publication.connection import Shock
 
-_LONGEST_NAME, _LONGEST_PATH = 255, 4095
-"""Bytes of a file's name, and of a path (NAME_MAX, PATH_MAX of Linux)."""
+_LONGEST_PATH = 4095
+"""Bytes of a path (PATH_MAX of Linux)."""
 _SHOWN = 100
 """Characters of a wrong word that are shown."""
 _MOST_DIGITS = 18
@@ -217,6 +217,6 @@ def _why_no_path(path: Path) -> str:
     """Return why no file can have this path, or an empty text."""
     if len(os.fsencode(path)) > _LONGEST_PATH:
         return f"a path has at most {_LONGEST_PATH} bytes"
-    if any(len(os.fsencode(name)) > _LONGEST_NAME for name in path.parts):
-        return f"the name of a file has at most {_LONGEST_NAME} bytes"
+    if any(len(os.fsencode(name)) > LONGEST_NAME for name in path.parts):
+        return f"the name of a file has at most {LONGEST_NAME} bytes"
     return ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.output_file import LONGEST_NAME
 from skyport_wf.records.plan import PlannedImage
 
 if TYPE_CHECKING:
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 
 _PARTS_OF_FILE = 2
 """Of the path of a file that rules write, in the folder of all images: its image's folder, and its name."""
+FILES_OF_IMAGE = frozenset({
+    "build.json", "save.json", "upload.json", "image.tar.gz", "receipt.json", "packages.cdx.json", "fetched.tar",
+    "image.sif", "lint.json", "findings.json", "show.json", "layers.svg",
+})  # fmt: skip
+"""The files that rules write into the folder of an image's results."""
 
 
 def check_settings_files(images: str | None, conda: str | None) -> None:
@@ -32,25 +39,45 @@ def check_settings_files(images: str | None, conda: str | None) -> None:
 
 
 def check_pathvars(pathvars: Mapping[str, str]) -> None:
-    """Raise UsageError for an empty pathvar: what is below it would go to the root of the machine.
+    """Raise UsageError for a pathvar that Snakemake misunderstands, or that is empty.
 
+    What is below an empty one would go to the root of the machine.
     pathvars: values by name.
     """
     for name, value in pathvars.items():
         if not value:
             raise UsageError(f"the pathvar `{name}` is empty. Write `.` for the working directory.")
+        if _has_braces(value):
+            raise UsageError(f"the pathvar `{name}` is {value!r}: Snakemake takes braces for wildcards.")
 
 
-def check_results(results: str, keys: Iterable[str]) -> None:
-    """Raise UsageError for a folder of results that Snakemake misunderstands, or that has to be written and cannot be.
+def check_folders(folders: Mapping[str, str], keys: Collection[str]) -> None:
+    """Raise UsageError for what is in the way of the rules' files, and for a folder that has to be written and cannot.
 
+    folders: those that have a folder for each image, by pathvar.
     keys: those of the images whose receipts are to be there.
     """
-    if _has_braces(results):
-        raise UsageError(f"the pathvar `results` is {results!r}: Snakemake takes braces for wildcards.")
-    folder = Path(results) / "skyport"
-    if not is_writable(folder) and not all((folder / key / "receipt.json").exists() for key in keys):
-        raise UsageError(f"the folder {results} cannot be written to. Name another in the pathvar `results`.")
+    receipts = [f"{folders['results']}/{key}/receipt.json" for key in keys]
+    for pathvar, folder in folders.items():
+        if found := _find_in_the_way(folder, keys, FILES_OF_IMAGE if pathvar == "results" else ()):
+            raise UsageError(
+                f"{found} is where the rules write other files. Move it away, or name another folder in the pathvar "
+                f"`{pathvar}`."
+            )
+        if not is_writable(Path(folder)) and not all(map(os.path.exists, receipts)):
+            raise UsageError(
+                f"the folder {Path(folder).parent} cannot be written to. Name another in the pathvar `{pathvar}`."
+            )
+
+
+def check_keys(images: Iterable[PlannedImage]) -> None:
+    """Raise UsageError for an image whose folders would have a longer name than there can be."""
+    for image in images:
+        if len(image.key) > LONGEST_NAME:
+            raise UsageError(
+                f"image {image.name}: its name makes the name of a folder, which has at most {LONGEST_NAME} bytes. "
+                "Give it a shorter one."
+            )
 
 
 def check_archives(images: Iterable[PlannedImage]) -> None:
@@ -105,8 +132,34 @@ def check_lock_place(lock: str, folders: Iterable[str], keys: Container[str]) ->
 
 def is_writable(folder: Path) -> bool:
     """Return whether files can be made in a folder, which may have to be made itself."""
-    there = next((path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()), Path("/"))
-    return os.access(there, os.W_OK | os.X_OK)
+    paths = (folder.absolute(), *folder.absolute().parents)
+    # A link to nothing is there, and no folder can be made in its place.
+    there = next((path for path in paths if os.path.lexists(path)), Path("/"))
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)  # noqa: PTH112 - Path.is_dir may raise
+
+
+def _find_in_the_way(folder: str, keys: Container[str], files: Collection[str]) -> str | None:
+    """Return a file that is where the folder of an image goes, or a folder that is where a file of it goes, if any.
+
+    Folders are listed: to ask for each path would take long for a thousand images.
+    files: the names of an image's files.
+    """
+    for image in _list(folder):
+        if image.name in keys:
+            # Of a link, the disk is asked; DirEntry.is_dir raises if that leads to itself.
+            if not image.is_dir(follow_symlinks=False) and not os.path.isdir(image.path):  # noqa: PTH112
+                return image.path
+            for file in _list(image.path) if files else ():
+                if file.name in files and file.is_dir(follow_symlinks=False):
+                    return file.path
+    return None
+
+
+def _list(folder: str) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing if it is none, or nobody may look."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return [*entries]
+    return []
 
 
 def _has_braces(path: str) -> bool:

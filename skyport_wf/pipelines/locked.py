@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import DEFAULT_LIST, LOCK_NAME, list_in
-from skyport_wf.pipelines.checks import check_results
+from skyport_wf.pipelines.checks import check_folders, check_keys
 from skyport_wf.pipelines.notes import read_plan
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.records.plan import PlannedImage
@@ -79,7 +79,8 @@ class LockedRules(ImageRules):
         """Raise UsageError for a lock file that lacks images of its list, or is of another Shock."""
         from skyport_wf.image_list.urls import one_spelling
 
-        check_results(self.results, self.planned)
+        check_keys(self.planned.values())
+        check_folders(self.places.by_pathvar, self.planned)
         asked, from_where = one_spelling(os.environ.get("SHOCK_URL", "")), "the variable SHOCK_URL"
         if Path(self.images).exists():
             from skyport_wf.image_list.images_yaml import read_image_list

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from skyport_wf.pipelines.checks import check_pathvars
 
-_PATHVARS = ("results", "logs", "benchmarks")
+PATHVARS = ("results", "logs", "benchmarks")
 """What says where the rules write."""
 
 
@@ -31,12 +31,14 @@ class Places:
         prefixed = workflow.modifier.path_modifier.replace_prefix
         self.moved: str = prefixed(self.folder)
         """The folder where it really is."""
-        self.written: list[str] = [*(prefixed(self.at(f"<{name}>/skyport")) for name in _PATHVARS), ".snakemake"]
+        self.by_pathvar: dict[str, str] = {name: prefixed(self.at(f"<{name}>/skyport")) for name in PATHVARS}
+        """What has a folder for each image, as it really is."""
+        self.written: list[str] = [*self.by_pathvar.values(), ".snakemake"]
         """What these rules write, and Snakemake for them."""
 
     def check(self) -> None:
         """Raise UsageError for a pathvar that makes no sense."""
-        check_pathvars({name: self._pathvars.apply(f"<{name}>") for name in _PATHVARS})
+        check_pathvars({name: self._pathvars.apply(f"<{name}>") for name in PATHVARS})
 
     def at(self, path: str) -> str:
         """Return a path with the workflow's pathvars put in, of which each may end with a slash.

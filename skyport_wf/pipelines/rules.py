@@ -13,7 +13,7 @@ from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.image_list.spec import ImageList
 from skyport_wf.pipelines.archives import digest_archive
-from skyport_wf.pipelines.checks import check_archives, check_results, check_settings_files
+from skyport_wf.pipelines.checks import check_archives, check_folders, check_keys, check_settings_files
 from skyport_wf.pipelines.list_lock import ListLock
 from skyport_wf.pipelines.mistakes import heard
 from skyport_wf.pipelines.notes import read_plan, short_digest, write_plan
@@ -374,7 +374,8 @@ class ImageRules:
 
     def _check(self) -> None:
         """Raise UsageError for what can be known before anything runs."""
-        check_results(self.results, self.planned)
+        check_keys(self.planned.values())
+        check_folders(self.places.by_pathvar, self.planned)
         check_archives(self.planned.values())
         self.lock.check()
 

@@ -22,6 +22,7 @@ from tests.support.project import jobs
 pytestmark = pytest.mark.slow
 
 STEPS = ("build_image", "save_image", "upload_image", "register_image")
+LONG = f"lab/{'x' * 140}:{'1' * 128}"
 LOCKED = {
     "image_id": "sha256:" + "0" * 64,
     "shock": "embedded",
@@ -573,6 +574,12 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a", more=["pathvars:", '    results=""']): "the pathvar `results` is empty. Write `.` for the working",
         module("a", rules="lint", more=["pathvars:", '    logs=""']): "the pathvar `logs` is empty.",
         'pathvars:\n    benchmarks="",\n' + module("a", rules="use"): "the pathvar `benchmarks` is empty.",
+        module("a", more=["pathvars:", '    logs="images.yaml"']): "the folder images.yaml cannot be written to. Name "
+        "another in the pathvar `logs`.",
+        module("a", more=['prefix: "alike"']): "alike/results/skyport/lab_x_1 is where the rules write other "
+        "files. Move it away, or name another folder in the pathvar `results`.",
+        module("a", config='{"images": "long.yaml"}'): f"{LONG}: its name makes the name of a folder, which has at "
+        "most 255 bytes. Give it a shorter one.",
         module("a", config='{"lock": "conflict.json"}'): "conflict.json is not a `skyport-wf lock 1` record: it has "
         "the marks of a merge that has conflicts. Take it anew",
         module("a", config='{"lock": "."}'): "the lock file . is a folder. Name a file in the setting `lock`.",
@@ -589,6 +596,9 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     shutil.copy(pipeline.folder / "images.yaml", pipeline.folder / "copy.yaml")
     write_images(pipeline.folder / "b", "lab/z:1")
     write_images(pipeline.folder / "alike", "lab_x:1")
+    (pipeline.folder / "alike/results/skyport").mkdir(parents=True)
+    (pipeline.folder / "alike/results/skyport/lab_x_1").touch()
+    (pipeline.folder / "long.yaml").write_text(f"images: [{{name: '{LONG}', archive: lab_x_1.tar}}]\n")
     images = '"lab/x:1": {entry}, "lab_x:1": {entry}'.replace("{entry}", json.dumps(LOCKED))
     (pipeline.folder / "alike.json").write_text(f'{{"images": {{{images}}}, "record": "skyport-wf lock 1"}}')
     (pipeline.folder / "wrong.yaml").write_text("images: [{name: 'lab/w:1', dockerfil: x}]\n")
