@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.cli.main import main
+from skyport_wf.cli.plan import LONGEST_SUFFIX
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
+from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.own_server import running_server
 from tests.support.small_disk import fill, small_disk
@@ -356,6 +359,23 @@ def test_a_key_may_be_too_long_for_a_name(project, capsys):
     assert (
         "the name of a file has at most 255 bytes. Write another name in the place of {key}." in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize("json", [[], ["--json"]])
+def test_plan_refuses_a_key_that_is_too_long_for_the_files_of_workflows(project, capsys, json):
+    for size, code in ((105, 0), (106, 2)):
+        name = f"lab/{'x' * size}:{'1' * 127}"
+        (project / "images.yaml").write_text(f"images: [{{name: '{name}', dockerfile: tool/Dockerfile}}]")
+        assert main(["plan", *json]) == code
+    said = capsys.readouterr()
+    assert f"image {name}: workflows list its packages in lab_{'x' * 106}_1" in said.err
+    assert "1.packages.cdx.json, and the name of a file has at most 255 bytes. Give it a shorter one." in said.err
+
+
+def test_no_file_of_a_workflow_has_a_longer_name():
+    texts = [path.read_text() for path in (CHECKOUT / "workflows").rglob("*.cwl")]
+    suffixes = {suffix for text in texts for suffix in re.findall(r"{key}([\w.]+)", text)}
+    assert max(suffixes, key=len) == LONGEST_SUFFIX
 
 
 def test_a_name_of_255_bytes_is_written(project):
