@@ -1,7 +1,7 @@
 """The settings of the rules: a module's own config, or what is below `skyport` in the config of a pipeline."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -12,6 +12,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
 from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list, lock_beside
 from skyport_wf.near_words import near_words
+from skyport_wf.pipelines.places import PATHVARS
 from skyport_wf.pipelines.shipped import find_shipped
 
 SECTION = "skyport"
@@ -41,7 +42,7 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cluster: bool = False
     """Whether upload, registering and the package list of an image may go to a cluster, as one group of jobs."""
     pathvars: dict[str, str] = {}
-    """Snakemake's own: where results, logs and benchmarks go."""
+    """Snakemake's own, which reads them in the config of a module: where results, logs and benchmarks go."""
 
     @property
     def list_file(self) -> str:
@@ -92,22 +93,29 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
     """
     below = SECTION in config or not whole
     given = _untext(config.get(SECTION), Mapping | None) if below else config
+    names = tuple(name for name in RuleSettings.__struct_fields__ if name != "pathvars" or not below)
     where = f"config, below `{SECTION}`" if below else "config of the skyport-wf module"
     if given is None:
         return RuleSettings()
     if not isinstance(given, Mapping):
-        raise UsageError(f"{where}: there is {given!r}, and settings are expected: {', '.join(_names())}.")
+        raise UsageError(f"{where}: there is {given!r}, and settings are expected: {', '.join(names)}.")
+    if below and "pathvars" in given:
+        raise UsageError(
+            f"{where}: Snakemake does not read `pathvars` there. Write `pathvars:` in the Snakefile, above the rules."
+        )
     for key in given:
-        if key not in _names():
-            near = near_words(str(key), _names())
-            meant = f"; did you mean `{near[0]}`?" if near else "."
-            raise UsageError(f"{where}: there is no setting `{key}`{meant} There are: {', '.join(_names())}.")
+        if key not in names:
+            raise UsageError(f"{where}: there is no setting `{key}`{_meant(str(key), names)}")
     kinds = get_type_hints(RuleSettings)
     plain = {key: _untext(value, kinds[key]) for key, value in given.items()}
     try:
         settings = convert(plain, RuleSettings)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where}: {_in_words(error, plain)}") from error
+    for name in settings.pathvars:
+        # Those of other names may be parts of these.
+        if name not in PATHVARS and not any(f"<{name}>" in value for value in settings.pathvars.values()):
+            raise UsageError(f"{where}: no rule has the pathvar `{name}`{_meant(name, PATHVARS)}")
     for name in ("images", "conda"):
         if getattr(settings, name) == "":
             raise UsageError(f"{where}: `{name}` is ''. Give {_WANTED[name]}, or leave it out.")
@@ -131,8 +139,10 @@ def _untext(value: object, kind: Any) -> object:
     return _TRUTHS.get(value, value) if isinstance(value, str) and bool in kinds else value
 
 
-def _names() -> tuple[str, ...]:
-    return RuleSettings.__struct_fields__
+def _meant(word: str, names: Sequence[str]) -> str:
+    """Return the rest of the sentence about a word that is none of these."""
+    near = near_words(word, names)
+    return f"{f'; did you mean `{near[0]}`?' if near else '.'} There are: {', '.join(names)}."
 
 
 def _in_words(error: msgspec.ValidationError, given: Mapping[str, Any]) -> str:

@@ -25,7 +25,8 @@ def test_the_schema_is_that_of_the_settings():
         ({"images": "a.yaml", "skyport": {"images": "b.yaml"}}, False, "b.yaml"),
         ({"skyport": None}, False, None),
         ({"skyport": {"images": Path("c.yaml")}}, False, "c.yaml"),
-        ({"skyport": {"pathvars": {"results": "out"}}}, False, None),
+        ({"pathvars": {"results": "<top>/out", "top": "a"}}, True, None),
+        ({"pathvars": {"reslts": "out"}}, False, None),
     ],
 )
 def test_only_what_is_ours_is_looked_at(config, whole, images):
@@ -92,6 +93,8 @@ def test_the_list_is_found_as_the_command_line_finds_it(tmp_path, monkeypatch, i
         ({"lock": "{x}"}, "`lock` is '{x}'"),
         ({"cluster": "yes"}, "`cluster`: expected true or false, got text\\."),
         ({"cluster": "None"}, "`cluster`: expected true or false, got text\\."),
+        ({"pathvars": {"results": "out"}}, "Snakemake does not read `pathvars` there\\. Write `pathvars:` in"),
+        ({"pathvar": {}}, "there is no setting `pathvar`.* There are: images, .*, cluster\\.$"),
         ({"steps": "two"}, "`steps`: there is no 'two'; it takes each, stream\\."),
         ({"lint_level": 5}, "there is no 5; it takes error"),
     ],
@@ -101,3 +104,16 @@ def test_what_makes_no_sense_is_one_sentence(given, message):
         read_settings({"skyport": given}, whole=False)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("config, below `skyport`: ")
+
+
+@pytest.mark.parametrize(
+    ("pathvars", "message"),
+    [
+        ({"reslts": "a"}, "no rule has the pathvar `reslts`; did you mean `results`\\? There are: results, logs"),
+        ({"resources": "a", "logs": "b"}, "no rule has the pathvar `resources`"),
+        ({"logs": 5}, "`pathvars`: expected text, got a whole number"),
+    ],
+)
+def test_pathvars_of_a_module_are_those_that_the_rules_have(pathvars, message):
+    with pytest.raises(UsageError, match=f"^config of the skyport-wf module: {message}"):
+        read_settings({"pathvars": pathvars}, whole=True)
