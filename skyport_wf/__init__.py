@@ -4,6 +4,8 @@ What a Snakefile needs: `snakefile` says where the rules are, `receipt` which fi
 `container` what a rule runs in. Everything else is the command `skyport-wf`.
 """
 
+import os
+
 __version__ = "0.1.0"
 __all__ = ["__version__", "container", "receipt", "sif", "snakefile", "workflow"]
 
@@ -20,17 +22,17 @@ def snakefile(name: str = "publish") -> str:
         return str(find_rules(name))
 
 
-def receipt(image: str, *, results: str = "results") -> str:
+def receipt(image: str, *, results: str | os.PathLike[str] = "results") -> str:
     """Return the path of the receipt of `image`, REPO:TAG: the file to take as input where the image has to be there.
 
     results: the pathvar `results` of the rules, with the prefix of their module if that is not the caller's, too.
     Raises UsageError for a name that cannot be published, or that no image list has which the rules have read by then,
-        or if the rules that have it write elsewhere.
+        if the rules that have it write elsewhere, or if `results` is empty.
     """
     return _path(image, results, "receipt.json")
 
 
-def container(image: str, *, results: str = "results", registry: bool | None = None) -> str:
+def container(image: str, *, results: str | os.PathLike[str] = "results", registry: bool | None = None) -> str:
     """Return what `image`, REPO:TAG, is for `container:`: an address in a registry, or a file.
 
     registry: whether it is `docker://HOST/REPO@DIGEST` of the lock file, for nodes that reach the registry, or the file
@@ -42,11 +44,11 @@ def container(image: str, *, results: str = "results", registry: bool | None = N
     from skyport_wf.pipelines.mistakes import heard
 
     with heard():
-        address = None if registry is False else find_address(image, results, required=registry is True)
+        address = None if registry is False else find_address(image, _folder(results), required=registry is True)
     return address or sif(image, results=results)
 
 
-def sif(image: str, *, results: str = "results") -> str:
+def sif(image: str, *, results: str | os.PathLike[str] = "results") -> str:
     """Return the path of `image` as apptainer runs it: the input of a rule that has `container(image)`."""
     return _path(image, results, "image.sif")
 
@@ -63,12 +65,21 @@ def workflow(name: str) -> str:
         return str(find_workflow(name))
 
 
-def _path(image: str, results: str, file: str) -> str:
+def _path(image: str, results: str | os.PathLike[str], file: str) -> str:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.pipelines.mistakes import heard
     from skyport_wf.pipelines.opening import find_results
 
     with heard():
         key = parse_reference(str(image)).key
-        folder = find_results(image, results)
+        folder = find_results(image, _folder(results))
     return f"{folder}/skyport/{key}/{file}"
+
+
+def _folder(results: str | os.PathLike[str]) -> str:
+    """Return the folder of results as text. Raises UsageError for none, which would be the root of the machine."""
+    from skyport_wf.errors import UsageError
+
+    if folder := os.fspath(results):
+        return folder
+    raise UsageError("`results` is empty. Write `.` for the working directory.")

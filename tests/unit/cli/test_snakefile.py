@@ -28,6 +28,14 @@ def test_the_receipt_of_an_image():
     assert skyport_wf.receipt("a/b:1", results="out/x") == "out/x/skyport/a_b_1/receipt.json"
 
 
+@pytest.mark.parametrize("function", [skyport_wf.receipt, skyport_wf.sif, skyport_wf.container])
+def test_the_folder_of_results_may_be_a_path_and_not_empty(function, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert function("a/b:1", results=Path("out/x")) == function("a/b:1", results="out/x/")
+    with pytest.raises(UsageError, match=r"^`results` is empty\. Write `\.` for the working directory\.$"):
+        function("a/b:1", results="")
+
+
 def test_the_receipt_of_a_name_that_cannot_be_published():
     with pytest.raises(UsageError, match="the tag `latest` cannot be published"):
         skyport_wf.receipt("a/b:latest")
