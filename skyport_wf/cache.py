@@ -27,20 +27,9 @@ def cache_folder(*below: str) -> Path:
     """Return a folder of the cache, made if it is not there.
 
     below: the folder's path inside the cache.
-    Raises UsageError if SKYPORT_CACHE is a relative path, or is not set and the user has no home folder; SkyportError
-    if the folder cannot be made.
+    Raises UsageError as `cache_root`, and SkyportError if the folder cannot be made.
     """
-    if named := os.environ.get(CACHE_VARIABLE):
-        root = Path(named)
-        if not root.is_absolute():
-            raise UsageError(f"the variable {CACHE_VARIABLE} is {named!r}. Give it an absolute path.")
-    elif own := user_folder("cache"):
-        root = own
-    else:
-        raise UsageError(
-            "this user has no home folder for copies of what is fetched. Give a folder's absolute path in "
-            f"{CACHE_VARIABLE}, or a home folder's in HOME."
-        )
+    root = cache_root()
     folder = root.joinpath(*below)
     try:
         # What comes from a private repository is nobody else's to read.
@@ -52,6 +41,23 @@ def cache_folder(*below: str) -> Path:
             f"{CACHE_VARIABLE}."
         ) from error
     return folder
+
+
+def cache_root() -> Path:
+    """Return the folder of the cache, which need not be there.
+
+    Raises UsageError if SKYPORT_CACHE is a relative path, or is not set and the user has no home folder.
+    """
+    if named := os.environ.get(CACHE_VARIABLE):
+        if not Path(named).is_absolute():
+            raise UsageError(f"the variable {CACHE_VARIABLE} is {named!r}. Give it an absolute path.")
+        return Path(named)
+    if own := user_folder("cache"):
+        return own
+    raise UsageError(
+        "this user has no home folder for copies of what is fetched. Give a folder's absolute path in "
+        f"{CACHE_VARIABLE}, or a home folder's in HOME."
+    )
 
 
 def read_note(kind: str, about: str, shape: type[_Note]) -> _Note | None:

@@ -38,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Find the files that crashes left in the embedded Shock, or those that are damaged; nodes are never touched."""
-    from skyport_wf.store.folder import DataFolder, default_data
+    from skyport_wf.store.folder import DataFolder
     from skyport_wf.store.opening import open_store
     from skyport_wf.store.refusals import DamagedError
+    from skyport_wf.user_folders import default_data
 
     data = args.data or default_data()
     try:

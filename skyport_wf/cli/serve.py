@@ -92,9 +92,9 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
     from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
     from skyport_wf.registry.backend import EmbeddedBackend
     from skyport_wf.serving.server import serve
-    from skyport_wf.store.folder import default_data
     from skyport_wf.store.opening import open_store
     from skyport_wf.store.wsgi.app import ShockApp
+    from skyport_wf.user_folders import default_data
 
     if args.shock_auth is not None or args.no_redirect:
         raise UsageError("--shock-auth and --no-redirect are for a gateway: name its Shock with --shock.")

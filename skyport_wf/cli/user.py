@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Add a user, give one a new token, or list them. Of a token only a hash is kept."""
-    from skyport_wf.store.folder import default_data
     from skyport_wf.store.opening import open_store
+    from skyport_wf.user_folders import default_data
 
     # Only adding a user makes a store: a mistyped folder must not look like a store without users.
     with open_store(args.data or default_data(), must_exist=args.action != "add") as store:

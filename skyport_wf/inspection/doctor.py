@@ -167,7 +167,7 @@ def _token(settings: ShockSettings) -> str:
 def _disks(settings: ShockSettings | None, folder: Path) -> Iterator[tuple[str, Path]]:
     yield "disk of results", folder
     if settings and shock_url(settings) == EMBEDDED:
-        from skyport_wf.store.folder import default_data
+        from skyport_wf.user_folders import default_data
 
         yield "disk of the embedded Shock", default_data()
 

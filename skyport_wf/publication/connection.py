@@ -197,9 +197,9 @@ class Shock:
     @cached_property
     def _app(self) -> ShockApp:
         """The store on this machine, opened once for all who ask it."""
-        from skyport_wf.store.folder import default_data
         from skyport_wf.store.opening import open_store
         from skyport_wf.store.wsgi.app import ShockApp
+        from skyport_wf.user_folders import default_data
 
         return ShockApp(self._opened.enter_context(open_store(default_data())))
 

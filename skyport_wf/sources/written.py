@@ -2,14 +2,16 @@
 
 import hashlib
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from skyport_wf.errors import SkyportError
+from skyport_wf.cache import cache_root
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import LOCK_NAME
 from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import replace_file
+from skyport_wf.user_folders import default_data
 
 _USUAL = (LOCK_NAME, ".snakemake", "results/skyport", "logs/skyport", "benchmarks/skyport")
 """Files and folders, seen from the image list, where nobody has named others."""
@@ -27,8 +29,9 @@ def find_written(folder: Path, root: Path) -> tuple[str, ...]:
     """
     beside, inside = folder.resolve(), root.resolve()
     usual = [beside / name for name in _USUAL if beside.is_relative_to(inside)]
-    noted = [path for note in _list_notes(beside) for path in _read_note(note, beside) if inside in path.parents]
-    return tuple(path.relative_to(inside).as_posix() for path in dict.fromkeys([*usual, *noted]))
+    others = [*_own_folders(), *(path for note in _list_notes(beside) for path in _read_note(note, beside))]
+    found = dict.fromkeys([*usual, *(path for path in others if inside in path.parents)])
+    return tuple(path.relative_to(inside).as_posix() for path in found)
 
 
 def note_written(folder: Path, roots: Collection[Path], paths: Iterable[str]) -> None:
@@ -67,6 +70,14 @@ def _find_missing(places: Collection[Path], folder: Path, root: Path) -> list[Pa
     there = [place for place in places if inside in place.parents]
     known = {inside / path for path in find_written(folder, root)} if there else set()
     return [place for place in there if known.isdisjoint((place, *place.parents))]
+
+
+def _own_folders() -> Iterator[Path]:
+    """Yield where the embedded Shock and copies of what was fetched are, of a user who has such folders."""
+    for find in (default_data, cache_root):
+        # What cannot be used is said by those who need it.
+        with suppress(UsageError):
+            yield Path(os.path.realpath(find()))
 
 
 def _list_notes(beside: Path) -> list[Path]:

@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from skyport_wf.errors import UsageError
 from skyport_wf.store.refusals import ClosedError, DamagedError, FullError, ReadOnlyError, StoreError, UnusableError
-from skyport_wf.user_folders import user_folder
-
-DATA_VARIABLE = "SKYPORT_DATA"
+from skyport_wf.user_folders import DATA_VARIABLE
 
 LITTLE_ROOM = 1024 * 1024
 """SQLite says `disk I/O error` where there is less than this: it needs a file of 32 kB beside the database, and more
@@ -185,25 +182,3 @@ def _owner(path: Path) -> str:
         return _owner(path.parent)
     except (KeyError, OSError):
         return "its owner"
-
-
-def default_data() -> Path:
-    """Return the folder that SKYPORT_DATA names, or else the user's own one for this program.
-
-    Raises UsageError if there is none, and for a relative SKYPORT_DATA: it means another folder in each job of a
-    workflow, and what is published there would go away with the job's own folder.
-    """
-    named = os.environ.get(DATA_VARIABLE)
-    if named is None:
-        if own := user_folder("data"):
-            return own
-        raise UsageError(
-            "this user has no home folder for the data of the embedded Shock. Give a folder's absolute path in "
-            f"{DATA_VARIABLE}, or a home folder's in HOME; or name a served Shock in SHOCK_URL."
-        )
-    if not Path(named).is_absolute():
-        raise UsageError(
-            f"the variable {DATA_VARIABLE} is {named!r}. Give it an absolute path, where the embedded Shock keeps its "
-            "data; or name a served Shock in SHOCK_URL."
-        )
-    return Path(named)

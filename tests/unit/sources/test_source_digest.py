@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,24 @@ def test_what_publishing_writes_beside_the_list_changes_nothing(project, monkeyp
     assert digest(Path(), dockerfile="Dockerfile") == before
     (project / "results/counts.tsv").write_text("x")
     assert digest(project, dockerfile="Dockerfile") != before
+
+
+@pytest.mark.parametrize("variable", ["SKYPORT_DATA", "SKYPORT_CACHE"])
+def test_the_embedded_shock_and_copies_in_a_context_change_nothing(project, monkeypatch, variable):
+    tool = project / "images/tool"
+    (project / "linked").symlink_to(tool)
+    for there in (tool / "a/own", project / "linked/a/own"):
+        monkeypatch.setenv(variable, str(there))
+        before = digest(project)
+        (tool / "a/own/b").mkdir(parents=True)
+        (tool / "a/own/b/file").write_text("x")
+        assert digest(project) == before
+        assert source(project).materials.context.without == ("a/own",)
+        monkeypatch.setenv(variable, "a/own")
+        assert digest(project) != before, "one that is refused when it is needed"
+        shutil.rmtree(tool / "a/own")
+    monkeypatch.setenv(variable, str(tool))
+    assert source(project).materials.context.without == ()
 
 
 def test_what_rules_write_elsewhere_changes_nothing(project, monkeypatch, tmp_path):

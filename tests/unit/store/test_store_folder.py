@@ -10,13 +10,13 @@ import pytest
 import requests
 
 from skyport_wf.cli.main import main
-from skyport_wf.store.folder import default_data
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.refusals import StoreError
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import WSGITransport
+from skyport_wf.user_folders import default_data
 from tests.support.own_server import running_server
 from tests.support.store_people import EMBEDDED_URL, Person
 from tests.support.store_processes import Running, use_as
