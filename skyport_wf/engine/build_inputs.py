@@ -1,4 +1,4 @@
-"""Build arguments, build secrets and SSH agents: what a build gets beside its context."""
+"""Build arguments, build secrets, SSH agents and a folder of its own: what a build gets beside its context."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import csv
 import io
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +17,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.input_file import exists, read_bounded
 
 if TYPE_CHECKING:
+    from skyport_wf.image.context import BuildContext
     from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 
 EPOCH: Final = "SOURCE_DATE_EPOCH"
@@ -29,8 +32,28 @@ _AGENT: Final = "SSH_AUTH_SOCK"
 """Names the socket of the SSH agent."""
 _NO_PATH: Final = "raw="
 """What stands between the paths of an SSH agent begins so, if it is none: later versions of buildx have an option."""
+_OTHER_PLACES: Final = ("/tmp", "/var/tmp")  # noqa: S108 - a folder of an own, unguessable name is made there
+"""Folders for temporary files, where the user's own one is part of a build context."""
 _SHORTEST: Final = 4
 """Characters of a line of a secret that is masked: shorter ones are in every text."""
+
+
+@contextmanager
+def folder_outside(context: BuildContext) -> Iterator[Path]:
+    """Make a folder for a build's own files where no `COPY` sees it, and remove it at the end of the block.
+
+    Raises UsageError if all folders for temporary files are part of the context.
+    """
+    root, usual = context.root.resolve(), tempfile.gettempdir()
+    for place in (usual, *_OTHER_PLACES):
+        if not Path(place).resolve().is_relative_to(root) and os.access(place, os.W_OK | os.X_OK):
+            with tempfile.TemporaryDirectory(prefix="skyport-wf-", dir=place) as folder:
+                yield Path(folder)
+            return
+    raise UsageError(
+        f"the folder for temporary files, {usual}, is part of the build context {context.root}: they would be in the "
+        "image. Set TMPDIR to a folder outside of it."
+    )
 
 
 def build_arguments(image: ImageSpec) -> dict[str, str]:

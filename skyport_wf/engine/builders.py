@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from skyport_wf.engine.build_inputs import folder_outside
 from skyport_wf.engine.build_output import VanishedImageError
 from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.images import find_image, name_in_engine
@@ -98,15 +97,15 @@ def asks_for_a_builder(image: ImageSpec) -> bool:
 def _renamed_bases(context: BuildContext, others: Mapping[str, str], image: ImageSpec) -> Iterator[BuildContext]:
     """Yield the context with a Dockerfile that calls images by other names; what `COPY` sees is as it was."""
     content = context.dockerfile.read_bytes()
-    with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
-        dockerfile = Path(folder, "Dockerfile")
+    with folder_outside(context) as folder:
+        dockerfile = folder / "Dockerfile"
         dockerfile.write_bytes(
             replace_images(content, others, build_args=image.build_args, platform=image.normalized_platform)
         )
         # The rules of what the context leaves out stand beside a Dockerfile, under its name.
         rules = context.dockerfile.with_name(context.dockerfile.name + ".dockerignore")
         if exists(rules):
-            Path(folder, "Dockerfile.dockerignore").write_bytes(rules.read_bytes())
+            (folder / "Dockerfile.dockerignore").write_bytes(rules.read_bytes())
         yield msgspec.structs.replace(context, dockerfile=dockerfile)
 
 

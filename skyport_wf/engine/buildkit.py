@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import subprocess
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from skyport_wf.byte_streams import pieces_of
-from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, input_options, secret_mask
+from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, folder_outside, input_options, secret_mask
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
 from skyport_wf.engine.config_digests import find_by_config_digest
@@ -62,13 +61,13 @@ def build_with_buildkit(
     client: APIClient, command: DockerCommand, image: ImageSpec, context: BuildContext, output: Callable[[str], None]
 ) -> str:
     """Do the work of `builders.build_image` with a docker command."""
-    with tempfile.TemporaryDirectory(prefix="skyport-wf-") as folder:
-        id_file, dockerfile = Path(folder, "id"), context.dockerfile
+    with folder_outside(context) as folder:
+        id_file, dockerfile = folder / "id", context.dockerfile
         if context.without:
             # The command has no option for files to leave out. It looks for NAME.dockerignore beside a Dockerfile NAME.
-            dockerfile = Path(folder, "Dockerfile")
+            dockerfile = folder / "Dockerfile"
             dockerfile.write_bytes(context.dockerfile.read_bytes())
-            Path(folder, "Dockerfile.dockerignore").write_bytes(ignore_file(context))
+            (folder / "Dockerfile.dockerignore").write_bytes(ignore_file(context))
         # Build arguments go by the environment, if they can: a process's arguments are for all to read.
         given = {name: value for name, value in image.build_args.items() if not _is_for_programs(name)}
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
@@ -82,13 +81,13 @@ def build_with_buildkit(
         if command.has_buildx and EPOCH in build_arguments(image) and uses_containerd_store(client):
             # The times of files that a RUN writes are those of the build; only an export to a file replaces them. With
             # Docker's classic store there is none: BuildKit passes over `rewrite-timestamp` there.
-            exported = Path(folder, "image.tar")
+            exported = folder / "image.tar"
             arguments += ("--output", csv_line("type=docker", f"dest={exported}", "rewrite-timestamp=true"))
         # BuildKit keeps the files that it was sent, and takes one of the same path, size and time for the one of now.
         # Folders with the same last name are one to it, as buildx tells it no more: that name is made of the contents.
-        contents = hashlib.sha256((context.digest or folder).encode() + dockerfile.read_bytes()).hexdigest()
+        contents = hashlib.sha256((context.digest or str(folder)).encode() + dockerfile.read_bytes()).hexdigest()
         # An absolute path cannot be taken for an option.
-        root = Path(folder, contents)
+        root = folder / contents
         root.symlink_to(context.root.absolute(), target_is_directory=True)
         arguments = [command.path, "build", *arguments, str(root)]
         progress, mask = _Progress(), secret_mask(image.secrets)

@@ -1,11 +1,20 @@
-"""Build secrets do not get into what is kept of a build's output."""
+"""Build secrets do not get into what is kept of a build's output, and a build's own files not into its context."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from skyport_wf.engine.build_inputs import build_arguments, place_agent, secret_mask, secret_options, ssh_options
+from skyport_wf.engine.build_inputs import (
+    build_arguments,
+    folder_outside,
+    place_agent,
+    secret_mask,
+    secret_options,
+    ssh_options,
+)
 from skyport_wf.errors import UsageError
+from skyport_wf.image.context import BuildContext
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 
 
@@ -102,3 +111,21 @@ def test_a_source_date(epoch: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert build_arguments(ImageSpec("lab/a:1")) == {"SOURCE_DATE_EPOCH": epoch}
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
     assert build_arguments(ImageSpec("lab/a:1")) == {}
+
+
+def test_a_folder_for_temporary_files_outside_of_the_context_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    root = tmp_path / "tool"
+    with folder_outside(BuildContext(root, root / "Dockerfile")) as folder:
+        assert folder.parent == tmp_path
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_a_context_with_all_folders_for_temporary_files(tmp_path: Path) -> None:
+    (tmp_path / "all").symlink_to("/")
+    context = BuildContext(tmp_path / "all", tmp_path / "Dockerfile")
+    with pytest.raises(UsageError, match=r"is part of the build context .*Set TMPDIR"), folder_outside(context):
+        pass

@@ -1,5 +1,6 @@
 """What the docker command is given, and how: a script stands in for it."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,10 @@ def test_a_variable_that_is_set_here_stays_what_it_is(tmp_path: Path, monkeypatc
     variables, arguments = seen_by_the_command(tmp_path, LAB_SETTING="va1ue")
     assert "LAB_SETTING=mine" in variables
     assert "LAB_SETTING=va1ue" in arguments
+
+
+def test_none_of_a_build_s_own_files_lies_in_its_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    _, arguments = seen_by_the_command(tmp_path)
+    assert tmp_path not in Path(arguments[arguments.index("--iidfile") + 1]).parents
+    assert tmp_path not in Path(arguments[-1]).parents
