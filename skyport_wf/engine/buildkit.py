@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast
 
 from skyport_wf.byte_streams import pieces_of
+from skyport_wf.digests import is_sha256
 from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, folder_outside, input_options, secret_mask
 from skyport_wf.engine.build_output import LastLines, build_failure, shortened
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
@@ -72,8 +73,8 @@ def build_with_buildkit(
         given = {name: value for name, value in image.build_args.items() if not _is_for_programs(name)}
         secrets = filter(None, (secret.env for secret in image.secrets.values()))
         environment = {**command_environment(*secrets), **given, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
-        # The command is to build in the engine that all else is done in.
-        environment |= command_variables()
+        # The command is to build in the engine that all else is done in, whatever `docker buildx use` has chosen.
+        environment |= {**command_variables(), "BUILDX_BUILDER": "default"}
         # In containerd's store, a note of when it was built would give the same image another id with each build.
         environment["BUILDX_NO_DEFAULT_ATTESTATIONS"] = "1"
         arguments = [*_arguments(image, dockerfile, id_file, image.network or default_network(client))]
@@ -109,7 +110,9 @@ def build_with_buildkit(
         if exported:
             with exported.open("rb") as file:
                 return load_image(client, pieces_of(file), image.name).id
-        built = id_file.read_text().strip()
+        built = id_file.read_text().strip() if id_file.exists() else ""
+        if not is_sha256(built):
+            raise BuildError(f"building {image.name}: the docker command ended without saying which image it built")
         return _id_in_containerd(client, built, image.name) if uses_containerd_store(client) else built
 
 

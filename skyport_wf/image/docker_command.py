@@ -13,7 +13,12 @@ from skyport_wf.child_environment import child_environment
 
 HOST: Final = "DOCKER_HOST"
 TLS_VARIABLES: Final = ("DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-_ENGINE_VARIABLES: Final = (HOST, "DOCKER_CONTEXT", *TLS_VARIABLES)
+_ENGINE_VARIABLES: Final = (
+    *(HOST, "DOCKER_CONTEXT", *TLS_VARIABLES, "DOCKER_API_VERSION"),
+    *("BUILDX_BUILDER", "BUILDX_NO_DEFAULT_LOAD"),  # another builder, and no image in the engine
+)
+_IMAGE_VARIABLES: Final = ("DOCKER_DEFAULT_PLATFORM", "BUILDX_GIT_LABELS")
+"""Those by which it makes another image than the image list says. Nothing else reads them, not the classic builder."""
 _QUESTION_SECONDS = 20
 _NEEDS_BUILDX = 23
 """The first version of the docker command that needs the buildx plugin for BuildKit."""
@@ -38,11 +43,12 @@ class DockerCommand(msgspec.Struct, frozen=True):
 
 
 def command_environment(*needed: str) -> dict[str, str]:
-    """Return this process's variables for the docker command, without those that tell it of an engine.
+    """Return this process's variables for the docker command, without those that tell it of an engine or an image.
 
     needed: as for `child_environment`.
     """
-    return {name: value for name, value in child_environment(*needed).items() if name not in _ENGINE_VARIABLES}
+    hidden = {*_ENGINE_VARIABLES, *_IMAGE_VARIABLES}
+    return {name: value for name, value in child_environment(*needed).items() if name not in hidden}
 
 
 def find_docker_command() -> DockerCommand | None:

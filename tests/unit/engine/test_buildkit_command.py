@@ -22,16 +22,22 @@ class Engine:
 
 def seen_by_the_command(folder: Path, **build_args: str) -> tuple[list[str], list[str]]:
     """Return the variables and the arguments that the docker command gets for a build."""
+    build_with(folder, f'env >{folder}/variables\nprintf "%s\\n" "$@" >{folder}/arguments\nexit 1\n', **build_args)
+    return (folder / "variables").read_text().splitlines(), (folder / "arguments").read_text().splitlines()
+
+
+def build_with(folder: Path, script: str, **build_args: str) -> str:
+    """Build with a script in the place of the docker command, and return how that fails."""
     (folder / "Dockerfile").write_text("FROM scratch\n")
     program = folder / "docker"
-    program.write_text(f'#!/bin/sh\nenv >{folder}/variables\nprintf "%s\\n" "$@" >{folder}/arguments\nexit 1\n')
+    program.write_text(f"#!/bin/sh\n{script}")
     program.chmod(0o755)
     image = ImageSpec("lab/a:1", dockerfile="Dockerfile", network="host", build_args=build_args)
     context = BuildContext(folder, folder / "Dockerfile")
     engine: Any = Engine()
-    with pytest.raises(BuildError):
+    with pytest.raises(BuildError) as failed:
         build_with_buildkit(engine, DockerCommand(str(program), 20), image, context, print)
-    return (folder / "variables").read_text().splitlines(), (folder / "arguments").read_text().splitlines()
+    return str(failed.value)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +89,19 @@ def test_none_of_a_build_s_own_files_lies_in_its_context(tmp_path: Path, monkeyp
     _, arguments = seen_by_the_command(tmp_path)
     assert tmp_path not in Path(arguments[arguments.index("--iidfile") + 1]).parents
     assert tmp_path not in Path(arguments[-1]).parents
+
+
+def test_no_variable_makes_the_command_build_elsewhere_or_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("DOCKER_DEFAULT_PLATFORM", "DOCKER_API_VERSION", "BUILDX_NO_DEFAULT_LOAD", "BUILDX_GIT_LABELS")
+    for name in ("BUILDX_BUILDER", *names):
+        monkeypatch.setenv(name, "0ther")
+    variables, _ = seen_by_the_command(tmp_path)
+    assert not [line for line in variables if "0ther" in line]
+    assert "BUILDX_BUILDER=default" in variables
+
+
+@pytest.mark.parametrize("script", ["", 'while [ "$1" != --iidfile ]; do shift; done; : >"$2"'])
+def test_a_command_that_does_not_say_what_it_built_has_failed(script: str, tmp_path: Path) -> None:
+    assert "ended without saying which image it built" in build_with(tmp_path, script)
