@@ -50,7 +50,7 @@ def without_password(text: str) -> str:
 def command_variables() -> dict[str, str]:
     """Return the variables by which the docker command reaches the same engine, with the address in words of its own.
 
-    The package takes further ones: a `http+unix://`, a `tcp://` without a host.
+    The package takes further ones: `http+unix://`, `http://`, `https://`.
     """
     from docker.utils import parse_host
 

@@ -1,12 +1,13 @@
 """Where the engine is expected: at `DOCKER_HOST`, in docker's current context, or at the default socket.
 
-Source: docker's command, cli/command/cli.go and cli/context/store. The package `docker` reads contexts, too, but
-those of the working directory where docker has no config.json.
+Source: docker's command, cli/command/cli.go, cli/context/store and opts/hosts.go. The package `docker` reads
+contexts, too, but those of the working directory where docker has no config.json.
 """
 
 import functools
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,10 @@ from skyport_wf.image.docker_command import HOST, TLS_VARIABLES
 from skyport_wf.input_file import is_folder, read_bounded
 
 _DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
+_DEFAULT_NAME: Final = "localhost"
+_DEFAULT_PORT: Final = 2375
+"""Also of an engine that is reached by TLS, as docker has it."""
+_SERVER: Final = re.compile(r"(?P<name>\[[^]]*\]|[^:[]*)(?::(?P<port>[^:]*))?")
 _NO_CONTEXT: Final = "default"
 _LARGEST_FILE: Final = 1 << 20
 
@@ -33,7 +38,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def host(self) -> str:
-        """The address, as it is written; there may be a password in it."""
+        """The address; there may be a password in it."""
         return self.variables[HOST]
 
     @property
@@ -54,7 +59,30 @@ def find_endpoint() -> Endpoint:
 
 
 def _of_variables(host: str) -> Endpoint:
-    return Endpoint({HOST: host} | {name: os.environ[name] for name in TLS_VARIABLES if name in os.environ})
+    tls = {name: os.environ[name] for name in TLS_VARIABLES if name in os.environ}
+    return Endpoint({HOST: _whole_address(host.strip() or _DEFAULT_HOST)} | tls)
+
+
+def _whole_address(host: str) -> str:
+    """Return an address with all that docker takes for granted where it is not written: `localhost` is one.
+
+    What is none is returned as it is, and so is a path alone, which docker takes for one on localhost.
+    """
+    scheme, found, place = host.partition("://")
+    if not found:
+        scheme, place = "tcp", host
+    if scheme == "unix" and place and not place.startswith("/"):
+        return f"unix://{Path.cwd() / place}"
+    if scheme != "tcp" or (not found and place.startswith("/")):
+        return host
+    server, slash, path = place.partition("/")
+    # Where there is a user or password, any of these characters may be in it.
+    if "@" not in place:
+        if match := _SERVER.fullmatch(server):
+            server = f"{match['name'] or _DEFAULT_NAME}:{match['port'] or _DEFAULT_PORT}"
+        elif "[" not in server:
+            server = f"[{server}]:{_DEFAULT_PORT}"
+    return f"tcp://{server}{slash}{path}"
 
 
 class _Config(msgspec.Struct, rename="camel"):

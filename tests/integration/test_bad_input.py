@@ -139,7 +139,7 @@ def test_an_engine_that_does_not_answer(lab: BadLab, address: str) -> None:
 
 def test_an_address_that_is_no_engines(lab: BadLab) -> None:
     lab.list_image("image: some:image")
-    lab.fails(2, "is not an engine's address", "publish", "--all", DOCKER_HOST="nonsense")
+    lab.fails(2, "is not an engine's address", "publish", "--all", DOCKER_HOST="/var/run/docker.sock")
 
 
 def test_a_shock_that_does_not_answer(lab: BadLab) -> None:

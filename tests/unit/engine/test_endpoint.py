@@ -9,6 +9,7 @@ from skyport_wf.engine.connection import command_variables, connect, engine_addr
 from skyport_wf.engine.endpoint import find_endpoint
 from skyport_wf.errors import TemporaryError, UsageError
 from tests.support.docker_contexts import write_context
+from tests.support.failing_server import Answer, FailingServer
 
 DEFAULT = "unix:///var/run/docker.sock"
 
@@ -86,21 +87,37 @@ def test_messages_name_the_context(config: Path, monkeypatch: pytest.MonkeyPatch
     [
         ("unix:///run/x.sock", "unix:///run/x.sock"),
         ("http+unix:///run/x.sock", "unix:///run/x.sock"),
-        ("unix://run/x.sock", "unix:///run//x.sock"),
+        ("unix://run/x.sock", "unix:///home/ann/run/x.sock"),
         ("unix://", DEFAULT),
         ("http://127.0.0.1:2375", "tcp://127.0.0.1:2375"),
         ("https://host:2376", "tcp://host:2376"),
-        ("127.0.0.1:2375", "tcp://127.0.0.1:2375"),
-        ("tcp://:2375", "tcp://127.0.0.1:2375"),
-        ("tcp://[::1]:2375/above", "tcp://[::1]:2375/above"),
+        ("127.0.0.1:2377", "tcp://127.0.0.1:2377"),
+        ("tcp://:2377", "tcp://localhost:2377"),
+        ("tcp://", "tcp://localhost:2375"),
+        ("tcp://host", "tcp://host:2375"),
+        ("tcp://host:/above", "tcp://host:2375/above"),
+        ("localhost", "tcp://localhost:2375"),
+        (" localhost:2377 ", "tcp://localhost:2377"),
+        ("::1", "tcp://[::1]:2375"),
+        ("tcp://[::1]", "tcp://[::1]:2375"),
+        ("tcp://[::1]:2377/above", "tcp://[::1]:2377/above"),
         ("ssh://ann@host", "ssh://ann@host"),
     ],
 )
 def test_the_docker_command_is_told_of_the_same_address_in_its_own_words(
     written: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(Path, "cwd", lambda: Path("/home/ann"))
     monkeypatch.setenv("DOCKER_HOST", written)
     assert command_variables() == {"DOCKER_HOST": told}
+
+
+def test_an_address_as_docker_takes_it_leads_to_the_engine(
+    failing_server: FailingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing_server.answers = [Answer(200, b"OK", {"Api-Version": "1.41"})]
+    monkeypatch.setenv("DOCKER_HOST", f"localhost:{failing_server.port}")
+    assert connect(attempts=1).api_version == "1.41"
 
 
 def test_certificates_are_for_the_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:

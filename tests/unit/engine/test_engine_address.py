@@ -18,6 +18,9 @@ from tests.support.failing_server import Answer
         ("fd://", "'fd://': an engine is reached by unix://, http+unix://, tcp://, http://, https://"),
         ("ftp://user:secret@host", "'ftp://host': an engine is reached by unix://"),
         ("tcp://[::1", "is not an engine's address"),
+        ("localhost:port", "DOCKER_HOST='tcp://localhost:port' is not an engine's address"),
+        ("/var/run/docker.sock", "DOCKER_HOST='/var/run/docker.sock' is not an engine's address"),
+        ("user:secret@host", "DOCKER_HOST='tcp://host' is not an engine's address: it has a user or password"),
         ("tcp://user:secret@host:1", "it has a user or password. Use TLS certificates, or a socket that ssh forwards"),
     ],
 )
