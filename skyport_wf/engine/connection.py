@@ -14,7 +14,7 @@ import msgspec
 
 from skyport_wf.child_environment import hidden_variables
 from skyport_wf.engine.docker_config import usable_config
-from skyport_wf.engine.endpoint import find_endpoint
+from skyport_wf.engine.endpoint import Endpoint, find_endpoint
 from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
 from skyport_wf.formatting import printable
 from skyport_wf.image.docker_command import HOST
@@ -96,7 +96,8 @@ def one_connection() -> Callable[[], APIClient]:
 def _connect_once() -> APIClient:
     import docker
     import requests
-    from docker.errors import DockerException, TLSParameterError
+    import urllib3
+    from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
     from skyport_wf.http_session import PlainSession
@@ -128,6 +129,13 @@ def _connect_once() -> APIClient:
                 raise DockerException(f"the engine does not tell its version: {error}") from error
             return answer.headers.get("Api-Version") or super()._retrieve_server_version()  # type: ignore[misc]
 
+        # The authority that REQUESTS_CA_BUNDLE names, of a Shock perhaps, takes the place of the usual ones alone.
+        def merge_environment_settings(self, *arguments: Any, **options: Any) -> Any:
+            settings = super().merge_environment_settings(*arguments, **options)
+            return settings if self.verify is True else settings | {"verify": self.verify}
+
+    # Who sets DOCKER_TLS and no DOCKER_TLS_VERIFY knows that the engine's certificate is not looked at.
+    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     try:
         # To the programs that keep passwords for registries, it hands this process's variables.
         client = Client(
@@ -135,25 +143,43 @@ def _connect_once() -> APIClient:
         )
         client.timeout = None  # type: ignore[assignment]  # requests takes None for "no limit"
     except (DockerException, ValueError) as error:
-        words = str(error).lower()
-        if isinstance(error, TLSParameterError):
-            raise UsageError(
-                f"the engine at {engine_place()} cannot be reached by TLS: {engine_words(error)}"
-            ) from error
-        if (
-            isinstance(error, ValueError)
-            or "invalid bind address" in words
-            or ("protocol" in words and "host" in words)
-        ):
-            # Of an address with a password, these words may quote a part.
-            secret = engine_address() != endpoint.host
-            why = f"it has a user or password. Use TLS certificates, or {_FORWARDED}" if secret else engine_words(error)
-            raise UsageError(f"{endpoint.said_by}={engine_address()!r} is not an engine's address: {why}") from error
-        raise TemporaryError(
-            f"no Docker engine answers at {engine_place()}: {without_password(root_cause(error))}. "
-            "Start it, or set DOCKER_HOST; `skyport-wf doctor` checks it."
-        ) from error
+        raise _connection_failure(error, endpoint) from error
     return client
+
+
+def _connection_failure(error: Exception, endpoint: Endpoint) -> UsageError | TemporaryError:
+    """Return what it means that no connection could be made."""
+    import requests
+    from docker.errors import TLSParameterError
+
+    from skyport_wf.http_session import NO_TLS, why_not_trusted
+
+    words, cause = str(error).lower(), error.__cause__
+    untrusted = why_not_trusted(cause) if isinstance(cause, requests.exceptions.SSLError) else None
+    if untrusted == NO_TLS:
+        return UsageError(
+            f"the engine at {engine_place()} does not speak TLS there. Unset DOCKER_TLS, DOCKER_TLS_VERIFY and "
+            "DOCKER_CERT_PATH, or name the port where it does."
+        )
+    if untrusted or isinstance(error, TLSParameterError):
+        why = untrusted or "a file lacks"
+        folder = endpoint.variables.get("DOCKER_CERT_PATH", "the folder that DOCKER_CERT_PATH names")
+        return UsageError(
+            f"the engine at {engine_place()} cannot be reached by TLS: {why}. In {printable(folder)} are to be ca.pem, "
+            "of the authority that the engine's certificate is of, and this user's cert.pem and key.pem."
+        )
+    no_answer = isinstance(cause, (requests.ConnectionError, requests.Timeout))
+    if not no_answer and (
+        isinstance(error, ValueError) or "invalid bind address" in words or ("protocol" in words and "host" in words)
+    ):
+        # Of an address with a password, these words may quote a part.
+        secret = engine_address() != endpoint.host
+        why = f"it has a user or password. Use TLS certificates, or {_FORWARDED}" if secret else engine_words(error)
+        return UsageError(f"{endpoint.said_by}={engine_address()!r} is not an engine's address: {why}")
+    return TemporaryError(
+        f"no Docker engine answers at {engine_place()}: {without_password(root_cause(error))}. "
+        "Start it, or set DOCKER_HOST; `skyport-wf doctor` checks it."
+    )
 
 
 def _check_scheme(address: str, said_by: str) -> None:

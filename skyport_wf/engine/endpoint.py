@@ -18,9 +18,10 @@ from skyport_wf.image.docker_command import HOST, TLS_VARIABLES
 from skyport_wf.input_file import is_folder, read_bounded
 
 _DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
+_DEFAULT_TLS_HOST: Final = "tcp://localhost:2376"
 _DEFAULT_NAME: Final = "localhost"
 _DEFAULT_PORT: Final = 2375
-"""Also of an engine that is reached by TLS, as docker has it."""
+"""Also by TLS, if there is an address that names no port: docker has it so."""
 _SERVER: Final = re.compile(r"(?P<name>\[[^]]*\]|[^:[]*)(?::(?P<port>[^:]*))?")
 _NO_CONTEXT: Final = "default"
 _LARGEST_FILE: Final = 1 << 20
@@ -54,13 +55,23 @@ def find_endpoint() -> Endpoint:
     """
     if host := os.environ.get(HOST):
         return _of_variables(host)
-    folder = os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")  # noqa: PTH111 - may lead nowhere
-    return _of_context(Path(folder), os.environ.get("DOCKER_CONTEXT", "")) or _of_variables(_DEFAULT_HOST)
+    return _of_context(_config_folder(), os.environ.get("DOCKER_CONTEXT", "")) or _of_variables("")
+
+
+def _config_folder() -> Path:
+    """Return the folder of docker's config."""
+    return Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))  # noqa: PTH111 - may lead nowhere
 
 
 def _of_variables(host: str) -> Endpoint:
-    tls = {name: os.environ[name] for name in TLS_VARIABLES if name in os.environ}
-    return Endpoint({HOST: _whole_address(host.strip() or _DEFAULT_HOST)} | tls)
+    tls = {name: text for name in TLS_VARIABLES if (text := os.environ.get(name))}
+    default = _DEFAULT_HOST
+    if {"DOCKER_TLS", "DOCKER_TLS_VERIFY"} & tls.keys():
+        default = _DEFAULT_TLS_HOST
+        tls.setdefault("DOCKER_CERT_PATH", str(_config_folder()))
+    address = _whole_address(host.strip() or default)
+    # The package speaks no TLS on a socket.
+    return Endpoint({HOST: address} | ({} if address.startswith("unix://") else tls))
 
 
 def _whole_address(host: str) -> str:

@@ -49,11 +49,30 @@ def test_variables_win_over_the_current_context(config: Path, monkeypatch: pytes
         "DOCKER_HOST": "tcp://other:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)
     }  # fmt: skip
     monkeypatch.setenv("DOCKER_CONTEXT", "default")
-    assert engine_place() == DEFAULT
+    assert engine_place() == "tcp://localhost:2376"
     monkeypatch.setenv("DOCKER_HOST", "tcp://named:1")
     monkeypatch.setenv("DOCKER_CONTEXT", "other")
     assert engine_place() == "tcp://named:1"
-    assert find_endpoint().variables == {"DOCKER_HOST": "tcp://named:1", "DOCKER_TLS_VERIFY": "1"}
+    assert find_endpoint().variables == {
+        "DOCKER_HOST": "tcp://named:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(config)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_TLS", "DOCKER_TLS_VERIFY"])
+def test_certificates_are_looked_for_in_the_folder_of_docker_s_config(
+    variable: str, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert find_endpoint().variables == {
+        "DOCKER_HOST": "tcp://localhost:2376", variable: "1", "DOCKER_CERT_PATH": str(config)
+    }  # fmt: skip
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/keys")
+    assert find_endpoint().variables["DOCKER_CERT_PATH"] == "/keys"
+    monkeypatch.setenv("DOCKER_HOST", DEFAULT)
+    assert find_endpoint().variables == {"DOCKER_HOST": DEFAULT}
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv(variable, "")
+    assert engine_place() == DEFAULT
 
 
 def test_a_context_without_a_host_means_the_default_socket(config: Path) -> None:
@@ -125,7 +144,7 @@ def test_certificates_are_for_the_network_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DOCKER_HOST", "unix:///run/x.sock")
     assert command_variables() == {"DOCKER_HOST": "unix:///run/x.sock"}
     monkeypatch.setenv("DOCKER_HOST", "https://host:2376")
-    assert command_variables() == {"DOCKER_HOST": "tcp://host:2376", "DOCKER_TLS_VERIFY": "1"}
+    assert command_variables() == find_endpoint().variables | {"DOCKER_HOST": "tcp://host:2376", "DOCKER_TLS": "1"}
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "")
     monkeypatch.setenv("DOCKER_CERT_PATH", "/keys")
     assert command_variables()["DOCKER_TLS"] == "1"
