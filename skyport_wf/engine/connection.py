@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import re
@@ -15,7 +16,7 @@ import msgspec
 from skyport_wf.child_environment import hidden_variables
 from skyport_wf.engine.docker_config import usable_config
 from skyport_wf.engine.endpoint import Endpoint, find_endpoint
-from skyport_wf.errors import EngineError, TemporaryError, UsageError, root_cause
+from skyport_wf.errors import EngineError, SkyportError, TemporaryError, UsageError, innermost, root_cause
 from skyport_wf.formatting import printable
 from skyport_wf.image.docker_command import HOST
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SCHEMES = ("unix", "http+unix", "tcp", "http", "https")
 _FORWARDED = "a socket that ssh forwards (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST)"
+_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _LONGEST = 2000
 """Characters of an engine's message that are shown."""
 
@@ -71,7 +73,8 @@ def connect(*, attempts: int = 3) -> APIClient:
 
     attempts: how often it is tried, with short pauses.
     Requests have no time limit: a build step or an export may be silent for many minutes.
-    Raises TemporaryError if no engine answers, UsageError for an address that is none.
+    Raises TemporaryError if no engine answers, UsageError for an address that is none, SkyportError if this process
+    may open no connection.
     """
     import tenacity
 
@@ -147,13 +150,15 @@ def _connect_once() -> APIClient:
     return client
 
 
-def _connection_failure(error: Exception, endpoint: Endpoint) -> UsageError | TemporaryError:
+def _connection_failure(error: Exception, endpoint: Endpoint) -> SkyportError:
     """Return what it means that no connection could be made."""
     import requests
     from docker.errors import TLSParameterError
 
     from skyport_wf.http_session import NO_TLS, why_not_trusted
 
+    if _is_out_of_files(error):
+        return _too_many_files("asking the engine what it is")
     words, cause = str(error).lower(), error.__cause__
     untrusted = why_not_trusted(cause) if isinstance(cause, requests.exceptions.SSLError) else None
     if untrusted == NO_TLS:
@@ -182,6 +187,18 @@ def _connection_failure(error: Exception, endpoint: Endpoint) -> UsageError | Te
     )
 
 
+def _is_out_of_files(error: BaseException) -> bool:
+    """Return whether it is this process, or this machine, that may open no connection: the engine has not failed."""
+    return getattr(innermost(error), "errno", None) in _OUT_OF_FILES
+
+
+def _too_many_files(doing: str) -> SkyportError:
+    return SkyportError(
+        f"this process may open no more files and connections, as it needs for {doing}. Raise its limit, which "
+        "`ulimit -n` shows, or that of the machine."
+    )
+
+
 def _check_scheme(address: str, said_by: str) -> None:
     """Raise UsageError for a kind of address that nothing here speaks: the engine's state has nothing to do with it.
 
@@ -201,7 +218,8 @@ def engine_errors(doing: str) -> Iterator[None]:
     """Turn exceptions of the package `docker` into errors of ours.
 
     doing: what was asked of the engine, such as `saving debian:bookworm`.
-    Raises EngineError if the engine refused, TemporaryError if it went away.
+    Raises EngineError if the engine refused, TemporaryError if it went away, SkyportError if this process may open no
+    connection.
     """
     import requests
     import urllib3
@@ -212,6 +230,8 @@ def engine_errors(doing: str) -> Iterator[None]:
     except APIError as error:
         raise EngineError(f"the engine failed at {doing}: {engine_words(error.explanation or error)}") from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        if _is_out_of_files(error):
+            raise _too_many_files(doing) from error
         raise TemporaryError(
             f"the engine at {engine_address()} went away at {doing}: {without_password(root_cause(error))}. "
             "Run the command again when it is back."

@@ -1,13 +1,15 @@
-"""Addresses that lead to no engine: mistakes of the user's, and servers that answer and are none."""
+"""Addresses that lead to no engine: mistakes of the user's, servers that answer and are none, connections that fail."""
 
+import errno
 import json
+import os
 
 import pytest
 
 from skyport_wf.engine.capabilities import has_bridge, uses_containerd_store
 from skyport_wf.engine.connection import connect
 from skyport_wf.engine.images import export_image, find_image
-from skyport_wf.errors import EngineError, UsageError
+from skyport_wf.errors import EngineError, SkyportError, UsageError
 from tests.support.failing_server import Answer
 
 
@@ -75,3 +77,19 @@ def test_a_server_that_answers_nonsense_is_no_bug(said, failing_server, monkeypa
             assert "with something that no engine says" in str(error)
     with pytest.raises(EngineError, match=f"the engine at tcp://127.0.0.1:{failing_server.port} answers looking for"):
         find_image(engine, "lab/x:1")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_limit_of_this_process_is_no_engine_that_went_away(number, failing_server, monkeypatch):
+    def create_connection(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    failing_server.answers = [Answer(200, b"OK", {"Api-Version": "1.41"})]
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    engine = connect()
+    engine.close()
+    monkeypatch.setattr("urllib3.util.connection.create_connection", create_connection)
+    for ask in (lambda: find_image(engine, "lab/x:1"), connect):
+        with pytest.raises(SkyportError, match="may open no more files and connections, as it needs for") as caught:
+            ask()
+        assert type(caught.value) is SkyportError, "to run it again is no help"
