@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, TextIO
 
 from skyport_wf.cli.colours import Coloured, coloured, wants_colour
 from skyport_wf.errors import EXIT_DONE, SkyportError
@@ -121,15 +122,8 @@ class Outcome:
 
         Raises SkyportError if stdout is a file on a full disk, BrokenPipeError if nobody reads it any more.
         """
-        try:
+        with written_to(sys.stdout, "stdout"):
             self._print(as_json)
-            sys.stdout.flush()
-        except OSError as error:
-            # Python would complain once more when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(error, BrokenPipeError):
-                raise
-            raise SkyportError(f"cannot write to stdout: {error.strerror}") from error
 
     def _print(self, as_json: bool) -> None:
         if as_json and self.value is not None:
@@ -141,6 +135,25 @@ class Outcome:
             paragraphs = [self.text] if isinstance(self.text, (str, Table)) else self.text
             text = "\n\n".join(filter(None, map(_printed, paragraphs)))
             sys.stdout.write(text + "\n" if text else "")
+
+
+@contextmanager
+def written_to(stream: TextIO, name: str) -> Iterator[None]:
+    """See at the end of the block that what was written to stdout or stderr, which `name` says, is there.
+
+    Raises SkyportError if it is a file on a full disk, BrokenPipeError if nobody reads it any more.
+    """
+    try:
+        yield
+        stream.flush()
+    except OSError as error:
+        # Python would complain once more when it closes the stream.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise SkyportError(f"cannot write to {name}: {error.strerror}") from error
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock
-from skyport_wf.cli.outcome import Outcome
+from skyport_wf.cli.outcome import Outcome, written_to
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
 
@@ -74,8 +74,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
 
 def _print(out: bytes | None, log: bytes | None) -> None:
-    """Hand on what the command prints, as it is: it is the user's own."""
-    for piece, stream in ((out, sys.stdout), (log, sys.stderr)):
+    """Hand on what the command prints, as it is: it is the user's own. Raises what `written_to` raises."""
+    for piece, stream, name in ((out, sys.stdout, "stdout"), (log, sys.stderr, "stderr")):
         if piece:
-            stream.buffer.write(piece)
-            stream.flush()
+            with written_to(stream, name):
+                stream.buffer.write(piece)

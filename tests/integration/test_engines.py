@@ -19,7 +19,7 @@ import pytest
 from skyport_wf.cli.main import main
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.steps import publish
-from tests.support.commands import COMMANDS
+from tests.support.commands import COMMANDS, SKYPORT, environment, run
 from tests.support.docker_archives import File, Image, file_member, layer_tar, legacy, manifest_of, sha256, tar_of
 from tests.support.docker_contexts import write_context
 from tests.support.engine import write_image_context
@@ -518,6 +518,17 @@ def test_a_command_whose_output_nobody_reads_any_more_leaves_no_container(projec
         command.stdout.close()
         log = command.stderr.read()
     assert (command.returncode, log) == (1, "")
+    assert engine.docker("ps", "--all", "--quiet", "--filter", f"ancestor={name}") == ""
+
+
+def test_output_of_a_command_on_a_full_disk_is_no_bug(project: Project) -> None:
+    engine, name = project.engine, project.engine.name("tool")
+    project.write_list(project.context("tool"))
+    project.publish("tool")
+    for stream, told in ((">", "skyport-wf: cannot write to stdout: No space left on device\n"), ("2>", "")):
+        line = f'"$0" run {name} -- /bin/bash -c "echo x; echo x >&2" {stream}/dev/full'
+        done = run("/bin/bash", "-c", line, SKYPORT, folder=project.folder, variables=environment(**project.variables))
+        assert (done.code, done.log.replace("x\n", "")) == (1, told)
     assert engine.docker("ps", "--all", "--quiet", "--filter", f"ancestor={name}") == ""
 
 
