@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Outcome:
     """Run a command in the published image, and end with its exit code."""
     from skyport_wf.engine.config_digests import find_by_config_digest
     from skyport_wf.engine.connection import connect
-    from skyport_wf.engine.run import RunSettings, run_command
+    from skyport_wf.engine.run import RunSettings, check_settings, run_command
     from skyport_wf.transfer.pull import pull
 
     # Which Python it is decides whether argparse leaves the `--` there.
@@ -58,17 +58,19 @@ def run(args: argparse.Namespace) -> Outcome:
     for folder in args.mount:
         if not folder.is_dir():
             raise UsageError(f"--mount {folder}: there is no such folder")
-    engine = connect()
-    with opened_shock(args) as shock, progress_bar(args, f"pull {args.name}") as progress:
-        pulled = pull(shock, engine, args.name, progress=progress)
-    found = find_by_config_digest(engine, pulled.image_id, named=pulled.name)
     settings = RunSettings(
         folder=Path.cwd(), mounts=tuple(args.mount), network=args.network,
         environment=tuple(text if "=" in text else f"{text}={os.environ.get(text, '')}" for text in args.env),
     )  # fmt: skip
+    # Before the image is fetched, which may take long.
+    check_settings(settings)
+    engine = connect()
+    with opened_shock(args) as shock, progress_bar(args, f"pull {args.name}") as progress:
+        pulled = pull(shock, engine, args.name, progress=progress)
+    found = find_by_config_digest(engine, pulled.image_id, named=pulled.name)
     code = run_command(
         engine, found.id if found else pulled.name, command, settings,
-        output=_print, stdin=sys.stdin.buffer if args.interactive else None,
+        called=args.name, output=_print, stdin=sys.stdin.buffer if args.interactive else None,
     )  # fmt: skip
     return Outcome(None, "", code)
 

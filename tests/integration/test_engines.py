@@ -532,6 +532,20 @@ def test_output_of_a_command_on_a_full_disk_is_no_bug(project: Project) -> None:
     assert engine.docker("ps", "--all", "--quiet", "--filter", f"ancestor={name}") == ""
 
 
+def test_a_command_that_the_image_does_not_have_ends_as_in_a_shell(project: Project) -> None:
+    name = project.engine.name("tool")
+    project.write_list(project.context("tool"))
+    project.publish("tool")
+    for program, code, said in (
+        ("nosuchcmd", 127, f"{name} has no program nosuchcmd."),
+        ("/no/such", 127, f"{name} has no program /no/such."),
+        ("/data/deep/file", 126, f"/data/deep/file is not executable in {name}."),
+        ("/data", 126, f"/data is not executable in {name}."),
+    ):
+        done = project.run("run", name, "--", program)
+        assert (done.code, said in done.log) == (code, True), done.log
+
+
 def test_a_flattened_image_is_fetched_and_runs(project: Project) -> None:
     engine = project.engine
     project.write_list(f"{project.context('tool', 'RUN rm /data/deep/file && echo kept >/data/kept')}, flatten: true")
