@@ -7,6 +7,7 @@ import binascii
 import json
 import posixpath
 import re
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 _KINDS = {0: "changed", 1: "added", 2: "removed"}
 _SIGNAL = re.compile(r"[A-Z0-9+-]+")
+_USUAL_SIGNAL = "SIGTERM"
+"""What stops the containers of an image that names no signal."""
+_TAKEN_AWAY = ("",)
+"""The entry point that podman shows of a container which was made without its image's."""
 _NOT_FOUND, _FAILED = 404, 500
 _IN_A_CIRCLE = (b"too many links", b"too many levels of symbolic links")
 """Words of Docker and podman for links that lead in a circle."""
@@ -84,6 +89,8 @@ def find_container(client: APIClient, name: str) -> Container | None:
         except NotFound:
             return None
     config = msgspec.structs.replace(found.config, image=plain_name(found.config.image))
+    if config.entrypoint == _TAKEN_AWAY:
+        config = msgspec.structs.replace(config, entrypoint=None)
     return msgspec.structs.replace(found, config=config)
 
 
@@ -111,6 +118,9 @@ def commit_container(
         found = client.inspect_container(container)
         kept, config = _lost_otherwise(client, found)
     present = convert(found["Config"], ContainerConfig)
+    if present.entrypoint == _TAKEN_AWAY and not wanted.entrypoint:
+        # Or the image would have the empty word, and Docker look for a program of that name.
+        kept = [*kept, "ENTRYPOINT []"]
     if _command(wanted) == _command(present):
         wanted = msgspec.structs.replace(wanted, entrypoint=None, cmd=None)
     try:
@@ -146,12 +156,24 @@ def _lost_otherwise(client: APIClient, container: Mapping[str, Any]) -> tuple[li
     except ImageNotFound:
         return [], None
     if podman_version(client):
-        signal = base.get("StopSignal") or ""
+        of_base, own = (config.get("StopSignal") or "" for config in (base, container["Config"]))
+        if own and _signal_number(own) != _signal_number(of_base or _USUAL_SIGNAL):
+            # Somebody gave it to the container; podman shows a number.
+            return [f"STOPSIGNAL {own}"], None
         # Before its builder read the instructions, podman kept it, and made a number of the one that it was told.
-        lost = commits_by_builder(client) and _SIGNAL.fullmatch(signal)
-        return [f"STOPSIGNAL {signal}"] if lost else [], None
+        lost = commits_by_builder(client) and _SIGNAL.fullmatch(of_base)
+        return [f"STOPSIGNAL {of_base}"] if lost else [], None
     # Docker takes no instruction for it.
     return [], {**container["Config"], "Shell": base["Shell"]} if base.get("Shell") else None
+
+
+def _signal_number(text: str) -> int | None:
+    """Return the number of a signal as engines take it, such as 2, INT, SIGINT or SIGRTMIN+3; None if it is none."""
+    if text.isdecimal():
+        return int(text)
+    match = re.fullmatch(r"(?:SIG)?([A-Z0-9]+)([+-][0-9]+)?", text.upper())
+    known = signal.Signals.__members__.get(f"SIG{match[1]}") if match else None
+    return known + int(match[2] or 0) if match and known else None
 
 
 def _command(config: ContainerConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -507,6 +507,24 @@ def test_a_commit_changes_what_it_is_told_and_nothing_else(project: Project) -> 
         engine.docker("rm", container)
 
 
+def test_an_image_stops_and_starts_as_its_container_did(project: Project) -> None:
+    engine, name, base = project.engine, project.engine.name("tool"), project.engine.name("base")
+    project.context("base", "STOPSIGNAL SIGINT", 'ENTRYPOINT ["/bin/busybox"]')
+    engine.docker("build", "--network=host", "--tag", base, str(project.folder / "base"))
+    own = ["--stop-signal", "SIGUSR1", "--entrypoint", ""]
+    container = engine.docker("create", "--network", "host", *own, base, "/bin/busybox", "true")
+    try:
+        project.write_list(f"name: '{name}', container: '{container}'")
+        done = project.run("build", name, "--record", "build.json")
+        assert done.code == 0, done.log
+    finally:
+        engine.docker("rm", container)
+    config = json.loads(engine.docker("image", "inspect", name))[0]["Config"]
+    # Podman has numbers.
+    assert config["StopSignal"] in ("SIGUSR1", "10")
+    assert (config.get("Entrypoint") or [], config["Cmd"]) == ([], ["/bin/busybox", "true"])
+
+
 def test_a_command_whose_output_nobody_reads_any_more_leaves_no_container(project: Project) -> None:
     engine, name = project.engine, project.engine.name("tool")
     project.write_list(project.context("tool"))
