@@ -102,9 +102,14 @@ def _open_archive(build: BuildRecord, connect: Connect, progress: Progress) -> I
         return
     if not build.image:
         raise SkyportError(f"{build.name}: the build record names no image. Run `skyport-wf build` again.")
-    from skyport_wf.engine.images import export_image
+    from skyport_wf.engine.config_digests import find_by_config_digest
+    from skyport_wf.engine.images import export_image, find_image
 
-    with export_image(connect(), build.image) as stream:
+    engine = connect()
+    # The record may be of another engine, where the image has its config digest as its id.
+    is_here = find_image(engine, build.image)
+    found = None if is_here else find_by_config_digest(engine, build.image, named=build.name)
+    with export_image(engine, found.id if found else build.image) as stream:
         yield CountedStream(stream, progress)
 
 

@@ -459,6 +459,21 @@ def test_the_same_image_in_another_engine_is_published_already(project: Project,
             assert theirs.publish(image)[image]["node"] == receipt["node"]
 
 
+@pytest.mark.docker_only
+def test_an_image_that_another_engine_built_is_saved(project: Project, engine: str, tmp_path: Path) -> None:
+    with EngineUnderTest(MAIN, engine) as usual:
+        usual.namespace = project.engine.namespace
+        other = Project(tmp_path / "other", usual, project.variables["SHOCK_URL"], project.variables["KB_AUTH_TOKEN"])
+        other.write_list(other.context("tool"))
+        name, built, image = usual.name("tool"), str(tmp_path / "build.json"), str(tmp_path / "tool.tar")
+        other.do("build", name, "--record", built)
+        usual.docker("save", "--output", image, name)
+        project.engine.docker("load", "--input", image)
+        digest = usual.config_digest(name)
+        saved = project.do("save", built, "--archive", str(tmp_path / "tool.tar.gz"), "--record", "save.json")
+    assert saved["saved"]["contents"]["image_id"] == digest
+
+
 def test_a_container_is_published_with_the_base_it_was_made_from(project: Project) -> None:
     engine, base = project.engine, project.engine.name("base")
     project.write_list(project.context("base"))
