@@ -12,7 +12,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.addresses import find_wrong_address
 from skyport_wf.image_list.conversion import convert
 from skyport_wf.image_list.mistakes import Mistake, MistakesError
-from skyport_wf.image_list.reference import check_registry, parse_reference
+from skyport_wf.image_list.reference import check_registry, parse_reference, short_docker_name
 from skyport_wf.image_list.registry_address import parse_registry_address
 from skyport_wf.image_list.spec import (
     NAME_OF_A_VALUE,
@@ -103,6 +103,7 @@ class _Parts(msgspec.Struct, forbid_unknown_fields=True):
 def _wrong_names(images: Mapping[str, ImageSpec], lines: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """Yield path and words of each name that cannot be used, or that another image has."""
     taken: dict[str, tuple[str, int]] = {}
+    in_engine: dict[str, tuple[str, int]] = {}
     for path, image in images.items():
         try:
             key = image.reference.key
@@ -113,8 +114,12 @@ def _wrong_names(images: Mapping[str, ImageSpec], lines: Mapping[str, int]) -> I
             other, first = taken[key]
             what = "stands" if other == image.name else f"makes the same file name {key!r} as {other!r}, which stands"
             yield f"{path}.name", f", field name: {image.name!r} {what} on line {first} already"
+        elif (short := short_docker_name(image.name)) in in_engine:
+            other, first = in_engine[short]
+            what = f"is to an engine the same name as {other!r}, which stands"
+            yield f"{path}.name", f", field name: {image.name!r} {what} on line {first} already"
         else:
-            taken[key] = (image.name, lines[path])
+            taken[key] = in_engine[short] = (image.name, lines[path])
 
 
 def _wrong_fields(images: Mapping[str, ImageSpec]) -> Iterator[tuple[str, str]]:

@@ -310,6 +310,24 @@ def test_two_names_that_make_one_file_name():
     )
 
 
+@pytest.mark.parametrize("name", ["docker.io/a/b:1", "index.docker.io/a/b:1"])
+def test_two_spellings_of_one_name_in_an_engine(name):
+    assert problem(ONE + f"- name: {name}\n  archive: x\n") == (
+        f"images.yaml, line 4, field name: {name!r} is to an engine the same name as 'a/b:1', which stands on line 2 "
+        "already"
+    )
+
+
+def test_a_name_of_docker_hubs_library_is_the_one_without_it():
+    text = "images:\n- {name: 'b:1', archive: x}\n- {name: 'docker.io/library/b:1', archive: x}\n"
+    assert "'docker.io/library/b:1' is to an engine the same name as 'b:1', which stands on line 2" in problem(text)
+
+
+@pytest.mark.parametrize("name", ["localhost/a/b:1", "quay.io/a/b:1", "a/b:2", "library/a/b:1", "docker.io/b:1"])
+def test_names_of_other_registries_are_other_names(name):
+    assert len(parse_image_list(ONE + f"- name: {name}\n  archive: x\n").images) == 2
+
+
 def test_names_that_only_an_anchor_repeats_are_found_too():
     text = "images:\n- &i\n  name: a/b:1\n  dockerfile: D\n- *i\n"
     assert "'a/b:1' stands on line 3 already" in problem(text)
