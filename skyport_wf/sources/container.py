@@ -12,6 +12,7 @@ from skyport_wf.errors import EngineError
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.source import BaseImage, ContainerOrigin, Source
+from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
@@ -36,17 +37,21 @@ class ContainerSource:
     used_images: tuple[str, ...] = ()
 
     def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
-        self._name, self._container, self._commit = spec.name, spec.container or "", spec.commit
+        self._spec, self._container, self._commit = spec, spec.container or "", spec.commit
 
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
         """Return what is known of the container: it stands in the place of a Dockerfile.
 
-        Raises EngineError if the engine has no such container.
+        Raises EngineError if the engine has no such container, PlatformError if that is for another platform than is
+        asked for.
         """
         from skyport_wf.engine.containers import changed_paths
+        from skyport_wf.engine.images import find_image
 
         engine = connect()
         container = self._find(engine)
+        if made_from := find_image(engine, container.image):
+            check_platform(self._spec, made_from.platform)
         changes = changed_paths(engine, container.id)
         decides = {"container": container.id, "state": container.state, "changes": changes, "commit": self._commit}
         more = [f"and {len(changes) - _MOST_PATHS} more"] if len(changes) > _MOST_PATHS else []
@@ -82,7 +87,7 @@ class ContainerSource:
         container = find_container(engine, self._container)
         if container is None:
             raise EngineError(
-                f"image {self._name}: the engine has no container {self._container}. `docker ps --all` shows what it "
-                "has."
+                f"image {self._spec.name}: the engine has no container {self._container}. `docker ps --all` shows what "
+                "it has."
             )
         return container

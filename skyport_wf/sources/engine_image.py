@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import Source
+from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from skyport_wf.engine.images import EngineImage
 
 
 class EngineImageSource:
@@ -26,25 +29,33 @@ class EngineImageSource:
     used_images: tuple[str, ...] = ()
 
     def __init__(self, spec: ImageSpec, folder: Path, remote: RemoteFiles) -> None:
-        self._name, self._image = spec.name, spec.image or ""
+        self._spec, self._image = spec, spec.image or ""
 
     def describe(self, needs: Mapping[str, str], connect: Connect) -> Source:
-        """Return which image it is. Raises EngineError if the engine does not have it."""
+        """Return which image it is.
+
+        Raises EngineError if the engine does not have it, PlatformError if it is for another platform than is asked
+        for.
+        """
         from skyport_wf.engine.config_digests import config_digest
-        from skyport_wf.engine.images import require_image
 
         engine = connect()
-        return Source(
-            kind="image", digest=config_digest(engine, require_image(engine, self._image, wanted_by=self._name))
-        )
+        return Source(kind="image", digest=config_digest(engine, self._find(engine)))
 
     def check_inputs(self) -> None:
         """Do nothing: it takes neither secrets nor SSH agents."""
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
         """Give the image its name: others of the list may be built on it."""
-        from skyport_wf.engine.images import require_image, tag_image
+        from skyport_wf.engine.images import tag_image
 
-        found = require_image(engine, self._image, wanted_by=self._name)
+        found = self._find(engine)
         tag_image(engine, found.id, spec.reference)
         return MadeImage(found.id)
+
+    def _find(self, engine: APIClient) -> EngineImage:
+        from skyport_wf.engine.images import require_image
+
+        found = require_image(engine, self._image, wanted_by=self._spec.name)
+        check_platform(self._spec, found.platform)
+        return found

@@ -13,6 +13,7 @@ from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.source import Source
+from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.remote_files import RemoteFiles
 from skyport_wf.sources.source import Bases, Connect, MadeImage, Output, find_base, held_base
 
@@ -62,14 +63,17 @@ class SnapshotSource:
         """Do nothing: it takes neither secrets nor SSH agents."""
 
     def make(self, engine: APIClient, spec: ImageSpec, bases: Bases, output: Output) -> MadeImage:
-        """Run the script in a fresh container and commit it; the container is removed whatever happens."""
+        """Run the script in a fresh container and commit it; the container is removed whatever happens.
+
+        Raises PlatformError, before that, if the base is for another platform than is asked for.
+        """
         from skyport_wf.engine.containers import commit_container, find_container
         from skyport_wf.engine.images import require_image
         from skyport_wf.engine.scripts import run_script
 
         held = held_base(self._base, bases)
         base = held.reference if held else self._base
-        require_image(engine, base)
+        check_platform(spec, require_image(engine, base).platform)
         with run_script(engine, base, self.script, spec.reference, output) as (container, own):
             found = find_container(engine, container)
             if found and found.mounts:

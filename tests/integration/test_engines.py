@@ -18,6 +18,7 @@ import pytest
 
 from skyport_wf.cli.main import main
 from skyport_wf.shock.client import ShockClient
+from skyport_wf.sources.platforms import own_platform
 from skyport_wf.steps import publish
 from tests.support.commands import COMMANDS, SKYPORT, environment, run
 from tests.support.docker_archives import File, Image, file_member, layer_tar, legacy, manifest_of, sha256, tar_of
@@ -436,6 +437,28 @@ def test_an_image_of_the_engine_is_published_by_its_config_digest(project: Proje
     assert bool(receipt["engine_image_id"]) == engine.is_containerd
     engine.remove(engine.name("given"), name)
     assert project.pull("given")["downloaded"] == receipt["size"]
+
+
+def test_what_is_for_another_platform_is_told_and_takes_no_name(project: Project) -> None:
+    engine, name, base = project.engine, project.engine.name("tool"), project.engine.name("base")
+    project.context("base")
+    engine.docker("build", "--network=host", "--tag", base, str(project.folder / "base"))
+    mine = project.give_name_to_another("tool")
+    (project.folder / "install.sh").write_text("#!/bin/bash\necho it ran\n")
+    container = engine.docker("create", "--network", "host", base)
+    told = f"{name} is an image for {own_platform()}, and the image list asks for linux/s390x."
+    try:
+        snapshot = f"snapshot: {{base: '{base}', script: install.sh}}"
+        for source in (f"image: '{base}'", f"container: '{container}'", snapshot):
+            project.write_list(f"name: '{name}', {source}, platform: linux/s390x")
+            if source != snapshot:
+                assert told in project.run("status").out
+                assert told in project.run("publish", "--all", "--dry-run").out
+            done = project.run("publish", "--all")
+            assert (done.code, told in done.log, "it ran" in done.log) == (1, True, False), done.log
+            assert engine.id_of(name) == mine, source
+    finally:
+        engine.docker("rm", container)
 
 
 # Podman gives an image that it saves another name.
