@@ -20,6 +20,7 @@ from skyport_wf.image.base_names import replace_images
 from skyport_wf.image.instructions import read_instructions
 from skyport_wf.image.platforms import is_platform
 from skyport_wf.image.variables import platform_arguments
+from skyport_wf.image_list.reference import is_local_spelling, short_docker_name
 from skyport_wf.input_file import exists
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ def build_image(
     image needs BuildKit and there is none.
     """
     check_builder(client, image)
-    if moved := [name for name, held in bases.items() if held != name]:
+    if moved := [
+        name
+        for name, held in bases.items()
+        if short_docker_name(name) != short_docker_name(held) and not is_local_spelling(name, held)
+    ]:
         _log.info("in the engine, other images are called %s; the published ones are taken", ", ".join(moved))
     # Podman has whole names, and a Dockerfile may name another registry than the one that an image has there.
     whole = podman_version(client) is not None

@@ -25,6 +25,7 @@ _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
 _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}"
 _DOCKER_NAME = re.compile(rf"(?:{_DOMAIN}/)?{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@{_DIGEST})?")
 _BEHIND_REPOSITORY = re.compile(r":(?P<tag>[\w.-]*)$")
+_LOCAL = "localhost/"
 _HUBS = frozenset({"docker.io", "index.docker.io"})
 
 
@@ -162,3 +163,25 @@ def short_docker_name(text: str) -> str:
     if not (slash and is_registry(domain)) and repository.count("/") == 1:
         repository = repository.removeprefix("library/")
     return f"{repository}:{tag or LATEST}"
+
+
+def listed_names(names: Iterable[str]) -> dict[str, str]:
+    """Return the names of a list's images by the short names that Dockerfiles and the like may have for them.
+
+    To podman, an image without a registry is `localhost/REPO:TAG`, too, unless the list has another one of that name.
+    """
+    short = {short_docker_name(name): name for name in names}
+    return {_LOCAL + one: name for one, name in short.items() if not _has_registry(name)} | short
+
+
+def is_local_spelling(spelled: str, name: str) -> bool:
+    """Return whether `spelled` means the image called `name` to podman alone.
+
+    To Docker, it is the image that a registry on this machine has under that name.
+    """
+    return not _has_registry(name) and short_docker_name(spelled) == _LOCAL + short_docker_name(name)
+
+
+def _has_registry(name: str) -> bool:
+    domain, slash, _ = name.partition("/")
+    return bool(slash) and is_registry(domain)

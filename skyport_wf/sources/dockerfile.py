@@ -16,7 +16,7 @@ from skyport_wf.digests import digest_of
 from skyport_wf.errors import BuildError, EngineError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image.context import digest_context
 from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
-from skyport_wf.image_list.reference import is_docker_name, short_docker_name
+from skyport_wf.image_list.reference import is_docker_name, is_local_spelling, short_docker_name
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 from skyport_wf.input_file import read_bounded
 from skyport_wf.records.encoding import encode_json
@@ -147,7 +147,8 @@ class DockerfileSource:
         # Other images may have been built since the files were read, for hours.
         self._check_unchanged()
         for name, held_base in bases.items():
-            if name not in self.used_images and short_docker_name(name) != short_docker_name(held_base.reference):
+            has_its_name = short_docker_name(name) == short_docker_name(held_base.reference)
+            if name not in self.used_images and not (has_its_name or is_local_spelling(name, held_base.reference)):
                 # Names in a Dockerfile can be changed for a build, those in the config of its base cannot.
                 raise BuildError(
                     f"{spec.name}: an ONBUILD of its base takes files from {name}, and another image is called so in "

@@ -15,7 +15,7 @@ import msgspec
 
 from skyport_wf.digests import digest_of
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.image_list.reference import short_docker_name
+from skyport_wf.image_list.reference import is_local_spelling, listed_names, short_docker_name
 from skyport_wf.image_list.spec import ImageList, ImageSpec, SourceKind
 from skyport_wf.records.source import Source
 from skyport_wf.sources.archive import ArchiveSource
@@ -123,7 +123,7 @@ def _open(
     unknown: dict[str, SkyportError] | None,
 ) -> dict[str, _OpenedImage]:
     """Return images of the list, and those that they are built on, by name; see `resolve_images`."""
-    listed = {short_docker_name(image.name): image.name for image in images.images}
+    listed = listed_names(image.name for image in images.images)
     # Taken from the end: of several mistakes, the first of the list is the one to tell.
     todo = [image.name for image in images.images if names is None or image.name in names][::-1]
     opened: dict[str, _OpenedImage] = {}
@@ -152,11 +152,17 @@ def _set_apart(name: str, unknown: dict[str, SkyportError] | None) -> Iterator[N
 
 
 def _open_image(spec: ImageSpec, source: ImageSource, listed: dict[str, str]) -> _OpenedImage:
-    """Return an image with what it uses. listed: the images of the list by docker's short names."""
+    """Return an image with what it uses. listed: the images of the list, as `listed_names` returns them."""
     # For docker, one image has many names; a thin base has its own name alone, and may be of another list.
-    base = {short_docker_name(spec.base): spec.base} if spec.base else {}
-    known = {one: (base | listed).get(short_docker_name(one)) for one in source.used_images}
-    used = {spelled: one for spelled, one in known.items() if one}
+    base = listed_names([spec.base]) if spec.base else {}
+    names = base | listed if base else listed
+    known = {one: names.get(short_docker_name(one)) for one in source.used_images}
+    # An image may be built on what a registry on this machine has under its name.
+    used = {
+        spelled: one
+        for spelled, one in known.items()
+        if one and not (one == spec.name and is_local_spelling(spelled, one))
+    }
     built_on = dict.fromkeys((*used.values(), *base.values()))
     return _OpenedImage(spec, source, used, tuple(one for one in built_on if one in listed.values()))
 

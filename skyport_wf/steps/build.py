@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import BuildError, EngineError, ShockError, TemporaryError, UsageError
+from skyport_wf.image_list.reference import is_local_spelling
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import State, decide, find_name_state, wanted_image
 from skyport_wf.publication.published import PublishedNames, find_published
@@ -191,7 +192,8 @@ def make_image(
         raise UsageError(f"image {spec.name} comes from {image.source.cannot_be_rebuilt}, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
     before = find_image(engine, spec.name) if spec.flatten else None
-    made = image.source.make(engine, spec, {spelled: bases[name] for spelled, name in image.used.items()}, output)
+    used = {spelled: bases[name] for spelled, name in _used_in(engine, image).items()}
+    made = image.source.make(engine, spec, used, output)
     note(made.id)
     for base, held in bases.items():
         if held.image_id and not has_name(engine, held.reference, held.image_id):
@@ -223,7 +225,7 @@ def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[st
     from skyport_wf.engine.images import find_image
     from skyport_wf.transfer.pull import hold_base
 
-    names = dict.fromkeys((*image.needs, *filter(None, [image.spec.base])))
+    names = dict.fromkeys((*_used_in(engine, image).values(), *filter(None, [image.spec.base])))
     published = {name: finish_replacement(shock, name) for name in names}
     for name, found in published.items():
         if problem := find_ambiguity(found):
@@ -237,3 +239,12 @@ def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[st
         name: hold_base(shock.user, engine, found[-1].node) if found else HeldBase(name)
         for name, found in published.items()
     }
+
+
+def _used_in(engine: APIClient, image: ResolvedImage) -> dict[str, str]:
+    """Return what the image uses of the list as the engine means it: `localhost/...` is podman's spelling alone."""
+    from skyport_wf.engine.capabilities import podman_version
+
+    if podman_version(engine):
+        return image.used
+    return {spelled: name for spelled, name in image.used.items() if not is_local_spelling(spelled, name)}

@@ -497,6 +497,26 @@ def test_an_image_that_another_engine_built_is_saved(project: Project, engine: s
     assert saved["saved"]["contents"]["image_id"] == digest
 
 
+def test_a_name_at_localhost_is_the_listed_image_to_podman_alone(project: Project) -> None:
+    """Docker has it from a registry there, or under that very name."""
+    engine, base = project.engine, project.engine.name("base")
+    write_image_context(project.folder / "other", data=f"{engine.namespace} other", label=engine.label)
+    engine.docker("build", "--network=host", "--tag", f"localhost/{base}", str(project.folder / "other"))
+    top = project.context("top", f"COPY --from=localhost/{base} /data/deep/file /copied", base=f"localhost/{base}")
+    (project.folder / "install.sh").write_text("#!/bin/bash\ntrue\n")
+    snapshot = f"name: '{engine.name('snapshot')}', snapshot: {{base: 'localhost/{base}', script: install.sh}}"
+    project.write_list(top, snapshot, project.context("base"))
+    receipts = project.publish("top", "snapshot", "base")
+    meant = "base" if engine.is_podman else "other"
+    for path in ("/data/deep/file", "/copied"):
+        assert engine.read(engine.name("top"), path) == f"{engine.namespace} {meant}"
+    assert engine.read(engine.name("snapshot"), "/data/deep/file") == f"{engine.namespace} {meant}"
+    for name in ("top", "snapshot"):
+        built_on = receipts[name]["base"]
+        assert built_on["name"] == f"localhost/{base}"
+        assert (built_on["image_id"] == receipts["base"]["image_id"]) == engine.is_podman
+
+
 def test_a_container_is_published_with_the_base_it_was_made_from(project: Project) -> None:
     engine, base = project.engine, project.engine.name("base")
     project.write_list(project.context("base"))

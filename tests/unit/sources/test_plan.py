@@ -90,6 +90,28 @@ def test_a_name_in_the_list_may_have_the_registry_too(tmp_path):
     assert needs(ImageList((first, images.images[1])), tmp_path, "b") == ("docker.io/lab/a:1",)
 
 
+@pytest.mark.parametrize("place", ["FROM {}", "FROM x:1\nCOPY --from={} /a /b", "FROM x:1\nRUN --mount=from={} true"])
+def test_podmans_spelling_is_that_name_unless_another_image_has_it(tmp_path, place):
+    images = write(tmp_path, b=place.format("localhost/lab/a:1") + "\n", a="FROM x:1\n")
+    assert needs(images, tmp_path, "b") == ("lab/a:1",)
+    assert order(images, tmp_path) == ["lab/a:1", "lab/b:1"]
+    local = msgspec.structs.replace(images.images[1], name="localhost/lab/a:1")
+    assert needs(ImageList((*images.images, local)), tmp_path, "b") == ("localhost/lab/a:1",)
+    hub = msgspec.structs.replace(images.images[1], name="docker.io/lab/a:1")
+    assert needs(ImageList((images.images[0], hub)), tmp_path, "b") == ()
+
+
+def test_an_image_may_be_built_on_what_a_registry_on_this_machine_has_under_its_name(tmp_path):
+    assert needs(write(tmp_path, a="FROM localhost/lab/a:1\n"), tmp_path, "a") == ()
+
+
+def test_podmans_spelling_of_a_base_is_that_name(tmp_path):
+    listed = write(tmp_path, a="FROM x:1\n")
+    (tmp_path / "script").write_text("true\n")
+    snapshot = ImageSpec("lab/b:1", snapshot=Snapshot(base="localhost/lab/a:1", script="script"))
+    assert needs(ImageList((snapshot, *listed.images)), tmp_path, "b") == ("lab/a:1",)
+
+
 def test_the_platform_decides_what_is_needed(tmp_path):
     images = write(tmp_path, b="FROM lab/a-${TARGETARCH}:1\n", **{"a-arm64": "FROM x:1\n"})
     arm = msgspec.structs.replace(images.images[0], platform="linux/arm64")
