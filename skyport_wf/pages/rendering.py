@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -29,7 +30,9 @@ PAGE_SIZE: Final = 100
 _SHOWN_TAGS: Final = 8
 """Tags of a repository in the list."""
 _SHOWN_IMAGES: Final = 20
-"""Images that are named for a version of a package."""
+"""Images that are named for a version of a package at first sight."""
+_MOST_IMAGES: Final = 100
+"""Images that are named for it at all: a page has hundreds of packages, and a store thousands of images."""
 
 LIST_ORDERS: Final[Mapping[Order, str]] = {"name": "By name", "newest": "Newest first", "largest": "Largest first"}
 
@@ -99,6 +102,12 @@ def _environment() -> Environment:
         "share": percentage,
         "day": lambda moment: moment[:10],
         "count": _count,
+        "quoted": shlex.quote,
     }
-    environment.globals |= {"PAGE_SIZE": PAGE_SIZE, "SHOWN_TAGS": _SHOWN_TAGS, "SHOWN_IMAGES": _SHOWN_IMAGES}
+    environment.globals |= {
+        "PAGE_SIZE": PAGE_SIZE,
+        "SHOWN_TAGS": _SHOWN_TAGS,
+        "SHOWN_IMAGES": _SHOWN_IMAGES,
+        "MOST_IMAGES": _MOST_IMAGES,
+    }
     return environment

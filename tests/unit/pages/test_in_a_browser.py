@@ -5,6 +5,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from skyport_wf.image.examination.packages.package import Package
+from skyport_wf.pages.entries import ImageEntry
+from skyport_wf.pages.links import FileLinks
+from skyport_wf.pages.package_search import PackageUse, VersionUse
+from skyport_wf.pages.rendering import read_static, render
 from tests.support.browser import Visitor, chromium
 from tests.support.own_server import running_server
 from tests.support.shown_images import HARM, Shown
@@ -142,6 +147,50 @@ def test_everyone_can_read_every_page(browser, url, shown, scheme, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     visitor.close()
     assert visitor.complaints == []
+
+
+def packages_page(images: int, *, version: str = "3.0.11-1") -> str:
+    """Return the page of one package that so many images have, as a file of a catalogue.
+
+    Its style sheet is in it, which takes a browser that goes by no policy.
+    """
+    entries = tuple(
+        ImageEntry(f"n{one}", f"my-lab/tool-{one}", "1", "published", 1, "", "", is_private=False)
+        for one in range(images)
+    )
+    use = PackageUse(Package("deb", "openssl", version), (VersionUse(version, entries),))
+    page = render(
+        "packages.html", FileLinks(1), site="Images", uses=(use,), letters=["o"], letter="o", query="", problem="",
+        notes=(), found=1, total=1, listed=images, images=images,
+    )  # fmt: skip
+    return page.decode().replace("</head>", f"<style>{read_static('page.css').decode()}</style></head>")
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+@pytest.mark.parametrize("version", ["3.0.11-1", "9" * 300], ids=["short", "long"])
+def test_packages_that_many_images_have_are_not_broken_letter_by_letter(browser, width, version):
+    visitor = Visitor(browser, viewport={"width": width, "height": 800}, bypass_csp=True)
+    visitor.page.set_content(packages_page(25, version=version))
+    package, _, images = (
+        cell.evaluate("cell => cell.getBoundingClientRect().width")
+        for cell in visitor.page.locator("tbody tr").locator("th, td").all()
+    )
+    assert package > 70
+    assert images > 150
+    visitor.close()
+
+
+def test_all_images_of_a_package_can_be_reached_without_javascript(browser):
+    visitor = Visitor(browser, java_script_enabled=False)
+    page = visitor.page
+    page.set_content(packages_page(120, version="3.0.11-1*"))
+    expect(page.get_by_role("link", name="my-lab/tool-24:1")).to_be_hidden()
+    page.get_by_text("100 more").click()
+    expect(page.get_by_role("link", name="my-lab/tool-24:1")).to_be_visible()
+    assert page.locator("td a").count() == 100
+    rest = "20 more, which skyport-wf find --package openssl '=3.0.11-1*' tells"
+    expect(page.locator("details")).to_contain_text(rest)
+    visitor.close()
 
 
 def test_without_javascript_nothing_is_missing(browser, url):
