@@ -140,6 +140,8 @@ def decide(
     names = find_name_state(shock, wanted, find_published(shock.user, wanted.name) if found is None else found)
     same = names.same
     damaged = next((node for node in names.others if node.damaged), None)
+    if not damaged and (shared := _shared(shock, wanted.name, names)):
+        return Decision("name taken", names, shared)
     if not (names.may_take or damaged):
         in_the_way = [node for node in names.others if node.id != wanted.but]
         return Decision("name taken", names, _name_taken(shock, wanted, in_the_way))
@@ -244,6 +246,22 @@ def _damaged(shock: Shock, node: PublishedNode, *, ours: bool) -> ShockError:
     return ShockError(
         f"node {node.id} says it is the Docker image {name}, but its attributes are damaged, and AWE workers fail on "
         f"that name. {advice}"
+    )
+
+
+def _shared(shock: Shock, name: str, names: NameState) -> AlreadyPublishedError | None:
+    """Return the error for a name that both nodes of this user's and of others have; None if it is another's alone."""
+    found = (*([names.same] if names.same else []), *names.others)
+    if len(found) < 2 or not shock.is_known_user:
+        return None
+    ours = [node.id for node in found if shock.may_change(node.id)]
+    theirs = [node.id for node in found if node.id not in ours]
+    if not (ours and theirs):
+        return None
+    advice = " and ".join(f"`skyport-wf retire {name} --node {node}`" for node in ours)
+    return AlreadyPublishedError(
+        f"{len(found)} nodes have the name {name}, and AWE workers take exactly one: {', '.join(ours)}, which you may "
+        f"retire ({advice}), and {', '.join(theirs)} of another user, whom you may ask to."
     )
 
 

@@ -105,7 +105,7 @@ def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: boo
 
     node_id: the node; needed if several had the name.
     Returns no id if there is nothing to do: the image is published, and none of its name is retired.
-    Raises SkyportError if there is none, if several had the name and none is named, or if another node has it now;
+    Raises SkyportError if there is none, if several had the name and none is named, or if others have it now;
     NameHeldError if somebody else is giving the name to a node.
     """
     found = _find_retired(shock, name, node_id)
@@ -131,6 +131,12 @@ def _find_retired(shock: Shock, name: str, node_id: str | None) -> PublishedNode
         if (attributes := read_attributes(node.attributes)) and attributes.name == name
     ]
     if any(node.id == node_id for node in taken) or (taken and not retired and node_id is None):
+        if len(taken) > 1:
+            nodes = ", ".join(node.id for node in taken)
+            raise SkyportError(
+                f"{len(taken)} nodes have the name {name}, and AWE workers take exactly one: {nodes}. Retire all but "
+                "one with --node."
+            )
         return None
     if not retired:
         raise SkyportError(f"{shock.name} has no retired image {name}. `skyport-wf ls --all` shows what was retired.")

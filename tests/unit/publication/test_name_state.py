@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from skyport_wf.errors import AlreadyPublishedError, ShockError
+from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_json_values
 from skyport_wf.publication.claim import claim_name
@@ -12,6 +12,7 @@ from skyport_wf.publication.connection import Shock, open_shock
 from skyport_wf.publication.name_state import Decision, decide, wanted_image
 from skyport_wf.publication.published import find_published, is_ours_alone, require_owner, why_not_ours_to_delete
 from skyport_wf.publication.replacement import finish_replacement
+from skyport_wf.publication.retire import restore, retire_all
 from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
@@ -305,6 +306,27 @@ class TestOwnership:
         assert nodes(decision) == (forged, (own,))
         assert decision.state == "name taken"
         assert forged in str(decision.refusal)
+
+    @pytest.mark.parametrize("theirs", [OURS, msgspec.structs.replace(OURS, id=OTHER_ID, skyport_wf=None)])
+    @pytest.mark.parametrize("ours_first", [True, False])
+    def test_a_name_of_ones_own_node_and_anothers_is_told_with_what_to_do(self, people, theirs, ours_first):
+        """Both may be private, and one be opened to the other user later."""
+        alice, bob = people["alice"], people["bob"]
+        values = {bob: to_json_values(theirs), alice: to_json_values(OURS)}
+        nodes = {one: put(one.user, values[one]) for one in ((alice, bob) if ours_first else (bob, alice))}
+        bob.user._ask("PUT", f"/node/{nodes[bob]}/acl/read?users=alice")
+        decision = decide(alice, wanted_image(build_record()))
+        assert decision.state == "name taken"
+        assert str(decision.refusal) == (
+            f"2 nodes have the name {NAME}, and AWE workers take exactly one: {nodes[alice]}, which you may retire "
+            f"(`skyport-wf retire {NAME} --node {nodes[alice]}`), and {nodes[bob]} of another user, whom "
+            "you may ask to."
+        )
+        for node_id in (None, nodes[alice]):
+            with pytest.raises(SkyportError, match=f"2 nodes have the name {NAME}"):
+                restore(alice, NAME, node_id=node_id)
+        retire_all(alice, [NAME], node_id=nodes[alice])
+        assert "2 nodes" not in str(decide(alice, wanted_image(build_record())).refusal)
 
     def test_a_reader_takes_a_private_image_as_it_is(self, people):
         alice, bob = people["alice"], people["bob"]
