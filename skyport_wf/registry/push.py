@@ -14,7 +14,7 @@ from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, U
 from skyport_wf.image.archive.joined import JoinedArchive
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.image.distribution.parsing import LARGEST_CONFIG, ImageManifest, choose_platform, parse_manifest
+from skyport_wf.image.distribution.parsing import LARGEST_CONFIG, ImageManifest, find_manifest, parse_manifest
 from skyport_wf.image.examination.examine import examine_loadable
 from skyport_wf.image.platforms import AWE_PLATFORM, is_platform
 from skyport_wf.image_list.reference import ImageReference, parse_reference
@@ -114,9 +114,7 @@ class Pusher:
             reference = parse_reference(f"{self._repository}:{tag}")
         except UsageError as error:
             raise TagInvalidError(str(error)) from error
-        digest = choose_platform(content)
-        if digest is not None:
-            content = self._chosen(digest)
+        content = find_manifest(content, self._chosen)
         manifest = parse_manifest(content)
         if len(content) > _LARGEST_KEPT:
             raise SizeInvalidError(
@@ -137,7 +135,7 @@ class Pusher:
         self._staging.take({manifest.config, *manifest.layers})
 
     def _chosen(self, digest: str) -> bytes:
-        """Return the manifest that an index names: one that was pushed, or that an image of the repository has."""
+        """Return what an index names: a manifest, or an index, that was pushed, or a manifest of the repository."""
         if pushed := self._staging.manifest(digest):
             return pushed
         try:

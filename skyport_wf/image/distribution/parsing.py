@@ -5,6 +5,7 @@ Source: Docker image manifest version 2, schema 2; OCI image-spec 1.1, manifest.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -21,6 +22,8 @@ LARGEST_CONFIG: Final = 4 << 20
 """Bytes of a config that a registry hands out; those of real images have 1,000 to 100,000."""
 _MOST_LAYERS: Final = 1000
 _MOST_SHOWN: Final = 20
+_MOST_INDEXES: Final = 4
+"""Indexes that lead one to the next; tools write two at most."""
 INDEX_TYPES: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
@@ -140,10 +143,26 @@ def check_part_of_index(content: bytes) -> None:
         raise ManifestError(_NO_IMAGE)
 
 
-def choose_platform(content: bytes, platform: str = AWE_PLATFORM) -> str | None:
+def find_manifest(content: bytes, read: Callable[[str], bytes], platform: str = AWE_PLATFORM) -> bytes:
+    """Return the manifest of the image that is meant: the content itself, or what it leads to as an index.
+
+    read: returns what has a digest, which may be an index, too.
+    platform: such as `linux/arm64/v8`, as `best_platform` takes it.
+    Raises ManifestError if there is no such image, and what `read` does.
+    """
+    for _ in range(_MOST_INDEXES):
+        digest = _choose_platform(content, platform)
+        if digest is None:
+            return content
+        content = read(digest)
+    if _choose_platform(content, platform):
+        raise ManifestError("it has indexes within indexes, more than any tool writes")
+    return content
+
+
+def _choose_platform(content: bytes, platform: str) -> str | None:
     """Return the digest of the manifest in an index that is for a platform; None if the content is no index.
 
-    platform: such as `linux/arm64/v8`, as `best_platform` takes it.
     Attestations, which are listed beside the images, have an unknown platform.
     Raises ManifestError if there is no such image.
     """

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import msgspec
@@ -24,7 +24,7 @@ from skyport_wf.image.distribution.parsing import (
     LARGEST_CONFIG,
     LARGEST_MANIFEST,
     ImageManifest,
-    choose_platform,
+    find_manifest,
     parse_manifest,
 )
 from skyport_wf.image_list.registry_address import RegistryAddress
@@ -85,8 +85,7 @@ def find_image(
     try:
         content = _read_manifest(session, address.reference)
         named = digest_of(content)
-        if chosen := choose_platform(content, platform):
-            content = _read_manifest(session, chosen)
+        content = find_manifest(content, partial(_read_manifest, session), platform)
         manifest = parse_manifest(content)
         config = _read_config(session, address, manifest)
         layers = parse_config(config).rootfs.diff_ids or ()

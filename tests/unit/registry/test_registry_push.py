@@ -285,6 +285,22 @@ def test_an_index_may_name_an_image_that_is_published(world: World) -> None:
     assert world.nobody.get(f"/v2/{NAME}/manifests/1.0").data == manifest
 
 
+@pytest.mark.parametrize(("indexes", "code"), [(2, 201), (4, 201), (5, 400)])
+def test_an_index_may_lead_to_another(world: World, indexes: int, code: int) -> None:
+    pusher = world.pusher("alice")
+    content = manifest = pusher.send_image(NAME, IMAGE)
+    for _ in range(indexes):
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        assert pusher.send("PUT", f"/v2/{NAME}/manifests/{digest}", content).status_code == 201
+        content = index_of((content, {"os": "linux", "architecture": "amd64"} if content == manifest else None))
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1.0", content)
+    assert answer.status_code == code, answer.text
+    if code == 201:
+        assert world.nobody.get(f"/v2/{NAME}/manifests/1.0").data == manifest
+    else:
+        assert "it has indexes within indexes, more than any tool writes" in answer.text
+
+
 def test_of_several_variants_the_one_that_runs_everywhere_is_published(world: World) -> None:
     pusher = world.pusher("alice")
     platform = {"os": "linux", "architecture": "amd64"}

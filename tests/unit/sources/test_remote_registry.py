@@ -153,6 +153,16 @@ def test_of_an_index_the_image_for_the_platform(registry: ImageRegistry) -> None
     assert "has no image for linux/arm/v6" in failure(registry, platform="linux/arm/v6")
 
 
+def test_an_index_may_lead_to_another(registry: ImageRegistry) -> None:
+    manifest, _ = registry.add("lab/tool:image", IMAGE)
+    inner = registry.add_manifest("lab/tool", "inner", index_of(("linux/amd64", manifest)), INDEX)
+    outer = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": inner, "size": 1}]}
+    named = registry.add_manifest("lab/tool", "1", json.dumps(outer).encode(), INDEX)
+    found = find(registry)
+    assert (found.named, found.manifest_digest) == (named, manifest)
+    assert "has no image for linux/s390x" in failure(registry, platform="linux/s390x")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "layers",
