@@ -11,7 +11,7 @@ from werkzeug.wsgi import ClosingIterator
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.registry.backend import FilePart
-from skyport_wf.registry.refusals import RangeInvalidError
+from skyport_wf.registry.refusals import PreconditionError, RangeInvalidError
 from skyport_wf.registry.stored_image import StoredBlob
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def send_blob(request: Request, digest: str, found: FoundBlob, send: Callable[[F
     """
     blob = found.blob
     size = len(blob) if isinstance(blob, bytes) else blob.size
-    if request.if_none_match.contains_weak(digest):
+    if is_held(request, digest):
         answer = Response(status=304)
         set_identity(answer, digest, is_public=found.is_public)
         return answer
@@ -54,6 +54,17 @@ def send_blob(request: Request, digest: str, found: FoundBlob, send: Callable[[F
         # The node may be closed to others, or deleted, and its bytes be those of another node then.
         answer.headers["Cache-Control"] = "no-cache"
     return answer
+
+
+def is_held(request: Request, digest: str) -> bool:
+    """Return whether the caller says that they have what has this digest.
+
+    Raises PreconditionError if they want something else only.
+    """
+    wanted = request.if_match
+    if wanted and not (wanted.star_tag or wanted.is_strong(digest)):
+        raise PreconditionError(f"it has the digest {digest}, which the header If-Match does not name")
+    return request.if_none_match.contains_weak(digest)
 
 
 def send_file(request: Request, file: BinaryIO, part: FilePart) -> Response:

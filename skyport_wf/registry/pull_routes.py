@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from skyport_wf.image.distribution.parsing import media_type_of
 from skyport_wf.image_list.reference import LATEST
 from skyport_wf.registry.backend import FilePart
-from skyport_wf.registry.blobs import send_blob, send_file, set_identity
+from skyport_wf.registry.blobs import is_held, send_blob, send_file, set_identity
 from skyport_wf.registry.listing import add_warning
 from skyport_wf.registry.lookup import FoundBlob
 from skyport_wf.registry.package_lists import ARTIFACT_TYPE, INDEX_TYPE, make_referrers
@@ -33,7 +33,7 @@ def answer_manifest(context: RequestContext, repository: str, reference: str) ->
         if pushed := context.staging.manifest(reference):
             answer = Response(pushed, content_type=media_type_of(pushed))
             set_identity(answer, reference, is_public=False)
-            return answer
+            return _unless_held(context, answer, reference)
         found = lookup.by_digest(view, repository, reference)
     else:
         found = lookup.by_tag(view, repository, reference, context.request.accept_mimetypes)
@@ -45,7 +45,14 @@ def answer_manifest(context: RequestContext, repository: str, reference: str) ->
         answer.headers["Vary"] = "Accept"
     if reference == LATEST:
         add_warning(answer, f"{repository}:{LATEST} is {ascii(found.name)[1:-1]} now, the highest tag by AWE's order")
-    return answer.make_conditional(context.request)
+    return _unless_held(context, answer, found.manifest.digest)
+
+
+def _unless_held(context: RequestContext, answer: Response, digest: str) -> Response:
+    """Return the answer, without a body if the caller has it. Raises PreconditionError if they want another one."""
+    if is_held(context.request, digest):
+        answer.status_code = 304
+    return answer
 
 
 def answer_blob(context: RequestContext, repository: str, digest: str) -> Response:

@@ -85,6 +85,13 @@ class RangeInvalidError(RegistryError):
         return {"Content-Range": f"bytes */{self._size}"}
 
 
+class PreconditionError(RegistryError):
+    """What the caller has is something else than what the address leads to."""
+
+    code = "PRECONDITION_FAILED"
+    status = 412
+
+
 class UnsupportedError(RegistryError):
     """The registry does not do this, or not with this method."""
 

@@ -109,6 +109,11 @@ def test_head_says_what_get_sends(world: World) -> None:
         for etag in (got.headers["ETag"], f"W/{got.headers['ETag']}"):
             again = world.nobody.get(f"/v2/{NAME}/{path}", If_None_Match=etag)
             assert (again.status_code, again.data) == (304, b"")
+        for wanted in (got.headers["ETag"], "*"):
+            assert world.nobody.get(f"/v2/{NAME}/{path}", If_Match=wanted).data == got.data
+        for wanted in ('"another"', f"W/{got.headers['ETag']}"):
+            other = world.nobody.get(f"/v2/{NAME}/{path}", If_Match=wanted)
+            assert (other.status_code, other.json["errors"][0]["code"]) == (412, "PRECONDITION_FAILED")
         # Ranges are for GET alone (RFC 9110, section 14.2).
         for asked in ("bytes=0-1", "bytes=99999999-"):
             assert world.nobody.get(f"/v2/{NAME}/{path}", method="HEAD", Range=asked).status_code == 200
