@@ -124,13 +124,14 @@ def _lint_images(args: argparse.Namespace) -> Outcome:
             )
         return lint_images(args.images, args.names, hadolint, reported)
 
-    files = lint()
+    files, changed = lint(), {}
     if args.fix:
         from skyport_wf.cli.lint_fix import fix_files
 
         diffs = fix_files(files, args)
+        changed = {"diffs": diffs}
         if args.dry_run:
-            return Outcome({"diffs": diffs}, "\n".join(diffs), EXIT_DIFFERENCE if diffs else EXIT_DONE)
+            return Outcome(changed, "\n".join(diffs), EXIT_DIFFERENCE if diffs else EXIT_DONE)
         files = lint() if diffs else files
     level: Threshold = args.level or hadolint.settings.failure_threshold or DEFAULT_THRESHOLD
     failed = any(fails(finding, level) for file in files for finding in file.findings)
@@ -145,7 +146,7 @@ def _lint_images(args: argparse.Namespace) -> Outcome:
                 if fails(one, level) or not args.quiet
             ),
         )
-    return Outcome(_document(files, level, hadolint), text, EXIT_DIFFERENCE if failed else EXIT_DONE)
+    return Outcome(_document(files, level, hadolint) | changed, text, EXIT_DIFFERENCE if failed else EXIT_DONE)
 
 
 def _document(files: Sequence[LintedFile], level: Threshold, hadolint: Hadolint) -> dict[str, object]:

@@ -104,6 +104,17 @@ def test_what_is_mended_is_told_no_more_and_keeps_its_mode(folder: LintFolder) -
     assert folder.lint("--dockerfile", "Dockerfile", "--fix", "-n").out == ""
 
 
+def test_what_was_changed_is_in_the_json_beside_what_is_left(folder: LintFolder) -> None:
+    folder.add("Dockerfile", BAD)
+    would = json.loads(folder.lint("--json", "--dockerfile", "Dockerfile", "--fix", "-n").out)
+    done = json.loads(folder.lint("--json", "--dockerfile", "Dockerfile", "--fix", "--report", "report.json").out)
+    assert {**done, **would} == done == json.loads((folder.folder / "report.json").read_text())
+    assert len(done["diffs"]) == 1
+    assert "SKY001" in [finding["code"] for finding in done["findings"]]
+    again = json.loads(folder.lint("--json", "--dockerfile", "Dockerfile", "--fix").out)
+    assert (again["diffs"], again["findings"]) == ([], done["findings"])
+
+
 def test_what_is_ignored_is_not_mended(folder: LintFolder) -> None:
     folder.add("Dockerfile", BAD.replace("RUN", "# hadolint ignore=DL3015,DL3009\nRUN"))
     assert folder.lint("--dockerfile", "Dockerfile", "--fix", "-n").out == ""
