@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> Outcome:
         f"{human_size(pulled.downloaded)} loaded from node {pulled.node}" if pulled.downloaded else "the engine had it"
     )
     if pulled.bases:
-        how = f"{human_size(pulled.downloaded)} loaded, with its base images {', '.join(pulled.bases)}"
+        which = "base image" if len(pulled.bases) == 1 else "base images"
+        how = f"{human_size(pulled.downloaded)} loaded, with its {which} {', '.join(pulled.bases)}"
     return Outcome(pulled, f"{pulled.name} is image {short_id(pulled.image_id)} ({how})")
 
 

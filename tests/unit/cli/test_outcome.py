@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from wcwidth import wcswidth
 
 from skyport_wf.cli.colours import GOOD, Coloured
+from skyport_wf.cli.main import main
 from skyport_wf.cli.outcome import Outcome, short_id, table
 from skyport_wf.formatting import human_size
+from skyport_wf.transfer.pull import PulledImage
+from tests.support.commands import EXAMPLES
 from tests.support.sample_records import receipt
 
 
@@ -114,3 +117,23 @@ def test_json_is_utf8_whatever_the_terminal_is(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_out, encoding="ascii"))
     Outcome({"description": "ä 酵母"}, "").write(as_json=True)
     assert json.loads(bytes_out.getvalue().decode("utf-8")) == {"description": "ä 酵母"}
+
+
+@pytest.mark.parametrize(
+    ("bases", "said"),
+    [
+        (("example/fasta-base:12",), "with its base image example/fasta-base:12"),
+        (("lab/a:1", "lab/b:1"), "with its base images lab/a:1, lab/b:1"),
+    ],
+)
+def test_the_bases_that_came_with_a_thin_image_are_told(bases, said, monkeypatch, tmp_path, capsys):
+    pulled = PulledImage("example/fasta-lengths:1.0", f"sha256:52968b1ebe3b{'0' * 52}", "n1", 53_500_000, bases)
+    monkeypatch.setattr("skyport_wf.engine.connection.connect", lambda: None)
+    monkeypatch.setattr("skyport_wf.transfer.pull.pull", lambda *_, **__: pulled)
+    monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["pull", pulled.name]) == 0
+    line = f"example/fasta-lengths:1.0 is image 52968b1ebe3b (53.5 MB loaded, {said})\n"
+    assert capsys.readouterr().out == line
+    if len(bases) == 1:
+        assert line in (EXAMPLES / "thin/README.md").read_text()
