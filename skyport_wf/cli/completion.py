@@ -10,8 +10,8 @@ from contextlib import suppress
 from skyport_wf.cli.outcome import Outcome
 
 EXAMPLES = (
-    'eval "$(skyport-wf completion bash)"',
-    "skyport-wf completion fish | source",
+    "skyport-wf completion bash >~/.local/share/bash-completion/completions/skyport-wf",
+    "skyport-wf completion fish >~/.config/fish/completions/skyport-wf.fish",
 )
 
 _ASKED = "_ARGCOMPLETE"
