@@ -6,11 +6,19 @@ _LONGEST = 200
 """Characters of a word that are compared: comparing takes the product of their lengths."""
 
 
-def near_words(word: str, known: Iterable[str], *, most: int = 1, least: float = 0.6) -> list[str]:
+_SHORT = 6
+"""Letters of a word that may have most of them in common with another by chance."""
+_LEAST = 0.6
+_LEAST_OF_SHORT = 0.7
+"""How like a short word and one of another length have to be that does not begin with it: `date` is nearly in
+`state`."""
+
+
+def near_words(word: str, known: Iterable[str], *, most: int = 1, least: float | None = None) -> list[str]:
     """Return the known words that are like the word, the nearest first; case counts where they differ in nothing else.
 
     most: so many of them.
-    least: how like they have to be, from 0 to 1.
+    least: how like they have to be, from 0 to 1; None for what people mistype.
     """
     import difflib
 
@@ -18,5 +26,11 @@ def near_words(word: str, known: Iterable[str], *, most: int = 1, least: float =
     for one in known:
         spelt.setdefault(one.casefold(), []).append(one)
     word = word[:_LONGEST]
-    found = difflib.get_close_matches(word.casefold(), spelt, n=most, cutoff=least)
-    return [one for folded in found for one in difflib.get_close_matches(word, spelt[folded], n=most, cutoff=0)][:most]
+    folded = word.casefold()
+    if least is None and len(word) <= _SHORT:
+        likely = [one for one in spelt if len(one) == len(folded) or one.startswith(folded)]
+        found = difflib.get_close_matches(folded, spelt, n=most, cutoff=_LEAST_OF_SHORT)
+        found = found or difflib.get_close_matches(folded, likely, n=most, cutoff=_LEAST)
+    else:
+        found = difflib.get_close_matches(folded, spelt, n=most, cutoff=_LEAST if least is None else least)
+    return [one for near in found for one in difflib.get_close_matches(word, spelt[near], n=most, cutoff=0)][:most]

@@ -14,7 +14,7 @@ from skyport_wf import __version__
 from skyport_wf.cli.arguments import check_outputs, check_words, everywhere, output_file
 from skyport_wf.cli.completion import complete, words_so_far
 from skyport_wf.cli.outcome import Outcome
-from skyport_wf.cli.verbs import VERBS, overview
+from skyport_wf.cli.verbs import ELSEWHERE, VERBS, overview
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import printable
 from skyport_wf.near_words import near_words
@@ -116,12 +116,14 @@ class _Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is None or value in action.choices:
             return
-        known = list(VERBS) if action.dest == "verb" else list(map(str, action.choices))
-        what = f"there is no {'verb ' if action.dest == 'verb' else ''}{printable(str(value))}"
-        meant = did_you_mean(str(value), known)
+        told = printable(str(value))
         if action.dest == "verb":
-            self.error(what + meant)
-        raise argparse.ArgumentError(action, what + (meant or f"; it takes {', '.join(known)}"))
+            verb = ELSEWHERE.get(str(value))
+            meant = f"; did you mean {verb}?" if verb else did_you_mean(str(value), VERBS)
+            self.error(f"there is no verb {told}{meant}")
+        known = list(map(str, action.choices))
+        meant = did_you_mean(str(value), known) or f"; it takes {', '.join(known)}"
+        raise argparse.ArgumentError(action, f"there is no {told}{meant}")
 
 
 def _refuse(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn:
@@ -129,15 +131,17 @@ def _refuse(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn
     for word in unknown:
         if word.startswith("-"):
             option = word.partition("=")[0]
-            known = [one for one in _options(parser) if one.startswith("--")]
-            parser.error(f"there is no option {printable(option)}{did_you_mean(option, known)}")
+            # The dashes, which all have, make none like another.
+            known = [one[2:] for one in _options(parser) if one.startswith("--")]
+            meant = did_you_mean(option.lstrip("-"), known, dashes="--")
+            parser.error(f"there is no option {printable(option)}{meant}")
     parser.error(f"unexpected: {printable(' '.join(unknown))}")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?`, or nothing if no known word is like it."""
+def did_you_mean(word: str, known: Iterable[str], *, dashes: str = "") -> str:
+    """Return `; did you mean X?`, or nothing if no known word is like it. dashes: what stands before each of them."""
     close = near_words(word, known)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {dashes}{close[0]}?" if close else ""
 
 
 def verb_module(verb: str) -> Any:

@@ -51,6 +51,14 @@ GROUPS = {
 }
 """The verbs of each group, and what each does in a line."""
 
+ELSEWHERE = {
+    **dict.fromkeys(("list", "images"), "ls"),
+    "search": "find",
+    "inspect": "show",
+    "push": "publish",
+    **dict.fromkeys(("remove", "rm", "rmi"), "retire or delete"),
+}
+"""The verbs that do what other tools call by these words."""
 VERBS = {verb: line for verbs in GROUPS.values() for verb, line in verbs.items()}
 
 

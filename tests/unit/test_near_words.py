@@ -12,6 +12,11 @@ from skyport_wf.near_words import near_words
         ("lab/a", ["Lab/b", "LAB/A"], ["LAB/A"]),
         # Of one spelling, that which differs in fewest letters.
         ("lab/tool:RC", ["lab/tool:rc", "lab/tool:Rc", "lab/tool:rC1"], ["lab/tool:Rc"]),
+        ("enf", ["env", "end_of_all"], ["env"]),
+        ("tga", ["tag"], ["tag"]),
+        ("tool", ["tool.tar"], ["tool.tar"]),
+        ("date", ["state", "size"], []),
+        ("token", ["token_env"], ["token_env"]),
         ("zzz", ["publish"], []),
         ("x", [], []),
         ("", ["publish"], []),
@@ -28,6 +33,7 @@ def test_several_the_nearest_first() -> None:
 
 
 def test_how_like_they_have_to_be() -> None:
+    assert near_words("x.sh", ["scripts/x.sh"], least=0.3) == ["scripts/x.sh"]
     assert near_words("abcd", ["abxy"]) == []
     assert near_words("abcd", ["abxy"], least=0.5) == ["abxy"]
 

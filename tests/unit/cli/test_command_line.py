@@ -137,6 +137,13 @@ def test_1_failed_with_a_message_and_no_traceback(project):
     [
         (["-v"], "the verb is missing. `skyport-wf --help` lists the verbs."),
         (["pblish"], "there is no verb pblish; did you mean publish? `skyport-wf --help` lists the verbs."),
+        (["list"], "there is no verb list; did you mean ls?"),
+        (["search"], "there is no verb search; did you mean find?"),
+        (["remove", "a/b:1"], "there is no verb remove; did you mean retire or delete?"),
+        (["login"], "there is no verb login. `skyport-wf --help` lists the verbs."),
+        (["ls", "--sort", "date"], "argument --sort: there is no date; it takes "),
+        (["retire", "--all"], "there is no option --all. `skyport-wf retire --help` shows what it takes."),
+        (["retire", "-undo"], "there is no option -undo; did you mean --undo?"),
         (["LS"], "there is no verb LS; did you mean ls?"),
         (["publish", "--ALL"], "there is no option --ALL; did you mean --all?"),
         (["x\x1b[31m"], "there is no verb x[31m. `skyport-wf --help` lists the verbs."),
