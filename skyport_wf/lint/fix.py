@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from skyport_wf.image.instructions import Instruction, json_words, read_instructions, read_options, triggered
 from skyport_wf.lint.findings import Finding
@@ -39,10 +40,11 @@ _BETWEEN = re.compile(r"[\s;&|()]+")
 _Call = tuple[str, tuple[str, ...]]
 
 
-def fix_dockerfile(content: bytes, findings: Collection[Finding], versions: Mapping[str, str]) -> bytes:
+def fix_dockerfile(content: bytes, findings: Collection[Finding], versions: Mapping[int, Mapping[str, str]]) -> bytes:
     """Return the Dockerfile with what can be mended of these findings.
 
-    versions: of Debian packages, as far as they are known.
+    versions: of Debian packages, as far as they are known, by the line on which the instruction begins that installs
+    them.
     """
     found = read_instructions(content)
     # From the end, as a line that is added moves those below it.
@@ -54,7 +56,8 @@ def fix_dockerfile(content: bytes, findings: Collection[Finding], versions: Mapp
         if _RECOMMENDS in codes:
             content = _changed(content, number, _without_recommends, _adds_no_recommends)
         if APT_UNPINNED.code in codes:
-            content = _changed(content, number, lambda text: _pinned(text, versions), _adds_versions(versions))
+            known = versions.get(instruction.line, {})
+            content = _changed(content, number, partial(_pinned, versions=known), _adds_versions(known))
         # Whoever uses them later without an update of his own still needs the lists.
         if _LISTS in codes and not any(_needs_lists(later) for later in found[number + 1 :]):
             content = _changed(content, number, _cleaned, _adds_cleaning)

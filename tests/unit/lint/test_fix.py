@@ -13,7 +13,7 @@ def fixed(text: str, *codes: str, versions: dict[str, str] = VERSIONS) -> str:
     """Return the text with findings of these codes, or of all, mended on every line."""
     lines = text.count("\n") + 1
     findings = [Finding(line, code, "warning", "") for line in range(1, lines + 1) for code in codes or FIXABLE]
-    return fix_dockerfile(text.encode(), findings, versions).decode()
+    return fix_dockerfile(text.encode(), findings, dict.fromkeys(range(1, lines + 1), versions)).decode()
 
 
 def test_everything_at_once_and_nothing_else():

@@ -120,11 +120,14 @@ def test_what_is_ignored_is_not_mended(folder: LintFolder) -> None:
     assert folder.lint("--dockerfile", "Dockerfile", "--fix", "-n").out == ""
 
 
-def test_versions_are_those_of_the_published_image(folder: LintFolder) -> None:
-    archive = canonical(Image((layer_tar({"var/lib/dpkg/status": STATUS, "bin/bash": b"x"}),)), "lab/tool:1")
-    folder.add("tool.tar", archive)
-    folder.write_list("name: 'lab/tool:1', archive: tool.tar")
+def publish(folder: LintFolder, name: str, status: bytes) -> None:
+    folder.add("tool.tar", canonical(Image((layer_tar({"var/lib/dpkg/status": status, "bin/bash": b"x"}),)), name))
+    folder.write_list(f"name: '{name}', archive: tool.tar")
     folder.do("publish", "--all")
+
+
+def test_versions_are_those_of_the_published_image(folder: LintFolder) -> None:
+    publish(folder, "lab/tool:1", STATUS)
     folder.add("Dockerfile", BAD)
     folder.write_list("name: 'lab/tool:1', dockerfile: Dockerfile")
     done = folder.lint("--fix", "-n")
@@ -132,6 +135,41 @@ def test_versions_are_those_of_the_published_image(folder: LintFolder) -> None:
     # Of an image that is not published, nobody knows them.
     folder.write_list("name: 'lab/other:1', dockerfile: Dockerfile")
     assert "-y git &&" in folder.lint("--fix", "-n").out
+
+
+INSTALL = "RUN apt-get update && apt-get install -y"
+
+
+def installed(folder: LintFolder, dockerfile: str, *names: str) -> list[str]:
+    """Return the last word of each installation in a Dockerfile that has been mended."""
+    folder.add("Dockerfile", dockerfile)
+    folder.lint("--fix", *names)
+    lines = (folder.folder / "Dockerfile").read_text().splitlines()
+    return [line.removesuffix(" && rm -rf /var/lib/apt/lists/*").split()[-1] for line in lines if "install" in line]
+
+
+def test_versions_are_for_the_stages_that_the_image_is_made_of(folder: LintFolder) -> None:
+    publish(folder, "lab/tool:1", STATUS)
+    folder.write_list("name: 'lab/tool:1', dockerfile: Dockerfile")
+    text = f"FROM debian:12 AS low\n{INSTALL} git\nFROM debian:11\n{INSTALL} git\nFROM low\n{INSTALL} git\n"
+    assert installed(folder, text) == ["git=1:2.39.5-0+deb12u2", "git", "git=1:2.39.5-0+deb12u2"]
+
+
+def test_only_versions_that_all_images_of_a_file_have_are_written(folder: LintFolder) -> None:
+    zlib = b"Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.2.13\n\n"
+    publish(folder, "lab/new:1", STATUS + zlib)
+    publish(folder, "lab/old:1", STATUS.replace(b"2.39.5-0+deb12u2", b"2.30.2") + zlib)
+    text = f"ARG V=12\nFROM debian:$V AS a\n{INSTALL} git\n{INSTALL} zlib1g\nFROM debian:12\n{INSTALL} git\n"
+    old = "name: 'lab/old:1', dockerfile: Dockerfile, target: a, build_args: {V: '11'}"
+    folder.write_list(old, "name: 'lab/new:1', dockerfile: Dockerfile, target: a")
+    assert installed(folder, text) == ["git", "zlib1g=1:1.2.13", "git"]
+    # One that was not asked for is made from the file all the same.
+    assert installed(folder, text, "lab/new:1") == ["git", "zlib1g=1:1.2.13", "git"]
+    folder.write_list(old, "name: 'lab/new:1', dockerfile: Dockerfile")
+    assert installed(folder, text) == ["git=1:2.30.2", "zlib1g=1:1.2.13", "git=1:2.39.5-0+deb12u2"]
+    # What is not known of one image may be another version.
+    folder.write_list(old, "name: 'lab/unpublished:1', dockerfile: Dockerfile, target: a")
+    assert installed(folder, text) == ["git", "zlib1g", "git"]
 
 
 @pytest.mark.parametrize(
