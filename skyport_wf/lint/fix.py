@@ -21,8 +21,13 @@ FIXABLE = (_RECOMMENDS, _LISTS, APT_UNPINNED.code)
 """Rules whose findings can be mended."""
 _NO_RECOMMENDS = "--no-install-recommends"
 _CLEAN = ("rm", "-rf", "/var/lib/apt/lists/*")
-_INSTALL = re.compile(rb"(?<![\w./-])apt-get(?=[\s\\])[^;&|<>(){}`'\"#$]*?\sinstall(?=\s)(?P<rest>[^;&|()`]*)")
-"""A call of apt-get up to `install`, and what follows up to the end of the command."""
+_INSTALL = re.compile(
+    rb"(?<=\s)#.*|"
+    rb"(?<![\w./-])apt-get(?=[\s\\])[^;&|<>(){}`'\"#$]*?\sinstall(?=\s)(?P<rest>(?:(?!\s#)[^;&|()`])*)", re.DOTALL
+)  # fmt: skip
+"""A call of apt-get up to `install`, and what follows up to the end of the command; or a comment of the shell's."""
+_PACKAGE = re.compile(rb"[<>]+[\s\\]*\S+|(?<=\s)(?P<name>[a-z0-9][a-z0-9+.-]+)(?=\s|$)")
+"""The name of a package; or the file of a redirection."""
 _VERSION = re.compile(r"[A-Za-z0-9.+:~-]+")
 _UNENDED = (b";", b"&", b"|", b"\\", b"`", b"{", b"(")
 _LEAVES = frozenset({"exit", "exec"})
@@ -37,7 +42,8 @@ _WITHOUT_LISTS = frozenset({
 _BETWEEN = re.compile(r"[\s;&|()]+")
 """Between the words of a command that is one word of another."""
 
-_Call = tuple[str, tuple[str, ...]]
+_Call = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""A program, its words, and the files that it writes."""
 
 
 def fix_dockerfile(content: bytes, findings: Collection[Finding], versions: Mapping[int, Mapping[str, str]]) -> bytes:
@@ -77,8 +83,11 @@ def _changed(
     before = read_instructions(content)
     lines = content.split(b"\n")
     first, last = before[number].line - 1, before[number].last_line
-    text = change(b"\n".join(lines[first:last]))
-    changed = b"\n".join([*lines[:first], *text.split(b"\n"), *lines[last:]])
+    comments = {at: line for at, line in enumerate(lines[first:last]) if line.lstrip().startswith(b"#")}
+    # No change adds a line above the last one: each comment goes back to its place.
+    code = [b"" if at in comments else line for at, line in enumerate(lines[first:last])]
+    text = [comments.get(at, line) for at, line in enumerate(change(b"\n".join(code)).split(b"\n"))]
+    changed = b"\n".join([*lines[:first], *text, *lines[last:]])
     after = read_instructions(changed)
     others = [[(one.name, one.value) for at, one in enumerate(some) if at != number] for some in (before, after)]
     if others[0] != others[1] or not is_right(_calls(before[number]), _calls(after[number])):
@@ -88,13 +97,13 @@ def _changed(
 
 def _calls(instruction: Instruction) -> list[_Call]:
     calls = invocations(run_pipelines(instruction))
-    return [("exec" if "exec" in call.wrapped else call.program, tuple(call.texts)) for call in calls]
+    return [("exec" if "exec" in call.wrapped else call.program, tuple(call.texts), call.writes) for call in calls]
 
 
 def _without_recommends(text: bytes) -> bytes:
     def add(match: re.Match[bytes]) -> bytes:
         # Somebody who asks for them wants them.
-        if b"-install-recommends" in match[0] or b"::Install-Recommends" in match[0]:
+        if not match["rest"] or b"-install-recommends" in match[0] or b"::Install-Recommends" in match[0]:
             return match[0]
         return match[0].removesuffix(match["rest"]) + b" " + _NO_RECOMMENDS.encode() + match["rest"]
 
@@ -111,7 +120,7 @@ def _only_installs_differ(
     """Return whether the calls are the same, but for what `without` takes off the words of installations."""
 
     def plain(call: _Call) -> _Call:
-        return call[0], tuple(left for word in call[1] for left in without(word))
+        return call[0], tuple(left for word in call[1] for left in without(word)), call[2]
 
     return len(old) == len(new) and all(
         before == after or (_installs(before) and plain(before) == plain(after))
@@ -120,17 +129,17 @@ def _only_installs_differ(
 
 
 def _installs(call: _Call) -> bool:
-    program, words = call
+    program, words, _ = call
     return program == "apt-get" and next((word for word in words if not word.startswith("-")), "") == "install"
 
 
 def _pinned(text: bytes, versions: Mapping[str, str]) -> bytes:
     def pin(match: re.Match[bytes]) -> bytes:
-        rest = re.sub(rb"(?<=\s)([a-z0-9][a-z0-9+.-]+)(?=\s|$)", add, match["rest"])
-        return match[0].removesuffix(match["rest"]) + rest
+        rest = match["rest"] or b""
+        return match[0].removesuffix(rest) + _PACKAGE.sub(add, rest)
 
     def add(match: re.Match[bytes]) -> bytes:
-        version = versions.get(match[0].decode(), "")
+        version = versions.get((match["name"] or b"").decode(), "")
         return match[0] + f"={version}".encode() if _VERSION.fullmatch(version) else match[0]
 
     return _INSTALL.sub(pin, text)
@@ -145,7 +154,7 @@ def _adds_versions(versions: Mapping[str, str]) -> Callable[[list[_Call], list[_
 
 
 def _adds_cleaning(old: list[_Call], new: list[_Call]) -> bool:
-    clean = (_CLEAN[0], _CLEAN[1:])
+    clean = (_CLEAN[0], _CLEAN[1:], ())
     return any(map(_installs, old)) and old[-1][0] not in _LEAVES and clean not in old and new == [*old, clean]
 
 
@@ -154,9 +163,6 @@ def _cleaned(text: bytes) -> bytes:
     if body.endswith(_UNENDED):
         return text
     *above, last = body.split(b"\n")
-    if last.lstrip().startswith(b"#"):
-        # A comment below the last command: nothing goes into it, or behind it.
-        return text
     command = b"&& " + " ".join(_CLEAN).encode()
     if above and above[-1].rstrip().endswith(b"\\"):
         # On a line of its own, as the lines above it have.

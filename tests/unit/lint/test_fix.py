@@ -155,6 +155,31 @@ def test_versions_that_are_known_are_written(run, after):
     assert done in (f"FROM a:1\nRUN {after}\n", f"FROM a:1\nRUN apt-get install $P git={VERSIONS['git']}\n")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "GIT \\\n# git, curl \\\n  LIBC6",
+        "\\\n  # by apt-get install git\n  GIT \\\n && apt-get install \\\n  # last\n  LIBC6",
+        "GIT # as curl needs, after apt-get install libc6",
+        "GIT > curl",
+        "<curl GIT 2>> libc6",
+        "GIT > \\\n curl && nothing",
+    ],
+)
+def test_comments_and_redirections_stay(arguments):
+    after = arguments.replace("GIT", f"git={VERSIONS['git']}").replace("LIBC6", f"libc6={VERSIONS['libc6']}")
+    before = f"FROM a:1\nRUN apt-get install {arguments.lower()}\n"
+    assert fixed(before, "SKY011") == f"FROM a:1\nRUN apt-get install {after}\n"
+
+
+def test_a_comment_is_no_installation():
+    before = "FROM a:1\nRUN true && \\\n# apt-get install is slow\n apt-get install git # apt-get install it\n"
+    after = before.replace(" apt-get install git", " apt-get install --no-install-recommends git")
+    assert fixed(before, "DL3015") == after
+    below = "FROM a:1\nRUN apt-get install git \\\n # git\n"
+    assert fixed(below, "DL3009", "SKY011") == below.replace(" git \\", f" git={VERSIONS['git']} \\")
+
+
 def test_a_version_that_is_none_is_not_written():
     text = "FROM a:1\nRUN apt-get install git\n"
     assert fixed(text, "SKY011", versions={"git": "1; rm -rf /"}) == text
