@@ -39,7 +39,6 @@ def check_variables(
         # Every image has PATH, set or not.
         if name == "PATH":
             continue
-        like = difflib.get_close_matches(name, known, n=1, cutoff=_LIKE_ANOTHER)
         if name in outside:
             what = "is declared outside of the stages, and has a value in those only that declare it again"
             yield UNDEFINED.at(instruction.line, f"`${name}` is empty: it {what}", f"`ARG {name}` above, in this stage")
@@ -49,16 +48,23 @@ def check_variables(
         elif is_declared_elsewhere(name):
             what = "nothing above in this stage declares it"
             yield UNDEFINED.at(instruction.line, f"`${name}` is empty: {what}", f"`ARG {name}` above, in this stage")
-        elif like or is_base_known:
-            instead = f"`${like[0]}`" if like else f"`ARG {name}` above, with a value"
-            yield UNDEFINED.at(instruction.line, f"`${name}` is empty: nothing declares it", instead)
         else:
-            yield _perhaps_undefined(instruction, name)
+            like = next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_LIKE_ANOTHER)), "")
+            if is_base_known:
+                instead = f"`${like}`" if like else f"`ARG {name}` above, with a value"
+                yield UNDEFINED.at(instruction.line, f"`${name}` is empty: nothing declares it", instead)
+            else:
+                yield _perhaps_undefined(instruction, name, like)
 
 
-def _perhaps_undefined(instruction: Instruction, name: str) -> Finding:
+def _perhaps_undefined(instruction: Instruction, name: str, like: str = "") -> Finding:
+    """Return the finding about a variable that the base image may declare, as many declare names that are alike.
+
+    like: the name of another variable, which may be meant.
+    """
     what = f"`${name}` is empty unless the base image declares it: nothing above does"
-    return PERHAPS_UNDEFINED.at(instruction.line, what, f"`ARG {name}` above, with a value, or `${{{name}:-}}`")
+    instead = f"`${like}`, if that is meant" if like else f"`ARG {name}` above, with a value, or `${{{name}:-}}`"
+    return PERHAPS_UNDEFINED.at(instruction.line, what, instead)
 
 
 def check_variables_of_from(instruction: Instruction, arguments: Mapping[str, str | None]) -> Iterator[Finding]:

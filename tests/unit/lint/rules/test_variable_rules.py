@@ -26,7 +26,8 @@ from tests.support.dockerfile_lint import DIGEST, PINNED, lint, told
         ("LABEL a=${X:+$Y}$Z b=${Y:+y}$Y\nLABEL c=${V:-${W+w}$W}\n", ["2 SKY082"] * 2 + ["3 SKY082"]),
         ("LABEL a=${X:+x}$X\n", ["2 SKY082"]),
         ("USER $USER\nEXPOSE $P\nSTOPSIGNAL $S\nVOLUME $V\nADD $A /x\n", [f"{line} SKY082" for line in range(2, 7)]),
-        ("ARG VERSION=1\nLABEL v=$VERSOIN\n", ["3 SKY081"]),
+        ("ARG VERSION=1\nLABEL v=$VERSOIN\n", ["3 SKY082"]),
+        ("FROM scratch\nARG VERSION=1\nCOPY . /\nLABEL v=$VERSOIN\n", ["5 SKY081"]),
         ("COPY $A /x\nARG A=1\n", ["2 SKY082"]),
         ("ENV T=$TARGETARCH\n", ["2 SKY081"]),
         ("ARG TARGETARCH\nENV T=$TARGETARCH\n", []),
@@ -52,5 +53,11 @@ def test_variables_of_other_places():
     )
     assert inside.instead == "`ARG G` above, in this stage"
     assert told(f"FROM debian:12${{V:+-$V}}@{DIGEST}\n") == []
-    (typo,) = lint(f"{PINNED}ARG VERSION=1\nLABEL v=$VERSOIN\n")
+
+
+def test_a_name_that_is_like_another_may_be_the_base_images_own():
+    (typo,) = lint("FROM scratch\nCOPY . /\nARG VERSION=1\nLABEL v=$VERSOIN\n")
     assert (typo.message, typo.instead) == ("`$VERSOIN` is empty: nothing declares it", "`$VERSION`")
+    (other,) = lint(f"{PINNED}ARG NB_UID=1000\nCOPY --chown=${{NB_UID}}:${{NB_GID}} . /x\n")
+    assert (other.code, other.instead) == ("SKY082", "`$NB_UID`, if that is meant")
+    assert other.message == "`$NB_GID` is empty unless the base image declares it: nothing above does"
