@@ -97,6 +97,11 @@ def ignore_file(context: BuildContext, *more: str) -> bytes:
     return b"\n".join([content, *(os.fsencode(quote(path)) for path in (*context.without, *more)), b""])
 
 
+def ignore_file_name(context: BuildContext) -> str:
+    """Return the name, without its folder, of the file that `ignore_file` reads; `.dockerignore` if there is none."""
+    return Path(_read_ignore_file(context)[1]).name
+
+
 def _scan(context: BuildContext) -> dict[str, os.stat_result]:
     """Return what list_context lists, with what the system says of each."""
     if not is_folder(context.root):

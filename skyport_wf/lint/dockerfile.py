@@ -159,7 +159,7 @@ class _Walk:
                         is_base_known=known.starts_empty,
                     )
                 if files is not None and self._around.context and found.name in ("COPY", "ADD"):
-                    yield from check_copied_files(found, known.values, self._around.context.root, files)
+                    yield from check_copied_files(found, known.values, self._around.context, files)
                 yield from self._check(found, known, runs)
                 self._learn(found, known)
             # A commit may be checked out by a later instruction than the one that clones.

@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from skyport_wf.image.context import resolve_inside
+from skyport_wf.image.context import BuildContext, ignore_file_name, resolve_inside
 from skyport_wf.image.dockerfile import blank_separated, copy_arguments
 from skyport_wf.image.ignoring.go_patterns import BadPatternError, check_glob, glob_matcher, path_matcher
 from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_options
@@ -48,13 +48,13 @@ def _has_split_quotes(instruction: Instruction) -> bool:
 
 
 def check_copied_files(
-    instruction: Instruction, values: Mapping[str, str], root: Path, files: Collection[str]
+    instruction: Instruction, values: Mapping[str, str], context: BuildContext, files: Collection[str]
 ) -> Iterator[Finding]:
     """Yield the sources of a `COPY` or `ADD` that no file of the context matches.
 
-    root: the context's folder.
     files: the paths in the context, of folders too.
     """
+    root = context.root
     options, paths = copy_arguments(instruction.value)
     if any(option.startswith("--from=") for option in options) or _has_split_quotes(instruction):
         return
@@ -76,8 +76,9 @@ def check_copied_files(
         elif any(char in path for char in "*?[\\"):
             patterns[written] = path
         elif exists(root / path):
-            what = f"`{written}` is no part of the context, as `.dockerignore` excludes it: the build fails"
-            yield IGNORED.at(instruction.line, what, f"`!{path}` at the end of `.dockerignore`")
+            name = ignore_file_name(context)
+            what = f"`{written}` is no part of the context, as `{name}` excludes it: the build fails"
+            yield IGNORED.at(instruction.line, what, f"`!{path}` at the end of `{name}`")
         else:
             same = next((other for other in files if other.lower() == path.lower()), None)
             instead = f"`{same}`" if same else _INSTEAD

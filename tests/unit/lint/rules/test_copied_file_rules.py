@@ -151,6 +151,13 @@ def test_a_file_is_told_with_what_to_write(context):
     assert ignored.instead == "`!secret.key` at the end of `.dockerignore`"
 
 
+def test_the_dockerfiles_own_ignore_file_is_read_instead_and_named(context):
+    (context.root / "Dockerfile.dockerignore").write_text("a.txt\n")
+    (ignored,) = lint(f"{PINNED}COPY a.txt secret.key /x/\n", context=context)
+    assert "`a.txt` is no part of the context, as `Dockerfile.dockerignore` excludes it" in ignored.message
+    assert ignored.instead == "`!a.txt` at the end of `Dockerfile.dockerignore`"
+
+
 def test_a_dockerignore_that_docker_refuses(context):
     (context.root / ".dockerignore").write_text("[\n")
     (found,) = lint(f"{PINNED}COPY a.txt /x\n", context=context)
