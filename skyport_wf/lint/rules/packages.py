@@ -37,6 +37,8 @@ _FILE_IN_BRACKETS = re.compile(r"\b(?:md5|sha256|url|fn)\s*=")
 _ALL = re.compile("--all|--update-all|-[qvy]*a[qvy]*")
 """The option of conda, mamba and micromamba for all packages of an environment."""
 _CONSTRAINT = re.compile(r"[<>!~=\s[]")
+_NAMES = re.compile(r"(?:\$\{[^{}]*\}|\S)+")
+"""What blanks separate; those inside `${NAMES//,/ }` do not."""
 _MOST_SHOWN = 3
 
 
@@ -117,7 +119,7 @@ def _action_and_packages(
     for word in words:
         text = expand(word, values, unknown=True)
         # A variable may hold several packages. A blank before it stands in quotes, as in `numpy 1.26` of conda.
-        names += [text.strip()] if re.search(r"\s", word.partition("$")[0]) else text.split()
+        names += [text.strip()] if re.search(r"\s", word.partition("$")[0]) else _NAMES.findall(text)
     files = ("./", "/", "../")
     return action, [name for name in names if name and not name.endswith(".deb") and not name.startswith(files)]
 

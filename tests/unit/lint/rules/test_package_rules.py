@@ -92,7 +92,10 @@ def test_what_a_script_only_writes_is_not_run():
     assert told(f"{PINNED}COPY <<EOF /x\napt-get install samtools\nEOF\n") == []
 
 
-@pytest.mark.parametrize("packages", ["$PACKAGES", "$(cat packages.txt)", '"${PACKAGES}"', "`cat x`", "a=1 $(cat x)"])
+@pytest.mark.parametrize(
+    "packages",
+    ["$PACKAGES", "$(cat packages.txt)", '"${PACKAGES}"', "`cat x`", "a=1 $(cat x)", "${P//,/ }", "a=1 ${P/a /b c }"],
+)
 def test_packages_that_lint_cannot_see(packages):
     assert told_of_run(f"apt-get install -y {packages}") == {"SKY012"}
 
