@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from skyport_wf.image.variables import expand
 from skyport_wf.lint.findings import Finding, Rule
+from skyport_wf.lint.shell.grammar import SUBSTITUTED
 from skyport_wf.lint.shell.invocations import Invocation, positional
 
 APT_UNPINNED = Rule("SKY011", "warning", ("DL3008",))
@@ -39,6 +40,8 @@ _ALL = re.compile("--all|--update-all|-[qvy]*a[qvy]*")
 _CONSTRAINT = re.compile(r"[<>!~=\s[]")
 _NAMES = re.compile(r"(?:\$\{[^{}]*\}|\S)+")
 """What blanks separate; those inside `${NAMES//,/ }` do not."""
+_PLACEHOLDER = re.compile(r"[^\w$]+")
+"""The word of `xargs -I`, such as `{}` or `%`."""
 _MOST_SHOWN = 3
 
 
@@ -120,6 +123,10 @@ def _action_and_packages(
         text = expand(word, values, unknown=True)
         # A variable may hold several packages. A blank before it stands in quotes, as in `numpy 1.26` of conda.
         names += [text.strip()] if re.search(r"\s", word.partition("$")[0]) else _NAMES.findall(text)
+    if "xargs" in call.wrapped:
+        # What it reads stands there, or behind all words.
+        names = [SUBSTITUTED if _PLACEHOLDER.fullmatch(name) else name for name in names]
+        names += [] if SUBSTITUTED in names else [SUBSTITUTED]
     files = ("./", "/", "../")
     return action, [name for name in names if name and not name.endswith(".deb") and not name.startswith(files)]
 

@@ -62,13 +62,12 @@ PINNED_APT = [
     "sudo --user root apt-get install samtools=1",
     "timeout 600 apt-get install samtools=1",
     "timeout apt-get install samtools",
-    "xargs --arg-file packages.txt --max-args 5 apt-get install",
     "apt-get remove samtools",
     "apt-get purge -y samtools && apt-get clean",
     "echo apt-get install samtools",
     "echo 'x && apt-get install samtools'",
     "true # apt-get install samtools",
-    "xargs -a packages.txt apt-get install",
+    "xargs -a packages.txt apt-get remove",
     "cat <<EOF >/x\napt-get install samtools\nEOF",
     "apt-get install --snapshot 20240101T000000Z samtools",
     "apt-get install -S 20240101T000000Z samtools",
@@ -98,6 +97,21 @@ def test_what_a_script_only_writes_is_not_run():
 )
 def test_packages_that_lint_cannot_see(packages):
     assert told_of_run(f"apt-get install -y {packages}") == {"SKY012"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "xargs --arg-file packages.txt --max-args 5 apt-get install",
+        "xargs -a packages.txt apt-get install -y",
+        "cat packages.txt | xargs apt-get install -y a=1",
+        "xargs -I{} sudo apt-get install {} <packages.txt",
+        "xargs -I % apt-get install -y %",
+    ],
+)
+def test_packages_that_xargs_reads(command):
+    assert told_of_run(command) == {"SKY012"}
+    assert told_of_run(command.replace("apt-get", "conda")) == set()
 
 
 def test_packages_that_are_removed_need_no_version():
