@@ -5,9 +5,10 @@ import fcntl
 import glob
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
@@ -18,6 +19,7 @@ LONGEST_NAME = 255
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LONGEST_PART = 230
 """Bytes of a file's name that are in the name of its partial file, which may not be too long either."""
+_FOLDER = "skyport-wf-scratch-"
 _ENOUGH = 1 << 20
 """Bytes of a file by which its kind is told."""
 
@@ -63,6 +65,42 @@ def scratch_file(folder: Path) -> Iterator[OutputFile]:
         file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # closed below
     with file:
         yield OutputFile(file, folder)
+
+
+@contextmanager
+def scratch_folder(place: Path) -> Iterator[Path]:
+    """Make a folder in `place`, and remove it at the end of the block; if this process is killed, the next one does.
+
+    Raises SkyportError if `place` is full or may not be written to.
+    """
+    _remove_abandoned_folders(place)
+    with ExitStack() as opened:
+        while True:
+            with _named(place):
+                folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix=_FOLDER, dir=place)))
+            # Another process may have taken it for abandoned, before it was locked.
+            with suppress(FileNotFoundError):
+                lock = _open_folder(folder)
+                opened.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                if folder.is_dir():
+                    break
+        yield folder
+
+
+def _remove_abandoned_folders(place: Path) -> None:
+    """Remove the folders that this user's killed processes have left; a living one holds a lock on its folder."""
+    for folder in place.glob(f"{_FOLDER}*"):
+        with suppress(OSError), ExitStack() as opened:
+            lock = _open_folder(folder)
+            opened.callback(os.close, lock)
+            if os.fstat(lock).st_uid == os.geteuid():
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+
+
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from skyport_wf.engine.build_output import shortened
 from skyport_wf.errors import UsageError
 from skyport_wf.input_file import exists, read_bounded
+from skyport_wf.output_file import scratch_folder
 
 if TYPE_CHECKING:
     from skyport_wf.image.context import BuildContext
@@ -47,8 +48,8 @@ def folder_outside(context: BuildContext) -> Iterator[Path]:
     root, usual = context.root.resolve(), tempfile.gettempdir()
     for place in (usual, *_OTHER_PLACES):
         if not Path(place).resolve().is_relative_to(root) and os.access(place, os.W_OK | os.X_OK):
-            with tempfile.TemporaryDirectory(prefix="skyport-wf-", dir=place) as folder:
-                yield Path(folder)
+            with scratch_folder(Path(place)) as folder:
+                yield folder
             return
     raise UsageError(
         f"the folder for temporary files, {usual}, is part of the build context {context.root}: they would be in the "
