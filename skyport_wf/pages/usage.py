@@ -38,7 +38,11 @@ def usage_of(receipt: Receipt, *, registry: str) -> Iterator[Snippet]:
     yield Snippet("skyport", "skyport-wf", f"skyport-wf pull {shlex.quote(name)}")
     if registry:
         yield Snippet("apptainer", "Apptainer", f"apptainer pull {shlex.quote(f'docker://{registry}/{name}')}", login)
-    yield Snippet("awe", "AWE", f'"Dockerimage": {_json(receipt.use.awe["Dockerimage"])}')
+    first = ""
+    if receipt.thin_on:
+        base = f"skyport-wf pull {shlex.quote(receipt.thin_on.name)}"
+        first = f"The archive is thin: load its base into each worker's engine first, with `{base}`."
+    yield Snippet("awe", "AWE", f'"Dockerimage": {_json(receipt.use.awe["Dockerimage"])}', first)
     if pinned:
         yield Snippet("snakemake", "Snakemake", f"container:\n    {_json(f'docker://{pinned}')}", login)
     else:

@@ -61,6 +61,16 @@ def test_nobody_is_advised_to_load_a_thin_archive():
     assert "docker" not in texts(thin)
 
 
+def test_a_thin_image_takes_its_base_wherever_it_runs():
+    thin = msgspec.structs.replace(receipt(), thin_on=ThinBase("lab/base:1"))
+    notes = {snippet.key: snippet.note for snippet in usage_of(thin, registry="")}
+    assert notes["awe"] == (
+        "The archive is thin: load its base into each worker's engine first, with `skyport-wf pull lab/base:1`."
+    )
+    assert notes["cwl"] == "The archive is thin: pull the image into the runner's engine first."
+    assert not {snippet.key: snippet.note for snippet in usage_of(receipt(), registry="")}["awe"]
+
+
 @pytest.mark.parametrize(
     "name", ["lab/tool:1", "12:30", "lab/$(touch x):1", "lab/'quoted':1", "lab/# comment:1", 'lab/"x": y:1']
 )
