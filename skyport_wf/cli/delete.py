@@ -65,7 +65,10 @@ def run(args: argparse.Namespace) -> Outcome:
     if not (args.names or args.node):
         raise UsageError("name the images whose retired nodes are to be deleted ('*' for all), or give --node ID")
     if args.published and not (args.keep or args.older):
-        raise UsageError("--published deletes what workers use: say with --older DAYS or --keep N which images stay")
+        raise UsageError(
+            "--published deletes what workers use: say with --older DAYS or --keep N which images stay; 0 would delete "
+            "all of them"
+        )
     locked = _locked(args.lock or lock_beside(args.images), must_exist=args.lock is not None)
     with opened_shock(args) as shock:
         plan = plan_deletion(

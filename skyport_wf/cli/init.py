@@ -67,11 +67,11 @@ def _add_to_pipeline(folder: Path) -> Outcome:
     profile = next((name for name in (PROFILE, inside + PROFILE) if (folder / name).exists()), None)
     if profile:
         del files[f"{inside}{PROFILE}/config.yaml"]
+    names = [profile, *files] if profile else [*files]
+    kept = [str(folder / name) for name in names if os.path.lexists(folder / name)]
     if list_in(folder):
         # The image is there to be replaced by the pipeline's own, which it has.
         files = {name: text for name, text in files.items() if name not in list_files()}
-    names = [profile, *files] if profile else [*files]
-    kept = [str(folder / name) for name in names if os.path.lexists(folder / name)]
     texts = {check_unicode(str(folder / name)): text for name, text in files.items()}
     written = [path for path in texts if path not in kept]
     _write_all({Path(path): texts[path] for path in written})

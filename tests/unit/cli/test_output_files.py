@@ -428,3 +428,15 @@ class TestInit:
         assert main(["init", str(closed)]) == 1
         assert "Permission denied. Choose another folder." in capsys.readouterr().err
         assert list(closed.iterdir()) == []
+
+
+def test_what_init_leaves_as_it_was_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Snakefile").touch()
+    told = []
+    for _ in range(2):
+        assert main(["init", "--pipeline", "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert {"images.yaml", "images.schema.json", "images/hello/hello", "images.smk"} <= {*told[0]["written"]}
+    assert told[1]["written"] == []
+    assert {*told[1]["kept"]} == {*told[0]["written"], "profiles/default"} - {"profiles/default/config.yaml"}

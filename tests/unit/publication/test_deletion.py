@@ -484,7 +484,9 @@ def test_another_users_images_stay(shop: Shop) -> None:
 
 def test_published_images_are_not_deleted_without_a_rule(shop: Shop) -> None:
     shop.publish("1")
-    assert "say with --older DAYS or --keep N" in shop.said("delete", "*", "--published", code=2)["error"]
+    for none in ([], ["--keep", "0"], ["--older", "0"]):
+        error = shop.said("delete", "*", "--published", *none, code=2)["error"]
+        assert "say with --older DAYS or --keep N which images stay; 0 would delete all of them" in error
 
 
 @pytest.mark.slow
