@@ -34,10 +34,12 @@ _WITH_VALUE: Mapping[str, Collection[str]] = {
     ),
 }  # fmt: skip
 """Programs that take an address without a scheme, and their options whose value may look like one."""
-_INTERPRETERS = re.compile(r"(?:python[\d.]*|perl|ruby|node|Rscript)$")
+_INTERPRETERS = re.compile(r"(?:python[\d.]*|perl|ruby|node|php|julia|Rscript|R)$")
 _INTERPRETER_WITH_VALUE = ("-W", "-X", "-r", "--require")
 _SHELL_WITH_VALUE = ("-o", "-O")
 _SCRIPT_GIVEN = re.compile("-[a-z]*c")
+_SCRIPT_GIVEN_TO_R = re.compile("CMD|-[efh]|--(?:file|help|version)(?:=.*)?", re.DOTALL)
+"""Without any of these R runs its input, whatever its options and arguments are."""
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin"})
 _TAKES_SCRIPT = frozenset({"source", "."})
 _CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?2?|apt-key|rhash)$")
@@ -111,7 +113,10 @@ def _runs_its_input(call: Invocation) -> bool:
         return "-s" in call.texts or (file in _STANDARD_INPUT and not is_given)
     if call.program in _TAKES_SCRIPT:
         return file == "/dev/stdin"
-    return bool(_INTERPRETERS.match(call.program)) and {*call.texts[:1]} <= _STANDARD_INPUT
+    if call.program == "R":
+        return not any(map(_SCRIPT_GIVEN_TO_R.fullmatch, call.texts))
+    # What stands behind `--` are arguments, as in `php -- --install-dir=/usr/bin`.
+    return bool(_INTERPRETERS.match(call.program)) and {*call.texts[:1]} <= _STANDARD_INPUT | {"--"}
 
 
 def _runs_what_it_fetches(call: Invocation) -> bool:

@@ -16,7 +16,7 @@ _PLAIN = re.compile(r"[^\s\\'\"$`;&|()<>]+")
 _PLAIN_QUOTED = re.compile(r'[^"\\$`]+')
 _REDIRECTION = re.compile(r"<<<|<<-?|&>>?|[<>]&|>\||<>|>>|[<>]")
 _FLAGS_WITH_SCRIPT = re.compile(r"-[a-z]*c")
-SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"})
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "$SHELL", "${SHELL}"})
 SUBSTITUTED = "$(...)"
 """Stands in a word's text for a command substitution."""
 
