@@ -143,8 +143,25 @@ def test_r_and_bioconductor() -> None:
     path = "usr/local/lib/R/site-library/DESeq2/DESCRIPTION"
     assert found_in(path, DESCRIPTION) == (Package("bioconductor", "DESeq2", "1.40.2", "", "", path),)
     plain = DESCRIPTION.replace(b"biocViews: Sequencing\n", b"")
-    for of_cran in (plain, plain + b"biocViews: \n", DESCRIPTION + b"Repository: CRAN\n"):
+    for of_cran in (plain, plain + b"biocViews: \n"):
         assert found_in(path, of_cran) == (Package("cran", "DESeq2", "1.40.2", "", "", path),)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ("Repository: CRAN", "cran"),
+        ("Repository: RSPM", "cran"),
+        ("Repository: https://cran.lab.org/latest\ngit_url: https://github.com/lab/DESeq2", "cran"),
+        ("Repository: Bioconductor 3.18", "bioconductor"),
+        ("Repository: https://bioc.r-universe.dev", "bioconductor"),
+        ("Repository: RSPM\ngit_url: https://git.bioconductor.org/packages/DESeq2", "bioconductor"),
+        ("git_url: https://git.bioconductor.org/packages/DESeq2", "bioconductor"),
+    ],
+)
+def test_the_repository_tells_what_is_of_bioconductor(fields: str, kind: str) -> None:
+    (package,) = found_in("usr/lib/R/library/DESeq2/DESCRIPTION", DESCRIPTION + fields.encode() + b"\n")
+    assert package.kind == kind
 
 
 @pytest.mark.parametrize("path", ["opt/pkgs/R/DESeq2", "pkgs/DESeq2", "opt/pkgs/my-env/lib/R/library/DESeq2"])
