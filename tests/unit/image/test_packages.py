@@ -205,10 +205,32 @@ def test_conda() -> None:
         ("https://lab:SECRET@conda.lab.org/t/SECRET/noarch", "conda.lab.org"),
         ("t/SECRET/tools", "tools"),
         ("https://conda.lab.org/t/noarch", "t"),
+        ("https://conda.lab.org/t/SECRET/label/dev/noarch", "conda.lab.org/label/dev"),
+        ("https://lab:SECRET@conda.lab.org/t/SECRET/tools/label/dev", "tools/label/dev"),
+        ("t/SECRET/label/dev", "dev"),
         ("file:///srv/tools/noarch", "tools"),
     ],
 )
 def test_no_secret_of_a_conda_channel_is_in_a_list(channel: str, source: str) -> None:
+    content = f'{{"name": "x", "version": "1", "subdir": "noarch", "channel": "{channel}"}}'.encode()
+    (package,) = found_in("opt/conda/conda-meta/x-1-0.json", content)
+    assert package.source == source
+
+
+@pytest.mark.parametrize(
+    ("channel", "source"),
+    [
+        ("https://conda.anaconda.org/nvidia/label/cuda-12.1.1/noarch", "nvidia/label/cuda-12.1.1"),
+        ("conda-forge/label/cf202003", "conda-forge/label/cf202003"),
+        ("https://conda.anaconda.org/bioconda/label/main/noarch", "bioconda"),
+        ("https://repo.anaconda.com/pkgs/main/noarch", "pkgs/main"),
+        ("pkgs/r", "pkgs/r"),
+        ("https://conda.anaconda.org/label/noarch", "label"),
+        ("file:///label/dev", "dev"),
+        ("file:///srv/pkgs", "pkgs"),
+    ],
+)
+def test_a_conda_channel_has_the_name_that_conda_takes(channel: str, source: str) -> None:
     content = f'{{"name": "x", "version": "1", "subdir": "noarch", "channel": "{channel}"}}'.encode()
     (package,) = found_in("opt/conda/conda-meta/x-1-0.json", content)
     assert package.source == source

@@ -15,7 +15,7 @@ _FOLDER = re.compile(rb"/%b(?<!-info)(?<!\.egg)(?=/)" % NAME)
 """Metadata of Python's have names of that form, too."""
 IN_CACHE = (b"info/index.json", b"info/repodata_record.json")
 """Files of which conda's cache has one in the folder of each package."""
-_TOKEN = re.compile(r"/t/[^/]+")
+_TOKEN = re.compile(r"(?:^|/)t/[^/]+")
 """The token in a channel's address, where servers such as anaconda.org take one."""
 PATHS = re.compile(rb"(?:.*/)?conda-meta/[^/]+\.json")
 
@@ -29,15 +29,15 @@ class _CondaPackage(msgspec.Struct):
 
 
 def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
-    """Yield the package, its version followed by `=` and the build; its source is the last part of its channel.
+    """Yield the package, its version followed by `=` and the build; its source is its channel's name.
 
     Raises ValueError for something else.
     """
     package = decode_json(content.removeprefix(codecs.BOM_UTF8), _CondaPackage)
     version = f"{package.version}={package.build}" if package.build else package.version
     subdir = package.subdir or ""
-    channel = (package.channel or "").rstrip("/").removesuffix(f"/{subdir}")
-    yield make_package("conda", package.name, version, architecture=subdir, source=_last_part(channel), found_in=path)
+    channel = _channel_name((package.channel or "").rstrip("/").removesuffix(f"/{subdir}"))
+    yield make_package("conda", package.name, version, architecture=subdir, source=channel, found_in=path)
 
 
 def folders_like_cached(path: bytes) -> Iterator[bytes]:
@@ -50,8 +50,19 @@ def folders_like_cached(path: bytes) -> Iterator[bytes]:
         yield from (path[: found.end()] for found in _FOLDER.finditer(path, start + len(b"pkgs")))
 
 
-def _last_part(channel: str) -> str:
-    """Return the last part of a channel's name or address: its host, if there is no path. No secret is in it."""
+def _channel_name(channel: str) -> str:
+    """Return a channel's name as conda takes it, by its name or address: its host, if there is no path.
+
+    It is the last part, such as `bioconda`; or `nvidia/label/cuda-12.1.1`, or `pkgs/main`, of which the last part alone
+    is no channel, or another. No secret is in it.
+    """
     # A password ends at the last `@`, whatever is in it.
     address = channel.rpartition("@")[2]
-    return _TOKEN.sub("", address).rstrip("/").rpartition("/")[2]
+    parts = _TOKEN.sub("", address).rstrip("/").rsplit("/", 3)
+    match parts:
+        case [*_, labelled, "label", label] if labelled:
+            # With this one, the server gives what it gives of the channel itself.
+            return labelled if label == "main" else f"{labelled}/label/{label}"
+        case [*_, "pkgs", name]:
+            return f"pkgs/{name}"
+    return parts[-1]
