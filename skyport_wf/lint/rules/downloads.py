@@ -8,6 +8,7 @@ from skyport_wf.image.instructions import Instruction
 from skyport_wf.image.variables import expand
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.rules.git_clones import check_added_repository, is_added_repository, without_secrets
+from skyport_wf.lint.shell.checking import is_anything_checked
 from skyport_wf.lint.shell.grammar import SHELLS, Pipeline, Word, every_pipeline
 from skyport_wf.lint.shell.invocations import Invocation, invocation, invocations, positional
 
@@ -42,7 +43,6 @@ _SCRIPT_GIVEN_TO_R = re.compile("CMD|-[efh]|--(?:file|help|version)(?:=.*)?", re
 """Without any of these R runs its input, whatever its options and arguments are."""
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin"})
 _TAKES_SCRIPT = frozenset({"source", "."})
-_CHECKERS = re.compile(r"(?:(?:sha\d*|md5|b2|b3)sum|shasum|sha\d+|openssl|cosign|minisign|gpgv?2?|apt-key|rhash)$")
 URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
 _WITHOUT_SCHEME = re.compile(r"(?:[a-z\d-]+\.)+[a-z]{2,}(?::\d+)?/\S+", re.IGNORECASE)
 _THIS_MACHINE = re.compile(
@@ -71,11 +71,10 @@ def check_fetched(pipelines: Sequence[Pipeline], values: Mapping[str, str]) -> I
             program = "eval" if "eval" in runs.wrapped else runs.program or "eval"
             what = f"`{program}` runs a script as it comes from the network: {why}"
             yield PIPED_TO_SHELL.at(line, what, _SAVE)
-    every_call = list(invocations(pipelines))
     # A check may follow each download, or all of them: which file it is about cannot be seen.
-    if any(_CHECKERS.match(call.program) for call in every_call):
+    if is_anything_checked(pipelines):
         return
-    for call in every_call:
+    for call in invocations(pipelines):
         url = next(_fetched_addresses(call, values), None) if call.program in _FETCHERS else None
         is_checked = call.program == "aria2c" and any(text.startswith("--checksum") for text in call.texts)
         if url and not is_checked and call.line not in piped:

@@ -121,6 +121,67 @@ def test_downloads_that_nothing_checks(command, codes):
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        "sha256sum -c a.sha256",
+        'sha512sum --status -c - <<<"$S  a"',
+        "echo '12  a' | shasum -a 256 -sc",
+        "echo '12  a' | busybox sha256sum -c",
+        "cat sums | xargs -n 1 md5sum --check",
+        "rhash -c a.sfv",
+        "sha256sum a | grep ^12",
+        "sha256sum <a | cut -c 1-64 | diff - b",
+        "(cd /x && sha256sum a) | grep 12",
+        "sh -c 'cd /x && sha256sum a' | grep 12",
+        "for f in a b; do sha256sum $f; done | diff - sums",
+        "{ sha256sum a; } >sums && diff sums other",
+        "sha256sum a >sums && cmp sums other",
+        "[ \"$(sha256sum a | cut -d' ' -f1)\" = 12 ]",
+        "[ `(sha256sum a)` = 12 ]",
+        "S=$(sha256sum a) && test x$S = x12",
+        "diff <(sha256sum a) sums",
+        "openssl dgst -sha256 a | grep 12",
+        "[ $(openssl sha256 a) = 12 ]",
+        "openssl dgst -sha256 -verify key.pem -signature a.sig a",
+        "openssl smime -verify -in a",
+        "openssl verify -CAfile ca.pem a.pem",
+        "gpg --batch --homedir /k --verify a.sig a",
+        "gpg --batch -qd a.gpg",
+        "gpg --decrypt a.gpg >a",
+        "gpgv --keyring k a.sig a",
+        "gpg --show-keys --with-colons a | grep 12",
+        "cosign verify-blob --key k --signature s a",
+        "minisign -Vm a -P k",
+    ],
+)
+def test_what_checks_a_download(command):
+    assert told_of_run(f"curl -fO https://x.test/a && {command}") == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sha256sum a",
+        "sha256sum --tag a 1>/dev/stderr",
+        "shasum -a 256 a",
+        "tar tf a | wc -l; sha256sum a",
+        "openssl version",
+        "openssl rand -hex 8 >x",
+        "openssl dgst -sha256 a",
+        "gpg --dearmor -o k <a",
+        "gpg --dearmor <a | tee k",
+        "cat a | gpg --import",
+        "gpg --show-keys a",
+        "apt-key add a",
+        "cosign version",
+        "minisign -Sm a",
+    ],
+)
+def test_what_checks_no_download(command):
+    assert told_of_run(f"curl -fO https://x.test/a && {command}") == {"SKY033"}
+
+
+@pytest.mark.parametrize(
     ("declared", "command", "address"),
     [
         ("ENV U=https://x.test/a", "curl -o /a $U", "https://x.test/a"),
