@@ -32,7 +32,7 @@ from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_line_ends_of_heredocs
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
-from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from
+from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from, check_variables_of_heredocs
 from skyport_wf.lint.rules.volumes import check_volumes_in_build, check_volumes_in_snapshot, declared_volumes
 from skyport_wf.lint.shell.invocations import Invocation, invocations, run_pipelines, script_pipelines
 
@@ -151,13 +151,15 @@ class _Walk:
                     continue
                 if known.all_known:
                     here = ChainMap(known.values, known.without_value)
-                    yield from check_variables(
-                        found,
-                        here,
+                    check = partial(
+                        check_variables,
+                        known=here,
                         is_declared_elsewhere=is_declared_elsewhere,
                         outside=self._outside,
                         is_base_known=known.starts_empty,
                     )
+                    yield from check(found)
+                    yield from check_variables_of_heredocs(found, here, check)
                 if files is not None and self._around.context and found.name in ("COPY", "ADD"):
                     yield from check_copied_files(found, known.values, self._around.context, files)
                 yield from self._check(found, known, runs)

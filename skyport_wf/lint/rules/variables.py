@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+import msgspec
+
 from skyport_wf.image.instructions import Instruction
 from skyport_wf.image.variables import unknown_names
 from skyport_wf.lint.findings import Finding, Rule
@@ -15,6 +17,8 @@ RULES = (UNDEFINED, PERHAPS_UNDEFINED)
 _WITH_VARIABLES = frozenset({"ADD", "ARG", "COPY", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"})
 """In others, a shell reads the variables once the image runs."""
 _LIKE_ANOTHER = 0.8
+_QUOTES = frozenset("\"'")
+_AS_BLANKS = str.maketrans(dict.fromkeys(_QUOTES, " "))
 
 
 def check_variables(
@@ -55,6 +59,33 @@ def check_variables(
                 yield UNDEFINED.at(instruction.line, f"`${name}` is empty: nothing declares it", instead)
             else:
                 yield _perhaps_undefined(instruction, name, like)
+
+
+def check_variables_of_heredocs(
+    instruction: Instruction, known: Mapping[str, str], check: Callable[..., Iterator[Finding]]
+) -> Iterator[Finding]:
+    """Yield the variables in the texts of `COPY <<EOF` and `ADD <<EOF` that nothing above declares, each once.
+
+    known: as for `check_variables`.
+    check: does what that does, and takes its `is_base_known`.
+    """
+    if instruction.name not in _WITH_VARIABLES:
+        return
+    # Where the word has quotes, the text stays as it is.
+    for heredoc in (doc for doc in instruction.heredocs if not _QUOTES.intersection(doc.written)):
+        seen: set[str] = set()
+        for line, text in enumerate(heredoc.text.split("\n"), heredoc.line):
+            # In the text, quotes mean nothing to the builder, and backslashes what they mean elsewhere.
+            names = unknown_names(text.translate(_AS_BLANKS), known)
+            for name in (name for name in names if name not in seen):
+                seen.add(name)
+                there = msgspec.structs.replace(instruction, value=f"${{{name}}}", line=line, heredocs=())
+                instead = f'`<<"{heredoc.name}"` if what reads the file is to see it'
+                # Of `$1` and `$@`, no image has a value.
+                can_be_declared = name.isidentifier()
+                for finding in check(there) if can_be_declared else check(there, is_base_known=True):
+                    otherwise = f"; or {finding.instead}" if can_be_declared else ""
+                    yield msgspec.structs.replace(finding, instead=instead + otherwise)
 
 
 def _perhaps_undefined(instruction: Instruction, name: str, like: str = "") -> Finding:

@@ -61,3 +61,29 @@ def test_a_name_that_is_like_another_may_be_the_base_images_own():
     (other,) = lint(f"{PINNED}ARG NB_UID=1000\nCOPY --chown=${{NB_UID}}:${{NB_GID}} . /x\n")
     assert (other.code, other.instead) == ("SKY082", "`$NB_UID`, if that is meant")
     assert other.message == "`$NB_GID` is empty unless the base image declares it: nothing above does"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("COPY <<EOF /x\n\ncat \"$A\" '$B' > ${C}\nEOF\n", ["4 SKY082"] * 3),
+        ("ADD <<-EOF /x\n\t$A\n\tEOF\n", ["3 SKY082"]),
+        ("COPY <<A <<'B' <<C /x/\n$A\nA\n$B\nB\n$C\n$A\nC\n", ["3 SKY082", "7 SKY082", "8 SKY082"]),
+        ('COPY <<EOF /x\n$A\n$A ${B:-b} $PATH $(nproc) \\$C \\"$D\nEOF\n', ["3 SKY082", "4 SKY082"]),
+        ("ARG A\nENV B=1\nCOPY <<EOF /x\n$A $B\nEOF\n", []),
+        ("ARG VERSION=1\nCOPY <<EOF /x\n$VERSOIN $TARGETARCH\nEOF\n", ["4 SKY081", "4 SKY082"]),
+        ("COPY <<EOF /x\nawk '{print $1}' \"$@\"\nEOF\n", ["3 SKY081"] * 2),
+        ("COPY <<'EOF' /x\n$A\nEOF\nCOPY <<\"EOF\" /x\n$A\nEOF\n", []),
+        ("RUN <<EOF\necho $A\nEOF\nRUN cat <<EOF >/x\n$A\nEOF\n", []),
+    ],
+)
+def test_variables_of_heredocs(text, expected):
+    assert told(PINNED + text) == expected
+
+
+def test_what_to_write_instead_of_a_heredoc_with_variables():
+    (found, first) = lint(f"{PINNED}COPY <<EOF /x\necho $A $1\nEOF\n")
+    assert found.message == "`$A` is empty unless the base image declares it: nothing above does"
+    quoted = '`<<"EOF"` if what reads the file is to see it'
+    assert found.instead == f"{quoted}; or `ARG A` above, with a value, or `${{A:-}}`"
+    assert (first.message, first.instead) == ("`$1` is empty: nothing declares it", quoted)
