@@ -46,12 +46,13 @@ class BuildContext(msgspec.Struct, frozen=True):
         return self.dockerfile_inside or _OUTSIDE_NAME
 
 
-def list_context(context: BuildContext) -> list[str]:
+def list_context(context: BuildContext, *, copyable: bool = False) -> list[str]:
     """Return the sorted paths, below the root, of everything that a `COPY` could see, and of `.dockerignore`.
 
+    copyable: whether `.dockerignore` is left out where it is excluded, too: it is sent, but no `COPY` sees it.
     Raises SkyportError if a folder cannot be read, or for a `.dockerignore` that docker refuses.
     """
-    return list(_scan(context))
+    return list(_scan(context, sent="" if copyable else IGNORE_FILE))
 
 
 def digest_context(context: BuildContext, *, memory: Path | None = None) -> str:
@@ -102,20 +103,24 @@ def ignore_file_name(context: BuildContext) -> str:
     return Path(_read_ignore_file(context)[1]).name
 
 
-def _scan(context: BuildContext) -> dict[str, os.stat_result]:
-    """Return what list_context lists, with what the system says of each."""
+def _scan(context: BuildContext, *, sent: str = IGNORE_FILE) -> dict[str, os.stat_result]:
+    """Return what list_context lists, with what the system says of each.
+
+    sent: the path that is there whether or not it is excluded.
+    """
     if not is_folder(context.root):
         raise SkyportError(f"the build context {context.root} is not a folder. Mend `context` in the image list.")
     patterns = parse_dockerignore(*_read_ignore_file(context))
     command = find_docker_command() if have_an_old_meaning(patterns) else None
+    rules = IgnoreRules(patterns, old=command is not None and command.ignores_in_old_ways)
     try:
-        found = _walk(context, IgnoreRules(patterns, old=command is not None and command.ignores_in_old_ways))
+        found = _walk(context, rules, sent)
     except OSError as error:
         raise SkyportError(f"cannot read the build context: {error}") from error
     return dict(sorted(found.items()))
 
 
-def _walk(context: BuildContext, rules: IgnoreRules) -> dict[str, os.stat_result]:
+def _walk(context: BuildContext, rules: IgnoreRules, sent: str) -> dict[str, os.stat_result]:
     kept: dict[str, os.stat_result] = {}
     # Ignored folders that are gone through, as an exception may keep something in them.
     passed: dict[str, os.stat_result] = {}
@@ -136,7 +141,7 @@ def _walk(context: BuildContext, rules: IgnoreRules) -> dict[str, os.stat_result
                 continue
             ignored, matching = rules.ignores(path, above)
             is_folder = stat.S_ISDIR(status.st_mode)
-            if not ignored or path == IGNORE_FILE or (rules.old and is_folder and rules.keeps_below(path)):
+            if not ignored or path == sent or (rules.old and is_folder and rules.keeps_below(path)):
                 kept[path] = status
                 # The folders around what is kept are taken along.
                 outer = folder

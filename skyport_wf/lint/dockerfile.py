@@ -69,7 +69,7 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     files: list[str] | None = None
     if around.context and any(found.name in ("COPY", "ADD") for stage in stages for found in stage.instructions):
         try:
-            files = list_context(around.context)
+            files = list_context(around.context, copyable=True)
         except SkyportError as error:
             yield BAD_IGNORE_FILE.at(1, str(error), "patterns as docker takes them")
     yield from _Walk(stages, around, outside).findings(files)

@@ -158,6 +158,14 @@ def test_the_dockerfiles_own_ignore_file_is_read_instead_and_named(context):
     assert ignored.instead == "`!a.txt` at the end of `Dockerfile.dockerignore`"
 
 
+@pytest.mark.parametrize("ignore_file", [".dockerignore", "Dockerfile.dockerignore"])
+def test_what_a_build_reads_itself_cannot_be_copied_where_it_is_excluded(context, ignore_file):
+    text = f"{PINNED}COPY .dockerignore /x\nCOPY Dockerfile /x\nCOPY .docker* /x/\n"
+    assert told(text, context=context) == []
+    (context.root / ignore_file).write_text(".docker*\nDockerfile*\n")
+    assert told(text, context=context) == ["2 SKY072", "3 SKY072", "4 SKY074"]
+
+
 def test_a_dockerignore_that_docker_refuses(context):
     (context.root / ".dockerignore").write_text("[\n")
     (found,) = lint(f"{PINNED}COPY a.txt /x\n", context=context)
