@@ -55,7 +55,7 @@ def is_gzip(shock: ShockClient, node: Node) -> bool:
     """Return whether the node's file is gzip: of nodes that other tools made, its first bytes are fetched."""
     # This package publishes nothing else.
     ours = bool((node.attributes or {}).get(OWN_KEY))
-    return ours or shock.read_start(node.id, len(_GZIP)) == _GZIP
+    return ours or shock.read_start(node, len(_GZIP)) == _GZIP
 
 
 def file_problem(node: Node) -> str:

@@ -15,7 +15,7 @@ from skyport_wf.registry.refusals import BlobUnknownError
 from skyport_wf.shock.authorization import BASIC
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
-from skyport_wf.transfer.download import read_exactly
+from skyport_wf.shock.file_part import read_exactly
 
 if TYPE_CHECKING:
     from skyport_wf.store.wsgi.app import ShockApp

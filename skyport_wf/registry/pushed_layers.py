@@ -21,7 +21,7 @@ from skyport_wf.output_file import replace_file
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
 from skyport_wf.registry.staging import gzip_of, note_of, read_pieces, require_room
 from skyport_wf.registry.stored_image import StoredBlob
-from skyport_wf.transfer.download import read_exactly
+from skyport_wf.shock.file_part import read_exactly
 
 if TYPE_CHECKING:
     from skyport_wf.image.distribution.parsing import ImageManifest

@@ -22,7 +22,7 @@ from skyport_wf.image.distribution.parsing import LARGEST_CONFIG
 from skyport_wf.image.tar.reader import TarReader
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.manifest import pushed_manifest
-from skyport_wf.transfer.download import read_exactly
+from skyport_wf.shock.file_part import read_exactly
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient

@@ -16,6 +16,7 @@ from skyport_wf.errors import AlteredError, ShockError, TemporaryError
 from skyport_wf.http_session import AS_IT_IS, PlainSession, is_encoded
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
+from skyport_wf.shock.file_part import read_exactly
 from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node
 
@@ -325,15 +326,39 @@ class ShockClient:
         part: where to begin and how many bytes to read, if not all.
         Raises AlteredError if something in front of the server compresses them all the same.
         """
-        path, parameters = f"/node/{node_id}", {"download": ""}
+        response = self._connection.retrying(lambda: self._ask_for_file(node_id, part))
+        with self._content(response, node_id) as stream:
+            yield stream
+
+    def read_start(self, node: Node, length: int) -> bytes:
+        """Return the first bytes of the node's file, all of them if it has no more.
+
+        Raises TemporaryError if the connection breaks off, again and again.
+        """
+        size = min(length, node.file.size)
+
+        def read() -> bytes:
+            with self._content(self._ask_for_file(node.id, (0, length)), node.id) as stream:
+                return b"".join(read_exactly(stream, size, f"the download of node {node.id} from {self.name}"))
+
+        return self._connection.retrying(read)
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._connection.close()
+
+    def _ask_for_file(self, node_id: str, part: tuple[int, int] | None) -> requests.Response:
+        parameters = {"download": ""}
         if part:
             parameters |= {"seek": str(part[0]), "length": str(part[1])}
-        response = self._connection.retrying(
-            lambda: self._connection.send("GET", path, params=parameters, headers=AS_IT_IS, stream=True)
-        )
+        return self._connection.send("GET", f"/node/{node_id}", params=parameters, headers=AS_IT_IS, stream=True)
+
+    @contextmanager
+    def _content(self, response: requests.Response, node_id: str) -> Iterator[BinaryIO]:
+        """Open the answer to a request for a file. Raises ShockError if it is something else; see download."""
         try:
             if not response.ok:
-                raise self._connection.refusal(response, f"GET {path}?download")
+                raise self._connection.refusal(response, f"GET /node/{node_id}?download")
             if is_encoded(response):
                 raise AlteredError(
                     f"something in front of {self.name} changes the bytes of files: it compresses them, though it is "
@@ -342,15 +367,6 @@ class ShockClient:
             yield cast(BinaryIO, response.raw)
         finally:
             response.close()
-
-    def read_start(self, node_id: str, length: int) -> bytes:
-        """Return the first bytes of the node's file."""
-        with self.download(node_id, part=(0, length)) as stream:
-            return stream.read(length)
-
-    def close(self) -> None:
-        """Close the connections to the server."""
-        self._connection.close()
 
     def _node(self, data: Any) -> Node:
         return self._connection.convert(data, Node)

@@ -64,7 +64,7 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
             f"{failed}: {problem}. Else pull the image (skyport-wf pull {asked}), and publish it as {new_name}."
         )
     # Of a file that is gone this says more than the refusal to copy it, and a dry run says it, too.
-    shock.user.read_start(node.id, 1)
+    shock.user.read_start(node, 1)
     if dry_run:
         return None
     try:

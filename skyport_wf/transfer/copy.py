@@ -187,7 +187,7 @@ def _check_token(settings: ShockSettings, target: Target) -> None:
 def _check_usable(origin: Shock, node: Node, name: str) -> None:
     """Raise SkyportError if no AWE worker could run a copy either, or its file is gone."""
     # A dry run would promise to copy it otherwise.
-    origin.user.read_start(node.id, 1)
+    origin.user.read_start(node, 1)
     if fatal := [problem for problem in find_problems_of_file(origin.user, node) if problem.fatal]:
         raise SkyportError(
             f"{name} is not copied, as no AWE worker could run the copy: {in_words(fatal)}. Its owner can mend it: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.errors import ShockError, SkyportError, TemporaryError, root_cause
@@ -14,10 +14,6 @@ from skyport_wf.progress import Progress
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
     from skyport_wf.shock.node import Node
-
-
-_PART_PIECE: Final = 64 * 1024
-"""Bytes of a part that are read at a time: a gateway passes many on at once."""
 
 
 @contextmanager
@@ -30,25 +26,6 @@ def open_download(shock: ShockClient, node: Node, name: str, progress: Progress)
     progress.expect(node.file.size)
     with shock.download(node.id) as stream:
         yield Download(stream, node, name, progress)
-
-
-def read_exactly(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
-    """Yield the `size` bytes of a part of a file, as they come.
-
-    name: what messages call the file.
-    Raises TemporaryError if the connection breaks off, or gives fewer.
-    """
-    import urllib3
-
-    left, reason = size, "the connection ended"
-    try:
-        while left and (piece := stream.read(min(_PART_PIECE, left))):
-            left -= len(piece)
-            yield piece
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        reason = root_cause(error)
-    if left:
-        raise TemporaryError(f"{name} broke off after {size - left} of {size} bytes: {reason}")
 
 
 class Download:

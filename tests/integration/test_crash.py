@@ -247,7 +247,7 @@ def test_killed_at_any_request_of_an_adoption_the_name_is_never_lost(
             assert 1 <= len(begun.images()) <= 2, "never nobody"
             assert begun.run("adopt", NAME) == 0
             assert begun.check_resolves() == NEWER
-            assert begun.client.read_start(resolve(begun.client, NAME).id, 2) == b"\x1f\x8b"
+            assert begun.client.read_start(resolve(begun.client, NAME), 2) == b"\x1f\x8b"
         deaths += killed
         if not killed:
             break

@@ -5,6 +5,7 @@ import logging
 import socket
 import traceback
 
+import msgspec
 import pytest
 
 from skyport_wf.errors import AlteredError, ShockError, TemporaryError
@@ -12,6 +13,7 @@ from skyport_wf.shock import client as client_module
 from skyport_wf.shock import connection
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
+from skyport_wf.shock.node import Node
 from tests.support.failing_server import NODE, RESET, SILENCE, Answer, FailingServer, envelope, refusal
 
 TOKEN = "s3cr3t-t0ken"
@@ -427,3 +429,28 @@ def test_a_server_that_stays_away_is_not_waited_for_again_until_it_answers(clien
         pass
     failing_server.answers = [Answer(503)]
     assert attempts() > 1
+
+
+NODE_OF_TEN = msgspec.convert({**NODE, "file": {"size": 10, "checksum": {"md5": "0" * 32}}}, Node)
+
+
+@pytest.mark.parametrize(
+    "broken", [Answer(200, bytes(10))._replace(cut_off=True), Answer(200, bytes(5)), Answer(200), RESET]
+)
+def test_the_start_of_a_file_is_asked_for_again_where_the_connection_breaks(client, failing_server, patient, broken):
+    failing_server.answers = [broken, Answer(200, b"0123456789")]
+    assert client.read_start(NODE_OF_TEN, 8) == b"01234567"
+    assert [request.path for request in failing_server.seen] == [f"/node/{N}?download=&seek=0&length=8"] * 2
+
+
+def test_a_connection_that_breaks_each_time_before_the_start_of_a_file_came_is_temporary(client, failing_server):
+    failing_server.answers = [Answer(200, bytes(10))._replace(cut_off=True)]
+    with pytest.raises(TemporaryError) as caught:
+        client.read_start(NODE_OF_TEN, 8)
+    assert message_of(caught).startswith(f"the download of node {N} from {client.url} broke off after 5 of 8 bytes: ")
+
+
+def test_a_file_may_be_smaller_than_the_start_that_is_asked_for(client, failing_server):
+    failing_server.answers = [Answer(200, b"0123456789")]
+    assert client.read_start(NODE_OF_TEN, 100) == b"0123456789"
+    assert len(failing_server.seen) == 1
