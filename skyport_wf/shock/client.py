@@ -320,14 +320,17 @@ class ShockClient:
             _log.info("the upload %s is not needed and stays until it expires: %s", node_id, error)
 
     @contextmanager
-    def download(self, node_id: str, *, part: tuple[int, int] | None = None) -> Iterator[BinaryIO]:
+    def download(
+        self, node_id: str, *, part: tuple[int, int] | None = None, size: int | None = None
+    ) -> Iterator[BinaryIO]:
         """Open the node's file as a stream of its bytes as they are stored.
 
         part: where to begin and how many bytes to read, if not all.
-        Raises AlteredError if something in front of the server compresses them all the same.
+        size: how many bytes have to come, if known.
+        Raises AlteredError if something in front of the server compresses them all the same, or announces another size.
         """
         response = self._connection.retrying(lambda: self._ask_for_file(node_id, part))
-        with self._content(response, node_id) as stream:
+        with self._content(response, node_id, size) as stream:
             yield stream
 
     def read_start(self, node: Node, length: int) -> bytes:
@@ -354,7 +357,7 @@ class ShockClient:
         return self._connection.send("GET", f"/node/{node_id}", params=parameters, headers=AS_IT_IS, stream=True)
 
     @contextmanager
-    def _content(self, response: requests.Response, node_id: str) -> Iterator[BinaryIO]:
+    def _content(self, response: requests.Response, node_id: str, size: int | None = None) -> Iterator[BinaryIO]:
         """Open the answer to a request for a file. Raises ShockError if it is something else; see download."""
         try:
             if not response.ok:
@@ -363,6 +366,13 @@ class ShockClient:
                 raise AlteredError(
                     f"something in front of {self.name} changes the bytes of files: it compresses them, though it is "
                     "asked not to. Have its operator switch that off for downloads."
+                )
+            announced = response.headers.get("Content-Length", "")
+            if size is not None and announced.isdecimal() and announced != str(size):
+                raise AlteredError(
+                    f"{self.name}, or something in front of it, sends something else than the file of node {node_id}: "
+                    f"it has {announced:.20} bytes, the file has {size}. Perhaps it is a page to log in, or tells of "
+                    "an error."
                 )
             yield cast(BinaryIO, response.raw)
         finally:

@@ -24,7 +24,7 @@ def open_download(shock: ShockClient, node: Node, name: str, progress: Progress)
     progress: told how many bytes come, and called with those of each piece that arrives.
     """
     progress.expect(node.file.size)
-    with shock.download(node.id) as stream:
+    with shock.download(node.id, size=node.file.size) as stream:
         yield Download(stream, node, name, progress)
 
 
@@ -40,13 +40,16 @@ class Download:
         self._digest = hashlib.md5(usedforsecurity=False)
 
     def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, and none only at the end.
+        """Return at most `size` bytes, and none only at the end; what a server sends beyond the file is not read.
 
         Raises TemporaryError if the connection breaks off, ShockError if the store cannot read the file, or at the end
         of a file with another MD5.
         """
-        with self._broken_connection():
-            piece = self._stream.read(size)
+        piece = b""
+        # Bytes behind the file would fill the disk, and an answer that has all of it need not end.
+        if wanted := min(size, self._file.size - self._received):
+            with self._broken_connection():
+                piece = self._stream.read(wanted)
         self._received += len(piece)
         self._digest.update(piece)
         self._progress(len(piece))
