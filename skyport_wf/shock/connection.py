@@ -30,6 +30,8 @@ _BROKEN = (requests.ConnectionError, requests.Timeout, requests.exceptions.Chunk
 _LARGEST_ANSWER = 256 << 20
 """Bytes of an answer that are read: that with a page of a thousand large images has a tenth of it."""
 _LARGEST_REFUSAL = 1 << 20
+_LONGEST_REASON = 500
+"""Characters of a refusal that are shown: a server may put a page, or all that it was sent, into it."""
 _Shape = TypeVar("_Shape")
 _Result = TypeVar("_Result")
 
@@ -163,7 +165,8 @@ class ShockConnection:
         status = response.status_code
         if status in _REDIRECTS:
             return self._sent_elsewhere(response.next.url if response.next else None, request)
-        said = self._authorization.hide(_said(response))
+        # Cut only then, as half a token would not be found.
+        said = _shortened(self._authorization.hide(_said(response)))
         if status == requests.codes.unauthorized or "authorization" in said.lower():
             said = f"{said}. {self._token_advice}"
         return ShockRefusalError(f"{self._called} refuses {request}: {said}", status)
@@ -239,3 +242,7 @@ def _said(response: requests.Response) -> str:
         return "; ".join(map(str, errors))
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, RecursionError):
         return f"HTTP {response.status_code}"
+
+
+def _shortened(reason: str) -> str:
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 3]}..."

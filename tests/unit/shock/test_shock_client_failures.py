@@ -1,6 +1,7 @@
 """The client against a real HTTP server that fails in every way there is."""
 
 import gzip
+import json
 import logging
 import socket
 import traceback
@@ -321,6 +322,18 @@ def test_a_server_that_echoes_the_token_into_its_refusal(client, failing_server)
     with pytest.raises(ShockRefusalError) as caught:
         create(client)
     assert message_of(caught).startswith(f"Shock at {client.url} refuses POST /node: unknown token (the token). ")
+
+
+@pytest.mark.parametrize("words", [["x" * 300_000], ["x" * 490 + TOKEN], ["xyz"] * 1000])
+def test_only_the_start_of_a_long_refusal_is_shown(client, failing_server, words):
+    failing_server.answers = [Answer(400, json.dumps({"error": words}).encode())]
+    with pytest.raises(ShockRefusalError) as caught:
+        create(client)
+    said = message_of(caught).removeprefix(f"Shock at {client.url} refuses POST /node: ")
+    assert said.startswith("x")
+    assert len(said) == 500
+    assert said.endswith("...")
+    assert TOKEN[:5] not in said
 
 
 @pytest.fixture
