@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from skyport_wf.formatting import printable
+
 if TYPE_CHECKING:
     from skyport_wf.records.receipt import Receipt
 
@@ -40,7 +42,7 @@ def usage_of(receipt: Receipt, *, registry: str) -> Iterator[Snippet]:
         yield Snippet("apptainer", "Apptainer", f"apptainer pull {shlex.quote(f'docker://{registry}/{name}')}", login)
     first = ""
     if receipt.thin_on:
-        base = f"skyport-wf pull {shlex.quote(receipt.thin_on.name)}"
+        base = f"skyport-wf pull {shlex.quote(printable(receipt.thin_on.name))}"
         first = f"The archive is thin: load its base into each worker's engine first, with `{base}`."
     yield Snippet("awe", "AWE", f'"Dockerimage": {_json(receipt.use.awe["Dockerimage"])}', first)
     if pinned:
