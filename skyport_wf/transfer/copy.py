@@ -15,7 +15,7 @@ from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
 from skyport_wf.progress import UNSEEN, Progress
-from skyport_wf.publication.attributes import NodeAttributes, describe_upload, read_attributes
+from skyport_wf.publication.attributes import OWN_KEY, NodeAttributes, describe_upload, read_attributes
 from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_mend, in_words, require_file
 from skyport_wf.publication.connection import Target, open_shock, open_target
 from skyport_wf.publication.inventory import StoredImage
@@ -133,16 +133,14 @@ def copy(
     known = attributes.skyport_wf if attributes else None
     source = known.source if known else Source("archive", wanted.image_id or "")
     build = BuildRecord(wanted.name, source, settings)
+    # As they stand there: another tool's may say more than this one knows, and may lack what the name tells. What
+    # makes no sense under the key of this one, nothing could be added to.
+    told = {key: value for key, value in (node.attributes or {}).items() if known or key != OWN_KEY}
     upload, sent = (same.id, 0) if same else _upload(origin, node, build, there, progress)
     candidate = Candidate(
         wanted=wanted,
         node=upload,
-        # As they stand there: another tool's may say more than this one knows, and may lack what the name tells.
-        attributes={
-            **(node.attributes or {}),
-            "repository": build.reference.repository,
-            "tag": build.reference.tag,
-        },
+        attributes={**told, "repository": build.reference.repository, "tag": build.reference.tag},
         hidden=describe_upload(build),
         source=None,
         anew="Run the command again.",

@@ -15,7 +15,6 @@ from skyport_wf.formatting import terminal_text
 from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.publication.attributes import PACKAGES_KEY, RETIRED_TYPE
-from skyport_wf.publication.connection import Shock
 from skyport_wf.publication.package_lists import listed_packages
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
@@ -478,17 +477,18 @@ def test_the_advice_for_a_name_that_awe_cannot_use_is_one_that_works(shock: Shoc
 
 
 @pytest.mark.slow
-def test_a_copy_lacks_nothing(
-    shock: ShockClient, opened: Shock, said: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(shock, id=IMAGE.image_id)
+@pytest.mark.parametrize("own", [None, "text", [1], {"source": 3}, {}])
+def test_a_copy_lacks_nothing(shock: ShockClient, said: Any, tmp_path: Path, own: Any) -> None:
+    """But for what only this tool writes, where that makes no sense."""
+    put(shock, id=IMAGE.image_id, project="P-17", skyport_wf=own)
     put(shock, "skyport/bare:1")
     with open_store(tmp_path / "there") as store:
         app = ShockApp(store, anonymous=frozenset({"read", "write"}))
         with running_server(app) as server:
             assert said("copy", NAME, "--to", server.url)[0] == 0
             (made,) = ShockClient(server.url).query({"type": "dockerimage"})
-            assert (made.attributes or {}).items() >= right().items()
+            assert (made.attributes or {}).items() >= {**right(), "project": "P-17"}.items()
+            assert "skyport_wf" not in (made.attributes or {})
             code, text = said("copy", "skyport/bare:1", "--to", server.url)
             assert code == 1
             assert NO_ID in text
