@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,13 +23,15 @@ from skyport_wf.transfer.same_image import copy_node, why_not_copied
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
+_log = logging.getLogger(__name__)
 _OTHERWISE = "choose another tag, or retire the image that is there (skyport-wf retire), if nobody needs it any more."
 
 
 def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Receipt | None:
     """Publish the image that an AWE worker gets for `asked` under another name, too; return that one's receipt.
 
-    Who may read it is the same, also of those that the node lists. The image has the name already: nothing is done.
+    Who may read it is the same, also of those that the node lists. The image has the name already: nothing is done,
+    whoever may read it there.
     dry_run: whether only to see if it can be done; None is returned then if something would be.
     Raises AlreadyPublishedError if another image has the new name, ShockError if the file is another user's, or gone,
     or the server does not copy it, or does not let the same users read it.
@@ -54,9 +57,18 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
         thin_on=known.thin_on,
     )
     wanted = msgspec.structs.replace(wanted_image(build, image_id=attributes.id), otherwise=_OTHERWISE)
-    decision = decide(shock, wanted).require()
-    if decision.is_done and decision.names.same:
-        return receipt_of(shock, decision.names.same.node, public=decision.names.same.public)
+    decision = decide(shock, wanted)
+    if decision.is_there and (there := decision.names.same):
+        receipt = receipt_of(shock, there.node, public=there.public)
+        if there.public != wanted.public:
+            # Whoever published it so may have had a reason.
+            others = "listed users" if there.public else "everyone"
+            _log.warning(
+                "%s is there already (node %s) and stays as it is, readable by %s; %s is readable by %s",
+                new_name, there.id, receipt.readable_by, asked, others,
+            )  # fmt: skip
+        return receipt
+    decision.require()
     require_file(node)
     failed = f"node {node.id}, which has {asked}, cannot be copied"
     if problem := why_not_copied(shock, build, node, attributes):

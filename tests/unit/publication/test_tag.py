@@ -153,6 +153,24 @@ def test_who_may_read_it_is_the_same(people: People) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_private", [True, False])
+def test_who_may_read_the_image_that_has_the_name_already_is_not_changed(
+    people: People, capsys: pytest.CaptureFixture[str], is_private: bool
+) -> None:
+    listed(OLD)
+    people.do("publish", OLD, *["--private"] * is_private)
+    listed(NEW)
+    there = people.do("publish", NEW, *["--private"] * (not is_private))
+    for dry in (["-n"], []):
+        assert main(["tag", OLD, NEW, "--json", *dry]) == 0
+        told = capsys.readouterr()
+        assert json.loads(told.out) == there
+        readers, others = there["readable_by"], "listed users" if is_private else "everyone"
+        assert f"stays as it is, readable by {readers}; {OLD} is readable by {others}\n" in told.err
+    assert people.client.read_access(there["node"]).public.read == is_private
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["tag", "adopt"])
 def test_listed_readers_stay_readers(people: People, way: str) -> None:
     if way == "tag":
