@@ -27,7 +27,13 @@ from skyport_wf.publication.claim import Claim, claim_name
 from skyport_wf.publication.name_state import Decision, WantedImage, decide, nobodys, retire_first
 from skyport_wf.publication.published import PublishedNode, read_again, require_owner
 from skyport_wf.publication.receipts import receipt_of
-from skyport_wf.publication.replacement import announce_replacement, finish_replacement, restore_node, retire_node
+from skyport_wf.publication.replacement import (
+    announce_replacement,
+    finish_replacement,
+    restore_node,
+    retire_node,
+    stored_attributes,
+)
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import check_base, find_thin_on, with_base_id, workers_need
 from skyport_wf.records.receipt import Receipt
@@ -232,7 +238,8 @@ def _adopt(candidate: Candidate, node: PublishedNode, others: tuple[PublishedNod
         dockerfile = candidate.dockerfile
     if now != known:
         attributes = msgspec.structs.replace(node.attributes, dockerfile=dockerfile, skyport_wf=now)
-        shock.user.replace_attributes(node.id, to_json_values(attributes))
+        # Its owner may have added some that only the lab knows.
+        shock.user.replace_attributes(node.id, {**stored_attributes(node), **to_json_values(attributes)})
 
 
 def _set_readers(wanted: WantedImage, shock: Shock, node_id: str, *, anew: str) -> bool:

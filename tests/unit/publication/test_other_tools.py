@@ -476,6 +476,20 @@ def test_the_advice_for_a_name_that_awe_cannot_use_is_one_that_works(shock: Shoc
     assert f"`skyport-wf adopt {name} --as REPO:TAG` mends it" in text
 
 
+def test_what_the_owner_added_stays_when_a_second_node_of_the_image_gives_way(
+    shock: ShockClient, said: Any, listed: Path
+) -> None:
+    assert said("publish", NAME)[0] == 0
+    (node,) = shock.query({"type": "dockerimage"})
+    added = {**(node.attributes or {}), "project": "P-17"}
+    shock.replace_attributes(node.id, added)
+    second = put(shock, id=IMAGE.image_id)
+    assert said("publish", NAME)[0] == 0
+    (now,) = shock.query({"type": "dockerimage"})
+    added["skyport_wf"]["replaces"] = [second.id]
+    assert (now.id, now.attributes) == (node.id, added)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("own", [None, "text", [1], {"source": 3}, {}])
 def test_a_copy_lacks_nothing(shock: ShockClient, said: Any, tmp_path: Path, own: Any) -> None:
