@@ -127,6 +127,7 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
     node_id = names.same.id if names.same else candidate.node
     try:
         claim.renew()
+        _keep_readers(wanted, names.others, node_id, shock)
         for other in names.others:
             # Noted before it is done: the answer may be lost.
             giving_way.append(other)
@@ -254,6 +255,17 @@ def _set_readers(wanted: WantedImage, shock: Shock, node_id: str, *, anew: str) 
         raise nobodys(wanted.name, anew)
     shock.user.set_public(node_id, wanted.public)
     return True
+
+
+def _keep_readers(wanted: WantedImage, others: tuple[PublishedNode, ...], node_id: str, shock: Shock) -> None:
+    """Let those read a private image who are listed as readers of the owner's others, which give up the name to it."""
+    if wanted.public or not others:
+        return
+    owner = shock.user.read_access(node_id).owner
+    for other in others:
+        # Whom somebody else has let read his image, for an administrator to replace, is not to read another one's.
+        if shock.user.read_access(other.id).owner == owner:
+            shock.copy_readers(other.id, node_id)
 
 
 def _resolve_as_worker(name: str, shock: Shock, node_id: str, *, public: bool) -> Node:

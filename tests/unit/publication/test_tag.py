@@ -190,6 +190,35 @@ def test_listed_readers_stay_readers(people: People, way: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("is_private", [True, False])
+@pytest.mark.parametrize("way", ["publish", "copy"])
+def test_listed_readers_of_a_replaced_image_read_a_private_one_in_its_place(
+    people: People, monkeypatch: pytest.MonkeyPatch, way: str, is_private: bool
+) -> None:
+    listed(OLD)
+    old = people.do("publish", OLD, "--private")["node"]
+    people.client._ask("PUT", f"/node/{old}/acl/read?users=ben")
+    readers = people.client.read_access(old).read
+    Path("image.tar").write_bytes(canonical(Image((layer_tar({"x": b"other"}),)), OLD))
+    private = ["--private"] * is_private
+    if way == "publish":
+        Path("images.yaml").write_text(f"images: [{{name: '{OLD}', archive: image.tar, replace: true}}]\n")
+        made = people.do("publish", OLD, *private)["node"]
+    else:
+        monkeypatch.setenv("SHOCK_URL", "embedded")
+        people.do("publish", OLD)
+        people.do("copy", OLD, "--to", people.url, "--to-token-env", "KB_AUTH_TOKEN", "--replace", *private)
+        monkeypatch.setenv("SHOCK_URL", people.url)
+        made = people.do("resolve", OLD)["node"]
+    access = people.client.read_access(made)
+    assert made != old
+    assert access.public.read != is_private
+    # Of what everyone may read, there is no list to keep.
+    assert (access.read == readers) == is_private
+    assert as_ben(people, "resolve", OLD)["node"] == made
+
+
+@pytest.mark.slow
 def test_adopting_does_not_forget_where_an_image_came_from(people: People) -> None:
     listed(OLD)
     people.do("publish", OLD)
