@@ -25,7 +25,7 @@ from skyport_wf.publication.attributes import (
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.claim import Claim, claim_name
 from skyport_wf.publication.name_state import Decision, WantedImage, decide, nobodys, retire_first
-from skyport_wf.publication.published import PublishedNode, read_again, require_owner
+from skyport_wf.publication.published import PublishedNode, read_again, require_owner, why_not_ours_alone
 from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.replacement import (
     announce_replacement,
@@ -173,7 +173,7 @@ def _warn_who_lost_a_base(wanted: WantedImage, others: tuple[PublishedNode, ...]
 
 
 def _read_upload(candidate: Candidate, shock: Shock) -> dict[str, Any]:
-    """Return the attributes that the upload is to have, after seeing that it is there, and is one of this image.
+    """Return the attributes that the upload is to have, after seeing that it is there, is one of this image, and ours.
 
     Raises SkyportError if not; ShockError for another user's upload that this one may not read.
     """
@@ -190,6 +190,9 @@ def _read_upload(candidate: Candidate, shock: Shock) -> dict[str, Any]:
             f"{name}: node {node.id} of {shock.name} is no upload of this image, whatever the record says. It stays as "
             f"it is. {candidate.anew}"
         )
+    if candidate.digests and (problem := why_not_ours_alone(shock, node.id)):
+        # As an image, too, it would be somebody else's to change.
+        raise SkyportError(f"{name}: the upload {node.id} is not registered: {problem}. {candidate.anew}")
     return candidate.attributes
 
 

@@ -11,7 +11,7 @@ import msgspec
 from skyport_wf.errors import TemporaryError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.progress import UNSEEN, Progress
-from skyport_wf.publication.attributes import UPLOAD_EXPIRATION, UPLOAD_TYPE, describe_upload
+from skyport_wf.publication.attributes import UPLOAD_EXPIRATION, describe_upload
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.transfer.concurrency import run_concurrently
 from skyport_wf.transfer.earlier import find_uploads, take_up
@@ -75,8 +75,8 @@ class PartsUpload:
             return None
         if node is None or node.parts is None or node.parts.count != len(self._parts):
             return None
-        # A node that has been registered since, or retired, is not for us to touch.
-        return node if (node.attributes or {}).get("type") == UPLOAD_TYPE and node.expires else None
+        # It may have been registered since, or retired; or was begun without a token, and anybody may write to it.
+        return node if take_up(self._shock, node) else None
 
     def _attributes(self) -> dict[str, object]:
         """Return what the node is known by."""

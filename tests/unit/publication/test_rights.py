@@ -424,6 +424,39 @@ def test_the_four_steps_where_nobody_may_do_anything_without_a_token(serve, tmp_
     assert json.loads((tmp_path / "receipt.json").read_text())["node"] == published.id
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["no token", "owner"])
+def test_an_upload_that_others_may_change_is_registered_by_no_user(served, tmp_path, monkeypatch, capsys, first):
+    monkeypatch.chdir(tmp_path)
+    archive(tmp_path, "wanted")
+    (tmp_path / "images.yaml").write_text(f"images: [{{name: '{NAME}', archive: wanted.tar}}]\n")
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens[first])
+    assert [main(step) for step in STEPS[:3]] == [0, 0, 0]
+    owner = ShockClient(os.environ["SHOCK_URL"], token=served.tokens["owner"])
+    upload = json.loads((tmp_path / "upload.json").read_text())["node"]
+    if first == "owner":
+        owner._ask("PUT", f"/node/{upload}/acl/public_write")
+    monkeypatch.setenv("KB_AUTH_TOKEN", served.tokens["owner"])
+    capsys.readouterr()
+    assert main(STEPS[3]) == 1
+    why = "it is nobody's, as it was uploaded without a token" if first == "no token" else "others may change it, too"
+    told = capsys.readouterr().err
+    assert f"{NAME}: the upload {upload} is not registered: {why}" in told
+    assert "Run `skyport-wf upload` again" in told
+    assert [main(step) for step in STEPS[2:]] == [0, 0]
+    (node,) = owner.query({"type": "dockerimage"})
+    access = owner.read_access(node.id)
+    assert (access.owner == "public", access.public.write) == (False, False)
+
+
+@pytest.mark.slow
+def test_without_any_token_the_four_steps_make_an_image_that_is_everyones(served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    archive(tmp_path, "wanted")
+    (tmp_path / "images.yaml").write_text(f"images: [{{name: '{NAME}', archive: wanted.tar}}]\n")
+    assert [main(step) for step in STEPS] == [0, 0, 0, 0]
+
+
 @pytest.mark.parametrize("verb", [["build"], ["publish"], ["publish", "--dry-run"], ["status"]], ids=" ".join)
 @pytest.mark.parametrize(
     ("everyone", "words"),

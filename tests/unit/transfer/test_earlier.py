@@ -1,13 +1,21 @@
 """Uploads of an earlier run that are taken up: only one's own, and only while they are nothing else."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from skyport_wf.errors import SkyportError
+from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.progress import UNSEEN
 from skyport_wf.publication.attributes import UPLOAD_TYPE, describe_upload
 from skyport_wf.publication.connection import Shock
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.node import Node
 from skyport_wf.transfer.earlier import find_uploads, take_up
-from tests.support.sample_records import NAME, build_record
+from skyport_wf.transfer.parts_upload import PartsUpload
+from skyport_wf.transfer.unfinished import ProgressFile
+from tests.support.sample_records import NAME, build_record, saved_archive
 
 
 def leave(shock: ShockClient) -> Node:
@@ -62,3 +70,23 @@ def test_of_another_image_none_is_found(opened: Shock, shock: ShockClient) -> No
     leave(shock)
     shock.create_empty(attributes={"type": UPLOAD_TYPE, "name": NAME, "source_digest": ["x"]}, expiration="1H")
     assert len(find_uploads(opened, build_record())) == 1
+
+
+@pytest.mark.parametrize("is_ours_alone", [True, False])
+def test_an_upload_in_parts_that_others_may_write_to_is_not_gone_on_with_though_it_is_remembered(
+    opened: Shock, shock: ShockClient, tmp_path: Path, is_ours_alone: bool
+) -> None:
+    def read(*_: int) -> Iterator[bytes]:
+        raise SkyportError("interrupted")
+
+    def begin() -> PartsUpload:
+        build = build_record(shock=ShockSettings(parts_above=0))
+        return PartsUpload(opened, build, read, saved_archive().digests, progress_file=ProgressFile(tmp_path / "p"))
+
+    with pytest.raises(SkyportError, match="interrupted"):
+        begin().finish(None, UNSEEN)
+    (node,) = find_uploads(opened, build_record())
+    if not is_ours_alone:
+        shock._ask("PUT", f"/node/{node.id}/acl/public_write")
+    found = begin().find_unfinished()
+    assert (found and found.id) == (node.id if is_ours_alone else None)
