@@ -341,7 +341,8 @@ class ShockClient:
         size = min(length, node.file.size)
 
         def read() -> bytes:
-            with self._content(self._ask_for_file(node.id, (0, length)), node.id) as stream:
+            response = self._ask_for_file(node.id, (0, length))
+            with self._content(response, node.id) as stream:
                 return b"".join(read_exactly(stream, size, f"the download of node {node.id} from {self.name}"))
 
         return self._connection.retrying(read)

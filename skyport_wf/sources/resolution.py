@@ -46,6 +46,8 @@ class ResolvedImage(msgspec.Struct, frozen=True):
     used: dict[str, str]
     """Names of images of the list, and of its base, by those that its source has for them, such as
     docker.io/REPO:TAG."""
+    used_by_docker: dict[str, str]
+    """The same without the names by which podman alone means these images, such as localhost/REPO:TAG."""
     needs: tuple[str, ...]
     """Names of the images of the list that it is built on, or whose layers its archive leaves out."""
     needed_digests: dict[str, str]
@@ -185,7 +187,8 @@ def _resolve(image: _OpenedImage, below: Mapping[str, ResolvedImage], *, digests
     spec, source = image.spec, image.source
     needed = {need: _digest(below[need]) for need in image.needs}
     facts = _describe(spec, source, needed, _no_engine) if digests and source.known_without_engine else None
-    return ResolvedImage(spec, source, image.used, image.needs, needed, facts)
+    used_by_docker = {spelled: one for spelled, one in image.used.items() if not is_local_spelling(spelled, one)}
+    return ResolvedImage(spec, source, image.used, used_by_docker, image.needs, needed, facts)
 
 
 def _order(opened: Mapping[str, _OpenedImage], images: ImageList) -> list[str]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import BuildError, EngineError, ShockError, TemporaryError, UsageError
-from skyport_wf.image_list.reference import is_local_spelling
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import State, decide, find_name_state, wanted_image
 from skyport_wf.publication.published import PublishedNames, find_published
@@ -242,9 +241,7 @@ def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[st
 
 
 def _used_in(engine: APIClient, image: ResolvedImage) -> dict[str, str]:
-    """Return what the image uses of the list as the engine means it: `localhost/...` is podman's spelling alone."""
+    """Return what the image uses of the list, as its engine means the names."""
     from skyport_wf.engine.capabilities import podman_version
 
-    if podman_version(engine):
-        return image.used
-    return {spelled: name for spelled, name in image.used.items() if not is_local_spelling(spelled, name)}
+    return image.used if podman_version(engine) else image.used_by_docker
