@@ -157,7 +157,13 @@ class Pusher:
             otherwise=_OTHERWISE,
         )
         # Before anything is read or sent that cannot end well.
-        same = decide(self._shock, wanted).require().names.same
+        decision = decide(self._shock, wanted)
+        same = decision.names.same
+        if same and decision.is_there:
+            # A push cannot say who may read the image: whoever published it has.
+            wanted = msgspec.structs.replace(wanted, public=same.public)
+        else:
+            decision.require()
         node = same.id if same else None
         attributes: dict[str, object] | None = None
         try:

@@ -48,6 +48,18 @@ def test_an_image_under_a_second_name_is_a_copy(world: World) -> None:
     assert world.leftovers() == []
 
 
+def test_a_private_image_that_is_pushed_again_stays_private(world: World) -> None:
+    node = publish(world.alice, world.folder, f"{NAME}:1.0", IMAGE, public=False)
+    world.alice.put(f"/node/{node}/acl/read?users=bob")
+    for name in ("alice", "bob"):
+        world.pusher(name).push(f"{NAME}:1.0", IMAGE)
+        assert [one["id"] for one in world.nodes()] == [node]
+        assert world.nobody.get(f"/v2/{NAME}/manifests/1.0").status_code == 404
+    # Another image does not take the tag.
+    answer = world.pusher("bob").try_push(f"{NAME}:1.0", Image((TOOL,)))
+    assert answer.status_code == 409
+
+
 @pytest.mark.parametrize("media_type", [DOCKER_MANIFEST, OCI_MANIFEST])
 @pytest.mark.parametrize(
     "layers",
