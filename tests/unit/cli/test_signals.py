@@ -40,6 +40,27 @@ sys.settrace(trace)
 start.main()
 """
 """Sends itself a signal at the line of this number of those that run when a command has done its work."""
+NOTHING_COMES = """
+import signal, socket, sys, threading, time
+from skyport_wf.cli.signals import act_on_signals
+
+class Closes:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+def send():
+    time.sleep(0.2)
+    # To a thread that waits for nothing: Python takes note of it, and what the program waits for is not interrupted.
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+act_on_signals()
+here, there = socket.socketpair()
+if sys.argv[1] == "before waiting":
+    threading.Thread(target=send, daemon=True).start()
+else:
+    Closes()
+here.recv(1)
+"""
 COMMANDS = {
     "ls": ["ls"],
     "publish": ["publish", "--all", "--record", "receipt.json"],
@@ -104,6 +125,16 @@ def test_when_a_command_has_done_its_work(tmp_path):
         codes.append(done.returncode)
     assert codes[0] == 130, "what runs first there can be interrupted"
     assert codes[-1] == 0, "what runs last there cannot"
+
+
+@pytest.mark.parametrize("moment", ["before waiting", "as an object is taken apart"])
+def test_a_signal_that_python_would_lose(moment):
+    """It comes when the program has looked for signals and is about to wait, or where exceptions have no effect."""
+    done = subprocess.run(
+        [sys.executable, "-c", NOTHING_COMES, moment], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == ""
 
 
 @pytest.mark.slow
