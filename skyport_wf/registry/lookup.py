@@ -30,6 +30,7 @@ from skyport_wf.transfer.thin_chain import read_chain
 if TYPE_CHECKING:
     from werkzeug.datastructures import MIMEAccept
 
+    from skyport_wf.image.contents import SavedArchive
     from skyport_wf.registry.view import View
     from skyport_wf.shock.node import Node
 
@@ -72,6 +73,7 @@ class Lookup:
         self._images = BoundedCache[StoredImage](_MEMORY)
         self._nodes = BoundedCache[str](_MEMORY)
         self._judged = BoundedCache[bool](_MEMORY)
+        self._unpacked = BoundedCache[tuple[str, int]](_MEMORY)
 
     def by_tag(self, view: View, repository: str, tag: str, accepted: MIMEAccept) -> FoundManifest:
         """Return a manifest of the image that an AWE worker would get for REPOSITORY:TAG.
@@ -172,6 +174,16 @@ class Lookup:
     def is_proven(self, blob: StoredBlob) -> bool:
         """Return whether a layer was read, and is what the owner of its node says."""
         return self._judged.get(_claim(blob)) is True
+
+    def note_layers(self, saved: SavedArchive) -> None:
+        """Remember what the layers of an archive unpack to, all of which has been read."""
+        sizes = {layer.diff_id: layer.size for layer in saved.contents.layers}
+        for layer in saved.digests.layers:
+            self._unpacked.put(layer.digest, (layer.diff_id, sizes[layer.diff_id]), size=_ENTRY)
+
+    def unpacks_to(self, blob: StoredBlob) -> bool:
+        """Return whether bytes of the digest of a layer are known to unpack to what the owner of its node says."""
+        return self._unpacked.get(blob.digest) == (blob.diff_id, blob.unpacked)
 
     def _find_manifest(self, view: View, repository: str, digest: str) -> tuple[Node, Manifest]:
         remembered = self._nodes.get(f"{repository}@{digest}")

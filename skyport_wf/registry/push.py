@@ -12,6 +12,7 @@ from skyport_wf.cache import key_of, only_one
 from skyport_wf.digests import digest_of
 from skyport_wf.errors import AlreadyPublishedError, ArchiveError, ShockError, UsageError
 from skyport_wf.image.archive.joined import JoinedArchive
+from skyport_wf.image.archive.layout import layer_name
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.contents import SavedArchive
 from skyport_wf.image.distribution.parsing import LARGEST_CONFIG, ImageManifest, find_manifest, parse_manifest
@@ -197,8 +198,15 @@ class Pusher:
         _check_platform(config)
         layers = find_layers(self._context, self._repository, manifest)
         _check_layers(config, [diff_id for diff_id, _ in layers])
-        examine = partial(examine_loadable, wanted=build.name)
-        return lambda: JoinedArchive(reference, config, dict(layers).__getitem__, examine=examine, manifest=content)
+        known = {layer_name(diff_id): diff_id for diff_id, layer in layers if layer.is_known}
+        return lambda: JoinedArchive(
+            reference,
+            config,
+            dict(layers).__getitem__,
+            examine=partial(examine_loadable, wanted=build.name, known=known),
+            manifest=content,
+            md5=self._context.backend.is_remote,
+        )
 
     def _copy(self, build: BuildRecord, content: bytes) -> _Sent | None:
         """Return a copy of a node that has the image under another name, None if there is none.
@@ -227,8 +235,11 @@ class Pusher:
 
         node = send(self._shock, build, read, size=None)
         saved = joined[-1].result
-        check_arrival(self._shock, node, saved.digests, build.name)
-        return _Sent(node.id, saved)
+        self._context.lookup.note_layers(saved)
+        # The store is in this process, and computes the MD5 of what it is given: once is enough.
+        digests = msgspec.structs.replace(saved.digests, md5=node.file.checksum.md5)
+        check_arrival(self._shock, node, digests, build.name)
+        return _Sent(node.id, msgspec.structs.replace(saved, digests=digests))
 
     def _send_file(self, build: BuildRecord, archive: JoinedArchive, digest: str) -> _Sent:
         """Send the archive by way of a file.
@@ -240,6 +251,7 @@ class Pusher:
         with replace_file(path) as file:
             for piece in watching_room(archive):
                 file.write(piece)
+        self._context.lookup.note_layers(archive.result)
         try:
             record = SaveRecord(build, path.name, archive.result)
             progress = self._staging.path(key, "unfinished")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +26,10 @@ from skyport_wf.shock.file_part import read_exactly
 if TYPE_CHECKING:
     from skyport_wf.image.distribution.parsing import ImageManifest
     from skyport_wf.registry.context import RequestContext
+
+_PIECE: Final = 256 * 1024
+"""Bytes of a layer that are read at a time, as many as the embedded Shock hands out: less work than with smaller ones,
+and larger ones would be put together of these."""
 
 
 def examine_layer(path: Path) -> LayerFacts:
@@ -68,7 +72,8 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
             manifest.require_size(digest, path.stat().st_size)
             facts = examine_layer(path)
             stored, known = (path, digest) if facts.is_kept else (gzip_of(path), "")
-            found[digest] = facts.diff_id, GzippedLayer(facts.size, partial(read_pieces, stored), known)
+            layer = GzippedLayer(facts.size, partial(read_pieces, stored), known, is_known=facts.is_kept)
+            found[digest] = facts.diff_id, layer
             continue
         try:
             blob = context.lookup.blob(context.view, repository, digest).blob
@@ -77,7 +82,9 @@ def find_layers(context: RequestContext, repository: str, manifest: ImageManifes
         if isinstance(blob, bytes):
             raise ManifestInvalidError(f"the blob {digest} is no layer")
         manifest.require_size(digest, blob.size)
-        found[digest] = blob.diff_id, GzippedLayer(blob.unpacked, partial(_read_checked, context, blob), digest)
+        is_known = context.lookup.unpacks_to(blob)
+        layer = GzippedLayer(blob.unpacked, partial(_read_checked, context, blob), digest, is_known=is_known)
+        found[digest] = blob.diff_id, layer
     return [found[digest] for digest in manifest.layers]
 
 
@@ -133,4 +140,4 @@ def _read_stored(context: RequestContext, blob: StoredBlob) -> Iterator[bytes]:
     with copied or context.view.shock.download(blob.node, part=(blob.offset, blob.size)) as stream:
         if copied:
             copied.seek(blob.offset)
-        yield from read_exactly(stream, blob.size, f"the file of node {blob.node}")
+        yield from read_exactly(stream, blob.size, f"the file of node {blob.node}", piece_size=_PIECE)

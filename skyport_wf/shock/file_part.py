@@ -11,17 +11,18 @@ _PART_PIECE: Final = 64 * 1024
 """Bytes of a part that are read at a time: a gateway passes many on at once."""
 
 
-def read_exactly(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
+def read_exactly(stream: BinaryIO, size: int, name: str, *, piece_size: int = _PART_PIECE) -> Iterator[bytes]:
     """Yield the `size` bytes of a part of a file, as they come.
 
     name: what messages call the file.
+    piece_size: bytes that are read at a time.
     Raises TemporaryError if the connection breaks off, or gives fewer.
     """
     import urllib3
 
     left, reason = size, "the connection ended"
     try:
-        while left and (piece := stream.read(min(_PART_PIECE, left))):
+        while left and (piece := stream.read(min(piece_size, left))):
             left -= len(piece)
             yield piece
     except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -8,9 +8,10 @@ from skyport_wf.image.contents import ArchiveDigests, StoredLayer
 class ArchiveHasher:
     """Counts and hashes both sides of a compressed archive, and where its layers lie."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, md5: bool = True) -> None:
+        """Begin with nothing counted. md5: whether to compute the MD5 of the gzip file, which takes the longest."""
         self._size = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
         self._sha256 = hashlib.sha256()
         self._archive_size = 0
         self._archive_sha256 = hashlib.sha256()
@@ -21,7 +22,8 @@ class ArchiveHasher:
     def compressed(self, piece: bytes) -> bytes:
         """Count a piece of the gzip file, and return it."""
         self._size += len(piece)
-        self._md5.update(piece)
+        if self._md5:
+            self._md5.update(piece)
         self._sha256.update(piece)
         return piece
 
@@ -53,7 +55,7 @@ class ArchiveHasher:
         """Return the sizes and digests so far."""
         return ArchiveDigests(
             size=self._size,
-            md5=self._md5.hexdigest(),
+            md5=self._md5.hexdigest() if self._md5 else "",
             sha256=f"sha256:{self._sha256.hexdigest()}",
             archive_size=self._archive_size,
             archive_sha256=f"sha256:{self._archive_sha256.hexdigest()}",

@@ -37,6 +37,8 @@ class GzippedLayer(msgspec.Struct, frozen=True):
     """Returns its compressed bytes in pieces of at most 1 MiB."""
     digest: str = ""
     """Of the compressed bytes; empty if it is not known that they have it."""
+    is_known: bool = False
+    """Whether what bytes of this digest unpack to is known to have the diff id."""
 
 
 class JoinedArchive:
@@ -54,6 +56,7 @@ class JoinedArchive:
         *,
         examine: Callable[[ByteStream], tuple[ImageContents, str]],
         manifest: bytes,
+        md5: bool = True,
     ) -> None:
         """Begin with nothing read.
 
@@ -63,13 +66,14 @@ class JoinedArchive:
         examine: reads the uncompressed archive; returns its image and the packed list of packages, and raises
             ArchiveError if no Docker loads it.
         manifest: the one by which a registry knows the image.
+        md5: whether `result` tells the MD5; without, its place is empty, for whoever is told it by a Shock.
         """
         self._manifest = manifest
         self._examine = examine
         self._reference = reference
         self._config = config
         self._layer = layer
-        self._hasher = ArchiveHasher()
+        self._hasher = ArchiveHasher(md5=md5)
         self.result: SavedArchive
 
     def __iter__(self) -> Iterator[bytes]:

@@ -14,8 +14,16 @@ class LayerFile:
     """A file of the archive that may be a layer of the image. It can be read once, and only when it comes by."""
 
     def __init__(
-        self, tar: TarReader, name: str, stored_size: int, limit: UnpackingLimit, *, compression: str = ""
+        self,
+        tar: TarReader,
+        name: str,
+        stored_size: int,
+        limit: UnpackingLimit,
+        *,
+        compression: str = "",
+        diff_id: str = "",
     ) -> None:
+        """Begin with nothing read. diff_id: the layer's, if it is known that it has this one."""
         self.name = name
         self.stored_size = stored_size
         """Bytes in the archive."""
@@ -27,13 +35,14 @@ class LayerFile:
         """Why no more of it could be decompressed; empty if it could, so far."""
         self._tar = tar
         self._limit = limit
+        self._known = diff_id
         self._digest = hashlib.sha256()
         self._pieces = self._hash(self._decompress(tar) if compression else pieces_of(tar))
 
     @property
     def diff_id(self) -> str:
         """`sha256:` and the SHA-256 of the uncompressed layer, as far as it has been read."""
-        return f"sha256:{self._digest.hexdigest()}"
+        return self._known or f"sha256:{self._digest.hexdigest()}"
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the rest of the uncompressed layer, in pieces of at most 1 MiB; as far as it can be decompressed.
@@ -64,7 +73,8 @@ class LayerFile:
 
     def _hash(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
-            self._digest.update(piece)
+            if not self._known:
+                self._digest.update(piece)
             self.size += len(piece)
             yield piece
 

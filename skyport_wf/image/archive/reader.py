@@ -86,12 +86,14 @@ class ArchiveReader:
         platform: str = "",
         image_id: str = "",
         max_unpacked: int | None = None,
+        known: Mapping[str, str] | None = None,
     ) -> None:
         """Read the archive in `stream`.
 
         wanted, platform, image_id: name, platform and id of the image that is meant, where the archive holds several,
             as `choose_image` takes them.
         max_unpacked: bytes that it and its compressed layers may unpack to; MAX_UNPACKED if None.
+        known: the diff ids of layers that are known to have them, by their names in the archive.
         """
         self.name = stream_name(stream) or "the archive"
         self._limit = UnpackingLimit(self.name, max_unpacked)
@@ -99,6 +101,7 @@ class ArchiveReader:
         self._wanted = wanted
         self._platform = platform
         self._image_id = image_id
+        self._known = known or {}
         self._names: set[str] = set()
         self._links: dict[str, str] = {}
         self._layers: dict[str, tuple[str, int]] = {}
@@ -132,7 +135,10 @@ class ArchiveReader:
         # A file without a byte is an empty layer: Docker's own reader of tars takes it for one.
         if kind == "tar" or can_decompress(kind) or not member.size:
             compression = kind if can_decompress(kind) else ""
-            layer = LayerFile(self._tar, member.name, member.size, self._limit, compression=compression)
+            diff_id = self._known.get(member.name, "")
+            layer = LayerFile(
+                self._tar, member.name, member.size, self._limit, compression=compression, diff_id=diff_id
+            )
             yield layer
             for _ in layer.pieces():
                 pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Final
 
@@ -88,15 +88,17 @@ def examine_archive(
     image_id: str = "",
     index: FileIndex | None = None,
     max_unpacked: int = MAX_UNPACKED,
+    known: Mapping[str, str] | None = None,
 ) -> ImageExamination:
     """Read a docker archive to its end and return all that is in it.
 
     stream: an uncompressed archive; its `name`, if it has one, goes into messages.
     wanted, image_id: of the image that is meant, where the archive holds several, as `choose_image` takes them.
+    known: as `ArchiveReader` takes it.
     index: an empty one, to be filled and stacked; of no use if there are too many files, and so no waste.
     Raises ArchiveError if it is not a whole archive of exactly one image, or unpacks to more than `max_unpacked` bytes.
     """
-    archive = ArchiveReader(stream, wanted=wanted, image_id=image_id, max_unpacked=max_unpacked)
+    archive = ArchiveReader(stream, wanted=wanted, image_id=image_id, max_unpacked=max_unpacked, known=known)
     with ExitStack() as opened:
         survey = _Survey(index or opened.enter_context(FileIndex()))
         image, layers = read_layers(archive, survey.take)
@@ -125,12 +127,15 @@ def examine_archive(
     )
 
 
-def examine_loadable(stream: ByteStream, *, wanted: str) -> tuple[ImageContents, str]:
+def examine_loadable(
+    stream: ByteStream, *, wanted: str, known: Mapping[str, str] | None = None
+) -> tuple[ImageContents, str]:
     """Return an image with the packed list of its packages, as `examine_archive` finds them.
 
+    known: as `ArchiveReader` takes it.
     Raises ArchiveError, too, if no Docker loads it.
     """
-    found = examine_archive(stream, wanted=wanted)
+    found = examine_archive(stream, wanted=wanted, known=known)
     require_loadable(found.problems, name=stream_name(stream) or wanted)
     return found.contents, pack(found.listed)
 

@@ -443,6 +443,21 @@ def test_the_image_of_the_id_comes_before_the_one_of_the_name_or_platform() -> N
             assert reader.image().contents.image_id == image.image_id
 
 
+def test_a_layer_that_is_known_is_taken_for_what_it_is_known_as() -> None:
+    archive = tar_of(legacy(OTHER))
+    (path,) = [file[0].name for file in legacy(OTHER) if file[0].name.endswith("layer.tar")]
+    diff_id = f"sha256:{sha256(OTHER.layers[0])}"
+    for known, is_right in ((diff_id, True), (f"sha256:{'0' * 64}", False)):
+        reader = ArchiveReader(io.BytesIO(archive), known={path: known})
+        for _ in reader.layers():
+            pass
+        if is_right:
+            assert reader.image().contents == inspect(archive)
+        else:
+            with pytest.raises(ArchiveError, match=known):
+                reader.image()
+
+
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"

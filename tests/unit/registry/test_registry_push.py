@@ -82,6 +82,7 @@ def test_what_is_pushed_is_published_and_pulled_as_it_was(
     assert digests["canonical"] is True
     assert digests["archive_sha256"] == f"sha256:{hashlib.sha256(gzip.decompress(stored)).hexdigest()}"
     assert digests["sha256"] == f"sha256:{hashlib.sha256(stored).hexdigest()}"
+    assert digests["md5"] == hashlib.md5(stored, usedforsecurity=False).hexdigest()
     # The same bytes as of the same image that is published otherwise, but for how they are compressed.
     reference = parse_reference(f"{NAME}:1.0")
     other = save_canonical(io.BytesIO(tar_of(legacy(image))), reference, world.folder / "canonical.tar.gz")
@@ -98,6 +99,22 @@ def test_what_is_pushed_is_published_and_pulled_as_it_was(
     other = OCI_MANIFEST if media_type == DOCKER_MANIFEST else DOCKER_MANIFEST
     assert world.nobody.pull(NAME, "1.0", other)[0] == image.config
     assert world.leftovers() == []
+
+
+def test_a_layer_that_is_known_is_taken_from_where_it_is(world: World) -> None:
+    """The second time, what it unpacks to is known, and only its compressed bytes are compared."""
+    alice = world.pusher("alice")
+    alice.push(f"{NAME}:1.0", IMAGE)
+    for number in range(3):
+        changed = Image((BASE, layer_tar({"usr/bin/tool": b"%d" % number})))
+        alice.push(f"{NAME}:1.0.{number}", changed, skip={BASE})
+        config, layers = world.restarted().pull(NAME, f"1.0.{number}")
+        assert (config, tuple(map(gzip.decompress, layers))) == (changed.config, changed.layers)
+        # Its layers swapped, it is another image, also to who knows them.
+        manifest = json.loads(alice.send_image(NAME, Image((TOOL, BASE)), skip={BASE, TOOL}))
+        manifest["layers"].reverse()
+        answer = alice.send("PUT", f"/v2/{NAME}/manifests/swapped", json.dumps(manifest).encode())
+        assert (answer.status_code, "the layers are not those of the config" in answer.text) == (400, True)
 
 
 def node_file(world: World, node: Any) -> str:
