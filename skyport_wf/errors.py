@@ -3,6 +3,8 @@
 A message says what happened, to which thing, and what to do next.
 """
 
+import errno
+
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -14,6 +16,9 @@ EXIT_TEMPORARY = 75
 """EX_TEMPFAIL of sysexits.h: running the same command again may work."""
 EXIT_INTERRUPTED = 130
 """The code that a shell reports for a program that ended by SIGINT."""
+
+OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
+"""Errors that mean that this process, or this machine, may open no more: nothing else has failed."""
 
 
 class SkyportError(Exception):
@@ -85,3 +90,11 @@ def innermost(error: BaseException) -> BaseException:
     while error.__context__ is not None:
         error = error.__context__
     return error
+
+
+def out_of_files(doing: str) -> str:
+    """Return what OUT_OF_FILES means, in words. doing: what needs a further file, such as `saving lab/tool:1`."""
+    return (
+        f"this process may open no more files and connections, as it needs for {doing}. Raise its limit, which "
+        "`ulimit -n` shows, or that of the machine."
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.util
 import logging
 import re
@@ -16,7 +15,16 @@ import msgspec
 from skyport_wf.child_environment import hidden_variables
 from skyport_wf.engine.docker_config import usable_config
 from skyport_wf.engine.endpoint import Endpoint, find_endpoint
-from skyport_wf.errors import EngineError, SkyportError, TemporaryError, UsageError, innermost, root_cause
+from skyport_wf.errors import (
+    OUT_OF_FILES,
+    EngineError,
+    SkyportError,
+    TemporaryError,
+    UsageError,
+    innermost,
+    out_of_files,
+    root_cause,
+)
 from skyport_wf.formatting import printable
 from skyport_wf.image.docker_command import HOST
 
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _SCHEMES = ("unix", "http+unix", "tcp", "http", "https")
 _FORWARDED = "a socket that ssh forwards (ssh -L /tmp/docker.sock:/var/run/docker.sock HOST)"
-_OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _LONGEST = 2000
 """Characters of an engine's message that are shown."""
 
@@ -158,7 +165,7 @@ def _connection_failure(error: Exception, endpoint: Endpoint) -> SkyportError:
     from skyport_wf.http_session import NO_TLS, why_not_trusted
 
     if _is_out_of_files(error):
-        return _too_many_files("asking the engine what it is")
+        return SkyportError(out_of_files("asking the engine what it is"))
     words, cause = str(error).lower(), error.__cause__
     untrusted = why_not_trusted(cause) if isinstance(cause, requests.exceptions.SSLError) else None
     if untrusted == NO_TLS:
@@ -188,15 +195,7 @@ def _connection_failure(error: Exception, endpoint: Endpoint) -> SkyportError:
 
 
 def _is_out_of_files(error: BaseException) -> bool:
-    """Return whether it is this process, or this machine, that may open no connection: the engine has not failed."""
-    return getattr(innermost(error), "errno", None) in _OUT_OF_FILES
-
-
-def _too_many_files(doing: str) -> SkyportError:
-    return SkyportError(
-        f"this process may open no more files and connections, as it needs for {doing}. Raise its limit, which "
-        "`ulimit -n` shows, or that of the machine."
-    )
+    return getattr(innermost(error), "errno", None) in OUT_OF_FILES
 
 
 def _check_scheme(address: str, said_by: str) -> None:
@@ -231,7 +230,7 @@ def engine_errors(doing: str) -> Iterator[None]:
         raise EngineError(f"the engine failed at {doing}: {engine_words(error.explanation or error)}") from error
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         if _is_out_of_files(error):
-            raise _too_many_files(doing) from error
+            raise SkyportError(out_of_files(doing)) from error
         raise TemporaryError(
             f"the engine at {engine_address()} went away at {doing}: {without_password(root_cause(error))}. "
             "Run the command again when it is back."

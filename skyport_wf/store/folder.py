@@ -6,15 +6,18 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from skyport_wf.errors import OUT_OF_FILES, out_of_files
 from skyport_wf.store.refusals import ClosedError, DamagedError, FullError, ReadOnlyError, StoreError, UnusableError
 from skyport_wf.user_folders import DATA_VARIABLE
 
 LITTLE_ROOM = 1024 * 1024
 """SQLite says `disk I/O error` where there is less than this: it needs a file of 32 kB beside the database, and more
 for what it writes."""
+_FILES_OF_DATABASE = 4
+"""Itself, its journal, its log, and the memory that processes share."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EACCES, errno.EPERM)
 _MISPLACED = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -138,6 +141,8 @@ class DataFolder:
                 f"the store in {self.path} is on a read-only file system: it can be read, not written. Mount that for "
                 f"writing, or choose another folder with {DATA_VARIABLE}."
             )
+        if number in OUT_OF_FILES or (code == sqlite3.SQLITE_CANTOPEN and _may_open_no_more()):
+            return UnusableError(out_of_files(f"the store in {self.path}"))
         if number in _CLOSED or code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
             if self._is_shared_with_us():
                 named = getattr(error, "filename", None)
@@ -182,3 +187,14 @@ def _owner(path: Path) -> str:
         return _owner(path.parent)
     except (KeyError, OSError):
         return "its owner"
+
+
+def _may_open_no_more() -> bool:
+    """Return whether this process may not open as many files as a database needs: SQLite does not say why it failed."""
+    with ExitStack() as opened:
+        try:
+            for _ in range(_FILES_OF_DATABASE):
+                opened.enter_context(Path(os.devnull).open("rb"))
+        except OSError as error:
+            return error.errno in OUT_OF_FILES
+    return False

@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -17,9 +19,11 @@ from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import WSGITransport
 from skyport_wf.user_folders import default_data
+from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.own_server import running_server
 from tests.support.store_people import EMBEDDED_URL, Person
 from tests.support.store_processes import Running, use_as
+from tests.support.timing import PATIENCE
 
 ALICE, BOB, GROUP = 12_001, 12_002, 12_100
 UUID = "01234567-89ab-4cde-8f01-23456789abcd"
@@ -314,3 +318,23 @@ class TestALostDatabase:
             assert [found.path for found in collect_garbage(store, remove=True)] == [orphan]
             add_user(store.database, "bob")
             assert store.database.created_on() == ""
+
+
+@pytest.mark.slow
+def test_a_process_that_may_open_no_more_files_is_told_so(tmp_path):
+    """Whatever it is that needs one more, and with a store that is there or not."""
+    (tmp_path / "image.tar").write_bytes(canonical(Image((layer_tar({"bin/bash": bytes(3_000_000)}),)), "lab/tool:1"))
+    (tmp_path / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    script = 'ulimit -n "$1"; shift; exec "$@"'
+    told = set()
+    for most in range(6, 14):
+        for verb in ("publish", "ls"):
+            words = [sys.executable, "-m", "skyport_wf", verb, *(["--all"] if verb == "publish" else [])]
+            done = subprocess.run(
+                ["bash", "-c", script, "bash", str(most), *words], cwd=tmp_path, capture_output=True, text=True,
+                env={**os.environ, "SKYPORT_DATA": str(tmp_path / "data")}, timeout=PATIENCE, check=False,
+            )  # fmt: skip
+            last = done.stderr.strip().splitlines()[-1] if done.stderr else ""
+            assert done.returncode == 0 or "may open no more files" in last or "Too many open files" in last, last
+            told.add((verb, "may open no more files and connections, as it needs for the store in" in last))
+    assert told >= {("publish", True), ("publish", False)}
