@@ -14,7 +14,7 @@ def declared_variables(found: Instruction, values: Mapping[str, str]) -> dict[st
     """Return the variables that an `ARG` or `ENV` declares, with what it says that they are."""
     if found.name not in ("ARG", "ENV"):
         return {}
-    name, _, rest = found.value.partition(" ")
+    name, rest, *_ = [*found.value.split(None, 1), "", ""]
     is_old_form = found.name == "ENV" and "=" not in name
     words = [f"{name}={rest.strip()}"] if is_old_form else raw_words(found.value)
     return {name: read_word(text, values) for name, _, text in (word.partition("=") for word in words)}

@@ -33,6 +33,7 @@ from tests.support.dockerfile_lint import DIGEST, PINNED, lint, told
         ("ARG TARGETARCH\nENV T=$TARGETARCH\n", []),
         ("ARG A=$B\n", ["2 SKY082"]),
         ("ENV A b $C\n", ["2 SKY082"]),
+        ("ENV A\tb\nENV B \t c\nENV C=$A$B\n", []),
         ('COPY ["$A", "/x"]\n', ["2 SKY082"]),
         ("ONBUILD COPY $A /x\n", []),
     ],
