@@ -173,14 +173,28 @@ def _images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
         if made.name in ("COPY", "ADD") and option.startswith("--from="):
             images = [option.removeprefix("--from=")]
         elif made.name == "RUN" and option.startswith("--mount="):
-            fields = [field.partition("=") for field in option.removeprefix("--mount=").split(",")]
-            images = [image for key, equals, image in fields if equals and key.lower() == "from"]
+            images = [image for key, image in _mount_fields(option) if key == "from"]
         at = start + offset
         for image in images:
             places = (match.end() for match in _FROM.finditer(value, at, start + behind))
             # Where a quote stands inside of the name, the option is near enough.
             at = next((place for place in places if value.startswith(image, place)), at)
             yield at, image
+
+
+def _mount_fields(option: str) -> list[tuple[str, str]]:
+    """Return the fields of a `--mount=` that have a value, their names in lower case."""
+    fields = (field.partition("=") for field in option.removeprefix("--mount=").split(","))
+    return [(key.lower(), value) for key, equals, value in fields if equals]
+
+
+def mounted_source(option: str) -> str:
+    """Return the path in the build context that an option of `RUN` mounts; empty if it is none, or mounts all of it."""
+    if not option.startswith("--mount="):
+        return ""
+    fields = dict(_mount_fields(option))
+    is_of_context = fields.get("type", "bind") == "bind" and "from" not in fields
+    return fields.get("source", fields.get("src", "")) if is_of_context else ""
 
 
 def stages_up_to(target: str | None, stages: Sequence[Stage]) -> Sequence[Stage]:

@@ -17,17 +17,18 @@ from skyport_wf.image.dockerfile import (
     Stage,
     built_stages,
     global_arguments,
+    mounted_source,
     read_stages,
     stages_up_to,
 )
-from skyport_wf.image.instructions import Instruction, triggered
+from skyport_wf.image.instructions import Instruction, read_options, triggered
 from skyport_wf.image.variables import read_word
 from skyport_wf.image_list.reference import short_docker_name
 from skyport_wf.lint.findings import Finding
 from skyport_wf.lint.known_values import MOST_VARIABLES, declared_variables, values_in_build, with_values
 from skyport_wf.lint.rules.base_images import check_base_images
 from skyport_wf.lint.rules.bash import check_bash
-from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files, check_quotes
+from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files, check_mounted_files, check_quotes
 from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_line_ends_of_heredocs
@@ -67,7 +68,7 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     for stage in stages:
         yield from check_variables_of_from(stage.base.instruction, outside)
     files: list[str] | None = None
-    if around.context and any(found.name in ("COPY", "ADD") for stage in stages for found in stage.instructions):
+    if around.context and any(_reads_context(found) for stage in stages for found in stage.instructions):
         try:
             files = list_context(around.context, copyable=True)
         except SkyportError as error:
@@ -160,8 +161,9 @@ class _Walk:
                     )
                     yield from check(found)
                     yield from check_variables_of_heredocs(found, here, check)
-                if files is not None and self._around.context and found.name in ("COPY", "ADD"):
-                    yield from check_copied_files(found, known.values, self._around.context, files)
+                if files is not None and self._around.context and _reads_context(found):
+                    check_files = check_mounted_files if found.name == "RUN" else check_copied_files
+                    yield from check_files(found, known.values, self._around.context, files)
                 yield from self._check(found, known, runs)
                 self._learn(found, known)
             # A commit may be checked out by a later instruction than the one that clones.
@@ -214,6 +216,12 @@ class _Walk:
             known.volumes = known.volumes | dict.fromkeys(declared_volumes(found, known.values), found.line)
         elif found.name in ("ARG", "ENV"):
             known.declare(values_in_build(found, known.values, self._outside, self._around.build_args))
+
+
+def _reads_context(found: Instruction) -> bool:
+    if found.name == "RUN":
+        return any(map(mounted_source, read_options(found.value)[0].values()))
+    return found.name in ("COPY", "ADD")
 
 
 def _is_dated(image: str) -> bool:

@@ -1,4 +1,4 @@
-"""SKY07x: files that a `COPY` or `ADD` names and the build context lacks, and names that docker reads otherwise."""
+"""SKY07x: files that an instruction names and the build context lacks, and names that docker reads otherwise."""
 
 import json
 import posixpath
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from skyport_wf.image.context import BuildContext, ignore_file_name, resolve_inside
-from skyport_wf.image.dockerfile import blank_separated, copy_arguments
+from skyport_wf.image.dockerfile import blank_separated, copy_arguments, mounted_source
 from skyport_wf.image.ignoring.go_patterns import BadPatternError, check_glob, glob_matcher, path_matcher
 from skyport_wf.image.instructions import Instruction, json_words, raw_words, read_options
 from skyport_wf.image.variables import expand, has_open_quote, unquote
@@ -75,16 +75,38 @@ def check_copied_files(
                 yield NOT_THERE.at(instruction.line, what, "the file that it is to lead to")
         elif any(char in path for char in "*?[\\"):
             patterns[written] = path
-        elif exists(root / path):
-            name = ignore_file_name(context)
-            what = f"`{written}` is no part of the context, as `{name}` excludes it: the build fails"
-            yield IGNORED.at(instruction.line, what, f"`!{path}` at the end of `{name}`")
         else:
-            same = next((other for other in files if other.lower() == path.lower()), None)
-            instead = f"`{same}`" if same else _INSTEAD
-            yield NOT_THERE.at(instruction.line, f"`{written}` is not in the context: the build fails", instead)
+            yield _missing(instruction.line, written, path, context, files)
     has_others = len(patterns) < len(set(paths[:-1]))
     yield from _check_patterns(instruction, patterns, files, parents=parents, has_others=has_others)
+
+
+def check_mounted_files(
+    instruction: Instruction, values: Mapping[str, str], context: BuildContext, files: Collection[str]
+) -> Iterator[Finding]:
+    """Yield what a `RUN --mount` shows of the context, by type=bind, and the context lacks.
+
+    files: the paths in the context, of folders too.
+    """
+    for option, offset in ((text, at) for at, text in read_options(instruction.value)[0].items()):
+        source = mounted_source(option)
+        path = posixpath.normpath("/" + expand(source, values, unknown=True)).lstrip("/")
+        if path and "$" not in path and path not in files and not _is_below_link(context.root, path):
+            yield _missing(instruction.line_at(offset), source, path, context, files)
+
+
+def _missing(line: int, written: str, path: str, context: BuildContext, files: Collection[str]) -> Finding:
+    """Return the finding about a path that is not in the context.
+
+    written: as the Dockerfile has it.
+    """
+    if not exists(context.root / path):
+        same = next((other for other in files if other.lower() == path.lower()), None)
+        instead = f"`{same}`" if same else _INSTEAD
+        return NOT_THERE.at(line, f"`{written}` is not in the context: the build fails", instead)
+    what = f"`{written}` is no part of the context, as"
+    name = ignore_file_name(context)
+    return IGNORED.at(line, f"{what} `{name}` excludes it: the build fails", f"`!{path}` at the end of `{name}`")
 
 
 def _check_patterns(

@@ -85,6 +85,13 @@ def context(tmp_path: Path) -> BuildContext:
         ("ONBUILD COPY missing /x", []),
         ("RUN cp missing /x", []),
         ("COPY missing", []),
+        ("RUN --mount=type=bind,source=missing,target=/x true", ["SKY071"]),
+        ("RUN --network=none --mount=src=./secret.key,target=/x --mount=Source=/src,target=/y true", ["SKY072"]),
+        ('RUN --mount="source=data/t,target=/x" --mount=source=*.txt,target=/y true', ["SKY071", "SKY071"]),
+        ("ARG A=a\nRUN --mount=source=${A}.txt,target=/x --mount=source=$B,target=/y true", []),
+        ("RUN --mount=target=/x --mount=source=/,target=/y --mount=source=link/main.c,target=/z true", []),
+        ("RUN --mount=type=cache,source=missing,target=/x --mount=type=secret,id=missing true", []),
+        (f"RUN --mount=from=debian@{DIGEST},source=missing,target=/x true", []),
     ],
 )
 def test_files_that_the_context_lacks(context, instruction, codes):
@@ -149,6 +156,11 @@ def test_a_file_is_told_with_what_to_write(context):
         "`secret.key` is no part of the context, as `.dockerignore` excludes it: the build fails"
     )
     assert ignored.instead == "`!secret.key` at the end of `.dockerignore`"
+
+
+def test_what_a_run_mounts_is_told_on_its_own_line(context):
+    (found,) = lint(f"{PINNED}RUN --network=none \\\n  --mount=source=data/t,target=/x true\n", context=context)
+    assert (found.line, found.instead) == (3, "`Data/t`")
 
 
 def test_the_dockerfiles_own_ignore_file_is_read_instead_and_named(context):
