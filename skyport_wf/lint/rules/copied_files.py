@@ -105,6 +105,10 @@ def _missing(line: int, written: str, path: str, context: BuildContext, files: C
         instead = f"`{same}`" if same else _INSTEAD
         return NOT_THERE.at(line, f"`{written}` is not in the context: the build fails", instead)
     what = f"`{written}` is no part of the context, as"
+    if any(path == own or path.startswith(f"{own}/") for own in context.without):
+        # No exception in an ignore file brings it back.
+        why = "publishing writes it, and each run would make another image"
+        return IGNORED.at(line, f"{what} {why}: the build fails", "a copy of it under another name")
     name = ignore_file_name(context)
     return IGNORED.at(line, f"{what} `{name}` excludes it: the build fails", f"`!{path}` at the end of `{name}`")
 

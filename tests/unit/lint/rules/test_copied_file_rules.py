@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from skyport_wf.image.context import BuildContext
@@ -161,6 +162,17 @@ def test_a_file_is_told_with_what_to_write(context):
 def test_what_a_run_mounts_is_told_on_its_own_line(context):
     (found,) = lint(f"{PINNED}RUN --network=none \\\n  --mount=source=data/t,target=/x true\n", context=context)
     assert (found.line, found.instead) == (3, "`Data/t`")
+
+
+def test_what_publishing_writes_is_told_as_that(context):
+    own = msgspec.structs.replace(context, without=("a.txt", "src"))
+    for written in ("a.txt", "src/main.c"):
+        (found,) = lint(f"{PINNED}COPY {written} /x/\n", context=own)
+        assert (found.code, found.instead) == ("SKY072", "a copy of it under another name")
+        assert found.message == (
+            f"`{written}` is no part of the context, as publishing writes it, and each run would make another image: "
+            "the build fails"
+        )
 
 
 def test_the_dockerfiles_own_ignore_file_is_read_instead_and_named(context):
