@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import secrets
 import shlex
@@ -163,7 +164,12 @@ def _run(
     if not code:
         return
     advice, first = "", script.partition(b"\n")[0]
-    if code == _NOT_FOUND and first.startswith(b"#!"):
+    if script.startswith(codecs.BOM_UTF8):
+        advice = (
+            "\nThe script begins with a byte order mark, as of an editor on Windows: /bin/sh runs it, whatever its "
+            "first line names. Save it as UTF-8 without that mark."
+        )
+    elif code == _NOT_FOUND and first.startswith(b"#!"):
         # The shell only says `not found`.
         program = first[2:].decode(errors="replace").strip()
         advice = f"\nDoes the base image have {program}, which the script's first line names?"

@@ -31,7 +31,7 @@ from skyport_wf.lint.rules.bash import check_bash
 from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_files, check_mounted_files, check_quotes
 from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
-from skyport_wf.lint.rules.line_ends import check_line_ends_of_heredocs
+from skyport_wf.lint.rules.line_ends import check_copied_scripts, check_line_ends_of_heredocs, mends_scripts
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
 from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from, check_variables_of_heredocs
 from skyport_wf.lint.rules.volumes import check_volumes_in_build, check_volumes_in_snapshot, declared_volumes
@@ -131,6 +131,7 @@ class _Walk:
         self._ends: list[_Known] = []
         self._declaring: dict[str, set[int]] = {}
         """The stages that declare a variable, by their numbers."""
+        self._mends_scripts = any(mends_scripts(found) for stage in stages for found in stage.instructions)
         for number, stage in enumerate(stages):
             for found in stage.instructions:
                 for name in declared_variables(found, {}):
@@ -164,6 +165,8 @@ class _Walk:
                 if files is not None and self._around.context and _reads_context(found):
                     check_files = check_mounted_files if found.name == "RUN" else check_copied_files
                     yield from check_files(found, known.values, self._around.context, files)
+                    if found.name != "RUN" and not self._mends_scripts:
+                        yield from check_copied_scripts(found, known.values, self._around.context.root, files)
                 yield from self._check(found, known, runs)
                 self._learn(found, known)
             # A commit may be checked out by a later instruction than the one that clones.
