@@ -169,7 +169,11 @@ class _Files:
 
 def _flat_config(config: bytes, diff_id: str) -> bytes:
     """Return the config JSON of an image that has one layer instead of the ones it had."""
-    old: dict[str, Any] = read_like_go(config)
+    # Docker reads the names of fields whatever their case.
+    old: dict[str, Any] = {}
+    for name, value in read_like_go(config).items():
+        if value is not None or name.lower() not in old:
+            old[name.lower()] = value
     step = {"created_by": f"flattened {image_id(config)}"}
     if old.get("created"):
         step["created"] = old["created"]

@@ -224,6 +224,18 @@ def test_the_config_is_kept_but_for_how_the_layers_were_built(tmp_path: Path) ->
     assert found == {key: config[key] for key in kept}
 
 
+def test_fields_of_the_config_have_their_names_in_any_case(tmp_path: Path) -> None:
+    image = Image((layer("a"),))
+    config = {
+        "RootFS": {"diff_ids": image.diff_ids}, "Config": {"Env": ["A=b"]}, "OS": "linux", "architecture": "amd64",
+        "Architecture": None, "History": [{"created_by": "x", "comment": "by hand"}],
+    }  # fmt: skip
+    with flat(archive_with(config, image), tmp_path) as made:
+        found = json.loads(examine_archive(archive_of(made)).config)
+    assert (found["config"], found["os"], found["architecture"]) == ({"Env": ["A=b"]}, "linux", "amd64")
+    assert found["history"][0]["comment"] == "by hand"
+
+
 def test_half_of_a_surrogate_pair_in_the_config(tmp_path: Path) -> None:
     image = Image((layer("a"),))
     config = {"rootfs": {"diff_ids": image.diff_ids}, "author": "caf\udce9"}
