@@ -29,7 +29,7 @@ def read_folder(folder: Path) -> Iterator[bytes]:
     Raises ArchiveError if the folder is none, or a file cannot be read.
     """
     if not (folder / INDEX).is_file():
-        raise ArchiveError(f"{folder} is a folder, and no OCI layout: it has no {INDEX}. Name an archive.")
+        raise ArchiveError(f"{folder} is a folder, and no OCI layout: it has no {INDEX}. {_advice(folder)}")
 
     def member(name: str) -> Iterator[bytes]:
         with (folder / name).open("rb", buffering=0) as file:
@@ -47,6 +47,20 @@ def read_folder(folder: Path) -> Iterator[bytes]:
         for name in _find_blobs(folder):
             yield from member(name)
         yield END
+
+
+def _advice(folder: Path) -> str:
+    """Return what to do with a folder that may have an image in another form."""
+    head = b""
+    with suppress(OSError), (folder / "manifest.json").open("rb") as file:
+        head = file.read(1)
+    if head == b"[":
+        return f"It is an archive that was unpacked: pack it (tar -C {folder} -cf FILE .), and name that."
+    if head == b"{":
+        return (
+            f"Skopeo's `dir:` is written so: `skopeo copy dir:{folder} docker-archive:FILE:REPO:TAG` makes an archive."
+        )
+    return "Name an archive."
 
 
 def layout_size(folder: Path) -> int:

@@ -1,6 +1,7 @@
 """Read an archive from a file, from a folder or as it is downloaded, compressed or not."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +17,23 @@ from skyport_wf.input_file import is_folder, open_file
 from skyport_wf.progress import UNSEEN, Progress
 
 _READ_AHEAD = 1 << 18
+_OTHER_FILES = (
+    (
+        re.compile(rb"#!/usr/bin/env run-singularity|.{32}SIF_MAGIC|hsqs", re.DOTALL),
+        "is an image of Singularity or Apptainer, which no Docker loads. Save the image that it was made from, with "
+        "`docker save`, or name that as `registry`.",
+    ),
+    (
+        re.compile(rb"version https://git-lfs\.github\.com/"),
+        "is a pointer of Git LFS, not the file itself. `git lfs pull` fetches that.",
+    ),
+    (
+        re.compile(rb"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE),
+        "is a web page, as of a server that wants a login or has no such file. Fetch it again.",
+    ),
+    (re.compile(rb"\x1f\x8b\x08"), "is gzip once more when it is unpacked. Unpack it, and use what that gives."),
+)
+"""Beginnings of files that are taken for archives, and what to say of them."""
 
 
 @contextmanager
@@ -79,6 +97,10 @@ class ArchiveStream:
         """
         with self._readable():
             piece = self._archive.read(size)
+        if not self._unpacked and recognise_format(piece[:BLOCK]) != "tar":
+            for beginning, problem in _OTHER_FILES:
+                if beginning.match(piece):
+                    raise ArchiveError(f"{self.name} {problem}")
         self._unpacked += len(piece)
         check_expansion(self.name, stored=self._raw.taken, unpacked=self._unpacked)
         return piece

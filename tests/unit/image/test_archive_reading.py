@@ -789,6 +789,17 @@ def test_archive_files_are_plain_or_gzipped(tmp_path: Path, write) -> None:  # t
         (b"\x28\xb5\x2f\xfd" + bytes(600), "breaks off before its end"),
         (b"BZh91AY&SY" + bytes(600), "is damaged: "),
         (b"PK\3\4" + bytes(600), "is in zip format, which no engine loads. Unpack it and use the tar."),
+        (
+            b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0" + bytes(600),
+            "is an image of Singularity or Apptainer, which",
+        ),
+        (b"#!/usr/bin/env launch-me\n".ljust(32, b"\0") + b"SIF_MAGIC\0", "is an image of Singularity or Apptainer,"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "is a pointer of Git LFS, not the file itself.",
+        ),
+        (b"\n<!DOCTYPE html>\n<html>", "is a web page, as of a server that wants a login"),
+        (gzip.compress(gzip.compress(tar_of(legacy(IMAGE)))), "is gzip once more when it is unpacked. Unpack it"),
         (gzip.compress(b"hello"), "is not a tar, so it is not a docker archive"),
         (gzip.compress(b"hello" * 1000), "is not a tar, so it is not a docker archive"),
         (gzip.compress(tar_of(legacy(IMAGE)))[:-9], "breaks off before its end"),
@@ -816,7 +827,21 @@ def test_an_archive_file_that_is_missing_or_a_folder(tmp_path: Path) -> None:
     ):
         pass
     with (
-        pytest.raises(ArchiveError, match=f"{tmp_path} is a folder, and no OCI layout: it has no index.json."),
+        pytest.raises(ArchiveError, match=f"{tmp_path} is a folder, and no OCI layout: it has no index.json. Name an"),
         open_archive(tmp_path),
     ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("manifest", "advice"),
+    [
+        ("[{}]", "It is an archive that was unpacked: pack it"),
+        ('{"schemaVersion": 2}', "Skopeo's `dir:` is written so"),
+        ("", "Name an archive."),
+    ],
+)
+def test_a_folder_with_an_image_in_another_form(tmp_path: Path, manifest: str, advice: str) -> None:
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(ArchiveError, match=f"it has no index.json. {advice}"), open_archive(tmp_path):
         pass
