@@ -6,11 +6,13 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from skyport_wf.image.dockerfile import copy_arguments
 from skyport_wf.image.instructions import (
     Heredoc,
     Instruction,
     decode_lines,
     json_words,
+    raw_words,
     replace_words,
     triggered,
     written_options,
@@ -25,7 +27,17 @@ _WITH_DEFAULT = re.compile(r"\$\{(\w+):?[-+?][^}]*\}")
 _HOST_PORT = re.compile(r"(?<=\s)(?:(?:\d+(?:\.\d+){3}|\[[0-9A-Fa-f:.]+\])?:)?(?:\d+(?:-\d+)?)?:(?=[\d$])")
 """What stands before a port of an image, as in `127.0.0.1:80:8080`."""
 _SCTP = re.compile(r"/sctp(?!\S)", re.IGNORECASE)
-_BARE_COMMAND = re.compile(r"\b(CMD)\s*$", re.IGNORECASE)
+_BARE_COMMAND = re.compile(r"\b(CMD|ENTRYPOINT)\s*$", re.IGNORECASE)
+_NO_CHECK = re.compile(r"\bnone(?=\s*$)", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"^\s*#\s*(?:escape|syntax)\s*=", re.IGNORECASE)
+_ESCAPED_QUOTE = re.compile(r"\\[\"']")
+_FLAGS = frozenset({"ro", "readonly", "rw", "readwrite", "required"})
+"""Fields of a mount that are true or false."""
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "True"), "true"),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "False"), "false"),
+}
+"""As Go's `strconv.ParseBool` takes them, but for the two that hadolint knows."""
 _DEVICE = re.compile(r"--device(?:=.*)?")
 _DURATION = re.compile(
     r"(--(?:interval|timeout|start-period|start-interval)=)"
@@ -49,6 +61,9 @@ class ReadableText:
     def __init__(self, content: bytes, instructions: Sequence[Instruction]) -> None:
         self._instructions = list(instructions)
         self._lines = decode_lines(content)
+        for index, _ in enumerate(itertools.takewhile(lambda line: line.lstrip().startswith("#"), self._lines)):
+            # It knows them in small letters only.
+            self._lines[index] = _DIRECTIVE.sub(lambda match: match[0].lower(), self._lines[index])
         for one in map(triggered, instructions):
             self._mend_options(one)
             if one.name == "FROM":
@@ -60,8 +75,12 @@ class ReadableText:
                 # It knows ports of the image only, and no other protocols than tcp and udp.
                 self._replace(one.line, one.last_line, _HOST_PORT, "")
                 self._replace(one.line, one.last_line, _SCTP, "")
-            elif one.name == "CMD" and not one.value:
+            elif one.name in ("CMD", "ENTRYPOINT") and not one.value:
                 self._replace(one.line, one.line, _BARE_COMMAND, r"\1 []")
+            elif one.name == "HEALTHCHECK" and one.value.upper() == "NONE":
+                self._replace(one.line, one.last_line, _NO_CHECK, "NONE")
+            elif one.name in ("ENV", "LABEL"):
+                self._mend_words(one)
             elif one.name == "SHELL":
                 self._mend_shell(one)
             elif one.name == "ADD" and one.heredocs:
@@ -99,8 +118,12 @@ class ReadableText:
         """Write the heredocs of an instruction, whose texts begin on line `first`, in a form that hadolint knows."""
         # It knows one heredoc of a RUN, and takes it for a script where the command stands behind it. What programs
         # read is none, as are several.
-        are_files = one.name == "RUN" and (len(one.heredocs) > 1 or not script_heredocs(one))
-        words = {word.mark + word.written: "</dev/null" if are_files else _quoted(word) for word in one.heredocs}
+        if one.name == "RUN":
+            are_files, file = len(one.heredocs) > 1 or not script_heredocs(one), "</dev/null"
+        else:
+            # It looks for a heredoc in the place of the first source only, and the others are as good.
+            are_files, file = len(copy_arguments(one.value)[1]) - 1 > len(one.heredocs), ""
+        words = {word.mark + word.written: file if are_files else _quoted(word) for word in one.heredocs}
         for index in range(one.line - 1, first - 1):
             self._lines[index] = replace_words(self._lines[index], words)
         if are_files:
@@ -115,11 +138,25 @@ class ReadableText:
             option = unquote(written)
             # It takes an option that it does not know for the command, and keeps quotes.
             plain = "" if one.name == "RUN" and _DEVICE.fullmatch(option) else re.sub(r"\s", "_", option)
+            if one.name == "RUN" and option.startswith("--mount="):
+                plain = "--mount=" + ",".join(map(_plain_field, plain.removeprefix("--mount=").split(",")))
             if one.name == "HEALTHCHECK" and (duration := _DURATION.fullmatch(option)):
                 # It knows one whole number of hours, minutes or seconds.
                 plain = f"{duration[1]}1s"
             line = one.line_at(start) - 1
             self._lines[line] = self._lines[line].replace(written, plain, 1)
+
+    def _mend_words(self, one: Instruction) -> None:
+        """Put words without escaped quotes, at which it loses its way, in the places of those that have some."""
+        words = {
+            word: f"{'x' if _ESCAPED_QUOTE.search(name) else name}=x"
+            for word in raw_words(one.value)
+            if _ESCAPED_QUOTE.search(word)
+            for name, equals, _ in [word.partition("=")]
+            if equals
+        }
+        for index in range(one.line - 1, one.last_line) if words else ():
+            self._lines[index] = replace_words(self._lines[index], words)
 
     def _mend_shell(self, one: Instruction) -> None:
         words = json_words(one.value)
@@ -136,6 +173,17 @@ class ReadableText:
     def _replace(self, first: int, last: int, what: re.Pattern[str], by: str) -> None:
         for index in range(first - 1, last):
             self._lines[index] = what.sub(by, self._lines[index])
+
+
+def _plain_field(field: str) -> str:
+    """Return a field of a mount in the words that hadolint knows."""
+    key, equals, value = field.partition("=")
+    key = key.lower()
+    if key in _FLAGS:
+        value = _BOOLEANS.get(value, value)
+    elif key == "sharing" and "$" in value:
+        value = "shared"
+    return f"{key}{equals}{value}"
 
 
 def _quoted(heredoc: Heredoc) -> str:

@@ -61,6 +61,14 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "HEALTHCHECK --start-interval=1m0s \\\n  --start-period=.5h \\\n  --interval=0 CMD true\n",
         'HEALTHCHECK --interval="5s" --retries="3" CMD true\n',
         "ONBUILD HEALTHCHECK --interval=1h2m3s CMD true\n",
+        "HEALTHCHECK none\nONBUILD HEALTHCHECK \\\n  None\n",
+        "ENTRYPOINT\nONBUILD entrypoint\n",
+        "ENV A=it\\'s B={\\\"b\\\":1} \\\n  # no\n  C='d\\' D=\"e\\\\\"\n",
+        "LABEL \"a\\\"b\"=c d=\\'e\nONBUILD LABEL a='b\\'\n",
+        "RUN --mount=TYPE=cache,TARGET=/a,RO=1 --mount=type=secret,id=B,required=False true\n",
+        "ARG S=shared\nRUN --mount=type=cache,target=/a,sharing=$S true\n",
+        "COPY a <<EOT /x/\nx\nEOT\n",
+        "COPY --chmod=644 <<-EOT \\\n  a <<EOU \\\n  /x/\n\tx\n\tEOT\ny\nEOU\n",
         "FROM localhost:5000/a/b@sha256:1 AS b\n",
         "FROM --platform=linux/amd64 registry:5000/b@sha256:1\n",
         "FROM [::1]:5000/b@sha256:1\n",
@@ -70,6 +78,11 @@ def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
     """Forms that hadolint ends at, without a word on anything else."""
     folder.add("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
     assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
+
+
+def test_directives_may_have_capitals(folder: LintFolder) -> None:
+    folder.add("Dockerfile", "# Syntax=docker/dockerfile:1\n# ESCAPE=`\nFROM a@sha256:1\nRUN true `\n  && cd /x\n")
+    assert "DL1000" not in "".join(folder.told())
 
 
 @pytest.mark.parametrize(
