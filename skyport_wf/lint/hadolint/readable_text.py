@@ -6,13 +6,13 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from skyport_wf.image.dockerfile import copy_arguments
 from skyport_wf.image.instructions import (
     Heredoc,
     Instruction,
     decode_lines,
     json_words,
     raw_words,
+    read_options,
     replace_words,
     triggered,
     written_options,
@@ -122,7 +122,8 @@ class ReadableText:
             are_files, file = len(one.heredocs) > 1 or not script_heredocs(one), "</dev/null"
         else:
             # It looks for a heredoc in the place of the first source only, and the others are as good.
-            are_files, file = len(copy_arguments(one.value)[1]) - 1 > len(one.heredocs), ""
+            sources_and_target = raw_words(one.value[read_options(one.value)[1] :])
+            are_files, file = len(sources_and_target) - 1 > len(one.heredocs), ""
         words = {word.mark + word.written: file if are_files else _quoted(word) for word in one.heredocs}
         for index in range(one.line - 1, first - 1):
             self._lines[index] = replace_words(self._lines[index], words)

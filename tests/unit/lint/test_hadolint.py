@@ -63,7 +63,7 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "ONBUILD HEALTHCHECK --interval=1h2m3s CMD true\n",
         "HEALTHCHECK none\nONBUILD HEALTHCHECK \\\n  None\n",
         "ENTRYPOINT\nONBUILD entrypoint\n",
-        "ENV A=it\\'s B={\\\"b\\\":1} \\\n  # no\n  C='d\\' D=\"e\\\\\"\n",
+        'ENV A=it\\\'s B={\\"b\\":1} \\\n  # no\n  C=\'d\\\' D="e\\\\"\n',
         "LABEL \"a\\\"b\"=c d=\\'e\nONBUILD LABEL a='b\\'\n",
         "RUN --mount=TYPE=cache,TARGET=/a,RO=1 --mount=type=secret,id=B,required=False true\n",
         "ARG S=shared\nRUN --mount=type=cache,target=/a,sharing=$S true\n",
