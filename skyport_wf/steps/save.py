@@ -31,7 +31,8 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     record_folder: where the record will lie; it names the archive as seen from there.
     Of a thin image, the layers of its base are left out. An image that is published already is not saved again: the
     file is empty then.
-    Raises EngineError if the engine no longer has the image, SkyportError for a full disk.
+    Raises UsageError for a file of another kind, or the one that the image comes from, EngineError if the engine no
+    longer has the image, SkyportError for a full disk.
     """
     from skyport_wf.engine.config_digests import note_config_digest
     from skyport_wf.image.archive.canonical import save_canonical
@@ -39,7 +40,10 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
 
     if archive.is_dir():
         raise UsageError(f"{archive} is a folder. Name the file to write the archive to.")
-    keep_other_file(archive, "archive", lambda there: recognise_format(there) == "gzip")
+    if build.archive and os.path.realpath(build.archive) == os.path.realpath(archive):
+        # The archive may hold more than this image.
+        raise UsageError(f"{archive} is the archive that {build.name} comes from: it stays as it is. Name another file.")
+    keep_other_file(archive, "gzipped archive", lambda there: recognise_format(there) == "gzip")
     make_folder(archive.parent)
     # Before the work is done: a record could not name it.
     path = check_unicode(os.path.relpath(os.path.realpath(archive), os.path.realpath(record_folder)))

@@ -289,6 +289,24 @@ def test_save_of_a_published_image_leaves_an_older_archive_as_it_is(project, cap
     assert (project / "notes.txt").read_text() == "notes"
 
 
+def test_save_leaves_the_archive_that_the_image_comes_from_as_it_is(project, capsys):
+    """It may hold other images, too."""
+    content = gzip.compress(canonical(Image((layer_tar({"file": b"x"}),)), "lab/tool:1"))
+    (project / "image.tar.gz").write_bytes(content)
+    (project / "link.tar.gz").symlink_to("image.tar.gz")
+    (project / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar.gz}]\n")
+    assert main(["build", "lab/tool:1", "--record", "build.json"]) == 0
+    for archive in ("tool/../image.tar.gz", "link.tar.gz"):
+        capsys.readouterr()
+        assert main(["save", "build.json", "--archive", archive, "--record", "save.json"]) == 2
+        assert f"{archive} is the archive that lab/tool:1 comes from: it stays as it is." in capsys.readouterr().err
+    assert (project / "image.tar.gz").read_bytes() == content
+    assert (project / "link.tar.gz").is_symlink()
+    (project / "image.tar").write_bytes(gzip.decompress(content))
+    assert main(["save", "build.json", "--archive", "image.tar", "--record", "save.json"]) == 2
+    assert "image.tar is there, and is no gzipped archive: it stays as it is." in capsys.readouterr().err
+
+
 def test_an_archive_that_no_record_can_name_is_refused_before_the_build_and_published_all_the_same(
     project, monkeypatch, capsys
 ):
