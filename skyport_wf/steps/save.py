@@ -42,7 +42,9 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         raise UsageError(f"{archive} is a folder. Name the file to write the archive to.")
     if build.archive and os.path.realpath(build.archive) == os.path.realpath(archive):
         # The archive may hold more than this image.
-        raise UsageError(f"{archive} is the archive that {build.name} comes from: it stays as it is. Name another file.")
+        raise UsageError(
+            f"{archive} is the archive that {build.name} comes from: it stays as it is. Name another file."
+        )
     keep_other_file(archive, "gzipped archive", lambda there: recognise_format(there) == "gzip")
     make_folder(archive.parent)
     # Before the work is done: a record could not name it.
