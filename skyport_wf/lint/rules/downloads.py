@@ -41,6 +41,11 @@ _SHELL_WITH_VALUE = ("-o", "-O")
 _SCRIPT_GIVEN = re.compile("-[a-z]*c")
 _SCRIPT_GIVEN_TO_R = re.compile("CMD|-[efh]|--(?:file|help|version)(?:=.*)?", re.DOTALL)
 """Without any of these R runs its input, whatever its options and arguments are."""
+_ASKS_ONLY: Mapping[str, re.Pattern[str]] = {
+    "curl": re.compile("--head|-[fgikLlnNqsSv46]*I[a-zA-Z]*"),
+    "wget": re.compile("--spider"),
+}
+"""Options with which a program asks whether something is there, and fetches nothing."""
 _STANDARD_INPUT = frozenset({"-", "/dev/stdin"})
 _TAKES_SCRIPT = frozenset({"source", "."})
 URL = re.compile(r"(?:https?|ftp)://\S+", re.IGNORECASE)
@@ -75,7 +80,9 @@ def check_fetched(pipelines: Sequence[Pipeline], values: Mapping[str, str]) -> I
     if is_anything_checked(pipelines):
         return
     for call in invocations(pipelines):
-        url = next(_fetched_addresses(call, values), None) if call.program in _FETCHERS else None
+        if call.program not in _FETCHERS or _asks_only(call):
+            continue
+        url = next(_fetched_addresses(call, values), None)
         is_checked = call.program == "aria2c" and any(text.startswith("--checksum") for text in call.texts)
         if url and not is_checked and call.line not in piped:
             instead = "`echo 'SHA256  FILE' | sha256sum --check -` behind it"
@@ -93,6 +100,11 @@ def check_add(instruction: Instruction, values: Mapping[str, str]) -> Iterator[F
         elif URL.match(source):
             instead = f"`ADD --checksum=sha256:DIGEST {without_secrets(source)} ...`, which needs BuildKit"
             yield ADD_UNCHECKED.at(instruction.line, _unchecked(source), instead)
+
+
+def _asks_only(call: Invocation) -> bool:
+    option = _ASKS_ONLY.get(call.program)
+    return option is not None and any(map(option.fullmatch, call.texts))
 
 
 def _fetched_addresses(call: Invocation, values: Mapping[str, str]) -> Iterator[str]:
