@@ -161,7 +161,11 @@ def oci_archive(
         about = {"vnd.docker.reference.type": "attestation-manifest"}
         manifests.append(add(b'{"config": {}}', "application/vnd.oci.image.manifest.v1+json", annotations=about))
         nested = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
-        named = {"io.containerd.image.name": f"docker.io/{names[0]}"}
+        # containerd and buildx write both.
+        named = {
+            "io.containerd.image.name": f"docker.io/{names[0]}",
+            "org.opencontainers.image.ref.name": names[0].rpartition(":")[2],
+        }
         manifests = [add(nested, "application/vnd.oci.image.index.v1+json", annotations=named)]
     index = json.dumps({"schemaVersion": 2, "manifests": manifests}).encode()
     return [

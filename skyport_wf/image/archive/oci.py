@@ -129,7 +129,8 @@ def _walk(
             continue  # what BuildKit or cosign says about another manifest
         if not _may_be_image(descriptor.artifact_type):
             continue
-        told = names + tuple(annotations[key] for key in _NAMES if key in annotations)
+        # Beside a whole name, the other annotation has no more than its tag, which other images may have, too.
+        told = names + tuple(annotations[key] for key in _NAMES if key in annotations)[:1]
         machine = str(descriptor.platform or "") or platform
         try:
             if not depth:
