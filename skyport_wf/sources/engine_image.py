@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from skyport_wf.errors import PlatformError
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.records.source import Source
 from skyport_wf.sources.platforms import check_platform
@@ -54,8 +55,18 @@ class EngineImageSource:
         return MadeImage(found.id)
 
     def _find(self, engine: APIClient) -> EngineImage:
+        from skyport_wf.engine.capabilities import uses_containerd_store
         from skyport_wf.engine.images import require_image
 
         found = require_image(engine, self._image, wanted_by=self._spec.name)
-        check_platform(self._spec, found.platform)
+        try:
+            check_platform(self._spec, found.platform)
+        except PlatformError as error:
+            if not (self._spec.platform and uses_containerd_store(engine)):
+                raise
+            # There, a name may mean images for several platforms, of which the engine shows its own.
+            raise PlatformError(
+                f"{error} If the engine has it for that, too: `docker save {self._image} -o FILE` writes all of them, "
+                "and of a file that is listed as `archive`, the one for `platform` is taken."
+            ) from error
         return found

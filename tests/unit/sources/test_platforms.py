@@ -1,12 +1,22 @@
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
+from skyport_wf.engine import capabilities, images
+from skyport_wf.engine.images import EngineImage
 from skyport_wf.errors import PlatformError
 from skyport_wf.image.platforms import best_platform, is_platform
 from skyport_wf.image_list.spec import ImageSpec
 from skyport_wf.sources import platforms
+from skyport_wf.sources.engine_image import EngineImageSource
 from skyport_wf.sources.platforms import check_platform
+from skyport_wf.sources.remote_files import RemoteFiles
 from tests.support.docker_archives import Image, file_member, legacy, oci_archive, tar_of
 from tests.support.lab import Lab
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 
 @pytest.mark.parametrize(
@@ -54,6 +64,18 @@ def test_another_platform_is_refused_unless_it_is_asked_for(monkeypatch):
         check_platform(ImageSpec("a/b:1", archive="x"), "linux/arm64")
     with pytest.raises(PlatformError, match="for linux/amd64, and the image list asks for linux/arm64"):
         check_platform(ImageSpec("a/b:1", archive="x", platform="linux/arm64"), "linux/amd64")
+
+
+def test_an_engine_that_has_an_image_for_several_platforms(monkeypatch):
+    """containerd's image store shows one of them; the others are in what `docker save` writes."""
+    shown = EngineImage(id="sha256:1", os="linux", architecture="amd64")
+    source = EngineImageSource(ImageSpec("a/b:1", image="x:1", platform="linux/arm64"), Path(), cast(RemoteFiles, None))
+    monkeypatch.setattr(images, "require_image", lambda *_, **__: shown)
+    for on_containerd in (True, False):
+        monkeypatch.setattr(capabilities, "uses_containerd_store", lambda _, answer=on_containerd: answer)
+        with pytest.raises(PlatformError, match="asks for linux/arm64") as caught:
+            source.describe({}, lambda: cast("APIClient", None))
+        assert ("`docker save x:1 -o FILE`" in str(caught.value)) is on_containerd
 
 
 @pytest.mark.slow
