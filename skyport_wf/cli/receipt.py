@@ -56,9 +56,13 @@ def run(args: argparse.Namespace) -> Outcome:
 def _check(receipt: Receipt, locked: LockedImage, file: Path) -> None:
     """Raise SkyportError if the published image is not the one of the lock file."""
     from skyport_wf.image_list.urls import one_spelling
+    from skyport_wf.publication.thin import same_image
 
     held = {"Shock": receipt.shock, "node": receipt.node, "image": receipt.image_id, "MD5": receipt.md5}
     wanted = {"Shock": one_spelling(locked.shock), "node": locked.node, "image": locked.image_id, "MD5": locked.md5}
+    if same_image(held["image"], wanted["image"]):
+        # Other tools write ids without `sha256:`.
+        wanted["image"] = held["image"]
     if other := [f"the {what} is {held[what]}, not {wanted[what]}" for what in held if held[what] != wanted[what]]:
         raise SkyportError(
             f"{receipt.name} is not the image of {file}: {'; '.join(other)}. If that is meant, take the lock file anew "

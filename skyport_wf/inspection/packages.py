@@ -9,6 +9,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.inspection.show import examine_receipt
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.package_lists import listed_packages
+from skyport_wf.publication.thin import same_image
 
 if TYPE_CHECKING:
     from skyport_wf.image.examination.package_list import PackageList
@@ -31,7 +32,7 @@ def list_packages(receipt: Receipt, shock: Shock, *, progress: Progress = UNSEEN
         )
     node = shock.user.find(receipt.node)
     listed = listed_packages(node) if node else None
-    if listed is None or listed.image_id != receipt.image_id:
+    if listed is None or not same_image(listed.image_id, receipt.image_id):
         # It also says what is wrong if the node is gone, or has another image.
         listed = examine_receipt(shock.user, receipt, progress=progress).listed
     for note in listed.notes:

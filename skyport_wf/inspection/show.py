@@ -79,7 +79,7 @@ def examine_receipt(shock: ShockClient, receipt: Receipt, *, progress: Progress 
     except (ArchiveError, ShockError, TemporaryError) as error:
         kind = TemporaryError if isinstance(error, TemporaryError) else ShockError
         raise kind(f"{receipt.name} is published, but its packages could not be listed: {error}") from error
-    if found.contents.image_id != receipt.image_id:
+    if not same_image(found.contents.image_id, receipt.image_id):
         raise ShockError(
             f"node {node.id} of {receipt.name} has image {found.contents.image_id}, its receipt says "
             f"{receipt.image_id}. `skyport-wf verify` tells more."

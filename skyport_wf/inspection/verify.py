@@ -13,7 +13,7 @@ from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import AweLookupError
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.resolve import find_for_worker
-from skyport_wf.publication.thin import has_id
+from skyport_wf.publication.thin import has_id, id_of, same_image
 from skyport_wf.transfer.concurrency import in_order
 
 if TYPE_CHECKING:
@@ -83,8 +83,9 @@ def _differences(name: str, image: LockedImage, shock: Shock, read: _Reader) -> 
         # A thin image that has lost its base can be loaded by nobody.
         now = f"that is image {found[-1].attributes.id} now" if found else "which is not published any more"
         yield f"it is a thin image built on {base.name} with image {base.image_id}, {now}"
-    held = {"node": node.id, "image id": (node.attributes or {}).get("id"), "MD5": node.file.checksum.md5}
+    held = {"node": node.id, "image id": id_of(node), "MD5": node.file.checksum.md5}
     for what, locked in {"node": image.node, "image id": image.image_id, "MD5": image.md5}.items():
-        if held[what] != locked:
+        # Other tools write ids without `sha256:`, which `adopt` adds: that makes no other image of it.
+        if held[what] != locked and not (what == "image id" and same_image(held[what], locked)):
             yield f"the {what} is {held[what]}, the lock file says {locked}"
     yield from read(shock, node, image)

@@ -35,7 +35,7 @@ from skyport_wf.publication.replacement import (
     stored_attributes,
 )
 from skyport_wf.publication.resolve import resolve
-from skyport_wf.publication.thin import check_base, find_thin_on, with_base_id, workers_need
+from skyport_wf.publication.thin import check_base, find_thin_on, same_image, with_base_id, workers_need
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.source import Source
 
@@ -166,7 +166,8 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
 
 def _warn_who_lost_a_base(wanted: WantedImage, others: tuple[PublishedNode, ...], shock: Shock) -> None:
     for other in others:
-        if other.attributes.id != wanted.image_id and (lost := find_thin_on(shock.user, other)):
+        is_same = wanted.image_id is not None and same_image(other.attributes.id, wanted.image_id)
+        if not is_same and (lost := find_thin_on(shock.user, other)):
             _log.warning(
                 "thin on node %s, which was %s: %s. Publish them again", other.id, wanted.name, ", ".join(lost)
             )

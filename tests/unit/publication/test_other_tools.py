@@ -190,6 +190,20 @@ def test_the_very_same_image_is_the_same(shock: ShockClient, said: Any, listed: 
     assert "is published already, as another image" in said("publish", "--all")[1]
 
 
+def test_a_receipt_that_has_its_id_as_it_was_is_of_the_very_same_image(
+    shock: ShockClient, said: Any, listed: Path
+) -> None:
+    put(shock)
+    assert said("receipt", NAME, "--record", "receipt.json", "--lock", "images.lock.json")[0] == 0
+    assert BARE in (listed / "images.lock.json").read_text()
+    code, text = said("sbom", "receipt.json", "--record", "packages.json")
+    assert (code, "has image" in text) == (0, False), text
+    assert said("adopt", NAME)[0] == 0
+    assert said("verify")[0] == 0
+    assert said("receipt", NAME, "--locked", "images.lock.json")[0] == 0
+    assert said("sbom", "receipt.json", "--record", "packages.json")[0] == 0
+
+
 def test_a_broken_one_may_be_replaced(shock: ShockClient, said: Any, listed: Path) -> None:
     node = put(shock)
     (listed / "images.yaml").write_text(f"images:\n- {{name: '{NAME}', archive: image.tar, replace: true}}\n")
