@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,11 @@ from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import human_size
 
 if TYPE_CHECKING:
+    from skyport_wf.publication.connection import Shock
     from skyport_wf.records.receipt import LockedImage, Receipt
+    from skyport_wf.shock.node import Node
 
+_log = logging.getLogger(__name__)
 EXAMPLES = (
     "skyport-wf receipt my-lab/tool:1.0 --record receipt.json",
     "skyport-wf receipt my-lab/tool --lock images.lock.json",
@@ -42,7 +46,9 @@ def run(args: argparse.Namespace) -> Outcome:
     if args.locked and locked is None:
         raise UsageError(f"the lock file {args.locked} has no image {args.name}")
     with opened_shock(args, url=locked.shock if locked else None) as shock:
-        receipt = receipt_of(shock, find_for_worker(shock, args.name))
+        node = find_for_worker(shock, args.name)
+        receipt = receipt_of(shock, node)
+        _warn_of_problems(shock, node)
     if locked:
         _check(receipt, locked, args.locked)
     if args.record:
@@ -51,6 +57,15 @@ def run(args: argparse.Namespace) -> Outcome:
         update_lock(args.lock, [receipt])
     text = f"{receipt.name}  {receipt.image_id}\nnode {receipt.node}, {human_size(receipt.size)}"
     return Outcome(receipt, text)
+
+
+def _warn_of_problems(shock: Shock, node: Node) -> None:
+    """Say what is wrong with the node of an image that another tool left incomplete."""
+    from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_mend, in_words
+    from skyport_wf.publication.thin import name_of
+
+    if problems := find_problems_of_file(shock.user, node):
+        _log.warning("%s (node %s): %s. %s mends it", name_of(node), node.id, in_words(problems), how_to_mend(node))
 
 
 def _check(receipt: Receipt, locked: LockedImage, file: Path) -> None:

@@ -90,12 +90,14 @@ def test_it_is_said_what_is_wrong_and_what_a_worker_does(shock: ShockClient, sai
         (["resolve", "skyport/old"], 1),
         (["status"], 3),
         (["show", NAME], 0),
+        (["receipt", NAME, "--lock", "images.lock.json"], 0),
+        (["verify"], 3),
     ):
         found, text = said(*command)
         assert found == code, text
-        assert NO_REPOSITORY in text or command == ["status"]
+        assert NO_REPOSITORY in text or command in (["status"], ["verify"])
         assert NO_ID in text
-        assert node.id in text or command[0] == "show"
+        assert node.id in text or command[0] in ("show", "verify")
         assert "skyport-wf adopt skyport/old:1.0" in text or command[0] in ("ls", "show")
     assert json.loads(said("ls", "--json")[1])["images"][0]["state"] == "broken"
 
@@ -198,6 +200,7 @@ def test_a_receipt_that_has_its_id_as_it_was_is_of_the_very_same_image(
     assert BARE in (listed / "images.lock.json").read_text()
     code, text = said("sbom", "receipt.json", "--record", "packages.json")
     assert (code, "has image" in text) == (0, False), text
+    assert "lock file says" not in said("verify")[1]
     assert said("adopt", NAME)[0] == 0
     assert said("verify")[0] == 0
     assert said("receipt", NAME, "--locked", "images.lock.json")[0] == 0
