@@ -73,10 +73,10 @@ def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> WrittenFolder:
                 raise UsageError(
                     f"{target} was written or changed by somebody else. Move it away, or name another folder."
                 )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Before it is there: a file that a killed run has left is known to be ours.
+            # Before it is there: a file, or a folder for it, that a killed run has left is known to be ours.
             listed.write(f"{digest}  {path}\n")
             listed.flush()
+            target.parent.mkdir(parents=True, exist_ok=True)
             with replace_file(target) as file:
                 file.write(content)
             written += 1

@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from skyport_wf.errors import UsageError
+from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.pages.folder import write_folder
+from tests.support.small_disk import fill, small_disk
 
 PAGES = [("image/a.html", b"a"), ("compare/a/b.html", b"ab"), ("index.html", b"list")]
 
@@ -76,6 +77,16 @@ def test_after_a_run_that_was_killed_the_next_one_knows_what_is_ours(tmp_path):
     assert (done.written, done.removed) == (1, 1)
     assert (tmp_path / "index.html").read_bytes() == b"list"
     assert names(tmp_path) == {name for name, _ in PAGES}
+
+
+def test_a_folder_that_was_begun_on_a_full_disk_is_ours_when_there_is_room(tmp_path):
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", size=1 << 20) as disk:
+        filler = fill(disk)
+        with pytest.raises(SkyportError, match="No space left on device"):
+            write_folder(disk / "site", PAGES)
+        filler.unlink()
+        assert write_folder(disk / "site", PAGES).written == 3
 
 
 def test_a_list_that_others_wrote_into_leads_nowhere_else(tmp_path):
