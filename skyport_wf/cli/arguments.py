@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -134,6 +135,21 @@ def whole_number(
         raise argparse.ArgumentTypeError(f"{text[:_SHOWN]!r} is not {what}")
 
     return read
+
+
+def auth_word(text: str) -> str:
+    """Return the word before a token, as `auth` of the image list has it; with others a header could say more."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", text):
+        raise argparse.ArgumentTypeError("not a scheme. Give a word such as OAuth, or basic")
+    return text
+
+
+def variable_name(text: str) -> str:
+    """Return the name of a variable, which is never the token itself."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        # Not shown: somebody may have given the token in its place.
+        raise argparse.ArgumentTypeError("not the name of a variable. Give one such as OTHER_TOKEN")
+    return text
 
 
 def add_image_list(parser: argparse.ArgumentParser) -> None:

@@ -11,11 +11,13 @@ from skyport_wf.cli.absent_names import suggesting_names
 from skyport_wf.cli.arguments import (
     KEY_HELP,
     add_image_list,
+    auth_word,
     check_names_or_all,
     fill_key,
     output_file,
     read_settings,
     require_key,
+    variable_name,
     whole_number,
 )
 from skyport_wf.cli.outcome import Outcome, Table, table
@@ -51,9 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", "-j", type=jobs, default=1, metavar="N", help="copy so many images at once")
     parser.add_argument("--to", required=True, metavar="URL", help="the Shock to copy to, or `embedded`")
     parser.add_argument(
-        "--to-token-env", metavar="VAR", help="the variable with the token for it (default: without a token)"
+        "--to-token-env", type=variable_name, metavar="VAR",
+        help="the variable with the token for it (default: without a token)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to-auth", type=auth_word, default="OAuth", metavar="WORD", help="the word before that token, or `basic`"
     )
-    parser.add_argument("--to-auth", default="OAuth", metavar="WORD", help="the word before that token, or `basic`")
     parser.add_argument("--private", action="store_true", help="let only the owner read the copy")
     parser.add_argument("--replace", action="store_true", help="take the name from another image that has it there")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be copied, and send nothing")

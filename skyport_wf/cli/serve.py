@@ -3,9 +3,8 @@
 import argparse
 import logging
 import os
-import re
 
-from skyport_wf.cli.arguments import any_path, whole_number
+from skyport_wf.cli.arguments import any_path, auth_word, whole_number
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
 
@@ -46,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--shock-auth",
-        type=_word,
+        type=auth_word,
         metavar="WORD",
         help="the word before a token for that Shock, or `basic` (default: OAuth)",
     )
@@ -171,12 +170,6 @@ def _serve_gateway(args: argparse.Namespace) -> Outcome:
 def _host(text: str) -> str:
     if not text or not text.isprintable() or " " in text:
         raise argparse.ArgumentTypeError("not an address. Give one of this machine, such as 127.0.0.1")
-    return text
-
-
-def _word(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", text):
-        raise argparse.ArgumentTypeError("not a scheme. Give a word such as OAuth, or basic")
     return text
 
 

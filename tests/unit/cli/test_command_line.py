@@ -178,6 +178,12 @@ def test_1_failed_with_a_message_and_no_traceback(project):
         (["show", "--archive", ""], "argument --archive: '' is not the name of a file or folder"),
         (["plan", "--images", ""], "argument --images: '' is not the name of a file or folder"),
         (["init", ""], "argument DIR: '' is not the name of a file or folder"),
+        (
+            ["copy", "a/b:1", "--to", "embedded", "--to-auth", "a\nb"],
+            "argument --to-auth: not a scheme. Give a word such",
+        ),
+        (["copy", "a/b:1", "--to", "embedded", "--to-token-env", ""], "argument --to-token-env: not the name of a var"),
+        (["copy", "a/b:1", "--to", "embedded", "--to-token-env", "s-cret"], "argument --to-token-env: not the name of"),
         (["plan", "--log", "/proc/none/x"], "cannot write the log file /proc/none/x: "),
     ],
 )
