@@ -74,6 +74,17 @@ def _why_unusable(word: object) -> str:
     return ""
 
 
+def check_names(args: argparse.Namespace, arguments: Iterable[str]) -> None:
+    """Raise UsageError for an empty name of an image, as of a variable that is not set: it would fit what has no name.
+
+    arguments: those that name images.
+    """
+    for argument in arguments:
+        value = getattr(args, argument)
+        if "" in (value if isinstance(value, list) else [value]):
+            raise UsageError("'' names no image. Give REPO:TAG; perhaps a variable is not set.")
+
+
 def check_outputs(args: argparse.Namespace, options: Iterable[str]) -> None:
     """Raise UsageError if one file to write would take the place of another, or something else that of the lock file.
 

@@ -15,7 +15,7 @@ EXAMPLES = (
 )
 
 _ASKED = "_ARGCOMPLETE"
-_IMAGES = ("NAME", "NEW", "A", "B", "REPO[:TAG]")
+IMAGES = ("NAME", "NEW", "A", "B", "REPO[:TAG]")
 """Words of the help for the name of an image."""
 _OR_FILES = ("A", "B", "-- COMMAND")
 """Words of the help for what may be a path, too."""
@@ -54,7 +54,7 @@ def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argpar
 
     from skyport_wf.cli.arguments import any_path, image_list, output_file
 
-    known = set(_image_names(parsed_args)) if action.metavar in _IMAGES else set(_words(action, prefix))
+    known = set(_image_names(parsed_args)) if action.metavar in IMAGES else set(_words(action, prefix))
     is_path = action.type in (any_path, output_file, image_list) or action.metavar in _OR_FILES
     files = FilesCompleter()(prefix) if is_path else ()
     return [*sorted(name for name in known if name.startswith(prefix)), *files]

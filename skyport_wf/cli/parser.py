@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from skyport_wf import __version__
-from skyport_wf.cli.arguments import check_outputs, check_words, everywhere, output_file
-from skyport_wf.cli.completion import complete, words_so_far
+from skyport_wf.cli.arguments import check_names, check_outputs, check_words, everywhere, output_file
+from skyport_wf.cli.completion import IMAGES, complete, words_so_far
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.verbs import ELSEWHERE, VERBS, overview
 from skyport_wf.errors import UsageError
@@ -48,8 +48,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         _refuse(verbs.get(args.verb, parser), unknown)
     if not args.verb:
         parser.error("the verb is missing")
+    actions = verbs[args.verb]._actions
     check_words(args)
-    check_outputs(args, [action.dest for action in verbs[args.verb]._actions if action.type is output_file])
+    check_names(args, [action.dest for action in actions if action.metavar in IMAGES])
+    check_outputs(args, [action.dest for action in actions if action.type is output_file])
     return args
 
 

@@ -315,6 +315,23 @@ def test_what_is_no_name_is_refused_where_one_image_is_meant(people: People, ask
 
 
 @pytest.mark.slow
+def test_an_empty_name_means_nothing_where_several_are_meant(people: People) -> None:
+    """As of a variable that is not set: it would fit the nodes of other tools that have no name."""
+    listed(OLD)
+    people.do("publish", OLD)
+    attributes = {"type": "dockerimage-retired", "name": "", "id": "sha256:" + "1" * 64}
+    nameless = people.client.create_empty(attributes=attributes, expiration="1D")
+    for arguments in (
+        ("delete", "", "--remove"), ("retire", ""), ("retire", "--undo", ""), ("ls", ""), ("du", ""), ("status", ""),
+        ("copy", "", "--to", "embedded"), ("adopt", ""), ("find", "", "--package", "x"), ("verify", ""),
+        ("publish", OLD, ""),
+    ):  # fmt: skip
+        assert people.do(*arguments, code=2)["error"].startswith("'' names no image."), arguments
+    found = people.client.find(nameless.id)
+    assert found and found.attributes == nameless.attributes
+
+
+@pytest.mark.slow
 def test_resolve_says_what_awe_does_with_a_pattern(people: People) -> None:
     listed(OLD)
     people.do("publish", OLD)
