@@ -4,10 +4,11 @@ import fcntl
 import hashlib
 import logging
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import msgspec
 
@@ -20,20 +21,23 @@ _log = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "SKYPORT_CACHE"
 """The variable that names the folder."""
+_OWN: Final = 0o700
 _Note = TypeVar("_Note")
 
 
 def cache_folder(*below: str) -> Path:
     """Return a folder of the cache, made if it is not there.
 
-    below: the folder's path inside the cache.
+    below: the folder's path inside the cache. Its first part is closed to other users, also in a cache that is open:
+        what comes from a private image or repository is nobody else's to read.
     Raises UsageError as `cache_root`, and SkyportError if the folder cannot be made.
     """
     root = cache_root()
     folder = root.joinpath(*below)
     try:
-        # What comes from a private repository is nobody else's to read.
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if below:
+            _close(root / below[0])
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SkyportError(
@@ -41,6 +45,16 @@ def cache_folder(*below: str) -> Path:
             f"{CACHE_VARIABLE}."
         ) from error
     return folder
+
+
+def _close(folder: Path) -> None:
+    """Make a folder that nobody else may look into, or let one of ours be such."""
+    folder.mkdir(exist_ok=True, mode=_OWN)
+    status = folder.stat()
+    if stat.S_IMODE(status.st_mode) & ~_OWN and status.st_uid == os.geteuid():
+        # On a read-only file system it stays as it is.
+        with suppress(OSError):
+            folder.chmod(_OWN)
 
 
 def cache_root() -> Path:
