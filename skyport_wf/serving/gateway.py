@@ -1,5 +1,6 @@
 """Between cheroot and the application: where cheroot differs from what a server of large files needs."""
 
+import errno
 import logging
 import os
 import time
@@ -14,6 +15,7 @@ from cheroot.server import HTTPConnection, HTTPRequest
 from werkzeug.exceptions import HTTPException
 from werkzeug.wsgi import FileWrapper
 
+from skyport_wf.errors import SkyportError
 from skyport_wf.serving.reading import REQUEST_LINE, ReadAgain, RequestBody, StrictHeaderReader, split_host
 from skyport_wf.serving.workers import Connections, GrowingThreadPool, Watch
 
@@ -141,17 +143,29 @@ class _Gateway(wsgi.Gateway_10):
             if isinstance(response, FileWrapper) and left is not None:
                 self.req.ensure_headers_sent()
                 if not self._send_file(cast(BinaryIO, response.file), left):
-                    # The file is shorter than it was said to be. The client must not take the next answer for its rest.
+                    # The client must not take the next answer for its rest.
                     self.req.close_connection = True
+                    self._log_failure("the file is shorter than it was said to be")
             else:
                 for data in response:
                     for start in range(0, len(data), _PIECE):
                         self.write(data[start : start + _PIECE])
                         watch.moved(connection)
             self.req.ensure_headers_sent()
+        except SkyportError as error:
+            self._log_failure(str(error))
+            if not self.req.sent_headers:
+                self.req.simple_response("500 Internal Server Error")
+            # What is under way has no end. cheroot knows this error, and writes no traceback.
+            raise ConnectionAbortedError(errno.ECONNABORTED, os.strerror(errno.ECONNABORTED)) from error
         finally:
             if hasattr(response, "close"):
                 response.close()
+
+    def _log_failure(self, reason: str) -> None:
+        """Log why an answer ends before its end."""
+        method, address = self.req.method.decode("latin-1"), ascii(self.env["REQUEST_URI"])[1:-1]
+        _log.error("%s %s: the answer breaks off: %s", method, address, reason)
 
     def _send_file(self, file: BinaryIO, size: int) -> bool:
         """Have the kernel copy so much of a file to the client, and return whether the file has it.
