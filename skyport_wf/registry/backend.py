@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import ClosingIterator
 
 from skyport_wf.registry.bounded_cache import BoundedCache
-from skyport_wf.registry.refusals import BlobUnknownError
+from skyport_wf.registry.refusals import BlobUnknownError, RegistryError
 from skyport_wf.shock.authorization import BASIC
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.shock.connection import ShockRefusalError
@@ -56,7 +56,7 @@ class Backend(Protocol):
         token: of someone who may read the node; None if everyone may.
         is_whole: whether the part is all that the client may ask for at this address. Elsewhere it would ask again for
             its range of that, and a Shock does not understand it.
-        Raises BlobUnknownError if the node is gone.
+        Raises BlobUnknownError if the node is gone, RegistryError or ShockError if its file cannot be read.
         """
 
 
@@ -99,6 +99,9 @@ class EmbeddedBackend:
         body = self._app(environ, start)
         # As it is: a server recognises a file that it can send by itself.
         answer = Response(body, statuses[-1], direct_passthrough=True)
+        if answer.status_code >= 500:
+            answer.close()
+            raise RegistryError("the file with the blob is damaged, or cannot be read; the server's log says more")
         if answer.status_code != 200:
             answer.close()
             raise BlobUnknownError("the blob was deleted at this moment")

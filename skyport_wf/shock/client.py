@@ -15,7 +15,7 @@ import requests
 from skyport_wf.errors import AlteredError, ShockError, TemporaryError
 from skyport_wf.http_session import AS_IT_IS, PlainSession, is_encoded
 from skyport_wf.shock.authorization import Authorization
-from skyport_wf.shock.connection import ShockConnection, ShockRefusalError
+from skyport_wf.shock.connection import ServerTroubleError, ShockConnection, ShockRefusalError
 from skyport_wf.shock.file_part import read_exactly
 from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node
@@ -329,7 +329,8 @@ class ShockClient:
         size: how many bytes have to come, if known.
         Raises AlteredError if something in front of the server compresses them all the same, or announces another size.
         """
-        response = self._connection.retrying(lambda: self._ask_for_file(node_id, part))
+        with self._telling_lost_file(node_id):
+            response = self._connection.retrying(lambda: self._ask_for_file(node_id, part))
         with self._content(response, node_id, size) as stream:
             yield stream
 
@@ -345,7 +346,25 @@ class ShockClient:
             with self._content(response, node.id) as stream:
                 return b"".join(read_exactly(stream, size, f"the download of node {node.id} from {self.name}"))
 
-        return self._connection.retrying(read)
+        with self._telling_lost_file(node.id):
+            return self._connection.retrying(read)
+
+    @contextmanager
+    def _telling_lost_file(self, node_id: str) -> Iterator[None]:
+        """Raise ShockError in the place of what the block raises if the server fails at the file, and not otherwise.
+
+        Shock answers so, for ever, where the file is gone from its disk.
+        """
+        try:
+            yield
+        except ServerTroubleError as error:
+            if error.status != requests.codes.server_error:
+                raise
+            try:
+                self._connection.ask_once("GET", f"/node/{node_id}")
+            except (ShockError, TemporaryError):
+                raise error from None
+            raise ShockError(f"the file of node {node_id} cannot be read: {error.words}") from error
 
     def close(self) -> None:
         """Close the connections to the server."""

@@ -50,6 +50,17 @@ class ShockRefusalError(ShockError):
         return self.status in _NOT_ALLOWED
 
 
+class ServerTroubleError(TemporaryError):
+    """Shock, or what stands in front of it, could not answer."""
+
+    def __init__(self, message: str, status: int, *, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.status = status
+        """The HTTP status."""
+        self.words = message
+        """What happened, without what the server asks for."""
+
+
 class ShockConnection:
     """One Shock server, as one user; threads may share it."""
 
@@ -152,9 +163,10 @@ class ShockConnection:
             method, path, self.name, response.status_code, response.elapsed.total_seconds(),
         )  # fmt: skip
         if response.status_code in TEMPORARY_STATUSES:
-            response.close()
-            raise TemporaryError(
-                f"{self._called} answers {method} {path} with HTTP {response.status_code}.",
+            said = _shortened(self._authorization.hide(_said(response)).rstrip("."))
+            raise ServerTroubleError(
+                f"{self._called} answers {method} {path} with HTTP {response.status_code}{said and f': {said}'}.",
+                response.status_code,
                 retry_after=read_retry_after(response.headers),
             )
         self._given_up = False
@@ -166,7 +178,7 @@ class ShockConnection:
         if status in _REDIRECTS:
             return self._sent_elsewhere(response.next.url if response.next else None, request)
         # Cut only then, as half a token would not be found.
-        said = _shortened(self._authorization.hide(_said(response)))
+        said = _shortened(self._authorization.hide(_said(response) or f"HTTP {status}"))
         if status == requests.codes.unauthorized or "authorization" in said.lower():
             said = f"{said}. {self._token_advice}"
         return ShockRefusalError(f"{self._called} refuses {request}: {said}", status)
@@ -235,13 +247,14 @@ class ShockConnection:
 
 
 def _said(response: requests.Response) -> str:
+    """Return what the server says of a failure in its own way, empty if nothing."""
     try:
         answer = json.loads(read_answer(response, _LARGEST_REFUSAL))
         # A registry says it in another way, such as a gateway that was taken for its Shock.
         errors = answer["error"] if "error" in answer else [error["message"] for error in answer["errors"]]
         return "; ".join(map(str, errors))
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, RecursionError):
-        return f"HTTP {response.status_code}"
+        return ""
 
 
 def _shortened(reason: str) -> str:

@@ -19,6 +19,7 @@ from skyport_wf.store.refusals import (
     ClosedError,
     FullError,
     InvalidRequestError,
+    LostFileError,
     RefusedError,
     StoreError,
     UnsupportedError,
@@ -41,6 +42,8 @@ from skyport_wf.store.wsgi.forms import read_file, read_form
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+_REPAIR_SECONDS = 86400
+"""How long clients are told to leave a file alone that is lost."""
 _UNSUPPORTED = ("download_post", "download_idx", "index", "filter", "restore")
 
 _log = logging.getLogger(__name__)
@@ -206,7 +209,11 @@ class ShockApp:
         # A client asks again after a 500, which here would be in vain.
         in_vain = 403 if isinstance(error, ClosedError) else 400
         status = in_vain if is_here and isinstance(error, UnusableError) else error.status
-        return error_response(status, str(error) if is_owner else error.public_words)
+        response = error_response(status, str(error) if is_owner else error.public_words)
+        if isinstance(error, LostFileError):
+            # Before somebody has put the file back, no try will help.
+            response.headers["Retry-After"] = str(_REPAIR_SECONDS)
+        return response
 
     def _user(self, request: Request) -> User:
         """Return who is asking: by token, or named by the program that calls us in its own process.

@@ -1,5 +1,6 @@
 """The files of nodes as answers: one, or a part of it, packed or as it is, or several as an archive."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -137,13 +138,18 @@ def _archived(context: RequestContext, nodes: Iterable[StoredNode]) -> Iterator[
 
 def _open(context: RequestContext, node: StoredNode) -> BinaryIO:
     assert node.content  # noqa: S101  (see require_file and _archived)
+    files = context.store.files
     try:
-        return context.store.files.open(node.content.id)
+        file = files.open(node.content.id)
     except (FileNotFoundError, ValueError):
         # Deleted since we read the node, which is an error of its own then; or the store is damaged.
         context.store.read(node.id, OURSELVES)
-        files = context.store.files
-        raise LostFileError(node.id, files.find_damage(node.content), files.damaged_path(node.content.id)) from None
+    else:
+        if os.fstat(file.fileno()).st_size == node.content.size:
+            return file
+        # Else clients would hear of it by an answer that breaks off, and try again.
+        file.close()
+    raise LostFileError(node.id, files.find_damage(node.content), files.damaged_path(node.content.id))
 
 
 def _entry_name(node: StoredNode) -> str:

@@ -16,8 +16,11 @@ from skyport_wf.errors import AlteredError
 from skyport_wf.progress import UNSEEN
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.files import FileStore
+from skyport_wf.store.opening import open_store
+from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.failing_server import NODE, Answer, FailingServer
+from tests.support.own_server import running_server
 
 NAME = "lab/tool:1.0"
 IMAGE = Image((layer_tar({"file": bytes(range(256)) * 200}),))
@@ -76,6 +79,27 @@ def test_a_file_that_is_gone(published: Path, capsys: pytest.CaptureFixture[str]
     assert said.startswith("skyport-wf: the embedded Shock refuses GET /node/")
     assert f"is damaged: the file is missing ({published}). Restore it from a backup, or retire the image" in said
     assert "`skyport-wf gc --check` finds all" in said
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone"])
+def test_a_file_that_a_server_has_lost_hides_no_other_image(
+    published: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    other = Image((layer_tar({"file": b"other"}),))
+    Path("other.tar").write_bytes(canonical(other, "lab/whole:1"))
+    Path("images.yaml").write_text("images: [{name: 'lab/whole:1', archive: other.tar}]\n")
+    assert main(["publish", "--all", "--quiet"]) == 0
+    os.truncate(published, 100) if damage == "cut off" else published.unlink()
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "30")
+    with open_store(Path(os.environ["SKYPORT_DATA"])) as store, running_server(ShockApp(store)) as server:
+        monkeypatch.setenv("SHOCK_URL", server.url)
+        found = verified(capsys, "--deep")
+        words = "the file has 100 bytes instead of" if damage == "cut off" else "the file is missing"
+        assert f"with HTTP 500: the node is damaged: {words}" in found
+        assert f"Retire it (skyport-wf retire {NAME}) and publish it again" in found
+        assert "lab/whole:1" in found
+        assert main(["pull", NAME, "--output", "copy.tar.gz"]) == 1
+        assert f"the node is damaged: {words}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,17 @@ def test_head_says_what_get_sends(world: World) -> None:
             assert world.nobody.get(f"/v2/{NAME}/{path}", method="HEAD", Range=asked).status_code == 200
 
 
+def test_a_layer_whose_file_is_lost_was_not_deleted(world: World) -> None:
+    publish(world.alice, world.folder, f"{NAME}:1.0", Image((BASE, TOOL)))
+    layer = world.nobody.json(f"/v2/{NAME}/manifests/1.0")["layers"][0]["digest"]
+    (file,) = (path for path in world.shock.store.files if path.parent.parent == world.shock.store.folder.files)
+    file.unlink()
+    answer = world.nobody.get(f"/v2/{NAME}/blobs/{layer}")
+    assert (answer.status_code, answer.json["errors"][0]["message"]) == (
+        500, "the file with the blob is damaged, or cannot be read; the server's log says more"
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("asked", "start", "stop"),
     [

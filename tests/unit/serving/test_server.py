@@ -366,15 +366,50 @@ def test_an_address_that_is_not_ours_is_said(host, said, store):
         Server(ShockApp(store), host, 0)
 
 
-def test_a_file_that_is_shorter_than_it_was_ends_the_connection(server, store):
+def test_a_file_that_is_shorter_than_it_was_is_said(server, store):
     node = requests.post(f"{server.url}/node", data=b"0123456789", headers={"Authorization": HEADERS["Authorization"]})
     (path,) = store.files
     path.write_bytes(b"01234")
-    head = f"Authorization: OAuth {TOKEN}\r\n"
-    download = _request(f"GET /node/{node.json()['data']['id']}?download", head)
-    received = _exchange(server, download + _request("GET /"))
+    url = f"{server.url}/node/{node.json()['data']['id']}?download"
+    answer = requests.get(url, headers={"Authorization": HEADERS["Authorization"]})
+    assert answer.status_code == 500
+    assert answer.json()["error"] == ["the node is damaged: the file has 5 bytes instead of 10"]
+    assert int(answer.headers["Retry-After"]) > 3600
+
+
+def test_a_file_that_becomes_shorter_meanwhile_ends_the_connection(tmp_path, caplog):
+    (tmp_path / "file").write_bytes(b"01234")
+
+    def app(environ, start):
+        start("200 OK", [("Content-Length", "10")])
+        return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
+
+    with running_server(app) as server:
+        received = _exchange(server, _request("GET /x") + _request("GET /y"))
     assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200"]
     assert received.endswith(b"\r\n\r\n01234")
+    assert "GET /x: the answer breaks off: the file is shorter than it was said to be" in caplog.messages
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_answer_that_breaks_off_is_a_line_in_the_log(begun, caplog):
+    """As from the Shock behind a gateway: its end is no bug, and no client takes a part for a whole."""
+
+    def app(environ, start):
+        def pieces():
+            if begun:
+                yield b"first"
+            raise SkyportError("the Shock does not answer")
+
+        start("200 OK", [])
+        return pieces()
+
+    with running_server(app) as server:
+        received = _exchange(server, _request("GET /x") + _request("GET /y"))
+    assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200" if begun else b"500"]
+    assert b"0\r\n\r\n" not in received
+    assert "GET /x: the answer breaks off: the Shock does not answer" in caplog.messages
+    assert "Traceback" not in caplog.text
 
 
 def test_a_port_that_is_taken_is_said(server, store):

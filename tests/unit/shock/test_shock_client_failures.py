@@ -414,6 +414,34 @@ def test_a_download_that_is_refused(client, failing_server):
         pass
 
 
+def test_a_file_that_the_server_has_lost_is_no_temporary_trouble(client, failing_server):
+    lost = refusal(500, "the node is damaged: the file is missing")
+    for ask in (lambda: client.download(N).__enter__(), lambda: client.read_start(msgspec.convert(NODE, Node), 2)):
+        failing_server.answers = [lost, envelope(NODE)]
+        with pytest.raises(ShockError) as caught:
+            ask()
+        assert message_of(caught) == (
+            f"the file of node {N} cannot be read: Shock at {client.url} answers GET /node/{N} with HTTP 500: the node "
+            "is damaged: the file is missing."
+        )
+
+
+@pytest.mark.parametrize("answers", [[500, 500], [500, 503], [503, 200]])
+def test_a_server_that_fails_at_everything_is_temporary_for_a_file_too(client, failing_server, answers):
+    failing_server.answers = [refusal(status, "no connection to MongoDB") for status in answers]
+    with pytest.raises(TemporaryError) as caught, client.download(N):
+        pass
+    assert message_of(caught).endswith(f" with HTTP {answers[0]}: no connection to MongoDB.")
+
+
+def test_a_server_that_says_that_no_try_will_help_is_not_asked_again(client, failing_server, patient):
+    lost = refusal(500, "the file is missing")._replace(headers={"Retry-After": "86400"})
+    failing_server.answers = [lost, envelope(NODE)]
+    with pytest.raises(ShockError, match="cannot be read: .*the file is missing"), client.download(N):
+        pass
+    assert len(failing_server.seen) == 2
+
+
 def test_the_time_to_try_is_honoured(client, failing_server, monkeypatch):
     failing_server.answers = [Answer(503)]
     with pytest.raises(TemporaryError):

@@ -395,6 +395,22 @@ class TestPackedDownloads:
                 f"/node/{node}?download&compression=zip",
                 _path(named),
             ):
+                answer = requests.get(f"{server.url}{way}", headers={"Authorization": token})
+                assert answer.status_code == 500, way
+
+    def test_what_is_packed_from_a_file_that_is_cut_at_this_moment_is_no_whole(self, node, alice, store, monkeypatch):
+        (path,) = (path for path in store.files if path.parent.parent == store.folder.files)
+        size = path.stat()
+        monkeypatch.setattr("skyport_wf.store.wsgi.downloads.os.fstat", lambda _: size)
+        os.truncate(path, 1_000_000)
+        token = alice.session.headers["Authorization"]
+        named = _link_named(alice, node, archive_format="tar").json()["data"]
+        with running_server(ShockApp(store)) as server:
+            for way in (
+                f"/node/{node}?download&compression=gzip",
+                f"/node/{node}?download&compression=zip",
+                _path(named),
+            ):
                 with pytest.raises(requests.exceptions.ChunkedEncodingError):
                     requests.get(f"{server.url}{way}", headers={"Authorization": token})
 
