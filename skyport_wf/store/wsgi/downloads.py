@@ -145,11 +145,15 @@ def _open(context: RequestContext, node: StoredNode) -> BinaryIO:
         # Deleted since we read the node, which is an error of its own then; or the store is damaged.
         context.store.read(node.id, OURSELVES)
     else:
-        if os.fstat(file.fileno()).st_size == node.content.size:
+        if _has_size(file, node.content.size):
             return file
         # Else clients would hear of it by an answer that breaks off, and try again.
         file.close()
     raise LostFileError(node.id, files.find_damage(node.content), files.damaged_path(node.content.id))
+
+
+def _has_size(file: BinaryIO, size: int) -> bool:
+    return os.fstat(file.fileno()).st_size == size
 
 
 def _entry_name(node: StoredNode) -> str:

@@ -437,7 +437,7 @@ def test_a_server_that_fails_at_everything_is_temporary_for_a_file_too(client, f
 def test_a_server_that_says_that_no_try_will_help_is_not_asked_again(client, failing_server, patient):
     lost = refusal(500, "the file is missing")._replace(headers={"Retry-After": "86400"})
     failing_server.answers = [lost, envelope(NODE)]
-    with pytest.raises(ShockError, match="cannot be read: .*the file is missing"), client.download(N):
+    with pytest.raises(ShockError, match=r"cannot be read: .*the file is missing"), client.download(N):
         pass
     assert len(failing_server.seen) == 2
 
