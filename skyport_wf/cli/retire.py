@@ -20,14 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--node", metavar="ID", help="the node that loses the name; alone, whatever its name is")
     parser.add_argument("--undo", action="store_true", help="give the name back to a node that was retired")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
-    parser.add_argument("--force", action="store_true", help="even if published thin images are built on it")
+    parser.add_argument(
+        "--force", action="store_true",
+        help="even if published thin images are built on it; with --undo, even if it is a thin one without its base",
+    )  # fmt: skip
     add_image_list(parser)
 
 
 def run(args: argparse.Namespace) -> Outcome:
     """Take the name off published images; their nodes stay, for those who know their ids."""
     from skyport_wf.publication.inventory import expand_names
-    from skyport_wf.publication.retire import restore, retire_all, retire_node_of_id
+    from skyport_wf.publication.retire import restore_all, retire_all, retire_node_of_id
 
     if not args.names and (args.undo or not args.node):
         raise UsageError("name the images to retire, or to publish again with --undo")
@@ -39,14 +42,8 @@ def run(args: argparse.Namespace) -> Outcome:
         names = expand_names(shock.user, args.names, retired=args.undo)
         if args.node and len(names) > 1:
             raise UsageError("--node ID names one node: give one name with it")
-
-        if args.undo:
-            # All of them are looked at before the first is changed.
-            nodes = {name: restore(shock, name, node_id=args.node, dry_run=True) for name in names}
-            if not args.dry_run:
-                nodes = {name: restore(shock, name, node_id=args.node) for name in names}
-        else:
-            nodes = retire_all(shock, names, node_id=args.node, force=args.force, dry_run=args.dry_run)
+        change = restore_all if args.undo else retire_all
+        nodes = change(shock, names, node_id=args.node, force=args.force, dry_run=args.dry_run)
     return _tell(nodes, args)
 
 

@@ -13,7 +13,7 @@ from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
 from skyport_wf.publication.replacement import restore_node, retire_node
-from skyport_wf.publication.thin import find_thin_on, thinnest_first, would_lack
+from skyport_wf.publication.thin import check_base, find_thin_on, name_of, thinnest_first, would_lack
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -100,15 +100,45 @@ def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_ru
     return found.name
 
 
-def restore(shock: Shock, name: str, *, node_id: str | None = None, dry_run: bool = False) -> list[str]:
+def restore_all(
+    shock: Shock, names: Sequence[str], *, node_id: str | None = None, force: bool = False, dry_run: bool = False
+) -> dict[str, list[str]]:
+    """Do what `restore` does for several names, and return what it returns by name.
+
+    All of them are looked at before the first is changed. A thin image comes back after the one that it is built on.
+    """
+    found = {name: _find_retired(shock, name, node_id) for name in names}
+    nodes = [node.node for node in found.values() if node]
+    for node in nodes:
+        restore(shock, name_of(node), node_id=node_id, coming=names, force=force, dry_run=True)
+    if not dry_run:
+        for node in reversed(thinnest_first(nodes)):
+            restore(shock, name_of(node), node_id=node_id, force=force)
+    return {name: [node.id] if node else [] for name, node in found.items()}
+
+
+def restore(
+    shock: Shock,
+    name: str,
+    *,
+    node_id: str | None = None,
+    coming: Collection[str] = (),
+    force: bool = False,
+    dry_run: bool = False,
+) -> list[str]:
     """Give a node that was retired its name back, let it stay if it expires, and return its id.
 
     node_id: the node; needed if several had the name.
+    coming: names that others get back before.
+    force: even if the node has a thin image whose base is not published.
     Returns no id if there is nothing to do: the image is published, and none of its name is retired.
     Raises SkyportError if there is none, if several had the name and none is named, or if others have it now;
-    NameHeldError if somebody else is giving the name to a node.
+    ShockError for a thin image without its base; NameHeldError if somebody else is giving the name to a node.
     """
     found = _find_retired(shock, name, node_id)
+    base = found.attributes.thin_on if found else None
+    if found and base and base.name and not force and base.name not in coming:
+        check_base(shock, name, base, public=shock.everyone_reads(found.id))
     if found and not dry_run:
         with claim_name(shock.user, name, public=shock.everyone_reads(found.id)) as claim:
             # Looked at again: now nobody else takes the name.

@@ -21,7 +21,7 @@ from skyport_wf.publication.deletion import plan_deletion
 from skyport_wf.publication.name_state import find_name_state, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.receipts import make_receipt
-from skyport_wf.publication.retire import retire_all, retire_node_of_id
+from skyport_wf.publication.retire import restore_all, retire_all, retire_node_of_id
 from skyport_wf.publication.thin import base_problem, check_base, find_ambiguity, find_thin_on
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.receipt import Receipt, merge_into_lock
@@ -333,6 +333,24 @@ def test_a_base_is_not_retired_under_others(tmp_path: Path, opened: Shock, caplo
     retire_all(opened, [BASE], force=True)
     assert find_published(opened.user, BASE) == []
     assert f"{TOOL} loses its base with {BASE}" in caplog.text
+
+
+def test_a_thin_image_comes_back_with_its_base_only(tmp_path: Path, opened: Shock) -> None:
+    base, tool = publish(tmp_path, BASE, BASE_ID), publish(tmp_path, TOOL, TOOL_ID, thin_on=on())
+    retire_all(opened, [BASE, TOOL])
+    for dry_run in (True, False):
+        with pytest.raises(ShockError, match=f"{TOOL} is a thin image built on {BASE}, which the embedded Shock does"):
+            restore_all(opened, [TOOL], dry_run=dry_run)
+    assert find_published(opened.user, TOOL) == []
+    both = {TOOL: [tool.node], BASE: [base.node]}
+    assert restore_all(opened, [TOOL, BASE], dry_run=True) == both
+    assert restore_all(opened, [TOOL, BASE]) == both
+    assert [len(find_published(opened.user, name)) for name in both] == [1, 1]
+    retire_all(opened, [BASE, TOOL])
+    publish(tmp_path, BASE, OTHER_ID)
+    with pytest.raises(ShockError, match=f"and {BASE} is image {OTHER_ID} now"):
+        restore_all(opened, [TOOL])
+    assert restore_all(opened, [TOOL], force=True) == {TOOL: [tool.node]}
 
 
 def test_a_node_without_a_name_is_a_base_by_its_id_only(shock: ShockClient, opened: Shock) -> None:
