@@ -109,6 +109,13 @@ def plan_copy(origin: Shock, there: Shock, asked: str, *, private: bool = False,
             _advise_base(attributes, there)
         decision.require()
         _check_usable(origin, node, attributes.name)
+    elif (there_already := decision.names.same) and there_already.public != wanted.public:
+        # Whoever published it so may have had a reason.
+        readers = ("listed users", "everyone")
+        _log.warning(
+            "%s is on %s already (node %s) and stays as it is, readable by %s; the copy would be readable by %s",
+            wanted.name, there.name, there_already.id, readers[bool(there_already.public)], readers[wanted.public],
+        )  # fmt: skip
     return PlannedCopy(node, wanted, decision.names.same, decision.is_there)
 
 

@@ -527,6 +527,26 @@ def test_a_copy_lacks_nothing(shock: ShockClient, said: Any, tmp_path: Path, own
             assert len(ShockClient(server.url).query({"name": "skyport/bare:1"})) == 0
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--all"]])
+def test_a_copy_that_others_may_read_is_told_to_who_wants_a_private_one(
+    shock: ShockClient, said: Any, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    assert said("publish", NAME)[0] == 0
+    with open_store(tmp_path / "there") as store:
+        monkeypatch.setenv("OTHER_TOKEN", add_user(store.database, "anna"))
+        with running_server(ShockApp(store)) as server:
+            names = options if "--all" in options else [NAME, *options]
+            command = ["copy", *names, "--to", server.url, "--to-token-env", "OTHER_TOKEN"]
+            assert "stays as it is" not in said("copy", NAME, *command[-4:])[1]
+            code, text = said(*command, "--private")
+            (node,) = ShockClient(server.url).query({"type": "dockerimage"})
+    assert code == 0
+    assert (
+        f"{NAME} is on {server.url} already (node {node.id}) and stays as it is, readable by everyone; the copy would "
+        "be readable by listed users"
+    ) in text
+
+
 HOSTILE = "x\x1b[2J\x1b]0;title\x07\r\u202e"
 """What would clear the screen, rename the window, go back to the line's beginning, and turn what follows round."""
 
