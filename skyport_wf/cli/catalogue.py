@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
+from skyport_wf.errors import ShockError
 from skyport_wf.formatting import count
 
 if TYPE_CHECKING:
@@ -56,5 +57,10 @@ def _catalogue(args: argparse.Namespace, shock: Shock) -> FixedCatalogue:
     from skyport_wf.pages.details import Place
     from skyport_wf.pages.findings import FindingsStore
 
+    if not args.private and "read" not in shock.anonymous_rights:
+        raise ShockError(
+            f"{shock.name} tells nothing to those without a token, so there are no images that everyone may read. "
+            "--private lists those that you may."
+        )
     place = Place(shock.url, shock.download_base, shock.registry)
     return FixedCatalogue(shock.user if args.private else shock.anybody, shock.anybody, FindingsStore(), place)

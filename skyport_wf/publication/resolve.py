@@ -56,14 +56,21 @@ def ask_as_worker(shock: Shock, asked: str, *, anonymous: bool = False) -> Node:
     """Return what `resolve` returns, after finishing a replacement of the name that was interrupted.
 
     anonymous: as a worker without a token asks; otherwise as the user.
-    Raises AweLookupError where a worker would fail, with what there is of that repository that none finds;
-    SeveralMeantError for an empty name, as of a variable that is not set: Shock takes it for any.
+    Raises AweLookupError where a worker would fail, with what there is of that repository that none finds, and where
+    the server tells nothing to those without a token; SeveralMeantError for an empty name, as of a variable that is
+    not set: Shock takes it for any.
     """
     if not asked.partition(":")[0]:
         raise SeveralMeantError(f"{asked!r} names no image. Give REPO:TAG, or REPO for its highest tag.")
     lookup = plan_lookup(asked)
     if not lookup.latest and shock.is_known_user and not anonymous:
         finish_replacement(shock, asked)
+    if anonymous and "read" not in shock.anonymous_rights:
+        # What the server says would be advice to whoever has no token.
+        raise AweLookupError(
+            f"{shock.name} tells nothing to those without a token, so an AWE worker without one finds no image there. "
+            "Jobs that have one do."
+        )
     client = shock.anybody if anonymous else shock.user
     try:
         return resolve(client, asked)

@@ -138,6 +138,28 @@ def served(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_what_asks_as_nobody_where_nobody_may_read_gives_no_advice_to_set_a_token(tmp_path, monkeypatch, capsys):
+    with open_store(tmp_path / "store") as store:
+        app = Server(store, RIGHTS["does nothing"])
+        with running_server(app) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            monkeypatch.setenv("KB_AUTH_TOKEN", app.tokens["owner"])
+            assert publish(tmp_path, "wanted") == 0
+            for command, told in (
+                (["resolve", NAME, "--anonymous"], "so an AWE worker without one finds no image there."),
+                (["catalogue", "--out", str(tmp_path / "pages")], "--private lists those that you may."),
+            ):
+                capsys.readouterr()
+                assert main(command) == 1
+                error = capsys.readouterr().err
+                assert f"skyport-wf: {server.url} tells nothing to those without a token, so " in error
+                assert told in error
+                assert "Put a token" not in error
+            assert not (tmp_path / "pages").exists()
+            assert main(["catalogue", "--out", str(tmp_path / "pages"), "--private"]) == 0
+
+
+@pytest.mark.slow
 def test_everyone_gets_the_same_receipt(served, tmp_path, monkeypatch, capsys):
     receipts = set()
     for user in USERS:
