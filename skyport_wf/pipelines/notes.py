@@ -34,6 +34,18 @@ def read_plan(name: str) -> list[PlannedImage] | None:
     return None
 
 
+def write_paths(name: str, images: str, lock: str) -> None:
+    """Write where the main process has found a list and its lock file."""
+    write_note(name, msgspec.json.encode([images, lock]))
+
+
+def read_paths(name: str) -> tuple[str, str] | None:
+    """Return where the main process has found a list and its lock file; None if there is no note of it."""
+    with suppress(msgspec.DecodeError):
+        return decode_json(read_note(name).encode(), tuple[str, str])
+    return None
+
+
 def note_path(name: str) -> Path:
     """Return where a note is, from the folder that Snakemake runs in."""
     return _FOLDER / name

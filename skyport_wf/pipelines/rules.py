@@ -16,7 +16,7 @@ from skyport_wf.pipelines.archives import digest_archive
 from skyport_wf.pipelines.checks import check_archives, check_folders, check_keys, check_settings_files
 from skyport_wf.pipelines.list_lock import ListLock
 from skyport_wf.pipelines.mistakes import heard
-from skyport_wf.pipelines.notes import read_plan, short_digest, write_plan
+from skyport_wf.pipelines.notes import read_paths, read_plan, short_digest, write_paths, write_plan
 from skyport_wf.pipelines.patterns import match_any
 from skyport_wf.pipelines.places import Places
 from skyport_wf.pipelines.settings import RuleSettings
@@ -60,18 +60,20 @@ class ImageRules:
         Raises UsageError for what is wrong with the list, or cannot be written.
         """
         self.settings = settings
-        self.images, lock = self._find_files()
+        self.places = Places(workflow)
+        self.is_known: bool = workflow.is_main_process
+        """Whether the list is read when the workflow is parsed; a job reads it only if it needs it."""
+        # Where a job runs, the list may not be there to be found.
+        noted = None if self.is_known else read_paths(self._paths_note)
+        self.images, lock = noted or self._find_files()
         self.lock = ListLock(lock, self, stored=bool(workflow.storage_settings.default_storage_provider))
         self.origin = self._origin()
         """The file that has the names."""
-        self.places = Places(workflow)
         self.lists = lists
         self.before = tuple(lists)
         """The lists that came before this one."""
         self.target: str | None = workflow.default_target
         """The workflow's default target before the rules come."""
-        self.is_known: bool = workflow.is_main_process
-        """Whether the list is read when the workflow is parsed; a job reads it only if it needs it."""
         self._file = os.path.realpath(self.origin)
         self._read_in = Path.cwd()
         self._workflow = workflow
@@ -85,7 +87,7 @@ class ImageRules:
             check_settings_files(self.images if self.builds else None, settings.environment)
             self._note_written()
             self._check()
-            write_plan(self.plan_note, self.planned.values())
+            self._write_notes()
 
     def begin(self, statement: Any) -> None:
         """Begin to define the rules for a `use rule`: all of them, as Snakemake drops those that it does not name.
@@ -363,10 +365,20 @@ class ImageRules:
         """Where the receipts of the images are, by name."""
         return {name: f"{self.places.moved}/{key}/receipt.json" for name, key in self._keys_by_name.items()}
 
+    def _write_notes(self) -> None:
+        """Write what jobs are to take as the list."""
+        write_plan(self.plan_note, self.planned.values())
+        write_paths(self._paths_note, self.images, self.lock.path)
+
     @property
     def plan_note(self) -> str:
         """The name of the note for jobs."""
         return f"{self._mark}.json"
+
+    @property
+    def _paths_note(self) -> str:
+        """The name of the note of where the list is, which the settings alone tell."""
+        return f"{short_digest(str(self.settings.images), str(self.settings.lock), self.results)}.paths"
 
     @property
     def _mark(self) -> str:

@@ -725,6 +725,25 @@ def test_jobs_take_what_the_main_process_planned(pipeline: Pipeline) -> None:
     assert {"localrule a_build_image:", "localrule a_save_image:", "rule mine:"} <= {*done.log.splitlines()}
 
 
+@pytest.mark.parametrize(("config", "file"), [("", "images.yml"), ('"images": "c", ', "c/images.yaml")])
+def test_jobs_find_the_list_where_the_main_process_did(pipeline: Pipeline, config: str, file: str) -> None:
+    """It is not where they run, and so they cannot look which of several paths it has."""
+    path = pipeline.folder / file
+    write_images(path.parent, "lab/x:1")
+    (path.parent / "images.yaml").rename(path)
+    pipeline.write_snakefile(module("a", config=f'{{{config}"cluster": True}}'), own("lab/x:1"))
+    gone = path.relative_to(pipeline.folder).parts[0]
+    (pipeline.folder / "submit").write_text(f'#!/bin/bash\nrm -rf {gone}\nbash "$@" >> jobs.txt 2>&1\necho 1\n')
+    (pipeline.folder / "submit").chmod(0o755)
+    submit = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", "./submit")
+
+    done = pipeline.run_snakemake(*submit, "--jobs", "2", "--seconds-between-status-checks", "1")
+
+    assert done.code == 0, done.out + done.log
+    assert not path.exists()
+    assert "lab/x:1" in (path.parent / "images.lock.json").read_text()
+
+
 SHELLS = ["", 'shell.prefix("export LAB_TMP=/tmp; ")\n', 'shell.executable("/bin/sh")\n']
 
 
