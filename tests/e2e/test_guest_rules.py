@@ -733,7 +733,9 @@ def test_jobs_find_the_list_where_the_main_process_did(pipeline: Pipeline, confi
     (path.parent / "images.yaml").rename(path)
     pipeline.write_snakefile(module("a", config=f'{{{config}"cluster": True}}'), own("lab/x:1"))
     gone = path.relative_to(pipeline.folder).parts[0]
-    (pipeline.folder / "submit").write_text(f'#!/bin/bash\nrm -rf {gone}\nbash "$@" >> jobs.txt 2>&1\necho 1\n')
+    (pipeline.folder / "submit").write_text(
+        f'#!/bin/bash\n[ -e away ] || mv {gone} away\nbash "$@" >> jobs.txt 2>&1\necho 1\n'
+    )
     (pipeline.folder / "submit").chmod(0o755)
     submit = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", "./submit")
 
