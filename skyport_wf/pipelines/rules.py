@@ -131,10 +131,16 @@ class ImageRules:
                 self._check_apart(other, part)
         return True
 
+    @heard()
     def makes_lock(self) -> bool:
-        """Return whether the rule that writes the lock file is to be defined here: once for a list and a lock file."""
+        """Return whether the rule that writes the lock file is to be defined here: once for a list and a lock file.
+
+        Raises UsageError if it cannot be used. Rules that do not publish, such as those of lint.smk, need none.
+        """
         if not self.defines("lock") or self._is_repeated:
             return False
+        if self.is_known:
+            self.lock.check()
         return not any(
             other.is_same_list(self) and other.lock.is_written(self.lock.path) and "lock" in other._defined
             for other in self.before
@@ -389,7 +395,6 @@ class ImageRules:
         check_keys(self.planned.values())
         check_folders(self.places.by_pathvar, self.planned)
         check_archives(self.planned.values())
-        self.lock.check()
 
     def _check_apart(self, other: ImageRules, part: str) -> None:
         """Raise UsageError if this list and another are in each other's way.

@@ -532,6 +532,8 @@ def read_only(pipeline: Pipeline) -> Iterator[Path]:
 
 def test_a_list_in_a_folder_that_nobody_may_write_to(pipeline: Pipeline, read_only: Path) -> None:
     config = '{"images": "central/images.yaml"%s}'
+    pipeline.write_snakefile(module("a", rules="lint", config=config % ""))
+    assert pipeline.snakemake("a_lint_all") == {"a_lint_image x", "a_lint_all"}, "which has no lock file"
     pipeline.write_snakefile(module("a", config=config % ""))
     assert "central/images.lock.json cannot be written, and lacks lab/x:1. Name another one in the setting `lock`." in (
         pipeline.refused("a_publish_all")
