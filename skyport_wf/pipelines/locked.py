@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import DEFAULT_LIST, LOCK_NAME, list_in
-from skyport_wf.pipelines.checks import check_folders, check_keys
+from skyport_wf.input_file import exists
+from skyport_wf.pipelines.checks import check_folders, check_keys, is_absent
 from skyport_wf.pipelines.notes import read_plan
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.records.plan import PlannedImage
@@ -42,7 +43,7 @@ class LockedRules(ImageRules):
         from skyport_wf.records.files import read_record
         from skyport_wf.records.receipt import LockFile
 
-        if not Path(self.origin).exists():
+        if is_absent(self.origin):
             raise UsageError(
                 f"there is no lock file {self.origin}. It comes with the images: whoever publishes them commits it. "
                 "The setting `lock` names it."
@@ -82,7 +83,7 @@ class LockedRules(ImageRules):
         check_keys(self.planned.values())
         check_folders(self.places.by_pathvar, self.planned)
         asked, from_where = one_spelling(os.environ.get("SHOCK_URL", "")), "the variable SHOCK_URL"
-        if Path(self.images).exists():
+        if exists(Path(self.images)):
             from skyport_wf.image_list.images_yaml import read_image_list
 
             images = read_image_list(Path(self.images))

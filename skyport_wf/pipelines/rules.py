@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.image_list.spec import ImageList
+from skyport_wf.input_file import exists
 from skyport_wf.pipelines.archives import digest_archive
 from skyport_wf.pipelines.checks import check_archives, check_folders, check_keys, check_settings_files
 from skyport_wf.pipelines.list_lock import ListLock
@@ -291,7 +292,7 @@ class ImageRules:
 
     def images_option(self, wildcards: Wildcards, output: object) -> list[str]:
         """Return the option that names the image list, which a pipeline that publishes nothing need not have."""
-        return ["--images", self.images] if Path(self.images).exists() else []
+        return ["--images", self.images] if exists(Path(self.images)) else []
 
     @property
     def table(self) -> str:

@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.errors import UsageError
-from skyport_wf.pipelines.checks import FILES_OF_IMAGE, check_folders, is_writable
+from skyport_wf.pipelines.checks import (
+    FILES_OF_IMAGE,
+    check_folders,
+    check_lock,
+    check_settings_files,
+    is_absent,
+    is_writable,
+)
 from tests.support.commands import CHECKOUT
 
 KEYS = ("lab_a_1", "lab_b_1")
@@ -76,3 +83,17 @@ def test_a_link_to_nothing_is_no_folder_that_can_be_made(here: Path) -> None:
     assert not is_writable(here / "gone")
     assert not is_writable(here / "gone/skyport")
     assert is_writable(here / "there/new/skyport")
+
+
+def test_a_path_of_the_settings_that_nobody_can_look_at(here: Path) -> None:
+    (here / "loop").symlink_to(here / "loop")
+    for name, reason in {"x" * 300: "File name too long", "loop": "Too many levels of symbolic links"}.items():
+        said = f"^cannot read (/)?{name}: {reason}$"
+        with pytest.raises(UsageError, match=said):
+            check_settings_files(name, None)
+        with pytest.raises(UsageError, match=said):
+            check_lock(name, (), ())
+    with pytest.raises(UsageError, match=r"^cannot read /x+: File name too long$"):
+        check_settings_files(None, "/" + "x" * 300)
+    assert all(map(is_absent, ("gone", "gone/lower", "x\0y")))
+    assert not is_absent(".")
