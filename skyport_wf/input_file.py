@@ -64,6 +64,17 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
+def is_absent(path: Path) -> bool:
+    """Return whether there is nothing. Where nobody may look, there may be something: whoever reads it is told why."""
+    try:
+        os.stat(path)  # noqa: PTH116 - a name that nothing can have is a ValueError of both
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def is_folder(path: Path) -> bool:
     """Return whether there is a folder. Unlike Path.is_dir, this takes names that nothing can have."""
     return os.path.isdir(path)  # noqa: PTH112

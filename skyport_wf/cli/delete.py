@@ -14,6 +14,7 @@ from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size, printable
 from skyport_wf.image_list.place import lock_beside
+from skyport_wf.input_file import is_absent
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -151,7 +152,7 @@ def _locked(lock: Path, *, must_exist: bool) -> frozenset[str]:
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
-    if not must_exist and not lock.exists():
+    if not must_exist and is_absent(lock):
         return frozenset()
     images = read_record(lock, LockFile).images
     return frozenset(images) | {image.node for image in images.values()}

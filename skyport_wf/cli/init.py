@@ -56,7 +56,10 @@ def _add_to_pipeline(folder: Path) -> Outcome:
     from skyport_wf.pipelines.templates import PROFILE, list_files, pipeline_files
     from skyport_wf.records.encoding import check_unicode
 
-    snakefile = next((path for path in _SNAKEFILES if (folder / path).is_file()), None)
+    try:
+        snakefile = next((path for path in _SNAKEFILES if (folder / path).is_file()), None)
+    except OSError as error:
+        raise UsageError(f"cannot read {folder}: {error.strerror}. Choose another folder.") from error
     if snakefile is None:
         where = "here" if folder == Path() else f"in {folder}"
         raise UsageError(f"there is no Snakefile {where}. Without --pipeline, `init` begins a project of its own.")

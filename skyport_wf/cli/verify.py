@@ -14,6 +14,7 @@ from skyport_wf.cli.parser import did_you_mean
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE, SkyportError, UsageError
 from skyport_wf.image_list.place import lock_beside
+from skyport_wf.input_file import is_absent
 
 if TYPE_CHECKING:
     from skyport_wf.records.receipt import LockFile
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
     lock = read_record(args.lock or lock_beside(args.images), LockFile)
     # Without a list, the lock file is all there is to compare with.
-    listed = [image.name for image in read_image_list(args.images).images] if args.images.exists() else []
+    listed = [] if is_absent(args.images) else [image.name for image in read_image_list(args.images).images]
     if args.names:
         lock, listed = _only(args.names, lock, listed)
     with opened_shock(args) as shock, progress_bar(args, "read") as progress:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.input_file import is_folder
+from skyport_wf.input_file import is_absent, is_folder
 from skyport_wf.output_file import LONGEST_NAME
 from skyport_wf.records.plan import PlannedImage
 
@@ -31,11 +31,11 @@ def check_settings_files(images: str | None, conda: str | None) -> None:
     images: the image list, None if the rules need none.
     conda: the environment, None if there is none; a file if it is absolute, and otherwise a name.
     """
-    if images and is_absent(images):
+    if images and is_absent(Path(images)):
         raise UsageError(
             f"there is no {images}. `skyport-wf init` writes one, or name another in the setting `images`."
         )
-    if conda and Path(conda).is_absolute() and is_absent(conda):
+    if conda and Path(conda).is_absolute() and is_absent(Path(conda)):
         raise UsageError(f"there is no {conda}, of the setting `conda`. Name the environment's file, or its name.")
 
 
@@ -100,13 +100,12 @@ def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> dict[s
     from skyport_wf.records.files import read_record
     from skyport_wf.records.receipt import LockFile
 
-    absent = is_absent(lock)
     if is_folder(Path(lock)):
         raise UsageError(f"the lock file {lock} is a folder. Name a file in the setting `lock`.")
     if os.path.realpath(lock) in map(os.path.realpath, lists):
         raise UsageError(f"the lock file {lock} is an image list. Name another file in the setting `lock`.")
     try:
-        locked = read_record(Path(lock), LockFile).images if not absent else {}
+        locked = read_record(Path(lock), LockFile).images if not is_absent(Path(lock)) else {}
     except SkyportError as error:
         raise UsageError(str(error)) from error
     if missing := [name for name in needed if name not in locked]:
@@ -130,17 +129,6 @@ def check_lock_place(lock: str, folders: Iterable[str], keys: Container[str]) ->
             raise UsageError(
                 f"the lock file {lock} is where the rules write other files. Name another in the setting `lock`."
             )
-
-
-def is_absent(path: str) -> bool:
-    """Return whether there is no file or folder. Raises UsageError where nobody may look, or nothing can be."""
-    try:
-        os.stat(path)  # noqa: PTH116 - the caller has text
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a NUL character
-        return True
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    return False
 
 
 def is_writable(folder: Path) -> bool:

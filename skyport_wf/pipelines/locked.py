@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import DEFAULT_LIST, LOCK_NAME, list_in
-from skyport_wf.input_file import exists
-from skyport_wf.pipelines.checks import check_folders, check_keys, is_absent
+from skyport_wf.input_file import exists, is_absent
+from skyport_wf.pipelines.checks import check_folders, check_keys
 from skyport_wf.pipelines.notes import read_plan
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.records.plan import PlannedImage
@@ -43,7 +43,7 @@ class LockedRules(ImageRules):
         from skyport_wf.records.files import read_record
         from skyport_wf.records.receipt import LockFile
 
-        if is_absent(self.origin):
+        if is_absent(Path(self.origin)):
             raise UsageError(
                 f"there is no lock file {self.origin}. It comes with the images: whoever publishes them commits it. "
                 "The setting `lock` names it."

@@ -1,10 +1,10 @@
-"""Files that users name, where they are pipes."""
+"""Files that users name: pipes, and what cannot be looked at."""
 
 import os
 import threading
 from pathlib import Path
 
-from skyport_wf.input_file import read_bounded
+from skyport_wf.input_file import is_absent, read_bounded
 
 
 def test_a_pipe_is_read_also_if_its_writer_comes_later(tmp_path: Path) -> None:
@@ -29,3 +29,14 @@ def test_a_pipe_is_read_also_if_its_writer_comes_later(tmp_path: Path) -> None:
     finally:
         ended.set()
         writer.join()
+
+
+def test_what_nobody_can_look_at_is_not_absent(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "link").symlink_to("nothing")
+    (tmp_path / "file").touch()
+    absent = {name: is_absent(tmp_path / name) for name in ("gone", "gone/x", "file/x", "link", "x\0y", "loop", "file")}
+    assert absent == {"gone": True, "gone/x": True, "file/x": True, "link": True, "x\0y": True} | {
+        "loop": False,
+        "file": False,
+    }

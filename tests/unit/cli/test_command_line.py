@@ -516,6 +516,9 @@ def test_init_adds_to_a_pipeline_what_it_lacks(tmp_path, snakefile, line):
 def test_init_says_where_no_pipeline_is(tmp_path):
     done = run("init", "--pipeline", cwd=tmp_path)
     assert (done.returncode, "there is no Snakefile here. Without" in done.stderr) == (2, True)
+    # A folder that one may not look into is as this one, of which nothing can be read either.
+    done = run("init", "--pipeline", "x/" * 2040, cwd=tmp_path)
+    assert (done.returncode, "File name too long. Choose another folder." in done.stderr) == (2, True)
 
 
 @pytest.mark.slow

@@ -293,6 +293,10 @@ def test_what_a_lock_file_names_stays(shop: Shop) -> None:
     (shop.folder / "images.lock.json").rename("other.json")
     assert shop.stays("*") == {}
     assert "lock file" in shop.stays("*", "--lock", "other.json")[node]
+    # One that cannot be looked at may name any.
+    (shop.folder / "images.lock.json").symlink_to("images.lock.json")
+    assert "cannot read images.lock.json: Too many levels" in shop.said("delete", "*", "--remove", code=2)["error"]
+    (shop.folder / "images.lock.json").unlink()
     assert len(shop.said("delete", "*", "--lock", "other.json", "--force", "--remove")["nodes"]) == 1
     assert shop.states() == {}
 
