@@ -125,7 +125,7 @@ if _skyport.makes("show"):
         container:
             None
         params:
-            folders=lambda wildcards, input: [receipt.removesuffix("/receipt.json") for receipt in input.receipts],
+            folders=lambda wildcards, input: [receipt.rpartition("/")[0] for receipt in input.receipts],
         shell:
             _skyport.say_if_killed + r"""
             say_if_killed skyport-wf report {params.folders:q} \

@@ -120,7 +120,9 @@ def test_a_pipeline_is_put_into_a_container_and_linted_with_the_rules_in_it(
     assert done.code == 0, done.log
     assert [line.rpartition(" ")[2] for line in done.out.splitlines() if "source: " in line] == files
     linted = pipeline.run_snakemake("--lint", PATH=deployment)
-    assert "image" not in linted.out + linted.log, "no lint is about a rule of ours"
+    said = linted.out + linted.log
+    assert "image" not in said, "no lint is about a rule of ours"
+    assert ".smk" not in said, "nor about a file of ours"
 
 
 def test_two_lists_as_modules_twice_each(pipeline: Pipeline) -> None:
