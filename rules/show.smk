@@ -54,6 +54,7 @@ if _skyport.makes("show"):
             _skyport.at("<benchmarks>/skyport/{skyport_key}/show.tsv")
         wildcard_constraints:
             skyport_key=_skyport.constraint,
+        localrule: _skyport.settings.is_local
         conda:
             _skyport.conda
         container:

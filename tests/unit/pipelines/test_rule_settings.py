@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,14 @@ def test_the_schema_is_that_of_the_settings():
 )
 def test_only_what_is_ours_is_looked_at(config, whole, images):
     assert read_settings(config, whole=whole).images == images
+
+
+def test_no_rule_goes_to_a_cluster_unasked():
+    texts = [path.read_text() for path in (CHECKOUT / "rules").rglob("*.smk")]
+    rules = [rule for text in texts for rule in re.split(r"(?m)^ *rule (?=\w+:$)", text)[1:]]
+    local = ("localrule: True", "localrule: _skyport.settings.is_local")
+    assert [rule for rule in rules if "shell:" in rule and not any(one in rule for one in local)] == []
+    assert len(rules) > len(texts)
 
 
 @pytest.mark.parametrize("conda", [None, False])
