@@ -53,6 +53,6 @@ rule sif_image:
         _skyport.say_if_killed + r"""
         program=$(command -v apptainer || command -v singularity) ||
             {{ echo "skyport-wf: neither apptainer nor singularity is in PATH" | tee {log:q} >&2; exit 1; }}
-        "$program" build --force {output.sif:q} docker-archive:{input.archive:q} >{log:q} 2>&1 ||
+        say_if_killed "$program" build --force {output.sif:q} docker-archive:{input.archive:q} >{log:q} 2>&1 ||
             {{ code=$?; cat {log:q} >&2; exit $code; }}
         """

@@ -766,6 +766,18 @@ def test_a_killed_step_says_so_however_quiet_snakemake_is(pipeline: Pipeline, tm
     assert "skyport-wf: killed by signal 9: skyport-wf build lab/x:1 " in failed.log
 
 
+def test_a_killed_apptainer_says_so_however_quiet_snakemake_is(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/apptainer").write_text("#!/bin/bash\necho building\nkill -9 $$\n")
+    (tmp_path / "bin/apptainer").chmod(0o755)
+    pipeline.write_snakefile(module("a"))
+    sif = "results/skyport/lab_x_1/image.sif"
+    failed = pipeline.run_snakemake("--quiet", "all", "--", sif, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    assert failed.code == 1
+    assert "building\n" in failed.log
+    assert f"skyport-wf: killed by signal 9: {tmp_path}/bin/apptainer build --force {sif} " in failed.log
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_findings_fail_in_the_shell_of_the_pipeline(pipeline: Pipeline, shell: str) -> None:
     """With another shell than bash, or a prefix, Snakemake leaves its options out."""
