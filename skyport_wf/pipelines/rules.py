@@ -79,6 +79,7 @@ class ImageRules:
         self._read_in = Path.cwd()
         self._workflow = workflow
         self._archive_digests: dict[str, str] = {}
+        self._archive_paths: dict[str, str] = {}
         self._defined: set[str] = set()
         self._are_all_taken = self._is_repeated = False
         self.statement: Any = None
@@ -230,7 +231,23 @@ class ImageRules:
 
     def archive(self, wildcards: Wildcards) -> list[str]:
         """Return the file that the image comes from, if it comes from one."""
-        return [path for path in [self.planned[wildcards.skyport_key].archive] if path]
+        return [self._seen_from_here(path) for path in [self.planned[wildcards.skyport_key].archive] if path]
+
+    def _seen_from_here(self, archive: str) -> str:
+        """Return the path of an archive from the working directory, if it is in there.
+
+        It begins as that of the list, which can be named in many ways: to Snakemake, each would be another file. But a
+        rule of the workflow may make it under the path that it has.
+        """
+        if archive not in self._archive_paths:
+            near = os.path.relpath(archive)
+            is_inside = not near.startswith(os.pardir) and os.path.realpath(near) == os.path.realpath(archive)
+            self._archive_paths[archive] = near if is_inside and not self._can_make(archive) else archive
+        return self._archive_paths[archive]
+
+    def _can_make(self, file: str) -> bool:
+        """Return whether a rule of the workflow can make a file. To be called when all rules are there."""
+        return any(rule.is_producer(file) for rule in self._workflow.rules)
 
     def counts_by_content(self, archive: str) -> bool:
         """Return whether an archive counts by its content, as one of the params, and not by its time."""
@@ -239,10 +256,10 @@ class ImageRules:
     def _archive_digest(self, archive: str) -> str:
         """Return what changes with the content of an archive; empty if a rule of the workflow may make it, or in a job.
 
-        Before that rule has run, the content says nothing. To be called when all rules are there.
+        Before that rule has run, the content says nothing.
         """
         if archive not in self._archive_digests:
-            counts = self.is_known and not any(rule.is_producer(archive) for rule in self._workflow.rules)
+            counts = self.is_known and not self._can_make(archive)
             self._archive_digests[archive] = digest_archive(Path(archive), Path(self._file)) if counts else ""
         return self._archive_digests[archive]
 

@@ -182,6 +182,8 @@ def test_paths_in_the_settings_say_nothing_of_the_images(tmp_path: Path, steps: 
 
     assert ran() >= {"use", "lock_images", "show_image x"}
     assert ran(images="./images.yaml", lock="./images.lock.json") == set()
+    assert ran(images=str(pipeline.folder / "images.yaml")) == set()
+    assert ran(images="../pipeline") == set()
     assert ran(lock="my.lock.json") == {"lock_images", "publish_all"}
     assert pipeline.receipt("my.lock.json") == pipeline.receipt("images.lock.json")
     (pipeline.folder / "images.yaml").rename(pipeline.folder / "list.yaml")
