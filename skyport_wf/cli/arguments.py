@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from skyport_wf.image_list.spec import ShockSettings
     from skyport_wf.publication.connection import Shock
 
+_log = logging.getLogger(__name__)
 _LONGEST_PATH = 4095
 """Bytes of a path (PATH_MAX of Linux)."""
 _SHOWN = 100
@@ -189,11 +191,15 @@ def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockS
 
     if args.images == DEFAULT_LIST and not args.images.exists():
         return ShockSettings(url=url) if url else ShockSettings()
-    settings = read_image_list(args.images).shock
-    # A list that nobody has named, and that is about another Shock, is one of other images.
-    if url and args.images == find_image_list(DEFAULT_LIST) and shock_url(settings) != one_spelling(url):
+    if not url or args.images != find_image_list(DEFAULT_LIST):
+        return read_image_list(args.images).shock
+    # A file that nobody has named may be something else of that name, or a list of other images, on another Shock.
+    try:
+        settings = read_image_list(args.images).shock
+    except UsageError as error:
+        _log.info("%s is not heeded: %s", args.images, error)
         return ShockSettings(url=url)
-    return settings
+    return settings if shock_url(settings) == one_spelling(url) else ShockSettings(url=url)
 
 
 @contextmanager

@@ -185,6 +185,10 @@ def test_a_lock_file_of_others_beside_images_of_ones_own(consumer: Pipeline) -> 
     consumer.write_snakefile(module("shared", rules="use", config=config), USE)
     alone = consumer.snakemake()
     assert {"shared_receive_image x", "shared_fetch_image y", "mine"} <= alone
+    shutil.rmtree(consumer.folder / "results")
+    (consumer.folder / "own.txt").unlink()
+    (consumer.folder / "images.yaml").write_text("- {file: a.tif, stain: DAPI}\n")
+    assert consumer.snakemake() == alone, "which is no image list at all"
     write_images(consumer.folder, "lab/new:1")
     consumer.write_snakefile(module("a"), module("shared", rules="use", config=config), USE)
     assert "a_register_image new" in consumer.snakemake("a_publish_all", "mine")
