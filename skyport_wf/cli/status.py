@@ -74,7 +74,12 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _warnings(statuses: Sequence[ImageStatus]) -> Iterator[str]:
     """Yield what has to be known of images: thin ones on one base together, and what other tools left incomplete."""
+    from skyport_wf.publication.thin import workers_need
+
     for status in statuses:
+        # What thin ones need is told below.
+        if told := status.warning.removeprefix(workers_need(status.name, status.thin_on)).removeprefix(". "):
+            yield told
         if status.problems:
             yield f"{status.name}: {'; '.join(status.problems)} (`skyport-wf adopt {status.name}` mends it)"
     for base in sorted({status.thin_on for status in statuses if status.thin_on}):

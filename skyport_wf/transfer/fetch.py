@@ -15,11 +15,14 @@ from skyport_wf.byte_streams import pieces_of
 from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.archive.compression import recognise_format
+from skyport_wf.image.platforms import is_platform
 from skyport_wf.output_file import keep_other_file, replace_file
 from skyport_wf.progress import Progress
+from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import id_of, name_of, same_image
 from skyport_wf.records.receipt import Receipt
+from skyport_wf.sources.platforms import own_platform
 from skyport_wf.transfer.download import open_download
 from skyport_wf.transfer.thin_chain import open_image, read_chain
 
@@ -65,7 +68,16 @@ def fetch(shock: Shock, node: Node, path: Path, *, progress: Progress) -> Fetche
                 for piece in _download(shock, node, progress) if as_it_is else _archive(shock, chain, progress):
                     file.write(piece)
             downloaded = sum(one.file.size for one in chain)
+    _warn_of_platform(node)
     return FetchedImage(name_of(node), id_of(node), node.id, str(path), downloaded)
+
+
+def _warn_of_platform(node: Node) -> None:
+    """Say that the image is for other machines, as an engine does: what makes a SIF of the file may not."""
+    attributes = read_attributes(node.attributes)
+    platform = attributes.skyport_wf.platform if attributes and attributes.skyport_wf else ""
+    if not is_platform(platform, own_platform()):
+        _log.warning("%s is an image for %s, and this machine is %s", name_of(node), platform, own_platform())
 
 
 def find_node(shock: Shock, asked: str | None, receipt: Receipt | None) -> Node:

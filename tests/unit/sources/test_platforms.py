@@ -111,4 +111,7 @@ def test_one_name_for_another_machine(tmp_path):
     assert told in lab.run("status").out
     lab.write_list("name: 'lab/x:1', archive: image.tar, platform: linux/s390x", shock="url: embedded")
     assert "lab/x:1 is an image for linux/s390x" in lab.run("status", "--json").out
+    assert "\nlab/x:1 is an image for linux/s390x, and this machine is" in lab.run("status").out
+    fetched = lab.run("pull", "lab/x:1", "--output", "x.tar")
+    assert (fetched.code, "lab/x:1 is an image for linux/s390x, and this machine is" in fetched.log) == (0, True)
     assert "it is for linux/s390x, and this machine is" in lab.run("show", "lab/x:1").out
