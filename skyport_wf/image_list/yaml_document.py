@@ -47,6 +47,8 @@ def parse_yaml(text: str, *, name: str, kind: str = "an image list", if_empty: s
     if_empty: what to do about it if there is nothing in it, a sentence.
     Raises UsageError, with the line, if it is not YAML, holds several documents or has a key twice.
     """
+    # A byte order mark is no column.
+    text = text.removeprefix("\ufeff")
     source = tuple(text.splitlines())
     try:
         text = _with_whole_characters(text)

@@ -704,3 +704,9 @@ images:
 )
 def test_a_line_is_shown_up_to_the_mistake(text, shown):
     assert shown in problems(text)
+
+
+def test_a_byte_order_mark_moves_nothing_in_the_shown_line():
+    with pytest.raises(UsageError) as caught:
+        parse_image_list("\ufeffimags: []\n")
+    assert str(caught.value).splitlines()[1:] == ["     1 | imags: ...", "       | ^^^^^"]
