@@ -62,12 +62,16 @@ def run(args: argparse.Namespace) -> Outcome:
         lock, listed = _only(args.names, lock, listed)
     with opened_shock(args) as shock, progress_bar(args, "read") as progress:
         found = list(verify(lock, shock, listed=listed, deep=args.deep, progress=progress))
-    removed = [_remove_receipts(args.results, image.name) for image in found if args.remove_stale and not image.ok]
+    # Whether there were any, by folder.
+    folders = dict(_remove_records(args.results, image.name) for image in found if args.remove_stale and not image.ok)
+    removed = [path for path, were_there in folders.items() if were_there]
+    none = [path for path, were_there in folders.items() if not were_there]
     rows = [(image.name, state("ok" if image.ok else "DIFFERS"), image.detail) for image in found]
     code = EXIT_DONE if all(image.ok for image in found) else EXIT_DIFFERENCE
     text = (
         table(("IMAGE", "STATE", "DETAIL"), rows),
         "\n".join(f"removed the records in {path}" for path in removed),
+        "\n".join(f"there are no records in {path}: if they are elsewhere, say so with --results" for path in none),
     )
     return Outcome({"images": found, "removed": removed}, text, code)
 
@@ -86,14 +90,21 @@ def _only(words: Sequence[str], lock: LockFile, listed: Sequence[str]) -> tuple[
     return msgspec.structs.replace(lock, images=images), [name for name in listed if fits(name, words)]
 
 
-def _remove_receipts(results: Path, name: str) -> str:
-    """Remove all records of the image: any of them would make a workflow engine think that its step is done."""
+def _remove_records(results: Path, name: str) -> tuple[str, bool]:
+    """Remove all records of the image: any of them would make a workflow engine think that its step is done.
+
+    Return their folder, and whether there were any.
+    """
     from skyport_wf.image_list.reference import parse_reference
 
     folder = results / parse_reference(name).key
+    were_there = False
     for record in ("build.json", "save.json", "upload.json", "receipt.json", "packages.cdx.json"):
         try:
-            (folder / record).unlink(missing_ok=True)
+            (folder / record).unlink()
+            were_there = True
+        except FileNotFoundError:
+            continue
         except OSError as error:
             raise SkyportError(f"cannot remove {folder / record}: {error.strerror}") from error
-    return str(folder)
+    return str(folder), were_there

@@ -244,8 +244,12 @@ def test_3_verify_finds_what_is_not_there_and_removes_its_records_when_asked(pro
     assert (done.returncode, done.stderr) == (3, "")
     assert "skyport/velvet:1.2.10  DIFFERS" in done.stdout
     assert stale.joinpath("receipt.json").exists()
-    assert run("verify", "--remove-stale").returncode == 3
+    none = "there are no records in elsewhere/skyport_velvet_1.2.10: if they are elsewhere, say so with --results"
+    assert none in run("verify", "--remove-stale", "--results", "elsewhere").stdout
+    done = run("verify", "--remove-stale", "--json")
+    assert (done.returncode, only_document(done.stdout)["removed"]) == (3, [str(stale.relative_to(project))])
     assert not stale.joinpath("receipt.json").exists()
+    assert only_document(run("verify", "--remove-stale", "--json").stdout)["removed"] == []
 
 
 @pytest.mark.slow
