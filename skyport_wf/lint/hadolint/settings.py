@@ -9,7 +9,7 @@ import msgspec
 from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.yaml_document import parse_yaml
-from skyport_wf.input_file import read_bounded
+from skyport_wf.input_file import is_file, read_bounded
 from skyport_wf.lint.findings import Finding, Level, Threshold
 from skyport_wf.user_folders import home_folder
 
@@ -49,7 +49,7 @@ class LintSettings(msgspec.Struct, frozen=True, rename="kebab"):
 
 def find_settings() -> Path | None:
     """Return the settings file that hadolint finds from the current folder, None if there is none."""
-    return next(filter(Path.is_file, _places()), None)
+    return next(filter(is_file, _places()), None)
 
 
 def _places() -> Iterator[Path]:
