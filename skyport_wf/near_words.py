@@ -1,6 +1,7 @@
 """The words that may be meant by one that is not known."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import takewhile
 
 _LONGEST = 200
 """Characters of a word that are compared: comparing takes the product of their lengths."""
@@ -20,8 +21,6 @@ def near_words(word: str, known: Iterable[str], *, most: int = 1, least: float |
     most: so many of them.
     least: how like they have to be, from 0 to 1; None for what people mistype.
     """
-    import difflib
-
     spelt: dict[str, list[str]] = {}
     for one in known:
         spelt.setdefault(one.casefold(), []).append(one)
@@ -29,8 +28,19 @@ def near_words(word: str, known: Iterable[str], *, most: int = 1, least: float |
     folded = word.casefold()
     if least is None and len(word) <= _SHORT:
         likely = [one for one in spelt if len(one) == len(folded) or one.startswith(folded)]
-        found = difflib.get_close_matches(folded, spelt, n=most, cutoff=_LEAST_OF_SHORT)
-        found = found or difflib.get_close_matches(folded, likely, n=most, cutoff=_LEAST)
+        found = _closest(folded, spelt, _LEAST_OF_SHORT) or _closest(folded, likely, _LEAST)
     else:
-        found = difflib.get_close_matches(folded, spelt, n=most, cutoff=_LEAST if least is None else least)
-    return [one for near in found for one in difflib.get_close_matches(word, spelt[near], n=most, cutoff=0)][:most]
+        found = _closest(folded, spelt, _LEAST if least is None else least)
+    return [one for near in found[:most] for one in _closest(word, spelt[near], 0)][:most]
+
+
+def _closest(word: str, known: Collection[str], least: float) -> list[str]:
+    """Return the known words that are like the word; of those that are equally like it, first what begins like it."""
+    import difflib
+
+    def likeness(one: str) -> tuple[float, int]:
+        alike = takewhile(lambda pair: pair[0] == pair[1], zip(one, word, strict=False))
+        return difflib.SequenceMatcher(None, one, word).ratio(), len(list(alike))
+
+    found = difflib.get_close_matches(word, known, n=len(known), cutoff=least) if known else []
+    return sorted(found, key=likeness, reverse=True)

@@ -17,6 +17,9 @@ from skyport_wf.near_words import near_words
         ("tool", ["tool.tar"], ["tool.tar"]),
         ("date", ["state", "size"], []),
         ("token", ["token_env"], ["token_env"]),
+        # Of those that are equally like it, that which begins like it.
+        ("lab/tool1", ["lab/tool1:1.1", "lab/tool2:1.1", "lab/tool3:1.1"], ["lab/tool1:1.1"]),
+        ("lab/tool1.1", ["lab/tool1:1", "lab/tool2:1", "lab/tool3:1"], ["lab/tool1:1"]),
         ("zzz", ["publish"], []),
         ("x", [], []),
         ("", ["publish"], []),
