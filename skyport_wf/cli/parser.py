@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -35,6 +34,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.exit()
     arguments = _ask_by_options(arguments)
     _check_order(arguments, parser, verbs)
+    _check_actions(arguments, verbs)
     if arguments.count("--") > 1 or any(word.startswith("-") and word.endswith("=--") for word in arguments):
         # argparse takes such a one for a value that is not there.
         raise UsageError("`--` is no value. It stands once, before the first argument that is no option")
@@ -45,7 +45,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise UsageError(f"{reason} ({error.strerror}). Change into another one (cd).") from error
     args, unknown = parser.parse_known_args(arguments)
     if unknown:
-        _refuse(verbs.get(args.verb, parser), unknown)
+        _refuse(_asked(parser, args), unknown)
     if not args.verb:
         parser.error("the verb is missing")
     actions = verbs[args.verb]._actions
@@ -72,13 +72,41 @@ def _check_order(
     """Raise UsageError if an option of a verb stands before it, where its value would be taken for the verb."""
     first = [word.partition("=")[0] for word in takewhile(lambda word: word not in verbs, arguments)]
     options = [word for word in first if word.startswith("-") and word not in _options(parser)]
-    for verb, one in verbs.items():
+    for one in verbs.values():
         if misplaced := next((option for option in options if option in _options(one)), None):
-            one.error(f"{misplaced} stands behind the verb, as in `{_PROGRAM} {verb} {misplaced}`")
+            one.error(_stands_behind(one, misplaced))
+
+
+def _stands_behind(verb: argparse.ArgumentParser, option: str) -> str:
+    return f"{option} stands behind the verb, as in `{verb.prog} {option}`"
+
+
+def _check_actions(arguments: Sequence[str], verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Do as `_check_order` for a verb that has verbs of its own, as `user` has."""
+    # What stands behind --log is a file, whatever it is called.
+    places = [n for n, word in enumerate(arguments) if word in verbs and arguments[n - 1 : n] != ["--log"]]
+    for place in places[:1]:
+        verb = verbs[arguments[place]]
+        for action in _actions(verb):
+            _check_order(arguments[place + 1 :], verb, action.choices)
+
+
+def _actions(parser: argparse.ArgumentParser) -> list[argparse._SubParsersAction[argparse.ArgumentParser]]:
+    return [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+
+
+def _asked(parser: argparse.ArgumentParser, args: argparse.Namespace) -> argparse.ArgumentParser:
+    """Return the parser of the verb that was asked for; of `user add`, that of `add`."""
+    for action in _actions(parser):
+        if chosen := action.choices.get(getattr(args, action.dest, "")):
+            return _asked(chosen, args)
+    return parser
 
 
 def _options(parser: argparse.ArgumentParser) -> list[str]:
-    return re.findall(r"(?<![\w-])--?[a-z][a-z-]*", parser.format_help())
+    """Return the options that its help tells."""
+    told = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+    return [option for action in told for option in action.option_strings]
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -103,7 +131,7 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         # An abbreviation that is right today could mean two options tomorrow.
         super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
-        # Python 3.14 colours the help, in which `_options` looks for the options.
+        # Colours mean something here, and those that Python 3.14 gives the help do not.
         self.color = False
 
     def print_help(self, file: Any = None) -> None:
@@ -133,6 +161,8 @@ def _refuse(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn
     for word in unknown:
         if word.startswith("-"):
             option = word.partition("=")[0]
+            if option in _options(parser):
+                parser.error(_stands_behind(parser, option))
             # The dashes, which all have, make none like another.
             known = [one[2:] for one in _options(parser) if one.startswith("--")]
             meant = did_you_mean(option.lstrip("-"), known, dashes="--")
