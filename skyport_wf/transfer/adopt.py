@@ -22,7 +22,7 @@ from skyport_wf.publication.attributes import (
     read_attributes,
     to_json_values,
 )
-from skyport_wf.publication.awe_lookup import AweLookupError
+from skyport_wf.publication.awe_lookup import AweLookupError, NoImageError
 from skyport_wf.publication.awe_problems import is_gzip
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.name_state import WantedImage
@@ -127,7 +127,7 @@ def adopt(
 def _find(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
     found = [node for node in find_published(shock.user, name) if node.node.text("name") == name]
     if not found:
-        raise SkyportError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.")
+        raise NoImageError(f"{shock.name} has no image {name}. `skyport-wf ls` shows what it has.", name)
     return choose(found, name, node_id)
 
 

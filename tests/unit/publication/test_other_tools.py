@@ -408,6 +408,7 @@ class TestAdopting:
             ("skyport/twice:1",): "several nodes have the name skyport/twice:1",
             ("skyport/taken", "--as", "skyport/taken:1"): "skyport/taken:1 is published already",
             ("skyport/nothing:1",): "has no image skyport/nothing:1",
+            ("skyport/brokn:1",): "Did you mean skyport/broken:1?",
         }.items():
             code, text = said("adopt", *arguments)
             assert code == 1
