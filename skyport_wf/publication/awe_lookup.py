@@ -15,6 +15,8 @@ from skyport_wf.image_list.reference import LATEST, is_pattern
 
 IMAGE_TYPE = "dockerimage"
 """The attribute `type` of every node that a worker may find."""
+NEGATION = "!"
+"""What a name begins with that Shock takes for all others."""
 
 _TAG_PART = re.compile(r"([0-9]+)-?([^0-9]*)")
 _SUFFIXES = ("unknown", "dev", "develop", "alpha", "a", "beta", "b", "c", "d", "e")
@@ -81,7 +83,7 @@ def _choose_only(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int:
     if not found:
         what = f"an AWE worker finds no image {lookup.asked}. Is it published, and public?"
         raise NoImageError(what, lookup.asked)
-    if len(found) > 1 and is_pattern(lookup.asked):
+    if len(found) > 1 and (is_pattern(lookup.asked) or lookup.asked.startswith(NEGATION)):
         raise AweLookupError(
             f"an AWE worker fails on {lookup.asked}: {len(found)} nodes fit it, and it takes exactly one. "
             "Name one image."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skyport_wf.image_list.reference import LATEST, is_pattern
-from skyport_wf.publication.awe_lookup import AweLookupError, SeveralMeantError, choose, plan_lookup
+from skyport_wf.publication.awe_lookup import NEGATION, AweLookupError, SeveralMeantError, choose, plan_lookup
 from skyport_wf.publication.awe_problems import how_to_mend
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.replacement import finish_replacement
@@ -42,6 +42,11 @@ def find_for_worker(shock: Shock, asked: str) -> Node:
         raise SeveralMeantError(
             f"{asked!r} stands for all images that fit it, and one is to be named: REPO:TAG, or REPO for its highest "
             "tag. `skyport-wf ls` with the pattern lists them."
+        )
+    if asked.startswith(NEGATION):
+        raise SeveralMeantError(
+            f"{asked!r} is not the name of an image: Shock takes it for all others. Give REPO:TAG, or REPO for its "
+            "highest tag."
         )
     node = ask_as_worker(shock, asked)
     if asked.removesuffix(f":{LATEST}").removesuffix(":") not in (node.text("name"), node.text("repository")):
