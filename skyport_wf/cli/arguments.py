@@ -29,6 +29,8 @@ _SHOWN = 100
 """Characters of a wrong word that are shown."""
 _MOST_DIGITS = 18
 """Of a number: Python refuses to read thousands of them, in its own way."""
+_NAMES = ("name", "names", "a", "b", "new_name")
+"""Arguments that name images, or archives by their paths: none has more than a path may have."""
 DEFAULT_RESULTS = Path("results/skyport")
 _THROUGH_LINKS = ("lock", "log")
 """Options whose file is written where a link leads to; the others take the place of a link."""
@@ -59,8 +61,12 @@ def check_words(args: argparse.Namespace) -> None:
     """Raise UsageError for a word that no file, server or record can have, whatever it is for."""
     for argument, value in vars(args).items():
         for word in value if isinstance(value, list) else [value]:
-            if reason := _why_unusable(word):
+            too_long = argument in _NAMES and isinstance(word, str) and len(word) > _LONGEST_PATH
+            if reason := "it is too long" if too_long else _why_unusable(word):
                 raise UsageError(f"argument {argument}: {str(word)[:_SHOWN]!r}: {reason}")
+    if "" in (getattr(args, "names", None) or ()):
+        # Nothing would be found, and a command that does so ends well.
+        raise UsageError("'' names no image. Is a variable not set?")
 
 
 def _why_unusable(word: object) -> str:
