@@ -17,7 +17,8 @@ EXAMPLES = (
 _ASKED = "_ARGCOMPLETE"
 IMAGES = ("NAME", "NEW", "A", "B", "REPO[:TAG]")
 """Words of the help for the name of an image."""
-_OR_FILES = ("A", "B", "-- COMMAND")
+_COMMAND = "-- COMMAND"
+_OR_FILES = "path of an archive"
 """Words of the help for what may be a path, too."""
 
 
@@ -55,7 +56,8 @@ def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argpar
     from skyport_wf.cli.arguments import any_path, image_list, output_file
 
     known = set(_image_names(parsed_args)) if action.metavar in IMAGES else set(_words(action, prefix))
-    is_path = action.type in (any_path, output_file, image_list) or action.metavar in _OR_FILES
+    is_path = action.type in (any_path, output_file, image_list) or action.metavar == _COMMAND
+    is_path = is_path or _OR_FILES in (action.help or "")
     files = FilesCompleter()(prefix) if is_path else ()
     return [*sorted(name for name in known if name.startswith(prefix)), *files]
 

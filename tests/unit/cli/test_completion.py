@@ -60,6 +60,8 @@ def offered(lab: Lab, line: str) -> list[str]:
         ("skyport-wf resolve lab/", ["lab/other:2", "lab/tool:1"]),
         ("skyport-wf diff lab/tool:1 lab/", ["lab/other:2", "lab/tool:1"]),
         ("skyport-wf diff ima", ["images.yaml", "images.lock.json"]),
+        ("skyport-wf files ima", ["images.yaml", "images.lock.json"]),
+        ("skyport-wf files lab/tool:1 ima", []),
         ("skyport-wf tag lab/tool:1 lab/", ["lab/other:2", "lab/tool:1"]),
         ("skyport-wf workflow publish-images", ["publish-images.awe.cwl", "publish-images.cwl"]),
         ("skyport-wf workflow tools/pu", ["tools/pull.cwl"]),
