@@ -479,6 +479,14 @@ def test_json_on_a_terminal_that_is_not_utf8(project):
 
 
 @pytest.mark.slow
+def test_letters_that_the_terminal_lacks_are_written_out(project, tmp_path):
+    environ = {**os.environ, "PYTHONIOENCODING": "latin-1", "SKYPORT_DATA": str(tmp_path / "data")}
+    done = subprocess.run(command("ls", "zünftig/ł"), capture_output=True, env=environ, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == b"no image z\xfcnftig/\\u0142 is published here\n"
+
+
+@pytest.mark.slow
 def test_a_name_of_a_file_that_is_not_utf8(project):
     done = run("plan", "--images", b"\xff.yaml", "--json", "--log", "plan.log")
     assert done.returncode == 2
