@@ -134,6 +134,9 @@ class Outcome:
         elif not as_json:
             paragraphs = [self.text] if isinstance(self.text, (str, Table)) else self.text
             text = "\n\n".join(filter(None, map(_printed, paragraphs)))
+            # Names may have letters that a Latin-1 terminal lacks. On stderr, Python writes those out by itself.
+            encoding = sys.stdout.encoding or "utf-8"
+            text = text.encode(encoding, "backslashreplace").decode(encoding)
             sys.stdout.write(text + "\n" if text else "")
 
 

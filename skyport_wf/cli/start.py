@@ -1,7 +1,6 @@
 """The first thing that the command does: signals and closed streams must not surprise what comes after."""
 
 import atexit
-import io
 import os
 import sys
 from typing import NoReturn
@@ -43,9 +42,6 @@ def _open_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0)
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Names and descriptions may have letters that a Latin-1 terminal lacks. Python does so with stderr by itself.
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _flush_streams() -> int:
