@@ -25,7 +25,7 @@ from skyport_wf.image_list.spec import (
     check_public_url,
     check_shock_url,
 )
-from skyport_wf.image_list.yaml_document import parse_yaml
+from skyport_wf.image_list.yaml_document import decode_yaml, parse_yaml
 from skyport_wf.input_file import read_bounded
 
 _ONLY_OF_A_BUILD = (
@@ -44,14 +44,11 @@ def read_image_list(path: Path) -> ImageList:
     Raises UsageError, with lines and fields, if it cannot be read or is wrong.
     """
     try:
-        text = read_bounded(path, _LARGEST).decode()
+        text = decode_yaml(read_bounded(path, _LARGEST), name=str(path))
     except FileNotFoundError as error:
         raise UsageError(f"there is no {path}. `skyport-wf init` writes one, or name another with --images.") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path}, line {line}: not UTF-8. Save it as UTF-8 text.") from error
     images = parse_image_list(text, name=str(path))
     if images.shock.ca_bundle is None:
         return images

@@ -39,6 +39,15 @@ class YamlDocument(WrittenText, frozen=True):
         return WrittenText(self.name, self.source, self.places)
 
 
+def decode_yaml(content: bytes, *, name: str) -> str:
+    """Return the text of a YAML file. Raises UsageError, with the line, if it is not UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UsageError(f"{name}, line {line}: not UTF-8. Save it as UTF-8 text.") from error
+
+
 def parse_yaml(text: str, *, name: str, kind: str = "an image list", if_empty: str = "") -> YamlDocument:
     """Return the document in `text`.
 

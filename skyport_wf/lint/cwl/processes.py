@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.yaml_document import YamlDocument, parse_yaml
+from skyport_wf.image_list.yaml_document import YamlDocument, decode_yaml, parse_yaml
 from skyport_wf.input_file import read_bounded
 
 _LARGEST = 4 << 20
@@ -20,10 +20,9 @@ _TOO_DEEP = 2
 def read_cwl(path: Path) -> str:
     """Return the text of a document. Raises UsageError if it cannot be read."""
     try:
-        return read_bounded(path, _LARGEST).decode()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"cannot read {path}: {reason}") from error
+        return decode_yaml(read_bounded(path, _LARGEST), name=str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def parse_cwl(text: str, *, name: str) -> YamlDocument:

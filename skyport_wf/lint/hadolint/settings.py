@@ -8,7 +8,7 @@ import msgspec
 
 from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
-from skyport_wf.image_list.yaml_document import parse_yaml
+from skyport_wf.image_list.yaml_document import decode_yaml, parse_yaml
 from skyport_wf.input_file import is_file, read_bounded
 from skyport_wf.lint.findings import Finding, Level, Threshold
 from skyport_wf.user_folders import home_folder
@@ -67,9 +67,9 @@ def _places() -> Iterator[Path]:
 def read_settings(path: Path) -> LintSettings:
     """Return what the settings file says. Raises UsageError if it cannot be read or is wrong."""
     try:
-        text = read_bounded(path, _LARGEST).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read hadolint's settings {path}: {error}") from error
+        text = decode_yaml(read_bounded(path, _LARGEST), name=str(path))
+    except OSError as error:
+        raise UsageError(f"cannot read hadolint's settings {path}: {error.strerror}") from error
     if all(line.lstrip()[:1] in ("", "#") for line in text.splitlines()):
         return LintSettings()
     document = parse_yaml(text, name=str(path), kind="a settings file")

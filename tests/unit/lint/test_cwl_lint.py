@@ -482,7 +482,7 @@ def test_the_command_with_a_file_it_cannot_read(tmp_path: Path) -> None:
     for name, message in {
         "none.cwl": "No such file",
         "broken.cwl": "not valid YAML",
-        "bytes.cwl": "cannot read",
+        "bytes.cwl": "bytes.cwl, line 1: not UTF-8. Save it as UTF-8 text.",
     }.items():
         done = skyport_lint("--cwl", str(tmp_path / name))
         assert (done.returncode, done.stdout) == (2, "")

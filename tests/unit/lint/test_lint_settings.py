@@ -115,7 +115,7 @@ def test_settings_that_switch_pragmas_off(folder: LintFolder) -> None:
         ("ignored: DL3008\n", ".hadolint.yaml, line 1: expected `array`, got `str`"),
         ("a: 1\nfailure-threshold: bad\n", ".hadolint.yaml, line 2: invalid enum value 'bad'"),
         ("- a\n", ".hadolint.yaml, line 1: expected `object`, got `array`"),
-        (b"\xff", "cannot read hadolint's settings .hadolint.yaml"),
+        (b"# Fels\nignored: [] # Z\xfcrich\n", ".hadolint.yaml, line 2: not UTF-8. Save it as UTF-8 text."),
     ],
 )
 def test_settings_that_are_wrong(folder: LintFolder, settings: str | bytes, message: str) -> None:

@@ -96,6 +96,7 @@ def test_a_lock_file_with_the_marks_of_a_merge():
         (b'{"record": "skyport-wf save 1", "build": 7}', "it is a `skyport-wf save 2` record"),
         (b'{"record": 5}', "it has no field `record`"),
         (b'{"images": {}}', "it has no field `record`"),
+        (b'{"record": "\xff"}', "it is not UTF-8"),
         (b"\xff\xfe", "JSON is malformed: invalid character (byte 0)"),
     ],
 )
