@@ -73,7 +73,12 @@ def check_settings(settings: RunSettings) -> None:
                 raise UsageError(f"/ cannot be shown to a container: {advice}")
             if not _is_unicode(path):
                 raise UsageError(f"{path!r} cannot be shown to a container, it is not UTF-8: {advice}")
+    if not settings.network:
+        # An engine takes its own network then.
+        raise UsageError("--network '' names no network. Is a variable not set?")
     for name, _, value in (text.partition("=") for text in settings.environment):
+        if not name:
+            raise UsageError(f"--env {f'={value}' if value else ''!r} names no variable")
         if not _is_unicode(value):
             raise UsageError(f"--env {name}: the value of this variable is not UTF-8")
 

@@ -78,6 +78,9 @@ def test_usual_settings_are_right():
         (RunSettings(folder=Path(os.fsdecode(b"/\xff"))), "not UTF-8: run it in another folder"),
         (RunSettings(folder=Path("/data"), mounts=(Path(os.fsdecode(b"/\xff")),)), "not UTF-8: name another folder"),
         (RunSettings(folder=Path("/data"), environment=(os.fsdecode(b"A=\xff"),)), "--env A: .* not UTF-8"),
+        (RunSettings(folder=Path("/data"), environment=("A=1", "=x")), "--env '=x' names no variable"),
+        # An engine takes its own network for that.
+        (RunSettings(folder=Path("/data"), network=""), "--network '' names no network"),
     ],
 )
 def test_what_no_container_can_have_is_refused(settings, words):
