@@ -163,6 +163,13 @@ def test_1_failed_with_a_message_and_no_traceback(project):
         (["resolve", "x" * 5000], f"argument name: '{'x' * 100}': it is too long"),
         (["publish", "x" * 5000], f"argument names: '{'x' * 100}': it is too long"),
         (["diff", "a/b:1", "x" * 5000], f"argument b: '{'x' * 100}': it is too long"),
+        # As of a variable that is not set: the copy was made as nobody. And what is no name may be a token.
+        (["copy", "a/b:1", "--to", "embedded", "--to-token-env", ""], "argument --to-token-env: not the name of a "),
+        (
+            ["copy", "a/b:1", "--to", "embedded", "--to-token-env", SECRET],
+            "argument --to-token-env: not the name of a ",
+        ),
+        (["copy", "a/b:1", "--to", "embedded", "--to-auth", "x y"], "argument --to-auth: not a scheme."),
         (["publish", "-x"], "there is no option -x. `skyport-wf publish --help` shows what it takes."),
         (["pull", "a", "b", "c"], "unexpected: b c. `skyport-wf pull --help` shows what it takes."),
         (["lint", "--level", "eror"], "argument --level: there is no eror; did you mean error?"),
@@ -203,6 +210,7 @@ def test_2_the_command_line_or_the_list_is_wrong(project, arguments, problem, as
     assert done.returncode == 2
     assert done.stderr.startswith(f"skyport-wf: {problem}")
     assert "Traceback" not in done.stderr
+    assert SECRET not in done.stdout + done.stderr
     if as_json:
         document = only_document(done.stdout)
         assert document["exit_code"] == 2
