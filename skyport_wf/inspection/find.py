@@ -86,7 +86,7 @@ def _find_in(listed: PackageList, wanted: Wanted, notes: dict[str, None]) -> lis
     """Return the packages that are meant; note the versions of which that cannot be said."""
     matches = []
     for package in listed.packages:
-        if not _has_name(package, wanted.name):
+        if not has_name(package, wanted.name):
             continue
         fits, note = judge(package, wanted.bounds)
         if fits:
@@ -96,7 +96,8 @@ def _find_in(listed: PackageList, wanted: Wanted, notes: dict[str, None]) -> lis
     return matches
 
 
-def _has_name(package: Package, pattern: str) -> bool:
+def has_name(package: Package, pattern: str) -> bool:
+    """Return whether a package, or the source package that it was built from, has a name that fits the pattern."""
     name, pattern = (canonical_name(package.kind, text).lower() for text in (package.name, pattern))
     # Debian's library of openssl is called libssl3.
     built_from = package.source.lower() if package.kind in _OF_A_DISTRIBUTION else ""

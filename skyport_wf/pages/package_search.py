@@ -10,6 +10,8 @@ import msgspec
 from skyport_wf.image.examination.packages.package import Package, PackageKind, canonical_name
 from skyport_wf.image.examination.packages.versions import Bound, judge, parse_question
 from skyport_wf.image.examination.report import KINDS
+from skyport_wf.image_list.reference import is_pattern
+from skyport_wf.inspection.find import has_name
 
 if TYPE_CHECKING:
     from skyport_wf.pages.entries import ImageEntry
@@ -81,7 +83,8 @@ class PackageIndex(msgspec.Struct, frozen=True):
     def search(self, text: str) -> SearchResult:
         """Return the packages that fit every word of a text.
 
-        A word fits a package if it stands in its name, or is that of the source package. Conditions behind the words,
+        A word fits a package if it stands in its name, or is that of the source package; one with `*`, `?` or `[...]`
+        has to fit the whole of either, as for `find`. Conditions behind the words,
         such as `<3`, leave only the versions that meet them all; they are those of `find`. Raises UsageError for what
         is no condition, or a text of conditions alone.
         """
@@ -116,7 +119,12 @@ def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> Pack
 
 def _fits(use: PackageUse, names: Sequence[str]) -> bool:
     name, source = _comparable(use.package.kind, use.name), use.package.source.lower()
-    return all(_comparable(use.package.kind, word) in name or word == source for word in names)
+    return all(
+        has_name(use.package, word)
+        if is_pattern(word)
+        else _comparable(use.package.kind, word) in name or word == source
+        for word in names
+    )
 
 
 def _is_called(use: PackageUse, names: Sequence[str]) -> bool:

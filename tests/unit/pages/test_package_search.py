@@ -5,7 +5,7 @@ import pytest
 from skyport_wf.errors import UsageError
 from skyport_wf.image.examination.packages.package import Package
 from skyport_wf.image.examination.packages.versions import judge
-from skyport_wf.inspection.find import parse_wanted
+from skyport_wf.inspection.find import has_name, parse_wanted
 from skyport_wf.pages.entries import ImageEntry
 from skyport_wf.pages.findings import Findings
 from skyport_wf.pages.package_search import PackageIndex, PackageUse, VersionUse, index_packages
@@ -84,6 +84,21 @@ def test_a_package_of_python_is_one_in_all_spellings(text: str) -> None:
     assert [[image.name for version in use.versions for image in version.images] for use in found] == [
         ["lab/0:1", "lab/1:1"], ["lab/3:1"], ["lab/2:1"]
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["lib*", "*ssl*", "openss?", "[Ll]ibssl3", "Import*data", "*", "zlib*", "bioc*", "tool*<2"]
+)
+def test_patterns_are_those_of_find(text: str) -> None:
+    packages = [
+        Package("deb", "libssl3", "3.0", source="openssl"),
+        Package("pypi", "importlib_metadata", "6.0"),
+        Package("deb", "tool", "1.0"),
+        Package("conda", "blast", "1.0", source="bioconda"),
+    ]
+    wanted = parse_wanted([text])
+    fitting = [one.name for one in packages if has_name(one, wanted.name) and judge(one, wanted.bounds)[0]]
+    assert sorted(use.name for use in index_of(*packages).search(text).uses) == sorted(fitting)
 
 
 def test_of_other_kinds_each_spelling_is_a_package() -> None:
