@@ -64,9 +64,6 @@ def check_words(args: argparse.Namespace) -> None:
             too_long = argument in _NAMES and isinstance(word, str) and len(word) > _LONGEST_PATH
             if reason := "it is too long" if too_long else _why_unusable(word):
                 raise UsageError(f"argument {argument}: {str(word)[:_SHOWN]!r}: {reason}")
-    if "" in (getattr(args, "names", None) or ()):
-        # Nothing would be found, and a command that does so ends well.
-        raise UsageError("'' names no image. Is a variable not set?")
 
 
 def _why_unusable(word: object) -> str:
@@ -90,7 +87,7 @@ def check_names(args: argparse.Namespace, arguments: Iterable[str]) -> None:
     for argument in arguments:
         value = getattr(args, argument)
         if "" in (value if isinstance(value, list) else [value]):
-            raise UsageError("'' names no image. Give REPO:TAG; perhaps a variable is not set.")
+            raise UsageError("'' names no image. Is a variable not set?")
 
 
 def check_outputs(args: argparse.Namespace, options: Iterable[str]) -> None:
