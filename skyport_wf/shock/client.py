@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 from uuid import uuid4
 
 import msgspec
@@ -19,6 +19,8 @@ from skyport_wf.shock.connection import ServerTroubleError, ShockConnection, Sho
 from skyport_wf.shock.file_part import read_exactly
 from skyport_wf.shock.multipart import StreamingForm
 from skyport_wf.shock.node import AccessControl, Node
+
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
 _NO_TYPE = "no-such-type"
@@ -329,8 +331,7 @@ class ShockClient:
         size: how many bytes have to come, if known.
         Raises AlteredError if something in front of the server compresses them all the same, or announces another size.
         """
-        with self._telling_lost_file(node_id):
-            response = self._connection.retrying(lambda: self._ask_for_file(node_id, part))
+        response = self._retrying_file(node_id, lambda: self._ask_for_file(node_id, part))
         with self._content(response, node_id, size) as stream:
             yield stream
 
@@ -339,24 +340,22 @@ class ShockClient:
 
         Raises TemporaryError if the connection breaks off, again and again.
         """
+        return self._retrying_file(node.id, lambda: self._read_start(node, length))
+
+    def _read_start(self, node: Node, length: int) -> bytes:
         size = min(length, node.file.size)
+        response = self._ask_for_file(node.id, (0, length))
+        with self._content(response, node.id) as stream:
+            return b"".join(read_exactly(stream, size, f"the download of node {node.id} from {self.name}"))
 
-        def read() -> bytes:
-            response = self._ask_for_file(node.id, (0, length))
-            with self._content(response, node.id) as stream:
-                return b"".join(read_exactly(stream, size, f"the download of node {node.id} from {self.name}"))
+    def _retrying_file(self, node_id: str, call: Callable[[], _Result]) -> _Result:
+        """Return what a call returns that asks for a node's file.
 
-        with self._telling_lost_file(node.id):
-            return self._connection.retrying(read)
-
-    @contextmanager
-    def _telling_lost_file(self, node_id: str) -> Iterator[None]:
-        """Raise ShockError in the place of what the block raises if the server fails at the file, and not otherwise.
-
-        Shock answers so, for ever, where the file is gone from its disk.
+        Raises ShockError if the server fails at the file, and not otherwise: Shock answers so, for ever, where the file
+        is gone from its disk.
         """
         try:
-            yield
+            return self._connection.retrying(call)
         except ServerTroubleError as error:
             if error.status != requests.codes.server_error:
                 raise
