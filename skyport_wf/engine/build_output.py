@@ -26,6 +26,8 @@ _NO_REGISTRY_GIVES_IT: Final = re.compile(
 _NAMED_IMAGE: Final = re.compile(
     r"^(?:load metadata for|FROM(?:\s+--\S+)*|(?:COPY|ADD)(?:\s+--\S+)*?\s+--from=)\s*(?P<image>\S+)"
 )
+_FRONTEND: Final = re.compile(r"^resolve image config for (?:docker-image://)?(?P<image>\S+)")
+"""What BuildKit does for the line `# syntax=IMAGE`."""
 _PREFIXES: Final = re.compile(
     r"^(?:ERROR: |failed to build: |failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+"
 )
@@ -73,23 +75,39 @@ class VanishedImageError(BuildError):
     """Somebody removed an image of a cached step while the engine used it, which has nothing to do with the build."""
 
 
-def build_failure(name: str, *, instruction: str, reason: str, last: LastLines | None) -> BuildError:
+def build_failure(
+    name: str, *, instruction: str, reason: str, last: LastLines | None, platform: str | None = None
+) -> BuildError:
     """Return the error that says why building `name` failed.
 
     instruction: the one that failed, empty if it was none.
     reason: the builder's own words.
     last: what the instruction printed.
+    platform: what the image list asks for, if it does.
     """
     reason = _PREFIXES.sub("", "\n".join(map(shortened, reason.strip().splitlines()[:_LAST_LINES])))
+    if frontend := _FRONTEND.match(instruction):
+        image = _plain_name(frontend["image"])
+        return BuildError(
+            f"building {name} failed: the engine does not have the image {image}, which the line `# syntax` of the "
+            f"Dockerfile names, and no registry gave it ({reason}). Get it: `docker pull {image}`; or leave the line "
+            "out, if the engine's BuildKit knows what stands below it."
+        )
     named = _NAMED_IMAGE.match(instruction)
     if named and (instruction.startswith("load") or _NO_REGISTRY_GIVES_IT.search(reason)):
-        image = shortened(named["image"].removeprefix("docker.io/library/").removeprefix("docker.io/"))
+        image = _plain_name(named["image"])
+        # The engine may have it for another one.
+        of_platform, pull = (f" for {platform}", f"pull --platform {platform}") if platform else ("", "pull")
         return BuildError(
-            f"building {name} failed: the engine does not have the image {image}, and no registry gave it ({reason}). "
-            f"Mend its name in the Dockerfile, or get it: `docker pull {image}`, or, if it is published on your Shock, "
-            f"`skyport-wf pull {image}`."
+            f"building {name} failed: the engine does not have the image {image}{of_platform}, and no registry gave it "
+            f"({reason}). Mend its name in the Dockerfile, or get it: `docker {pull} {image}`, or, if it is published "
+            f"on your Shock, `skyport-wf pull {image}`."
         )
     lines = "\n  ".join(shortened(line) for line in instruction[:_LONGEST_INSTRUCTION].splitlines())
     at = f" at\n  {lines}\n" if lines else ": "
     kind = VanishedImageError if _VANISHED.search(reason) else BuildError
     return kind(f"building {name} failed{at}{reason}{last or ''}")
+
+
+def _plain_name(image: str) -> str:
+    return shortened(image.removeprefix("docker.io/library/").removeprefix("docker.io/"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from skyport_wf.engine.build_output import VanishedImageError
 from skyport_wf.engine.capabilities import podman_version
 from skyport_wf.engine.images import find_image, name_in_engine
 from skyport_wf.engine.podman import check_build
-from skyport_wf.errors import BuildError, UsageError
+from skyport_wf.errors import BuildError, EngineError, UsageError
 from skyport_wf.image.base_names import replace_images
 from skyport_wf.image.instructions import read_instructions
 from skyport_wf.image.platforms import is_platform
@@ -36,6 +37,8 @@ _LONGEST_PAUSE = 1.0
 """Seconds."""
 _FROM_CACHE = "Using cache"
 """In what Docker's classic builder and podman's print of a step that they do not make anew."""
+_NEEDS_BUILDKIT = re.compile(r"(?<=requires BuildKit\. )Refer to https://docs\.docker\.com/\S+ to learn how to .*")
+"""What Docker's classic builder advises; its page tells of variables that mean nothing here."""
 _BUILDKIT_NETWORKS = (None, "default", "host", "none")
 """The values of `network` that BuildKit understands."""
 _USUAL_NETWORKS = (None, "host", "none")
@@ -137,7 +140,15 @@ def _build_once(client: APIClient, image: ImageSpec, context: BuildContext, outp
             _log.debug("building %s with BuildKit, through %s", image.name, command.path)
             return build_with_buildkit(client, command, image, context, output)
         return _build_for_platform(client, image, context, output)
-    except BuildError as error:
+    except (BuildError, EngineError) as error:
+        # Docker's own builder refuses what it cannot read before it begins.
+        if _NEEDS_BUILDKIT.search(str(error)):
+            advice = "Install a docker command of 18.09 to 22, or a later one with the buildx plugin."
+            if image.builder == "classic":
+                advice = "Leave `builder: classic` out of the image list."
+            elif image.network not in _BUILDKIT_NETWORKS:
+                advice = "Set `network` to `host` or `none`, or leave it out."
+            raise BuildError(_NEEDS_BUILDKIT.sub(advice, str(error))) from error
         # A builder that knows no heredocs takes the lines below one for instructions.
         if "unknown instruction" in str(error).lower() and any(
             instruction.heredocs for instruction in read_instructions(context.dockerfile.read_bytes())

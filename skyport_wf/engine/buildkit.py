@@ -106,7 +106,7 @@ def build_with_buildkit(
             # That an engine went away is no mistake of the image's: asking it says so.
             with engine_errors(f"building {image.name}"):
                 client.ping()
-            raise progress.failure(image.name)
+            raise progress.failure(image)
         if exported:
             with exported.open("rb") as file:
                 return load_image(client, pieces_of(file), image.name).id
@@ -157,7 +157,7 @@ class _Progress:
         else:
             self._instructions.setdefault(step, _STAGE.sub("", text, count=1))
 
-    def failure(self, name: str) -> BuildError:
+    def failure(self, image: ImageSpec) -> BuildError:
         """Return the error that the lines tell of."""
         # Of a step that failed, the last line says why; of anything else, there may be several.
         reason = "\n".join([*self._said][-1:] if self._failed else self._said) or "the docker command failed"
@@ -165,7 +165,8 @@ class _Progress:
             # Of builds that run the same step at one time, Docker 20.10 may tell but one what the step prints.
             reason += "\nThe engine gave none of its output; another build may have run the same step. Build it again."
         instruction, last = self._instructions.get(self._failed, ""), self._printed.get(self._failed)
-        return build_failure(name, instruction=instruction, reason=reason, last=last)
+        platform = image.normalized_platform
+        return build_failure(image.name, instruction=instruction, reason=reason, last=last, platform=platform)
 
 
 def _start(name: str, arguments: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:

@@ -55,7 +55,7 @@ def build_classically(client: APIClient, image: ImageSpec, context: BuildContext
             platform=image.normalized_platform, network_mode=network,
             pull=image.pull, nocache=image.no_cache, rm=True, forcerm=True, decode=True,
         )  # fmt: skip
-        image_id = _follow(events, image.name, output)
+        image_id = _follow(events, image, output)
     _check_labels(client, image_id, image)
     tag_image(client, image_id, image.reference)
     return image_id
@@ -75,7 +75,7 @@ def _check_labels(client: APIClient, image_id: str, image: ImageSpec) -> None:
             )
 
 
-def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str], None]) -> str:
+def _follow(events: Iterable[dict[str, Any]], image: ImageSpec, output: Callable[[str], None]) -> str:
     """Pass on what a build prints, and return the id of the image it made. Raises BuildError if it fails."""
     instruction, image_id, last = "", "", LastLines()
     for event in events:
@@ -91,7 +91,8 @@ def _follow(events: Iterable[dict[str, Any]], name: str, output: Callable[[str],
             image_id = event["aux"].get("ID", image_id)
         if "error" in event:
             reason = _SAID_ALREADY.sub("", event["error"])
-            raise build_failure(name, instruction=instruction, reason=reason, last=last)
+            platform = image.normalized_platform
+            raise build_failure(image.name, instruction=instruction, reason=reason, last=last, platform=platform)
     if not is_sha256(image_id):
-        raise BuildError(f"building {name}: the engine ended without saying which image it built")
+        raise BuildError(f"building {image.name}: the engine ended without saying which image it built")
     return image_id

@@ -1,13 +1,14 @@
 """What a build printed becomes a message that is short, acts on no terminal, and says what to do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from skyport_wf.engine.build_output import LastLines, build_failure
 from skyport_wf.engine.builders import build_image
 from skyport_wf.engine.connection import connect
-from skyport_wf.errors import BuildError
+from skyport_wf.errors import BuildError, EngineError
 from skyport_wf.image.context import BuildContext
 from skyport_wf.image_list.spec import ImageSpec
 from tests.support.failing_server import Answer, FailingServer
@@ -68,6 +69,28 @@ def test_an_unknown_base_image_is_named_with_the_way_to_get_it(instruction: str,
     assert f"`skyport-wf pull {image}`" in message
 
 
+def test_an_unknown_base_image_for_another_platform_is_named_with_that() -> None:
+    message = str(
+        build_failure(
+            "lab/tool:1", instruction="load metadata for docker.io/lab/base:1", reason="no", last=None,
+            platform="linux/arm64",
+        )
+    )  # fmt: skip
+    assert "does not have the image lab/base:1 for linux/arm64, and no registry gave it" in message
+    assert "`docker pull --platform linux/arm64 lab/base:1`" in message
+
+
+@pytest.mark.parametrize("scheme", ["", "docker-image://"])
+def test_an_unknown_frontend_is_named_with_the_way_to_get_it(scheme: str) -> None:
+    instruction = f"resolve image config for {scheme}docker.io/docker/dockerfile:1"
+    message = str(build_failure("lab/tool:1", instruction=instruction, reason="no such host", last=None))
+    assert message == (
+        "building lab/tool:1 failed: the engine does not have the image docker/dockerfile:1, which the line `# syntax` "
+        "of the Dockerfile names, and no registry gave it (no such host). Get it: `docker pull docker/dockerfile:1`; "
+        "or leave the line out, if the engine's BuildKit knows what stands below it."
+    )
+
+
 @pytest.mark.parametrize(
     ("instruction", "reason"),
     [
@@ -96,15 +119,46 @@ def test_a_long_instruction_and_a_long_reason_are_cut() -> None:
     ("instruction", "is_heredoc"),
     [("RUN cat <<\\EOF", True), ("COPY <<! /x", True), ("RUN cat <<<EOF", False), ("RUN echo '<<EOF'", False)],
 )
+@pytest.mark.parametrize(("status", "field"), [(200, "error"), (400, "message")])
 def test_a_builder_that_knows_no_heredocs_is_told_of(
-    failing_server: FailingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instruction: str, is_heredoc: bool
-) -> None:
+    failing_server: FailingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instruction: str, is_heredoc: bool,
+    status: int, field: str,
+) -> None:  # fmt: skip
     (tmp_path / "Dockerfile").write_text(f"FROM a:1\n{instruction}\nHELLO\n")
-    error = b'{"error": "dockerfile parse error line 3: unknown instruction: HELLO"}\n'
+    error = b'{"%b": "dockerfile parse error line 3: unknown instruction: HELLO"}\n' % field.encode()
+    ping = Answer(200, b"OK", {"Api-Version": "1.41"})
+    failing_server.answers = [ping, ping, Answer(status, error)]
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    image = ImageSpec("lab/a:1", dockerfile="Dockerfile", builder="classic", network="host")
+    with pytest.raises((BuildError, EngineError), match="unknown instruction: HELLO") as caught:
+        build_image(connect(), image, BuildContext(tmp_path, tmp_path / "Dockerfile"), print)
+    assert ("has a heredoc" in str(caught.value)) == is_heredoc
+
+
+@pytest.mark.parametrize(
+    ("builder", "network", "advice"),
+    [
+        ("classic", "host", "Leave `builder: classic` out of the image list."),
+        ("auto", "made", "Set `network` to `host` or `none`, or leave it out."),
+    ],
+)
+def test_what_needs_buildkit_is_told_with_how_to_have_it(
+    failing_server: FailingServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    builder: Any,
+    network: str,
+    advice: str,
+) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM a:1\nRUN --mount=type=cache,target=/x true\n")
+    error = (
+        b'{"error": "the --mount option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn '
+        b'how to build images with BuildKit enabled"}\n'
+    )
     ping = Answer(200, b"OK", {"Api-Version": "1.41"})
     failing_server.answers = [ping, ping, Answer(200, error)]
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
-    image = ImageSpec("lab/a:1", dockerfile="Dockerfile", builder="classic", network="host")
-    with pytest.raises(BuildError, match="unknown instruction: HELLO") as caught:
+    image = ImageSpec("lab/a:1", dockerfile="Dockerfile", builder=builder, network=network)
+    with pytest.raises(BuildError, match="the --mount option requires BuildKit") as caught:
         build_image(connect(), image, BuildContext(tmp_path, tmp_path / "Dockerfile"), print)
-    assert ("has a heredoc" in str(caught.value)) == is_heredoc
+    assert str(caught.value).endswith(f"the --mount option requires BuildKit. {advice}")
