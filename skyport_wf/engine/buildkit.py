@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _STEP_LINE = re.compile(r"#(?P<step>\d+) (?:(?P<second>\d+\.\d+) )?(?P<text>.*)")
 _STAGE = re.compile(r"\[[^]]*\] ")
+_MARKED = re.compile(r"\s*\d+ \| >>> (?P<text>.*)")
+"""How buildx shows, behind its numbers, the lines of the Dockerfile that it cannot build."""
+_ERROR: Final = "ERROR: "
 _FAILED_PROCESS = re.compile(r"executor failed running \[|process .* did not complete successfully")
 """How BuildKit words that a RUN failed."""
 _LAST_LINES: Final = 5
@@ -140,19 +143,25 @@ class _Progress:
         self._failed = ""
         self._said: deque[str] = deque(maxlen=_LAST_LINES)
         """Lines that belong to no step: at the end, the command's own reason."""
+        self._marked: deque[str] = deque(maxlen=_LAST_LINES)
 
     def follow(self, line: str) -> None:
         """Take note of a line."""
         match = _STEP_LINE.match(line)
         if not match:
             # After a mistake in its arguments, the command says where to read about them.
+            if marked := _MARKED.match(line):
+                self._marked.append(marked["text"].rstrip())
+            if line.startswith(_ERROR):
+                # What stands before it shows the Dockerfile.
+                self._said.clear()
             if line.strip() and not line.startswith(("See 'docker", "Run 'docker", "Usage:")):
                 self._said.append(shortened(line))
             return
         step, text = match["step"], match["text"]
         if match["second"]:
             self._printed.setdefault(step, LastLines()).add(text + "\n")
-        elif text.startswith("ERROR: "):
+        elif text.startswith(_ERROR):
             self._failed, self._said = step, deque([shortened(text)], maxlen=_LAST_LINES)
         else:
             self._instructions.setdefault(step, _STAGE.sub("", text, count=1))
@@ -165,6 +174,8 @@ class _Progress:
             # Of builds that run the same step at one time, Docker 20.10 may tell but one what the step prints.
             reason += "\nThe engine gave none of its output; another build may have run the same step. Build it again."
         instruction, last = self._instructions.get(self._failed, ""), self._printed.get(self._failed)
+        if not self._failed:
+            instruction = "\n".join(self._marked)
         platform = image.normalized_platform
         return build_failure(image.name, instruction=instruction, reason=reason, last=last, platform=platform)
 

@@ -105,3 +105,16 @@ def test_no_variable_makes_the_command_build_elsewhere_or_something_else(
 @pytest.mark.parametrize("script", ["", 'while [ "$1" != --iidfile ]; do shift; done; : >"$2"'])
 def test_a_command_that_does_not_say_what_it_built_has_failed(script: str, tmp_path: Path) -> None:
     assert "ended without saying which image it built" in build_with(tmp_path, script)
+
+
+def test_what_buildx_shows_of_the_dockerfile_is_the_instruction_that_failed(tmp_path: Path) -> None:
+    """Its picture of the lines was the beginning of the reason, cut off."""
+    (tmp_path / "said").write_text(
+        '#1 [internal] load build definition from Dockerfile\n#1 DONE 0.0s\nDockerfile:2\n--------------------\n'
+        '   1 |     FROM a:1\n   2 | >>> ENV A="b \\\n   3 | >>>   c\n   4 |     \n--------------------\n'
+        'ERROR: failed to build: failed to solve: failed to process: unexpected end of statement\n'
+    )  # fmt: skip
+    failure = build_with(tmp_path, f"cat {tmp_path}/said\nexit 1\n")
+    assert failure == (
+        'building lab/a:1 failed at\n  ENV A="b \\\n    c\nfailed to process: unexpected end of statement'
+    )
