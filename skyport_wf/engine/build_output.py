@@ -26,6 +26,9 @@ _NO_REGISTRY_GIVES_IT: Final = re.compile(
 _NAMED_IMAGE: Final = re.compile(
     r"^(?:load metadata for|FROM(?:\s+--\S+)*|(?:COPY|ADD)(?:\s+--\S+)*?\s+--from=)\s*(?P<image>\S+)"
 )
+_NAMED_IN_REASON: Final = re.compile(r"from=(?P<image>\S+): no stage or image found with that name")
+"""How podman words it, also of a RUN that mounts something of several images."""
+_PLATFORM: Final = re.compile(r"^FROM\s+--platform=(?P<platform>[^\s$]+)\s")
 _FRONTEND: Final = re.compile(r"^resolve image config for (?:docker-image://)?(?P<image>\S+)")
 """What BuildKit does for the line `# syntax=IMAGE`."""
 _PREFIXES: Final = re.compile(
@@ -93,7 +96,9 @@ def build_failure(
             f"Dockerfile names, and no registry gave it ({reason}). Get it: `docker pull {image}`; or leave the line "
             "out, if the engine's BuildKit knows what stands below it."
         )
-    named = _NAMED_IMAGE.match(instruction)
+    named = _NAMED_IN_REASON.search(reason) or _NAMED_IMAGE.match(instruction)
+    if told := _PLATFORM.match(instruction):
+        platform = told["platform"]
     if named and (instruction.startswith("load") or _NO_REGISTRY_GIVES_IT.search(reason)):
         image = _plain_name(named["image"])
         # The engine may have it for another one.

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step \d+/\d+ :|STEP \d+/\d+:) (?P<instruction>.*)", re.DOTALL)
 """`Step 2/3 : RUN make` of Docker, `[1/2] STEP 2/3: RUN make` of podman."""
+_RESOLVING = re.compile(
+    r"resolving step \{.*? Original:(?P<instruction>.*) Flags:\[.*?\] StartLine:\d+ EndLine:\d+\}: (?P<reason>.*)",
+    re.DOTALL,
+)
+"""Podman's words for a step that it cannot read, of which it names the one before: all that its parser knows of it."""
 _ENGINE_CHATTER = re.compile(r"\s*---> |Removing intermediate container |time=\"")
 """Lines of the engine's own between those that a RUN instruction prints; podman's log begins with the time."""
 _SAID_ALREADY = re.compile(
@@ -91,6 +96,8 @@ def _follow(events: Iterable[dict[str, Any]], image: ImageSpec, output: Callable
             image_id = event["aux"].get("ID", image_id)
         if "error" in event:
             reason = _SAID_ALREADY.sub("", event["error"])
+            if resolving := _RESOLVING.search(reason):
+                instruction, reason = resolving["instruction"], resolving["reason"]
             platform = image.normalized_platform
             raise build_failure(image.name, instruction=instruction, reason=reason, last=last, platform=platform)
     if not is_sha256(image_id):

@@ -1,5 +1,6 @@
 """What a build printed becomes a message that is short, acts on no terminal, and says what to do."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,14 @@ def test_nothing_acts_on_a_terminal() -> None:
         ("load metadata for docker.io/lab/base:1", "docker.io/lab/base:1: not found", "lab/base:1"),
         ("load metadata for docker.io/library/base:1", "failed to solve: anything", "base:1"),
         ("FROM docker.io/lab/base:2", "failed to load cache key: failed to do request: Head ...", "lab/base:2"),
-        ("FROM --platform=linux/amd64 lab/base:1 AS one", "pull access denied for lab/base", "lab/base:1"),
+        ("FROM --platform=$BUILDPLATFORM lab/base:1 AS one", "pull access denied for lab/base", "lab/base:1"),
         ("COPY --from=lab/base:1 /x /x", "invalid from flag value lab/base:1: Get ...: dial tcp: lookup", "lab/base:1"),
         ("COPY --chown=1 --from=lab/base:1 /x /", "no stage or image found with that name", "lab/base:1"),
+        (
+            "RUN --mount=from=one,target=/y --mount=type=bind,from=lab/base:1,target=/x true",
+            "type=bind,from=lab/base:1,target=/x from=lab/base:1: no stage or image found with that name",
+            "lab/base:1",
+        ),
     ],
 )
 def test_an_unknown_base_image_is_named_with_the_way_to_get_it(instruction: str, reason: str, image: str) -> None:
@@ -78,6 +84,15 @@ def test_an_unknown_base_image_for_another_platform_is_named_with_that() -> None
     )  # fmt: skip
     assert "does not have the image lab/base:1 for linux/arm64, and no registry gave it" in message
     assert "`docker pull --platform linux/arm64 lab/base:1`" in message
+
+
+def test_the_platform_of_a_from_counts_before_that_of_the_list() -> None:
+    instruction = "FROM --platform=linux/arm64 lab/base:1 AS one"
+    for platform in (None, "linux/amd64"):
+        message = str(build_failure("a:1", instruction=instruction, reason="dial tcp", last=None, platform=platform))
+        assert "`docker pull --platform linux/arm64 lab/base:1`" in message
+    message = str(build_failure("a:1", instruction="FROM --platform=$X lab/base:1", reason="dial tcp", last=None))
+    assert "`docker pull lab/base:1`" in message
 
 
 @pytest.mark.parametrize("scheme", ["", "docker-image://"])
@@ -162,3 +177,22 @@ def test_what_needs_buildkit_is_told_with_how_to_have_it(
     with pytest.raises(BuildError, match="the --mount option requires BuildKit") as caught:
         build_image(connect(), image, BuildContext(tmp_path, tmp_path / "Dockerfile"), print)
     assert str(caught.value).endswith(f"the --mount option requires BuildKit. {advice}")
+
+
+def test_a_step_that_podman_cannot_read_is_told_without_what_its_parser_knows(
+    failing_server: FailingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Dockerfile").write_text('FROM a:1\nENV A="b\n')
+    said = (
+        "resolving step {Value:env Next:0xc00066b560 Children:[] Heredocs:[] Attributes:map[] "
+        'Original:ENV A="b Flags:[] StartLine:2 EndLine:2}: unexpected end of statement while looking for a quote'
+    )
+    ping = Answer(200, b"OK", {"Api-Version": "1.41"})
+    failing_server.answers = [ping, ping, Answer(200, json.dumps({"error": said}).encode() + b"\n")]
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{failing_server.port}")
+    image = ImageSpec("lab/a:1", dockerfile="Dockerfile", builder="classic", network="host")
+    with pytest.raises(BuildError) as caught:
+        build_image(connect(), image, BuildContext(tmp_path, tmp_path / "Dockerfile"), print)
+    assert str(caught.value) == (
+        'building lab/a:1 failed at\n  ENV A="b\nunexpected end of statement while looking for a quote'
+    )
