@@ -97,7 +97,8 @@ def _follow(events: Iterable[dict[str, Any]], image: ImageSpec, output: Callable
         if "error" in event:
             reason = _SAID_ALREADY.sub("", event["error"])
             if resolving := _RESOLVING.search(reason):
-                instruction, reason = resolving["instruction"], resolving["reason"]
+                # What was printed is of the one before.
+                instruction, reason, last = resolving["instruction"], resolving["reason"], LastLines()
             platform = image.normalized_platform
             raise build_failure(image.name, instruction=instruction, reason=reason, last=last, platform=platform)
     if not is_sha256(image_id):
