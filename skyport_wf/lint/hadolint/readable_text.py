@@ -4,7 +4,7 @@ import itertools
 import json
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from skyport_wf.image.instructions import (
     Heredoc,
@@ -21,7 +21,9 @@ from skyport_wf.image.variables import unquote
 from skyport_wf.lint.shell.grammar import SHELLS
 from skyport_wf.lint.shell.invocations import script_heredocs
 
-_SHORT_REGISTRY = re.compile(r"(?<![\w.-])(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+(?=/)")
+_REGISTRY = r"(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+|localhost"
+_SHORT_REGISTRY = re.compile(rf"(?<![\w.-])(?:{_REGISTRY})(?=/)")
+_IS_SHORT = re.compile(_REGISTRY)
 _QUOTES = re.compile("[\"']")
 _WITH_DEFAULT = re.compile(r"\$\{(\w+):?[-+?][^}]*\}")
 _HOST_PORT = re.compile(r"(?<=\s)(?:(?:\d+(?:\.\d+){3}|\[[0-9A-Fa-f:.]+\])?:)?(?:\d+(?:-\d+)?)?:(?=[\d$])")
@@ -67,8 +69,9 @@ class ReadableText:
         for one in map(triggered, instructions):
             self._mend_options(one)
             if one.name == "FROM":
-                # It takes the port of a registry without a dot in its name for a tag.
-                self._replace(one.line, one.last_line, _SHORT_REGISTRY, "localhost")
+                # It takes the port of a registry without a dot in its name for a tag, and the name for a part of Docker
+                # Hub.
+                self._replace(one.line, one.last_line, _SHORT_REGISTRY, lambda match: known_registry(match[0]))
             elif one.name == "EXPOSE":
                 self._replace(one.line, one.last_line, _QUOTES, "")
                 self._replace(one.line, one.last_line, _WITH_DEFAULT, r"$\1")
@@ -171,9 +174,19 @@ class ReadableText:
         before, _, _ = self._lines[first - 1].partition("[")
         self._lines[first - 1 : one.last_line] = [before + json.dumps(known), *[""] * (one.last_line - first)]
 
-    def _replace(self, first: int, last: int, what: re.Pattern[str], by: str) -> None:
+    def _replace(self, first: int, last: int, what: re.Pattern[str], by: str | Callable[[re.Match[str]], str]) -> None:
         for index in range(first - 1, last):
             self._lines[index] = what.sub(by, self._lines[index])
+
+
+def known_registry(name: str) -> str:
+    """Return a registry's name as hadolint is told of it: one with a dot in it."""
+    if not _IS_SHORT.fullmatch(name):
+        return name
+    # What is an address of IPv6 has a port behind it.
+    host, colon, port = name.rpartition(":") if ":" in name else (name, "", "")
+    plain = re.sub("[^A-Za-z0-9-]", "-", host).strip("-")
+    return f"{plain}.{'ipv6' if '[' in host else 'short'}.invalid{colon}{port}"
 
 
 def _plain_field(field: str) -> str:

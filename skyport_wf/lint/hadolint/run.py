@@ -16,7 +16,7 @@ from skyport_wf.decoding import decode_json
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.instructions import Instruction
 from skyport_wf.lint.findings import Finding, Level, Rule
-from skyport_wf.lint.hadolint.readable_text import ReadableText
+from skyport_wf.lint.hadolint.readable_text import ReadableText, known_registry
 from skyport_wf.lint.hadolint.settings import LintSettings, find_settings, read_settings
 from skyport_wf.user_folders import home_folder
 
@@ -98,6 +98,9 @@ def _ask(hadolint: Hadolint, text: ReadableText, patience: float, seconds: float
     lines = text.lines()
     command = [str(hadolint.program), "--format", "json", "--no-fail", "--disable-ignore-pragma"]
     command += ["--config", str(hadolint.settings_file)] if hadolint.settings_file else []
+    for registry in hadolint.settings.all_trusted_registries:
+        if (known := known_registry(registry)) != registry:
+            command += ["--trusted-registry", known]
     # Its own output would be in another character set where the locale says so.
     environment = {**child_environment(), "LC_ALL": "C.UTF-8"}
     if home_folder() is None:

@@ -14,6 +14,8 @@ from skyport_wf.lint.findings import Finding, Level, Threshold
 from skyport_wf.user_folders import home_folder
 
 _LARGEST = 1 << 20
+_TRUSTED = "HADOLINT_TRUSTED_REGISTRIES"
+"""Names more of them, between commas."""
 
 
 class Override(msgspec.Struct, frozen=True):
@@ -37,6 +39,12 @@ class LintSettings(msgspec.Struct, frozen=True, rename="kebab"):
     override: Override = Override()
     failure_threshold: Threshold | None = None
     disable_ignore_pragma: bool = False
+    trusted_registries: tuple[str, ...] = msgspec.field(name="trustedRegistries", default=())
+
+    @property
+    def all_trusted_registries(self) -> tuple[str, ...]:
+        """The registries that a `FROM` may name, those of the environment included."""
+        return (*self.trusted_registries, *filter(None, os.environ.get(_TRUSTED, "").split(",")))
 
     def level_of(self, finding: Finding) -> Level:
         """Return the level that the finding is to have."""

@@ -130,3 +130,27 @@ def test_empty_settings(folder: LintFolder) -> None:
     folder.add("Dockerfile", "FROM debian\n")
     folder.add(".hadolint.yaml", "# nothing\n")
     assert folder.lint("--dockerfile", "Dockerfile").code == 3
+
+
+@pytest.mark.parametrize(
+    ("trusted", "base", "expected"),
+    [
+        ("registry:5000", "registry:5000/a/b", []),
+        ("registry:5000", "registry:5000/b:1", []),
+        ("registry:5000", "registry:5001/b:1", ["1 DL3026"]),
+        ("docker.io", "registry:5000/b:1", ["1 DL3026"]),
+        ("localhost", "localhost/b:1", []),
+        ("docker.io", "localhost/b:1", ["1 DL3026"]),
+        ("'[::1]:5000'", "[::1]:5000/b", []),
+        ("my.registry.test:5000", "my.registry.test:5000/b:1", []),
+    ],
+)
+def test_registries_that_are_trusted_may_have_no_dot(
+    folder: LintFolder, trusted: str, base: str, expected: list[str]
+) -> None:
+    folder.add("Dockerfile", f"FROM {base}@sha256:1\n")
+    folder.add(".hadolint.yaml", f"trustedRegistries: [{trusted}]\n")
+    assert folder.told() == expected
+    folder.add(".hadolint.yaml", "trustedRegistries: [x.test]\n")
+    told = folder.told(HADOLINT_TRUSTED_REGISTRIES=f"y.test,{trusted.strip(chr(39))}")
+    assert told == expected
