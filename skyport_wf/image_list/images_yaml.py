@@ -1,7 +1,7 @@
 """Reading `images.yaml`, and saying what is wrong with it: which lines, which fields, what is allowed."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,7 +87,18 @@ def parse_image_list(text: str, *, name: str = "images.yaml") -> ImageList:
     if mistakes or not shock:
         raise MistakesError(mistakes, name, document.source)
     hide_from_children(shock.token_env)
-    return ImageList(tuple(images.values()), shock, written=document.written)
+    return ImageList(tuple(_with_listed_bases(images.values())), shock, written=document.written)
+
+
+def _with_listed_bases(images: Collection[ImageSpec]) -> Iterator[ImageSpec]:
+    """Yield the images; a base of a thin one that is of the list has the name that the list, and so Shock, has for it.
+
+    To an engine, docker.io/REPO:TAG is the same name as REPO:TAG; to Shock, it is another one.
+    """
+    listed = {short_docker_name(image.name): image.name for image in images}
+    for image in images:
+        name = listed.get(short_docker_name(image.base)) if image.base else None
+        yield msgspec.structs.replace(image, base=name) if name else image
 
 
 class _Parts(msgspec.Struct, forbid_unknown_fields=True):

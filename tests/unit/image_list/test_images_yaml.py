@@ -710,3 +710,20 @@ def test_a_byte_order_mark_moves_nothing_in_the_shown_line():
     with pytest.raises(UsageError) as caught:
         parse_image_list("\ufeffimags: []\n")
     assert str(caught.value).splitlines()[1:] == ["     1 | imags: ...", "       | ^^^^^"]
+
+
+@pytest.mark.parametrize(
+    ("base", "read"),
+    [
+        ("docker.io/lab/base:1", "lab/base:1"),
+        ("index.docker.io/lab/base:1", "lab/base:1"),
+        ("lab/base:1", "lab/base:1"),
+        ("tool:1", "docker.io/library/tool:1"),
+        ("docker.io/lab/other:1", "docker.io/lab/other:1"),
+    ],
+)
+def test_the_base_of_a_thin_image_has_the_lists_own_name_for_it(base: str, read: str) -> None:
+    """On Shock, other spellings would be other names."""
+    listed = "".join(f"- {{name: '{name}', dockerfile: D}}\n" for name in ("lab/base:1", "docker.io/library/tool:1"))
+    images = parse_image_list(f"images:\n{listed}- {{name: 'lab/thin:1', dockerfile: D, base: '{base}'}}\n")
+    assert images.images[-1].base == read
