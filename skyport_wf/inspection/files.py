@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.formatting import printable
 from skyport_wf.image.layers.entries import EntryKind
 from skyport_wf.image.layers.links import follow
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of, sort_key
@@ -68,7 +70,7 @@ def list_files(index: FileIndex, path: str) -> FileListing:
         if total <= MAX_LISTED:
             files.append(_listed(entry))
     if start and not total:
-        raise SkyportError(f"the image has nothing at {path}")
+        raise _nothing_at(path, start)
     return FileListing(tuple(files), total, size)
 
 
@@ -91,10 +93,21 @@ def find_wanted(index: FileIndex, path: str) -> WantedFiles:
     start = _resolve(index, path, follow_last=True)
     entries = tuple(islice(_below(index, start), MAX_LISTED + 1))
     if not entries:
-        raise SkyportError(f"the image has nothing at {path}")
+        raise _nothing_at(path, start)
     if len(entries) > MAX_LISTED:
         raise SkyportError(f"{path} has more than {MAX_LISTED:,} files. Name a folder further down.")
     return WantedFiles(start, entries)
+
+
+def _nothing_at(path: str, start: bytes) -> SkyportError:
+    """Return the error that says so.
+
+    start: the path without links.
+    """
+    asked = posixpath.normpath(f"/{path}").lstrip("/")
+    leads = printable(start.decode(errors="backslashreplace"))
+    why = "" if start == asked.encode(errors="surrogateescape") else f": a link leads to /{leads}, which is not there"
+    return SkyportError(f"the image has nothing at {path}{why}")
 
 
 def _resolve(index: FileIndex, path: str, *, follow_last: bool) -> bytes:

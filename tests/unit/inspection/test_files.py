@@ -135,6 +135,14 @@ def test_what_is_not_there(capsys: pytest.CaptureFixture[str], path: str) -> Non
     assert not Path("x").exists()
 
 
+def test_a_link_to_nothing_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """The list has the link itself, so that it is there."""
+    for path, leads in {"/opt/data/up": "/opt/gone", "bin//x/": "/usr/bin/x"}.items():
+        error = files(capsys, "image.tar", path, "--output", "x", code=1)["error"]
+        assert error == f"the image has nothing at {path}: a link leads to {leads}, which is not there"
+    assert files(capsys, "image.tar", "etc//none", "--output", "x", code=1)["error"].endswith("nothing at etc//none")
+
+
 def test_a_file_is_taken_out(capsys: pytest.CaptureFixture[str]) -> None:
     found = files(capsys, "image.tar", "/bin/tool", "--output", "tool")
     assert (found["files"], found["size"]) == (1, 9)
