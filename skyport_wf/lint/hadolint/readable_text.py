@@ -46,6 +46,8 @@ _DURATION = re.compile(
     r"[-+]?(?:0|(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)"
 )
 """As Go's `time.ParseDuration` takes them."""
+_ENOUGH = 2
+"""Characters of a folder that it can read."""
 _MOST_OPTIONS = 100
 """More than any instruction has."""
 _WITH_OPTIONS = frozenset({"FROM", "RUN", "COPY", "ADD", "HEALTHCHECK"})
@@ -84,6 +86,10 @@ class ReadableText:
                 self._replace(one.line, one.last_line, _NO_CHECK, "NONE")
             elif one.name in ("ENV", "LABEL"):
                 self._mend_words(one)
+            elif one.name == "WORKDIR" and len(folder := unquote(one.value)) < _ENOUGH and folder != "/":
+                # It looks for a colon in the second place, and crashes where there is none.
+                line = one.line_at(0) - 1
+                self._lines[line] = f"./{folder}".join(self._lines[line].rsplit(one.value, 1))
             elif one.name == "SHELL":
                 self._mend_shell(one)
             elif one.name == "ADD" and one.heredocs:

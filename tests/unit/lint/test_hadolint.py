@@ -80,6 +80,14 @@ def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
     assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
 
 
+@pytest.mark.parametrize("written", ["a", '"a"', "\\\n  a", "'.'", "é", '""'])
+def test_a_folder_of_one_letter_ends_no_check(folder: LintFolder, written: str) -> None:
+    """hadolint looked at its second letter, and all of its findings were lost."""
+    folder.add("Dockerfile", f"FROM a@sha256:1\nWORKDIR {written}\nRUN cd /x || exit\nWORKDIR /\n")
+    lines = written.count("\n")
+    assert folder.told() == ["2 DL3000", f"{3 + lines} DL3003"]
+
+
 def test_directives_may_have_capitals(folder: LintFolder) -> None:
     folder.add("Dockerfile", "# Syntax=docker/dockerfile:1\n# ESCAPE=`\nFROM a@sha256:1\nRUN true `\n  && cd /x\n")
     assert "DL1000" not in "".join(folder.told())
