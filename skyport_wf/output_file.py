@@ -136,6 +136,18 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
             partial.unlink()
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises OSError; NotADirectoryError if a file has its place, or that of one above it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        # Its words, "File exists", would be taken for ones about what was to be written there.
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+
+
 def open_for_writing(path: Path) -> int:
     """Open a file, device or pipe for writing from the beginning, and return the descriptor.
 

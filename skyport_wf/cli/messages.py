@@ -15,7 +15,7 @@ from typing import TextIO, cast
 from skyport_wf.cli.colours import BAD, LOOK, coloured, wants_colour
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import terminal_text
-from skyport_wf.output_file import keep_other_file, open_for_writing
+from skyport_wf.output_file import keep_other_file, make_folders, open_for_writing
 
 _PROGRAM = "skyport-wf: "
 """How each message begins, and so each log file: before a build prints anything, a message says what is built."""
@@ -124,7 +124,7 @@ class LogFile:
         self._path = path
         keep_other_file(path, "log of skyport-wf", lambda there: there.startswith(_PROGRAM.encode()))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             # A path in a message may have bytes that are not UTF-8.
             self._file = os.fdopen(open_for_writing(path), "w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:

@@ -181,6 +181,8 @@ def _new_folder(target: Path) -> Iterator[Path]:
         yield partial
         partial.rename(target)
     except OSError as error:
-        raise SkyportError(f"cannot write {error.filename or target}: {error.strerror}") from error
+        # Users know nothing of the name that it has until it is whole.
+        place = str(error.filename or target).replace(str(partial), str(target), 1)
+        raise SkyportError(f"cannot write {place}: {error.strerror}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
-from skyport_wf.output_file import behind_links, check_different, check_writable, keep_other_file, replace_file
+from skyport_wf.output_file import (
+    behind_links,
+    check_different,
+    check_writable,
+    keep_other_file,
+    make_folders,
+    replace_file,
+)
 from skyport_wf.records.encoding import RecordT, decode_record, encode_json, read_kind
 from skyport_wf.records.receipt import LockFile, Receipt, merge_into_lock
 
@@ -109,7 +116,7 @@ def write_document(path: Path, content: bytes) -> None:
         if path.is_file() and path.stat().st_size == len(content) and read_bounded(path, len(content)) == content:
             os.utime(path)
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
     except OSError as error:
         raise SkyportError(f"cannot write {path}: {error.strerror}") from error
     with replace_file(path) as file:
@@ -150,7 +157,7 @@ def write_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = (
 def _turn_in(folder: Path) -> Iterator[None]:
     """Hold the folder's own lock, so that no file of a lock is left behind."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise SkyportError(f"cannot write to {folder}: {error.strerror}") from error

@@ -14,7 +14,7 @@ from skyport_wf.byte_streams import ByteStream, CountedStream
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import ArchiveError, SkyportError, UsageError
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.output_file import keep_other_file, replace_file
+from skyport_wf.output_file import keep_other_file, make_folders, replace_file
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
@@ -122,6 +122,6 @@ def _open_archive(build: BuildRecord, connect: Connect, progress: Progress) -> I
 def make_folder(folder: Path) -> None:
     """Make the folder and those above it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     except OSError as error:
         raise SkyportError(f"cannot make the folder {folder}: {error.strerror}") from error

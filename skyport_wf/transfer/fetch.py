@@ -16,7 +16,7 @@ from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.archive.compression import recognise_format
 from skyport_wf.image.platforms import is_platform
-from skyport_wf.output_file import keep_other_file, replace_file
+from skyport_wf.output_file import keep_other_file, make_folders, replace_file
 from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
@@ -61,7 +61,7 @@ def fetch(shock: Shock, node: Node, path: Path, *, progress: Progress) -> Fetche
         as_it_is = len(chain) == 1 and path.suffix != ".tar"
         if not (_is_same_file(path, node) if as_it_is else _holds(path, node)):
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folders(path.parent)
             except OSError as error:
                 raise SkyportError(f"cannot write to {path.parent}: {error.strerror}") from error
             with replace_file(path) as file:

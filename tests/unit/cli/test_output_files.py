@@ -149,6 +149,17 @@ def test_what_would_be_written_in_the_place_of_something_else_is_said_before_any
     assert sorted(project.rglob("*")) == before
 
 
+def test_a_file_in_the_place_of_a_folder_is_told_as_that(project):
+    Path("tool.tar").write_bytes(canonical(Image((layer_tar({"opt/x": b"x"}),))))
+    for code, words in {
+        2: ["plan", "--log", "notes.txt/x"],
+        1: ["show", "--archive", "tool.tar", "--chart", "notes.txt/x"],
+    }.items():
+        assert fails(code, *words).endswith("notes.txt/x: Not a directory")
+    # Nobody knows the name that it has until it is whole.
+    assert fails(1, "files", "./tool.tar", "/opt", "-o", "notes.txt/x") == "cannot write notes.txt/x: Not a directory"
+
+
 def test_files_side_by_side_and_a_link_that_is_replaced(project, capsys):
     (project / "link").symlink_to("out/log")
     assert main(["lint", "--report=link", "--log=out/log"]) == 0, capsys.readouterr().err
