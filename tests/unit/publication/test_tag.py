@@ -289,6 +289,20 @@ def test_a_name_that_is_taken_or_impossible(people: People) -> None:
     assert len(people.client.query({"type": "dockerimage*"})) == 2
 
 
+@pytest.mark.slow
+def test_a_copy_that_was_to_be_private_and_is_there_for_everyone_is_told(
+    people: People, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed(OLD)
+    there = people.do("publish", OLD)
+    command = ["copy", OLD, "--to", people.url, "--to-token-env", "KB_AUTH_TOKEN"]
+    for options, is_told in ((["--private"], True), (["--private", "-n"], True), ([], False)):
+        assert main([*command, *options]) == 0
+        told = f"{OLD} is on {people.url} already (node {there['node']}) and stays as it is, readable by everyone\n"
+        assert (told in capsys.readouterr().err) == is_told
+    assert people.client.read_access(there["node"]).public.read
+
+
 PATTERN = r"^'.*' stands for all images that fit it"
 QUESTION = r"^'.*' is not the name of an image: Shock takes it for all others\."
 
