@@ -4,8 +4,8 @@ import argparse
 
 from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list
 from skyport_wf.cli.colours import state
-from skyport_wf.cli.outcome import Outcome, table
-from skyport_wf.errors import EXIT_DONE, EXIT_FAILED
+from skyport_wf.cli.outcome import Outcome, Table, table
+from skyport_wf.errors import EXIT_FAILED
 from skyport_wf.image_list.place import DEFAULT_LIST
 
 EXAMPLES = (
@@ -32,5 +32,8 @@ def run(args: argparse.Namespace) -> Outcome:
     ]
     # Mistakes of a list have several lines.
     whole = [finding.detail for finding in findings if "\n" in finding.detail]
-    code = EXIT_DONE if all(finding.ok for finding in findings) else EXIT_FAILED
-    return Outcome({"findings": findings}, (table((), rows), *whole), code)
+    text: list[str | Table] = [table((), rows), *whole]
+    if not (wrong := [finding.what for finding in findings if not finding.ok]):
+        return Outcome({"findings": findings}, text)
+    value = {"findings": findings, "error": f"wrong: {', '.join(wrong)}", "exit_code": EXIT_FAILED}
+    return Outcome(value, text, EXIT_FAILED)

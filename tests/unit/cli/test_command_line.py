@@ -293,7 +293,9 @@ def test_75_an_engine_that_cannot_be_reached(project):
 def test_doctor_goes_on_where_one_thing_is_wrong(project):
     done = run("doctor", "--json")
     assert done.returncode == 1
-    findings = {finding["what"]: finding for finding in only_document(done.stdout)["findings"]}
+    document = only_document(done.stdout)
+    assert (document["error"], document["exit_code"]) == ("wrong: engine", 1)
+    findings = {finding["what"]: finding for finding in document["findings"]}
     assert not findings["engine"]["ok"]
     assert findings["Shock"]["ok"]
     assert findings["engine"]["detail"].startswith("no Docker engine answers at unix://")
