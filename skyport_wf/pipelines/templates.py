@@ -3,10 +3,12 @@
 from skyport_wf.image_list.schema import SCHEMA_FILE, make_schema
 from skyport_wf.records.encoding import encode_json
 
+_TARGET, _TARGET_OF_MODULE = "publish_all", "skyport_publish_all"
+"""What publishes all images: of a project, and of a pipeline that has the rules under a prefix."""
 IMAGES = {
     "images.yaml": """\
 # yaml-language-server: $schema=images.schema.json
-# What `snakemake publish_all` and `skyport-wf publish --all` publish.
+# What `snakemake {target}` and `skyport-wf publish --all` publish.
 shock:
   url: embedded              # a store on this disk; or https://shock.example.org
   token_env: KB_AUTH_TOKEN   # the variable that holds the token, never the token itself
@@ -107,14 +109,20 @@ jobs:
 """The files around them: names that git leaves alone, a test, and its run in continuous integration."""
 
 
-def list_files() -> dict[str, str]:
-    """Return an image list with an image to replace, and the schema that editors check the list with."""
-    return {**IMAGES, SCHEMA_FILE: encode_json(make_schema()).decode()}
+def list_files(target: str = _TARGET) -> dict[str, str]:
+    """Return an image list with an image to replace, and the schema that editors check the list with.
+
+    target: what Snakemake is asked for to publish the list.
+    """
+    return {
+        **{path: text.replace("{target}", target) for path, text in IMAGES.items()},
+        SCHEMA_FILE: encode_json(make_schema()).decode(),
+    }
 
 
 def project_files() -> dict[str, str]:
     """Return the files of a project that publishes images."""
-    return {**list_files(), **PROJECT, **_around("publish_all", PROFILE)}
+    return {**list_files(), **PROJECT, **_around(_TARGET, PROFILE)}
 
 
 def pipeline_files(rules: str, profile: str) -> dict[str, str]:
@@ -123,7 +131,7 @@ def pipeline_files(rules: str, profile: str) -> dict[str, str]:
     rules: the path of the rules to include.
     profile: the folder of the profile that Snakemake takes.
     """
-    return {**list_files(), rules: RULES, **_around("skyport_publish_all", profile)}
+    return {**list_files(_TARGET_OF_MODULE), rules: RULES, **_around(_TARGET_OF_MODULE, profile)}
 
 
 def _around(target: str, profile: str) -> dict[str, str]:

@@ -512,6 +512,7 @@ def test_init_writes_a_project_that_can_be_planned_and_never_over_another(tmp_pa
     assert done.returncode == 0
     assert done.stdout.endswith("next: snakemake publish_all --cores 2\n")
     assert run("plan", "--images", str(new / "images.yaml")).returncode == 0
+    assert "`snakemake publish_all`" in (new / "images.yaml").read_text()
     (new / "images.yaml").write_text("mine")
     again = run("init", str(new), "--json")
     assert again.returncode == 1
@@ -538,6 +539,8 @@ def test_init_adds_to_a_pipeline_what_it_lacks(tmp_path, snakefile, line):
     assert done.returncode == 0
     assert done.stdout.endswith(f'next: add the line `include: "{line}"` to {tmp_path / snakefile}\n')
     assert all((tmp_path / name).read_text() == text for name, text in theirs.items())
+    # The rules have a prefix there.
+    assert "`snakemake skyport_publish_all`" in (tmp_path / "images.yaml").read_text()
     again = only_document(run("init", "--pipeline", str(tmp_path), "--json").stdout)
     assert again["written"] == []
     (tmp_path / snakefile).write_text(f'include: "{line}"\n')
