@@ -11,6 +11,7 @@ from skyport_wf.cli.arguments import any_path
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import LIST_NAMES, list_in
+from skyport_wf.input_file import exists, is_file
 
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 """What Snakemake reads: the first of these that is there."""
@@ -67,7 +68,7 @@ def _add_to_pipeline(folder: Path) -> Outcome:
     rules = _choose_rules(folder, "workflow/rules/" if inside else "")
     files = pipeline_files(rules, inside + PROFILE)
     # Snakemake takes the first that is there, alone: one of ours would switch off the pipeline's own.
-    profile = next((name for name in (PROFILE, inside + PROFILE) if (folder / name).exists()), None)
+    profile = next((name for name in (PROFILE, inside + PROFILE) if exists(folder / name)), None)
     if profile:
         del files[f"{inside}{PROFILE}/config.yaml"]
     names = [profile, *files] if profile else [*files]

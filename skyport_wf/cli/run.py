@@ -11,6 +11,7 @@ from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock
 from skyport_wf.cli.outcome import Outcome, written_to
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
+from skyport_wf.input_file import is_folder
 
 EXAMPLES = (
     "skyport-wf run my-lab/tool:1.0 -- tool reads.fq",
@@ -56,8 +57,8 @@ def run(args: argparse.Namespace) -> Outcome:
     if args.json:
         raise UsageError("`run` prints what the command prints: it has no --json")
     for folder in args.mount:
-        if not folder.is_dir():
-            raise UsageError(f"--mount {folder}: there is no such folder")
+        if not is_folder(folder):
+            raise UsageError(f"--mount {folder}: there is no such folder, or it is closed to you")
     settings = RunSettings(
         folder=Path.cwd(), mounts=tuple(args.mount), network=args.network,
         environment=tuple(text if "=" in text else f"{text}={os.environ.get(text, '')}" for text in args.env),

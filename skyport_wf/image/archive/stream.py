@@ -52,7 +52,9 @@ def open_archive(path: Path, progress: Progress = UNSEEN) -> Iterator["ArchiveSt
             try:
                 stream = opened.enter_context(open_file(path, may_be_pipe=True))
             except OSError as error:
-                raise ArchiveError(f"{path} cannot be read: {error.strerror}. Check `archive`.") from error
+                raise ArchiveError(
+                    f"{path} cannot be read: {error.strerror}. Name a file that you may read."
+                ) from error
         counted = CountedStream(stream, progress)
         yield ArchiveStream(counted, name=str(path), advice="Save or fetch it again.")
 

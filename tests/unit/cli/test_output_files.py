@@ -13,6 +13,7 @@ import pytest
 
 from skyport_wf.cli.main import main
 from skyport_wf.cli.plan import LONGEST_SUFFIX
+from skyport_wf.lint.hadolint.settings import find_settings
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
@@ -457,6 +458,20 @@ class TestInit:
         assert main(["init", str(closed)]) == 1
         assert "Permission denied. Choose another folder." in capsys.readouterr().err
         assert list(closed.iterdir()) == []
+
+
+def test_what_is_closed_to_the_user_stops_nothing_or_is_told(all_imported, folder_of_nobody, monkeypatch, capsys):
+    closed = folder_of_nobody / "closed"
+    closed.mkdir(mode=0)
+    monkeypatch.chdir(folder_of_nobody)
+    assert main(["init", "--pipeline", str(closed)]) == 2
+    assert f"there is no Snakefile in {closed}. " in capsys.readouterr().err
+    assert main(["run", "--mount", str(closed / "x"), "lab/tool:1"]) == 2
+    assert "there is no such folder, or it is closed to you" in capsys.readouterr().err
+    # A container may have the home folder of another user.
+    for variable in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(variable, str(closed))
+        assert find_settings() is None
 
 
 def test_what_init_leaves_as_it_was_is_told(tmp_path, monkeypatch, capsys):

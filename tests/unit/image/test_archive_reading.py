@@ -826,7 +826,9 @@ def test_archive_files_that_are_refused_by_name(tmp_path: Path, content: bytes, 
 def test_an_archive_file_that_is_missing_or_a_folder(tmp_path: Path) -> None:
     missing = tmp_path / "none.tar"
     with (
-        pytest.raises(ArchiveError, match=f"{missing} cannot be read: No such file or directory. Check `archive`."),
+        pytest.raises(
+            ArchiveError, match=f"{missing} cannot be read: No such file or directory. Name a file that you may read."
+        ),
         open_archive(missing),
     ):
         pass
