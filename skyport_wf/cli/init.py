@@ -11,7 +11,7 @@ from skyport_wf.cli.arguments import any_path
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image_list.place import LIST_NAMES, list_in
-from skyport_wf.input_file import exists, is_file
+from skyport_wf.input_file import exists
 
 _SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
 """What Snakemake reads: the first of these that is there."""

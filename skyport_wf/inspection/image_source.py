@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from skyport_wf.errors import ArchiveError, SkyportError
 from skyport_wf.formatting import printable
-from skyport_wf.input_file import exists, is_folder
+from skyport_wf.input_file import exists, is_absent, is_folder
 from skyport_wf.near_words import near_words
 from skyport_wf.progress import Progress
 from skyport_wf.publication.awe_lookup import NoImageError
@@ -102,6 +102,8 @@ def _why_no_archive(word: str) -> str:
     path = Path(word)
     if is_folder(path):
         return f"the folder {word} is no OCI layout: it has no {_OCI_INDEX}."
+    if not (exists(path) or is_absent(path)):
+        return f"{word} cannot be read: a folder on the way there is closed to you."
     near = ""
     with suppress(OSError), os.scandir(path.parent) as entries:
         there = [entry.name for entry in islice(entries, _MOST_LOOKED_AT) if is_archive(entry.path)]

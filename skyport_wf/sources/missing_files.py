@@ -11,6 +11,7 @@ from pathlib import Path
 
 from skyport_wf.image_list.mistakes import Mistake, MistakesError
 from skyport_wf.image_list.spec import ImageList, ImageSpec
+from skyport_wf.input_file import exists, is_absent
 from skyport_wf.near_words import near_words
 
 _MOST_LOOKED_AT = 5000
@@ -46,10 +47,12 @@ def check_files(images: ImageList, folder: Path, names: Collection[str] | None, 
         for field, path in _paths(image):
             is_address = "://" in path
             may_come = field == "archive" and not archives and not is_address
-            if may_come or os.path.exists(folder / path):  # noqa: PTH110 - Path.exists raises for a name too long
+            if may_come or exists(folder / path):
                 continue
             if is_address:
                 words = f"an address is not taken here. {_INSTEAD_OF_ADDRESS[field]}"
+            elif not is_absent(folder / path):
+                words = f"{folder / path} cannot be read: a folder on the way there is closed to you."
             else:
                 near = _near(folder, path, folders=field == "context")
                 instead = f"; did you mean {near}?" if near else f". Mend `{field}` in the image list."

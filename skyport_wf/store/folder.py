@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from skyport_wf.errors import OUT_OF_FILES, out_of_files
+from skyport_wf.input_file import is_absent
 from skyport_wf.store.refusals import ClosedError, DamagedError, FullError, ReadOnlyError, StoreError, UnusableError
 from skyport_wf.user_folders import DATA_VARIABLE
 
@@ -150,6 +151,11 @@ class DataFolder:
                 return ClosedError(
                     f"you may not use {closed}, of the store that the group shares: {_owner(closed)} has not opened it "
                     f"to the group. Have them run `chmod -R g+rwX {self.path}`."
+                )
+            if is_absent(self.path):
+                return ClosedError(
+                    f"the embedded Shock cannot keep its data in {self.path}: you may not make that folder. Choose "
+                    f"another one with {DATA_VARIABLE}."
                 )
             return ClosedError(
                 f"you may not use the store in {self.path}: {_owner(self.path)} has not opened it to you. Choose "

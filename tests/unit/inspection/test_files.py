@@ -100,6 +100,15 @@ def test_a_mistyped_archive(
     assert ("an AWE worker finds no image" in error) == told.startswith("T")
 
 
+def test_an_archive_in_a_closed_folder_is_not_said_to_be_missing(
+    folder_of_nobody: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder_of_nobody / "closed").mkdir(mode=0)
+    path = folder_of_nobody / "closed/tool.tar"
+    told = f"{path} cannot be read: a folder on the way there is closed to you. Name an archive"
+    assert files(capsys, str(path), code=1)["error"].startswith(told)
+
+
 @pytest.mark.parametrize("word", ["image", "lab/tool:1", "saved:1"])
 def test_a_name_is_not_taken_for_an_archive(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str

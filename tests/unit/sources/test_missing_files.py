@@ -36,6 +36,15 @@ def problems(folder: Path, **settings: bool) -> list[str]:
     return str(caught.value).replace(f"{folder}/", "").splitlines()
 
 
+def test_what_is_in_a_closed_folder_is_not_said_to_be_missing(folder_of_nobody: Path) -> None:
+    (folder_of_nobody / "closed").mkdir(mode=0)
+    (folder_of_nobody / "images.yaml").write_text("images: [{name: 'lab/a:1', dockerfile: closed/Dockerfile}]\n")
+    assert problems(folder_of_nobody)[0] == (
+        "images.yaml, line 1, field dockerfile: image lab/a:1: closed/Dockerfile cannot be read: a folder on the way "
+        "there is closed to you."
+    )
+
+
 def test_all_of_them_at_once_with_lines_and_what_may_be_meant(project: Path) -> None:
     assert problems(project) == [
         "images.yaml has 5 mistakes:",

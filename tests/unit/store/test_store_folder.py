@@ -130,6 +130,14 @@ class TestWhoMayRead:
         assert said.startswith(f"you may not use the store in {data}: its owner has not opened it to you.")
         assert "SKYPORT_DATA" in said
 
+    def test_a_store_that_cannot_be_made_is_nobody_elses(self, tmp_path):
+        tmp_path.chmod(0o755)
+        (tmp_path / "closed").mkdir(mode=0o555)
+        data = tmp_path / "closed/data"
+        (said,) = _as(BOB, data)
+        assert said.startswith(f"the embedded Shock cannot keep its data in {data}: you may not make that folder.")
+        assert "SKYPORT_DATA" in said
+
 
 class TestAStoreThatIsSharedLater:
     @pytest.fixture
