@@ -116,7 +116,7 @@ def _scan(context: BuildContext, *, sent: str = IGNORE_FILE) -> dict[str, os.sta
     try:
         found = _walk(context, rules, sent)
     except OSError as error:
-        raise SkyportError(f"cannot read the build context: {error}") from error
+        raise SkyportError(f"cannot read {error.filename} of the build context: {error.strerror}") from error
     return dict(sorted(found.items()))
 
 

@@ -46,4 +46,4 @@ def _add(tar: tarfile.TarFile, entry: Path, name: str) -> None:
         with entry.open("rb") as file:
             tar.addfile(info, file)
     except OSError as error:
-        raise SkyportError(f"cannot read {entry} of the build context: {error}") from error
+        raise SkyportError(f"cannot read {entry} of the build context: {error.strerror or error}") from error

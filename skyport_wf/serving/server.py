@@ -115,7 +115,8 @@ def _addresses(host: str) -> list[str]:
             for one in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         ]
     except (OSError, UnicodeError) as error:
-        raise SkyportError(f"cannot listen on {host!r}: {error}. {advice}") from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no name of a machine"
+        raise SkyportError(f"cannot listen on {host!r}: {reason}. {advice}") from error
     # IPv4 first, as most clients speak it.
     found.sort(key=lambda one: one[0] != socket.AF_INET)
     ours = dict.fromkeys(str(address[0]) for family, *_, address in found if _is_ours(family, address))
