@@ -77,7 +77,9 @@ def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
             raise msgspec.ValidationError(f"it is a `{document['record']}` record")
         return convert(document, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        what = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        what = (
+            "it is empty" if not content else "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        )
         hint = "Give the file that the step before this one wrote."
         if issubclass(kind, LockFile):
             what = "it has the marks of a merge that has conflicts" if b"<<<<<<< " in content else what

@@ -8,6 +8,7 @@ import msgspec
 
 from skyport_wf.decoding import convert
 from skyport_wf.errors import UsageError
+from skyport_wf.image_list.conversion import in_yaml_words
 from skyport_wf.image_list.yaml_document import decode_yaml, parse_yaml
 from skyport_wf.input_file import is_file, read_bounded
 from skyport_wf.lint.findings import Finding, Level, Threshold
@@ -90,6 +91,4 @@ def read_settings(path: Path) -> LintSettings:
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `")
         line = document.line_of(where.rstrip("`") or "$")
-        raise UsageError(
-            f"{path}, line {line}: {problem[:1].lower()}{problem[1:]}. Mend hadolint's settings."
-        ) from error
+        raise UsageError(f"{path}, line {line}: {in_yaml_words(problem)}. Mend hadolint's settings.") from error

@@ -112,9 +112,9 @@ def test_settings_that_switch_pragmas_off(folder: LintFolder) -> None:
     ("settings", "message"),
     [
         ("ignored: [\n", ".hadolint.yaml, line 2: not valid YAML"),
-        ("ignored: DL3008\n", ".hadolint.yaml, line 1: expected `array`, got `str`"),
+        ("ignored: DL3008\n", ".hadolint.yaml, line 1: expected a list, got text"),
         ("a: 1\nfailure-threshold: bad\n", ".hadolint.yaml, line 2: invalid enum value 'bad'"),
-        ("- a\n", ".hadolint.yaml, line 1: expected `object`, got `array`"),
+        ("- a\n", ".hadolint.yaml, line 1: expected a mapping, got a list"),
         (b"# Fels\nignored: [] # Z\xfcrich\n", ".hadolint.yaml, line 2: not UTF-8. Save it as UTF-8 text."),
     ],
 )

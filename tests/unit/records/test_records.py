@@ -84,7 +84,7 @@ def test_a_lock_file_with_the_marks_of_a_merge():
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "Input data was truncated"),
+        (b"", "it is empty"),
         (b"{", "Input data was truncated"),
         (b"yaml: 1", "JSON is malformed: invalid character (byte 0)"),
         (b"[]", "it has no field `record`"),
