@@ -73,8 +73,11 @@ def decode_record(content: bytes, kind: type[RecordT], *, name: str) -> RecordT:
         if not isinstance(document, dict) or not isinstance(document.get("record"), str):
             raise msgspec.ValidationError("it has no field `record`")
         document = upgrade_record(document)
-        if document["record"] != wanted:
-            raise msgspec.ValidationError(f"it is a `{document['record']}` record")
+        told = str(document["record"])
+        if told != wanted and told.rpartition(" ")[0] == str(wanted).rpartition(" ")[0]:
+            raise SkyportError(f"{name} is a `{told}` record, of a newer skyport-wf. Upgrade this one.")
+        if told != wanted:
+            raise msgspec.ValidationError(f"it is a `{told}` record")
         return convert(document, kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         what = (

@@ -92,7 +92,6 @@ def test_a_lock_file_with_the_marks_of_a_merge():
         (b"{}", "it has no field `record`"),
         (b'{"record": "skyport-wf build 2"}', "Object missing required field `name`"),
         (b'{"record": "skyport-wf build 1"}', "Object missing required field `name`"),
-        (b'{"record": "skyport-wf build 3"}', "it is a `skyport-wf build 3` record"),
         (b'{"record": "skyport-wf save 1", "build": 7}', "it is a `skyport-wf save 2` record"),
         (b'{"record": 5}', "it has no field `record`"),
         (b'{"images": {}}', "it has no field `record`"),
@@ -107,6 +106,12 @@ def test_what_is_no_record(content, reason):
         f"build.json is not a `skyport-wf build 2` record: {reason}. Give the file that the step before this one wrote."
     )
     assert caught.value.__cause__ is not None
+
+
+def test_a_record_of_a_newer_version():
+    with pytest.raises(SkyportError) as caught:
+        decode_record(b'{"record": "skyport-wf build 3"}', BuildRecord, name="build.json")
+    assert str(caught.value) == "build.json is a `skyport-wf build 3` record, of a newer skyport-wf. Upgrade this one."
 
 
 def test_a_file_that_was_cut_off_anywhere_is_no_record():
