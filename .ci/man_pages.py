@@ -1,5 +1,6 @@
 """Man pages, made of what `--help` says: for each wheel, and by `make man` to look at."""
 
+import re
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
@@ -65,11 +66,14 @@ def _page(parser: Any, name: str, more: str, *, see: list[str]) -> str:
     page.synopsis = parser.format_usage().removeprefix("usage: ").split()
     # The library's own head has no room for what a verb does.
     after_head = str(page).partition("\n.SH SYNOPSIS")[2].rstrip()
+    # It leaves a minus in usage and texts to be a hyphen, which no shell takes for one, and at which lines end.
+    after_head = re.sub(r"(?<!\\)-", r"\\-", after_head)
     does = parser.description.rstrip(".")
     also = ",\n".join(f".BR {_escaped(page)} (1)" for page in see)
     return (
         f'.TH {_escaped(name.upper())} 1 "" "{PROGRAM} {__version__}" "Manual"\n'
-        f".SH NAME\n{_escaped(name)} \\- {_escaped(does[0].lower() + does[1:])}\n.SH SYNOPSIS{after_head}\n{more}"
+        # No option is to go on in the next line.
+        f".nh\n.SH NAME\n{_escaped(name)} \\- {_escaped(does[0].lower() + does[1:])}\n.SH SYNOPSIS{after_head}\n{more}"
         f".SH SEE ALSO\n{also}\n"
     )
 

@@ -70,6 +70,20 @@ def test_a_page_says_what_help_says(pages: Path, verb: str) -> None:
     assert "--progress-to" not in words
 
 
+def test_options_can_be_copied_from_a_page(pages: Path) -> None:
+    for page in pages.iterdir():
+        _, _, text = page.read_text().partition("\n")
+        # troff may make a hyphen of its own of a minus, and end lines there.
+        assert not re.search(r"(?<!\\)-", text), page
+    done = subprocess.run(
+        ["man", "--local-file", pages / "skyport-wf-run.1"], capture_output=True, text=True, check=True,
+        env={**os.environ, "MANWIDTH": "80", "MANPAGER": "cat", "LC_ALL": "C.UTF-8", "MANROFFOPT": "-c"},
+    )  # fmt: skip
+    assert "\N{HYPHEN}" not in done.stdout
+    words = re.sub(".\b", "", done.stdout).split()
+    assert {"[--no-progress]", "[--network"} <= set(words)
+
+
 def test_all_render_without_a_warning(pages: Path) -> None:
     for page in sorted(pages.iterdir()):
         assert "SEE ALSO" in shown(page)
