@@ -31,7 +31,9 @@ def read_record(path: Path, kind: type[RecordT]) -> RecordT:
     try:
         return decode_record(read_bounded(path, _LARGEST), kind, name=str(path))
     except FileNotFoundError as error:
-        raise UsageError(f"there is no {path}. Run the step that writes it first.") from error
+        # No step writes a lock file, but whatever publishes.
+        hint = "Publishing images writes one" if issubclass(kind, LockFile) else "Run the step that writes it first"
+        raise UsageError(f"there is no {path}. {hint}.") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
 

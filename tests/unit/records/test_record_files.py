@@ -176,6 +176,9 @@ def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(UsageError) as caught:
         read_record(tmp_path / "build.json", BuildRecord)
     assert str(caught.value) == f"there is no {tmp_path}/build.json. Run the step that writes it first."
+    with pytest.raises(UsageError) as caught:
+        read_record(tmp_path / "images.lock.json", LockFile)
+    assert str(caught.value) == f"there is no {tmp_path}/images.lock.json. Publishing images writes one."
 
 
 def test_a_folder_instead_of_a_file(tmp_path):
