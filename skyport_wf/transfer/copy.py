@@ -104,15 +104,7 @@ def plan_copy(origin: Shock, there: Shock, asked: str, *, private: bool = False,
         )
     decision = decide(there, wanted)
     # Who reads a copy that is there stays as it is.
-    if (same := decision.names.same) and decision.is_there:
-        if same.public and not wanted.public:
-            _log.warning(
-                "%s is on %s already (node %s) and stays as it is, readable by everyone",
-                wanted.name,
-                there.url,
-                same.id,
-            )
-    else:
+    if not decision.is_there:
         if decision.state == "base missing" and not decision.names.same:
             _advise_base(attributes, there)
         decision.require()

@@ -465,7 +465,7 @@ def test_what_is_closed_to_the_user_stops_nothing_or_is_told(all_imported, folde
     closed.mkdir(mode=0)
     monkeypatch.chdir(folder_of_nobody)
     assert main(["init", "--pipeline", str(closed)]) == 2
-    assert f"there is no Snakefile in {closed}. " in capsys.readouterr().err
+    assert f"cannot read {closed}: Permission denied. " in capsys.readouterr().err
     assert main(["run", "--mount", str(closed / "x"), "lab/tool:1"]) == 2
     assert "there is no such folder, or it is closed to you" in capsys.readouterr().err
     # A container may have the home folder of another user.

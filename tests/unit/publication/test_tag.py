@@ -298,7 +298,7 @@ def test_a_copy_that_was_to_be_private_and_is_there_for_everyone_is_told(
     command = ["copy", OLD, "--to", people.url, "--to-token-env", "KB_AUTH_TOKEN"]
     for options, is_told in ((["--private"], True), (["--private", "-n"], True), ([], False)):
         assert main([*command, *options]) == 0
-        told = f"{OLD} is on {people.url} already (node {there['node']}) and stays as it is, readable by everyone\n"
+        told = f"{OLD} is on {people.url} already (node {there['node']}) and stays as it is, readable by everyone"
         assert (told in capsys.readouterr().err) == is_told
     assert people.client.read_access(there["node"]).public.read
 
