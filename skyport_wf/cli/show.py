@@ -125,10 +125,10 @@ def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageExam
     from skyport_wf.records.files import write_document, write_packages
 
     if args.chart:
-        from skyport_wf.image.examination.chart import draw_chart
+        from skyport_wf.image.examination.chart import draw_chart, is_chart
         from skyport_wf.output_file import keep_other_file
 
-        keep_other_file(args.chart, "SVG file", lambda there: b"<svg" in there)
+        keep_other_file(args.chart, "chart of layers", is_chart)
         write_document(args.chart, draw_chart(report).encode())
     if args.sbom:
         from skyport_wf.image.examination.sbom import make_sbom

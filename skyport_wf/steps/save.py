@@ -35,6 +35,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     longer has the image, SkyportError for a full disk.
     """
     from skyport_wf.engine.config_digests import note_config_digest
+    from skyport_wf.image.archive.beginning import begins_like_image
     from skyport_wf.image.archive.canonical import save_canonical
     from skyport_wf.image.archive.compression import recognise_format
 
@@ -45,7 +46,12 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         raise UsageError(
             f"{archive} is the archive that {build.name} comes from: it stays as it is. Name another file."
         )
-    keep_other_file(archive, "gzipped archive", lambda there: recognise_format(there) == "gzip")
+    # One that stays as it is need not be of an image.
+    keep_other_file(
+        archive,
+        "archive of an image",
+        (lambda there: recognise_format(there) == "gzip") if build.published else begins_like_image,
+    )
     make_folder(archive.parent)
     # Before the work is done: a record could not name it.
     path = check_unicode(os.path.relpath(os.path.realpath(archive), os.path.realpath(record_folder)))

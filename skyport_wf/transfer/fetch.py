@@ -14,7 +14,7 @@ import msgspec
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import ShockError, SkyportError, UsageError
-from skyport_wf.image.archive.compression import recognise_format
+from skyport_wf.image.archive.beginning import begins_like_image
 from skyport_wf.image.platforms import is_platform
 from skyport_wf.output_file import keep_other_file, make_folders, replace_file
 from skyport_wf.progress import Progress
@@ -54,7 +54,7 @@ def fetch(shock: Shock, node: Node, path: Path, *, progress: Progress) -> Fetche
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder. Name the file to write the archive to.")
-    keep_other_file(path, "archive", lambda there: recognise_format(there) in ("gzip", "tar"))
+    keep_other_file(path, "archive of an image", begins_like_image)
     chain = read_chain(shock.user, node)
     with one_at_a_time(f"file {path.resolve()}"):
         downloaded = 0

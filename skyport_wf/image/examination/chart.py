@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final
@@ -73,6 +74,13 @@ def draw_chart(report: ImageReport) -> str:
             *files,
             "</svg>\n",
         )
+    )
+
+
+def is_chart(beginning: bytes) -> bool:
+    """Return whether a file that begins so is a chart of layers, and no other picture."""
+    return (
+        re.match(rb'<svg xmlns="[^"]*" viewBox="0 0 [0-9]+ [0-9]+" [^>]* role="img" aria-label=', beginning) is not None
     )
 
 

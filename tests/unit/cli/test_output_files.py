@@ -19,7 +19,7 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.commands import CHECKOUT
-from tests.support.docker_archives import Image, canonical, layer_tar
+from tests.support.docker_archives import Image, canonical, layer_tar, legacy, tar_of
 from tests.support.own_server import running_server
 from tests.support.small_disk import fill, small_disk
 
@@ -282,6 +282,48 @@ def test_pipes_and_links_get_what_is_written(closed_list, capsys):
     assert main(publishing) == 0
     assert link.is_symlink()
     assert "lab/tool:1" in Path("open/shared.json").read_text()
+
+
+def test_an_archive_of_other_things_is_no_archive_of_an_image(project, capsys):
+    """Somebody's data, say, whose name looks much like that of an image's archive."""
+    (project / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"x"}),)), "lab/tool:1"))
+    (project / "images.yaml").write_text("images: [{name: 'lab/tool:1', archive: image.tar}]\n")
+    assert main(["build", "lab/tool:1", "--record", "build.json"]) == 0
+    assert main(["publish", "--all"]) == 0
+    data = layer_tar({"reads/a.fastq": b"@x", "reads/b.fastq": b"@y"})
+    for name, content in {
+        "data.tar": data,
+        "data.tar.gz": gzip.compress(data),
+        "reads.gz": gzip.compress(b"@x"),
+    }.items():
+        (project / name).write_bytes(content)
+        for command in (
+            ["pull", "lab/tool:1", "--output", name],
+            ["save", "build.json", "--archive", name, "--record", "save.json"],
+        ):
+            capsys.readouterr()
+            assert main(command) == 2
+            assert f"{name} is there, and is no archive of an image: it stays as it is." in capsys.readouterr().err
+        assert (project / name).read_bytes() == content
+    # An older one of an image makes room, whoever has written it.
+    other = Image((layer_tar({"file": b"another"}),))
+    for name, content in {
+        "a.tar.gz": canonical(other, "lab/other:1"), "b.tar": tar_of(legacy(other)), "c.tar": canonical(other, "x/y:1"),
+    }.items():  # fmt: skip
+        (project / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        for _ in range(2):
+            assert main(["pull", "lab/tool:1", "--output", name]) == 0
+
+
+def test_a_picture_that_is_no_chart_of_layers_stays(project, capsys):
+    (project / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"x"}),)), "lab/tool:1"))
+    picture = '<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect/></svg>\n'
+    for start in (0, picture.index("<svg")):
+        (project / "figure.svg").write_text(picture[start:])
+        assert main(["show", "--archive", "image.tar", "--chart", "figure.svg"]) == 2
+        assert "figure.svg is there, and is no chart of layers: it stays as it is." in capsys.readouterr().err
+    for _ in range(2):
+        assert main(["show", "--archive", "image.tar", "--chart", "chart.svg"]) == 0
 
 
 @pytest.mark.slow
