@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
     from skyport_wf.transfer.copy import CopiedImage, PlannedCopy
 
+_log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 _MOST_JOBS: Final = 16
 """More connections at once are no faster, and a server has other users."""
@@ -81,7 +83,10 @@ def run(args: argparse.Namespace) -> Outcome:
     with open_both(settings, target) as (origin, there), suggesting_names(origin):
         if args.all:
             # A Shock without images is mirrored, too.
-            names = sorted({image.name for image in list_images(origin.user, ["*"])})
+            images = list_images(origin.user, ["*"])
+            if nameless := [image.node.id for image in images if not image.name]:
+                _log.warning("left out, as it has no name, so that nobody finds it: node %s", ", ".join(nameless))
+            names = sorted({image.name for image in images} - {""})
         else:
             names = expand_names(origin.user, args.names)
         if not names:
@@ -114,11 +119,21 @@ def _copy_one(
 
 def _plan(origin: Shock, there: Shock, name: str, args: argparse.Namespace) -> tuple[PlannedCopy, Path | None]:
     """Return what is to be done, and the file for the receipt: one that cannot be is said before anything is sent."""
-    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.image_list.reference import is_pattern, parse_reference
+    from skyport_wf.publication.awe_lookup import SeveralMeantError
     from skyport_wf.records.files import check_receipt_files
     from skyport_wf.transfer.copy import plan_copy
 
-    planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
+    try:
+        planned = plan_copy(origin, there, name, private=args.private, replace=args.replace)
+    except SeveralMeantError as error:
+        if name in args.names and not is_pattern(name):
+            raise
+        # It is not a word of the user, but one that stands for it.
+        raise SkyportError(
+            f"no AWE worker can ask for an image of this name, nor could it for a copy. `skyport-wf ls {name!r}` says "
+            "what is wrong."
+        ) from error
     record = fill_key(args.record, parse_reference(planned.wanted.name)) if args.record else None
     check_receipt_files([record] if record else [], None, ())
     return planned, record

@@ -96,4 +96,4 @@ def _text(found: Found, searched: int) -> list[str | Table]:
 
 def _names(images: Sequence[StoredImage]) -> str:
     more = f" and {len(images) - _SHOWN} more" if len(images) > _SHOWN else ""
-    return ", ".join(printable(image.name) for image in images[:_SHOWN]) + more
+    return ", ".join(printable(image.name) or f"node {image.node.id}" for image in images[:_SHOWN]) + more

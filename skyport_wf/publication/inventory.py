@@ -51,6 +51,7 @@ def list_images(shock: ShockClient, patterns: Sequence[str] = (), *, hidden: boo
 def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = False) -> list[str]:
     """Return the names that are meant, each once: those with `*`, `?` or `[...]` stand for all images that fit.
 
+    What other tools left without a name is not meant: nobody finds it by one.
     retired: mean those that were retired, instead of published ones; a pattern that fits these alone means none.
     Raises SkyportError if nothing fits a pattern.
     """
@@ -59,7 +60,8 @@ def expand_names(shock: ShockClient, names: Sequence[str], *, retired: bool = Fa
         if not is_pattern(name):
             found.append(name)
             continue
-        fitting = [image for image in list_images(shock, [name], hidden=retired) if image.state != "unfinished"]
+        images = list_images(shock, [name], hidden=retired)
+        fitting = [image for image in images if image.name and image.state != "unfinished"]
         if not fitting:
             raise SkyportError(f"{shock.name} has no image that fits {name}. `skyport-wf ls` shows what it has.")
         found += sorted({image.name for image in fitting if (image.state in LOST_NAME) == retired})

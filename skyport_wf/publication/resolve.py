@@ -81,7 +81,8 @@ def ask_as_worker(shock: Shock, asked: str, *, anonymous: bool = False) -> Node:
         return resolve(client, asked)
     except AweLookupError as error:
         if hint := _tell_of_problems(client, asked) if lookup.latest else "":
-            raise AweLookupError(f"{error} {hint}") from error
+            told = str(error)
+            raise AweLookupError(f"{told}{'' if told.endswith(('.', '?')) else '.'} {hint}") from error
         raise
 
 

@@ -548,6 +548,36 @@ def test_a_copy_that_others_may_read_is_told_to_who_wants_a_private_one(
     ) in text
 
 
+def test_what_has_no_usable_name_keeps_nobody_from_the_others(
+    shock: ShockClient, said: Any, listed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all are meant: anybody can make such nodes."""
+    assert said("publish", NAME)[0] == 0
+    nameless = put(shock, name=None)
+    with open_store(tmp_path / "there") as store:
+        monkeypatch.setenv("OTHER_TOKEN", add_user(store.database, "anna"))
+        with running_server(ShockApp(store)) as server:
+            there = ["--to", server.url, "--to-token-env", "OTHER_TOKEN"]
+            code, text = said("copy", "--all", *there)
+            assert code == 0, text
+            assert f"left out, as it has no name, so that nobody finds it: node {nameless.id}" in text
+            put(shock, name="skyport/*:1")
+            for command in (["copy", "--all", *there], ["copy", "skyport/*", *there], ["copy", "*", *there, "-n"]):
+                code, text = said(*command)
+                assert code == 1
+                assert "no AWE worker can ask for an image of this name, nor could it for a copy" in text
+                assert "stands for all images" not in text
+            assert len(ShockClient(server.url).query({"type": "dockerimage"})) == 1
+    assert f"node {nameless.id}" in said("find", "--package", "x")[1]
+    assert said("retire", "*")[0] == 0
+    assert [node.id for node in shock.query({"type": "dockerimage"})] == [nameless.id]
+
+
+def test_the_hint_is_a_sentence_of_its_own(shock: ShockClient, said: Any) -> None:
+    put(shock, repository="skyport/old")
+    assert "for the whole repository. There is " in said("resolve", "skyport/old")[1]
+
+
 HOSTILE = "x\x1b[2J\x1b]0;title\x07\r\u202e"
 """What would clear the screen, rename the window, go back to the line's beginning, and turn what follows round."""
 
