@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.publication.receipts import receipt_of
     from skyport_wf.publication.resolve import find_for_worker
-    from skyport_wf.records.files import read_record, update_lock, write_record
+    from skyport_wf.records.files import check_receipt_files, read_record, update_lock, write_record
     from skyport_wf.records.receipt import LockFile
 
     locked = read_record(args.locked, LockFile).images.get(args.name) if args.locked else None
@@ -51,8 +51,11 @@ def run(args: argparse.Namespace) -> Outcome:
         _warn_of_problems(shock, node)
     if locked:
         _check(receipt, locked, args.locked)
-    if args.record:
-        write_record(fill_key(args.record, parse_reference(receipt.name)), receipt)
+    record = fill_key(args.record, parse_reference(receipt.name)) if args.record else None
+    # Both are written, or none.
+    check_receipt_files([record] if record else [], args.lock, [receipt.name])
+    if record:
+        write_record(record, receipt)
     if args.lock:
         update_lock(args.lock, [receipt])
     text = f"{receipt.name}  {receipt.image_id}\nnode {receipt.node}, {human_size(receipt.size)}"
