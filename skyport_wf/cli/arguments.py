@@ -187,22 +187,36 @@ def read_settings(args: argparse.Namespace, *, url: str | None = None) -> ShockS
     url: the Shock that is meant without a list of it, if not the embedded one.
     The variable SHOCK_URL wins over all of them when the Shock is opened.
     """
+    return _read_settings(args, url)[0]
+
+
+def _read_settings(args: argparse.Namespace, url: str | None) -> tuple[ShockSettings, bool]:
+    """Return what `read_settings` does, and whether the token that they name is one for that Shock.
+
+    Where a record names one Shock, and the image list another, the token is for that of the list: whoever has written
+    the record is not to get it.
+    """
     from skyport_wf.image_list.images_yaml import read_image_list
-    from skyport_wf.image_list.spec import ShockSettings
+    from skyport_wf.image_list.spec import EMBEDDED, ShockSettings
     from skyport_wf.image_list.urls import one_spelling
-    from skyport_wf.publication.settings import shock_url
+    from skyport_wf.publication.settings import shock_url, token_source
 
     if args.images == DEFAULT_LIST and not args.images.exists():
-        return ShockSettings(url=url) if url else ShockSettings()
+        return (ShockSettings(url=url) if url else ShockSettings()), True
     if not url or args.images != find_image_list(DEFAULT_LIST):
-        return read_image_list(args.images).shock
+        return read_image_list(args.images).shock, True
+    others = ShockSettings(url=url)
     # A file that nobody has named may be something else of that name, or a list of other images, on another Shock.
     try:
         settings = read_image_list(args.images).shock
     except UsageError as error:
         _log.info("%s is not heeded: %s", args.images, error)
-        return ShockSettings(url=url)
-    return settings if shock_url(settings) == one_spelling(url) else ShockSettings(url=url)
+        return others, True
+    if shock_url(settings) == one_spelling(url):
+        return settings, True
+    # The embedded one needs no token, so that one is for another.
+    is_theirs = shock_url(settings) in (EMBEDDED, shock_url(others))
+    return others, is_theirs or token_source(others) != token_source(settings)
 
 
 @contextmanager
@@ -213,7 +227,8 @@ def opened_shock(args: argparse.Namespace, *, url: str | None = None, anonymous:
     """
     from skyport_wf.publication.connection import open_shock
 
-    with open_shock(read_settings(args, url=url)) as shock, suggesting_names(shock, anonymous=anonymous):
+    settings, with_token = _read_settings(args, url)
+    with open_shock(settings, with_token=with_token) as shock, suggesting_names(shock, anonymous=anonymous):
         yield shock
 
 

@@ -218,17 +218,18 @@ class Shock:
 
 
 @contextmanager
-def open_shock(settings: ShockSettings) -> Iterator[Shock]:
+def open_shock(settings: ShockSettings, *, with_token: bool = True) -> Iterator[Shock]:
     """Open the Shock that the settings mean, and the variables that win over them.
 
+    with_token: False if the token that there is belongs to another Shock; this one is asked without any then.
     Raises UsageError for a URL that is none. A token or a file of certificate authorities that cannot be used is told
     when it is first needed.
     """
     shock = Shock(
         shock_url(settings),
         download_base=download_base(settings),
-        read_token=lambda: read_token(settings),
-        token_from=token_source(settings),
+        read_token=lambda: read_token(settings) if with_token else None,
+        token_from=f"{token_source(settings)}{'' if with_token else ', and the URL of that Shock into SHOCK_URL'}",
         auth=settings.auth,
         ca_bundle=lambda: ca_bundle(settings),
         registry=registry_of(settings),

@@ -1,8 +1,10 @@
 import getpass
 import os
 
+import msgspec
 import pytest
 
+from skyport_wf.cli.main import main
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.connection import open_shock, system_user
@@ -14,6 +16,9 @@ from skyport_wf.publication.settings import (
     shock_url,
     token_source,
 )
+from skyport_wf.records.files import update_lock, write_record
+from tests.support.failing_server import refusal
+from tests.support.sample_records import receipt
 
 SECRET = "s3cr3t-token"
 
@@ -193,3 +198,42 @@ def test_the_embedded_shock_without_a_token_reads_only_what_is_public(opened, sh
     assert stranger.query({"a": "b"}) == []
     shock.set_public(node.id, True)
     assert [found.id for found in stranger.query({"a": "b"})] == [node.id]
+
+
+LIST = "shock: {{url: 'http://mine.test', token_env: {}}}\nimages: [{{name: 'lab/a:1', archive: a.tar}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("images", "variables", "sent"),
+    [
+        (LIST.format("KB_AUTH_TOKEN"), {"KB_AUTH_TOKEN": "mine"}, None),
+        (LIST.format("MY_TOKEN"), {"MY_TOKEN": "mine"}, None),
+        (LIST.format("MY_TOKEN"), {"MY_TOKEN": "mine", "KB_AUTH_TOKEN": "theirs"}, "OAuth theirs"),
+        (LIST.format("MY_TOKEN"), {"SHOCK_TOKEN_FILE": "token"}, None),
+        ("", {"KB_AUTH_TOKEN": "theirs"}, "OAuth theirs"),
+        ("images: [{name: 'lab/a:1', archive: a.tar}]", {"KB_AUTH_TOKEN": "theirs"}, "OAuth theirs"),
+        (LIST.format("KB_AUTH_TOKEN"), {"KB_AUTH_TOKEN": "theirs", "SHOCK_URL": "theirs"}, "OAuth theirs"),
+    ],
+)
+def test_the_shock_that_a_record_names_does_not_get_the_token_for_the_lists(
+    tmp_path, monkeypatch, failing_server, images, variables, sent
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("mine")
+    if images:
+        (tmp_path / "images.yaml").write_text(images)
+    for variable in ("KB_AUTH_TOKEN", "SHOCK_URL", "SHOCK_TOKEN_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, failing_server.url if variable == "SHOCK_URL" else value)
+    theirs = msgspec.structs.replace(receipt(name="lab/a:1"), shock=failing_server.url)
+    write_record(tmp_path / "receipt.json", theirs)
+    update_lock(tmp_path / "others.lock.json", [theirs])
+    failing_server.answers = [refusal(404, "Node not found")]
+    for command in (
+        ["pull", "--output", "a.tar.gz", "--receipt", "receipt.json"],
+        ["receipt", "lab/a:1", "--locked", "others.lock.json"],
+    ):
+        failing_server.seen.clear()
+        assert main(command) == 1
+        assert {request.headers.get("Authorization") for request in failing_server.seen} == {sent}
