@@ -11,7 +11,7 @@ from skyport_wf.inspection.deep_reading import read_deeply
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import AweLookupError
-from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_mend, in_words
+from skyport_wf.publication.awe_problems import expiry, find_problems_of_file, how_to_mend, in_words
 from skyport_wf.publication.published import find_published
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.thin import has_id, id_of, same_image
@@ -91,4 +91,6 @@ def _differences(name: str, image: LockedImage, shock: Shock, read: _Reader) -> 
             yield f"the {what} is {held[what]}, the lock file says {locked}"
     if fatal := [problem for problem in find_problems_of_file(shock.user, node) if problem.fatal]:
         yield f"no AWE worker can run it: {in_words(fatal)}. {how_to_mend(node)} mends it"
+    if node.expires:
+        yield f"{expiry(node)}, unless it is published again"
     yield from read(shock, node, image)

@@ -29,7 +29,8 @@ class AweProblem(msgspec.Struct, frozen=True):
 
     text: str
     fatal: bool
-    """Whether no work unit that names the image can run; if not, only who asks for its repository does not get it."""
+    """Whether no work unit that names the image can run; if not, it can as long as the image is there, and only who
+    asks for its repository may not get it."""
 
 
 def find_problems(node: Node) -> list[AweProblem]:
@@ -37,7 +38,13 @@ def find_problems(node: Node) -> list[AweProblem]:
     return [
         *(AweProblem(text, True) for text in _fatal(node)),
         *(AweProblem(text, False) for text in _of_latest(node)),
+        *([AweProblem(expiry(node), False)] if node.expires else []),
     ]
+
+
+def expiry(node: Node) -> str:
+    """Return what becomes of the image on a node that expires."""
+    return f"the server deletes it at {node.expiration}"
 
 
 def find_problems_of_file(shock: ShockClient, node: Node) -> list[AweProblem]:

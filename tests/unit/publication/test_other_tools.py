@@ -578,6 +578,22 @@ def test_the_hint_is_a_sentence_of_its_own(shock: ShockClient, said: Any) -> Non
     assert "for the whole repository. There is " in said("resolve", "skyport/old")[1]
 
 
+def test_an_image_that_expires_is_not_all_right(shock: ShockClient, said: Any, listed: Path) -> None:
+    """Its publisher was interrupted, say: in two days no worker finds it any more."""
+    assert said("publish", NAME)[0] == 0
+    (node,) = shock.query({"type": "dockerimage"})
+    end = shock.expire(node.id, "2D").expiration
+    for command, code in (
+        (["verify"], 3), (["resolve", NAME], 0), (["receipt", NAME], 0), (["show", NAME], 0), (["ls"], 0),
+    ):  # fmt: skip
+        found, text = said(*command)
+        assert (found, f"the server deletes it at {end}" in text) == (code, True), text
+    assert json.loads(said("ls", "--json")[1])["images"][0]["state"] == "expiring"
+    assert said("publish", NAME)[0] == 0
+    assert said("verify")[0] == 0
+    assert "deletes" not in said("receipt", NAME)[1]
+
+
 HOSTILE = "x\x1b[2J\x1b]0;title\x07\r\u202e"
 """What would clear the screen, rename the window, go back to the line's beginning, and turn what follows round."""
 
