@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skyport_wf.byte_streams import PIECE, ByteStream, stream_name
-from skyport_wf.errors import AlteredError, ArchiveError, ShockError
+from skyport_wf.errors import AlteredError, ArchiveError, ShockError, TemporaryError
 from skyport_wf.image.contents import Layer
 from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.thin import id_of, name_of, same_image
-from skyport_wf.transfer.download import open_download
+from skyport_wf.transfer.download import BrokenOffError, open_download
 from skyport_wf.transfer.thin_chain import open_whole, read_chain
 
 if TYPE_CHECKING:
@@ -35,7 +35,13 @@ def read_deeply(shock: ShockClient, node: Node, locked: LockedImage | None, prog
 
     advice = f"Retire it (skyport-wf retire {name_of(node)}) and publish it again"
     try:
-        image_id, packed, plain = _read(shock, node, progress)
+        image_id, packed, plain = _read_twice(shock, node, progress)
+    except BrokenOffError as error:
+        yield (
+            f"{str(error).removesuffix(' Try again.')} It broke off there twice: the rest is lost on the server, or "
+            "something in front of it cuts it off"
+        )
+        return
     except AlteredError:
         # The next one would hear the same.
         raise
@@ -65,6 +71,25 @@ def read_deeply(shock: ShockClient, node: Node, locked: LockedImage | None, prog
     ]
     if wrong:
         yield f"{'; '.join(wrong)}. {advice}"
+
+
+def _read_twice(shock: ShockClient, node: Node, progress: Progress) -> tuple[str, str, str]:
+    """Return what `_read` does, read once more if the server ends the file too early.
+
+    Raises BrokenOffError if it does so at the same byte again, though it answers for the rest.
+    """
+    try:
+        return _read(shock, node, progress)
+    except BrokenOffError as error:
+        if not error.is_cut:
+            raise TemporaryError(str(error)) from error
+        before = str(error)
+    try:
+        return _read(shock, node, progress)
+    except BrokenOffError as error:
+        if str(error) != before or shock.find(node.id) is None:
+            raise TemporaryError(str(error)) from error
+        raise
 
 
 def _base_layers(attributes: NodeAttributes | None) -> list[Layer] | None:

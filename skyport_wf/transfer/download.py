@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 
+_ENDED = "the connection ended"
+
+
+class BrokenOffError(TemporaryError):
+    """A download ended before the file's end."""
+
+    def __init__(self, message: str, *, is_cut: bool) -> None:
+        super().__init__(message)
+        self.is_cut = is_cut
+        """Whether the server ended it as it ends a whole one: as where it lacks the rest."""
+
+
 @contextmanager
 def open_download(shock: ShockClient, node: Node, name: str, progress: Progress) -> Iterator[Download]:
     """Open the node's file.
@@ -68,7 +80,7 @@ class Download:
 
     def _check(self) -> None:
         if self._received < self._file.size:
-            raise self._broke_off("the connection ended")
+            raise self._broke_off(_ENDED)
         if (found := self._digest.hexdigest()) != self._file.checksum.md5:
             raise ShockError(f"the file of {self.name} is damaged: it has MD5 {found}, not {self._file.checksum.md5}")
 
@@ -84,7 +96,8 @@ class Download:
             raise self._broke_off(root_cause(error)) from error
 
     def _broke_off(self, reason: str) -> TemporaryError:
-        return TemporaryError(
+        return BrokenOffError(
             f"the download of {self.name} broke off after {self._received} of {self._file.size} bytes: {reason}. "
-            "Try again."
+            "Try again.",
+            is_cut=reason == _ENDED or reason.startswith("IncompleteRead"),
         )

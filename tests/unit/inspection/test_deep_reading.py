@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,28 @@ def test_nothing_is_said_of_a_file_that_something_on_the_way_changes(failing_ser
     failing_server.answers = [Answer(200, gzip.compress(b"x"), {"Content-Encoding": "gzip"})]
     with pytest.raises(AlteredError, match="in front of"):
         list(read_deeply(client, node, None, UNSEEN))
+
+
+@pytest.mark.parametrize("cut", [0, 100, 300_000])
+def test_a_file_that_another_server_has_lost_the_end_of(
+    published: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """It says how long the file is, sends what it has, and ends: so it looks each time, and hides no other image."""
+    monkeypatch.setattr("skyport_wf.store.wsgi.downloads._has_size", lambda file, size: True)
+    other = Image((layer_tar({"file": os.urandom(400_000)}),))
+    Path("other.tar").write_bytes(canonical(other, "lab/cut:1"))
+    Path("images.yaml").write_text("images: [{name: 'lab/cut:1', archive: other.tar}]\n")
+    assert main(["publish", "--all", "--quiet"]) == 0
+    files = [path for path in Path(os.environ["SKYPORT_DATA"]).rglob("*") if path.is_file()]
+    (large,) = [path for path in files if path.read_bytes().startswith(b"\x1f\x8b") and path != published]
+    os.truncate(large, cut)
+    with open_store(Path(os.environ["SKYPORT_DATA"])) as store, running_server(ShockApp(store)) as server:
+        monkeypatch.setenv("SHOCK_URL", server.url)
+        found = verified(capsys, "--deep")
+    assert re.search(
+        r"lab/cut:1 +DIFFERS .*the download of lab/cut:1 broke off after .* It broke off there twice", found
+    )
+    assert NAME in found
 
 
 @pytest.mark.slow
