@@ -168,7 +168,8 @@ def prefers_html(request: Request) -> bool:
 
 def _explain(visit: Visit, error: Exception) -> Response:
     """Return the page that says why a request is not answered."""
-    asked = f"{visit.request.method} {visit.request.path}"
+    # For logs: a line's end in an address begins no line there.
+    asked = f"{visit.request.method} {ascii(visit.request.path)[1:-1]}"
     match error:
         case NotThereError():
             return _message(visit, 404, "Not there", str(error))

@@ -131,6 +131,8 @@ class RegistryApp:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333), whatever happens."""
         request = Request(environ, populate_request=False)
+        # For logs: a line's end in an address begins no line there.
+        asked = f"{request.method} {ascii(request.path)[1:-1]}"
         try:
             answer = self._answer(request)
         except RegistryError as error:
@@ -141,15 +143,15 @@ class RegistryApp:
             # Of the body: it breaks off, or is not as HTTP says.
             answer = _refuse(UploadInvalidError(error.description or "bad request"), status=error.code)
         except TemporaryError as error:
-            _log.error("%s %s: %s", request.method, request.path, error)
+            _log.error("%s: %s", asked, error)
             answer = _refuse(UnavailableError("the Shock behind this registry does not answer. Try again later."))
         except SkyportError as error:
-            _log.error("%s %s: %s", request.method, request.path, error)
+            _log.error("%s: %s", asked, error)
             # What Shock says is for its clients; anything else is for who runs this server, such as its folders.
             said = str(error) if isinstance(error, ShockError) else _NOT_SET_UP
             answer = _refuse(RegistryError(said))
         except Exception:
-            _log.exception("%s %s: a bug", request.method, request.path)
+            _log.exception("%s: a bug", asked)
             answer = _refuse(RegistryError("internal error; the server's log says more"))
         if answer.status_code == UnauthorizedError.status:
             answer.headers["WWW-Authenticate"] = challenge(self._url(request))

@@ -160,6 +160,8 @@ class ShockApp:
         shown = "/preauth/..." if request.path.startswith("/preauth/") else request.path
         if shown != request.path:
             environ["REQUEST_URI"] = shown
+        # A line's end in an address begins no line there.
+        shown = ascii(shown)[1:-1]
         try:
             response = self._answer(request)
         except RefusedError as error:

@@ -207,6 +207,18 @@ def test_something_that_is_no_shock_is_said(failing_server: FailingServer) -> No
     assert (status, code) == (500, "UNKNOWN")
 
 
+def test_no_client_writes_lines_of_its_own_into_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "0")
+    with running_server(RegistryApp(RemoteBackend("http://127.0.0.1:1"))) as gateway:
+        path = "/v2/lab/open/manifests/1%0askyport-wf%20says%20so"
+        answer = requests.get(gateway.url + path, headers={"Authorization": "Bearer anonymous"}, timeout=10)
+    assert answer.status_code == 503
+    assert any("manifests/1\\nskyport-wf says so: " in message for message in caplog.messages)
+    assert not any("\n" in message for message in caplog.messages)
+
+
 @pytest.mark.slow
 def test_a_blob_that_breaks_off_does_not_end_well(world: World, shock: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The file is cut while it is sent.
