@@ -6,7 +6,7 @@ from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock, out
 from skyport_wf.cli.outcome import Outcome, short_id
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
-from skyport_wf.formatting import human_size
+from skyport_wf.formatting import human_size, printable
 
 EXAMPLES = (
     "skyport-wf pull my-lab/tool:1.0",
@@ -60,4 +60,6 @@ def _fetch(args: argparse.Namespace) -> Outcome:
         with progress_bar(args, f"pull {args.output}") as progress:
             fetched = fetch(shock, node, args.output, progress=progress)
     how = f"{human_size(fetched.downloaded)} from node {fetched.node}" if fetched.downloaded else "it was there"
-    return Outcome(fetched, f"{fetched.path} holds {fetched.name}, image {short_id(fetched.image_id)} ({how})")
+    return Outcome(
+        fetched, f"{fetched.path} holds {printable(fetched.name)}, image {short_id(fetched.image_id)} ({how})"
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from skyport_wf.cli.arguments import KEY_HELP, add_image_list, any_path, fill_key, opened_shock, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
-from skyport_wf.formatting import human_size
+from skyport_wf.formatting import human_size, printable
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> Outcome:
         write_record(record, receipt)
     if args.lock:
         update_lock(args.lock, [receipt])
-    text = f"{receipt.name}  {receipt.image_id}\nnode {receipt.node}, {human_size(receipt.size)}"
+    text = f"{printable(f'{receipt.name}  {receipt.image_id}')}\nnode {receipt.node}, {human_size(receipt.size)}"
     return Outcome(receipt, text)
 
 
@@ -68,7 +68,8 @@ def _warn_of_problems(shock: Shock, node: Node) -> None:
     from skyport_wf.publication.thin import name_of
 
     if problems := find_problems_of_file(shock.user, node):
-        _log.warning("%s (node %s): %s. %s mends it", name_of(node), node.id, in_words(problems), how_to_mend(node))
+        name, problem = printable(name_of(node)), in_words(problems)
+        _log.warning("%s (node %s): %s. %s mends it", name, node.id, problem, how_to_mend(node))
 
 
 def _check(receipt: Receipt, locked: LockedImage, file: Path) -> None:

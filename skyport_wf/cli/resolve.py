@@ -5,7 +5,7 @@ import argparse
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import EXIT_DIFFERENCE, EXIT_DONE
-from skyport_wf.formatting import human_size
+from skyport_wf.formatting import human_size, printable
 
 EXAMPLES = (
     "skyport-wf resolve my-lab/tool:1.0",
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> Outcome:
     }
     text = "\n".join(
         (
-            f"{found['name']}  {found['image_id']}",
+            printable(f"{found['name']}  {found['image_id']}"),
             f"node {node.id}, {human_size(node.file.size)}, MD5 {node.file.checksum.md5}",
             str(found["download_url"]),
             *(f"Problem: {problem.text}." for problem in problems),

@@ -7,6 +7,7 @@ engine calls the image, which since Docker 1.10 begins with `sha256:`.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -85,10 +86,13 @@ def how_to_mend(node: Node) -> str:
     if not node.file.complete:
         return f"`skyport-wf retire --node {node.id}`, and publishing it again,"
     name = node.text("name")
+    if not name.isprintable():
+        return f"`skyport-wf retire --node {node.id}`, and publishing it under another name,"
     try:
         parse_reference(name)
     except UsageError:
-        return f"`skyport-wf adopt {name} --as REPO:TAG`"
+        # Whoever made the node chose the name, and others may paste the command into a shell.
+        return f"`skyport-wf adopt {shlex.quote(name)} --as REPO:TAG`"
     return f"`skyport-wf adopt {name}`"
 
 

@@ -123,7 +123,7 @@ def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, publi
     node = image.node
     is_up = image.state not in HIDDEN
     if is_up and not published:
-        return f"it is published: `skyport-wf retire {image.name} --node {node.id}` first"
+        return f"it is published: `skyport-wf retire --node {node.id}` first"
     if reason := shock.why_not_changed():
         return str(reason)
     if not_ours := why_not_ours_to_delete(shock, node.id):

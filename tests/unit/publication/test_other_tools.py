@@ -594,6 +594,20 @@ def test_an_image_that_expires_is_not_all_right(shock: ShockClient, said: Any, l
     assert "deletes" not in said("receipt", NAME)[1]
 
 
+def test_the_name_of_a_node_is_no_command_and_no_line_of_ours(shock: ShockClient, said: Any, listed: Path) -> None:
+    """Whoever made it chose it, and the advice is there to be pasted."""
+    put(shock, "skyport/old; rm -rf x", repository="skyport/old", tag="1")
+    code, text = said("resolve", "skyport/old")
+    assert code == 3
+    assert "`skyport-wf adopt 'skyport/old; rm -rf x' --as REPO:TAG` mends it" in text
+    node = put(shock, "skyport/two:1\nforged", repository="skyport/two", tag="1", id=f"{BARE}\nforged")
+    for command in (["resolve", "skyport/two"], ["receipt", "skyport/two"], ["pull", "skyport/two", "--output", "x"]):
+        text = said(*command)[1]
+        assert "skyport/two:1" in text
+        assert not any(line.startswith("forged") for line in text.splitlines())
+        assert command[0] == "pull" or f"`skyport-wf retire --node {node.id}`, and publishing it under another" in text
+
+
 HOSTILE = "x\x1b[2J\x1b]0;title\x07\r\u202e"
 """What would clear the screen, rename the window, go back to the line's beginning, and turn what follows round."""
 
