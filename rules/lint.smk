@@ -20,7 +20,8 @@ if _skyport.makes("lint"):
     rule lint_image:
         """Check what one image is made from.
 
-        As for a build, the files count by their digest, one of the params; hadolint's settings hold for all images.
+        As for a build, the files count by their digest, one of the params, and so do comments of the list that ignore
+        findings; hadolint's settings hold for all images.
         """
         input:
             settings=[local(name) for name in _skyport.lint_settings],
@@ -41,7 +42,7 @@ if _skyport.makes("lint"):
             images=_skyport.images_path,
             name=_skyport.name,
             level=_skyport.settings.level_option,
-            digest=_skyport.digest,
+            digest=_skyport.lint_digest,
         shell:
             _skyport.say_if_killed + r"""
             code=0

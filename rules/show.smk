@@ -93,7 +93,7 @@ if _skyport.makes("show"):
         params:
             images=_skyport.images_path,
             name=_skyport.name,
-            digest=_skyport.digest,
+            digest=_skyport.lint_digest,
         shell:
             _skyport.say_if_killed + r"""
             say_if_killed skyport-wf lint {params.name:q} --quiet \

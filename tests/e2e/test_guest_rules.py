@@ -797,6 +797,22 @@ def test_findings_fail_in_the_shell_of_the_pipeline(pipeline: Pipeline, shell: s
     assert (passed.code, finding in passed.out + passed.log) == (0, True)
 
 
+def test_a_comment_of_the_list_that_ignores_a_finding_counts_for_lint(pipeline: Pipeline) -> None:
+    (pipeline.folder / "s.sh").write_text("true\n")
+    entry = "- name: lab/a:1\n  {}\n  snapshot: {{base: 'debian:12', script: s.sh}}\n"
+
+    def write(comment: str) -> None:
+        (pipeline.folder / "images.yaml").write_text(f"images:\n{entry.format(comment)}")
+
+    pipeline.write_snakefile(module("a", rules="lint", config='{"lint_level": "info"}'))
+    write("# hadolint ignore=SKY002")
+    assert pipeline.snakemake("a_lint_all") == {"a_lint_image a", "a_lint_all"}
+    assert pipeline.snakemake("a_lint_all") == set()
+    write("# why")
+    failed = pipeline.run_snakemake("a_lint_all")
+    assert (failed.code, "images.yaml:4: info SKY002" in failed.out + failed.log) == (1, True)
+
+
 @pytest.mark.parametrize("shell", SHELLS[1:])
 def test_images_are_published_in_the_shell_of_the_pipeline(pipeline: Pipeline, shell: str) -> None:
     pipeline.write_snakefile(shell, module("a", rules="show"))

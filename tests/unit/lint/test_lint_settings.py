@@ -126,6 +126,12 @@ def test_settings_that_are_wrong(folder: LintFolder, settings: str | bytes, mess
     assert message in done.log
 
 
+def test_settings_in_a_home_folder_that_nobody_can_look_into(folder: LintFolder) -> None:
+    """As that of root is in a container that runs as somebody else."""
+    folder.add("Dockerfile", "FROM debian:12\n")
+    assert folder.told(HOME="/" + "x" * 300, XDG_CONFIG_HOME="") == ["1 SKY002"]
+
+
 def test_empty_settings(folder: LintFolder) -> None:
     folder.add("Dockerfile", "FROM debian\n")
     folder.add(".hadolint.yaml", "# nothing\n")
