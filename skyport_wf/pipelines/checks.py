@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _PARTS_OF_FILE = 2
 """Of the path of a file that rules write, in the folder of all images: its image's folder, and its name."""
+_MISREAD = {"[{}]": "braces, Snakemake's wildcards", "<[a-z][a-z0-9_]*>": "`<name>`, Snakemake's pathvars"}
+"""What Snakemake takes for something else in the path of a file, and what for."""
 FILES_OF_IMAGE = frozenset({
     "build.json", "save.json", "upload.json", "image.tar.gz", "receipt.json", "packages.cdx.json", "fetched.tar",
     "image.sif", "lint.json", "findings.json", "show.json", "layers.svg",
@@ -48,7 +51,7 @@ def check_pathvars(pathvars: Mapping[str, str]) -> None:
     for name, value in pathvars.items():
         if not value:
             raise UsageError(f"the pathvar `{name}` is empty. Write `.` for the working directory.")
-        if _has_braces(value):
+        if "{" in value or "}" in value:
             raise UsageError(f"the pathvar `{name}` is {value!r}: Snakemake takes braces for wildcards.")
 
 
@@ -84,10 +87,8 @@ def check_keys(images: Iterable[PlannedImage]) -> None:
 def check_archives(images: Iterable[PlannedImage]) -> None:
     """Raise UsageError for a file that Snakemake would look for under another name."""
     for image in images:
-        if image.archive and _has_braces(image.archive):
-            raise UsageError(
-                f"image {image.name}: the archive is {image.archive!r}: Snakemake takes braces for wildcards."
-            )
+        if image.archive and (misread := find_misread(image.archive)):
+            raise UsageError(f"image {image.name}: the archive is {image.archive!r}. Name it without {misread}.")
 
 
 def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> dict[str, LockedImage]:
@@ -163,5 +164,6 @@ def _list(folder: str) -> list[os.DirEntry[str]]:
     return []
 
 
-def _has_braces(path: str) -> bool:
-    return "{" in path or "}" in path
+def find_misread(path: str) -> str:
+    """Return what Snakemake does not take as it is written in the path of a file; empty if there is nothing."""
+    return next((words for pattern, words in _MISREAD.items() if re.search(pattern, path)), "")

@@ -12,6 +12,7 @@ from skyport_wf.errors import UsageError
 from skyport_wf.image_list.conversion import in_yaml_words
 from skyport_wf.image_list.place import DEFAULT_LIST, find_image_list, lock_beside
 from skyport_wf.near_words import near_words
+from skyport_wf.pipelines.checks import find_misread
 from skyport_wf.pipelines.places import PATHVARS
 from skyport_wf.pipelines.shipped import find_shipped
 
@@ -120,8 +121,8 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
         if getattr(settings, name) == "":
             raise UsageError(f"{where}: `{name}` is ''. Give {_WANTED[name]}, or leave it out.")
     for name, path in {"images": settings.images, "lock": settings.lock_file}.items():
-        if path is not None and ("{" in path or "}" in path):
-            raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without braces, Snakemake's wildcards.")
+        if path is not None and (misread := find_misread(path)):
+            raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without {misread}.")
     return settings
 
 

@@ -556,6 +556,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a", config='{"image": "x.yaml"}'): "there is no setting `image`; did you mean `images`?",
         module("a", config='{"skyport": "x.yaml"}'): "there is 'x.yaml', and settings are expected: images, lock",
         module("a", config='{"lock": "{a}.json"}'): "`lock` is '{a}.json'. Name a file without braces",
+        module("a", config='{"lock": "<logs>/x.json"}'): "`lock` is '<logs>/x.json'. Name a file without `<name>`",
         module("a", config='{"images": "none.yaml"}'): "there is no none.yaml. `skyport-wf init` writes one",
         module("a", config='{"conda": "none.yml"}'): "none.yml, of the setting `conda`. Name the environment's file",
         module("a", config='{"images": "wrong.yaml"}'): "wrong.yaml, line 1, field dockerfil: unknown",

@@ -3,16 +3,19 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from skyport_wf.errors import UsageError
 from skyport_wf.pipelines.checks import (
     FILES_OF_IMAGE,
+    check_archives,
     check_folders,
     check_lock,
     check_settings_files,
     is_writable,
 )
+from skyport_wf.records.plan import PlannedImage
 from tests.support.commands import CHECKOUT
 
 KEYS = ("lab_a_1", "lab_b_1")
@@ -90,3 +93,12 @@ def test_a_path_of_the_settings_that_nobody_can_look_at(here: Path) -> None:
         check_settings_files(name, f"/{name}" if name != "loop" else None)
         with pytest.raises(UsageError, match=f"^cannot read {name}: {reason}$"):
             check_lock(name, (), ())
+
+
+@pytest.mark.parametrize(("archive", "words"), [("a{b}.tar", "braces"), ("<results>/a.tar", "`<name>`")])
+def test_an_archive_that_snakemake_would_look_for_elsewhere(archive: str, words: str) -> None:
+    image = PlannedImage("lab/a:1", "lab_a_1", "archive", "", "", (), None, "a<b.tar")
+    check_archives([image])
+    said = f"^image lab/a:1: the archive is '{archive}'. Name it without {words}, Snakemake's"
+    with pytest.raises(UsageError, match=said):
+        check_archives([image, msgspec.structs.replace(image, archive=archive)])
