@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.output_file import behind_links
 from skyport_wf.pipelines.checks import check_lock, check_lock_place, is_writable
 from skyport_wf.pipelines.notes import note_path, read_note, read_plan, short_digest, write_note
 
@@ -48,8 +49,8 @@ class ListLock:
 
     @cached_property
     def is_writable(self) -> bool:
-        """Whether its folder can be written to."""
-        return is_writable(Path(self.path).parent)
+        """Whether its folder can be written to: of a link, that of what it leads to."""
+        return is_writable(behind_links(Path(self.path)).parent)
 
     @cached_property
     def is_output(self) -> bool:

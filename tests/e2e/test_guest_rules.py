@@ -555,6 +555,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     cases = {
         module("a", config='{"image": "x.yaml"}'): "there is no setting `image`; did you mean `images`?",
         module("a", config='{"skyport": "x.yaml"}'): "there is 'x.yaml', and settings are expected: images, lock",
+        module("a", config='{"lock": "led.json"}'): "the lock file led.json cannot be written, and lacks lab/x:1",
         module("a", config='{"lock": "{a}.json"}'): "`lock` is '{a}.json'. Name a file without braces",
         module("a", config='{"lock": "<logs>/x.json"}'): "`lock` is '<logs>/x.json'. Name a file without `<name>`",
         module("a", config='{"images": "none.yaml"}'): "there is no none.yaml. `skyport-wf init` writes one",
@@ -607,6 +608,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
     images = '"lab/x:1": {entry}, "lab_x:1": {entry}'.replace("{entry}", json.dumps(LOCKED))
     (pipeline.folder / "alike.json").write_text(f'{{"images": {{{images}}}, "record": "skyport-wf lock 1"}}')
     (pipeline.folder / "wrong.yaml").write_text("images: [{name: 'lab/w:1', dockerfil: x}]\n")
+    (pipeline.folder / "led.json").symlink_to(pipeline.folder / "images.yaml/x.json")
     (pipeline.folder / "conflict.json").write_text("<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> theirs\n")
     for snakefile, message in cases.items():
         pipeline.write_snakefile(snakefile)
