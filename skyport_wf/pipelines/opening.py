@@ -14,7 +14,7 @@ from skyport_wf.pipelines.mistakes import heard, suggest
 from skyport_wf.pipelines.places import PathModifier, Places
 from skyport_wf.pipelines.rules import ImageRules
 from skyport_wf.pipelines.settings import RuleSettings, read_settings
-from skyport_wf.pipelines.shipped import is_shipped
+from skyport_wf.pipelines.shipped import comes_with
 from skyport_wf.pipelines.use_rule import module_of
 
 
@@ -140,5 +140,4 @@ def _modifier() -> PathModifier | None:
 def _are_the_workflow(workflow: Any) -> bool:
     """Return whether the config is the rules' own: they are a module, or the whole workflow."""
     snakefile = workflow.modifier.base_snakefile or workflow.main_snakefile
-    path = snakefile if isinstance(snakefile, str | os.PathLike) else snakefile.get_path_or_uri(secret_free=True)
-    return is_shipped(Path(path))
+    return comes_with(snakefile, workflow.included_stack[-1])

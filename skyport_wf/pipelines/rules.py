@@ -21,7 +21,7 @@ from skyport_wf.pipelines.notes import read_paths, read_plan, short_digest, writ
 from skyport_wf.pipelines.patterns import match_any
 from skyport_wf.pipelines.places import Places
 from skyport_wf.pipelines.settings import RuleSettings
-from skyport_wf.pipelines.shipped import is_shipped
+from skyport_wf.pipelines.shipped import comes_with
 from skyport_wf.pipelines.use_rule import takes_all
 from skyport_wf.records.plan import PlannedImage
 
@@ -114,7 +114,7 @@ class ImageRules:
 
         Snakemake takes the first rule that it sees, also that of a module.
         """
-        if not is_shipped(Path(workflow.main_snakefile)):
+        if not comes_with(workflow.main_snakefile, workflow.included_stack[-1]):
             workflow.default_target = self.target
 
     @heard()

@@ -1,6 +1,8 @@
 """Rules and workflows that the package brings: beside it in a checkout, inside of it where it is installed."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 from skyport_wf.input_file import is_file
 
@@ -60,7 +62,19 @@ def find_workflow(name: str) -> Path:
         raise ValueError(f"skyport-wf has no workflow called {name!r}, it has: {there}") from None
 
 
-def is_shipped(path: Path) -> bool:
-    """Return whether a Snakefile is one of the package's own."""
-    folders = [root / name for root in _ROOTS for name in ("rules", "workflows")]
-    return any(path.resolve().parent == folder.resolve() for folder in folders)
+def comes_with(snakefile: Any, rules: Any) -> bool:
+    """Return whether a Snakefile comes with a file of rules: in this package, in a copy of it, or at an address.
+
+    snakefile: its path or address, or what Snakemake makes of that.
+    rules: the file that is being parsed, as Snakemake has it.
+    """
+    names = [*(f"rules/{path.name}" for path in list_shipped("rules/*.smk")), "workflows/Snakefile"]
+    folder = rules.get_basedir()
+    return _place_of(snakefile) in {_place_of(folder.join(f"../{name}")) for name in names}
+
+
+def _place_of(snakefile: Any) -> str:
+    """Return the real path of a Snakefile, or its address."""
+    is_text = isinstance(snakefile, str | os.PathLike)
+    place = str(snakefile if is_text else snakefile.get_path_or_uri(secret_free=True))
+    return place if "://" in place else os.path.realpath(place)

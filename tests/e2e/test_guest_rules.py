@@ -16,6 +16,7 @@ from skyport_wf.digests import digest_of
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.plan import PlannedImage
 from skyport_wf.records.receipt import LockedImage
+from tests.support.commands import CHECKOUT
 from tests.support.pipeline import Pipeline, module, write_images
 from tests.support.project import jobs
 
@@ -487,6 +488,29 @@ def test_what_publishing_writes_is_no_part_of_a_context(
     assert digest() == before
     (pipeline.folder / "new").touch()
     assert digest() != before
+
+
+@pytest.mark.parametrize("where", ['"copy/rules/publish.smk"', '"copy/workflows/Snakefile"', "gitfile"])
+def test_rules_from_elsewhere_take_the_config_of_their_module(pipeline: Pipeline, where: str) -> None:
+    """As those of a submodule, or of a catalogue of workflows, are not beside the package."""
+    copy = pipeline.folder / "copy"
+    for folder in ("rules", "workflows"):
+        shutil.copytree(CHECKOUT / folder, copy / folder)
+    if where == "gitfile":
+        git = ("git", "-C", str(copy), "-c", "user.name=a", "-c", "user.email=a@b.c")
+        for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=all"], ["tag", "v1"]):
+            subprocess.run([*git, *command], check=True)
+        where = f'gitfile("{copy}", path="rules/publish.smk", tag="v1")'
+    write_images(pipeline.folder / "tools", "lab/t:1")
+
+    def write(config: str) -> None:
+        text = module("a", config=config).replace('skyport_wf.snakefile("publish")', where)
+        pipeline.write_snakefile(text, own("lab/t:1"))
+
+    write('{"images": "tools"}')
+    assert pipeline.snakemake("--dry-run") == steps("t", prefix="a_") | {"mine"}
+    write('{"imags": "tools"}')
+    assert "there is no setting `imags`; did you mean `images`?" in pipeline.refused("--dry-run")
 
 
 @pytest.mark.parametrize(("config", "file"), [("{}", "images.yml"), ('{"images": "c"}', "c/images.yaml")])
