@@ -420,7 +420,9 @@ class ImageRules:
     @property
     def _paths_note(self) -> str:
         """The name of the note of where the list is, which the settings alone tell."""
-        return f"{short_digest(str(self.settings.images), str(self.settings.lock), self.results)}.paths"
+        # Rules that publish and those that do not find other files by the same settings.
+        settings = (str(self.builds), str(self.settings.images), str(self.settings.lock))
+        return f"{short_digest(*settings, self.results)}.paths"
 
     @property
     def _mark(self) -> str:
