@@ -43,4 +43,4 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
 
 
 def _told_by(spec: ImageSpec) -> dict[str, object]:
-    return {field: getattr(spec, field) for field in _DECIDE}
+    return {field: getattr(spec, field) for field in _DECIDE} | {"platform": spec.normalized_platform}

@@ -284,3 +284,11 @@ def test_any_images_without_a_circle_have_an_order(tmp_path_factory, data):
     assert len(found) == count
     for n, needed in enumerate(below):
         assert all(found.index(f"lab/i{m}:1") < found.index(f"lab/i{n}:1") for m in needed)
+
+
+def test_another_spelling_of_a_platform_runs_no_step_again(tmp_path):
+    def digest(platform: str) -> str:
+        images = ImageList((ImageSpec("lab/a:1", archive="a.tar", platform=platform),))
+        return plan_images(images, tmp_path)[0].digest
+
+    assert digest("linux/x86_64") == digest("Linux/AMD64") == digest("linux/amd64") != digest("linux/arm64")
