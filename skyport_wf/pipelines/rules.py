@@ -259,8 +259,9 @@ class ImageRules:
         """
         if archive not in self._archive_paths:
             near = os.path.relpath(archive)
-            is_inside = not near.startswith(os.pardir) and os.path.realpath(near) == os.path.realpath(archive)
-            self._archive_paths[archive] = near if is_inside and not self._can_make(archive) else archive
+            is_other = near != archive and not near.startswith(os.pardir)
+            is_same_file = is_other and os.path.realpath(near) == os.path.realpath(archive)
+            self._archive_paths[archive] = near if is_same_file and not self._can_make(archive) else archive
         return self._archive_paths[archive]
 
     def _can_make(self, file: str) -> bool:
