@@ -12,12 +12,20 @@ from typing import Any, Protocol
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.image_list.spec import ImageList
-from skyport_wf.input_file import exists
+from skyport_wf.input_file import exists, is_absent
 from skyport_wf.pipelines.archives import digest_archive
 from skyport_wf.pipelines.checks import check_archives, check_folders, check_keys, check_settings_files
 from skyport_wf.pipelines.list_lock import ListLock
 from skyport_wf.pipelines.mistakes import heard
-from skyport_wf.pipelines.notes import read_paths, read_plan, short_digest, write_paths, write_plan
+from skyport_wf.pipelines.notes import (
+    read_note,
+    read_paths,
+    read_plan,
+    short_digest,
+    write_note,
+    write_paths,
+    write_plan,
+)
 from skyport_wf.pipelines.patterns import match_any
 from skyport_wf.pipelines.places import Places
 from skyport_wf.pipelines.settings import RuleSettings
@@ -67,7 +75,8 @@ class ImageRules:
         # Where a job runs, the list may not be there to be found.
         noted = None if self.is_known else read_paths(self._paths_note)
         self.images, lock = noted or self._find_files()
-        self.lock = ListLock(lock, self, stored=bool(workflow.storage_settings.default_storage_provider))
+        self._stored = bool(workflow.storage_settings.default_storage_provider)
+        self.lock = ListLock(lock, self, stored=self._stored)
         self.origin = self._origin()
         """The file that has the names."""
         self.lists = lists
@@ -247,9 +256,25 @@ class ImageRules:
         """Return the key of the image that this one is thin on, if it is."""
         return [self._keys_by_name[name] for name in [self.planned[wildcards.skyport_key].base] if name]
 
+    @heard()
     def archive(self, wildcards: Wildcards) -> list[str]:
-        """Return the file that the image comes from, if it comes from one."""
-        return [self._seen_from_here(path) for path in [self.planned[wildcards.skyport_key].archive] if path]
+        """Return the file that the image comes from, if it comes from one.
+
+        Raises UsageError if it is not there to build from, and no rule of the workflow makes it.
+        """
+        image = self.planned[wildcards.skyport_key]
+        if not image.archive:
+            return []
+        path = self._seen_from_here(image.archive)
+        made = (f"{self.places.moved}/{image.key}/{name}" for name in ("build.json", "receipt.json"))
+        # What a storage has is not known here.
+        is_needed = self.is_known and not self._stored and not any(map(os.path.exists, made))
+        if is_needed and is_absent(Path(path)) and not self._can_make(path):
+            raise UsageError(
+                f"image {image.name}: there is no archive {path}, and no rule of the workflow makes it. Mend `archive` "
+                f"in {self.origin}."
+            )
+        return [path]
 
     def _seen_from_here(self, archive: str) -> str:
         """Return the path of an archive from the working directory, if it is in there.
@@ -279,8 +304,19 @@ class ImageRules:
         """
         if archive not in self._archive_digests:
             counts = self.is_known and not self._can_make(archive)
-            self._archive_digests[archive] = digest_archive(Path(archive), Path(self._file)) if counts else ""
+            self._archive_digests[archive] = self._digest_content(archive) if counts else ""
         return self._archive_digests[archive]
+
+    def _digest_content(self, archive: str) -> str:
+        """Return what changes with the content of an archive: of one that is gone, as it was when it was there."""
+        note = f"{short_digest(self._file, archive)}.archive"
+        known = read_note(note)
+        if is_absent(Path(archive)):
+            return known
+        digest = digest_archive(Path(archive), Path(self._file))
+        if digest != known:
+            write_note(note, digest.encode())
+        return digest
 
     @heard()
     def refuse(self, wildcards: Wildcards) -> list[str]:

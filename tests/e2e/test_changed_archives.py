@@ -130,3 +130,20 @@ def test_jobs_of_a_cluster(tmp_path: Path) -> None:
     assert "Submitted group job" in done.log
     assert pipeline.snakemake("analysis") == set()
     assert json.loads((pipeline.folder / "analysis.txt").read_text())["name"] == "lab/x:1"
+
+
+@pytest.mark.parametrize("steps", ["each", "stream"])
+def test_an_archive_that_is_gone(tmp_path: Path, steps: str) -> None:
+    """Whoever has published it may remove it; whoever has not hears of it, however quiet Snakemake is."""
+    pipeline = pipeline_of(tmp_path, "old.tar", config=f'{{"steps": "{steps}"}}')
+    said = pipeline.refused("--quiet", "all", "--", "analysis")
+    assert "skyport-wf: image lab/x:1: there is no archive old.tar, and no rule of the workflow makes it. Mend" in said
+    write_file(pipeline.folder / "old.tar", "first")
+    assert "analysis" in pipeline.snakemake("analysis")
+    (pipeline.folder / "old.tar").rename(pipeline.folder / "away.tar")
+    assert pipeline.snakemake("analysis", "a_publish_all") <= {"a_list_packages x", "a_lock_images", "a_publish_all"}
+    assert pipeline.snakemake("analysis") == set()
+    (pipeline.folder / "away.tar").rename(pipeline.folder / "old.tar")
+    assert pipeline.snakemake("analysis") == set()
+    write_file(pipeline.folder / "old.tar", "second")
+    assert "analysis" in pipeline.snakemake("analysis")
