@@ -2,15 +2,16 @@
 
 
 rule refuse_image:
-    """Say of an image that is not known that it is not: nothing else could make its receipt."""
+    """Say of an image that is not known that it is not: nothing else could make its receipt, or its file."""
     input:
         lambda wildcards: [local(path) for path in _skyport.refuse(wildcards)],
     output:
-        _skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+        _skyport.at("<results>/skyport/{skyport_key}/{skyport_file}"),
     log:
-        _skyport.at("<logs>/skyport/{skyport_key}/refuse.log"),
+        _skyport.at("<logs>/skyport/{skyport_key}/refuse-{skyport_file}.log"),
     wildcard_constraints:
         skyport_key=_skyport.unlisted,
+        skyport_file=r"receipt\.json|image\.sif|fetched\.tar|packages\.cdx\.json",
     localrule: True
     conda:
         _skyport.conda
