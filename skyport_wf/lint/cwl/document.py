@@ -190,7 +190,9 @@ class _Lint:
             return
         if not isinstance(value, dict):
             return
-        secondary = None if is_named else value.get("secondaryFiles")
+        # A file that stands there, such as one that is put into the working directory, lists files, and no patterns.
+        is_file = value.get("class") in ("File", "Directory")
+        secondary = None if is_named or is_file else value.get("secondaryFiles")
         if any(isinstance(item, dict) for item in (secondary if isinstance(secondary, list) else [secondary])):
             what = "AWE rejects `secondaryFiles` that are objects, of v1.1. Write patterns"
             self.add("failure", f"{path}.secondaryFiles", what)

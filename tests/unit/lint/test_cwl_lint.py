@@ -278,6 +278,13 @@ def test_what_stands_in_a_hint_that_awe_drops_fails_nothing(hints: str) -> None:
     assert [one.level for one in findings(text)] == ["note"]
 
 
+def test_the_files_beside_a_file_that_stands_there_are_no_patterns() -> None:
+    line = '    - {entryname: $(inputs.text).txt, entry: "Hello $(inputs.text)!"}\n'
+    file = "    - {class: File, location: a.bam, secondaryFiles: [{class: File, location: a.bai}]}\n"
+    assert line in TOOL
+    assert findings(TOOL.replace(line, line + file)) == findings(TOOL)
+
+
 def test_a_second_document_is_said_of_cwl(tmp_path: Path) -> None:
     path = tmp_path / "x.cwl"
     for text, message in {
