@@ -46,12 +46,12 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         raise UsageError(
             f"{archive} is the archive that {build.name} comes from: it stays as it is. Name another file."
         )
-    # One that stays as it is need not be of an image.
-    keep_other_file(
-        archive,
-        "archive of an image",
-        (lambda there: recognise_format(there) == "gzip") if build.published else begins_like_image,
-    )
+
+    def is_ours(there: bytes) -> bool:
+        # Of an image that is published, the file stays as it is, and need not be of an image.
+        return recognise_format(there) == "gzip" and (build.published is not None or begins_like_image(there))
+
+    keep_other_file(archive, "gzipped archive of an image", is_ours)
     make_folder(archive.parent)
     # Before the work is done: a record could not name it.
     path = check_unicode(os.path.relpath(os.path.realpath(archive), os.path.realpath(record_folder)))

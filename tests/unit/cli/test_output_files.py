@@ -303,7 +303,8 @@ def test_an_archive_of_other_things_is_no_archive_of_an_image(project, capsys):
         ):
             capsys.readouterr()
             assert main(command) == 2
-            assert f"{name} is there, and is no archive of an image: it stays as it is." in capsys.readouterr().err
+            what = "archive of an image" if command[0] == "pull" else "gzipped archive of an image"
+            assert f"{name} is there, and is no {what}: it stays as it is." in capsys.readouterr().err
         assert (project / name).read_bytes() == content
     # An older one of an image makes room, whoever has written it.
     other = Image((layer_tar({"file": b"another"}),))
@@ -358,7 +359,7 @@ def test_save_leaves_the_archive_that_the_image_comes_from_as_it_is(project, cap
     assert (project / "link.tar.gz").is_symlink()
     (project / "image.tar").write_bytes(gzip.decompress(content))
     assert main(["save", "build.json", "--archive", "image.tar", "--record", "save.json"]) == 2
-    assert "image.tar is there, and is no gzipped archive: it stays as it is." in capsys.readouterr().err
+    assert "image.tar is there, and is no gzipped archive of an image: it stays as it is." in capsys.readouterr().err
 
 
 def test_an_archive_that_no_record_can_name_is_refused_before_the_build_and_published_all_the_same(
