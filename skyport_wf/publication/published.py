@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from skyport_wf.errors import AlreadyPublishedError, SkyportError
-from skyport_wf.formatting import printable
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.shock.node import Node
@@ -176,9 +175,7 @@ def _find_owner(shock: Shock, node_id: str) -> tuple[_Owner, AccessControl | Non
 
 
 def not_the_owner(shock: Shock, name: str, node_id: str) -> AlreadyPublishedError:
-    """Return the error for a name on a node that this user may not change."""
-    # A node's own name may be anything.
-    name = printable(name)
+    """Return the error for a name on a node that this user may not change. name: as it can be shown."""
     if not shock.is_known_user:
         return AlreadyPublishedError(
             f"{name} is published already (node {node_id}), and may not be changed without a token. Put a token into "

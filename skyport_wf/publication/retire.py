@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.formatting import printable
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.awe_lookup import NoImageError
 from skyport_wf.publication.claim import claim_name
@@ -42,7 +43,7 @@ def retire_all(
         by_id = {node.id: node for node in found.values()}
         # Interrupted in between, no thin image is left without its base.
         for one in thinnest_first([node.node for node in by_id.values()]):
-            require_owner(shock, one.id, by_id[one.id].attributes.name)
+            require_owner(shock, one.id, printable(by_id[one.id].attributes.name))
             retire_node(shock, by_id[one.id])
     return {name: [node.id] for name, node in found.items()}
 
@@ -56,7 +57,7 @@ def _find(shock: Shock, name: str, node_id: str | None) -> PublishedNode:
 
 def _check(shock: Shock, found: PublishedNode, *, going: Collection[str], force: bool, dry_run: bool) -> None:
     """Raise what keeps a node from losing its name; `going` are the names that are lost with it."""
-    name = found.attributes.name
+    name = printable(found.attributes.name)
     if not shock.may_change(found.id):
         raise not_the_owner(shock, name, found.id)
     thin = [other for other in find_thin_on(shock.user, found) if other not in going]
@@ -84,7 +85,7 @@ def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_ru
     if found is None:
         raise SkyportError(f"{shock.name} has no published image on node {node_id}. `skyport-wf ls` shows what it has.")
     _check_changeable(shock)
-    attributes, told = read_attributes(found.node.attributes), found.name or "an image without a name"
+    attributes, told = read_attributes(found.node.attributes), printable(found.name) or "an image without a name"
     if attributes:
         node = PublishedNode(found.node, attributes)
         _check(shock, node, going=(), force=force, dry_run=dry_run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyport_wf.errors import ArchiveError, ShockError, SkyportError, UsageError
+from skyport_wf.formatting import printable
 from skyport_wf.image.examination.package_list import pack
 from skyport_wf.image.examination.report import count_packages
 from skyport_wf.image_list.reference import ImageReference, parse_reference
@@ -92,7 +93,7 @@ def adopt(
     node = found.node
     reference = _usable_name(name, new_name)
     if not shock.may_change(node.id):
-        raise not_the_owner(shock, name, node.id)
+        raise not_the_owner(shock, printable(name), node.id)
     _check_free(shock, reference, node)
     if name != str(reference):
         _check_not_a_base(shock, found)
@@ -267,7 +268,7 @@ def _move(shock: Shock, node: Node, reference: ImageReference, examined: ImageEx
     # Sending takes a while, in which the node may be given away.
     if shock.user.read_access(node.id).owner not in ("public", shock.user.read_access(made.id).owner):
         shock.user.drop(made.id)
-        raise not_the_owner(shock, name, node.id)
+        raise not_the_owner(shock, printable(name), node.id)
     shock.copy_readers(node.id, made.id)
     receipt = take_name(candidate, shock)
     if node.text("name") != name:
@@ -287,7 +288,7 @@ def _require_own(shock: Shock, node: Node, reference: ImageReference, *, public:
     # Shock lets administrators do what the owner may, and tells whose a node is, but not who one is: a claim tells.
     with claim_name(shock.user, str(reference), public=public) as claim:
         if claim.find_owner() != owner:
-            raise not_the_owner(shock, node.text("name"), node.id)
+            raise not_the_owner(shock, printable(node.text("name")), node.id)
 
 
 def _send_gzipped(shock: Shock, node: Node, build: BuildRecord, progress: Progress) -> tuple[Node, SavedArchive]:
