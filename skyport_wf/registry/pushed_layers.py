@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,17 +19,13 @@ from skyport_wf.image.archive.joined import GzippedLayer
 from skyport_wf.image.archive.layer_scan import LayerFacts, compress_layer, scan_layer
 from skyport_wf.output_file import replace_file
 from skyport_wf.registry.refusals import BlobUnknownError, ManifestBlobUnknownError, ManifestInvalidError
-from skyport_wf.registry.staging import gzip_of, note_of, read_pieces, require_room
+from skyport_wf.registry.staging import STAGED_PIECE, gzip_of, note_of, read_pieces, require_room
 from skyport_wf.registry.stored_image import StoredBlob
 from skyport_wf.shock.file_part import read_exactly
 
 if TYPE_CHECKING:
     from skyport_wf.image.distribution.parsing import ImageManifest
     from skyport_wf.registry.context import RequestContext
-
-_PIECE: Final = 256 * 1024
-"""Bytes of a layer that are read at a time, as many as the embedded Shock hands out: less work than with smaller ones,
-and larger ones would be put together of these."""
 
 
 def examine_layer(path: Path) -> LayerFacts:
@@ -140,4 +136,4 @@ def _read_stored(context: RequestContext, blob: StoredBlob) -> Iterator[bytes]:
     with copied or context.view.shock.download(blob.node, part=(blob.offset, blob.size)) as stream:
         if copied:
             copied.seek(blob.offset)
-        yield from read_exactly(stream, blob.size, f"the file of node {blob.node}", piece_size=_PIECE)
+        yield from read_exactly(stream, blob.size, f"the file of node {blob.node}", piece_size=STAGED_PIECE)

@@ -18,7 +18,6 @@ from uuid import uuid4
 
 import msgspec
 
-from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import cache_folder
 from skyport_wf.decoding import decode_json
 from skyport_wf.digests import digest_of, is_sha256
@@ -49,6 +48,9 @@ UPLOAD_SECONDS: Final = 3600
 """How long an upload may stand still."""
 BLOB_SECONDS: Final = 86400
 """How long a blob waits for its manifest."""
+STAGED_PIECE: Final = 256 * 1024
+"""Bytes of a layer that are read at a time, as many as the embedded Shock takes and hands out: larger ones would be
+taken apart, or put together of these, and several threads keep some."""
 _NO_UPLOAD: Final = "there is no such upload, or no longer. Begin it again."
 _ROOM_CHECKED_EVERY: Final = 64 << 20
 """Bytes of an upload after which the room on the disk is looked at again."""
@@ -198,7 +200,7 @@ class Upload:
             # Most come in one piece, from a client that takes its time to compress.
             scan = opened.enter_context(SideReader(scan_layer)) if not size else None
             hasher = hashlib.sha256()
-            while piece := stream.read(PIECE):
+            while piece := stream.read(STAGED_PIECE):
                 self._require_room(size, size + len(piece))
                 with self._own(file, size):
                     file.write(piece)
@@ -296,7 +298,7 @@ def gzip_of(path: Path) -> Path:
 def read_pieces(path: Path) -> Iterator[bytes]:
     """Yield the content of a file."""
     with path.open("rb", buffering=0) as file:
-        while piece := file.read(PIECE):
+        while piece := file.read(STAGED_PIECE):
             yield piece
 
 

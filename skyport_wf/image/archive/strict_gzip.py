@@ -19,6 +19,8 @@ _START: Final = b"\x1f\x8b\x08"
 _CHECKED, _EXTRA, _NAME, _COMMENT, _RESERVED = 2, 4, 8, 16, 0xE0
 _MAX_TEXT: Final = 512
 """Bytes of a name or a comment, with the zero behind it (Go's `Reader.readString`)."""
+_READ: Final = 1 << 18
+"""Bytes that are read at a time: those who hand over pieces hand over such, which need not be put together."""
 _FIRST_FEED: Final = 4096
 """Bytes that the decompressor gets first, and then twice as many each time: what it does not use is copied back, and a
 file may be all of tiny members."""
@@ -39,7 +41,7 @@ def decompressed_strictly(stream: ByteStream) -> Iterator[bytes]:
             data = b""
             if decompressor.needs_input:
                 data = source.some(size)
-                size = min(2 * size, PIECE)
+                size = min(2 * size, _READ)
             try:
                 piece = decompressor.decompress(data, PIECE)
             except GZIP_DAMAGE as error:
@@ -60,7 +62,7 @@ class _Source:
     def at_end(self) -> bool:
         """Return whether there are no more."""
         if self._at == len(self._piece):
-            self._piece, self._at = self._stream.read(PIECE), 0
+            self._piece, self._at = self._stream.read(_READ), 0
         return not self._piece
 
     def some(self, size: int) -> bytes:
