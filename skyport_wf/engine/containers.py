@@ -36,6 +36,8 @@ _TAKEN_AWAY = ("",)
 _NOT_FOUND, _FAILED = 404, 500
 _IN_A_CIRCLE = (b"too many links", b"too many levels of symbolic links")
 """Words of Docker and podman for links that lead in a circle."""
+_REMOVALS, _REMOVAL_PAUSE = 3, 0.5
+"""How often a container is removed, and seconds in between."""
 _LARGEST_REFUSAL = 1 << 16
 _MOST_LINKS = 20
 """More than any system lets a path go through."""
@@ -222,6 +224,26 @@ def _check_settings(settings: CommitSettings, wanted: ContainerConfig, made: Map
         )
 
 
+def remove_container(client: APIClient, container: str, *, of: str) -> None:
+    """Remove a container, whatever it does, with the volumes that it has for itself.
+
+    of: its image, or what else it is for, in messages.
+    Raises EngineError if the engine does not.
+    """
+    import tenacity
+    from docker.errors import APIError
+
+    # Podman fails if the container ends by itself while it is to be stopped.
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(APIError),
+        stop=tenacity.stop_after_attempt(_REMOVALS),
+        wait=tenacity.wait_fixed(_REMOVAL_PAUSE),
+        reraise=True,
+    )
+    with engine_errors(f"removing the container of {of}"):
+        retrying(client.remove_container, container, force=True, v=True)
+
+
 class _PathStat(msgspec.Struct, frozen=True, rename="camel"):
     """A path in a container, as the engine describes it."""
 
@@ -243,7 +265,7 @@ def has_program(client: APIClient, image: str, path: str) -> bool:
             found = follow_links(client, container, path)
             return found is not None and bool(found.mode & 0o111) and not found.mode & _FOLDER
         finally:
-            client.remove_container(container, force=True, v=True)
+            remove_container(client, container, of=image)
 
 
 class FoundPath(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from skyport_wf.byte_streams import PIECE
 from skyport_wf.engine.connection import answers_closed, engine_errors
+from skyport_wf.engine.containers import remove_container
 from skyport_wf.errors import EngineError, UsageError
 from skyport_wf.formatting import printable
 
@@ -145,8 +146,7 @@ def run_command(
                 raise ProgramError(why.format(image=called, program=program or "''"), code) from error
         raise
     finally:
-        with engine_errors(f"removing the container of {called}"):
-            client.remove_container(container, force=True, v=True)
+        remove_container(client, container, of=called)
 
 
 def _full_path(folder: Path) -> str:

@@ -18,7 +18,7 @@ from skyport_wf.decoding import convert
 from skyport_wf.engine.build_output import LastLines
 from skyport_wf.engine.capabilities import default_network, podman_version
 from skyport_wf.engine.connection import answers_closed, engine_errors
-from skyport_wf.engine.containers import ContainerConfig, follow_links
+from skyport_wf.engine.containers import ContainerConfig, follow_links, remove_container
 from skyport_wf.engine.images import name_in_engine
 from skyport_wf.errors import BuildError
 
@@ -87,8 +87,7 @@ def run_script(
             original = msgspec.structs.replace(original, cmd=("/bin/sh",))
         yield container, original
     finally:
-        with engine_errors(f"removing the container of {reference}"):
-            client.remove_container(container, force=True, v=True)
+        remove_container(client, container, of=str(reference))
 
 
 def _proxy_exports(client: APIClient) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from docker.errors import APIError
 
 from skyport_wf.cli.main import main
+from skyport_wf.engine.containers import remove_container
 from skyport_wf.engine.run import ProgramError, RunSettings, check_settings, run_command
 from skyport_wf.errors import EngineError, UsageError
 
@@ -23,6 +24,17 @@ def start(words: str) -> int:
         return run_command(client, "sha256:0", ["tool"], HERE, called="lab/tool:1", output=lambda out, log: None)
     finally:
         client.remove_container.assert_called_once()
+
+
+def test_a_container_that_ends_as_it_is_to_be_stopped_is_removed_all_the_same():
+    """As podman says it; to remove it once more helps."""
+    client, words = MagicMock(), "sending SIGKILL to container 01: container state improper: stopped"
+    client.remove_container.side_effect = [APIError("500", explanation=words), None]
+    remove_container(client, "01", of="lab/tool:1")
+    assert client.remove_container.call_count == 2
+    client.remove_container.side_effect = APIError("500", explanation="the disk is gone")
+    with pytest.raises(EngineError, match=r"failed at removing the container of lab/tool:1: the disk is gone"):
+        remove_container(client, "01", of="lab/tool:1")
 
 
 @pytest.mark.parametrize(
