@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -45,7 +46,9 @@ def act_on_signals() -> None:
     _interrupted_at = _waiting = None
     # What the thread wakes the program with: a signal that stands for nothing else.
     signal.signal(signal.SIGALRM, _look_again)
-    signal.set_wakeup_fd(_start_waker(), warn_on_full_buffer=False)
+    # A process that may have no more files or threads has signals as Python has them.
+    with suppress(OSError, RuntimeError):
+        signal.set_wakeup_fd(_start_waker(), warn_on_full_buffer=False)
     for number in _ENDING:
         _handle(number, _interrupt)
 
