@@ -106,7 +106,7 @@ def check_lock(lock: str, needed: Iterable[str], lists: Iterable[str]) -> dict[s
     if os.path.realpath(lock) in map(os.path.realpath, lists):
         raise UsageError(f"the lock file {lock} is an image list. Name another file in the setting `lock`.")
     try:
-        locked = read_record(Path(lock), LockFile).images if not is_absent(Path(lock)) else {}
+        locked = {} if is_absent(Path(lock)) else read_record(Path(lock), LockFile).images
     except SkyportError as error:
         raise UsageError(str(error)) from error
     if missing := [name for name in needed if name not in locked]:

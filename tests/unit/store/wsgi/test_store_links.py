@@ -14,6 +14,8 @@ import time
 import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -384,34 +386,29 @@ class TestPackedDownloads:
         named = [str(file.resolve()) for file in Path("/proc/self/fd").iterdir()]
         assert not [name for name in named if name.startswith(str(store.folder.files))]
 
-    def test_what_is_packed_from_a_file_that_was_cut_is_no_whole(self, node, alice, store, nobody):
-        (path,) = (path for path in store.files if path.parent.parent == store.folder.files)
-        os.truncate(path, 1_000_000)
-        token = alice.session.headers["Authorization"]
-        named = _link_named(alice, node, archive_format="tar").json()["data"]
-        with running_server(ShockApp(store)) as server:
-            for way in (
-                f"/node/{node}?download&compression=gzip",
-                f"/node/{node}?download&compression=zip",
-                _path(named),
-            ):
-                answer = requests.get(f"{server.url}{way}", headers={"Authorization": token})
-                assert answer.status_code == 500, way
+    def test_what_is_packed_from_a_file_that_was_cut_is_no_whole(self, node, alice, store):
+        with self.asking_for_a_cut_file(node, alice, store) as requests_for_it:
+            for ask in requests_for_it:
+                assert ask().status_code == 500
 
     def test_what_is_packed_from_a_file_that_is_cut_at_this_moment_is_no_whole(self, node, alice, store, monkeypatch):
-        (path,) = (path for path in store.files if path.parent.parent == store.folder.files)
+        """After its size was seen to be right."""
         monkeypatch.setattr("skyport_wf.store.wsgi.downloads._has_size", lambda file, size: True)
-        os.truncate(path, 1_000_000)
-        token = alice.session.headers["Authorization"]
-        named = _link_named(alice, node, archive_format="tar").json()["data"]
-        with running_server(ShockApp(store)) as server:
-            for way in (
-                f"/node/{node}?download&compression=gzip",
-                f"/node/{node}?download&compression=zip",
-                _path(named),
-            ):
+        with self.asking_for_a_cut_file(node, alice, store) as requests_for_it:
+            for ask in requests_for_it:
                 with pytest.raises(requests.exceptions.ChunkedEncodingError):
-                    requests.get(f"{server.url}{way}", headers={"Authorization": token})
+                    ask()
+
+    @contextmanager
+    def asking_for_a_cut_file(self, node, alice, store):
+        """Cut the node's file, and yield what asks a server for it, packed in each way."""
+        (path,) = (path for path in store.files if path.parent.parent == store.folder.files)
+        os.truncate(path, 1_000_000)
+        headers = {"Authorization": alice.session.headers["Authorization"]}
+        named = _link_named(alice, node, archive_format="tar").json()["data"]
+        packed = [f"/node/{node}?download&compression={how}" for how in ("gzip", "zip")]
+        with running_server(ShockApp(store)) as server:
+            yield [partial(requests.get, f"{server.url}{way}", headers=headers) for way in (*packed, _path(named))]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("way", ["compression=gzip", "compression=zip", "zip", "tar"])
