@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import ShockError, UsageError
+from skyport_wf.formatting import printable
 from skyport_wf.image_list.reference import LATEST, parse_reference
 from skyport_wf.publication.attributes import OWN_KEY
 
@@ -45,7 +46,7 @@ def find_problems(node: Node) -> list[AweProblem]:
 
 def expiry(node: Node) -> str:
     """Return what becomes of the image on a node that expires."""
-    return f"the server deletes it at {node.expiration}"
+    return f"the server deletes it at {printable(node.expiration)}"
 
 
 def find_problems_of_file(shock: ShockClient, node: Node) -> list[AweProblem]:

@@ -112,7 +112,7 @@ def adopt(
     if packages.get(PACKAGES_KEY):
         changes.append(f"attribute `{PACKAGES_KEY}`: missing -> {count_packages(examined.packages)}")
     if node.expires:
-        changes.append(f"it expires at {node.expiration} -> it stays")
+        changes.append(f"it expires at {printable(node.expiration)} -> it stays")
     if why_anew:
         changes.append(f"{why_anew}, on a new node; node {node.id} is retired")
     if changes and (reason := shock.why_not_changed()):
