@@ -24,6 +24,7 @@ _RESERVE = 1024 * 1024
 """Bytes that are kept for deleting where the disk is full: SQLite writes what it deletes, too."""
 _MUCH_ROOM = 2 * _RESERVE
 """Bytes of which the reserve may be taken."""
+_VERSION = "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -106,8 +107,10 @@ class Database:
             connection.execute("UPDATE store SET created_on = ?", (timestamp(),))
 
     def _version(self, connection: sqlite3.Connection) -> int:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if not version and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        # In one statement, which sees one state: another process may be making the tables.
+        version: int
+        version, tables = connection.execute(_VERSION).fetchone()
+        if not version and tables:
             raise UnusableError(
                 f"{self._folder.database} is the database of another program. Choose another folder with SKYPORT_DATA."
             )

@@ -2,11 +2,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import pytest
 
 from skyport_wf.store.access import OURSELVES
+from skyport_wf.store.database import Database
+from skyport_wf.store.folder import DataFolder
 from skyport_wf.store.garbage import collect_garbage
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.query import Query
@@ -189,3 +192,25 @@ def test_whoever_comes_while_a_store_is_made_finds_it_whole(tmp_path):
             process.stdin.close()
         said = [process.stderr.read().decode() for process in started if process.stderr]
         assert [process.wait(timeout=60) for process in started] == [0] * 4, said
+
+
+@pytest.mark.slow
+def test_whoever_looks_while_a_store_is_made_finds_it_made_or_not(tmp_path):
+    """Between two looks, the tables may come: no other program's are then found."""
+    for attempt in range(25):
+        folder = DataFolder(tmp_path / f"{attempt}")
+        is_made = threading.Event()
+
+        def look(folder: DataFolder = folder, is_made: threading.Event = is_made) -> None:
+            while not is_made.is_set():
+                with closing(Database(folder)) as database:
+                    database.exists()
+
+        with ThreadPoolExecutor(2) as pool, closing(Database(folder)) as database:
+            looking = [pool.submit(look) for _ in range(2)]
+            try:
+                database.prepare()
+            finally:
+                is_made.set()
+            for each in looking:
+                each.result()
