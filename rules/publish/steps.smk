@@ -15,7 +15,8 @@ rule build_image:
     input:
         needs=lambda wildcards: _skyport.files("build.json", _skyport.needs(wildcards)),
         archive=lambda wildcards: [
-            local(ancient(path) if _skyport.counts_by_content(path) else path) for path in _skyport.archive(wildcards)
+            local(ancient(path) if _skyport.archives.counts_by_content(path) else path)
+            for path in _skyport.archive(wildcards)
         ],
     output:
         record=_skyport.at("<results>/skyport/{skyport_key}/build.json"),

@@ -12,7 +12,8 @@ rule publish_image:
     input:
         needs=lambda wildcards: _skyport.files("receipt.json", _skyport.needs(wildcards)),
         archive=lambda wildcards: [
-            local(ancient(path) if _skyport.counts_by_content(path) else path) for path in _skyport.archive(wildcards)
+            local(ancient(path) if _skyport.archives.counts_by_content(path) else path)
+            for path in _skyport.archive(wildcards)
         ],
     output:
         receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),

@@ -12,20 +12,12 @@ from typing import Any, Protocol
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.image_list.spec import ImageList
-from skyport_wf.input_file import exists, is_absent
-from skyport_wf.pipelines.archives import digest_archive
+from skyport_wf.input_file import exists
+from skyport_wf.pipelines.archives import SourceArchives
 from skyport_wf.pipelines.checks import check_archives, check_folders, check_keys, check_settings_files
 from skyport_wf.pipelines.list_lock import ListLock
 from skyport_wf.pipelines.mistakes import heard
-from skyport_wf.pipelines.notes import (
-    read_note,
-    read_paths,
-    read_plan,
-    short_digest,
-    write_note,
-    write_paths,
-    write_plan,
-)
+from skyport_wf.pipelines.notes import read_paths, read_plan, short_digest, write_paths, write_plan
 from skyport_wf.pipelines.patterns import match_any
 from skyport_wf.pipelines.places import Places
 from skyport_wf.pipelines.settings import RuleSettings
@@ -87,8 +79,7 @@ class ImageRules:
         self._file = os.path.realpath(self.origin)
         self._read_in = Path.cwd()
         self._workflow = workflow
-        self._archive_digests: dict[str, str] = {}
-        self._archive_paths: dict[str, str] = {}
+        self.archives = SourceArchives(workflow, self._file, in_job=not self.is_known)
         self._defined: set[str] = set()
         self._are_all_taken = self._is_repeated = False
         self.statement: Any = None
@@ -239,7 +230,7 @@ class ImageRules:
 
     def step_digest(self, wildcards: Wildcards) -> str:
         """Return what changes with the image, as `digest`, and with the content of an archive that it comes from."""
-        contents = [self._archive_digest(path) for path in self.archive(wildcards)]
+        contents = [*map(self.archives.digest, self.archive(wildcards))]
         return short_digest(self.digest(wildcards), *contents) if any(contents) else self.digest(wildcards)
 
     def notes(self) -> list[str]:
@@ -265,58 +256,16 @@ class ImageRules:
         image = self.planned[wildcards.skyport_key]
         if not image.archive:
             return []
-        path = self._seen_from_here(image.archive)
+        path = self.archives.path(image.archive)
         made = (f"{self.places.moved}/{image.key}/{name}" for name in ("build.json", "receipt.json"))
         # What a storage has is not known here.
         is_needed = self.is_known and not self._stored and not any(map(os.path.exists, made))
-        if is_needed and is_absent(Path(path)) and not self._can_make(path):
+        if is_needed and self.archives.is_missing(path):
             raise UsageError(
                 f"image {image.name}: there is no archive {path}, and no rule of the workflow makes it. Mend `archive` "
                 f"in {self.origin}."
             )
         return [path]
-
-    def _seen_from_here(self, archive: str) -> str:
-        """Return the path of an archive from the working directory, if it is in there.
-
-        It begins as that of the list, which can be named in many ways: to Snakemake, each would be another file. But a
-        rule of the workflow may make it under the path that it has.
-        """
-        if archive not in self._archive_paths:
-            near = os.path.relpath(archive)
-            is_other = near != archive and not near.startswith(os.pardir)
-            is_same_file = is_other and os.path.realpath(near) == os.path.realpath(archive)
-            self._archive_paths[archive] = near if is_same_file and not self._can_make(archive) else archive
-        return self._archive_paths[archive]
-
-    def _can_make(self, file: str) -> bool:
-        """Return whether a rule of the workflow can make a file. To be called when all rules are there."""
-        return any(rule.is_producer(file) for rule in self._workflow.rules)
-
-    def counts_by_content(self, archive: str) -> bool:
-        """Return whether an archive counts by its content, as one of the params, and not by its time."""
-        return bool(self._archive_digest(archive))
-
-    def _archive_digest(self, archive: str) -> str:
-        """Return what changes with the content of an archive; empty if a rule of the workflow may make it, or in a job.
-
-        Before that rule has run, the content says nothing.
-        """
-        if archive not in self._archive_digests:
-            counts = self.is_known and not self._can_make(archive)
-            self._archive_digests[archive] = self._digest_content(archive) if counts else ""
-        return self._archive_digests[archive]
-
-    def _digest_content(self, archive: str) -> str:
-        """Return what changes with the content of an archive: of one that is gone, as it was when it was there."""
-        note = f"{short_digest(self._file, archive)}.archive"
-        known = read_note(note)
-        if is_absent(Path(archive)):
-            return known
-        digest = digest_archive(Path(archive), Path(self._file))
-        if digest != known:
-            write_note(note, digest.encode())
-        return digest
 
     @heard()
     def refuse(self, wildcards: Wildcards) -> list[str]:
