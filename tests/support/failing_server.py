@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 NODE = {
@@ -89,6 +90,11 @@ class FailingServer:
 
 def _handler(server: FailingServer) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            # A client that is killed, or has had enough, is no fault of the server.
+            with suppress(ConnectionError):
+                super().handle()
+
         def do_any(self) -> None:
             size = self._read_body()
             server.seen.append(Seen(self.command, self.path, dict(self.headers.items()), size))
