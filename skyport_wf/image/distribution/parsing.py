@@ -28,7 +28,17 @@ INDEX_TYPES: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
 )
-_CONFIG_TYPES: Final = tuple(flavour.value[1] for flavour in Flavour)
+_CONFIG_TYPES: Final = (
+    *(flavour.value[1] for flavour in Flavour),
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+)
+"""Behind the two that images have today, those that registries gave them before 2017; Docker takes them, too.
+
+Source: moby, distribution/registry.go, "Handle unexpected values from".
+"""
 _NO_IMAGE: Final = "it is not an image, and AWE has a use for nothing else"
 _LAYER_TYPES: Final = (".tar", ".tar.gzip", ".tar+gzip", ".tar+zstd", ".tar.zstd")
 

@@ -20,6 +20,7 @@ from skyport_wf.image.archive.reader import inspect_archive
 from skyport_wf.image.archive.stream import ArchiveStream
 from skyport_wf.image.archive.strict_gzip import decompressed_strictly
 from skyport_wf.image.contents import SavedArchive
+from skyport_wf.image.distribution.manifests import Flavour
 from skyport_wf.image.distribution.parsing import ImageManifest, parse_manifest
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.image_list.registry_address import parse_registry_address
@@ -346,6 +347,15 @@ def test_a_config_that_does_not_fit(registry: ImageRegistry) -> None:
     manifest["config"]["size"] = 10**12
     registry.add_manifest("lab/tool", "1", json.dumps(manifest).encode(), "x/x")
     assert "its config has 1.0 TB, and may have 4 MiB" in failure(registry)
+
+
+@pytest.mark.parametrize("config_type", ["application/octet-stream", "application/json", "text/html", ""])
+def test_a_config_has_the_type_that_old_registries_gave_it(registry: ImageRegistry, config_type: str) -> None:
+    manifest = json.loads(describe(IMAGE, map(gzipped, IMAGE.layers)))
+    registry.add("lab/tool:1", IMAGE)
+    manifest["config"]["mediaType"] = config_type
+    registry.add_manifest("lab/tool", "1", json.dumps(manifest).encode(), Flavour.DOCKER.media_type)
+    assert find(registry).image_id == IMAGE.image_id
 
 
 @pytest.mark.parametrize(
