@@ -157,6 +157,8 @@ def test_r_and_bioconductor() -> None:
         ("Repository: https://bioc.r-universe.dev", "bioconductor"),
         ("Repository: RSPM\ngit_url: https://git.bioconductor.org/packages/DESeq2", "bioconductor"),
         ("git_url: https://git.bioconductor.org/packages/DESeq2", "bioconductor"),
+        ("git_url:\n    https://git.bioconductor.org/packages/DESeq2\n    and more", "bioconductor"),
+        ("Repository:\n\tCRAN", "cran"),
     ],
 )
 def test_the_repository_tells_what_is_of_bioconductor(fields: str, kind: str) -> None:
@@ -234,6 +236,28 @@ def test_a_conda_channel_has_the_name_that_conda_takes(channel: str, source: str
     content = f'{{"name": "x", "version": "1", "subdir": "noarch", "channel": "{channel}"}}'.encode()
     (package,) = found_in("opt/conda/conda-meta/x-1-0.json", content)
     assert package.source == source
+
+
+def test_a_value_may_begin_below_its_field() -> None:
+    content = DESCRIPTION.replace(b"Version: ", b"Version:\n    ").replace(b"biocViews: ", b"biocViews:\n    ")
+    (package,) = found_in("usr/lib/R/library/DESeq2/DESCRIPTION", content)
+    assert (package.kind, package.version) == ("bioconductor", "1.40.2")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("site-packages/x-1.dist-info/METADATA", b""),
+        ("site-packages/x-1.dist-info/METADATA", b"Name: x\n"),
+        ("site-packages/x-1.dist-info/METADATA", b"\nName: x\nVersion: 1\n"),
+        ("usr/lib/R/library/x/DESCRIPTION", b"Package: x\nVersion:\nBuilt: R 4.3.1\n"),
+        ("opt/conda/conda-meta/x-1-0.json", b'{"name": "x", "version": ""}'),
+    ],
+)
+def test_a_file_that_does_not_name_its_package_is_noted(path: str, content: bytes) -> None:
+    assert notes_on(path, content) == (
+        f"{path} was not read to its end for packages: it names no package, or no version of it",
+    )
 
 
 @pytest.mark.parametrize(

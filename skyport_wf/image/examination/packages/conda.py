@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from skyport_wf.decoding import decode_json
-from skyport_wf.image.examination.packages.package import Package, make_package
+from skyport_wf.image.examination.packages.package import Package, make_own_package
 
 NAME = rb"[^/]+-[0-9][^/-]*-[^/-]+"
 """Name, version and build of a package, as its files and folders are called."""
@@ -37,7 +37,7 @@ def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     version = f"{package.version}={package.build}" if package.build else package.version
     subdir = package.subdir or ""
     channel = _channel_name((package.channel or "").rstrip("/").removesuffix(f"/{subdir}"))
-    yield make_package("conda", package.name, version, architecture=subdir, source=channel, found_in=path)
+    yield make_own_package("conda", package.name, version, architecture=subdir, source=channel, found_in=path)
 
 
 def folders_like_cached(path: bytes) -> Iterator[bytes]:

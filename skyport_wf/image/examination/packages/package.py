@@ -40,6 +40,16 @@ def make_package(
     return Package(kind, name, version, clean(architecture), "" if source == name else source, found_in)
 
 
+def make_own_package(
+    kind: PackageKind, name: str, version: str, *, architecture: str = "", source: str = "", found_in: str = ""
+) -> Package:
+    """Return the package that a file of its own describes. Raises ValueError if that has no name or version for it."""
+    package = make_package(kind, name, version, architecture=architecture, source=source, found_in=found_in)
+    if package is None:
+        raise ValueError("it names no package, or no version of it")
+    return package
+
+
 def canonical_name(kind: PackageKind, name: str) -> str:
     """Return what a package's name is in all its spellings: Python's `Foo_Bar`, `foo.bar` and `foo-bar` are one.
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from skyport_wf.image.examination.packages.control import read_paragraphs
-from skyport_wf.image.examination.packages.package import Package, make_package
+from skyport_wf.image.examination.packages.package import Package, make_own_package
 
 PATHS = re.compile(
     rb"(?:.*/)?(?:site|dist)-packages/\w[^/]*\.(?:dist-info/METADATA|egg-info(?:/PKG-INFO)?|egg/EGG-INFO/PKG-INFO)"
@@ -19,4 +19,4 @@ PATHS = re.compile(
 def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     """Yield the distribution that the metadata describe."""
     fields = next(read_paragraphs(content, ("Name", "Version")))
-    yield make_package("pypi", fields.get("Name", ""), fields.get("Version", ""), found_in=path)
+    yield make_own_package("pypi", fields.get("Name", ""), fields.get("Version", ""), found_in=path)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from skyport_wf.image.examination.packages.control import read_paragraphs
-from skyport_wf.image.examination.packages.package import Package, PackageKind, make_package
+from skyport_wf.image.examination.packages.package import Package, PackageKind, make_own_package
 
 PATHS = re.compile(rb"(?!(?:.*/)?00LOCK)(?:.*/)?[^/]+/DESCRIPTION")
 """But for what is below `00LOCK` or `00LOCK-NAME`, where R puts a package until it is installed."""
@@ -19,7 +19,7 @@ def read_packages(path: str, content: bytes) -> Iterator[Package | None]:
     fields = next(read_paragraphs(content, _FIELDS))
     if "Built" in fields:
         kind: PackageKind = "bioconductor" if _is_of_bioconductor(fields) else "cran"
-        yield make_package(kind, fields.get("Package", ""), fields.get("Version", ""), found_in=path)
+        yield make_own_package(kind, fields.get("Package", ""), fields.get("Version", ""), found_in=path)
 
 
 def _is_of_bioconductor(fields: Mapping[str, str]) -> bool:
