@@ -28,13 +28,16 @@ class VersionUse(msgspec.Struct, frozen=True):
 
     version: str
     images: tuple[ImageEntry, ...]
+    source: str = ""
+    """The source package that it was built from there, if it is another: that of `libgcc-s1` is called `gcc-10` in one
+    release of Debian, and `gcc-12` in the next."""
 
 
 class PackageUse(msgspec.Struct, frozen=True):
     """A package in any images."""
 
     package: Package
-    """One of them: kind, name and source package are those of all."""
+    """One of them: kind and name are those of all."""
     versions: tuple[VersionUse, ...]
 
     @property
@@ -91,15 +94,14 @@ class PackageIndex(msgspec.Struct, frozen=True):
         name, bounds = parse_question(text)
         words = name.lower().split()
         notes: dict[str, None] = {}
-        fitting = (use for use in self.uses if _fits(use, words))
-        found = [narrowed for use in fitting if (narrowed := _narrow(use, bounds, notes))]
+        found = [narrowed for use in self.uses if (narrowed := _narrow(use, words, bounds, notes))]
         found.sort(key=lambda use: not _is_called(use, words))
         return SearchResult(tuple(found), tuple(notes)[:_MOST_NOTES])
 
 
 def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> PackageIndex:
     """Return the index of the packages in images, as far as those are known."""
-    found: dict[tuple[str, str], tuple[Package, dict[str, dict[str, ImageEntry]]]] = {}
+    found: dict[tuple[str, str], tuple[Package, dict[tuple[str, str], dict[str, ImageEntry]]]] = {}
     listed = 0
     for entry, findings in images:
         if findings is None:
@@ -107,22 +109,24 @@ def index_packages(images: Iterable[tuple[ImageEntry, Findings | None]]) -> Pack
         listed += 1
         for package in findings.packages:
             _, versions = found.setdefault((_comparable(package.kind, package.name), package.kind), (package, {}))
-            versions.setdefault(package.version, {})[entry.node] = entry
+            versions.setdefault((package.version, package.source), {})[entry.node] = entry
     uses = (
         PackageUse(
-            package, tuple(VersionUse(version, tuple(images.values())) for version, images in sorted(versions.items()))
+            package,
+            tuple(
+                VersionUse(version, tuple(images.values()), source)
+                for (version, source), images in sorted(versions.items())
+            ),
         )
         for _, (package, versions) in sorted(found.items())
     )
     return PackageIndex(tuple(uses), listed)
 
 
-def _fits(use: PackageUse, names: Sequence[str]) -> bool:
-    name, source = _comparable(use.package.kind, use.name), use.package.source.lower()
+def _fits(package: Package, names: Sequence[str]) -> bool:
+    name, source = _comparable(package.kind, package.name), package.source.lower()
     return all(
-        has_name(use.package, word)
-        if is_pattern(word)
-        else _comparable(use.package.kind, word) in name or word == source
+        has_name(package, word) if is_pattern(word) else _comparable(package.kind, word) in name or word == source
         for word in names
     )
 
@@ -138,11 +142,15 @@ def _comparable(kind: PackageKind, name: str) -> str:
     return canonical_name(kind, name).lower()
 
 
-def _narrow(use: PackageUse, bounds: Sequence[Bound], notes: dict[str, None]) -> PackageUse | None:
-    """Return the package with the versions that meet all conditions, None if there are none; note what else to know."""
+def _narrow(
+    use: PackageUse, words: Sequence[str], bounds: Sequence[Bound], notes: dict[str, None]
+) -> PackageUse | None:
+    """Return the package with the versions that fit words and conditions, None without any; note what else to know."""
     fitting = []
     for version in use.versions:
-        package = msgspec.structs.replace(use.package, version=version.version)
+        package = msgspec.structs.replace(use.package, version=version.version, source=version.source)
+        if not _fits(package, words):
+            continue
         fits, note = judge(package, bounds, quote="")
         if fits:
             fitting.append(version)

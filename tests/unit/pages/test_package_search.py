@@ -104,3 +104,16 @@ def test_patterns_are_those_of_find(text: str) -> None:
 def test_of_other_kinds_each_spelling_is_a_package() -> None:
     index = index_of(Package("deb", "foo-bar", "1"), Package("deb", "foo.bar", "1"))
     assert [use.name for use in index.search("foo-bar").uses] == ["foo-bar"]
+
+
+@pytest.mark.parametrize(
+    ("text", "images"),
+    [("gcc-10", ["lab/0"]), ("gcc-12", ["lab/1"]), ("gcc-1*", ["lab/0", "lab/1"]), ("libgcc", ["lab/0", "lab/1"])],
+)
+def test_a_package_may_have_another_source_in_another_image(text: str, images: list[str]) -> None:
+    index = index_of(
+        Package("deb", "libgcc-s1", "10.2.1-6", source="gcc-10"),
+        Package("deb", "libgcc-s1", "12.2.0-14", source="gcc-12"),
+    )
+    (found,) = index.search(text).uses
+    assert [image.repository for version in found.versions for image in version.images] == images
