@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from werkzeug.wrappers import Request, Response
 
+from skyport_wf.formatting import printable
 from skyport_wf.pages.rendering import render
 
 if TYPE_CHECKING:
@@ -63,5 +64,5 @@ class Visit:
         return Response(render(template, self.links, site=self.site, **values), status, content_type=_HTML)
 
     def argument(self, name: str) -> str:
-        """Return what the address says after `name=`, cut to a bearable length."""
-        return self.request.args.get(name, "")[:_LONGEST_QUERY].strip()
+        """Return what the address says after `name=`, cut to a bearable length, and as a page may show it."""
+        return printable(self.request.args.get(name, "")[:_LONGEST_QUERY]).strip()

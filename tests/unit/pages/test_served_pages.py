@@ -185,6 +185,7 @@ def test_images_of_two_repositories_are_compared_by_their_names(shown, reader):
 
 def test_what_is_no_condition_is_said(reader):
     assert "is no condition for a version" in reader.page("/catalogue/packages?q=openssl+<")
+    assert "“openssl”" in reader.page("/catalogue/packages?q=%1bopen%00ssl%E2%80%AE")
 
 
 def test_two_tags_are_compared(shown, reader):
