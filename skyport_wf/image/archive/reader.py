@@ -5,6 +5,7 @@ Layouts seen: `ID/layer.tar` with duplicates as links (Docker up to 24), an OCI 
 skopeo, this package).
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -246,15 +247,24 @@ class ArchiveReader:
                         "Load it with Docker 20.10 (docker load), and publish the image that this makes.",
                     )
                 else:
-                    raise self.error(
-                        "is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`."
-                    )
+                    raise self._no_archive()
                 return choose_image(
                     entries, self._wanted, platform=self._platform, image_id=self._image_id, beside=beside
                 )
         except ArchiveError:
             self._check_end()
             raise
+
+    def _no_archive(self) -> ArchiveError:
+        """Return the error of a tar without a manifest at its top."""
+        tops = {name.partition("/")[0] for name in self._names}
+        for folder, document in itertools.product(tops, (MANIFEST, INDEX)):
+            if len(tops) == 1 and f"{folder}/{document}" in self._names:
+                return self.error(
+                    f"is not a docker archive: its {document} is in a folder, {folder}, as if that was packed",
+                    "Pack what is in the folder: `tar -C FOLDER -cf FILE .`.",
+                )
+        return self.error("is not a docker archive: it has no manifest.json", "Write it with `docker save REPO:TAG`.")
 
     @contextmanager
     def _name_in_errors(self) -> Iterator[None]:

@@ -153,6 +153,11 @@ CONFIG = f"{sha256(IMAGE.config)}.json"
         (b"FROM debian:bookworm\n" * 100, "the archive is not a tar, so it is not a docker archive"),
         (b"short", "the archive is not a tar, so it is not a docker archive. Write it with `docker save"),
         (tar_of([file_member("a.txt", b"hello")]), "is not a docker archive: it has no manifest.json"),
+        (
+            tar_of([file_member("lay/index.json", b"{}"), file_member("lay/oci-layout", b"{}")]),
+            "its index.json is in a folder, lay,",
+        ),
+        (tar_of([file_member("lay/manifest.json", b"[]"), file_member("a", b"")]), "it has no manifest.json"),
         (without("manifest.json", oci(IMAGE)), "holds no image. Save the image again."),
         (without(CONFIG, legacy(IMAGE)), f"is incomplete: {CONFIG}, its image config, is missing"),
         (archive_of(IMAGE.config, OTHER.layers), "its manifest has 1 layers, its config 4"),
