@@ -87,4 +87,7 @@ def test_oras(
         client.push(
             target=f"{registry.host}/my-lab/notes:1", files=[str(tmp_path / "notes.txt")], disable_path_validation=True
         )
-    assert "it is not an image, and AWE has a use for nothing else" in caplog.text
+    assert (
+        "it is not an image but 'application/vnd.unknown.config.v1+json', and AWE has a use for nothing else"
+        in caplog.text
+    )

@@ -39,7 +39,6 @@ _CONFIG_TYPES: Final = (
 
 Source: moby, distribution/registry.go, "Handle unexpected values from".
 """
-_NO_IMAGE: Final = "it is not an image, and AWE has a use for nothing else"
 _LAYER_TYPES: Final = (".tar", ".tar.gzip", ".tar+gzip", ".tar+zstd", ".tar.zstd")
 
 
@@ -117,7 +116,7 @@ def parse_manifest(content: bytes) -> ImageManifest:
         raise ManifestError(f"a manifest of the type {media_type[:200]!a} is not one of an image")
     config, layers = document.config, document.layers
     if config is None or layers is None or config.media_type not in _CONFIG_TYPES or document.artifact_type:
-        raise ManifestError(_NO_IMAGE)
+        raise _no_image(document)
     if len(layers) > _MOST_LAYERS:
         raise ManifestError(f"it has {len(layers)} layers, and no engine takes so many")
     for blob in (config, *layers):
@@ -127,7 +126,10 @@ def parse_manifest(content: bytes) -> ImageManifest:
             raise ManifestError(f"it says that {blob.digest} has {blob.size} bytes")
     for layer in layers:
         if not layer.media_type.endswith(_LAYER_TYPES) or "foreign" in layer.media_type:
-            raise ManifestError(f"its layer {layer.digest[:100]!a} is of the type {layer.media_type[:200]!a}")
+            raise ManifestError(
+                f"its layer {layer.digest[:100]!a} is of the type {layer.media_type[:200]!a}, and not a tar that is "
+                "plain, in gzip or in zstd, and comes from the registry"
+            )
     sizes = {blob.digest: blob.size for blob in (config, *layers)}
     gzipped = frozenset(layer.digest for layer in layers if layer.media_type.endswith("gzip"))
     return ImageManifest(media_type, config.digest, tuple(layer.digest for layer in layers), sizes, gzipped)
@@ -150,7 +152,14 @@ def check_part_of_index(content: bytes) -> None:
     if document.media_type in INDEX_TYPES or document.manifests is not None:
         return
     if document.artifact_type or not document.config or document.config.media_type not in _CONFIG_TYPES:
-        raise ManifestError(_NO_IMAGE)
+        raise _no_image(document)
+
+
+def _no_image(document: _Document) -> ManifestError:
+    # Charts of Helm, images of Singularity and signatures are in registries, too.
+    kind = document.artifact_type or (document.config.media_type if document.config else "")
+    told = f" but {kind[:200]!a}" if kind else ""
+    return ManifestError(f"it is not an image{told}, and AWE has a use for nothing else")
 
 
 def find_manifest(content: bytes, read: Callable[[str], bytes], platform: str = AWE_PLATFORM) -> bytes:

@@ -366,6 +366,11 @@ def test_a_config_has_the_type_that_old_registries_gave_it(registry: ImageRegist
         (b'{"schemaVersion": 1}', "schema 1 are no longer in use"),
         (b"[" * 100_000, "it is not a manifest"),
         (json.dumps({"schemaVersion": 2, "mediaType": "x"}).encode(), "is not one of an image"),
+        (b'{"schemaVersion": 2}', "it is not an image, and AWE"),
+        (
+            b'{"schemaVersion": 2, "config": {"digest": "", "mediaType": "x/sif"}}',
+            "it is not an image but 'x/sif', and",
+        ),
         (index_of(("linux/amd64", "sha512:x")), "the index names the digest 'sha512:x'"),
         (index_of(("linux/amd64\x1b[2J", "x")), r"it has 'linux/amd64\x1b[2J'"),
     ],
