@@ -102,7 +102,10 @@ def examine_file(path: Path, *, wanted: str = "", progress: Progress = UNSEEN) -
         found = examine_archive(stream, wanted=wanted)
     names = found.contents.repo_tags
     if wanted and names and not has_name(names, wanted):
-        raise ArchiveError(f"the image in {path} is not called {wanted}, but {', '.join(map(printable, names))}.")
+        raise ArchiveError(
+            f"the image in {path} is not called {wanted}, but {', '.join(map(printable, names))}. "
+            "Leave its name out, or give that."
+        )
     return found
 
 

@@ -112,7 +112,9 @@ def test_an_archive_has_the_names_that_it_says(published: Path, capsys: pytest.C
         assert main(["show", name, "--archive", "image.tar"]) == 0
         assert f"\n{name}  sha256:" in f"\n{capsys.readouterr().out}"
     assert main(["show", "nosuch:9", "--archive", "image.tar"]) == 1
-    assert capsys.readouterr().err.endswith(f"the image in image.tar is not called nosuch:9, but {NAME}.\n")
+    assert capsys.readouterr().err.endswith(
+        f"the image in image.tar is not called nosuch:9, but {NAME}. Leave its name out, or give that.\n"
+    )
 
 
 def test_a_path_of_an_archive_comes_with_the_option_for_it(published: Path, capsys: pytest.CaptureFixture[str]) -> None:
