@@ -28,8 +28,6 @@ from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredIm
 from skyport_wf.transfer.thin_chain import read_chain
 
 if TYPE_CHECKING:
-    from werkzeug.datastructures import MIMEAccept
-
     from skyport_wf.image.contents import SavedArchive
     from skyport_wf.registry.view import View
     from skyport_wf.shock.node import Node
@@ -75,10 +73,10 @@ class Lookup:
         self._judged = BoundedCache[bool](_MEMORY)
         self._unpacked = BoundedCache[tuple[str, int]](_MEMORY)
 
-    def by_tag(self, view: View, repository: str, tag: str, accepted: MIMEAccept) -> FoundManifest:
+    def by_tag(self, view: View, repository: str, tag: str, accept: str) -> FoundManifest:
         """Return a manifest of the image that an AWE worker would get for REPOSITORY:TAG.
 
-        accepted: the media types that the client takes.
+        accept: the client's header of that name, which tells the media types that it takes.
         Raises ManifestUnknownError if it would get none, or one that cannot be read, or takes none.
         """
         if not is_tag(tag):
@@ -93,7 +91,7 @@ class Lookup:
             image = self._image(view, node, make=True)
         except (AweLookupError, ArchiveError, ShockError) as error:
             raise ManifestUnknownError(str(error)) from error
-        manifest = image.manifest(choose_flavour(accepted, image.preferred))
+        manifest = image.manifest(choose_flavour(accept, image.preferred))
         return FoundManifest(manifest, name_of(node), view.is_public(node.id))
 
     def by_digest(self, view: View, repository: str, digest: str) -> FoundManifest:

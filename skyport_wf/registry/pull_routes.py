@@ -36,7 +36,7 @@ def answer_manifest(context: RequestContext, repository: str, reference: str) ->
             return _unless_held(context, answer, reference)
         found = lookup.by_digest(view, repository, reference)
     else:
-        found = lookup.by_tag(view, repository, reference, context.request.accept_mimetypes)
+        found = lookup.by_tag(view, repository, reference, context.request.headers.get("Accept", ""))
     answer = Response(found.manifest.content, content_type=found.manifest.media_type)
     set_identity(answer, found.manifest.digest, is_public=found.is_public)
     if ":" not in reference:

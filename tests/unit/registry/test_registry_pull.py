@@ -72,6 +72,11 @@ def test_a_manifest_is_the_same_by_tag_and_by_digest(world: World) -> None:
         (f"application/vnd.oci.image.index.v1+json, {OCI_MANIFEST}", OCI_MANIFEST),
         (f"{DOCKER_MANIFEST};q=0.5, {OCI_MANIFEST}", OCI_MANIFEST),
         (f"{DOCKER_MANIFEST};q=0, */*;q=0.1", OCI_MANIFEST),
+        (f"{OCI_MANIFEST}; charset=utf-8", OCI_MANIFEST),
+        (f"{OCI_MANIFEST.upper()} ; Q=.5, ,application/* ; q=.2", OCI_MANIFEST),
+        # What Java's own client sends, which is no HTTP.
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", DOCKER_MANIFEST),
+        (f"{OCI_MANIFEST};q=nan", OCI_MANIFEST),
     ],
 )
 def test_the_client_chooses_the_form_of_the_manifest(world: World, accept: str | None, chosen: str) -> None:
