@@ -156,7 +156,10 @@ class PagesApp:
             theirs = ""
         if theirs not in ours:
             raise RefusedError(
-                403, "This form was not sent from a page of this server. Open the page, and send it from there."
+                403,
+                "This form was not sent from a page of this server. Open the page, and send it from there. If you "
+                "have, a web server in front is known by another name: who runs it has to name its address to this "
+                "one, by `skyport-wf serve --public-url`.",
             )
 
 

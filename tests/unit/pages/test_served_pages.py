@@ -280,6 +280,7 @@ class TestLoggingIn:
     def test_forms_of_other_pages_are_refused(self, shown, alice, origin, path):
         answer = alice.post(f"/catalogue/{path}".format(shown.nodes["lab/samtools:1.17"]), Origin=origin)
         assert answer.status_code == 403
+        assert "serve --public-url" in answer.text
         assert "lab/secret" in alice.page("/"), "still logged in"
 
     def test_the_token_is_in_no_log_and_no_address(self, shown, reader, caplog):
