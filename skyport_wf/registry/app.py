@@ -229,7 +229,8 @@ def _check_names(values: dict[str, str]) -> None:
     if repository is not None and not is_repository(repository):
         raise NameInvalidError(
             f"{repository[:100]!a} is not a name of a repository: lower case letters, digits, and . _ - / between "
-            "them. Images that have another name on the Shock are for AWE alone; publish them under a new name."
+            "them, 255 characters at most. Images that have another name on the Shock are for AWE alone; publish them "
+            "under a new name."
         )
     digest, reference = values.get("digest"), values.get("reference", "")
     if digest is None and ":" in reference:

@@ -257,6 +257,7 @@ def test_names_that_no_registry_can_have_are_left_out_and_said(world: World) -> 
     assert json.loads(answer.data) == {"repositories": [NAME]}
     assert answer.headers["Warning"] == '299 - "1 name that no registry can have left out: Lab/Tool"'
     assert world.nobody.error("/v2/Lab/Tool/manifests/1") == (400, "NAME_INVALID")
+    assert "255 characters at most" in world.nobody.get(f"/v2/{'a' * 256}/manifests/1").text
 
 
 @pytest.mark.parametrize("stream", [False, True])
