@@ -103,6 +103,11 @@ def test_what_is_no_version(kind: PackageKind, version: str) -> None:
     [
         ("deb", "3.0", "<3", ""),
         ("deb", "1:1.2", ">=1:1,<3", "openssl 1:1.2 has an epoch, .* write '<1:3'$"),
+        ("deb", "1:1.2-3", "=1:1.2", "openssl 1:1.2-3 is 1:1.2 with a revision .* write '=1:1.2-\\*'$"),
+        ("apk", "3.3.1-r1", "=3.3.1", "openssl 3.3.1-r1 is 3.3.1 with a revision .* write '=3.3.1-\\*'$"),
+        ("deb", "1.2-3", "=1.2,<1", "^$"),
+        ("deb", "1.2-3", "=1.2-2", "^$"),
+        ("deb", "1.2-3", "!=1.2-3", "^$"),
         ("deb", "1:1.2", ">=1,<3", ".* write '<1:3'$"),
         ("deb", "1:1.2", "<3,=1.2", ".* write '<1:3,=1:1.2'$"),
         # With an epoch it would not fit either.

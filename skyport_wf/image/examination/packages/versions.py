@@ -22,6 +22,8 @@ _BETWEEN: Final = re.compile(r"\s*,\s*|(?<=[^\s<>=!])\s+(?=[<>=!])")
 _WILDCARD: Final = re.compile(r"[*?]")
 _SNAPSHOT: Final = re.compile(r"_(?:cvs|svn|git|hg)")
 _HAS_EPOCH: Final = frozenset({"deb", "rpm"})
+_HAS_REVISION: Final = frozenset({"deb", "apk"})
+"""Kinds in which a version without the packager's revision is another one than that with it."""
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -45,6 +47,11 @@ class Bound(msgspec.Struct, frozen=True):
         """Return whether the package's version has an epoch, which goes before all else, and the condition has none."""
         epoch, colon, _ = package.version.partition(":")
         return package.kind in _HAS_EPOCH and bool(colon and epoch.strip("0")) and ":" not in self.version
+
+    def lacks_revision(self, package: Package) -> bool:
+        """Return whether the package's version is the one that is asked for, with a revision of its packager behind."""
+        upstream, _, _ = package.version.rpartition("-")
+        return self.sign == "=" and package.kind in _HAS_REVISION and upstream == self.version
 
 
 def parse_question(text: str) -> tuple[str, tuple[Bound, ...]]:
@@ -94,6 +101,12 @@ def judge(package: Package, bounds: Sequence[Bound], *, quote: str = "'") -> tup
         return False, (
             f"{package.name} {package.version} has an epoch, so it is newer than any version without one; "
             f"to compare with it, write {quote}{better}{quote}"
+        )
+    if failing and all(bound.lacks_revision(package) for bound in failing):
+        better = ",".join(f"={bound.version}-*" for bound in failing)
+        return False, (
+            f"{package.name} {package.version} is {failing[0].version} with a revision of its packager; "
+            f"to find it with any, write {quote}{better}{quote}"
         )
     return not failing, ""
 
