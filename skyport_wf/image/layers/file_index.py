@@ -226,14 +226,20 @@ class FileIndex:
             return [PlacedEntry._make(row) for row in self._database.execute(query, (limit,))]
 
     def links_to_removed(self, corrections: Corrections, limit: int) -> list[PlacedEntry]:
-        """Return the first hard links that come after what removed their file."""
+        """Return the first hard links that come after what removed their file, or remove it themselves.
+
+        Engines make room for a link first: where it is named as a folder above its file, or as that file by way of
+        another link, there is none then.
+        """
         query = (
-            f"{_ENTRIES} WHERE kind = 'hard link' AND entries.rowid > ? AND (layer, target) = "  # noqa: S608 - constants
+            f"{_ENTRIES} WHERE kind = 'hard link' AND entries.rowid >= ? AND (layer, target) = "  # noqa: S608 - constants
             "(SELECT layer, key FROM entries WHERE rowid = ?) LIMIT ?"
         )
+        onto_itself = f"{_ENTRIES} WHERE kind = 'hard link' AND (entries.rowid, target) = (?, ?)"
         with disk_errors():
             rows = (self._database.execute(query, (by, number, limit)) for number, by in corrections.removed.items())
-            return [PlacedEntry._make(row) for row in islice(chain.from_iterable(rows), limit)]
+            moved = (self._database.execute(onto_itself, item) for item in corrections.moved.items())
+            return [PlacedEntry._make(row) for row in islice(chain.from_iterable(chain(rows, moved)), limit)]
 
     def retarget(self, number: int, key: bytes) -> None:
         """Have a hard link be another name of the file with this key."""

@@ -43,7 +43,7 @@ def problems(*layers: bytes) -> list[LoadProblem]:
         ["d/q l>d l/x"],
         ["l>d d/.wh..wh..opq l/.wh.x"], ["d/ q l>d l/.wh.x"], ["d/ l>d l/.wh..wh..opq"], ["a a/.wh..wh..opq"],
         # Whatever is in the way is removed, with what is below it.
-        ["d/b a=d/b d!"], ["a/b a"], ["a/b a>zz"], ["q a/b a=q"],
+        ["d/b a=d/b d!"], ["d/b d/c a>d a/c=d/b"], ["a/b a"], ["a/b a>zz"], ["q a/b a=q"],
         [".wh..wh.plnk/ .wh..wh.plnk/1.2 a"], [".wh..wh.aufs a"], [".wh..wh.foo a"], [".wh..wh..opq a"],
         # A folder is emptied by an attribute, of whatever a link there leads to.
         ["b d>b d/.wh..wh..opq"], ["d>b d/../b d/.wh..wh..opq"], [".wh.b d>b d/.wh..wh..opq"],
@@ -90,6 +90,9 @@ TWICE = "it is there twice in its layer"
         (".wh.a b=.wh.a", "/b: it is a hard link to /.wh.a, which is no file before it in its layer"),
         ("d/b d! a=d/b", "/a: it is a hard link to /d/b, which is no file before it in its layer"),
         ("c=b b=a a", "/c: it is a hard link to /b, which is no file before it in its layer"),
+        ("b/x b=b/x", "/b: it is a hard link to /b/x, which is no file before it in its layer"),
+        ("e/ e/x a>e a/x=e/x", "/a/x: it is a hard link to /e/x, which is no file before it in its layer"),
+        ("e/ e/x a>e b=a/x a/x=e/x", "/a/x: it is a hard link to /e/x, which is no file before it in its layer"),
         ("a /=.", "/: it would take the place of the root"), ("//>x", "/: it would take the place of the root"),
         ("l>d l/x", "/l/x: it lies below /l, a link to a folder that is not before it in its layer"),
         ("l>/etc l/x/", "/l/x: it lies below /l, a link to a folder that is not before it in its layer"),
