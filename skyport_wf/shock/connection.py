@@ -141,6 +141,8 @@ class ShockConnection:
             return answer
         if not isinstance(answer, dict) or "data" not in answer:
             raise ShockError(f"{self.name} answers {method} {path} with something else than Shock does")
+        if answer.get("error"):
+            raise self._refused(_told(answer["error"]), response.status_code, f"{method} {path}")
         return answer if whole else answer["data"]
 
     def send(self, method: str, path: str, **arguments: Any) -> requests.Response:
@@ -177,8 +179,11 @@ class ShockConnection:
         status = response.status_code
         if status in _REDIRECTS:
             return self._sent_elsewhere(response.next.url if response.next else None, request)
+        return self._refused(_said(response) or f"HTTP {status}", status, request)
+
+    def _refused(self, words: str, status: int, request: str) -> ShockRefusalError:
         # Cut only then, as half a token would not be found.
-        said = _shortened(self._authorization.hide(_said(response) or f"HTTP {status}"))
+        said = _shortened(self._authorization.hide(words))
         if status == requests.codes.unauthorized or "authorization" in said.lower():
             said = f"{said}. {self._token_advice}"
         return ShockRefusalError(f"{self._called} refuses {request}: {said}", status)
@@ -252,9 +257,13 @@ def _said(response: requests.Response) -> str:
         answer = json.loads(read_answer(response, _LARGEST_REFUSAL))
         # A registry says it in another way, such as a gateway that was taken for its Shock.
         errors = answer["error"] if "error" in answer else [error["message"] for error in answer["errors"]]
-        return "; ".join(map(str, errors))
+        return _told(errors)
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError, RecursionError):
         return ""
+
+
+def _told(errors: Any) -> str:
+    return "; ".join(map(str, errors)) if isinstance(errors, list) else str(errors or "")
 
 
 def _shortened(reason: str) -> str:

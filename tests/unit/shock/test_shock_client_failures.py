@@ -208,6 +208,15 @@ def test_a_list_without_a_count_ends_with_its_page(client, failing_server, total
     assert [node.id for node in client.query({})] == [N]
 
 
+@pytest.mark.parametrize(("error", "said"), [(["mongo", "is away"], "mongo; is away"), ("away", "away"), (5, "5")])
+def test_a_failure_that_comes_with_http_200_is_no_answer(client, failing_server, error, said):
+    """As behind a proxy that knows no other status: it was taken for a Shock without nodes."""
+    failing_server.answers = [envelope(None, error=error)]
+    for ask in (lambda: client.query({}), lambda: client.find(N)):
+        with pytest.raises(ShockRefusalError, match=f"refuses GET .*: {said}$"):
+            ask()
+
+
 def test_no_nodes_at_all(client, failing_server):
     failing_server.answers = [envelope(None, total_count=0)]
     assert client.query({}) == []
