@@ -145,7 +145,8 @@ class Shock:
         public: whether everyone may read the image. Then a worker needs no token, unless the server answers nobody
             without one.
         """
-        return self.anybody if public and "read" in self.anonymous_rights else self.user
+        everyone = public and (self.url == EMBEDDED or "read" in self.anonymous_rights)
+        return self.anybody if everyone else self.user
 
     def everyone_reads(self, node_id: str) -> bool:
         """Return whether everyone may read a node that the user has found."""

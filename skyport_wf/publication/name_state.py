@@ -205,7 +205,9 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
     if reason := shock.why_not_changed():
         return reason
     if shock.is_known_user:
-        access = shock.user.find_access(same.id) if same and not wanted.public else None
+        if wanted.public:
+            return _why_not_found(shock)
+        access = shock.user.find_access(same.id) if same else None
         is_nobodys = access is not None and access.owner == "public" and access.public.read
         return nobodys(name, retire_first(name)) if is_nobodys else None
     if not wanted.public:
@@ -218,6 +220,15 @@ def _why_not_allowed(shock: Shock, wanted: WantedImage, same: PublishedNode | No
             f"{name} cannot be published: {shock.name} takes nothing from users without a token. Put a token into "
             f"{shock.token_from}."
         )
+    return None
+
+
+def _why_not_found(shock: Shock) -> ShockError | None:
+    """Return why it cannot be told what a worker without a token would find; None if it can."""
+    try:
+        shock.as_worker(public=True)
+    except ShockError as error:
+        return error
     return None
 
 

@@ -345,6 +345,31 @@ def test_a_front_that_lets_nobody_in_without_a_token(tmp_path, monkeypatch, caps
             assert main(["tag", NAME, f"{NAME}.1"]) == 0
 
 
+def test_a_front_with_another_page_at_the_root_is_told_before_anything_is_sent(tmp_path, monkeypatch, capsys):
+    """There Shock says what a worker without a token gets: the image was sent, then refused, each time."""
+    with open_store(tmp_path / "store") as store:
+        app = Server(store, {"read"})
+
+        def front(environ: WSGIEnvironment, start_response: StartResponse) -> Any:
+            if environ["PATH_INFO"] != "/":
+                return app(environ, start_response)
+            start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "6")])
+            return [b"<html>"]
+
+        with running_server(front) as server:
+            monkeypatch.setenv("SHOCK_URL", server.url)
+            monkeypatch.setenv("KB_AUTH_TOKEN", app.tokens["owner"])
+            for code, *options in ((1,), (1, "--dry-run")):
+                assert publish(tmp_path, "wanted", *options) == code
+                assert "answers GET / with something else than Shock does" in " ".join(
+                    "".join(capsys.readouterr()).split()
+                )
+            assert main(["status", "--images", str(tmp_path / "images.yaml")]) == 3
+            assert "answers GET / with something else" in " ".join(capsys.readouterr().out.split())
+            assert app.changes == []
+            assert publish(tmp_path, "wanted", public=False) == 0
+
+
 @pytest.mark.parametrize("verb", [["publish", NAME], ["publish", NAME, "--dry-run"], ["status"]], ids=" ".join)
 def test_nothing_private_is_sent_without_a_token(served, tmp_path, monkeypatch, capsys, verb):
     monkeypatch.setenv("KB_AUTH_TOKEN", "")
