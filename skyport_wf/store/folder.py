@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import shutil
 import sqlite3
 import stat
@@ -11,7 +12,15 @@ from pathlib import Path
 
 from skyport_wf.errors import OUT_OF_FILES, out_of_files
 from skyport_wf.input_file import is_absent
-from skyport_wf.store.refusals import ClosedError, DamagedError, FullError, ReadOnlyError, StoreError, UnusableError
+from skyport_wf.store.refusals import (
+    ClosedError,
+    DamagedError,
+    FileLimitError,
+    FullError,
+    ReadOnlyError,
+    StoreError,
+    UnusableError,
+)
 from skyport_wf.user_folders import DATA_VARIABLE
 
 LITTLE_ROOM = 1024 * 1024
@@ -137,6 +146,11 @@ class DataFolder:
             free = shutil.disk_usage(self.path).free
         if number in _NO_ROOM or code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and free < LITTLE_ROOM):
             return FullError(self.path, free, max(size, LITTLE_ROOM))
+        if number == errno.EFBIG or (code == sqlite3.SQLITE_IOERR and _may_write_little()):
+            return FileLimitError(
+                f"a file of the store in {self.path} would be larger than its file system takes, or than this process "
+                f"may write (`ulimit -f`). Raise that limit, or choose another folder with {DATA_VARIABLE}."
+            )
         if number == errno.EROFS or (code == sqlite3.SQLITE_READONLY and self.is_read_only()):
             return ReadOnlyError(
                 f"the store in {self.path} is on a read-only file system: it can be read, not written. Mount that for "
@@ -193,6 +207,11 @@ def _owner(path: Path) -> str:
         return _owner(path.parent)
     except (KeyError, OSError):
         return "its owner"
+
+
+def _may_write_little() -> bool:
+    """Return whether the files that this process writes have a limit: SQLite does not say that it was reached."""
+    return resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
 
 
 def _may_open_no_more() -> bool:

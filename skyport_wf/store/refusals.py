@@ -120,6 +120,17 @@ class ReadOnlyError(UnusableError):
         return "the server's store is on a read-only file system: it can be read, not written"
 
 
+class FileLimitError(UnusableError):
+    """A file would be larger than the file system takes, or than this process may write; there may be room."""
+
+    status = 507
+
+    @property
+    def public_words(self) -> str:
+        """The reason, as it is of use to clients, too."""
+        return "the server's store can have no file so large"
+
+
 class FullError(StoreError):
     """The disk of the store is full; nothing was written."""
 

@@ -1,6 +1,7 @@
 """The folder of a store: who makes it, who may read it, and that a lost database is not taken for an empty one."""
 
 import os
+import random
 import shutil
 import sqlite3
 import stat
@@ -19,6 +20,7 @@ from skyport_wf.store.users import add_user
 from skyport_wf.store.wsgi.app import ShockApp
 from skyport_wf.store.wsgi.transport import WSGITransport
 from skyport_wf.user_folders import default_data
+from tests.support.commands import SKYPORT
 from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.own_server import running_server
 from tests.support.store_people import EMBEDDED_URL, Person
@@ -346,3 +348,31 @@ def test_a_process_that_may_open_no_more_files_is_told_so(tmp_path):
             assert done.returncode == 0 or "may open no more files" in last or "Too many open files" in last, last
             told.add((verb, "may open no more files and connections, as it needs for the store in" in last))
     assert told >= {("publish", True), ("publish", False)}
+
+
+@pytest.mark.parametrize("kilobytes", [0, 64])
+def test_a_process_that_may_write_no_file_so_large_is_told_so(kilobytes, tmp_path):
+    """As on a file system that takes 4 GiB: there is room, and no other try would help. Reading goes on."""
+    for name in ("done", "new"):
+        layer = layer_tar({"noise": random.Random(name).randbytes(300_000)})
+        (tmp_path / f"{name}.tar").write_bytes(canonical(Image((layer,)), f"lab/{name}:1"))
+    listed = "".join(f"- {{name: 'lab/{name}:1', archive: {name}.tar}}\n" for name in ("done", "new"))
+    (tmp_path / "images.yaml").write_text(f"images:\n{listed}")
+    data = tmp_path / "data"
+
+    def skyport(*words, limit="unlimited"):
+        return subprocess.run(
+            ["bash", "-c", 'ulimit -f "$1"; shift; exec "$@"', "bash", limit, SKYPORT, *words], cwd=tmp_path,
+            capture_output=True, text=True, env={**os.environ, "SKYPORT_DATA": str(data)}, timeout=PATIENCE,
+            check=False,
+        )  # fmt: skip
+
+    assert skyport("publish", "lab/done:1").returncode == 0
+    for words in (["publish", "lab/new:1"], *([] if kilobytes else [["retire", "lab/done:1"]])):
+        refused = skyport(*words, limit=str(kilobytes))
+        assert refused.returncode == 1
+        assert refused.stderr.count(f"a file of the store in {data} would be larger than") == 1
+        assert "Trying again" not in refused.stderr
+        assert "Traceback" not in refused.stderr
+    listed = skyport("ls", "--format", "names", limit=str(kilobytes))
+    assert (listed.returncode, listed.stdout.split()) == (0, ["lab/done:1"])
