@@ -98,7 +98,7 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
     # Who may not change the readers gets the image if he is one of them, whatever his image list says of them.
     chosen = _resolve_as_worker(wanted.name, shock, same.id, public=same.public)
     if same.id != candidate.node:
-        shock.user.drop(candidate.node)
+        _drop_upload(candidate, shock)
     return receipt_of(shock, chosen, public=same.public)
 
 
@@ -157,11 +157,21 @@ def _publish(candidate: Candidate, decision: Decision, shock: Shock, claim: Clai
     if chosen.expires:
         chosen = shock.user.keep(node_id)
     if names.same and names.same.id != candidate.node:
-        shock.user.drop(candidate.node)
+        _drop_upload(candidate, shock)
     _warn_who_lost_a_base(wanted, names.others, shock)
     if thin_on:
         _log.warning("%s", workers_need(wanted.name, thin_on.name))
     return receipt_of(shock, chosen)
+
+
+def _drop_upload(candidate: Candidate, shock: Shock) -> None:
+    """Delete the upload, which is not needed. What is an image, or was one, stays: the record may be an old one."""
+    try:
+        node = shock.user.find(candidate.node)
+    except (ShockError, TemporaryError):
+        return
+    if node and (node.text("type"), node.text("name")) == (UPLOAD_TYPE, candidate.wanted.name):
+        shock.user.drop(node.id)
 
 
 def _warn_who_lost_a_base(wanted: WantedImage, others: tuple[PublishedNode, ...], shock: Shock) -> None:

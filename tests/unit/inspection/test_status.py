@@ -10,6 +10,7 @@ from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, T
 from skyport_wf.image_list.spec import BuildSecret, ImageList, ImageSpec, ShockSettings
 from skyport_wf.inspection.status import ImageStatus, read_status
 from skyport_wf.publication.connection import open_shock
+from skyport_wf.publication.retire import retire_all
 from skyport_wf.records.receipt import Receipt
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.shock.client import ShockClient
@@ -277,3 +278,16 @@ def test_a_record_that_names_another_node_changes_nothing(images, tmp_path):
         registered(record)
     assert status(other, tmp_path).node == node
     assert status(images, tmp_path).state == "not published"
+    # Where the image has its name already, such a node is no upload that is not needed.
+    published = publish(images, tmp_path)
+    assert registered(record).node == published
+    assert status(other, tmp_path).node == node
+
+
+def test_an_old_record_deletes_no_retired_image(images, tmp_path, opened, shock):
+    record = uploaded(images, tmp_path)
+    retired = registered(record).node
+    retire_all(opened, ["a/b:1"])
+    again = registered(uploaded(images, tmp_path)).node
+    assert registered(record).node == again != retired
+    assert shock.find(retired).text("type") == "dockerimage-retired"

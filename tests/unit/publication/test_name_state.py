@@ -344,7 +344,7 @@ class TestOwnership:
         alice, bob = people["alice"], people["bob"]
         node = put(alice.user, to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)))
         alice.user.set_public(node, True)
-        upload = put(bob.user, {"type": "dockerimage-upload"})
+        upload = put(bob.user, {"type": "dockerimage-upload", "name": NAME})
         build = build_record()
         candidate = Candidate(
             wanted=wanted_image(build), node=upload, attributes=None, hidden={}, source=build.source, anew=""
