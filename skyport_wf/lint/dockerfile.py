@@ -34,7 +34,12 @@ from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_copied_scripts, check_line_ends_of_heredocs, mends_scripts
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
 from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from, check_variables_of_heredocs
-from skyport_wf.lint.rules.volumes import check_volumes_in_build, check_volumes_in_snapshot, declared_volumes
+from skyport_wf.lint.rules.volumes import (
+    check_engines_files,
+    check_volumes_in_build,
+    check_volumes_in_snapshot,
+    declared_volumes,
+)
 from skyport_wf.lint.shell.invocations import Invocation, invocations, run_pipelines, script_pipelines
 
 _DATED_IMAGES = frozenset({"debian/snapshot"})
@@ -90,6 +95,7 @@ def lint_script(text: str, *, base: str = "", volumes: Collection[str] = ()) -> 
     yield from check_clones([("", calls)], {})
     yield from check_fetched(pipelines, {})
     yield from check_volumes_in_snapshot(calls, volumes)
+    yield from check_engines_files(calls, {})
 
 
 class _Known(msgspec.Struct):
@@ -210,6 +216,7 @@ class _Walk:
             yield from check_conda(run, values)
             yield from check_fetched(pipelines, values)
             yield from check_volumes_in_build(run, known.volumes, known.folder, values)
+            yield from check_engines_files(run, values)
 
     def _learn(self, found: Instruction, known: _Known) -> None:
         """Take note of what an instruction says to those below it."""

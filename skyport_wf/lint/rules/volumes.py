@@ -1,4 +1,4 @@
-"""SKY06x: what a build or a script writes into a volume, where it may be lost."""
+"""SKY06x: what a build or a script writes where it may be lost: into a volume, or a file that is the engine's."""
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,7 +11,8 @@ from skyport_wf.lint.shell.invocations import Invocation
 
 WRITTEN_IN_BUILD = Rule("SKY061", "warning")
 WRITTEN_IN_SNAPSHOT = Rule("SKY062", "warning")
-RULES = (WRITTEN_IN_BUILD, WRITTEN_IN_SNAPSHOT)
+WRITTEN_TO_ENGINES_FILE = Rule("SKY063", "warning")
+RULES = (WRITTEN_IN_BUILD, WRITTEN_IN_SNAPSHOT, WRITTEN_TO_ENGINES_FILE)
 
 _READERS = frozenset(
     {"cat", "cd", "cmp", "df", "diff", "du", "echo", "egrep", "export", "false", "fgrep", "file", "find", "grep",
@@ -21,6 +22,8 @@ _READERS = frozenset(
 """Programs that change no file that they are given, but may send their output to one."""
 _COPIERS = frozenset({"cp", "install", "ln", "rsync"})
 """Programs that write to their last argument only."""
+_ENGINES_FILES = frozenset({"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"})
+"""Files that an engine lays over those of an image wherever something runs in it."""
 
 
 def declared_volumes(instruction: Instruction, values: Mapping[str, str | None]) -> Iterator[str]:
@@ -52,6 +55,20 @@ def check_volumes_in_snapshot(calls: Iterable[Invocation], volumes: Collection[s
     for line, volume in _writes(calls, volumes, "/", {}):
         what = f"`{volume}` is a VOLUME of the base: what is written there is no part of the snapshot"
         yield WRITTEN_IN_SNAPSHOT.at(line, what, "write elsewhere, or start from a base without that volume")
+
+
+def check_engines_files(calls: Iterable[Invocation], values: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what a `RUN` or a script writes to files that the engine makes for each container."""
+    for call in calls:
+        edits = call.program == "sed" and any(text.startswith(("-i", "--in-place")) for text in call.texts)
+        given = call.texts[-1:] if edits or call.program in {*_COPIERS, "mv", "tee"} else ()
+        paths = {posixpath.normpath(expand(text, values, unknown=True)) for text in (*given, *call.writes)}
+        for path in sorted(paths & _ENGINES_FILES):
+            what = (
+                f"`{path}` is the engine's own wherever something runs: what is written there is no part of the image"
+            )
+            instead = "leave that out: each container gets this file from its engine, whatever the image has"
+            yield WRITTEN_TO_ENGINES_FILE.at(call.line, what, instead)
 
 
 def _writes(

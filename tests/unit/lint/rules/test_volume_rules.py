@@ -59,3 +59,21 @@ def test_volumes_of_the_stage_below_and_of_the_base():
 def test_what_a_script_writes_into_a_volume_of_its_base(script, lines):
     found = [one for one in lint_script(script, volumes=["/data"]) if one.code == "SKY062"]
     assert [one.line for one in found] == lines
+
+
+@pytest.mark.parametrize(
+    ("run", "lines"),
+    [
+        ("echo 10.0.0.1 db >>/etc/hosts", [2]),
+        ("true && \\\n  sed -i s/a/b/ /etc/hosts", [3]),
+        ("echo 10.0.0.1 db | tee -a /etc/hosts", [2]),
+        ("cp my.conf /etc/resolv.conf", [2]),
+        ("sh -c 'echo me >/etc/hostname'", [2]),
+        ("cat /etc/hosts >/tmp/hosts && cp /etc/resolv.conf /tmp/ && sed s/a/b/ /etc/hosts", []),
+        ("awk 1 /etc/hosts >/etc/hosts.txt", []),
+    ],
+)
+def test_what_is_written_to_a_file_that_is_the_engines(run, lines):
+    assert told(f"{PINNED}RUN {run}\n") == [f"{line} SKY063" for line in lines]
+    script = [one for one in lint_script(f"\n{run}\n") if one.code == "SKY063"]
+    assert [one.line for one in script] == lines
