@@ -70,6 +70,7 @@ class ReadableText:
             self._lines[index] = _DIRECTIVE.sub(lambda match: match[0].lower(), self._lines[index])
         for one in map(triggered, instructions):
             self._mend_options(one)
+            self._part_lines(one)
             if one.name == "FROM":
                 # It takes the port of a registry without a dot in its name for a tag, and the name for a part of Docker
                 # Hub.
@@ -86,7 +87,7 @@ class ReadableText:
                 self._replace(one.line, one.last_line, _NO_CHECK, "NONE")
             elif one.name in ("ENV", "LABEL"):
                 self._mend_words(one)
-            elif one.name == "WORKDIR" and len(folder := unquote(one.value)) < _ENOUGH and folder != "/":
+            elif one.name == "WORKDIR" and one.value and len(folder := unquote(one.value)) < _ENOUGH and folder != "/":
                 # It looks for a colon in the second place, and crashes where there is none.
                 line = one.line_at(0) - 1
                 self._lines[line] = f"./{folder}".join(self._lines[line].rsplit(one.value, 1))
@@ -155,6 +156,14 @@ class ReadableText:
                 plain = f"{duration[1]}1s"
             line = one.line_at(start) - 1
             self._lines[line] = self._lines[line].replace(written, plain, 1)
+
+    def _part_lines(self, one: Instruction) -> None:
+        """Put a blank before the end of a line where the next one begins with one: otherwise it misses a word's end."""
+        pieces = one.pieces if one.name in ("FROM", "COPY", "ADD") else ()
+        for (_, number), (_, following) in itertools.pairwise(pieces):
+            if self._lines[following - 1][:1].isspace():
+                line = self._lines[number - 1].rstrip()
+                self._lines[number - 1] = f"{line[:-1]} {line[-1:]}"
 
     def _mend_words(self, one: Instruction) -> None:
         """Put words without escaped quotes, at which it loses its way, in the places of those that have some."""

@@ -68,6 +68,10 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "RUN --mount=TYPE=cache,TARGET=/a,RO=1 --mount=type=secret,id=B,required=False true\n",
         "ARG S=shared\nRUN --mount=type=cache,target=/a,sharing=$S true\n",
         "COPY a <<EOT /x/\nx\nEOT\n",
+        "COPY a\\\n  /x\n",
+        "COPY --from=b /a\\ \n # comment\n\n\t/x\n",
+        "ADD a\\\n  b\\\n  /x/\n",
+        "FROM a@sha256:1\\\n  AS b\n",
         "COPY --chmod=644 <<-EOT \\\n  a <<EOU \\\n  /x/\n\tx\n\tEOT\ny\nEOU\n",
         "FROM localhost:5000/a/b@sha256:1 AS b\n",
         "FROM --platform=linux/amd64 registry:5000/b@sha256:1\n",
@@ -86,6 +90,11 @@ def test_a_folder_of_one_letter_ends_no_check(folder: LintFolder, written: str) 
     folder.add("Dockerfile", f"FROM a@sha256:1\nWORKDIR {written}\nRUN cd /x || exit\nWORKDIR /\n")
     lines = written.count("\n")
     assert folder.told() == ["2 DL3000", f"{3 + lines} DL3003"]
+
+
+def test_an_instruction_without_a_word_is_a_mistake(folder: LintFolder) -> None:
+    folder.add("Dockerfile", "FROM a@sha256:1\nWORKDIR\nRUN cd /x || exit\n")
+    assert folder.told() == ["2 DL1000", "3 DL3003"]
 
 
 def test_directives_may_have_capitals(folder: LintFolder) -> None:
