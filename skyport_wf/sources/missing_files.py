@@ -1,4 +1,4 @@
-"""Files that an image list names and that are not there: all told at once, with lines, and what may be meant.
+"""Files that an image list names and that are not there, or folders in their place: all told at once, with lines.
 
 An address is no such file where the list takes none.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from skyport_wf.image_list.mistakes import Mistake, MistakesError
 from skyport_wf.image_list.spec import ImageList, ImageSpec
-from skyport_wf.input_file import exists, is_absent
+from skyport_wf.input_file import exists, is_absent, is_folder
 from skyport_wf.near_words import near_words
 
 _MOST_LOOKED_AT = 5000
@@ -47,16 +47,24 @@ def check_files(images: ImageList, folder: Path, names: Collection[str] | None, 
         for field, path in _paths(image):
             is_address = "://" in path
             may_come = field == "archive" and not archives and not is_address
-            if may_come or exists(folder / path):
+            is_there = exists(folder / path)
+            is_folder_right = field == "archive" or is_folder(folder / path) == (field == "context")
+            if may_come or (is_there and is_folder_right):
                 continue
             if is_address:
                 words = f"an address is not taken here. {_INSTEAD_OF_ADDRESS[field]}"
-            elif not is_absent(folder / path):
+            elif not is_there and not is_absent(folder / path):
                 words = f"{folder / path} cannot be read: a folder on the way there is closed to you."
             else:
-                near = _near(folder, path, folders=field == "context")
+                inside = os.path.join(path, "Dockerfile")  # noqa: PTH118 - as the list would have it
+                is_inside = field == "dockerfile" and exists(folder / inside)
+                near = inside if is_inside else _near(folder, path, folders=field == "context")
                 instead = f"; did you mean {near}?" if near else f". Mend `{field}` in the image list."
-                words = f"there is no {_WHAT[field]} {folder / path}{instead}"
+                is_of_kind = "no folder" if field == "context" else "a folder"
+                words = (
+                    f"{folder / path} is {is_of_kind}" if is_there else f"there is no {_WHAT[field]} {folder / path}"
+                )
+                words += instead
             place = written.place_of(f"$.images[{index}].{field}")
             mistakes.append(Mistake(place, f", field {field}: image {image.name}: {words}"))
     if mistakes:

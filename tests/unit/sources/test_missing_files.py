@@ -107,3 +107,17 @@ def test_only_the_images_that_are_asked_for_count(project: Path) -> None:
     with pytest.raises(UsageError, match=r"line 8, field archive") as caught:
         resolve_images(images, project, ["lab/d:1"])
     assert "mistakes" not in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_with_its_line(project: Path) -> None:
+    (project / "images.yaml").write_text(
+        "images:\n"
+        "- {name: 'lab/a:1', dockerfile: images/a}\n"
+        "- {name: 'lab/b:1', dockerfile: images/b/Dockerfile, context: d.tar}\n"
+        "- {name: 'lab/c:1', snapshot: {base: debian, script: scripts}}\n"
+    )
+    assert [line.partition(": image ")[2] for line in problems(project) if ": image " in line] == [
+        "lab/a:1: images/a is a folder; did you mean images/a/Dockerfile?",
+        "lab/b:1: d.tar is no folder. Mend `context` in the image list.",
+        "lab/c:1: scripts is a folder. Mend `snapshot.script` in the image list.",
+    ]
