@@ -78,6 +78,15 @@ class VanishedImageError(BuildError):
     """Somebody removed an image of a cached step while the engine used it, which has nothing to do with the build."""
 
 
+class UnknownImageError(BuildError):
+    """An image that the Dockerfile names is neither in the engine nor in a registry."""
+
+    def __init__(self, message: str, *, image: str) -> None:
+        """Say what happened. image: its name, perhaps with a tag that docker has added."""
+        super().__init__(message)
+        self.image = image
+
+
 def build_failure(
     name: str, *, instruction: str, reason: str, last: LastLines | None, platform: str | None = None
 ) -> BuildError:
@@ -103,10 +112,11 @@ def build_failure(
         image = _plain_name(named["image"])
         # The engine may have it for another one.
         of_platform, pull = (f" for {platform}", f"pull --platform {platform}") if platform else ("", "pull")
-        return BuildError(
+        return UnknownImageError(
             f"building {name} failed: the engine does not have the image {image}{of_platform}, and no registry gave it "
             f"({reason}). Mend its name in the Dockerfile, or get it: `docker {pull} {image}`, or, if it is published "
-            f"on your Shock, `skyport-wf pull {image}`."
+            f"on your Shock, `skyport-wf pull {image}`.",
+            image=image,
         )
     lines = "\n  ".join(shortened(line) for line in instruction[:_LONGEST_INSTRUCTION].splitlines())
     at = f" at\n  {lines}\n" if lines else ": "

@@ -206,6 +206,11 @@ def stages_up_to(target: str | None, stages: Sequence[Stage]) -> Sequence[Stage]
     return stages[: next(named, len(stages))]
 
 
+def stage_names(stages: Sequence[Stage]) -> list[str]:
+    """Return what stands behind the `AS` of each stage that has one, in lower case."""
+    return [name for stage in stages for name in sorted(stage.names) if not name.isdecimal()]
+
+
 def built_stages(stages: Sequence[Stage]) -> list[Stage]:
     """Return the last stage, the one that it starts from, and so on down to one that starts from an image."""
     chain = list(stages[-1:])

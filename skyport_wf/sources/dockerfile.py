@@ -15,10 +15,12 @@ from skyport_wf.cache import cache_folder
 from skyport_wf.digests import digest_of
 from skyport_wf.errors import BuildError, EngineError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image.context import digest_context
-from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
+from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile, read_stages, stage_names
+from skyport_wf.image.instructions import read_instructions
 from skyport_wf.image_list.reference import is_docker_name, is_local_spelling, short_docker_name
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 from skyport_wf.input_file import read_bounded
+from skyport_wf.near_words import near_words
 from skyport_wf.records.encoding import encode_json
 from skyport_wf.records.source import Source
 from skyport_wf.sources.materials import find_materials
@@ -154,6 +156,7 @@ class DockerfileSource:
                     f"{spec.name}: an ONBUILD of its base takes files from {name}, and another image is called so in "
                     "the engine. Give that one another name, and build again."
                 )
+        from skyport_wf.engine.build_output import UnknownImageError
         from skyport_wf.engine.builders import build_image
         from skyport_wf.engine.images import pull_image
 
@@ -165,7 +168,15 @@ class DockerfileSource:
             spec = msgspec.structs.replace(spec, pull=False)
         held = {name: base.reference for name, base in bases.items()}
         context = msgspec.structs.replace(self.materials.context, digest=self._context_digest)
-        image_id = build_image(engine, self._place_inputs(spec), context, output, bases=held)
+        try:
+            image_id = build_image(engine, self._place_inputs(spec), context, output, bases=held)
+        except UnknownImageError as error:
+            stages = stage_names(read_stages(read_instructions(self.dockerfile), {}))
+            near = near_words(error.image.removesuffix(":latest"), stages)
+            if not near:
+                raise
+            stage = f"If the stage `{near[0]}` is meant, write that; it has to stand above."
+            raise BuildError(f"{error} {stage}") from error
         # The builder reads the files by itself: one that was edited meanwhile would be published as what it was before.
         self._check_unchanged()
         base = None

@@ -84,6 +84,8 @@ def test_an_unknown_base_image_is_named_with_the_way_to_get_it(build: Build) -> 
             f"building {build.name} failed: the engine does not have the image lab.invalid/nothere:1"
         )
         assert "`docker pull lab.invalid/nothere:1`" in message
+    mistyped = "FROM scratch AS builder-of-tools\nFROM scratch\nCOPY --from=biulder-of-tools /x /x\n"
+    assert "If the stage `builder-of-tools` is meant, write that" in build.run(dockerfile=mistyped)[2]
 
 
 def test_a_mistake_in_the_commands_arguments_comes_with_its_reason(buildkit: Build) -> None:

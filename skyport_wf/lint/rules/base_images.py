@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage
+from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage, stage_names
 from skyport_wf.image_list.reference import short_docker_name, split_docker_name
 from skyport_wf.lint.findings import Finding, Rule
+from skyport_wf.near_words import near_words
 
 BASE_UNPINNED = Rule("SKY001", "warning", ("DL3006", "DL3007"))
 BASE_BY_TAG = Rule("SKY002", "info")
 NO_BASE = Rule("SKY003", "error")
-RULES = (BASE_UNPINNED, BASE_BY_TAG, NO_BASE)
+VARIABLE_BEHIND_FROM = Rule("SKY004", "warning")
+RULES = (BASE_UNPINNED, BASE_BY_TAG, NO_BASE, VARIABLE_BEHIND_FROM)
 
 _DIGEST = "sha256:DIGEST"
 _HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
@@ -23,14 +25,21 @@ def check_base_images(stages: Sequence[Stage], listed: Collection[str]) -> Itera
     if not stages:
         what = "no FROM says what the image starts from: docker refuses such a file"
         yield NO_BASE.at(1, what, f"`FROM IMAGE:TAG@{_DIGEST}`")
+    names = stage_names(stages)
     for stage in stages:
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
-            if use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:
-                yield from check_base_image(use)
+            if use.instruction.name != "FROM" and "$" in use.written:
+                what = f"`{use.written}`: docker puts no values of variables behind `from=`, and the build fails"
+                yield VARIABLE_BEHIND_FROM.at(use.line, what, f"`FROM {use.written} AS NAME` further up, and NAME here")
+            elif use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:
+                yield from check_base_image(use, names)
 
 
-def check_base_image(use: ImageUse) -> Iterator[Finding]:
-    """Yield the findings about one image's name."""
+def check_base_image(use: ImageUse, stages: Collection[str] = ()) -> Iterator[Finding]:
+    """Yield the findings about one image's name.
+
+    stages: the names of the Dockerfile's stages, one of which may be meant.
+    """
     repository, tag, digest = split_docker_name(use.image)
     if digest:
         return
@@ -43,7 +52,9 @@ def check_base_image(use: ImageUse) -> Iterator[Finding]:
     elif tag in ("", "latest"):
         what = f"`{repository}` has no tag" if not tag else f"`{repository}:latest`"
         why = "each build takes whatever is newest on that day"
-        yield BASE_UNPINNED.at(use.line, f"{what}: {why}", f"`{pinned}`; {_HOW_TO_FIND % repository}")
+        near = near_words(use.image, stages) if not tag else []
+        stage = f"`{near[0]}`, if that stage is meant, which has to stand further up; or " if near else ""
+        yield BASE_UNPINNED.at(use.line, f"{what}: {why}", f"{stage}`{pinned}`; {_HOW_TO_FIND % repository}")
     else:
         why = "a tag moves when its image is updated, a digest never does"
         yield BASE_BY_TAG.at(

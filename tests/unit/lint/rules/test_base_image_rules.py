@@ -28,6 +28,8 @@ FROM = {
     "ARG without its end": ("ARG IMG=debian:12-x\nFROM ${IMG%-x}\n", ["2 SKY002"]),
     "ARG with a digest and an end": (f"ARG IMG=debian@{DIGEST}-x\nFROM ${{IMG%-x}}\n", []),
     "a program's own --from": (f"{PINNED}RUN uvx --from=tool==1.0 tool && uv tool run --from=a==1 b\n", []),
+    "a variable behind from": (f"{PINNED}ARG B=debian:12\nCOPY --from=$B /a /b\n", ["3 SKY004"]),
+    "a variable in a mount": (f"{PINNED}RUN --mount=type=bind,from=a:${{B:-1}},target=/x true\n", ["2 SKY004"]),
     "continued": ("FROM \\\n  # which?\n  debian\n", ["1 SKY001"]),
     "another escape": ("# escape=`\nFROM `\n  debian\n", ["2 SKY001"]),
     "nothing": ("", ["1 SKY003"]),
@@ -67,3 +69,12 @@ def test_the_base_is_told_with_what_to_write():
     assert empty.instead == "`FROM IMAGE:TAG@sha256:DIGEST`"
     (unset,) = lint("ARG V\nFROM debian:$V\n")
     assert unset.message == "which image `debian:$V` is, only who builds it says: an ARG has no default"
+
+
+@pytest.mark.parametrize("below", ["", f"{PINNED[:-1]} AS last\n"])
+def test_a_stage_that_may_be_meant_is_told(below):
+    text = f"{PINNED[:-1]} AS Builder\n{PINNED}COPY --from=biulder /a /b\nCOPY --from=last /a /b\nFROM other\n{below}"
+    mistyped, later, other = (one for one in lint(text) if one.code == "SKY001")
+    assert mistyped.instead and mistyped.instead.startswith("`builder`, if that stage is meant, which has to stand fu")
+    assert later.instead and later.instead.startswith("`last`, if that stage" if below else "`last:TAG@sha256")
+    assert other.instead and other.instead.startswith("`other:TAG@sha256")
