@@ -19,7 +19,7 @@ from skyport_wf.image.instructions import (
 )
 from skyport_wf.image.variables import unquote
 from skyport_wf.lint.shell.grammar import SHELLS
-from skyport_wf.lint.shell.invocations import script_heredocs
+from skyport_wf.lint.shell.invocations import heredoc_shell, script_heredocs
 
 _REGISTRY = r"(?:[A-Za-z0-9-]+|\[[0-9A-Fa-f:]+\]):\d+|localhost"
 _SHORT_REGISTRY = re.compile(rf"(?<![\w.-])(?:{_REGISTRY})(?=/)")
@@ -56,6 +56,9 @@ _ALL = re.compile(".+")
 _REPOSITORY = re.compile(r"(?<=[\s\"'])(?:git@|git://|ssh://)(?=[\w.@\[-]+[:/])", re.IGNORECASE)
 _NO_SHELL = "pwsh"
 """Under this one, hadolint neither asks ShellCheck nor takes a `|` for a pipe of a shell."""
+_DEFAULT_SHELL = 'SHELL ["/bin/sh", "-c"]'
+_WITH_PIPEFAIL = frozenset({"bash", "ksh"})
+"""Shells with a `pipefail`, which a script sets by itself, that ShellCheck knows."""
 _ADD = re.compile(r"^(\s*(?:ONBUILD\s+)?)ADD\b", re.IGNORECASE)
 
 
@@ -105,10 +108,20 @@ class ReadableText:
     def lines(self) -> list[tuple[int, str]]:
         """Return the lines, each with the number of the one in the file that it stands for."""
         # It takes what follows a heredoc for a mistake unless it is blank (hadolint/hadolint#960).
-        ends = {one.last_line for one in self._instructions if one.heredocs}
+        behind = {one.last_line: "" for one in self._instructions if one.heredocs}
+        before: dict[int, str] = {}
+        shell = _DEFAULT_SHELL
+        for one in self._instructions:
+            if one.name in ("FROM", "SHELL"):
+                shell = self._lines[one.line_at(0) - 1] if one.name == "SHELL" else _DEFAULT_SHELL
+            elif one.name == "RUN" and heredoc_shell(one) in _WITH_PIPEFAIL:
+                # It takes the script for one of the shell that other instructions have.
+                before[one.line] = f'SHELL ["/bin/{heredoc_shell(one)}", "-o", "pipefail", "-c"]'
+                behind[one.last_line] = f"\n{shell}"
         numbered: list[tuple[int, str]] = []
         for number, line in enumerate(self._lines, 1):
-            numbered += [(number, line), (number, "")] if number in ends else [(number, line)]
+            texts = [before.get(number), line, *(behind[number].split("\n") if number in behind else ())]
+            numbered += [(number, text) for text in texts if text is not None]
         return numbered
 
     def take_out(self, line: int) -> bool:

@@ -159,6 +159,17 @@ def script_heredocs(instruction: Instruction) -> tuple[Heredoc, ...]:
     return instruction.heredocs if fed or not top else ()
 
 
+def heredoc_shell(instruction: Instruction) -> str:
+    """Return the shell that a `RUN` names for its heredoc, as `RUN <<EOF bash` or in a `#!` line; empty if none."""
+    scripts = script_heredocs(instruction)
+    if not scripts:
+        return ""
+    top = scan_shell(instruction.value[read_options(instruction.value)[1] :], lambda _: instruction.line)
+    named = [call.program for call in invocations(top) if call.program in SHELLS]
+    match = None if top else _SHEBANG.match(scripts[0].text)
+    return named[0] if named else posixpath.basename(match["program"]) if match else ""
+
+
 def script_pipelines(text: str) -> tuple[Pipeline, ...]:
     """Return all that a script runs; nothing if its first line names another interpreter than a shell."""
     if not is_shell_script(text):

@@ -92,6 +92,23 @@ def test_a_folder_of_one_letter_ends_no_check(folder: LintFolder, written: str) 
     assert folder.told() == ["2 DL3000", f"{3 + lines} DL3003"]
 
 
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ("RUN <<E bash\nset -o pipefail\na | b\nE\n", []),
+        ("RUN <<E\n#!/usr/bin/env bash\nset -o pipefail\na | b\nE\n", []),
+        ("RUN <<E\n#!/bin/bash -e\nsource x\nE\n", []),
+        ("RUN <<E\n#!/bin/sh\nsource x\nE\n", ["2 SC3046"]),
+        ("RUN <<E\na | b\nE\n", ["2 DL4006"]),
+    ],
+)
+def test_a_script_is_read_as_one_of_the_shell_that_runs_it(folder: LintFolder, run: str, expected: list[str]) -> None:
+    folder.add("Dockerfile", f"FROM a@sha256:1\n{run}RUN a | b\nFROM a@sha256:1\n{run}")
+    line = 2 + run.count("\n")
+    again = [f"{line + 2} {one.split()[1]}" for one in expected]
+    assert folder.told() == [*expected, f"{line} DL4006", *again]
+
+
 def test_an_instruction_without_a_word_is_a_mistake(folder: LintFolder) -> None:
     folder.add("Dockerfile", "FROM a@sha256:1\nWORKDIR\nRUN cd /x || exit\n")
     assert folder.told() == ["2 DL1000", "3 DL3003"]
