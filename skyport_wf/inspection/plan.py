@@ -43,4 +43,5 @@ def plan_images(images: ImageList, folder: Path) -> list[PlannedImage]:
 
 
 def _told_by(spec: ImageSpec) -> dict[str, object]:
-    return {field: getattr(spec, field) for field in _DECIDE} | {"platform": spec.normalized_platform}
+    one_spelling = {"platform": spec.normalized_platform, "archive": spec.archive and str(Path(spec.archive))}
+    return {field: getattr(spec, field) for field in _DECIDE} | one_spelling

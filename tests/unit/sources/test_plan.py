@@ -292,3 +292,11 @@ def test_another_spelling_of_a_platform_runs_no_step_again(tmp_path):
         return plan_images(images, tmp_path)[0].digest
 
     assert digest("linux/x86_64") == digest("Linux/AMD64") == digest("linux/amd64") != digest("linux/arm64")
+
+
+@pytest.mark.parametrize("spelling", ["./a.tar", ".//a.tar"])
+def test_another_spelling_of_an_archives_path_runs_no_step_again(tmp_path, spelling):
+    def digest(archive: str) -> str:
+        return plan_images(ImageList((ImageSpec("lab/a:1", archive=archive),)), tmp_path)[0].digest
+
+    assert digest(spelling) == digest("a.tar") != digest("b.tar")
