@@ -22,7 +22,7 @@ def snakefile(name: str = "publish") -> str:
         return str(find_rules(name))
 
 
-def receipt(image: str, *, results: str | os.PathLike[str] = "results") -> str:
+def receipt(image: str | os.PathLike[str], *, results: str | os.PathLike[str] = "results") -> str:
     """Return the path of the receipt of `image`, REPO:TAG: the file to take as input where the image has to be there.
 
     results: the pathvar `results` of the rules, with the prefix of their module if that is not the caller's, too.
@@ -32,7 +32,9 @@ def receipt(image: str, *, results: str | os.PathLike[str] = "results") -> str:
     return _path(image, results, "receipt.json")
 
 
-def container(image: str, *, results: str | os.PathLike[str] = "results", registry: bool | None = None) -> str:
+def container(
+    image: str | os.PathLike[str], *, results: str | os.PathLike[str] = "results", registry: bool | None = None
+) -> str:
     """Return what `image`, REPO:TAG, is for `container:`: an address in a registry, or a file.
 
     registry: whether it is `docker://HOST/REPO@DIGEST` of the lock file, for nodes that reach the registry, or the file
@@ -44,11 +46,11 @@ def container(image: str, *, results: str | os.PathLike[str] = "results", regist
     from skyport_wf.pipelines.mistakes import heard
 
     with heard():
-        address = None if registry is False else find_address(image, _folder(results), required=registry is True)
+        address = None if registry is False else find_address(str(image), _folder(results), required=registry is True)
     return address or sif(image, results=results)
 
 
-def sif(image: str, *, results: str | os.PathLike[str] = "results") -> str:
+def sif(image: str | os.PathLike[str], *, results: str | os.PathLike[str] = "results") -> str:
     """Return the path of `image` as apptainer runs it: the input of a rule that has `container(image)`."""
     return _path(image, results, "image.sif")
 
@@ -65,14 +67,14 @@ def workflow(name: str) -> str:
         return str(find_workflow(name))
 
 
-def _path(image: str, results: str | os.PathLike[str], file: str) -> str:
+def _path(image: str | os.PathLike[str], results: str | os.PathLike[str], file: str) -> str:
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.pipelines.mistakes import heard
     from skyport_wf.pipelines.opening import find_results
 
     with heard():
         key = parse_reference(str(image)).key
-        folder = find_results(image, _folder(results))
+        folder = find_results(str(image), _folder(results))
     return f"{folder}/skyport/{key}/{file}"
 
 

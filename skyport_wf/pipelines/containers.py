@@ -23,7 +23,7 @@ def find_address(name: str, results: str, *, required: bool) -> str | None:
         they have, the lock file knows an older one, or none.
     Raises UsageError if an address that is asked for is unknown, or if a lock file that has addresses lacks the image.
     """
-    parse_reference(str(name))
+    parse_reference(name)
     check_listed(name, results)
     listed = find_rules_of(name, results)
     if listed and listed.builds and not required:

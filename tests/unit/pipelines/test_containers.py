@@ -32,6 +32,7 @@ def write_lock(path: Path, **fields: str) -> None:
 def test_the_address_is_that_of_the_lock_file(lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert skyport_wf.container(NAME) == f"docker://images.example.org/skyport/velvet@{DIGEST}"
     assert skyport_wf.container(NAME, registry=False) == skyport_wf.sif(NAME) == FILE
+    assert skyport_wf.container(Path(NAME)) == skyport_wf.container(NAME), "as Snakemake's own functions take paths"
     monkeypatch.setenv("SKYPORT_REGISTRY", "127.0.0.1:7445")
     assert skyport_wf.container(NAME) == f"docker://127.0.0.1:7445/skyport/velvet@{DIGEST}"
     write_lock(lock, registry="images.example.org")
