@@ -519,6 +519,20 @@ def test_rules_from_elsewhere_take_the_config_of_their_module(pipeline: Pipeline
     assert "there is no setting `imags`; did you mean `images`?" in pipeline.refused("--dry-run")
 
 
+def test_an_upgrade_of_the_rules_need_not_run_the_analysis_again(pipeline: Pipeline) -> None:
+    """As the guide says: rules that call another command run again, unless Snakemake is told to touch the files."""
+    shutil.copytree(CHECKOUT / "rules", pipeline.folder / "copy")
+    pipeline.write_snakefile('include: "copy/publish.smk"\n', own("lab/x:1"))
+    pipeline.snakemake("publish_all", "own.txt")
+    rule = pipeline.folder / "copy/publish/steps.smk"
+    rule.write_text(rule.read_text().replace("skyport-wf build", "skyport-wf build --no-progress"))
+    assert pipeline.snakemake("--dry-run", "own.txt") == steps("x") | {"mine"}
+
+    pipeline.snakemake("--touch", "publish_all", "own.txt")
+
+    assert pipeline.snakemake("publish_all", "own.txt") == set()
+
+
 @pytest.mark.parametrize(("config", "file"), [("{}", "images.yml"), ('{"images": "c"}', "c/images.yaml")])
 def test_the_list_is_found_as_the_command_line_finds_it(pipeline: Pipeline, config: str, file: str) -> None:
     (pipeline.folder / "images.yaml").unlink()
