@@ -42,7 +42,8 @@ if _skyport.defines("publish_all"):
         input:
             _skyport.files("receipt.json"),
             _skyport.files("packages.cdx.json"),
-            local(_skyport.lock.written) if _skyport.lock.is_output else _skyport.lock.written,
+            [local(path) for path in _skyport.lock.outputs],
+            _skyport.lock.done,
         container:
             None
 

@@ -9,7 +9,8 @@ rule lock_images:
     input:
         receipts=_skyport.files("receipt.json"),
     output:
-        local(update(_skyport.lock.written)) if _skyport.lock.is_output else touch(_skyport.lock.written),
+        lock=[local(update(path)) for path in _skyport.lock.outputs],
+        done=touch(_skyport.lock.done),
     log:
         _skyport.at(f"<logs>/skyport/{_skyport.lock.log_name}.log"),
     benchmark:

@@ -63,14 +63,31 @@ class ListLock:
         return next((other.lock for other in self._rules.before if other.lock.is_written(self.path)), self)
 
     @property
-    def written(self) -> str:
-        """The file that says that it is up to date: that one, where it is an output of the rules."""
-        return self._owner.path if self.is_output else self._rules.at(f"<results>/skyport/{self._mark}.locked")
+    def outputs(self) -> list[str]:
+        """The file itself, where it is an output of the rules."""
+        return [self._owner.path] if self.is_output else []
+
+    @property
+    def done(self) -> str:
+        """The file that says that it is up to date.
+
+        Snakemake takes this one away before the job that writes the lock file, and if that fails. The lock file it puts
+        back, and then forgets what it was made from: no edit would be a reason to run again.
+        """
+        return self._rules.at(f"<results>/skyport/{self.log_name}.done")
 
     @property
     def log_name(self) -> str:
         """The name of the log of writing it."""
-        return "lock" if self.is_output else f"lock-{self._mark}"
+        if not self.is_output:
+            return f"lock-{self._mark}"
+        return f"lock-{self._number}" if self._number else "lock"
+
+    @property
+    def _number(self) -> int:
+        """How many lock files of other lists come before it as outputs of rules."""
+        earlier = [rules.lock for rules in self._owner._rules.before if rules.builds]
+        return sum(other.is_output and other._owner is other for other in earlier)
 
     def lost(self) -> str:
         """Return when it was last found without images that have receipts, or behind them; of a job, nothing.

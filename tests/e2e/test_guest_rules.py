@@ -360,6 +360,19 @@ def test_a_lock_file_that_was_reset_gets_its_images_again(
     assert pipeline.snakemake(*targets) == set()
 
 
+def test_what_the_list_says_is_noted_after_a_run_in_which_that_failed(pipeline: Pipeline) -> None:
+    """Snakemake puts back a lock file whose job failed, and forgets what it was made from."""
+    pipeline.write_snakefile(module("a"))
+    pipeline.snakemake("a_publish_all")
+    images = pipeline.folder / "images.yaml"
+    images.write_text(images.read_text().replace("lab_x_1.tar,", "lab_x_1.tar, description: said anew,"))
+    failed = pipeline.run_snakemake("a_publish_all", SKYPORT_DATA="/dev/null")
+    assert (failed.code, jobs(failed.out + failed.log)) == (1, {"a_lock_images"})
+
+    assert pipeline.snakemake("a_publish_all") == {"a_lock_images", "a_publish_all"}
+    assert pipeline.snakemake("a_publish_all") == set()
+
+
 def test_a_lock_file_that_was_reset_while_receipts_are_in_a_storage(pipeline: Pipeline, tmp_path: Path) -> None:
     """No receipt is on this disk, and what the rules have written there is noted."""
     pipeline.write_snakefile(module("a"))
