@@ -92,7 +92,7 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
     whole: whether the config is the rules' own, and not that of a pipeline that has other things in it, too.
     Raises UsageError, with the names there are, for a setting that is none or makes no sense.
     """
-    below = SECTION in config or not whole
+    below = not whole or (isinstance(config, Mapping) and SECTION in config)
     given = _untext(config.get(SECTION), Mapping | None) if below else config
     names = tuple(name for name in RuleSettings.__struct_fields__ if name != "pathvars" or not below)
     where = f"config, below `{SECTION}`" if below else "config of the skyport-wf module"

@@ -115,6 +115,12 @@ def test_what_makes_no_sense_is_one_sentence(given, message):
     assert str(caught.value).startswith("config, below `skyport`: ")
 
 
+@pytest.mark.parametrize("given", [5, True, "skyport.yaml", ["skyport"]])
+def test_a_config_that_holds_no_settings_is_one_sentence(given):
+    with pytest.raises(UsageError, match=r"^config of the skyport-wf module: there is .*, and settings are expected"):
+        read_settings(given, whole=True)
+
+
 @pytest.mark.parametrize(
     ("pathvars", "message"),
     [
