@@ -172,7 +172,8 @@ class RegistryApp:
         method = "GET" if request.method == "HEAD" else request.method
         if method not in methods:
             allowed = (*methods, *(["HEAD"] if "GET" in methods else ()))
-            raise UnsupportedError(f"{request.method[:20]!a} is not done here", allowed=allowed)
+            instead = ". `skyport-wf retire NAME` takes its name off an image" if method == "DELETE" else ""
+            raise UnsupportedError(f"{request.method[:20]!a} is not done here{instead}", allowed=allowed)
         _check_names(values)
         caller = read_caller(request.environ.get("HTTP_AUTHORIZATION"), with_name=self._backend.has_passwords)
         view = View(self._backend, caller)

@@ -131,6 +131,11 @@ def test_what_is_only_read(world: World, method: str) -> None:
         assert world.nobody.get(path, method=method).headers["Allow"] == "GET, HEAD"
 
 
+def test_who_deletes_is_told_how_a_name_is_taken_off(world: World) -> None:
+    for path in ("/v2/lab/tool/manifests/1", f"/v2/lab/tool/blobs/{DIGEST}"):
+        assert "`skyport-wf retire NAME` takes its name off" in world.nobody.get(path, method="DELETE").text
+
+
 def test_two_nodes_of_one_name_are_none_as_for_awe(world: World) -> None:
     for image in (IMAGE, Image(())):
         publish(world.alice, world.folder, "lab/tool:1", image)
