@@ -16,6 +16,7 @@ from skyport_wf.publication.published import PublishedNode, find_published, not_
 from skyport_wf.publication.thin import base_problem, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
+from skyport_wf.retries import retrying
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -171,6 +172,19 @@ def decide(
     state = _state(shock, wanted, names)
     refusal = None if state == "published" else _why_not_allowed(shock, wanted, same)
     return Decision("not allowed" if refusal else state, names, refusal)
+
+
+def decide_now(
+    shock: Shock, wanted: WantedImage, found: Sequence[PublishedNode] | None = None, *, base_comes: bool = False
+) -> Decision:
+    """Return what `decide` does for an image that is to be published now. Raises the refusal if there is one.
+
+    Another user who publishes the very image at this moment is waited for: when he is done, so are we.
+    """
+    decision = decide(shock, wanted, found, base_comes=base_comes)
+    if isinstance(decision.refusal, TemporaryError):
+        return retrying(lambda: decide(shock, wanted, base_comes=base_comes).require())
+    return decision.require()
 
 
 def _with_readers(shock: Shock, names: NameState) -> NameState:

@@ -12,7 +12,7 @@ import msgspec
 
 from skyport_wf.errors import BuildError, EngineError, ShockError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
-from skyport_wf.publication.name_state import State, decide, find_name_state, wanted_image
+from skyport_wf.publication.name_state import State, decide_now, find_name_state, wanted_image
 from skyport_wf.publication.published import PublishedNames, find_published
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
@@ -64,7 +64,7 @@ def build_or_find(
     found = finish_replacement(shock, record.name)
     base_comes = base_comes and record.thin_on_name in image.needs
     # Nobody should build for an hour to hear then that the name is not his to take.
-    decision = decide(shock, wanted_image(record), found, base_comes=base_comes).require()
+    decision = decide_now(shock, wanted_image(record), found, base_comes=base_comes)
     if same := decision.names.same:
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
         return msgspec.structs.replace(record, published=same.id), decision.state

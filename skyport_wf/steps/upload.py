@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from skyport_wf.errors import SkyportError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.progress import UNSEEN, Progress
-from skyport_wf.publication.name_state import decide, wanted_image
+from skyport_wf.publication.name_state import decide_now, wanted_image
 from skyport_wf.publication.published import find_published
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.transfer.parts import range_of_file, unreadable
@@ -44,7 +44,7 @@ def upload(
         return UploadRecord(build=build, saved=None, node=published, url=shock.url)
     wanted = wanted_image(build, image_id=record.saved.contents.image_id)
     # The base of a thin image is asked for when the name is taken: it may be published in between.
-    if same := decide(shock, wanted, base_comes=True).require().names.same:
+    if same := decide_now(shock, wanted, base_comes=True).names.same:
         _log.info("%s is published already (node %s), nothing to send", build.name, same.id)
         remembered.remove()
         return UploadRecord(build=build, saved=record.saved, node=same.id, url=shock.url)

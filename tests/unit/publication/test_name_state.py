@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError
+from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_json_values
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.connection import Shock, open_shock
-from skyport_wf.publication.name_state import Decision, decide, wanted_image
+from skyport_wf.publication.name_state import Decision, decide, decide_now, wanted_image
 from skyport_wf.publication.published import find_published, is_ours_alone, require_owner, why_not_ours_to_delete
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.retire import restore, retire_all
@@ -48,10 +48,10 @@ def there(opened: Shock):
 def decided(opened: Shock):
     """What publishing the image would do."""
 
-    def decide_now(*, replace: bool = False, image_id: str | None = IMAGE_ID) -> Decision:
+    def decide_for(*, replace: bool = False, image_id: str | None = IMAGE_ID) -> Decision:
         return decide(opened, wanted_image(build_record(replace=replace), image_id=image_id))
 
-    return decide_now
+    return decide_for
 
 
 SAME_ID = {"image_id": IMAGE_ID}
@@ -357,6 +357,21 @@ class TestOwnership:
                 alice.user.keep(node)
             assert publishing.result().node == node
         assert bob.user.find(upload) is None
+
+    def test_before_anything_is_made_it_is_waited_for_too(self, people, monkeypatch):
+        alice, bob = people["alice"], people["bob"]
+        node = put(alice.user, to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)))
+        alice.user.set_public(node, True)
+        with pytest.raises(TemporaryError, match=f"{NAME} is being published by another user"):
+            decide_now(bob, wanted_image(build_record()))
+        monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "60")
+        with ThreadPoolExecutor() as bobs:
+            deciding = bobs.submit(decide_now, bob, wanted_image(build_record()))
+            with pytest.raises(TimeoutError):
+                deciding.result(0.1)
+            alice.user.keep(node)
+            decision = deciding.result()
+        assert (decision.is_done, nodes(decision)) == (True, (node, ()))
 
     @pytest.mark.parametrize("public", [True, False])
     def test_who_may_read_what_is_published_is_asked_once(self, people, monkeypatch, public):
