@@ -44,7 +44,9 @@ class PlainSession(requests.Session):
         """
         if not is_address(request.url or ""):
             raise requests.exceptions.InvalidURL("it is no address", request=request)
-        proxy = select_proxy(request.url or "", options.get("proxies"))
+        # requests takes the name in `NAME:PORT` for a scheme.
+        options["proxies"] = {key: _with_scheme(value) for key, value in (options.get("proxies") or {}).items()}
+        proxy = select_proxy(request.url or "", options["proxies"])
         if proxy and not _is_proxy(proxy):
             raise requests.exceptions.InvalidProxyURL(
                 "the proxy that http_proxy, https_proxy or all_proxy names cannot be used (it is not shown here, as "
@@ -141,8 +143,12 @@ def _bounded(response: requests.Response, most: int) -> Iterator[bytes]:
         yield piece
 
 
-def _is_proxy(proxy: str) -> bool:
-    url = proxy if "://" in proxy else f"http://{proxy.lstrip('/')}"
+def _with_scheme(proxy: str) -> str:
+    """Return a proxy's address as curl reads it, also without a scheme."""
+    return proxy if not proxy or "://" in proxy else f"http://{proxy.lstrip('/')}"
+
+
+def _is_proxy(url: str) -> bool:
     if not (is_address(url) and urlsplit(url).hostname):
         return False
     # In a header, requests sends nothing else.

@@ -95,6 +95,14 @@ def test_this_machine_is_asked_past_proxies(monkeypatch, failing_server, other, 
     assert [request.path for request in other.seen] == ["http://shock.test/node/n"]
 
 
+@pytest.mark.parametrize("written", ["localhost:{}", "//localhost:{}", "user:s3cret@localhost:{}"])
+def test_a_proxy_may_be_written_without_a_scheme(monkeypatch, other, written):
+    """As curl takes it. Of a name with a port, requests took the name for a scheme."""
+    monkeypatch.setenv("http_proxy", written.format(other.port))
+    ShockClient("http://shock.test").find("n")
+    assert [request.path for request in other.seen] == ["http://shock.test/node/n"]
+
+
 def test_a_redirect_to_this_machine_passes_proxies(monkeypatch, failing_server, other):
     monkeypatch.setenv("HTTP_PROXY", other.url)
     other.answers = [Answer(302, b"", {"Location": f"{failing_server.url}/node/n"})]
