@@ -162,7 +162,7 @@ def decide(
         return Decision("damaged", names, ShockError(problem))
     if same and (problems := _fatal_problems(shock, same)):
         mend = f"`skyport-wf adopt {wanted.name}` mends it"
-        who = mend if shock.may_change(same.id) else f"ask its owner: {mend}"
+        who = mend if shock.may_change(same.id) else f"Ask its owner: {mend}"
         problem = f"{wanted.name} is on node {same.id}, but no AWE worker can run it: {in_words(problems)}. {who}."
         return Decision("broken", names, ShockError(problem))
     base = same.attributes.thin_on if same else wanted.thin_on

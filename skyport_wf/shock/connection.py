@@ -15,7 +15,7 @@ import urllib3
 
 from skyport_wf.decoding import convert
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
-from skyport_wf.http_session import origin_of, read_answer, read_retry_after, why_not_trusted
+from skyport_wf.http_session import NO_TLS, origin_of, read_answer, read_retry_after, why_not_trusted
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
 from skyport_wf.shock.multipart import StreamingForm
@@ -245,10 +245,13 @@ class ShockConnection:
         reason = why_not_trusted(error)
         if reason is None:
             return self._unreachable(error)
-        return ShockError(
-            f"{self._called} cannot be trusted: {reason}. If it has a certificate of a private authority, name "
-            "the authority's file in `shock.ca_bundle` of the image list, or in REQUESTS_CA_BUNDLE."
+        advice = (
+            ""
+            if reason == NO_TLS
+            else " If it has a certificate of a private authority, name the authority's file in `shock.ca_bundle` of "
+            "the image list, or in REQUESTS_CA_BUNDLE."
         )
+        return ShockError(f"{self._called} cannot be trusted: {reason}.{advice}")
 
 
 def _said(response: requests.Response) -> str:

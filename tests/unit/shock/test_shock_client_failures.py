@@ -217,6 +217,14 @@ def test_a_failure_that_comes_with_http_200_is_no_answer(client, failing_server,
             ask()
 
 
+def test_a_server_without_tls_is_told_with_nothing_about_certificates(failing_server):
+    url = failing_server.url.replace("http://", "https://")
+    with pytest.raises(ShockError) as caught:
+        ShockClient(url).find(N)
+    told = "cannot be trusted: it does not speak TLS; perhaps its URL begins with http://."
+    assert str(caught.value) == f"Shock at {url} {told}"
+
+
 def test_no_nodes_at_all(client, failing_server):
     failing_server.answers = [envelope(None, total_count=0)]
     assert client.query({}) == []
