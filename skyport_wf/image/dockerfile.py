@@ -4,6 +4,7 @@ The engine alone decides what the instructions do.
 """
 
 import itertools
+import posixpath
 import re
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
@@ -195,6 +196,15 @@ def mounted_source(option: str) -> str:
     fields = dict(_mount_fields(option))
     is_of_context = fields.get("type", "bind") == "bind" and "from" not in fields
     return fields.get("source", fields.get("src", "")) if is_of_context else ""
+
+
+def mounted_secret(option: str) -> tuple[str, str]:
+    """Return kind and id of the build secret or SSH agent that an option of `RUN` mounts; empty texts if none."""
+    fields = dict(_mount_fields(option)) if option.startswith("--mount=") else {}
+    kind = fields.get("type", "")
+    targets = (fields[key] for key in ("target", "dst", "destination") if key in fields)
+    usual = {"ssh": "default", "secret": posixpath.basename(next(targets, ""))}
+    return (kind, fields.get("id", usual[kind])) if kind in usual else ("", "")
 
 
 def stages_up_to(target: str | None, stages: Sequence[Stage]) -> Sequence[Stage]:

@@ -16,6 +16,7 @@ from skyport_wf.lint.rules import (
     git_clones,
     line_ends,
     packages,
+    secrets,
     variables,
     volumes,
 )
@@ -30,6 +31,7 @@ RULES = (
     *addresses.RULES,
     *volumes.RULES,
     *copied_files.RULES,
+    *secrets.RULES,
     *variables.RULES,
     *line_ends.RULES,
 )

@@ -33,6 +33,7 @@ from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_copied_scripts, check_line_ends_of_heredocs, mends_scripts
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
+from skyport_wf.lint.rules.secrets import check_secrets
 from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from, check_variables_of_heredocs
 from skyport_wf.lint.rules.volumes import (
     check_engines_files,
@@ -58,6 +59,10 @@ class Surroundings(msgspec.Struct, frozen=True):
     volumes: Mapping[str, Collection[str]] = {}
     """Paths of the volumes that images have, by their short names, as far as they are known."""
     context: BuildContext | None = None
+    secrets: Collection[str] | None = None
+    """The ids of the build secrets that the image list has; None of a Dockerfile that is in no list."""
+    agents: Collection[str] = ()
+    """The same of SSH agents."""
 
 
 _ALONE = Surroundings()
@@ -173,6 +178,8 @@ class _Walk:
                     yield from check_files(found, known.values, self._around.context, files)
                     if found.name != "RUN" and not self._mends_scripts:
                         yield from check_copied_scripts(found, known.values, self._around.context.root, files)
+                if self._around.secrets is not None and found.name == "RUN":
+                    yield from check_secrets(found, self._around.secrets, self._around.agents)
                 yield from self._check(found, known, runs)
                 self._learn(found, known)
             # A commit may be checked out by a later instruction than the one that clones.

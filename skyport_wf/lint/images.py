@@ -109,7 +109,10 @@ def lint_images(
             of_list.append(bash.no_bash(line_of("name"), spec.image or spec.name))
         # What was seen in the image itself is surer than what its Dockerfile lets expect.
         surer = frozenset(rule.code for rule in bash.RULES) if seen else frozenset()
-        around = Surroundings(spec.build_args, spec.target, spec.normalized_platform, listed, volumes)
+        around = Surroundings(
+            spec.build_args, spec.target, spec.normalized_platform, listed, volumes, secrets=spec.secrets,
+            agents=[agent.partition("=")[0] for agent in spec.ssh],
+        )  # fmt: skip
         if one := _lint_source(image, path.parent, around, hadolint, reported, without=surer):
             # Several images may be made from one file, with other arguments.
             other = files.get(one.file, LintedFile(one.file, ()))

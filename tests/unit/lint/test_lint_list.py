@@ -72,6 +72,18 @@ def test_files_of_the_context_are_looked_for(listed: LintFolder) -> None:
     assert listed.told("lab/base:1", "--images", "lab") == []
 
 
+def test_secrets_that_the_list_does_not_have(listed: LintFolder) -> None:
+    mounts = ("secret,id=key", "secret,id=kye", "secret,target=/run/key", "ssh", "ssh,id=deploy", "cache,target=/c")
+    text = "".join(f"RUN --mount=type={mount} make\n" for mount in mounts)
+    listed.add("lab/base/Dockerfile", f"FROM debian@sha256:1\n{text}")
+    assert listed.told("lab/base:1", "--images", "lab") == [f"{line} SKY076" for line in range(2, 7)]
+    fields = "secrets: {key: {env: KEY}}, ssh: [deploy=id_rsa]"
+    listed.add("lab/images.yaml", f"images: [{{name: 'lab/base:1', dockerfile: base/Dockerfile, {fields}}}]\n")
+    assert listed.told("lab/base:1", "--images", "lab") == ["3 SKY076", "5 SKY076"]
+    assert "`key`, if that is meant; or `secrets: {kye: " in listed.lint("--images", "lab").out
+    assert "SKY076" not in listed.lint("--dockerfile", "lab/base/Dockerfile").out
+
+
 def test_a_script_that_writes_into_a_volume_of_its_base(listed: LintFolder) -> None:
     listed.add("lab/base/Dockerfile", "FROM debian@sha256:1 AS one\nVOLUME /data\nFROM one\n")
     listed.add("lab/images.yaml", LIST.replace("base: debian:12", "base: docker.io/lab/base:1"))
