@@ -23,6 +23,8 @@ _DEFAULT_NAME: Final = "localhost"
 _DEFAULT_PORT: Final = 2375
 """Also by TLS, if there is an address that names no port: docker has it so."""
 _SERVER: Final = re.compile(r"(?P<name>\[[^]]*\]|[^:[]*)(?::(?P<port>[^:]*))?")
+_LACKS_SLASHES: Final = re.compile("(?P<scheme>(?:unix|tcp|https?|ssh):?)?(?P<path>/+[^/].*)")
+"""An address of none of docker's forms: a path alone, or with one slash, or without a colon, behind the scheme."""
 _NO_CONTEXT: Final = "default"
 _LARGEST_FILE: Final = 1 << 20
 
@@ -35,7 +37,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     context: str = ""
     """The docker context that it is of; empty if it is of none."""
     problem: str = ""
-    """Why the context cannot be used; empty if it can."""
+    """Why the context or address cannot be used; empty if it may be."""
 
     @property
     def host(self) -> str:
@@ -69,6 +71,12 @@ def _of_variables(host: str) -> Endpoint:
     if {"DOCKER_TLS", "DOCKER_TLS_VERIFY"} & tls.keys():
         default = _DEFAULT_TLS_HOST
         tls.setdefault("DOCKER_CERT_PATH", str(_config_folder()))
+    # Where there is a user or password, nothing of it is shown.
+    if (match := _LACKS_SLASHES.fullmatch(host.strip())) and not ("://" in host or "@" in host):
+        # Docker would ask a machine called `unix`.
+        scheme, path = (match["scheme"] or "unix").rstrip(":"), match["path"].lstrip("/")
+        meant = f"{scheme}://{'/' if scheme == 'unix' else ''}{path}"
+        return Endpoint({HOST: host}, problem=f"{HOST}={host!r} is not an engine's address. Write {meant!r}.")
     address = _whole_address(host.strip() or default)
     # The package speaks no TLS on a socket.
     return Endpoint({HOST: address} | ({} if address.startswith("unix://") else tls))

@@ -21,7 +21,16 @@ from tests.support.failing_server import Answer
         ("ftp://user:secret@host", "'ftp://host': an engine is reached by unix://"),
         ("tcp://[::1", "is not an engine's address"),
         ("localhost:port", "DOCKER_HOST='tcp://localhost:port' is not an engine's address"),
-        ("/var/run/docker.sock", "DOCKER_HOST='/var/run/docker.sock' is not an engine's address"),
+        (
+            "/var/run/docker.sock",
+            "'/var/run/docker.sock' is not an engine's address. Write 'unix:///var/run/docker.sock'",
+        ),
+        (
+            "unix:/run/docker.sock",
+            "'unix:/run/docker.sock' is not an engine's address. Write 'unix:///run/docker.sock'",
+        ),
+        ("tcp//host:1", "DOCKER_HOST='tcp//host:1' is not an engine's address. Write 'tcp://host:1'"),
+        ("unix:/user:secret@host", "is not an engine's address"),
         ("user:secret@host", "DOCKER_HOST='tcp://host' is not an engine's address: it has a user or password"),
         ("tcp://user:secret@host:1", "it has a user or password. Use TLS certificates, or a socket that ssh forwards"),
     ],
