@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -59,9 +60,10 @@ class DockerfileSource:
             self.dockerfile, build_args=spec.build_args, target=spec.target, platform=spec.normalized_platform
         )
         if self._parsed.lacks_stages:
-            raise UsageError(
-                f"image {spec.name}: {path} has no FROM, and docker refuses such a file. Write what it starts from."
-            )
+            why = "has no FROM, and docker refuses such a file. Write what it starts from."
+            if self.dockerfile.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                why = "is in UTF-16, as PowerShell writes files, which docker cannot read. Save it as UTF-8."
+            raise UsageError(f"image {spec.name}: {path} {why}")
         if self._parsed.lacks_target:
             raise UsageError(
                 f"image {spec.name}: {path} has no stage {spec.target!r}. Mend `target` in the image list."

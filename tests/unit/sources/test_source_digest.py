@@ -300,6 +300,14 @@ def test_a_dockerfile_without_a_from(project, text):
     )
 
 
+def test_a_dockerfile_in_utf_16(project):
+    (project / "images/tool/Dockerfile").write_text("FROM debian\n", encoding="utf-16")
+    with pytest.raises(
+        UsageError, match=r"is in UTF-16, as PowerShell writes files, .* Save it as UTF-8\.$"
+    ):
+        source(project)
+
+
 def test_what_another_frontend_reads_needs_no_from(project):
     (project / "images/tool/Dockerfile").write_text("# syntax=lab/other:1\nINCLUDE other\n")
     assert source(project).describe({}, connect).kind == "dockerfile"
