@@ -71,14 +71,13 @@ def check_copied_files(
         if path in files:
             # With `--parents`, a link is copied as one.
             if not parents and not _leads_into_context(root, path, files):
-                what = f"`{written}` is a link that leads to nothing in the context: the build fails"
-                yield NOT_THERE.at(instruction.line, what, "the file that it is to lead to")
+                yield _link_to_nothing(instruction.line, written)
         elif any(char in path for char in "*?[\\"):
             patterns[written] = path
         else:
             yield _missing(instruction.line, written, path, context, files)
     has_others = len(patterns) < len(set(paths[:-1]))
-    yield from _check_patterns(instruction, patterns, files, parents=parents, has_others=has_others)
+    yield from _check_patterns(instruction, patterns, root, files, parents=parents, has_others=has_others)
 
 
 def check_mounted_files(
@@ -113,10 +112,16 @@ def _missing(line: int, written: str, path: str, context: BuildContext, files: C
     return IGNORED.at(line, f"{what} `{name}` excludes it: the build fails", f"`!{path}` at the end of `{name}`")
 
 
+def _link_to_nothing(line: int, written: str) -> Finding:
+    what = f"`{written}` is a link that leads to nothing in the context: the build fails"
+    return NOT_THERE.at(line, what, "the file that it is to lead to")
+
+
 def _check_patterns(
-    instruction: Instruction, patterns: Mapping[str, str], files: Collection[str], *, parents: bool, has_others: bool
-) -> Iterator[Finding]:
-    """Yield the malformed patterns, and those that no file matches if nothing else is copied with them.
+    instruction: Instruction, patterns: Mapping[str, str], root: Path, files: Collection[str], *,
+    parents: bool, has_others: bool,
+) -> Iterator[Finding]:  # fmt: skip
+    """Yield the malformed patterns, those that match nothing where nothing else is copied, and links to nothing.
 
     patterns: each as it is seen from the context's folder, by what is written.
     parents: whether they are as in `.dockerignore`, which `--parents` makes of them: `**` is any number of folders.
@@ -129,13 +134,17 @@ def _check_patterns(
             if parents:
                 check_glob(path)
             matches = path_matcher(path, old=False) if parents else glob_matcher(path)
-            is_found = any(map(matches, files))
+            found = list(filter(matches, files))
         except BadPatternError:
             what = f"the pattern `{written}` is malformed, so that no file of the context matches it"
             yield NOTHING_MATCHES.at(instruction.line, what, "a pattern such as `[a-z]*`; `[[]` is a bracket")
             continue
-        is_any_found |= is_found
-        without_match += [] if is_found else [written]
+        is_any_found |= bool(found)
+        without_match += [] if found else [written]
+        # `found` may be all files of a large context: only of links it is asked where they lead.
+        links = [] if parents else [file for file in found if (root / file).is_symlink()]
+        astray = (file for file in links if not _leads_into_context(root, file, files))
+        yield from (_link_to_nothing(instruction.line, file) for file in astray)
     # The classic builder fails only if all sources together give no file: it takes `package.json yarn.lock* ./`.
     for written in () if has_others or is_any_found else without_match:
         what = f"no file of the context matches `{written}`: BuildKit copies nothing, the classic builder fails"
