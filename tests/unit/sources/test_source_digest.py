@@ -302,9 +302,7 @@ def test_a_dockerfile_without_a_from(project, text):
 
 def test_a_dockerfile_in_utf_16(project):
     (project / "images/tool/Dockerfile").write_text("FROM debian\n", encoding="utf-16")
-    with pytest.raises(
-        UsageError, match=r"is in UTF-16, as PowerShell writes files, .* Save it as UTF-8\.$"
-    ):
+    with pytest.raises(UsageError, match=r"is in UTF-16, as PowerShell writes files, .* Save it as UTF-8\.$"):
         source(project)
 
 
