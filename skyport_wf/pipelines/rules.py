@@ -29,10 +29,12 @@ _log = logging.getLogger(__name__)
 _MOST_NAMES = 20
 """Images of a list that a message names."""
 _SAY_IF_KILLED = (
-    'say_if_killed() {{ "$@" || {{ code=$?; [ $code -le 128 ] || '
+    'say_if_killed() {{ "$@" || {{ code=$?; [ $code -le 128 ] || [ $code -gt 192 ] || '
     'echo "skyport-wf: killed by signal $((code - 128)): $*" >&2; return $code; }}; }}\n'
 )
 """Shell, with the braces of Snakemake: whoever is killed says nothing, and Snakemake may have been asked to be quiet.
+
+There are 64 signals: apptainer ends with 255 when it fails.
 
 Rules keep to what each shell knows, and rely on no option: a workflow can have another shell, and a prefix of its own,
 with which Snakemake leaves `set -euo pipefail` out.

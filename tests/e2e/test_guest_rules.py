@@ -832,10 +832,18 @@ def test_a_killed_apptainer_says_so_however_quiet_snakemake_is(pipeline: Pipelin
     (tmp_path / "bin/apptainer").chmod(0o755)
     pipeline.write_snakefile(module("a"))
     sif = "results/skyport/lab_x_1/image.sif"
-    failed = pipeline.run_snakemake("--quiet", "all", "--", sif, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    arguments, path = ("--quiet", "all", "--", sif), f"{tmp_path}/bin:{os.environ['PATH']}"
+    failed = pipeline.run_snakemake(*arguments, PATH=path)
     assert failed.code == 1
     assert "building\n" in failed.log
     assert f"skyport-wf: killed by signal 9: {tmp_path}/bin/apptainer build --force {sif} " in failed.log
+
+    # So apptainer ends by itself when it fails.
+    (tmp_path / "bin/apptainer").write_text("#!/bin/bash\necho 'FATAL: no space left' >&2\nexit 255\n")
+    failed = pipeline.run_snakemake(*arguments, PATH=path)
+    assert failed.code == 1
+    assert "FATAL: no space left\n" in failed.log
+    assert "killed by signal" not in failed.log
 
 
 @pytest.mark.parametrize("shell", SHELLS)
