@@ -373,6 +373,19 @@ def test_what_the_list_says_is_noted_after_a_run_in_which_that_failed(pipeline: 
     assert pipeline.snakemake("a_publish_all") == set()
 
 
+def test_an_analysis_runs_after_a_run_in_which_its_new_image_failed(pipeline: Pipeline) -> None:
+    """If the receipt is asked for, too, as in the guide: Snakemake takes an old result for up to date otherwise."""
+    asked = 'rule all:\n    default_target: True\n    input: "own.txt", skyport_wf.receipt("lab/x:1")\n'
+    pipeline.write_snakefile(module("a", config='{"steps": "stream"}'), asked, own("lab/x:1"))
+    write_images(pipeline.folder, "lab/x:1", fields="replace: true")
+    pipeline.snakemake()
+    (pipeline.folder / "lab_x_1.tar").write_bytes(b"no archive")
+    assert pipeline.run_snakemake().code == 1
+    write_images(pipeline.folder, "lab/x:1", fields="replace: true")
+
+    assert pipeline.snakemake() == {"a_publish_image x", "mine", "all"}
+
+
 def test_a_lock_file_that_was_reset_while_receipts_are_in_a_storage(pipeline: Pipeline, tmp_path: Path) -> None:
     """No receipt is on this disk, and what the rules have written there is noted."""
     pipeline.write_snakefile(module("a"))
