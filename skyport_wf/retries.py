@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import re
 import threading
 import time
@@ -23,6 +24,7 @@ RETRY_VARIABLE = "SKYPORT_RETRY_SECONDS"
 """The variable that says for how many seconds in all a request is tried again; 0 for never."""
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _DEFAULT_SECONDS = 60.0
+_FIRST_PAUSE = 0.3
 _LONGEST_PAUSE = 10.0
 """Seconds, if the server does not ask for more."""
 
@@ -45,6 +47,20 @@ def asking_once() -> Iterator[None]:
         yield
     finally:
         _once = False
+
+
+def pauses() -> Iterator[float]:
+    """Yield after each of growing, random pauses, as many seconds as it took, until the time for trying again is over.
+
+    For whoever looks at an answer to know whether to ask again.
+    """
+    until = time.monotonic() + (0.0 if _once else retry_seconds())
+    longest = _FIRST_PAUSE
+    while (left := until - time.monotonic()) > 0:
+        pause = min(random.uniform(longest / 2, longest), left)  # noqa: S311 - spreads two processes in time
+        time.sleep(pause)
+        yield pause
+        longest = min(2 * longest, _LONGEST_PAUSE)
 
 
 def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: threading.Event | None = None) -> _Result:
@@ -72,7 +88,7 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
         return call()
 
     stopping = stopping or threading.Event()
-    usual_pause = tenacity.wait_random_exponential(multiplier=0.3, max=_LONGEST_PAUSE)
+    usual_pause = tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE)
     at_least = at_least if seconds > 0 else 1
 
     def pause(state: tenacity.RetryCallState) -> float:

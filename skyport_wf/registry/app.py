@@ -186,8 +186,9 @@ class RegistryApp:
         except RegistryError as error:
             if error.status == RouteUnknownError.status and not caller.has_answered:
                 # Clients send what they have only when they are asked. It is the same answer for what is not there.
+                end = "" if str(error).endswith("?") else "."
                 raise UnauthorizedError(
-                    f"{error}. That is what everyone may read; to see more, log in with {self._login_words}."
+                    f"{error}{end} That is what everyone may read; to see more, log in with {self._login_words}."
                 ) from error
             raise
 
