@@ -151,5 +151,6 @@ def _in_words(error: msgspec.ValidationError, given: Mapping[str, Any]) -> str:
     name = path.removesuffix("`").partition(".")[0].partition("[")[0]
     choices = get_args({"lint_level": LintLevel, "steps": Steps}.get(name))
     if choices:
-        return f"`{name}`: there is no {given[name]!r}; it takes {', '.join(choices)}."
+        found = "it has no value" if given[name] is None else f"there is no {given[name]!r}"
+        return f"`{name}`: {found}; it takes {', '.join(choices)}."
     return f"`{name}`: {in_yaml_words(problem).replace('`bool | str`', _WANTED['conda'])}."

@@ -184,7 +184,7 @@ def _holds_something(index: FileIndex, path: bytes) -> bool:
 def _has_bash(index: FileIndex) -> bool:
     """Return whether the kernel finds a program at /bin/bash, links followed, all layers together."""
     program = file_at(index, _BASH)
-    return program is not None and program.kind == "file" and bool(program.mode & 0o111)
+    return program is not None and program.kind == "file" and program.size > 0 and bool(program.mode & 0o111)
 
 
 def _note(problem: LoadProblem) -> str:

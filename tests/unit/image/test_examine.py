@@ -41,8 +41,8 @@ def test_every_layout(layout: str) -> None:
     assert found.waste.by_layer == (256 * 5000 + 4, 0, 0, 0)
 
 
-def program(name: str, mode: int = 0o755) -> File:
-    info, data = file_member(name, b"#!")
+def program(name: str, mode: int = 0o755, *, content: bytes = b"#!") -> File:
+    info, data = file_member(name, content)
     info.mode = mode
     return info, data
 
@@ -70,6 +70,7 @@ MERGED = [program("usr/bin/bash"), link("bin", "usr/bin")]
         ([[*MERGED[:1], link("bin", "usr/../usr/./bin")]], True),
         ([[*MERGED[:1], link("bin", "../../usr/bin/")]], True),
         ([[program("bin/bash", 0o644)]], False),
+        ([[program("bin/bash", content=b"")]], False),
         ([[folder("bin/bash/")]], False),
         ([[program("bin/bash.real"), link("bin/bash", "bash.real")]], True),
         ([[program("bin/busybox"), link("bin/bash", "/bin/busybox")]], True),

@@ -106,6 +106,7 @@ def test_the_list_is_found_as_the_command_line_finds_it(tmp_path, monkeypatch, i
         ({"pathvar": {}}, "there is no setting `pathvar`.* There are: images, .*, cluster\\.$"),
         ({"steps": "two"}, "`steps`: there is no 'two'; it takes each, stream\\."),
         ({"lint_level": 5}, "there is no 5; it takes error"),
+        ({"steps": None}, "`steps`: it has no value; it takes each, stream\\."),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(given, message):
