@@ -49,18 +49,18 @@ def asking_once() -> Iterator[None]:
         _once = False
 
 
-def pauses() -> Iterator[float]:
-    """Yield after each of growing, random pauses, as many seconds as it took, until the time for trying again is over.
+def pauses(seconds: float, *, first: float = _FIRST_PAUSE, longest: float = _LONGEST_PAUSE) -> Iterator[float]:
+    """Yield after each of growing, random pauses, in seconds, until so many seconds are over in all.
 
     For whoever looks at an answer to know whether to ask again.
     """
-    until = time.monotonic() + (0.0 if _once else retry_seconds())
-    longest = _FIRST_PAUSE
+    until = time.monotonic() + seconds
+    usual = first
     while (left := until - time.monotonic()) > 0:
-        pause = min(random.uniform(longest / 2, longest), left)  # noqa: S311 - spreads two processes in time
+        pause = min(random.uniform(usual / 2, usual), left)  # noqa: S311 - spreads two processes in time
         time.sleep(pause)
         yield pause
-        longest = min(2 * longest, _LONGEST_PAUSE)
+        usual = min(2 * usual, longest)
 
 
 def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: threading.Event | None = None) -> _Result:
@@ -70,7 +70,7 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
     at_least: attempts to make even if they take longer than is set in all, as sending a large file may.
     stopping: ends the pauses and the attempts when it is set.
     """
-    seconds = 0.0 if _once else retry_seconds()
+    seconds = retry_seconds()
     until = time.monotonic() + seconds
     try:
         return call()
@@ -127,6 +127,8 @@ def _say(state: tenacity.RetryCallState) -> None:
 
 def retry_seconds() -> float:
     """Return for how many seconds in all a request is tried again. Raises UsageError if the variable has no number."""
+    if _once:
+        return 0.0
     text = os.environ.get(RETRY_VARIABLE, "")
     if not text:
         return _DEFAULT_SECONDS

@@ -46,6 +46,8 @@ class Dockerfile(msgspec.Struct, frozen=True):
     """
     triggered: tuple[str, ...]
     """Those that an `ONBUILD` of the chosen stage names: each build on the image needs them."""
+    stages: tuple[str, ...] = ()
+    """The names of all its stages, in lower case."""
     lacks_target: bool = False
     """Whether no builder will find the stage that is to be built."""
     lacks_stages: bool = False
@@ -102,7 +104,8 @@ def parse_dockerfile(
     platform: what the image is built for; that of this machine if None.
     """
     instructions = read_instructions(content)
-    stages = stages_up_to(target, read_stages(instructions, global_arguments(instructions, build_args or {}, platform)))
+    all_stages = read_stages(instructions, global_arguments(instructions, build_args or {}, platform))
+    stages = stages_up_to(target, all_stages)
     chain = built_stages(stages)
     used = (
         use.image
@@ -120,6 +123,7 @@ def parse_dockerfile(
         base,
         tuple(dict.fromkeys(used)),
         tuple(dict.fromkeys(triggered)),
+        tuple(stage_names(all_stages)),
         lacks_target=bool(stages) and not found and is_docker,
         lacks_stages=not stages and is_docker,
     )

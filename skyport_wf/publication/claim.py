@@ -12,7 +12,6 @@ the claim of a public image is public.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from uuid import uuid4
 from skyport_wf.errors import ShockError, TemporaryError
 from skyport_wf.publication.attributes import CLAIM_TYPE
 from skyport_wf.publication.process_identity import is_dead, mark_process
+from skyport_wf.retries import pauses
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -34,7 +34,7 @@ _LEASE_SECONDS = 60.0
 _RENEWAL_SECONDS = 20.0
 _LONGEST_RENEWALS = 100
 """Characters of how often a claim says it was renewed that count."""
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
 
 class NameHeldError(TemporaryError):
@@ -81,8 +81,7 @@ class Claim:
 
     def wait_for_turn(self, patience: float) -> None:
         """Return when the name is claimed by nobody else. Raises NameHeldError after so many seconds."""
-        until = time.monotonic() + patience
-        pause = _SHORTEST_PAUSE
+        waited = pauses(patience, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
         while True:
             others = self._others()
             if not self._nodes and not others:
@@ -92,15 +91,13 @@ class Claim:
                 return
             if self._nodes and (not self._is_fresh() or min(others) < min(self._nodes)):
                 self.withdraw()
-            if time.monotonic() >= until:
+            _log.debug("%s is being published by someone else, waiting", self._name)
+            if not next(waited, 0):
                 self.withdraw()
                 raise NameHeldError(
                     f"{self._name} is being published by someone else (node {min(others, default='gone')} claims it). "
                     "Run the command again later."
                 )
-            _log.debug("%s is being published by someone else, waiting", self._name)
-            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads two processes in time
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     def renew(self) -> None:
         """Let the claim count on; to be called before each change that only the holder of the name may make.

@@ -16,7 +16,7 @@ from skyport_wf.publication.published import PublishedNode, find_published, not_
 from skyport_wf.publication.thin import base_problem, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
-from skyport_wf.retries import pauses
+from skyport_wf.retries import pauses, retry_seconds
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -182,7 +182,7 @@ def decide_now(
     Another user who publishes the very image at this moment is waited for: when he is done, so are we.
     """
     decision = decide(shock, wanted, found, base_comes=base_comes)
-    waited = pauses()
+    waited = pauses(retry_seconds())
     while isinstance(decision.refusal, TemporaryError) and next(waited, 0):
         decision = decide(shock, wanted, base_comes=base_comes)
     return decision.require()

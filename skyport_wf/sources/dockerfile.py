@@ -16,8 +16,7 @@ from skyport_wf.cache import cache_folder
 from skyport_wf.digests import digest_of
 from skyport_wf.errors import BuildError, EngineError, SkyportError, TemporaryError, UsageError
 from skyport_wf.image.context import digest_context
-from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile, read_stages, stage_names
-from skyport_wf.image.instructions import read_instructions
+from skyport_wf.image.dockerfile import SCRATCH, parse_dockerfile
 from skyport_wf.image_list.reference import is_docker_name, is_local_spelling, short_docker_name
 from skyport_wf.image_list.spec import BuildSecret, ImageSpec
 from skyport_wf.input_file import read_bounded
@@ -173,8 +172,7 @@ class DockerfileSource:
         try:
             image_id = build_image(engine, self._place_inputs(spec), context, output, bases=held)
         except UnknownImageError as error:
-            stages = stage_names(read_stages(read_instructions(self.dockerfile), {}))
-            near = near_words(error.image.removesuffix(":latest"), stages)
+            near = near_words(error.image.removesuffix(":latest"), self._parsed.stages)
             if not near:
                 raise
             stage = f"If the stage `{near[0]}` is meant, write that; it has to stand above."

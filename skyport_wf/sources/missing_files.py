@@ -45,30 +45,32 @@ def check_files(images: ImageList, folder: Path, names: Collection[str] | None, 
         if names is not None and image.name not in names:
             continue
         for field, path in _paths(image):
-            is_address = "://" in path
-            may_come = field == "archive" and not archives and not is_address
-            is_there = exists(folder / path)
-            is_folder_right = field == "archive" or is_folder(folder / path) == (field == "context")
-            if may_come or (is_there and is_folder_right):
-                continue
-            if is_address:
-                words = f"an address is not taken here. {_INSTEAD_OF_ADDRESS[field]}"
-            elif not is_there and not is_absent(folder / path):
-                words = f"{folder / path} cannot be read: a folder on the way there is closed to you."
-            else:
-                inside = os.path.join(path, "Dockerfile")  # noqa: PTH118 - as the list would have it
-                is_inside = field == "dockerfile" and exists(folder / inside)
-                near = inside if is_inside else _near(folder, path, folders=field == "context")
-                instead = f"; did you mean {near}?" if near else f". Mend `{field}` in the image list."
-                is_of_kind = "no folder" if field == "context" else "a folder"
-                words = (
-                    f"{folder / path} is {is_of_kind}" if is_there else f"there is no {_WHAT[field]} {folder / path}"
-                )
-                words += instead
-            place = written.place_of(f"$.images[{index}].{field}")
-            mistakes.append(Mistake(place, f", field {field}: image {image.name}: {words}"))
+            may_come = field == "archive" and not archives and "://" not in path
+            if not may_come and (words := _why_not(folder, field, path)):
+                place = written.place_of(f"$.images[{index}].{field}")
+                mistakes.append(Mistake(place, f", field {field}: image {image.name}: {words}"))
     if mistakes:
         raise MistakesError(mistakes, written.name, written.source)
+
+
+def _why_not(folder: Path, field: str, path: str) -> str:
+    """Return what is wrong with what a field names, and what to do; empty if it is there."""
+    there, takes_folder = folder / path, field == "context"
+    is_there = exists(there)
+    if is_there and (field == "archive" or is_folder(there) == takes_folder):
+        return ""
+    if "://" in path:
+        return f"an address is not taken here. {_INSTEAD_OF_ADDRESS[field]}"
+    if is_there:
+        wrong = f"{there} is {'no' if takes_folder else 'a'} folder"
+    elif is_absent(there):
+        wrong = f"there is no {_WHAT[field]} {there}"
+    else:
+        return f"{there} cannot be read: a folder on the way there is closed to you."
+    inside = os.path.join(path, "Dockerfile")  # noqa: PTH118 - as the list would have it
+    is_inside = field == "dockerfile" and exists(folder / inside)
+    near = inside if is_inside else _near(folder, path, folders=takes_folder)
+    return f"{wrong}; did you mean {near}?" if near else f"{wrong}. Mend `{field}` in the image list."
 
 
 def _paths(image: ImageSpec) -> Iterator[tuple[str, str]]:
