@@ -248,12 +248,14 @@ class _PathStat(msgspec.Struct, frozen=True, rename="camel"):
     """A path in a container, as the engine describes it."""
 
     mode: int
+    size: int
+    """In bytes."""
     link_target: str = ""
     """Where a symbolic link leads, seen from the container's root."""
 
 
 def has_program(client: APIClient, image: str, path: str) -> bool:
-    """Return whether the image has a file at `path`, or a link there to one, that can be run.
+    """Return whether the image has a file at `path`, or a link there to one, that can be run. An empty one cannot.
 
     image: a name or an id that the engine has.
     path: absolute.
@@ -263,7 +265,7 @@ def has_program(client: APIClient, image: str, path: str) -> bool:
         container = client.create_container(name, command=[path])["Id"]
         try:
             found = follow_links(client, container, path)
-            return found is not None and bool(found.mode & 0o111) and not found.mode & _FOLDER
+            return found is not None and found.size > 0 and bool(found.mode & 0o111) and not found.mode & _FOLDER
         finally:
             remove_container(client, container, of=image)
 
@@ -275,6 +277,8 @@ class FoundPath(msgspec.Struct, frozen=True):
     """Where it lies, if the last name of the path is that of a symbolic link."""
     mode: int
     """As the engine writes it: that of Go."""
+    size: int
+    """In bytes."""
 
 
 def follow_links(client: APIClient, container: str, path: str) -> FoundPath | None:
@@ -287,7 +291,7 @@ def follow_links(client: APIClient, container: str, path: str) -> FoundPath | No
         if found is None:
             return None
         if not found.link_target or found.link_target == path:
-            return FoundPath(path, found.mode)
+            return FoundPath(path, found.mode, found.size)
         path = found.link_target
     return None
 

@@ -17,9 +17,15 @@ from tests.support.engine import docker
 from tests.support.podman_service import PodmanService
 
 
-def member(name: str, *, mode: int = 0o755, link: str = "", folder: bool = False) -> tarfile.TarInfo:
+PROGRAM = b"#!/bin/sh\n"
+
+
+def member(
+    name: str, *, mode: int = 0o755, link: str = "", folder: bool = False, size: int = len(PROGRAM)
+) -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.mode = mode
+    info.size = 0 if link or folder else size
     info.linkname = link
     info.type = tarfile.SYMTYPE if link else tarfile.DIRTYPE if folder else tarfile.REGTYPE
     return info
@@ -31,6 +37,8 @@ CASES = {
     "nothing": (False, [BIN, member("bin/sh")]),
     "an empty image": (False, [member("x")]),
     "not to be run": (False, [BIN, member("bin/bash", mode=0o644)]),
+    "an empty file": (False, [BIN, member("bin/bash", size=0)]),
+    "a link to an empty file": (False, [BIN, member("bin/bash", link="x"), member("bin/x", size=0)]),
     "a folder": (False, [BIN, member("bin/bash", folder=True)]),
     "a link": (True, [BIN, member("bin/bash", link="busybox"), member("bin/busybox")]),
     "an absolute link": (True, [BIN, member("bin/bash", link="/opt/x"), member("opt", folder=True), member("opt/x")]),
@@ -52,7 +60,7 @@ def image_tar(members: list[tarfile.TarInfo]) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         for one in members:
-            tar.addfile(one)
+            tar.addfile(one, io.BytesIO(PROGRAM))
     return content.getvalue()
 
 
