@@ -16,7 +16,6 @@ from tests.support.commands import SKYPORT
 from tests.support.engine import docker
 from tests.support.podman_service import PodmanService
 
-
 PROGRAM = b"#!/bin/sh\n"
 
 

@@ -8,6 +8,8 @@ from tests.support.docker_archives import Image, file_member, legacy, tar_of
 from tests.support.lab import Lab
 from tests.support.project import jobs
 
+STEPS = ("build_image", "save_image", "upload_image", "register_image")
+INCLUDE = 'include: skyport_wf.snakefile("publish")\n'
 MODULE = """
 module {name}:
     snakefile: skyport_wf.snakefile("{rules}")
@@ -15,6 +17,25 @@ module {name}:
 
 use rule * from {name} as {name}_*
 """
+OWN = """
+rule mine:
+    input:
+        {inputs}
+    output:
+        "own.txt",
+    container: None
+    shell:
+        "md5sum {{input}} /dev/null > {{output}}"
+"""
+LOCKED = {
+    "image_id": "sha256:" + "0" * 64,
+    "shock": "embedded",
+    "node": "05c58076-9887-4dd6-8bb1-62e695164c0d",
+    "size": 1,
+    "md5": "0" * 32,
+    "archive_sha256": None,
+    "source_digest": None,
+}
 
 
 def write_images(folder: Path, *names: str, fields: str = "", shock: str = "url: embedded") -> None:
@@ -60,3 +81,13 @@ def module(name: str, *, rules: str = "publish", config: str = "{}", more: Itera
     """Return the use of our rules as a module, as the guide shows it; `more` are lines of the module."""
     text = MODULE.format(name=name, rules=rules, config=config)
     return text.replace("\n\nuse", "".join(f"\n    {line}" for line in more) + "\n\nuse", 1)
+
+
+def own(*images: str, **where: str) -> str:
+    """Return the pipeline's own rule, which takes the receipts of these images."""
+    results = where.get("results", "results")
+    return OWN.format(inputs=", ".join(f'skyport_wf.receipt("{image}", results="{results}")' for image in images))
+
+
+def steps(*images: str, prefix: str = "") -> set[str]:
+    return {f"{prefix}{step} {image}" for step in STEPS for image in images}
