@@ -4,6 +4,7 @@ import itertools
 import json
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from skyport_wf.image.instructions import (
@@ -107,22 +108,24 @@ class ReadableText:
 
     def lines(self) -> list[tuple[int, str]]:
         """Return the lines, each with the number of the one in the file that it stands for."""
-        # It takes what follows a heredoc for a mistake unless it is blank (hadolint/hadolint#960).
-        behind = {one.last_line: "" for one in self._instructions if one.heredocs}
-        before: dict[int, str] = {}
+        before: defaultdict[int, list[str]] = defaultdict(list)
+        behind: defaultdict[int, list[str]] = defaultdict(list)
         shell = _DEFAULT_SHELL
         for one in self._instructions:
+            if one.heredocs:
+                # It takes what follows a heredoc for a mistake unless it is blank (hadolint/hadolint#960).
+                behind[one.last_line].append("")
             if one.name in ("FROM", "SHELL"):
                 shell = self._lines[one.line_at(0) - 1] if one.name == "SHELL" else _DEFAULT_SHELL
-            elif one.name == "RUN" and heredoc_shell(one) in _WITH_PIPEFAIL:
+            elif one.name == "RUN" and (own := heredoc_shell(one)) in _WITH_PIPEFAIL:
                 # It takes the script for one of the shell that other instructions have.
-                before[one.line] = f'SHELL ["/bin/{heredoc_shell(one)}", "-o", "pipefail", "-c"]'
-                behind[one.last_line] = f"\n{shell}"
-        numbered: list[tuple[int, str]] = []
-        for number, line in enumerate(self._lines, 1):
-            texts = [before.get(number), line, *(behind[number].split("\n") if number in behind else ())]
-            numbered += [(number, text) for text in texts if text is not None]
-        return numbered
+                before[one.line].append(f'SHELL ["/bin/{own}", "-o", "pipefail", "-c"]')
+                behind[one.last_line].append(shell)
+        return [
+            (number, text)
+            for number, line in enumerate(self._lines, 1)
+            for text in (*before[number], line, *behind[number])
+        ]
 
     def take_out(self, line: int) -> bool:
         """Put something without meaning in the place of the instruction on a line; False if there is none."""
