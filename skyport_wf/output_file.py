@@ -22,6 +22,8 @@ _LONGEST_PART = 230
 _FOLDER = "skyport-wf-scratch-"
 _ENOUGH = 1 << 20
 """Bytes of a file by which its kind is told."""
+_MOST_LINKS = 40
+"""Links one behind the other that Linux follows."""
 
 
 class OutputFile:
@@ -107,7 +109,7 @@ def _open_folder(folder: Path) -> int:
 def replace_file(target: Path) -> Iterator[OutputFile]:
     """Open a file that becomes `target` if the block ends well, and vanishes if not.
 
-    A device or pipe, such as /dev/null, cannot be replaced and is written to as it is.
+    A device or pipe, such as /dev/null, cannot be replaced and is written to as it is; so is what /dev/stdout leads to.
     Raises SkyportError if the folder does not exist, is full or may not be written to.
     """
     with _named(target):
@@ -151,8 +153,11 @@ def make_folders(folder: Path) -> None:
 def open_for_writing(path: Path) -> int:
     """Open a file, device or pipe for writing from the beginning, and return the descriptor.
 
+    What this process has open already is written to from where it is, as programs do that share a stdout.
     Raises OSError, also where nobody reads a pipe.
     """
+    if (number := own_descriptor(path)) is not None:
+        return os.dup(number)
     # A pipe would wait until somebody does.
     how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
     descriptor = os.open(path, how, 0o666)
@@ -185,7 +190,7 @@ def keep_other_file(path: Path, what: str, is_one: Callable[[bytes], bool]) -> N
     is_one: tells from a file's first mebibyte.
     """
     try:
-        if not path.is_file():
+        if _is_special(path) or not path.is_file():
             return
         with path.open("rb") as file:
             there = file.read(_ENOUGH)
@@ -222,13 +227,26 @@ def behind_links(path: Path) -> Path:
     # What cannot be looked at is told by whoever reads or writes it.
     with suppress(OSError):
         # A pipe has no other name than the link to it that a shell makes.
-        if path.is_symlink() and (path.is_file() or not path.exists()):
+        if path.is_symlink() and own_descriptor(path) is None and (path.is_file() or not path.exists()):
             return Path(os.path.realpath(path))
     return path
 
 
+def own_descriptor(path: Path) -> int | None:
+    """Return the number of what this process has open that a path leads to, as /dev/stdout does; None for a file."""
+    opened = Path(f"/proc/{os.getpid()}/fd")
+    with suppress(OSError):
+        for _ in range(_MOST_LINKS):
+            path = place_of(path)
+            if path.parent == opened and path.name.isdecimal():
+                return int(path.name)
+            path = path.parent / path.readlink()
+    return None
+
+
 def _is_special(path: Path) -> bool:
-    return path.exists() and not (path.is_file() or path.is_dir())
+    # Of a stdout that is a file, the link would be replaced that leads to it: by root, that of the whole machine.
+    return own_descriptor(path) is not None or (path.exists() and not (path.is_file() or path.is_dir()))
 
 
 def _beginning_of_partial(target: Path) -> str:

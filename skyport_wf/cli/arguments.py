@@ -122,8 +122,11 @@ def any_path(text: str) -> Path:
 
 
 def output_file(text: str) -> Path:
-    """Return the path of a file to write, with no `..` behind a folder: that may lack now, and be made by then."""
-    path = Path(text)
+    """Return the path of a file to write, with no `..` behind a folder: that may lack now, and be made by then.
+
+    `-` is stdout, as for other programs; a file of that name is `./-`.
+    """
+    path = Path("/dev/stdout" if text == "-" else text)
     if path.name in ("", ".."):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file")
     # Of a NUL character, `check_words` tells.

@@ -7,7 +7,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 
 from skyport_wf import __version__
 from skyport_wf.cli.messages import report_error, start_logging, stop_logging
@@ -33,6 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return EXIT_FAILED
     act_on_signals()
+    # Behind a file, what the command says would be part of it.
+    with redirect_stdout(sys.stderr) if args.stdout_is_taken else nullcontext():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run the verb and return its exit code."""
     try:
         start_logging(args)
         outcome: Outcome = importlib.import_module(f"skyport_wf.cli.{args.verb}").run(args)

@@ -17,8 +17,11 @@ from skyport_wf.cli.verbs import ELSEWHERE, VERBS, overview
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import printable
 from skyport_wf.near_words import near_words
+from skyport_wf.output_file import own_descriptor
 
 _PROGRAM = "skyport-wf"
+_STDOUT = 1
+"""The number of the file that is open as stdout."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,7 +54,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     actions = verbs[args.verb]._actions
     check_words(args)
     check_names(args, [action.dest for action in actions if action.metavar in IMAGES])
-    check_outputs(args, [action.dest for action in actions if action.type is output_file])
+    outputs = [action.dest for action in actions if action.type is output_file]
+    check_outputs(args, outputs)
+    args.stdout_is_taken = any(
+        own_descriptor(path) == _STDOUT for option in outputs if option != "log" and (path := getattr(args, option))
+    )
     return args
 
 

@@ -23,7 +23,7 @@ from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
 from skyport_wf.image.tar.sparse import SPARSE
-from skyport_wf.output_file import replace_file
+from skyport_wf.output_file import own_descriptor, replace_file
 
 if TYPE_CHECKING:
     from skyport_wf.image.layers.entries import LayerEntry
@@ -53,7 +53,7 @@ def take_out(source: ImageSource, wanted: WantedFiles, target: Path) -> TakenOut
     Raises UsageError if something is there already, SkyportError if it is neither a file nor a folder, or the disk is
     full; what reading the image raises.
     """
-    if os.path.lexists(target):
+    if os.path.lexists(target) and (wanted.is_folder or own_descriptor(target) is None):
         raise UsageError(f"{target} is there already, and stays as it is. Name another file, or remove it.")
     if not wanted.is_folder:
         return _take_file(source, wanted.entries[0], target)

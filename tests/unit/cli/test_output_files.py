@@ -527,3 +527,30 @@ def test_what_init_leaves_as_it_was_is_told(tmp_path, monkeypatch, capsys):
     assert {"images.yaml", "images.schema.json", "images/hello/hello", "images.smk"} <= {*told[0]["written"]}
     assert told[1]["written"] == []
     assert {*told[1]["kept"]} == {*told[0]["written"], "profiles/default"} - {"profiles/default/config.yaml"}
+
+
+# A link of this folder is a stdout that is a file: of the machine's own, root would lose it where it is replaced.
+@pytest.mark.parametrize(
+    ("name", "is_file"),
+    [("-", False), ("/dev/stdout", False), ("/proc/self/fd/1", False), ("link", False), ("link", True)],
+)
+def test_stdout_gets_a_file_and_nothing_else(project: Path, name: str, *, is_file: bool) -> None:
+    (project / "link").symlink_to("/proc/self/fd/1")
+    command = [sys.executable, "-m", "skyport_wf", "lint", "--json", "--report", name]
+    with (project / "out").open("wb") as file:
+        stdout = file if is_file else subprocess.PIPE
+        run = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+    written = (project / "out").read_text() if is_file else run.stdout
+    assert json.loads(written)["findings"] == json.loads(run.stderr)["findings"]
+    assert (project / "link").is_symlink()
+    assert not (project / "-").exists()
+
+
+def test_a_log_may_share_stdout(project: Path) -> None:
+    (project / "link").symlink_to("/proc/self/fd/1")
+    with (project / "out").open("wb") as file:
+        command = [sys.executable, "-m", "skyport_wf", "doctor", "--verbose", "--log", "link"]
+        subprocess.run(command, stdout=file, check=False)
+    text = (project / "out").read_text()
+    assert "skyport-wf: GET" in text
+    assert "image list: 1 image" in text
