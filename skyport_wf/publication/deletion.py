@@ -14,7 +14,7 @@ from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.inventory import HIDDEN, LOST_NAME, ImageState, StoredImage, list_images
 from skyport_wf.publication.published import PublishedNode, why_not_ours_to_delete
-from skyport_wf.publication.thin import find_thin_nodes, name_of, same_image, thinnest_first
+from skyport_wf.publication.thin import find_thin_nodes, name_of, thinnest_first
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -143,35 +143,33 @@ def _keep_bases(
     shock: Shock, chosen: Sequence[StoredImage], images: Sequence[StoredImage], refusals: dict[str, str]
 ) -> None:
     """Note in `refusals` which nodes stay as thin images are built on them, and those do not go with them."""
+    same: dict[tuple[str, str], set[str]] = {}
+    for image in images:
+        if image.state != "unfinished":
+            same.setdefault(_what(image), set()).add(image.node.id)
+    going = {node_id for node_id, refusal in refusals.items() if not refusal}
     thin: dict[str, dict[str, str]] = {}
-    for image in chosen:
+    # Of several nodes with the same base, the one that has the name stays, or else the newest.
+    bases = [image for image in sorted(chosen, key=lambda one: one.state in HIDDEN) if image.state != "unfinished"]
+    for image in bases:
         attributes = read_attributes(image.node.attributes)
-        if (
-            attributes
-            and image.state != "unfinished"
-            and not refusals[image.node.id]
-            and not _is_elsewhere(image, images)
-        ):
+        if attributes and image.node.id in going and same[_what(image)] <= going:
             found = find_thin_nodes(shock.user, PublishedNode(image.node, attributes))
             thin[image.node.id] = {node.id: name_of(node) for node in found}
-    while True:
-        going = {node_id for node_id, refusal in refusals.items() if not refusal}
-        staying = {base: sorted(thin[base][node] for node in thin[base].keys() - going) for base in going & thin.keys()}
-        if not any(staying.values()):
-            return
-        for base, names in staying.items():
-            if names:
-                refusals[base] = f"{', '.join(names)} would lack its layers; --force deletes it all the same"
+    before = len(going) + 1
+    while len(going) < before:
+        before = len(going)
+        for image in bases:
+            needing = thin.get(image.node.id, {})
+            staying = sorted(needing[node_id] for node_id in needing.keys() - going)
+            if staying and same[_what(image)] <= going:
+                going.remove(image.node.id)
+                refusals[image.node.id] = f"{', '.join(staying)} would lack its layers; --force deletes it all the same"
 
 
-def _is_elsewhere(image: StoredImage, images: Sequence[StoredImage]) -> bool:
-    """Return whether another node has the same image under the same name."""
-    own = str((image.node.attributes or {}).get("id"))
-    return any(
-        other.node.id != image.node.id and other.name == image.name and other.state != "unfinished"
-        and same_image(own, str((other.node.attributes or {}).get("id")))
-        for other in images
-    )  # fmt: skip
+def _what(image: StoredImage) -> tuple[str, str]:
+    """Return what nodes have in common that have the same image under the same name."""
+    return image.name, str((image.node.attributes or {}).get("id")).removeprefix("sha256:")
 
 
 def is_younger(node: Node, age: timedelta) -> bool:

@@ -387,9 +387,14 @@ def test_the_base_of_a_thin_image_stays(shop: Shop) -> None:
     assert main(["retire", "lab/base:1", "--force"]) == 0
     assert shop.stays("*") == {base: f"{NAME} would lack its layers; --force deletes it all the same"}
     # Published again, the same image is its base.
-    shop.publish("1", "lab/base:1")
+    again = shop.publish("1", "lab/base:1")
     (shop.folder / "images.lock.json").unlink()
     assert shop.stays("*") == {}
+    with open_shock(ShockSettings()) as shock:
+        both = plan_deletion(shock, ["lab/base:1"], published=True)
+        assert {one.image.node.id: one.refusal for one in both} == {again: why, base: ""}
+    assert main(["retire", "lab/base:1", "--force"]) == 0
+    assert shop.stays("*") == {again: why}
 
 
 @pytest.mark.slow
