@@ -17,7 +17,9 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="REPO:TAG, or in quotes with * ? [...] for several")
-    parser.add_argument("--node", metavar="ID", help="the node that loses the name; alone, whatever its name is")
+    parser.add_argument(
+        "--node", metavar="ID", help="the node that loses the name, or gets it back; alone, whatever its name is"
+    )
     parser.add_argument("--undo", action="store_true", help="give the name back to a node that was retired")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument(
@@ -30,16 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Take the name off published images; their nodes stay, for those who know their ids."""
     from skyport_wf.publication.inventory import expand_names
-    from skyport_wf.publication.retire import restore_all, retire_all, retire_node_of_id
+    from skyport_wf.publication.retire import name_of_retired, restore_all, retire_all, retire_node_of_id
 
-    if not args.names and (args.undo or not args.node):
+    if not (args.names or args.node):
         raise UsageError("name the images to retire, or to publish again with --undo")
     with opened_shock(args) as shock:
-        if not args.names:
+        if not (args.names or args.undo):
             name = retire_node_of_id(shock, args.node, force=args.force, dry_run=args.dry_run)
             return _tell({name: [args.node]}, args)
-        # Any name may be retired, also one that could not be published today.
-        names = expand_names(shock.user, args.names, retired=args.undo)
+        if args.names:
+            # Any name may be retired, also one that could not be published today.
+            names = expand_names(shock.user, args.names, retired=args.undo)
+        else:
+            names = [name_of_retired(shock, args.node)]
         if args.node and len(names) > 1:
             raise UsageError("--node ID names one node: give one name with it")
         change = restore_all if args.undo else retire_all

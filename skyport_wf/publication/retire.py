@@ -101,6 +101,14 @@ def retire_node_of_id(shock: Shock, node_id: str, *, force: bool = False, dry_ru
     return found.name
 
 
+def name_of_retired(shock: Shock, node_id: str) -> str:
+    """Return the name that a node has, or had before it was retired. Raises SkyportError if there is none."""
+    for image in list_images(shock.user, hidden=True):
+        if image.node.id == node_id and image.name:
+            return image.name
+    raise SkyportError(f"{shock.name} has no image with a name on node {node_id}. `skyport-wf ls --all` lists them.")
+
+
 def restore_all(
     shock: Shock, names: Sequence[str], *, node_id: str | None = None, force: bool = False, dry_run: bool = False
 ) -> dict[str, list[str]]:

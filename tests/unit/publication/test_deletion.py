@@ -180,6 +180,14 @@ def test_nothing_is_left_to_undo(shop: Shop, capsys: pytest.CaptureFixture[str])
     assert why in undone(NAME, "--node", node, code=1)
     assert undone(NAME, "--node", new) == f"{NAME} is published, nothing is retired"
     assert shop.states() == {node: "retired", new: "published", other: "published"}
+    # As `retire --node` does, `--undo` finds the name.
+    assert main(["retire", "--node", new]) == 0
+    assert undone("--node", node, "-n") == f"{NAME} would be published again (node {node})"
+    assert undone("--node", node) == f"{NAME} is published again (node {node})"
+    assert why.replace(new, node) in undone("--node", new, code=1)
+    assert "has no image with a name on node nothing" in undone("--node", "nothing", code=1)
+    assert "name the images" in undone(code=2)
+    assert shop.states() == {node: "published", new: "retired", other: "published"}
 
 
 @pytest.mark.slow
