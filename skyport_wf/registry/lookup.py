@@ -5,7 +5,7 @@ What was found is remembered by node: a node's file never changes. Who may read 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,15 +16,16 @@ from skyport_wf.image.distribution.manifests import Descriptor, Flavour, Manifes
 from skyport_wf.image_list.reference import LATEST, is_tag
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
-from skyport_wf.publication.manifest import told_reference
+from skyport_wf.publication.manifest import told_manifest, told_reference
 from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.copies import Copies
 from skyport_wf.registry.negotiation import choose_flavour
 from skyport_wf.registry.package_lists import ARTIFACT_TYPE, EMPTY, PackageLists, make_artifact
-from skyport_wf.registry.refusals import BlobUnknownError, ManifestUnknownError
+from skyport_wf.registry.refusals import BlobUnknownError, ManifestUnknownError, UnreadableError
 from skyport_wf.registry.stored_image import NoRangesError, StoredBlob, StoredImage, read_stored_image
+from skyport_wf.shock.connection import ShockRefusalError
 from skyport_wf.transfer.thin_chain import read_chain
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _MEMORY: Final = 16 << 20
 """Bytes of images, and of what is remembered of digests."""
 _ENTRY: Final = 500
 """Bytes that remembering a digest takes, about."""
+_NOT_FOUND: Final = 404
 _CANDIDATES: Final = 10
 """Nodes with the same layer of which one is taken."""
 
@@ -77,7 +79,8 @@ class Lookup:
         """Return a manifest of the image that an AWE worker would get for REPOSITORY:TAG.
 
         accept: the client's header of that name, which tells the media types that it takes.
-        Raises ManifestUnknownError if it would get none, or one that cannot be read, or takes none.
+        Raises ManifestUnknownError if it would get none, or one that is no image, or takes none; UnreadableError if its
+        file cannot be read.
         """
         if not is_tag(tag):
             raise ManifestUnknownError(f"{tag[:100]!a} is not a tag")
@@ -97,7 +100,7 @@ class Lookup:
     def by_digest(self, view: View, repository: str, digest: str) -> FoundManifest:
         """Return the manifest of this digest, of an image of a repository, or of a list of its packages.
 
-        Raises ManifestUnknownError if there is none.
+        Raises ManifestUnknownError if there is none, UnreadableError if the image's file cannot be read.
         """
         node, manifest = self._find_manifest(view, repository, digest)
         return FoundManifest(manifest, name_of(node), view.is_public(node.id))
@@ -126,7 +129,7 @@ class Lookup:
                 continue
             try:
                 pushed = self._image(view, node).pushed
-            except (ArchiveError, ShockError):
+            except (ArchiveError, ShockError, UnreadableError):
                 continue
             if pushed:
                 kind, annotations = reference.artifact_type, reference.annotations or None
@@ -137,14 +140,17 @@ class Lookup:
         """Return a blob. Raises BlobUnknownError if there is none.
 
         make: whether to make the lists of packages of the repository's images, if it is none of those that are made.
+            Then raises UnreadableError if only images have it that cannot be read; else it has to be pushed again.
         """
         if digest == digest_of(EMPTY):
             return FoundBlob(EMPTY, is_public=True)
+        unreadable: UnreadableError | None = None
         for node in self._holders(view, repository, digest):
             try:
                 image = self._image(view, node)
-            except (ArchiveError, ShockError):
+            except (ArchiveError, ShockError, UnreadableError) as error:
                 # Whoever made it may have claimed the blob of another one.
+                unreadable = error if isinstance(error, UnreadableError) else unreadable
                 continue
             if image.image_id == digest:
                 return FoundBlob(image.config, view.is_public(node.id))
@@ -163,6 +169,8 @@ class Lookup:
             document = self._lists.told(node)
             if document and digest_of(document) == digest:
                 return FoundBlob(document, view.is_public(node.id))
+        if make and unreadable:
+            raise unreadable
         raise BlobUnknownError(f"no image that you may read has a blob {digest}")
 
     def judge(self, blob: StoredBlob, *, is_true: bool) -> None:
@@ -190,7 +198,14 @@ class Lookup:
         # Another registry of this Shock may have told of a list of packages that is not made here yet.
         for document_of in (lambda node: self._lists.find(node.id), self._lists.told):
             for node in nodes:
-                for manifest in self._manifests_of(view, node, document_of(node)):
+                try:
+                    manifests = self._manifests_of(view, node, document_of(node))
+                except UnreadableError:
+                    # It hides no other image, and is no reason to call one unknown that its node tells of.
+                    if _told_digest(node) == digest:
+                        raise
+                    continue
+                for manifest in manifests:
                     if manifest.digest == digest and _repository_of(node) == repository:
                         return node, manifest
         raise ManifestUnknownError(f"no image of {repository} that you may read has a manifest {digest}")
@@ -226,11 +241,21 @@ class Lookup:
         """Return the image on a node, and remember it with its digests.
 
         make: whether to make a copy if its layers are no ranges of the file.
-        Raises NoRangesError, or what reading the node's file raises.
+        Raises NoRangesError, ArchiveError or ShockError if it is no image, UnreadableError if its file cannot be read.
         """
         if known := self._images.get(node.id):
             return known
         chain = read_chain(view.shock, node)
+        try:
+            return self._read_image(view, chain, make=make)
+        except ShockError as error:
+            if isinstance(error, ShockRefusalError) and error.status == _NOT_FOUND:
+                # Deleted at this moment.
+                raise
+            raise UnreadableError(f"{name_of(node)} is there, and cannot be read: {error}") from error
+
+    def _read_image(self, view: View, chain: Sequence[Node], *, make: bool) -> StoredImage:
+        node = chain[-1]
         try:
             image = read_stored_image(view.shock, chain)
         except NoRangesError:
@@ -270,3 +295,10 @@ def _has_image(node: Node) -> bool:
 
 def _repository_of(node: Node) -> str:
     return name_of(node).rpartition(":")[0]
+
+
+def _told_digest(node: Node) -> str | None:
+    """Return the digest of an image's manifest as far as its node tells it."""
+    attributes = read_attributes(node.attributes)
+    told = told_manifest(attributes) if attributes else None
+    return told.digest if told else None

@@ -20,6 +20,10 @@ class RegistryError(SkyportError):
         return {}
 
 
+class UnreadableError(RegistryError):
+    """The image is there, and its file cannot be read."""
+
+
 class NameInvalidError(RegistryError):
     """No registry can have a repository of this name."""
 

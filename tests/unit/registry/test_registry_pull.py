@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +134,39 @@ def test_a_layer_whose_file_is_lost_was_not_deleted(world: World) -> None:
     assert (answer.status_code, answer.json["errors"][0]["message"]) == (
         500, "the file with the blob is damaged, or cannot be read; the server's log says more"
     )  # fmt: skip
+
+
+def lose_newest_file(world: World, before: set[Path]) -> None:
+    (file,) = set(world.shock.store.files) - before
+    file.unlink()
+
+
+def test_an_image_whose_file_is_lost_is_not_unknown(world: World) -> None:
+    publish(world.alice, world.folder, f"{NAME}:1.0", Image((TOOL,)))
+    whole = set(world.shock.store.files)
+    node = publish(world.alice, world.folder, f"{NAME}:2.0", Image((BASE, TOOL)))
+    old, new = (world.nobody.get(f"/v2/{NAME}/manifests/{tag}") for tag in ("1.0", "2.0"))
+    lose_newest_file(world, whole)
+    asked = world.restarted()
+    config, base = new.json["config"]["digest"], new.json["layers"][0]["digest"]
+    manifest = f"manifests/{new.headers['Docker-Content-Digest']}"
+    for path in ("manifests/2.0", manifest, f"blobs/{config}", f"blobs/{base}"):
+        refused = asked.get(f"/v2/{NAME}/{path}")
+        assert (refused.status_code, refused.json["errors"][0]["message"]) == (
+            500,
+            f"{NAME}:2.0 is there, and cannot be read: the embedded Shock refuses GET /node/{node}?download: "
+            "the node is damaged: the file is missing",
+        )
+    # It hides no other image, and whoever pushes has to send its blobs again.
+    assert asked.get(f"/v2/{NAME}/manifests/{old.headers['Docker-Content-Digest']}").data == old.data
+    assert asked.get(f"/v2/{NAME}/blobs/{base}", method="HEAD").status_code == 404
+    assert asked.error(f"/v2/{NAME}/manifests/sha256:{'0' * 64}") == (404, "MANIFEST_UNKNOWN")
+
+
+def test_a_lost_file_without_ranges_is_not_unknown(world: World) -> None:
+    publish(world.alice, world.folder, f"{NAME}:1.0", Image((BASE, TOOL)), ranges=False)
+    lose_newest_file(world, set())
+    assert world.nobody.error(f"/v2/{NAME}/manifests/1.0") == (500, "UNKNOWN")
 
 
 @pytest.mark.parametrize(
