@@ -178,6 +178,9 @@ class RegistryApp:
         caller = read_caller(request.environ.get("HTTP_AUTHORIZATION"), with_name=self._backend.has_passwords)
         view = View(self._backend, caller)
         self._check(view)
+        if caller.token is not None:
+            # For the server's log.
+            request.environ["REMOTE_USER"] = self._backend.owner_of(caller.token)
         if (method != "GET" or "upload" in values) and caller.token is None and not view.anyone_writes:
             raise UnauthorizedError(f"publishing is for users of the Shock. Log in with {self._login_words}.")
         context = RequestContext(request, view, self._backend, self._lookup, url=self._url(request))

@@ -50,6 +50,9 @@ class Backend(Protocol):
     def forget(self, token: str) -> None:
         """Keep nothing any more of the token, whose owner has logged out."""
 
+    def owner_of(self, token: str) -> str:
+        """Return the name of the token's owner; empty where that is not known."""
+
     def send(self, request: Request, part: FilePart, token: str | None, *, is_whole: bool) -> Response:
         """Return an answer to the request whose body is the part of a file: with status 200, or 307 for elsewhere.
 
@@ -79,6 +82,10 @@ class EmbeddedBackend:
     def forget(self, token: str) -> None:
         """Nothing is kept of a token."""
 
+    def owner_of(self, token: str) -> str:
+        """Return the name of the user of the store."""
+        return self._app.owner_of(token)
+
     def send(self, request: Request, part: FilePart, token: str | None, *, is_whole: bool) -> Response:
         """Return the application's own answer to a download of the part."""
         environ = {
@@ -87,7 +94,8 @@ class EmbeddedBackend:
             "PATH_INFO": f"/node/{part.node}",
             "QUERY_STRING": f"download&seek={part.offset}&length={part.size}",
         }
-        environ.pop("HTTP_AUTHORIZATION", None)
+        for who in ("HTTP_AUTHORIZATION", "REMOTE_USER"):
+            environ.pop(who, None)
         if token is not None:
             environ["HTTP_AUTHORIZATION"] = f"OAuth {token}"
         statuses: list[str] = []
@@ -141,6 +149,11 @@ class RemoteBackend:
     def forget(self, token: str) -> None:
         """Keep the client of a token no longer."""
         self._clients.remove(token)
+
+    def owner_of(self, token: str) -> str:
+        """Return nothing: a Shock tells nobody who they are."""
+        del token
+        return ""
 
     def send(self, request: Request, part: FilePart, token: str | None, *, is_whole: bool) -> Response:
         """Return a redirect to the Shock's own download, or its bytes as they come from there."""

@@ -184,6 +184,11 @@ class ShockApp:
                 # Nobody reads the file that a GET would send.
                 response.close()
 
+    def owner_of(self, token: str) -> str:
+        """Return the name of the user who has the token, empty if nobody has it."""
+        user = find_by_token(self.store.database, token)
+        return user.name if user else ""
+
     def _answer(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             return data_response(None)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from werkzeug.test import create_environ
 
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, publish
@@ -202,3 +203,18 @@ def test_the_list_of_packages_refers_to_both_manifests(world: World) -> None:
         assert filtered.headers["OCI-Filters-Applied"] == "artifactType"
         # Nothing refers to the list itself.
         assert world.nobody.json(f"/v2/lab/tool/referrers/{listed['digest']}")["manifests"] == []
+
+
+@pytest.mark.parametrize(("name", "who"), [("alice", "alice"), (None, None)])
+@pytest.mark.parametrize("path", ["tags/list", "manifests/1", "manifests/unknown", "blobs/{}"])
+def test_the_log_of_the_server_gets_the_owner_of_the_token(
+    world: World, path: str, name: str | None, who: str | None
+) -> None:
+    publish(world.alice, world.folder, "a:1", IMAGE)
+    blob = world.nobody.json("/v2/a/manifests/1")["layers"][0]["digest"]
+    token = world.tokens[name] if name else "anonymous"
+    environ = create_environ(f"/v2/a/{path.format(blob)}", headers={"Authorization": f"Bearer {token}"})
+    # A server reads it there once the request is answered.
+    for _ in world.app(environ, lambda status, headers, exc_info=None: lambda data: None):
+        pass
+    assert environ.get("REMOTE_USER") == who
