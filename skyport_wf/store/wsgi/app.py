@@ -51,6 +51,9 @@ _log = logging.getLogger(__name__)
 
 def _list_nodes(context: RequestContext) -> Response:
     context.require("read")
+    if "distinct" in context.request.args:
+        # As an attribute, which it is none of with Shock, no node would have it.
+        raise UnsupportedError("distinct is not supported by this server")
     if "download_url" in context.request.args:
         return link_routes.link_found_nodes(context)
     query = parse_query(list(context.request.args.items(multi=True)))

@@ -187,6 +187,8 @@ def test_what_shock_can_do_and_this_cannot_is_said(alice):
         (alice.get(f"/node/{node}?download_post"), "download_post is"),
         (alice.get(f"/node/{node}/acl/?verbosity=full"), "verbosity is"),
         (alice.put(f"/node/{node}/acl/public_read?verbosity=full"), "verbosity is"),
+        (alice.get("/node?query&type=dockerimage&distinct=name"), "distinct is"),
+        (alice.get("/node?querynode&distinct=owner"), "distinct is"),
         (alice.call("POST", f"/node/{node}/locations"), "locations are"),
         (alice.call("POST", "/node", files={"parent_node": (None, node)}), "param"),
         (alice.put(f"/node/{node}", files={"linkage": (None, "parent")}), "param"),
