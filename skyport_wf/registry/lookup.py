@@ -195,19 +195,21 @@ class Lookup:
         remembered = self._nodes.get(f"{repository}@{digest}")
         first = view.find(remembered) if remembered else None
         nodes = [*([first] if first else ()), *_nodes_of(view, repository)]
+        unreadable: UnreadableError | None = None
         # Another registry of this Shock may have told of a list of packages that is not made here yet.
         for document_of in (lambda node: self._lists.find(node.id), self._lists.told):
             for node in nodes:
                 try:
                     manifests = self._manifests_of(view, node, document_of(node))
-                except UnreadableError:
-                    # It hides no other image, and is no reason to call one unknown that its node tells of.
-                    if _told_digest(node) == digest:
-                        raise
+                except UnreadableError as error:
+                    # It hides no other image, and is unknown only if its node does not tell of it.
+                    unreadable = error if _told_digest(node) == digest else unreadable
                     continue
                 for manifest in manifests:
                     if manifest.digest == digest and _repository_of(node) == repository:
                         return node, manifest
+        if unreadable:
+            raise unreadable
         raise ManifestUnknownError(f"no image of {repository} that you may read has a manifest {digest}")
 
     def _manifests_of(self, view: View, node: Node, document: bytes | None) -> list[Manifest]:

@@ -163,6 +163,19 @@ def test_an_image_whose_file_is_lost_is_not_unknown(world: World) -> None:
     assert asked.error(f"/v2/{NAME}/manifests/sha256:{'0' * 64}") == (404, "MANIFEST_UNKNOWN")
 
 
+def test_a_manifest_is_taken_from_another_node_where_the_newest_file_is_lost(world: World) -> None:
+    publish(world.alice, world.folder, f"{NAME}:1.0", Image((BASE, TOOL)))
+    whole = set(world.shock.store.files)
+    publish(world.alice, world.folder, f"{NAME}:1.1", Image((BASE, TOOL)))
+    sent = world.nobody.get(f"/v2/{NAME}/manifests/1.0")
+    lose_newest_file(world, whole)
+    digest = sent.headers["Docker-Content-Digest"]
+    asked = world.restarted()
+    assert asked.get(f"/v2/{NAME}/manifests/1.1").status_code == 500
+    assert asked.get(f"/v2/{NAME}/manifests/{digest}").data == sent.data
+    assert asked.pull(NAME, digest)[0] == Image((BASE, TOOL)).config
+
+
 def test_a_lost_file_without_ranges_is_not_unknown(world: World) -> None:
     publish(world.alice, world.folder, f"{NAME}:1.0", Image((BASE, TOOL)), ranges=False)
     lose_newest_file(world, set())
