@@ -47,6 +47,7 @@ from skyport_wf.transfer.same_image import copy_same_image
 from skyport_wf.transfer.send import check_arrival, send
 
 if TYPE_CHECKING:
+    from skyport_wf.publication.published import PublishedNode
     from skyport_wf.registry.backend import Backend
     from skyport_wf.registry.context import RequestContext
     from skyport_wf.shock.client import ShockClient
@@ -161,6 +162,7 @@ class Pusher:
         decision = decide(self._shock, wanted)
         same = decision.names.same
         if same and decision.is_there:
+            self._require_file(same)
             # A push cannot say who may read the image: whoever published it has.
             wanted = msgspec.structs.replace(wanted, public=same.public)
         else:
@@ -189,6 +191,17 @@ class Pusher:
             ),
             self._shock,
         )
+
+    def _require_file(self, there: PublishedNode) -> None:
+        """Raise DeniedError if the file of an image that is pushed again cannot be read: this would not mend it."""
+        try:
+            self._shock.user.read_start(there.node, 1)
+        except ShockError as error:
+            name = there.attributes.name
+            raise DeniedError(
+                f"{name} is published already, and cannot be read: {error}. Restore the file from a backup, or take "
+                f"the name off it with `skyport-wf retire {name} --node {there.id}` and push the image again."
+            ) from error
 
     def _prepare(
         self, build: BuildRecord, reference: ImageReference, manifest: ImageManifest, content: bytes

@@ -60,6 +60,25 @@ def test_a_private_image_that_is_pushed_again_stays_private(world: World) -> Non
     assert answer.status_code == 409
 
 
+def test_a_push_mends_no_image_whose_file_is_lost_and_says_so(world: World) -> None:
+    alice = world.pusher("alice")
+    alice.push(f"{NAME}:1.0", IMAGE)
+    (node,) = world.nodes()
+    (file,) = world.shock.store.files
+    file.unlink()
+    answer = alice.try_push(f"{NAME}:1.0", IMAGE)
+    assert (answer.status_code, answer.json["errors"][0]["message"]) == (
+        409,
+        f"{NAME}:1.0 is published already, and cannot be read: the embedded Shock refuses GET /node/{node['id']}"
+        "?download: the node is damaged: the file is missing. Restore the file from a backup, or take the name off it "
+        f"with `skyport-wf retire {NAME}:1.0 --node {node['id']}` and push the image again.",
+    )
+    # The advice is one that helps.
+    retired = {**node["attributes"], "type": "dockerimage-retired"}
+    assert world.alice.put(f"/node/{node['id']}", files={"attributes": ("a", json.dumps(retired))}).status_code == 200
+    assert alice.try_push(f"{NAME}:1.0", IMAGE).status_code == 201
+
+
 @pytest.mark.parametrize("media_type", [DOCKER_MANIFEST, OCI_MANIFEST])
 @pytest.mark.parametrize(
     "layers",
