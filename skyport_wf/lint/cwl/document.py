@@ -104,7 +104,7 @@ class _Lint:
         self.findings.append(CwlFinding(self.document.line_of(path), where, level, message))
 
     def check_document(self, text: str, *, packed: bool) -> None:
-        value = self.document.value
+        value = self.files.with_imports(self.document.value)
         if not isinstance(value, dict) or not ({"class", "$graph"} & value.keys()):
             self.add("failure", "$", "this is no CWL document: it has neither a `class` nor a `$graph`")
             return
@@ -157,8 +157,6 @@ class _Lint:
 
     def check_requirements(self, process: dict[str, Any], path: str) -> None:
         for name, value, place in entries(process, "requirements", path, key="class"):
-            if "$import" in value:
-                continue
             if name == "NetworkAccess":
                 what = "`NetworkAccess` is of v1.1 and fails validation; in v1.0 a container has the network"
                 self.add("failure", place, what)
@@ -174,7 +172,7 @@ class _Lint:
                         what = f"AWE takes whole numbers and expressions only for resources, not {amount!r}"
                         self.add("failure", f"{place}.{field}", what)
         for name, value, place in entries(process, "hints", path, key="class"):
-            if name not in KNOWN_REQUIREMENTS and "$import" not in value:
+            if name not in KNOWN_REQUIREMENTS:
                 what = f"AWE drops the hint `{name}`, as it does not know the class"
                 what += ", and writes such values where others can read them" if name.endswith("Secrets") else ""
                 self.add("note", place, what)

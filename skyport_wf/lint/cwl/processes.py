@@ -13,8 +13,11 @@ from skyport_wf.input_file import read_bounded
 
 _LARGEST = 4 << 20
 _MOST_FILES = 200
+_MOST_IMPORTS = 200
+_DEEPEST_IMPORT = 5
 _TOO_DEEP = 2
 """Folders inside each other, through which AWE's submitter loses its way."""
+_IMPORT = "$import"
 
 
 def read_cwl(path: Path) -> str:
@@ -41,16 +44,26 @@ def entries(
 ) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Yield name, value and path of what stands in a field that CWL lets be a list or a mapping.
 
-    key: what has the name in the list form. A value in a short form, such as a type alone, is yielded as `{}`.
+    key: what has the name in the list form. A value in a short form, such as a type alone, is yielded as `{}`. What is
+        imported from a file that cannot be read is not known, and left out.
     """
-    value = owner.get(field)
+    yield from _entries(owner.get(field), f"{path}.{field}", key)
+
+
+def _entries(value: Any, path: str, key: str) -> Iterator[tuple[str, dict[str, Any], str]]:
     if isinstance(value, dict):
         for name, item in value.items():
-            yield str(name), item if isinstance(item, dict) else {}, f"{path}.{field}.{name}"
+            if name != _IMPORT:
+                yield str(name), item if isinstance(item, dict) else {}, f"{path}.{name}"
     elif isinstance(value, list):
         for index, entry in enumerate(value):
-            item = entry if isinstance(entry, dict) else {}
-            yield str(item.get(key, "")), item, f"{path}.{field}[{index}]"
+            place = f"{path}[{index}]"
+            if isinstance(entry, list):
+                # What an import brings into a list counts as if it stood there.
+                yield from _entries(entry, place, key)
+            elif not (isinstance(entry, dict) and _IMPORT in entry):
+                item = entry if isinstance(entry, dict) else {}
+                yield str(item.get(key, "")), item, place
 
 
 def input_types(process: dict[str, Any]) -> dict[str, str]:
@@ -77,7 +90,8 @@ class RunFiles:
         folder: where the document stands; None if that is not known, and so no file of it.
         """
         self._folder = folder
-        self._read: dict[str, dict[str, Any]] = {}
+        self._read: dict[str, Any] = {}
+        self._imports_left = _MOST_IMPORTS
 
     def process(self, address: str) -> dict[str, Any]:
         """Return the process at an address; an empty one if there is none, or it cannot be read.
@@ -86,18 +100,39 @@ class RunFiles:
         """
         name, _, process = address.partition("#")
         document = self._document(posixpath.normpath(unquote(name)))
+        if not isinstance(document, dict):
+            return {}
         if "$graph" not in document:
             return document
         return dict(graph_processes(document["$graph"])).get(unquote(process) or "main", {})
 
-    def _document(self, name: str) -> dict[str, Any]:
+    def with_imports(self, value: Any, *importing: str) -> Any:
+        """Return a part of a document with what other files have in the place of each `$import` of them.
+
+        What steps run stays as it is, since a process is checked by itself; so does what cannot be read.
+        importing: the files that led here, one by the other; none for the document itself.
+        """
+        if isinstance(value, list):
+            return [self.with_imports(item, *importing) for item in value]
+        if not isinstance(value, dict):
+            return value
+        address = value.get(_IMPORT)
+        if isinstance(address, str) and self._imports_left and len(importing) < _DEEPEST_IMPORT:
+            self._imports_left -= 1
+            folder = posixpath.dirname(importing[-1]) if importing else ""
+            name = posixpath.normpath(posixpath.join(folder, unquote(address)))
+            imported = self._document(name)
+            return self.with_imports(imported, *importing, name) if imported else value
+        return {key: item if key == "run" else self.with_imports(item, *importing) for key, item in value.items()}
+
+    def _document(self, name: str) -> Any:
         if name not in self._read and len(self._read) < _MOST_FILES:
             value = None
             # Whoever lints that file is told why; here it is only asked what it is.
             with suppress(UsageError):
                 value = parse_cwl(read_cwl(self._folder / name), name=name).value if self._folder else None
-            self._read[name] = value if isinstance(value, dict) else {}
-        return self._read.get(name, {})
+            self._read[name] = value
+        return self._read.get(name)
 
     def find_too_deep(self, name: str) -> str | None:
         """Return a file, this one or one that it runs in turn, that AWE does not find; None if it finds all."""

@@ -400,6 +400,47 @@ def test_what_is_imported_is_not_known(tmp_path: Path) -> None:
     assert findings(text.replace("class: ExpressionTool", imported)) == []
 
 
+def test_what_is_imported_counts_where_it_is_imported(tmp_path: Path) -> None:
+    """Nothing else checks fragments, as they are no documents: in lists and mappings, and from other folders."""
+    for name, text in {
+        "network.yml": "{class: NetworkAccess, networkAccess: true}",
+        "list.yml": "[{class: InlineJavascriptRequirement}, {$import: network.yml}]",
+        "sub/mapping.yml": "{InlineJavascriptRequirement: {}, NetworkAccess: {$import: ../network.yml}}",
+        "known.yml": "{InlineJavascriptRequirement: {}}",
+        "inputs.yml": "{depth: {type: int, default: 2000000}}",
+        "step.yml": "{run: tool.cwl, in: {}, out: [], scatterMethod: nested_crossproduct}",
+        "round.yml": "[{$import: round.yml}, {$import: round.yml}]",
+        "broken.yml": "a: [",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    start = "cwlVersion: v1.0\n"
+
+    def told(text: str) -> list[tuple[int, str, str]]:
+        return [
+            (one.line, one.where, one.message.split(":")[0][:30]) for one in findings(start + text, folder=tmp_path)
+        ]
+
+    def requiring(imported: str) -> list[str]:
+        text = f"class: ExpressionTool\nrequirements: {imported}\ninputs: []\n"
+        found = told(text)
+        assert all((line, message) == (3, "`NetworkAccess` is of v1.1 and") for line, _, message in found)
+        return [where for _, where, _ in found]
+
+    assert requiring("{$import: list.yml}") == ["requirements[1]"]
+    assert requiring("[{$import: list.yml}]") == ["requirements[0][1]"]
+    assert requiring("[{$import: network.yml}]") == ["requirements[0]"]
+    assert requiring("{$import: sub/mapping.yml}") == ["requirements.NetworkAccess"]
+    for harmless in ("known.yml", "none.yml", "broken.yml", "round.yml", "http://127.0.0.1:1/x.yml", "/dev/zero"):
+        assert requiring(f"{{$import: {harmless}}}") == []
+    assert told("class: CommandLineTool\ninputs: {$import: inputs.yml}\n") == [
+        (3, "inputs.depth.default", "AWE writes whole numbers from ")
+    ]
+    assert told("class: Workflow\nsteps:\n  a: {$import: step.yml}\n") == [
+        (4, "steps.a.scatterMethod", "AWE suspends the job at `neste")
+    ]
+
+
 def test_odd_shapes_are_no_crash() -> None:
     odd = "class: Workflow\ncwlVersion: v1.0\ninputs: 1\noutputs: [x, 2]\nrequirements: [x, {}]\n"
     odd += "steps: {a: b, c: {in: [1], run: 3}}\n"
