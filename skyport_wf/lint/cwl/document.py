@@ -166,6 +166,8 @@ class _Lint:
             elif name not in KNOWN_REQUIREMENTS:
                 loss = "and so drops all requirements and hints of this process without a word. Make it a hint"
                 self.add("loss", place, f"AWE does not know the class `{name}`, {loss}")
+            elif name == "DockerRequirement":
+                self.check_image(value, place)
             elif name == "ResourceRequirement":
                 for field, amount in value.items():
                     if isinstance(amount, float | bool):
@@ -176,6 +178,15 @@ class _Lint:
                 what = f"AWE drops the hint `{name}`, as it does not know the class"
                 what += ", and writes such values where others can read them" if name.endswith("Secrets") else ""
                 self.add("note", place, what)
+            elif name == "DockerRequirement":
+                self.check_image(value, place)
+
+    def check_image(self, value: dict[str, Any], path: str) -> None:
+        """Check a DockerRequirement: cwltool takes no name from what it loads, imports or builds."""
+        other = next((field for field in ("dockerFile", "dockerLoad", "dockerImport") if field in value), None)
+        if other and not {"dockerImageId", "dockerPull"} & value.keys():
+            what = f"with `{other}` the job fails at a missing `dockerImageId`. Write the image's name there"
+            self.add("failure", path, what)
 
     def check_bindings(self, value: Any, path: str, *, is_named: bool = False) -> None:
         """Check what holds wherever it stands; a process inside a step is checked by itself.

@@ -441,6 +441,19 @@ def test_what_is_imported_counts_where_it_is_imported(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("field", ["requirements", "hints"])
+def test_an_image_that_is_not_pulled_needs_a_name(field: str) -> None:
+    text = f"cwlVersion: v1.0\nclass: CommandLineTool\n{field}:\n  DockerRequirement: "
+    for source in ("dockerLoad: http://127.0.0.1/x", "dockerFile: FROM scratch", "dockerImport: http://127.0.0.1/x"):
+        (found,) = findings(f"{text}{{{source}}}\n")
+        assert (found.line, found.level) == (4, "failure")
+        assert found.message == f"with `{source.split(':')[0]}` the job fails at a missing `dockerImageId`. " + (
+            "Write the image's name there"
+        )
+        assert findings(f"{text}{{{source}, dockerImageId: lab/tool}}\n") == []
+    assert findings(f"{text}{{dockerPull: lab/tool}}\n") == []
+
+
 def test_odd_shapes_are_no_crash() -> None:
     odd = "class: Workflow\ncwlVersion: v1.0\ninputs: 1\noutputs: [x, 2]\nrequirements: [x, {}]\n"
     odd += "steps: {a: b, c: {in: [1], run: 3}}\n"
