@@ -71,7 +71,8 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
     stopping: ends the pauses and the attempts when it is set.
     """
     seconds = retry_seconds()
-    until = time.monotonic() + seconds
+    began = time.monotonic()
+    until = began + seconds
     try:
         return call()
     except TemporaryError as error:
@@ -107,7 +108,7 @@ def retrying(call: Callable[[], _Result], *, at_least: int = 2, stopping: thread
         wait=pause,
         stop=is_over,
         sleep=tenacity.sleep_using_event(stopping),
-        before_sleep=_say,
+        before_sleep=lambda state: _say(state, began),
         reraise=True,
     )
     return attempts(attempt)
@@ -119,10 +120,11 @@ def _retry_after(state: tenacity.RetryCallState) -> float:
     return error.retry_after if isinstance(error, TemporaryError) else 0.0
 
 
-def _say(state: tenacity.RetryCallState) -> None:
+def _say(state: tenacity.RetryCallState, began: float) -> None:
     error = state.outcome.exception() if state.outcome else None
     pause = state.next_action.sleep if state.next_action else 0
-    _log.warning("%s Trying again in %.1f s (attempt %d).", error, pause, state.attempt_number + 1)
+    waiting = {"seconds": time.monotonic() - began + pause}
+    _log.warning("%s Trying again in %.1f s (attempt %d).", error, pause, state.attempt_number + 1, extra=waiting)
 
 
 def retry_seconds() -> float:

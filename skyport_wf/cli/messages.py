@@ -17,6 +17,8 @@ from skyport_wf.errors import UsageError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.output_file import keep_other_file, make_folders, open_for_writing
 
+_LONG_WAIT = 5.0
+"""Seconds after which whoever looks on is told what is waited for."""
 _PROGRAM = "skyport-wf: "
 """How each message begins, and so each log file: before a build prints anything, a message says what is built."""
 
@@ -45,6 +47,19 @@ class _ColouredFormatter(_Formatter):
         if record.levelno < logging.WARNING or not wants_colour(sys.stderr):
             return text
         return coloured(text, BAD if record.levelno >= logging.ERROR else LOOK)
+
+
+class _FirstLongWait(logging.Filter):
+    """Leaves out that something is tried again, which says nothing yet of how it ends, until that takes long: once."""
+
+    _is_told = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name != "skyport_wf.retries":
+            return True
+        is_first = not self._is_told and getattr(record, "seconds", 0.0) >= _LONG_WAIT
+        self._is_told |= is_first
+        return is_first
 
 
 class _Stderr:
@@ -80,8 +95,7 @@ def start_logging(args: argparse.Namespace) -> None:
         log.handlers.insert(0, handler)
         # In a workflow engine's job, nobody reads the log file of a step that ends well.
         aloud.setLevel(logging.WARNING)
-        # That something is tried again says nothing yet of how it ends.
-        aloud.addFilter(lambda record: record.name != "skyport_wf.retries")
+        aloud.addFilter(_FirstLongWait())
     log.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     log.propagate = False
 

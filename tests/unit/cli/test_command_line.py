@@ -414,6 +414,13 @@ class TestMessages:
         assert log.endswith(self.error)
         assert SECRET not in log
 
+    def test_beside_a_log_file_a_long_wait_is_told_once(self, failing_server):
+        failing_server.answers = [Answer(503, headers={"Retry-After": "5"}), Answer(503), refusal(400, "no")]
+        done = run("ls", "--log", "logs/ls.log")
+        said, *error = done.stderr.splitlines(keepends=True)
+        assert re.fullmatch(r"skyport-wf: Shock at \S+ .* Trying again in 5\.\d s \(attempt 2\)\.\n", said)
+        assert (done.returncode, error) == (1, [self.error])
+
     def test_verbose_shows_no_token_either(self, project):
         done = run("ls", "--verbose", "--json")
         assert SECRET not in done.stdout + done.stderr
