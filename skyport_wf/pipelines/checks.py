@@ -53,6 +53,8 @@ def check_pathvars(pathvars: Mapping[str, str]) -> None:
             raise UsageError(f"the pathvar `{name}` is empty. Write `.` for the working directory.")
         if "{" in value or "}" in value:
             raise UsageError(f"the pathvar `{name}` is {value!r}: Snakemake takes braces for wildcards.")
+        if value.startswith("-"):
+            raise UsageError(f"the pathvar `{name}` is {value!r}: commands take that for an option. Name another.")
 
 
 def check_folders(folders: Mapping[str, str], keys: Collection[str]) -> None:
@@ -164,6 +166,11 @@ def _list(folder: str) -> list[os.DirEntry[str]]:
     return []
 
 
-def find_misread(path: str) -> str:
-    """Return what Snakemake does not take as it is written in the path of a file; empty if there is nothing."""
+def find_misread(path: str, *, is_argument: bool = False) -> str:
+    """Return what is not taken as it is written in the path of a file; empty if there is nothing.
+
+    is_argument: whether commands get the path, and not only Snakemake.
+    """
+    if is_argument and path.startswith("-"):
+        return "`-` at its start, which commands take for an option"
     return next((words for pattern, words in _MISREAD.items() if re.search(pattern, path)), "")
