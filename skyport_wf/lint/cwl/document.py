@@ -48,6 +48,9 @@ _EXPRESSION = re.compile(r"\$\(.+\)")
 _BODY = re.compile(r"\$\{.+\}", re.DOTALL)
 _NAMED = frozenset({"inputs", "outputs", "steps", "in", "fields", "envDef"})
 """Fields whose keys are names that somebody chose, in the form of a mapping."""
+_NETWORK = "NetworkAccess"
+_NAMELESS = ("dockerFile", "dockerLoad", "dockerImport")
+"""Where an image may come from without a name."""
 _TOOLS = ("CommandLineTool", "ExpressionTool")
 _PROCESSES = (*_TOOLS, "Workflow")
 
@@ -137,6 +140,7 @@ class _Lint:
         if isinstance(process.get("doc"), list):
             self.add("failure", f"{path}.doc", "AWE rejects a `doc` that is a list. Write one text, with `|`")
         self.check_later(process, path, "intent")
+        self.check_failing_requirements(process, path)
         self.check_requirements(process, path)
         self.check_bindings(process, path)
         if process.get("class") not in _PROCESSES and "$import" not in process:
@@ -157,36 +161,36 @@ class _Lint:
 
     def check_requirements(self, process: dict[str, Any], path: str) -> None:
         for name, value, place in entries(process, "requirements", path, key="class"):
-            if name == "NetworkAccess":
-                what = "`NetworkAccess` is of v1.1 and fails validation; in v1.0 a container has the network"
-                self.add("failure", place, what)
-            elif name == "ShockRequirement":
+            if name == "ShockRequirement":
                 what = "`ShockRequirement` is added by AWE's submitter, with its own Shock. Leave it out"
                 self.add("failure", place, what)
-            elif name not in KNOWN_REQUIREMENTS:
+            elif name not in KNOWN_REQUIREMENTS and name != _NETWORK:
                 loss = "and so drops all requirements and hints of this process without a word. Make it a hint"
                 self.add("loss", place, f"AWE does not know the class `{name}`, {loss}")
-            elif name == "DockerRequirement":
-                self.check_image(value, place)
             elif name == "ResourceRequirement":
                 for field, amount in value.items():
                     if isinstance(amount, float | bool):
                         what = f"AWE takes whole numbers and expressions only for resources, not {amount!r}"
                         self.add("failure", f"{place}.{field}", what)
-        for name, value, place in entries(process, "hints", path, key="class"):
+        for name, _, place in entries(process, "hints", path, key="class"):
             if name not in KNOWN_REQUIREMENTS:
                 what = f"AWE drops the hint `{name}`, as it does not know the class"
                 what += ", and writes such values where others can read them" if name.endswith("Secrets") else ""
                 self.add("note", place, what)
-            elif name == "DockerRequirement":
-                self.check_image(value, place)
 
-    def check_image(self, value: dict[str, Any], path: str) -> None:
-        """Check a DockerRequirement: cwltool takes no name from what it loads, imports or builds."""
-        other = next((field for field in ("dockerFile", "dockerLoad", "dockerImport") if field in value), None)
-        if other and not {"dockerImageId", "dockerPull"} & value.keys():
-            what = f"with `{other}` the job fails at a missing `dockerImageId`. Write the image's name there"
-            self.add("failure", path, what)
+    def check_failing_requirements(self, owner: dict[str, Any], path: str) -> None:
+        """Check what cwltool fails at, in a process and in a step alike."""
+        for name, _, place in entries(owner, "requirements", path, key="class"):
+            if name == _NETWORK:
+                what = "`NetworkAccess` is of v1.1 and fails validation; in v1.0 a container has the network"
+                self.add("failure", place, what)
+        for field in ("requirements", "hints"):
+            for name, value, place in entries(owner, field, path, key="class"):
+                # It takes no name from what it loads, imports or builds.
+                other = [source for source in _NAMELESS if name == "DockerRequirement" and source in value]
+                if other and not {"dockerImageId", "dockerPull"} & value.keys():
+                    what = f"with `{other[0]}` the job fails at a missing `dockerImageId`. Write the image's name there"
+                    self.add("failure", place, what)
 
     def check_bindings(self, value: Any, path: str, *, is_named: bool = False) -> None:
         """Check what holds wherever it stands; a process inside a step is checked by itself.
@@ -249,6 +253,7 @@ class _Lint:
 
     def check_step(self, step: dict[str, Any], path: str, *, packed: bool) -> None:
         self.check_later(step, path, "when")
+        self.check_failing_requirements(step, path)
         kinds = input_types(self.find_process(step.get("run")))
         for name, value, place in entries(step, "in", path):
             self.check_later(value, place, "pickValue", "loadContents", "loadListing")

@@ -454,6 +454,21 @@ def test_an_image_that_is_not_pulled_needs_a_name(field: str) -> None:
     assert findings(f"{text}{{dockerPull: lab/tool}}\n") == []
 
 
+def test_a_step_fails_at_the_requirements_at_which_a_process_does() -> None:
+    """What else AWE does not know may stand there: what becomes of that has not been tried."""
+    for field, requirement, message in (
+        ("requirements", "NetworkAccess: {networkAccess: true}", "`NetworkAccess` is of v1.1"),
+        ("requirements", "DockerRequirement: {dockerLoad: http://127.0.0.1/x}", "with `dockerLoad` the job fails"),
+        ("hints", "DockerRequirement: {dockerLoad: http://127.0.0.1/x}", "with `dockerLoad` the job fails"),
+    ):
+        text = WORKFLOW.replace("    requirements: [{class: InlineJ", f"    {field}: {{{requirement}}}\n    # [{{")
+        (found,) = findings(text)
+        assert (found.level, found.where) == ("failure", f"steps.say.{field}.{requirement.partition(':')[0]}")
+        assert found.message.startswith(message)
+    for harmless in ("requirements: {SoftwareRequirement: {packages: {}}}", "hints: {NetworkAccess: {}}"):
+        assert findings(WORKFLOW.replace("    requirements: [{class: InlineJ", f"    {harmless}\n    # [{{")) == []
+
+
 def test_odd_shapes_are_no_crash() -> None:
     odd = "class: Workflow\ncwlVersion: v1.0\ninputs: 1\noutputs: [x, 2]\nrequirements: [x, {}]\n"
     odd += "steps: {a: b, c: {in: [1], run: 3}}\n"
