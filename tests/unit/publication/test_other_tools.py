@@ -232,9 +232,21 @@ def test_a_node_of_which_nothing_is_right_is_retired_by_its_id(
     assert said("retire", "--node", node.id)[0] == 0
     assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id]
     assert said("retire", "--node", node.id)[0] == 1
-    assert said("retire")[0] == said("retire", "--undo", "--node", node.id)[0] == 2
+    assert said("retire")[0] == 2
     assert said("delete", "--node", node.id, "--remove")[0] == 0
     assert shock.find(node.id) is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "exit_code"), [({"docker_version": 7}, 0), ({"name": None}, 1), ({"id": [1]}, 1)]
+)
+def test_a_node_that_was_retired_by_its_id_gets_its_name_back_if_it_had_one(
+    shock: ShockClient, said: Any, attributes: dict[str, Any], exit_code: int
+) -> None:
+    node = put(shock, **attributes)
+    assert said("retire", "--node", node.id)[0] == 0
+    assert said("retire", "--undo", "--node", node.id)[0] == exit_code
+    assert [old.id for old in shock.query({"type": RETIRED_TYPE})] == [node.id][:exit_code]
 
 
 def test_one_of_several_nodes_of_a_name_is_retired_by_its_id_only(shock: ShockClient, said: Any) -> None:
