@@ -35,6 +35,8 @@ _RENEWAL_SECONDS = 20.0
 _LONGEST_RENEWALS = 100
 """Characters of how often a claim says it was renewed that count."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+_TOLD_AFTER = 5.0
+"""Seconds after which whoever looks on is told what is waited for."""
 
 
 class NameHeldError(TemporaryError):
@@ -82,6 +84,7 @@ class Claim:
     def wait_for_turn(self, patience: float) -> None:
         """Return when the name is claimed by nobody else. Raises NameHeldError after so many seconds."""
         waited = pauses(patience, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
+        began, is_told = time.monotonic(), False
         while True:
             others = self._others()
             if not self._nodes and not others:
@@ -91,7 +94,12 @@ class Claim:
                 return
             if self._nodes and (not self._is_fresh() or min(others) < min(self._nodes)):
                 self.withdraw()
-            _log.debug("%s is being published by someone else, waiting", self._name)
+            if not is_told and time.monotonic() - began >= _TOLD_AFTER:
+                is_told = True
+                held = f"{self._name} is being published by someone else (node {min(others, default='gone')} claims it)"
+                _log.warning(
+                    "%s. Waiting for up to %.0f s until that is done, or found to be given up.", held, patience
+                )
             if not next(waited, 0):
                 self.withdraw()
                 raise NameHeldError(

@@ -292,6 +292,20 @@ def test_a_claim_that_nobody_renews_is_not_waited_for_for_ever(
         assert left not in claims(shock)
 
 
+def test_that_others_are_waited_for_is_told_once_when_it_takes_long(
+    shock: ShockClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for told_after, times in ((0.3, 1), (60.0, 0)):
+        monkeypatch.setattr(claim, "_TOLD_AFTER", told_after)
+        monkeypatch.setattr(claim, "_LEASE_SECONDS", 1.5)
+        left = leave_claim(shock, {"machine": "another", "process": "1", "started": "2.00"})
+        caplog.clear()
+        with claim.claim_name(shock, "a/b:1", public=True):
+            pass
+        told = f"a/b:1 is being published by someone else (node {left} claims it). Waiting for up to 300 s until that"
+        assert [line.startswith(told) for line in caplog.messages if "being published" in line] == [True] * times
+
+
 def test_a_claim_that_is_renewed_is_waited_for(shock: ShockClient, monkeypatch: pytest.MonkeyPatch) -> None:
     lease = allowance(1, lambda: claim_once(shock))
     monkeypatch.setattr(claim, "_LEASE_SECONDS", lease)
