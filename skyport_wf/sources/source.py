@@ -97,7 +97,8 @@ def find_base(engine: APIClient, name: str, bases: Bases) -> BaseImage:
     from skyport_wf.engine.config_digests import config_digest
     from skyport_wf.engine.images import find_image
 
-    if (held := held_base(name, bases)) and held.image_id:
+    held = held_base(name, bases)
+    if held and held.image_id:
         return BaseImage(name, held.image_id)
-    found = find_image(engine, name)
+    found = find_image(engine, held.reference if held else name)
     return BaseImage(name, config_digest(engine, found) if found else None)

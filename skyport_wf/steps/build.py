@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import BuildError, EngineError, ShockError, TemporaryError, UsageError
+from skyport_wf.image_list.reference import split_docker_name
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import State, decide_now, find_name_state, wanted_image
 from skyport_wf.publication.published import PublishedNames, find_published
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
-from skyport_wf.publication.thin import find_ambiguity
+from skyport_wf.publication.thin import find_ambiguity, id_of
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
 from skyport_wf.sources.platforms import check_platform
@@ -219,12 +220,14 @@ def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[st
     """Return the images of the list that this one is built on, and its base if it is thin, by name; the engine has all.
 
     Of one that is not published, the engine's own is built on.
-    Raises BuildError if the engine has none either: a builder would ask a registry for it.
+    Raises BuildError if the engine has none either: a builder would ask a registry for it; or if a digest in the
+    Dockerfile is another image's.
     """
     from skyport_wf.engine.images import find_image
     from skyport_wf.transfer.pull import hold_base
 
-    names = dict.fromkeys((*_used_in(engine, image).values(), *filter(None, [image.spec.base])))
+    used = _used_in(engine, image)
+    names = dict.fromkeys((*used.values(), *filter(None, [image.spec.base])))
     published = {name: finish_replacement(shock, name) for name in names}
     for name, found in published.items():
         if problem := find_ambiguity(found):
@@ -234,10 +237,39 @@ def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[st
                 f"{image.spec.name} is built on {name}, which is neither published nor in the engine. Publish that "
                 "first."
             )
+    for spelled, name in used.items():
+        _check_digest(engine, spelled, image.spec.name, published[name])
     return {
         name: hold_base(shock.user, engine, found[-1].node) if found else HeldBase(name)
         for name, found in published.items()
     }
+
+
+def _check_digest(engine: APIClient, spelled: str, wanted_by: str, found: Sequence[PublishedNode]) -> None:
+    """Raise BuildError if an image of the list is named with a digest that is none of its own.
+
+    Builders get the image under a name without a digest, and would not see that another one is meant.
+    found: the nodes that have its name; if there is none, the engine has the image.
+    """
+    from skyport_wf.engine.config_digests import config_digest
+    from skyport_wf.engine.images import require_image
+    from skyport_wf.publication.manifest import told_manifest
+
+    repository, tag, digest = split_docker_name(spelled)
+    if not digest:
+        return
+    if found:
+        manifest = told_manifest(found[-1].attributes)
+        own = [id_of(found[-1].node), *([manifest.digest] if manifest else [])]
+    else:
+        called_so = require_image(engine, f"{repository}:{tag}" if tag else repository)
+        by_registries = (name.partition("@")[2] for name in called_so.repo_digests or ())
+        own = [config_digest(engine, called_so), *by_registries]
+    if digest not in own:
+        raise BuildError(
+            f"{wanted_by} is built on {spelled}, an image of the list, which has another digest now: "
+            f"{' or '.join(own)}. Leave the digest out, to build on what the list makes, or mend it."
+        )
 
 
 def _used_in(engine: APIClient, image: ResolvedImage) -> dict[str, str]:

@@ -179,6 +179,36 @@ def test_an_image_is_built_on_the_published_base(project: Project, held: str) ->
     assert engine.nameless() == set()
 
 
+@pytest.mark.parametrize("is_published", [True, False])
+def test_an_image_of_the_list_that_is_named_with_a_digest_is_that_image(
+    project: Project, *, is_published: bool
+) -> None:
+    """Builders get it under a name without one: it was built on, whatever the digest said."""
+    engine, base = project.engine, project.engine.name("base")
+
+    other = f"sha256:{'7' * 64}"
+    derived = [
+        f"{project.context(builder, 'COPY Dockerfile /own', base=f'{base}@{other}')}, builder: {builder}"
+        for builder in engine.builders
+    ]
+    project.write_list(project.context("base"), *derived)
+    if is_published:
+        own = project.publish("base")["base"]["image_id"]
+    else:
+        project.do("build", base, "--record", "base.json")
+        own = project.do("save", "base.json", "--archive", "base.tar.gz", "--record", "s.json")["saved"]["contents"][
+            "image_id"
+        ]
+    for builder in engine.builders:
+        done = project.run("build", engine.name(builder), "--record", "build.json")
+        said = f"{engine.name(builder)} is built on {base}@{other}, an image of the list, which has another digest now"
+        assert (done.code, said in done.log, own in done.log) == (1, True, True), done.log
+        dockerfile = project.folder / builder / "Dockerfile"
+        dockerfile.write_text(dockerfile.read_text().replace(other, own))
+        project.do("build", engine.name(builder), "--record", "build.json")
+        assert project.receipt("build.json")["base"]["image_id"] == own
+
+
 def test_an_image_of_the_list_is_asked_for_at_no_registry(project: Project) -> None:
     """A registry has none, or a stranger's. Where no registry can be reached, asking for one fails."""
     engine, base = project.engine, project.engine.name("base")
