@@ -16,6 +16,7 @@ from skyport_wf.lint.rules import (
     git_clones,
     line_ends,
     packages,
+    refused,
     secrets,
     variables,
     volumes,
@@ -24,6 +25,7 @@ from skyport_wf.lint.rules import (
 RULES = (
     run.UNREAD,
     *base_images.RULES,
+    *refused.RULES,
     *packages.RULES,
     *git_clones.RULES,
     *downloads.RULES,

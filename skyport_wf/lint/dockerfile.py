@@ -33,6 +33,7 @@ from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_copied_scripts, check_line_ends_of_heredocs, mends_scripts
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
+from skyport_wf.lint.rules.refused import check_refused
 from skyport_wf.lint.rules.secrets import check_secrets
 from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from, check_variables_of_heredocs
 from skyport_wf.lint.rules.volumes import (
@@ -212,6 +213,7 @@ class _Walk:
         if found.heredocs:
             yield from check_line_ends_of_heredocs(found)
         yield from check_quotes(found)
+        yield from check_refused(found, values)
         if found.name == "ADD":
             yield from check_add(found, values)
         elif found.name == "RUN":

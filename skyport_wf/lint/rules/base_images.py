@@ -1,10 +1,12 @@
 """SKY00x: images that a Dockerfile or a snapshot starts from, or copies from, without saying exactly which."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage, stage_names
-from skyport_wf.image_list.reference import short_docker_name, split_docker_name
+from skyport_wf.image_list.reference import is_docker_name, short_docker_name, split_docker_name
 from skyport_wf.lint.findings import Finding, Rule
+from skyport_wf.lint.rules.refused import REFUSED
 from skyport_wf.near_words import near_words
 
 BASE_UNPINNED = Rule("SKY001", "warning", ("DL3006", "DL3007"))
@@ -13,6 +15,7 @@ NO_BASE = Rule("SKY003", "error")
 VARIABLE_BEHIND_FROM = Rule("SKY004", "warning")
 RULES = (BASE_UNPINNED, BASE_BY_TAG, NO_BASE, VARIABLE_BEHIND_FROM)
 
+_STAGE_NAME = re.compile("[a-z][a-z0-9_.-]*")
 _DIGEST = "sha256:DIGEST"
 _HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
 
@@ -26,11 +29,21 @@ def check_base_images(stages: Sequence[Stage], listed: Collection[str]) -> Itera
         what = "no FROM says what the image starts from: docker refuses such a file"
         yield NO_BASE.at(1, what, f"`FROM IMAGE:TAG@{_DIGEST}`")
     names = stage_names(stages)
-    for stage in stages:
+    for number, stage in enumerate(stages):
+        for name in stage.names - {str(number)}:
+            if not _STAGE_NAME.fullmatch(name):
+                what = f"`{name}` can be no name of a stage: docker refuses the file"
+                yield REFUSED.at(stage.base.line, what, "a letter first, then letters, digits and `_ . -`")
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
             if use.instruction.name != "FROM" and "$" in use.written:
                 what = f"`{use.written}`: docker puts no values of variables behind `from=`, and the build fails"
                 yield VARIABLE_BEHIND_FROM.at(use.line, what, f"`FROM {use.written} AS NAME` further up, and NAME here")
+            elif use.instruction.name == "COPY" and use.image.isdecimal():
+                what = f"no stage above is number {use.image}: the build fails"
+                yield REFUSED.at(use.line, what, "a stage's name, as in `FROM IMAGE AS NAME`")
+            elif use.image and "$" not in use.written and not is_docker_name(use.image.partition("@")[0]):
+                what = f"`{use.image}` can be no image's name: the build fails"
+                yield REFUSED.at(use.line, what, "REPO:TAG; REPO has lower case letters, digits and `_ . - /`")
             elif use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:
                 yield from check_base_image(use, names)
 

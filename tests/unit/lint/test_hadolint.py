@@ -169,7 +169,7 @@ def test_a_run_is_read_as_its_shell_reads_it(folder: LintFolder, shell: str, exp
 
 def test_a_shell_that_docker_refuses_stays_a_mistake(folder: LintFolder) -> None:
     folder.add("Dockerfile", "FROM a@sha256:1\nSHELL bash -c\nRUN make\n")
-    assert folder.told() == ["3 SC2239"]
+    assert folder.told() == ["2 SKY005", "3 SC2239"]
 
 
 @pytest.mark.parametrize("duration", ["1x", "1", "s", "1m30", "", "1 s"])

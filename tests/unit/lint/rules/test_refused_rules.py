@@ -1,0 +1,43 @@
+"""What lint says of instructions that every builder refuses."""
+
+import pytest
+
+from tests.support.dockerfile_lint import DIGEST, PINNED, lint, told
+
+REFUSED = [
+    *("SHELL /bin/bash", "SHELL []", 'SHELL ["/bin/bash", -c]'),
+    *("STOPSIGNAL FOO", "STOPSIGNAL 0", "STOPSIGNAL SIGRTMIN+16", "STOPSIGNAL SIGTERM now"),
+    *("VOLUME []", 'VOLUME [""]', 'VOLUME ["/data", ""]', "ONBUILD VOLUME []"),
+    *("ENV =x", "ENV A=1 =x", "LABEL =x"),
+    *("COPY --from=1 /a /b", "COPY --from=Debian /a /b", "RUN --mount=from=a/B:1,target=/x true"),
+]
+TAKEN = [
+    *('SHELL ["/bin/bash", "-c"]', 'ONBUILD SHELL [ "sh" ]'),
+    *("STOPSIGNAL 9", "STOPSIGNAL int", "STOPSIGNAL SIGRTMIN+15", "STOPSIGNAL RTMAX-14", 'STOPSIGNAL "SIGCLD"'),
+    *("ARG S=HUP\nSTOPSIGNAL $S", "ARG S\nSTOPSIGNAL $S", 'VOLUME ["/data"]', "VOLUME /a /b"),
+    *("ENV A= B=x", "ENV A =x", "ENV A==x", "ENV A=' =x'", "LABEL a.b= c=d"),
+    f"COPY --from=localhost:5000/a@{DIGEST} /a /b",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_docker_refuses(text):
+    assert told(f"{PINNED}{text}\n") == ["2 SKY005"]
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_what_docker_takes(text):
+    assert told(f"{PINNED}{text}\n") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["FROM Debian:12", "FROM debian:a/b", f"{PINNED[:-1]} AS 2nd", f"{PINNED[:-1]} AS a+b"]
+)
+def test_names_that_docker_refuses(text):
+    assert told(text + "\n") == ["1 SKY005"]
+
+
+def test_it_is_told_what_to_write():
+    (found,) = lint(f"{PINNED}SHELL /bin/bash\n")
+    assert found.message == "SHELL takes the JSON form alone: docker refuses it, and the build fails"
+    assert found.instead == '`SHELL ["/bin/bash", "-c"]`'
