@@ -27,6 +27,8 @@ _DEFAULT_SECONDS = 60.0
 _FIRST_PAUSE = 0.3
 _LONGEST_PAUSE = 10.0
 """Seconds, if the server does not ask for more."""
+LONG_WAIT = 5.0
+"""Seconds after which whoever looks on is told what is waited for."""
 
 _FOR_EVER = frozenset({501, 505, 507})
 """Not implemented, the version of HTTP, a full disk: no server mends that in a minute."""

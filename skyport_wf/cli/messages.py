@@ -16,9 +16,8 @@ from skyport_wf.cli.colours import BAD, LOOK, coloured, wants_colour
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import terminal_text
 from skyport_wf.output_file import keep_other_file, make_folders, open_for_writing
+from skyport_wf.retries import LONG_WAIT
 
-_LONG_WAIT = 5.0
-"""Seconds after which whoever looks on is told what is waited for."""
 _PROGRAM = "skyport-wf: "
 """How each message begins, and so each log file: before a build prints anything, a message says what is built."""
 
@@ -57,7 +56,7 @@ class _FirstLongWait(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name != "skyport_wf.retries":
             return True
-        is_first = not self._is_told and getattr(record, "seconds", 0.0) >= _LONG_WAIT
+        is_first = not self._is_told and getattr(record, "seconds", 0.0) >= LONG_WAIT
         self._is_told |= is_first
         return is_first
 

@@ -21,7 +21,7 @@ from uuid import uuid4
 from skyport_wf.errors import ShockError, TemporaryError
 from skyport_wf.publication.attributes import CLAIM_TYPE
 from skyport_wf.publication.process_identity import is_dead, mark_process
-from skyport_wf.retries import pauses
+from skyport_wf.retries import LONG_WAIT, pauses
 
 if TYPE_CHECKING:
     from skyport_wf.shock.client import ShockClient
@@ -35,8 +35,6 @@ _RENEWAL_SECONDS = 20.0
 _LONGEST_RENEWALS = 100
 """Characters of how often a claim says it was renewed that count."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
-_TOLD_AFTER = 5.0
-"""Seconds after which whoever looks on is told what is waited for."""
 
 
 class NameHeldError(TemporaryError):
@@ -94,18 +92,13 @@ class Claim:
                 return
             if self._nodes and (not self._is_fresh() or min(others) < min(self._nodes)):
                 self.withdraw()
-            if not is_told and time.monotonic() - began >= _TOLD_AFTER:
+            held = f"{self._name} is being published by someone else (node {min(others, default='gone')} claims it)."
+            if not is_told and time.monotonic() - began >= LONG_WAIT:
                 is_told = True
-                held = f"{self._name} is being published by someone else (node {min(others, default='gone')} claims it)"
-                _log.warning(
-                    "%s. Waiting for up to %.0f s until that is done, or found to be given up.", held, patience
-                )
+                _log.warning("%s Waiting for up to %.0f s until that is done, or found to be given up.", held, patience)
             if not next(waited, 0):
                 self.withdraw()
-                raise NameHeldError(
-                    f"{self._name} is being published by someone else (node {min(others, default='gone')} claims it). "
-                    "Run the command again later."
-                )
+                raise NameHeldError(f"{held} Run the command again later.")
 
     def renew(self) -> None:
         """Let the claim count on; to be called before each change that only the holder of the name may make.

@@ -14,7 +14,7 @@ from skyport_wf.errors import SkyportError
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.inventory import HIDDEN, LOST_NAME, ImageState, StoredImage, list_images
 from skyport_wf.publication.published import PublishedNode, why_not_ours_to_delete
-from skyport_wf.publication.thin import find_thin_nodes, name_of, thinnest_first
+from skyport_wf.publication.thin import find_thin_nodes, id_of, name_of, thinnest_first
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
@@ -156,20 +156,22 @@ def _keep_bases(
         if attributes and image.node.id in going and same[_what(image)] <= going:
             found = find_thin_nodes(shock.user, PublishedNode(image.node, attributes))
             thin[image.node.id] = {node.id: name_of(node) for node in found}
-    before = len(going) + 1
-    while len(going) < before:
-        before = len(going)
+    is_settled = False
+    while not is_settled:
+        is_settled = True
         for image in bases:
             needing = thin.get(image.node.id, {})
             staying = sorted(needing[node_id] for node_id in needing.keys() - going)
             if staying and same[_what(image)] <= going:
+                # A thin image may be the base of another one, which is kept in the next round.
+                is_settled = False
                 going.remove(image.node.id)
                 refusals[image.node.id] = f"{', '.join(staying)} would lack its layers; --force deletes it all the same"
 
 
 def _what(image: StoredImage) -> tuple[str, str]:
     """Return what nodes have in common that have the same image under the same name."""
-    return image.name, str((image.node.attributes or {}).get("id")).removeprefix("sha256:")
+    return image.name, id_of(image.node).removeprefix("sha256:")
 
 
 def is_younger(node: Node, age: timedelta) -> bool:

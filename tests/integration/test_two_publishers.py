@@ -296,7 +296,7 @@ def test_that_others_are_waited_for_is_told_once_when_it_takes_long(
     shock: ShockClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for told_after, times in ((0.3, 1), (60.0, 0)):
-        monkeypatch.setattr(claim, "_TOLD_AFTER", told_after)
+        monkeypatch.setattr(claim, "LONG_WAIT", told_after)
         monkeypatch.setattr(claim, "_LEASE_SECONDS", 1.5)
         left = leave_claim(shock, {"machine": "another", "process": "1", "started": "2.00"})
         caplog.clear()

@@ -32,7 +32,7 @@ def check_base_images(stages: Sequence[Stage], listed: Collection[str]) -> Itera
     for number, stage in enumerate(stages):
         for name in stage.names - {str(number)}:
             if not _STAGE_NAME.fullmatch(name):
-                what = f"`{name}` can be no name of a stage: docker refuses the file"
+                what = f"`{name}` cannot name a stage: docker refuses the file"
                 yield REFUSED.at(stage.base.line, what, "a letter first, then letters, digits and `_ . -`")
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
             if use.instruction.name != "FROM" and "$" in use.written:
@@ -42,7 +42,7 @@ def check_base_images(stages: Sequence[Stage], listed: Collection[str]) -> Itera
                 what = f"no stage above is number {use.image}: the build fails"
                 yield REFUSED.at(use.line, what, "a stage's name, as in `FROM IMAGE AS NAME`")
             elif use.image and "$" not in use.written and not is_docker_name(use.image.partition("@")[0]):
-                what = f"`{use.image}` can be no image's name: the build fails"
+                what = f"`{use.image}` cannot name an image: the build fails"
                 yield REFUSED.at(use.line, what, "REPO:TAG; REPO has lower case letters, digits and `_ . - /`")
             elif use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:
                 yield from check_base_image(use, names)
