@@ -89,6 +89,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = engine_names()
         if metafunc.definition.get_closest_marker("docker_only"):
             names = [name for name in names if not name.startswith("podman")]
+        if metafunc.definition.get_closest_marker("containerd_only"):
+            names = [name for name in names if name.endswith("-containerd")]
         # An engine beside the usual one has containerd's store, or is podman: there, images that one test removes
         # hinder what another one lists or pushes.
         others = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names if name != MAIN]

@@ -17,7 +17,7 @@ from skyport_wf.byte_streams import PIECE
 from skyport_wf.cache import read_note, write_note
 from skyport_wf.digests import digest_of, is_sha256
 from skyport_wf.engine.capabilities import uses_containerd_store
-from skyport_wf.engine.images import EngineImage, export_image, find_image, list_image_ids
+from skyport_wf.engine.images import EngineImage, export_image, find_image, is_whole, list_image_ids
 from skyport_wf.errors import EngineError, SkyportError
 from skyport_wf.image_list.reference import ImageReference
 
@@ -69,7 +69,7 @@ def base_reference(digest: str) -> ImageReference:
 
 
 def find_by_config_digest(client: APIClient, digest: str, *, named: str = "") -> EngineImage | None:
-    """Return the image that the engine has of this config digest; None if it has none.
+    """Return the image that the engine has of this config digest; None if it has none, or none with all its layers.
 
     digest: other tools publish it without `sha256:`.
     named: a name that the image may have there. On containerd's store, an image that neither has it nor was saved or
@@ -81,10 +81,12 @@ def find_by_config_digest(client: APIClient, digest: str, *, named: str = "") ->
     if not uses_containerd_store(client):
         return find_image(client, digest)
     for engine_id in sorted(list_image_ids(client)):
-        if _noted(engine_id) == digest and (found := find_image(client, engine_id)):
+        if _noted(engine_id) == digest and (found := find_image(client, engine_id)) and is_whole(client, found):
             return found
     candidate = find_image(client, named) if named else None
-    return candidate if candidate and config_digest(client, candidate) == digest else None
+    if candidate and is_whole(client, candidate) and config_digest(client, candidate) == digest:
+        return candidate
+    return None
 
 
 def _read_config_digest(client: APIClient, image: EngineImage) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from urllib.parse import quote
 
 import msgspec
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _CONFLICT = 409
 _LISTING_ATTEMPTS, _LISTING_PAUSE = 5, 0.5
 """How often images are listed, and seconds in between at most."""
+_MANIFESTS_API: Final = (1, 48)
+"""The API version of Docker 28.0, the first that tells which manifests of an image are there whole."""
 _LOADED = re.compile(r"Loaded image(?: ID)?(?:\(s\))?: (\S+)")
 """An archive without a name gives an id; Docker and podman have the same words."""
 
@@ -65,6 +67,20 @@ class EngineImage(msgspec.Struct, frozen=True, rename="pascal"):
         return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
 
+class _Manifest(msgspec.Struct, frozen=True, rename="pascal"):
+    """A manifest of an image in containerd's store: of the image for one platform, or of an attestation."""
+
+    kind: str = ""
+    available: bool = True
+    """Whether all its layers are there."""
+
+
+class _Manifests(msgspec.Struct, frozen=True, rename="pascal"):
+    """The manifests of an image; None where an engine keeps none."""
+
+    manifests: tuple[_Manifest, ...] | None = None
+
+
 def find_image(client: APIClient, name: str) -> EngineImage | None:
     """Return the image that the engine has under a name or an id, None if it has none."""
     found = (_inspect(client, spelling) for spelling in names_to_find(client, name))
@@ -79,6 +95,25 @@ def _inspect(client: APIClient, name: str) -> EngineImage | None:
             return convert(client.inspect_image(name), EngineImage)
         except ImageNotFound:
             return None
+
+
+def is_whole(client: APIClient, image: EngineImage) -> bool:
+    """Return whether the engine has all layers of an image, as far as it tells.
+
+    containerd's store may lack some, and no container starts then: an image that is loaded takes layers of images that
+    are gone, and if these are cleared away at that moment, it has them no more.
+    """
+    if tuple(map(int, client.api_version.split("."))) < _MANIFESTS_API:
+        return True
+    with engine_errors(f"looking for the layers of {image.id}"):
+        url = f"{client.base_url}/v{client.api_version}/images/{quote(image.id, safe='')}/json"
+        answer = client.get(url, params={"manifests": "1"})
+        if not answer.ok:
+            return False
+        manifests = convert(answer.json(), _Manifests).manifests
+    # Of an image for several platforms, the engine needs one.
+    images = [one for one in manifests or () if one.kind == "image"]
+    return not images or any(one.available for one in images)
 
 
 def require_image(client: APIClient, name: str, *, wanted_by: str = "") -> EngineImage:

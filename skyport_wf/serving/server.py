@@ -1,5 +1,6 @@
 """A WSGI application served over HTTP, until it is stopped."""
 
+import ctypes
 import logging
 import resource
 import signal
@@ -22,6 +23,13 @@ _SLOW_SECONDS = 1
 
 _MOST_FILES = 65_536
 """Open files that suffice for any number of clients: a connection each, and the files that it reads or writes."""
+
+_ARENA_MAX, _ARENAS = -8, 2
+"""The option of glibc's `mallopt` for how many parts the memory has that threads take theirs from, and our value.
+
+Each of the twenty threads would come to have a part of its own, and keep free what the others ask the system for: after
+a dozen pushes of 200 MB the process had 72 MB, and 62 MB with two parts.
+"""
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (to be recognised, not to be listened on)
 
@@ -167,6 +175,9 @@ def serve(
     wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    # Other C libraries have no such option, and need none.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
     server = Server(app, host, port, maintain=maintain)
 
     def stop(number: int, _: object) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from skyport_wf.byte_streams import pieces_of
-from skyport_wf.errors import ArchiveError
+from skyport_wf.errors import ArchiveError, TemporaryError
 from skyport_wf.image.platforms import is_platform
 from skyport_wf.image_list.reference import ImageReference, parse_reference
 from skyport_wf.progress import UNSEEN, Progress
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from skyport_wf.shock.node import Node
 
 _log = logging.getLogger(__name__)
+_LOADS: Final = 3
+"""How often an image is loaded of which the engine loses layers at once."""
 
 
 class PulledImage(msgspec.Struct, frozen=True):
@@ -50,6 +52,7 @@ def pull(shock: Shock, engine: APIClient, asked: str, *, progress: Progress = UN
     Other names stay where they are, whatever names the archive has.
     Raises AweLookupError if a worker would get none, ShockError if a file is damaged or a base is not there,
     ArchiveError if the archive holds another image than its attributes say; the engine has loaded nothing then.
+    Raises TemporaryError if the engine loses layers of what it has loaded.
     """
     from skyport_wf.engine.images import tag_image
 
@@ -128,7 +131,7 @@ def _load(
     """Load the image of a node under a name; return it, the bytes that came, and the bases that came with it."""
     from skyport_wf.engine.capabilities import takes_thin_archives
     from skyport_wf.engine.config_digests import find_by_config_digest
-    from skyport_wf.engine.images import find_image
+    from skyport_wf.engine.images import find_image, is_whole
 
     name = name_of(node)
     if takes_thin_archives(engine) and str(reference) == name:
@@ -143,8 +146,16 @@ def _load(
             assert below  # noqa: S101 - the image of the node, which is the last of those that were missing
             return below, sum(one.file.size for one in missing), tuple(map(name_of, missing[:-1]))
     chain = read_chain(shock, node)
-    image = _load_archive(shock, engine, chain, str(reference), progress)
-    return image, sum(one.file.size for one in chain), tuple(map(name_of, chain[:-1]))
+    downloaded = 0
+    for _ in range(_LOADS):
+        image = _load_archive(shock, engine, chain, str(reference), progress)
+        downloaded += sum(one.file.size for one in chain)
+        if is_whole(engine, image):
+            return image, downloaded, tuple(map(name_of, chain[:-1]))
+    raise TemporaryError(
+        f"pulling {name}: the engine has loaded it {_LOADS} times, and each time lost layers of it, as it does while "
+        "images with the same layers are removed. Run it again when that has ended."
+    )
 
 
 def _load_archive(

@@ -107,6 +107,19 @@ def test_a_published_image_is_fetched_once_and_leaves_nothing_nameless(project: 
     assert engine.nameless() == set()
 
 
+@pytest.mark.containerd_only
+def test_an_image_that_lost_a_layer_is_loaded_again(project: Project) -> None:
+    engine, name = project.engine, project.engine.name("tool")
+    project.write_list(project.context("tool"))
+    receipt = project.publish("tool")["tool"]
+    engine.remove(name)
+    project.pull("tool")
+    engine.lose_layer(name)
+    assert project.pull("tool")["downloaded"] == receipt["size"]
+    assert engine.read(name, "/data/deep/file") == f"{engine.namespace} tool"
+    assert project.pull("tool")["downloaded"] == 0
+
+
 def test_an_image_gets_the_one_name_that_was_asked_for(project: Project) -> None:
     """The archives of other tools may name images of ours: whole ones, and thin ones with their base images."""
     engine, victim = project.engine, project.engine.name("victim")

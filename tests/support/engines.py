@@ -1,9 +1,11 @@
 """The engines that tests run on: the one at DOCKER_HOST, and those that SKYPORT_TEST_ENGINES names."""
 
+import json
 import os
+import subprocess
 import uuid
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.support.engine import config_digest, docker, uses_containerd_store
 
@@ -77,6 +79,20 @@ class EngineUnderTest:
     def read(self, name: str, path: str) -> str:
         """Return what a file of an image holds."""
         return self.docker("run", "--rm", "--network", "host", name, "/bin/busybox", "cat", path)
+
+    def lose_layer(self, name: str) -> None:
+        """Clear an image's highest layer away, as containerd does if it seems to be one of images that are gone."""
+        process = Path(self.variables["DOCKER_HOST"].removeprefix("unix://")).with_name("pid").read_text().strip()
+        within = ["nsenter", "--target", process, "--mount", "--"]
+        ctr = [*within, "ctr", "--address", "/run/docker/containerd/containerd.sock", "--namespace", "moby", "content"]
+
+        def read(digest: str) -> Any:
+            return json.loads(subprocess.run([*ctr, "get", digest], check=True, capture_output=True).stdout)
+
+        image = read(self.id_of(name))
+        if "manifests" in image:
+            image = read(image["manifests"][0]["digest"])
+        subprocess.run([*ctr, "rm", image["layers"][-1]["digest"]], check=True, capture_output=True)
 
     def nameless(self) -> set[str]:
         """Return the ids of images with the label that have no name."""
