@@ -26,13 +26,11 @@ if _skyport.makes("lint"):
         input:
             settings=[local(name) for name in _skyport.lint_settings],
         output:
-            json=_skyport.at("<results>/skyport/{skyport_key}/lint.json"),
+            json=_skyport.output("lint.json"),
         log:
             _skyport.at("<logs>/skyport/{skyport_key}/lint.log"),
         benchmark:
             _skyport.at("<benchmarks>/skyport/{skyport_key}/lint.tsv")
-        wildcard_constraints:
-            skyport_key=_skyport.constraint,
         localrule: True
         conda:
             _skyport.conda

@@ -41,9 +41,9 @@ if _skyport.makes("show"):
             ),
             others=ancient(_skyport.files("receipt.json")),
         output:
-            json=_skyport.at("<results>/skyport/{skyport_key}/show.json"),
+            json=_skyport.output("show.json"),
             chart=report(
-                _skyport.at("<results>/skyport/{skyport_key}/layers.svg"),
+                _skyport.output("layers.svg"),
                 caption="report/layers.rst",
                 category="Images",
                 labels=lambda wildcards: {"image": _skyport.name(wildcards), "file": "layers"},
@@ -52,8 +52,6 @@ if _skyport.makes("show"):
             _skyport.at("<logs>/skyport/{skyport_key}/show.log"),
         benchmark:
             _skyport.at("<benchmarks>/skyport/{skyport_key}/show.tsv")
-        wildcard_constraints:
-            skyport_key=_skyport.constraint,
         localrule: _skyport.settings.is_local
         conda:
             _skyport.conda
@@ -78,13 +76,11 @@ if _skyport.makes("show"):
         input:
             settings=[local(name) for name in _skyport.lint_settings],
         output:
-            findings=_skyport.at("<results>/skyport/{skyport_key}/findings.json"),
+            findings=_skyport.output("findings.json"),
         log:
             _skyport.at("<logs>/skyport/{skyport_key}/findings.log"),
         benchmark:
             _skyport.at("<benchmarks>/skyport/{skyport_key}/findings.tsv")
-        wildcard_constraints:
-            skyport_key=_skyport.constraint,
         localrule: True
         conda:
             _skyport.conda

@@ -4,13 +4,11 @@
 rule receive_image:
     """Read the receipt off the node that the lock file names, and see that it holds that image."""
     output:
-        receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+        receipt=_skyport.output("receipt.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/receive.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/receive.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     localrule: _skyport.settings.is_local
     conda:
         _skyport.conda

@@ -6,12 +6,9 @@ rule refuse_image:
     input:
         lambda wildcards: [local(path) for path in _skyport.refuse(wildcards)],
     output:
-        _skyport.at("<results>/skyport/{skyport_key}/{skyport_file}"),
+        _skyport.unlisted(r"receipt\.json|image\.sif|fetched\.tar|packages\.cdx\.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/refuse-{skyport_file}.log"),
-    wildcard_constraints:
-        skyport_key=_skyport.unlisted,
-        skyport_file=r"receipt\.json|image\.sif|fetched\.tar|packages\.cdx\.json",
     localrule: True
     conda:
         _skyport.conda

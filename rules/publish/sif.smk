@@ -6,13 +6,11 @@ rule fetch_image:
     input:
         receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
     output:
-        archive=temp(_skyport.at("<results>/skyport/{skyport_key}/fetched.tar")),
+        archive=temp(_skyport.output("fetched.tar")),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/fetch.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/fetch.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     localrule: _skyport.settings.is_local
     conda:
         _skyport.conda
@@ -37,13 +35,11 @@ rule sif_image:
     input:
         archive=_skyport.at("<results>/skyport/{skyport_key}/fetched.tar"),
     output:
-        sif=_skyport.at("<results>/skyport/{skyport_key}/image.sif"),
+        sif=_skyport.output("image.sif"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/sif.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/sif.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     localrule: _skyport.settings.is_local
     conda:
         _skyport.conda

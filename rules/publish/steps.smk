@@ -19,13 +19,11 @@ rule build_image:
             for path in _skyport.archive(wildcards)
         ],
     output:
-        record=_skyport.at("<results>/skyport/{skyport_key}/build.json"),
+        record=_skyport.output("build.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/build.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/build.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     localrule: True
     conda:
         _skyport.conda
@@ -51,14 +49,12 @@ rule save_image:
     input:
         build=_skyport.at("<results>/skyport/{skyport_key}/build.json"),
     output:
-        archive=temp(_skyport.at("<results>/skyport/{skyport_key}/image.tar.gz")),
-        record=_skyport.at("<results>/skyport/{skyport_key}/save.json"),
+        archive=temp(_skyport.output("image.tar.gz")),
+        record=_skyport.output("save.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/save.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/save.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     localrule: True
     conda:
         _skyport.conda
@@ -87,13 +83,11 @@ rule upload_image:
         archive=_skyport.at("<results>/skyport/{skyport_key}/image.tar.gz"),
         save=_skyport.at("<results>/skyport/{skyport_key}/save.json"),
     output:
-        record=_skyport.at("<results>/skyport/{skyport_key}/upload.json"),
+        record=_skyport.output("upload.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/upload.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/upload.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     group:
         _skyport.settings.group
     localrule: _skyport.settings.is_local
@@ -122,13 +116,11 @@ rule register_image:
         upload=_skyport.at("<results>/skyport/{skyport_key}/upload.json"),
         base=lambda wildcards: _skyport.files("receipt.json", _skyport.base(wildcards)),
     output:
-        receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
+        receipt=_skyport.output("receipt.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/register.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/register.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     group:
         _skyport.settings.group
     localrule: _skyport.settings.is_local
@@ -158,13 +150,11 @@ rule list_packages:
     input:
         receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
     output:
-        packages=_skyport.at("<results>/skyport/{skyport_key}/packages.cdx.json"),
+        packages=_skyport.output("packages.cdx.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/packages.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/packages.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     group:
         _skyport.settings.group
     localrule: _skyport.settings.is_local

@@ -16,14 +16,12 @@ rule publish_image:
             for path in _skyport.archive(wildcards)
         ],
     output:
-        receipt=_skyport.at("<results>/skyport/{skyport_key}/receipt.json"),
-        packages=_skyport.at("<results>/skyport/{skyport_key}/packages.cdx.json"),
+        receipt=_skyport.output("receipt.json"),
+        packages=_skyport.output("packages.cdx.json"),
     log:
         _skyport.at("<logs>/skyport/{skyport_key}/publish.log"),
     benchmark:
         _skyport.at("<benchmarks>/skyport/{skyport_key}/publish.tsv")
-    wildcard_constraints:
-        skyport_key=_skyport.constraint,
     localrule: True
     conda:
         _skyport.conda

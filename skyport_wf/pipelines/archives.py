@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,33 +64,36 @@ class SourceArchives:
         """Return whether a rule of the workflow can make a file. To be called when all rules are there."""
         return any(rule.is_producer(file) for rule in self._workflow.rules)
 
+    @cached_property
+    def _memory(self) -> Path | None:
+        """The folder of known digests, None where nothing can be kept."""
+        with suppress(SkyportError):
+            return cache_folder("digests")
+        return None
+
     def _digest_content(self, path: str) -> str:
         """Return what changes with the content of an archive: of one that is gone, as it was when it was there."""
         note = f"{short_digest(self._images, path)}.archive"
         known = read_note(note)
         if is_absent(Path(path)):
             return known
-        digest = digest_archive(Path(path), Path(self._images))
+        digest = digest_archive(Path(path), Path(self._images), self._memory)
         if digest != known:
             write_note(note, digest.encode())
         return digest
 
 
-def digest_archive(archive: Path, images: Path) -> str:
+def digest_archive(archive: Path, images: Path, memory: Path | None) -> str:
     """Return the SHA-256 of what decides which image is in an archive, in hexadecimal digits.
 
     Of a file, that is all of it; of an OCI layout its index, which names the rest by digests.
-    images: the image list that names it.
+    images: the image list that names it. memory: the folder of known digests; large archives take longer without one.
     Empty for what is not there, cannot be read, or can be read only once: the step that needs it says so.
     """
     from skyport_wf.image.archive.folder import INDEX
     from skyport_wf.image.file_digests import digest_file
 
     file = archive / INDEX if os.path.isdir(archive) else archive  # noqa: PTH112 - Path raises for names too long
-    memory = None
-    # Without a cache, large archives take longer.
-    with suppress(SkyportError):
-        memory = cache_folder("digests")
     with suppress(OSError):
         if os.path.isfile(file):  # noqa: PTH113 - as above
             return digest_file(file, of=images, memory=memory)

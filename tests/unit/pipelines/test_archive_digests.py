@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+from types import SimpleNamespace
 
 import pytest
 
-from skyport_wf.pipelines.archives import digest_archive
+from skyport_wf.pipelines.archives import SourceArchives, digest_archive
 
 
 @pytest.mark.parametrize("is_layout", [False, True])
@@ -15,7 +16,7 @@ def test_the_content_of_a_file_and_the_index_of_a_layout(tmp_path, is_layout):
         (archive / "blobs/sha256").mkdir(parents=True)
     for content in (b"one", b"two"):
         (archive / "index.json" if is_layout else archive).write_bytes(content)
-        assert digest_archive(archive, tmp_path / "images.yaml") == hashlib.sha256(content).hexdigest()
+        assert digest_archive(archive, tmp_path / "images.yaml", tmp_path) == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize("what", ["nothing", "an empty folder", "a pipe", "a long name"])
@@ -25,10 +26,11 @@ def test_what_is_no_archive_is_left_to_the_steps(tmp_path, what):
         archive.mkdir()
     if what == "a pipe":
         os.mkfifo(archive)
-    assert digest_archive(archive, tmp_path / "images.yaml") == ""
+    assert digest_archive(archive, tmp_path / "images.yaml", tmp_path) == ""
 
 
 def test_without_a_folder_for_copies_it_is_read_each_time(tmp_path, monkeypatch):
     monkeypatch.setenv("SKYPORT_CACHE", "relative")
     (tmp_path / "x").write_bytes(b"one")
-    assert digest_archive(tmp_path / "x", tmp_path / "images.yaml") == hashlib.sha256(b"one").hexdigest()
+    archives = SourceArchives(SimpleNamespace(rules=[]), str(tmp_path / "images.yaml"), in_job=False)
+    assert archives.digest(str(tmp_path / "x")) == hashlib.sha256(b"one").hexdigest()
