@@ -22,8 +22,9 @@ LATEST = "latest"
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
-_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}"
-_DOCKER_NAME = re.compile(rf"(?:{_DOMAIN}/)?{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@{_DIGEST})?")
+_DIGEST = "sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}"
+"""Docker's grammar of names takes more, and then refuses it. Source: opencontainers/go-digest, algorithm.go."""
+_DOCKER_NAME = re.compile(rf"(?:{_DOMAIN}/)?{_REPOSITORY.pattern}(?::{_TAG.pattern})?(?:@(?:{_DIGEST}))?")
 _BEHIND_REPOSITORY = re.compile(r":(?P<tag>[\w.-]*)$")
 _LOCAL = "localhost/"
 _HUBS = frozenset({"docker.io", "index.docker.io"})

@@ -42,11 +42,11 @@ def parse_registry_address(text: str) -> RegistryAddress:
     """
     if "://" in text:
         raise UsageError(f"an image in a registry is named without `://`. {_INSTEAD}")
-    if not is_docker_name(text):
-        raise UsageError(f"not an image in a registry. {_INSTEAD}")
     named, tag, digest = split_docker_name(text)
     if digest and not is_sha256(digest):
         raise UsageError(f"the digest is no SHA-256. {_INSTEAD}")
+    if not is_docker_name(text):
+        raise UsageError(f"not an image in a registry. {_INSTEAD}")
     host, slash, repository = named.partition("/")
     if not slash or not is_registry(host):
         host, repository = DOCKER_HUB, named

@@ -13,6 +13,7 @@ from skyport_wf.engine.containers import has_program
 from skyport_wf.errors import EngineError
 from skyport_wf.inspection.show import examine_in_engine
 from tests.support.commands import SKYPORT
+from tests.support.dockerfile_lint import DIGEST
 from tests.support.engine import docker
 from tests.support.podman_service import PodmanService
 
@@ -97,7 +98,7 @@ def test_what_the_engine_cannot_tell_is_an_error(namespace: str) -> None:
 def test_lint_looks_into_the_images_that_the_engine_has(namespace: str, tmp_path: Path) -> None:
     import_image(f"{namespace}/good:1", CASES["a program"][1])
     import_image(f"{namespace}/bad:1", CASES["nothing"][1])
-    (tmp_path / "Dockerfile").write_text("FROM alpine:3@sha256:1\n")
+    (tmp_path / "Dockerfile").write_text(f"FROM alpine:3@{DIGEST}\n")
     names = ("good", "bad", "missing")
     entries = "".join(f"  - name: {namespace}/{name}:1\n    dockerfile: Dockerfile\n" for name in names)
     entries += f"  - name: {namespace}/other:1\n    image: {namespace}/bad:1\n"

@@ -17,6 +17,8 @@ RULES = (BASE_UNPINNED, BASE_BY_TAG, NO_BASE, VARIABLE_BEHIND_FROM)
 
 _STAGE_NAME = re.compile("[a-z][a-z0-9_.-]*")
 _DIGEST = "sha256:DIGEST"
+_WHOLE_NAME = "REPO:TAG; REPO has lower case letters, digits and `_ . - /`"
+_WHOLE_DIGEST = "`sha256:` and 64 digits, of `0` to `9` and `a` to `f`, behind the `@`"
 _HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
 
 
@@ -41,9 +43,10 @@ def check_base_images(stages: Sequence[Stage], listed: Collection[str]) -> Itera
             elif use.instruction.name == "COPY" and use.image.isdecimal():
                 what = f"no stage above is number {use.image}: the build fails"
                 yield REFUSED.at(use.line, what, "a stage's name, as in `FROM IMAGE AS NAME`")
-            elif use.image and "$" not in use.written and not is_docker_name(use.image.partition("@")[0]):
+            elif use.image and "$" not in use.written and not is_docker_name(use.image):
                 what = f"`{use.image}` cannot name an image: the build fails"
-                yield REFUSED.at(use.line, what, "REPO:TAG; REPO has lower case letters, digits and `_ . - /`")
+                is_named = is_docker_name(use.image.partition("@")[0])
+                yield REFUSED.at(use.line, what, _WHOLE_DIGEST if is_named else _WHOLE_NAME)
             elif use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:
                 yield from check_base_image(use, names)
 

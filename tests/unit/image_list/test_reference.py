@@ -163,7 +163,11 @@ def test_docker_has_one_short_name_for_each_image(name, short):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a-", "a/B", "a b", "a:", "a:1:2", "a@sha256:12", "/a", "a/", "a//b", '"a"', "$a", "a:\n"]
+    "name",
+    [
+        *("", "a-", "a/B", "a b", "a:", "a:1:2", "/a", "a/", "a//b", '"a"', "$a", "a:\n"),
+        *("a@sha256:12", f"a@sha256:{1:063}", f"a@sha256:{'A' * 64}", f"a@md5:{1:032}"),
+    ],
 )
 def test_what_docker_takes_for_no_name(name):
     assert not is_docker_name(name)

@@ -10,6 +10,7 @@ from skyport_wf.lint.dockerfile import lint_dockerfile
 from skyport_wf.lint.hadolint.readable_text import ReadableText
 from skyport_wf.lint.hadolint.run import Hadolint, find_hadolint, run_hadolint
 from skyport_wf.lint.hadolint.settings import LintSettings
+from tests.support.dockerfile_lint import DIGEST
 from tests.support.lint_folder import LintFolder
 from tests.support.timing import allowance
 
@@ -19,7 +20,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> None:
     folder.add(
         "Dockerfile",
-        "FROM a@sha256:1\nRUN <<EOF\ntrue\nEOF\n# no\nCOPY <<EOF /x\nx\nEOF\nRUN cd /x || exit\n",
+        f"FROM a@{DIGEST}\nRUN <<EOF\ntrue\nEOF\n# no\nCOPY <<EOF /x\nx\nEOF\nRUN cd /x || exit\n",
     )
     assert folder.told() == ["9 DL3003"]
 
@@ -71,23 +72,23 @@ def test_heredocs_that_hadolint_cannot_read_by_itself(folder: LintFolder) -> Non
         "COPY a\\\n  /x\n",
         "COPY --from=b /a\\ \n # comment\n\n\t/x\n",
         "ADD a\\\n  b\\\n  /x/\n",
-        "FROM a@sha256:1\\\n  AS b\n",
+        f"FROM a@{DIGEST}\\\n  AS b\n",
         "COPY --chmod=644 <<-EOT \\\n  a <<EOU \\\n  /x/\n\tx\n\tEOT\ny\nEOU\n",
-        "FROM localhost:5000/a/b@sha256:1 AS b\n",
-        "FROM --platform=linux/amd64 registry:5000/b@sha256:1\n",
-        "FROM [::1]:5000/b@sha256:1\n",
+        f"FROM localhost:5000/a/b@{DIGEST} AS b\n",
+        f"FROM --platform=linux/amd64 registry:5000/b@{DIGEST}\n",
+        f"FROM [::1]:5000/b@{DIGEST}\n",
     ],
 )
 def test_what_docker_takes_is_no_mistake(folder: LintFolder, text: str) -> None:
     """Forms that hadolint ends at, without a word on anything else."""
-    folder.add("Dockerfile", f"FROM a@sha256:1\n{text}RUN cd /x || exit\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\n{text}RUN cd /x || exit\n")
     assert [one for one in folder.told() if "DL1000" in one or "DL3003" in one] == [f"{2 + text.count(chr(10))} DL3003"]
 
 
 @pytest.mark.parametrize("written", ["a", '"a"', "\\\n  a", "'.'", "é", '""'])
 def test_a_folder_of_one_letter_ends_no_check(folder: LintFolder, written: str) -> None:
     """hadolint looked at its second letter, and all of its findings were lost."""
-    folder.add("Dockerfile", f"FROM a@sha256:1\nWORKDIR {written}\nRUN cd /x || exit\nWORKDIR /\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nWORKDIR {written}\nRUN cd /x || exit\nWORKDIR /\n")
     lines = written.count("\n")
     assert folder.told() == ["2 DL3000", f"{3 + lines} DL3003"]
 
@@ -103,19 +104,19 @@ def test_a_folder_of_one_letter_ends_no_check(folder: LintFolder, written: str) 
     ],
 )
 def test_a_script_is_read_as_one_of_the_shell_that_runs_it(folder: LintFolder, run: str, expected: list[str]) -> None:
-    folder.add("Dockerfile", f"FROM a@sha256:1\n{run}RUN a | b\nFROM a@sha256:1\n{run}")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\n{run}RUN a | b\nFROM a@{DIGEST}\n{run}")
     line = 2 + run.count("\n")
     again = [f"{line + 2} {one.split()[1]}" for one in expected]
     assert folder.told() == [*expected, f"{line} DL4006", *again]
 
 
 def test_an_instruction_without_a_word_is_a_mistake(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "FROM a@sha256:1\nWORKDIR\nRUN cd /x || exit\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nWORKDIR\nRUN cd /x || exit\n")
     assert folder.told() == ["2 DL1000", "3 DL3003"]
 
 
 def test_directives_may_have_capitals(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "# Syntax=docker/dockerfile:1\n# ESCAPE=`\nFROM a@sha256:1\nRUN true `\n  && cd /x\n")
+    folder.add("Dockerfile", f"# Syntax=docker/dockerfile:1\n# ESCAPE=`\nFROM a@{DIGEST}\nRUN true `\n  && cd /x\n")
     assert "DL1000" not in "".join(folder.told())
 
 
@@ -129,7 +130,7 @@ def test_directives_may_have_capitals(folder: LintFolder) -> None:
     ],
 )
 def test_a_repository_is_no_file_that_is_added(folder: LintFolder, instruction: str) -> None:
-    folder.add("Dockerfile", f"FROM a@sha256:1\n{instruction}\nADD x/git@file /x\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\n{instruction}\nADD x/git@file /x\n")
     assert folder.told() == [f"{3 + instruction.count(chr(10))} DL3020"]
 
 
@@ -137,7 +138,7 @@ def test_options_that_are_mended_cause_no_other_finding(folder: LintFolder) -> N
     text = (
         'RUN \\\n  --device=x \\\n  true && \\\n  cd /x || exit\nONBUILD RUN --device=x true\nCOPY --link="true" x /y\n'
     )
-    folder.add("Dockerfile", f"FROM a@sha256:1\n{text}")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\n{text}")
     assert folder.told() == ["2 DL3003"]
 
 
@@ -161,20 +162,20 @@ def test_options_that_are_mended_cause_no_other_finding(folder: LintFolder) -> N
     ],
 )
 def test_a_run_is_read_as_its_shell_reads_it(folder: LintFolder, shell: str, expected: list[str]) -> None:
-    folder.add("Dockerfile", f"FROM a@sha256:1\nSHELL [{shell}]\nRUN make\nWORKDIR /a\nRUN a | b `c`\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nSHELL [{shell}]\nRUN make\nWORKDIR /a\nRUN a | b `c`\n")
     assert folder.told() == [f"5 {code}" for code in expected]
-    folder.add("Dockerfile", f"FROM a@sha256:1\nONBUILD \\\n SHELL [ \\\n # no\n {shell}]\nONBUILD RUN a `b`\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nONBUILD \\\n SHELL [ \\\n # no\n {shell}]\nONBUILD RUN a `b`\n")
     assert folder.told() == ["6 SC2006" for code in expected if code == "SC2006"]
 
 
 def test_a_shell_that_docker_refuses_stays_a_mistake(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "FROM a@sha256:1\nSHELL bash -c\nRUN make\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nSHELL bash -c\nRUN make\n")
     assert folder.told() == ["2 SKY005", "3 SC2239"]
 
 
 @pytest.mark.parametrize("duration", ["1x", "1", "s", "1m30", "", "1 s"])
 def test_what_is_no_duration_stays_a_mistake(folder: LintFolder, duration: str) -> None:
-    folder.add("Dockerfile", f"FROM a@sha256:1\nHEALTHCHECK --interval='{duration}' CMD true\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nHEALTHCHECK --interval='{duration}' CMD true\n")
     assert folder.told() == ["2 DL1000"]
 
 
@@ -188,33 +189,33 @@ def test_what_is_no_duration_stays_a_mistake(folder: LintFolder, duration: str) 
     ],
 )
 def test_what_a_program_reads_is_no_script(folder: LintFolder, text: str) -> None:
-    folder.add("Dockerfile", f"FROM a@sha256:1\n{text}")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\n{text}")
     assert folder.told() == []
 
 
 @pytest.mark.parametrize("ports", ["80/http", "80:", "127.0.0.1:80", "a:80", "1.2.3:80:80"])
 def test_what_is_no_port_stays_a_mistake(folder: LintFolder, ports: str) -> None:
-    folder.add("Dockerfile", f"FROM a@sha256:1\nEXPOSE {ports}\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nEXPOSE {ports}\n")
     assert folder.told() == ["2 DL1000"]
 
 
 def test_ports_and_scripts_are_looked_at_in_the_forms_that_hadolint_does_not_know(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "FROM a@sha256:1\nEXPOSE 127.0.0.1:80:99999/sctp\nRUN <<EOF bash\necho $(\nEOF\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\nEXPOSE 127.0.0.1:80:99999/sctp\nRUN <<EOF bash\necho $(\nEOF\n")
     assert folder.told() == ["2 DL3011", "3 SC1072"]
 
 
 def test_a_mistake_hides_no_other_finding(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "FROM a@sha256:1 b c\nRUN cd /x || exit\nNONSENSE x\nRUN\nRUN cd /y || exit\n")
+    folder.add("Dockerfile", f"FROM a@{DIGEST} b c\nRUN cd /x || exit\nNONSENSE x\nRUN\nRUN cd /y || exit\n")
     assert folder.told() == ["1 DL1000", "2 DL3003", "3 DL1000", "4 DL1000", "5 DL3003"]
 
 
 def test_many_mistakes_end_soon(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "FROM a@sha256:1\n" + "NONSENSE\n" * 1000)
+    folder.add("Dockerfile", f"FROM a@{DIGEST}\n" + "NONSENSE\n" * 1000)
     assert folder.told() == [f"{line} DL1000" for line in range(2, 7)]
 
 
 def test_what_is_no_dockerfile_is_said_with_its_line(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\nx\nEOF\nNONSENSE x\n")
+    folder.add("Dockerfile", f"FROM debian@{DIGEST}\nRUN <<EOF\nx\nEOF\nNONSENSE x\n")
     (found,) = folder.findings()
     assert (found["code"], found["level"], found["line"]) == ("DL1000", "error", 5)
 

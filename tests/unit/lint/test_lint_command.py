@@ -9,6 +9,7 @@ import pytest
 from skyport_wf.lint.catalogue import RULES
 from skyport_wf.lint.hadolint.run import find_hadolint
 from tests.support.commands import SKYPORT
+from tests.support.dockerfile_lint import DIGEST, PINNED
 from tests.support.lint_folder import BAD, LintFolder
 
 TOLD = ["1 SKY002", "2 SKY011", "2 DL3009", "2 DL3015", "3 DL3003", "3 SC2164"]
@@ -89,9 +90,9 @@ def test_an_error_is_one_at_every_level(folder: LintFolder) -> None:
     [
         (b"", ["1 SKY003"]),
         (b"\n\n# nothing\n", ["1 SKY003"]),
-        (b"FROM debian@sha256:1\nRUN true \\", []),
-        (b"FROM debian@sha256:1\nONBUILD\n", []),
-        (b"FROM debian@sha256:1\nRUN true \\\n\n\n", []),
+        (PINNED.encode() + b"RUN true \\", []),
+        (PINNED.encode() + b"ONBUILD\n", []),
+        (PINNED.encode() + b"RUN true \\\n\n\n", []),
         ("\ufeffFROM debian\r\nRUN true\r\n".encode(), ["1 SKY001"]),
         (b"FROM debian\n# \xe9\n", ["1 SKY001"]),
     ],
@@ -110,7 +111,7 @@ def test_a_binary_file_is_no_dockerfile(folder: LintFolder) -> None:
 
 
 def test_heredocs_without_an_end(folder: LintFolder) -> None:
-    folder.add("Dockerfile", "FROM debian@sha256:1\nRUN <<EOF\napt-get install a\n")
+    folder.add("Dockerfile", f"FROM debian@{DIGEST}\nRUN <<EOF\napt-get install a\n")
     assert "3 SKY011" in folder.told()
 
 

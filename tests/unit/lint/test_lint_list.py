@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.support.dockerfile_lint import DIGEST
 from tests.support.lint_folder import LintFolder
 
 LIST = """\
@@ -62,7 +63,7 @@ def test_some_images_of_a_list(listed: LintFolder) -> None:
 
 
 def test_files_of_the_context_are_looked_for(listed: LintFolder) -> None:
-    listed.add("lab/base/Dockerfile", "FROM debian@sha256:1\nCOPY tool data /x/\n")
+    listed.add("lab/base/Dockerfile", f"FROM debian@{DIGEST}\nCOPY tool data /x/\n")
     listed.add("lab/base/data", "")
     listed.add("lab/base/.dockerignore", "data\n")
     assert listed.told("lab/base:1", "--images", "lab") == ["2 SKY071", "2 SKY072"]
@@ -75,7 +76,7 @@ def test_files_of_the_context_are_looked_for(listed: LintFolder) -> None:
 def test_secrets_that_the_list_does_not_have(listed: LintFolder) -> None:
     mounts = ("secret,id=key", "secret,id=kye", "secret,target=/run/key", "ssh", "ssh,id=deploy", "cache,target=/c")
     text = "".join(f"RUN --mount=type={mount} make\n" for mount in mounts)
-    listed.add("lab/base/Dockerfile", f"FROM debian@sha256:1\n{text}")
+    listed.add("lab/base/Dockerfile", f"FROM debian@{DIGEST}\n{text}")
     assert listed.told("lab/base:1", "--images", "lab") == [f"{line} SKY076" for line in range(2, 7)]
     fields = "secrets: {key: {env: KEY}}, ssh: [deploy=id_rsa]"
     listed.add("lab/images.yaml", f"images: [{{name: 'lab/base:1', dockerfile: base/Dockerfile, {fields}}}]\n")
@@ -85,7 +86,7 @@ def test_secrets_that_the_list_does_not_have(listed: LintFolder) -> None:
 
 
 def test_a_script_that_writes_into_a_volume_of_its_base(listed: LintFolder) -> None:
-    listed.add("lab/base/Dockerfile", "FROM debian@sha256:1 AS one\nVOLUME /data\nFROM one\n")
+    listed.add("lab/base/Dockerfile", f"FROM debian@{DIGEST} AS one\nVOLUME /data\nFROM one\n")
     listed.add("lab/images.yaml", LIST.replace("base: debian:12", "base: docker.io/lab/base:1"))
     listed.add("lab/install.sh", "#!/bin/sh\ntouch /data/x /y\n")
     assert listed.told("lab/notes:1", "--images", "lab") == ["2 SKY062"]
@@ -105,7 +106,7 @@ def test_a_script_that_writes_into_a_volume_of_its_base(listed: LintFolder) -> N
     ],
 )
 def test_a_volume_of_the_base_whose_path_is_a_variable(listed: LintFolder, declared: str) -> None:
-    listed.add("lab/base/Dockerfile", f"ARG OUT=/data\nFROM debian@sha256:1 AS one\n{declared}")
+    listed.add("lab/base/Dockerfile", f"ARG OUT=/data\nFROM debian@{DIGEST} AS one\n{declared}")
     child = "  - name: lab/child:1\n    dockerfile: child/Dockerfile\n"
     given = LIST.replace("base/Dockerfile\n", "base/Dockerfile\n    build_args: {GIVEN: /data}\n", 1)
     listed.add("lab/images.yaml", given.replace("base: debian:12", "base: lab/base:1") + child)
@@ -116,7 +117,7 @@ def test_a_volume_of_the_base_whose_path_is_a_variable(listed: LintFolder, decla
 
 
 def test_a_variable_that_its_stage_does_not_declare_makes_no_volume(listed: LintFolder) -> None:
-    listed.add("lab/base/Dockerfile", "ARG OUT=/data\nFROM debian@sha256:1\nVOLUME $OUT\n")
+    listed.add("lab/base/Dockerfile", f"ARG OUT=/data\nFROM debian@{DIGEST}\nVOLUME $OUT\n")
     listed.add("lab/images.yaml", LIST.replace("base: debian:12", "base: lab/base:1"))
     listed.add("lab/install.sh", "#!/bin/sh\ntouch /data/x\n")
     assert listed.told("lab/notes:1", "--images", "lab") == []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.dockerfile_lint import DIGEST, PINNED
 from tests.support.lint_folder import LintFolder
 from tests.support.remote_site import Repository, Site, remote_site
 
@@ -30,7 +31,7 @@ def told(lab: LintFolder) -> list[str]:
 
 
 def test_a_dockerfile_over_plain_http(lab: LintFolder, site: Site) -> None:
-    site.files["/tool/Dockerfile"] = b"FROM debian@sha256:1\nRUN apt-get install -y -q --no-install-recommends a\n"
+    site.files["/tool/Dockerfile"] = PINNED.encode() + b"RUN apt-get install -y -q --no-install-recommends a\n"
     address = f"{site.url}/tool/Dockerfile"
     write_list(lab, f"dockerfile: {address}")
     assert told(lab) == ["images.yaml:3 SKY052", f"{address}:2 SKY011"]
@@ -70,7 +71,7 @@ def test_the_dockerfile_of_a_git_context_has_its_name(lab: LintFolder, site: Sit
 
 @pytest.mark.slow
 def test_a_whole_commit_of_a_git_repository(lab: LintFolder, site: Site) -> None:
-    commit = Repository(site.repositories, "tools").commit({"gc/Dockerfile": "FROM debian@sha256:1\n"})
+    commit = Repository(site.repositories, "tools").commit({"gc/Dockerfile": f"FROM debian@{DIGEST}\n"})
     write_list(lab, f"context: {site.url}/git/tools.git#{commit}:gc", "dockerfile: Dockerfile")
     assert told(lab) == ["images.yaml:3 SKY052"]
     assert lab.lint().code == 0
@@ -85,7 +86,7 @@ def test_pragmas_in_the_list_and_in_what_was_fetched(lab: LintFolder, site: Site
 @pytest.mark.slow
 def test_an_address_that_cannot_be_reached_is_temporary_until_there_is_a_copy(lab: LintFolder, tmp_path: Path) -> None:
     with remote_site(tmp_path / "site") as site:
-        site.files["/Dockerfile"] = b"FROM debian@sha256:1\n"
+        site.files["/Dockerfile"] = PINNED.encode()
         write_list(lab, f"dockerfile: {site.url}/other")
         missing = lab.lint()
         write_list(lab, f"dockerfile: {site.url}/Dockerfile")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.dockerfile_lint import DIGEST
 from tests.support.lint_folder import BAD, LintFolder
 
 PRAGMAS = [
@@ -24,7 +25,7 @@ PRAGMAS = [
 
 @pytest.mark.parametrize(("text", "expected"), PRAGMAS)
 def test_pragmas(folder: LintFolder, text: str, expected: list[str]) -> None:
-    folder.add("Dockerfile", f"FROM debian@sha256:1\n{text}")
+    folder.add("Dockerfile", f"FROM debian@{DIGEST}\n{text}")
     told = [
         found["code"]
         for found in folder.findings("--ignore", "DL3015", "--ignore", "DL3059", "--dockerfile", "Dockerfile")
@@ -35,7 +36,7 @@ def test_pragmas(folder: LintFolder, text: str, expected: list[str]) -> None:
 def test_pragmas_for_hadolints_own_rules(folder: LintFolder) -> None:
     folder.add(
         "Dockerfile",
-        "FROM debian@sha256:1\nRUN cd /a || exit\n# hadolint ignore=DL3003,DL3059,SKY001\nRUN cd /b || exit\n",
+        f"FROM debian@{DIGEST}\nRUN cd /a || exit\n# hadolint ignore=DL3003,DL3059,SKY001\nRUN cd /b || exit\n",
     )
     assert folder.told() == ["2 DL3003"]
 
@@ -154,7 +155,7 @@ def test_empty_settings(folder: LintFolder) -> None:
 def test_registries_that_are_trusted_may_have_no_dot(
     folder: LintFolder, trusted: str, base: str, expected: list[str]
 ) -> None:
-    folder.add("Dockerfile", f"FROM {base}@sha256:1\n")
+    folder.add("Dockerfile", f"FROM {base}@{DIGEST}\n")
     folder.add(".hadolint.yaml", f"trustedRegistries: [{trusted}]\n")
     assert folder.told() == expected
     folder.add(".hadolint.yaml", "trustedRegistries: [x.test]\n")

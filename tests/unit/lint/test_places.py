@@ -1,10 +1,10 @@
 """Each finding has the line that it is on, also in heredocs; and what no shell runs is left alone."""
 
 from skyport_wf.lint.dockerfile import lint_script
-from tests.support.dockerfile_lint import told
+from tests.support.dockerfile_lint import DIGEST, told
 
-LONG = """\
-FROM debian:12@sha256:1
+LONG = f"""\
+FROM debian:12@{DIGEST}
 # first
 RUN --mount=type=cache,target=/x \\
     set -e; \\

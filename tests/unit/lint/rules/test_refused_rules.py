@@ -9,6 +9,7 @@ REFUSED = [
     *("STOPSIGNAL FOO", "STOPSIGNAL 0", "STOPSIGNAL SIGRTMIN+16", "STOPSIGNAL SIGTERM now"),
     *("VOLUME []", 'VOLUME [""]', 'VOLUME ["/data", ""]', "ONBUILD VOLUME []"),
     *("ENV =x", "ENV A=1 =x", "LABEL =x"),
+    *(f"COPY --from=a@{DIGEST[:-1]} /a /b", f"RUN --mount=from=a@{DIGEST.upper()},target=/x true"),
     *("COPY --from=1 /a /b", "COPY --from=Debian /a /b", "RUN --mount=from=a/B:1,target=/x true"),
 ]
 TAKEN = [
@@ -31,7 +32,11 @@ def test_what_docker_takes(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["FROM Debian:12", "FROM debian:a/b", f"{PINNED[:-1]} AS 2nd", f"{PINNED[:-1]} AS a+b"]
+    "text",
+    [
+        *("FROM Debian:12", "FROM debian:a/b", f"{PINNED[:-1]} AS 2nd", f"{PINNED[:-1]} AS a+b"),
+        *("FROM a@sha256:abc", "FROM a:1@", f"{PINNED[:-1]}0", f"FROM a@md5:{DIGEST[-32:]}"),
+    ],
 )
 def test_names_that_docker_refuses(text):
     assert told(text + "\n") == ["1 SKY005"]
@@ -41,3 +46,9 @@ def test_it_is_told_what_to_write():
     (found,) = lint(f"{PINNED}SHELL /bin/bash\n")
     assert found.message == "SHELL takes the JSON form alone: docker refuses it, and the build fails"
     assert found.instead == '`SHELL ["/bin/bash", "-c"]`'
+
+
+def test_the_form_of_a_digest_is_told():
+    (found,) = lint("FROM a@sha256:abc\n")
+    assert found.message == "`a@sha256:abc` cannot name an image: the build fails"
+    assert found.instead == "`sha256:` and 64 digits, of `0` to `9` and `a` to `f`, behind the `@`"
