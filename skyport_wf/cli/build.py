@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.records.encoding import check_unicode
     from skyport_wf.records.files import write_record
     from skyport_wf.sources.resolution import resolve_images
-    from skyport_wf.steps.build import build, check_builds, wait_for_bases
+    from skyport_wf.steps.bases import wait_for_bases
+    from skyport_wf.steps.build import build, check_builds
 
     images = read_image_list(args.images)
     image = resolve_images(images, args.images.parent, [args.name])[args.name]

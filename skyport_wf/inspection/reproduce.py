@@ -19,7 +19,7 @@ from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.sources.resolution import ResolvedImage
 from skyport_wf.sources.source import Output
-from skyport_wf.steps.build import hold_bases
+from skyport_wf.steps.bases import hold_bases
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock

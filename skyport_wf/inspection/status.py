@@ -75,7 +75,7 @@ def read_status(
     base = spec.base or ""
     found = finish_replacement(shock, spec.name, names.find(spec.name) if names else None)
     decision = decide(shock, wanted_image(record), found, base_comes=base in image.needs)
-    refusal = decision.refusal or (None if decision.names.same else find_mistake(image))
+    refusal = decision.refusal or (None if decision.names.same else find_mistake(image, shock))
     has_it = decision.names.same or next(iter(decision.names.others), None)
     return ImageStatus(
         name=spec.name,

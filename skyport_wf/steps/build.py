@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import base64
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import BuildError, EngineError, ShockError, TemporaryError, UsageError
-from skyport_wf.image_list.reference import split_docker_name
+from skyport_wf.errors import BuildError, EngineError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.name_state import State, decide_now, find_name_state, wanted_image
-from skyport_wf.publication.published import PublishedNames, find_published
+from skyport_wf.publication.published import PublishedNames
 from skyport_wf.publication.replacement import finish_replacement
 from skyport_wf.publication.settings import effective_settings
-from skyport_wf.publication.thin import find_ambiguity, id_of
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
 from skyport_wf.sources.platforms import check_platform
 from skyport_wf.sources.resolution import ResolvedImage
-from skyport_wf.sources.source import Bases, Connect, HeldBase, MadeImage, Output
+from skyport_wf.sources.source import Bases, Connect, MadeImage, Output
+from skyport_wf.steps.bases import check_published_digests, hold_bases, used_in, with_digest
 
 if TYPE_CHECKING:
     from docker import APIClient
 
     from skyport_wf.publication.connection import Shock
-    from skyport_wf.publication.published import PublishedNode
 
 _log = logging.getLogger(__name__)
-_PAUSE_SECONDS = 1.0
-"""Between two looks at whether a base has been published."""
 
 
 def build(
@@ -72,30 +67,6 @@ def build_or_find(
     return _make(record, image, shock, connect, output) if image.source.work else record, decision.state
 
 
-def wait_for_bases(image: ResolvedImage, shock: Shock, *, seconds: float) -> None:
-    """Wait until the images of the list that this one is built on are published as the list has them now.
-
-    For runners that start all images at the same moment.
-    Raises TemporaryError if they are not published in time.
-    """
-    end = time.monotonic() + seconds
-    for name, digest in image.needed_digests.items():
-        while not any(_is_made_from(digest, node) for node in find_published(shock.user, name)):
-            if time.monotonic() > end:
-                raise TemporaryError(
-                    f"{image.spec.name} is built on {name}, which has not been published within {seconds:.0f} s. "
-                    "Publish that first."
-                )
-            _log.info("waiting for %s, which %s is built on", name, image.spec.name)
-            time.sleep(_PAUSE_SECONDS)
-
-
-def _is_made_from(digest: str, node: PublishedNode) -> bool:
-    """Return whether a node has the image of this source; if only an engine knows that, any image will do."""
-    known = node.attributes.skyport_wf
-    return not node.node.expires and (not digest or (known is not None and known.source.digest == digest))
-
-
 def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect) -> BuildRecord:
     """Return what is known of the image before it is made; asks the engine only for an `image` or a `container`.
 
@@ -119,34 +90,38 @@ def begin_record(image: ResolvedImage, settings: ShockSettings, connect: Connect
 
 
 def check_builds(images: Sequence[ResolvedImage], settings: ShockSettings, shock: Shock, connect: Connect) -> None:
-    """Raise UsageError if this machine or its engine lacks what the build of one of the images takes.
+    """Raise UsageError if it is known already that one of the images cannot be built here; see `find_mistake`.
 
     Nobody should wait for the first to hear that the second cannot be built, or for its base images to come. Shock is
-    asked only about images that take more than every engine has, and the engine only if one of them is to be built.
+    asked only about images that take more than every engine has, or name others of the list with a digest, and the
+    engine only if one of them is to be built.
     settings: the image list's.
     """
     from skyport_wf.engine.builders import asks_for_a_builder
 
-    asking = [image for image in images if asks_for_a_builder(image.spec)]
+    asking = [image for image in images if asks_for_a_builder(image.spec) or with_digest(image.used_by_docker)]
     names = PublishedNames(shock, [image.spec.name for image in asking])
     wanted = [(image, wanted_image(begin_record(image, settings, connect))) for image in asking]
     to_build = [image for image, one in wanted if not find_name_state(shock, one, names.find(one.name)).same]
     try:
-        mistakes = [find_mistake(image, connect) for image in to_build]
+        mistakes = [find_mistake(image, shock, connect) for image in to_build]
     except (EngineError, TemporaryError):
         # That it does not answer is said by the first build: images of other sources need none.
-        mistakes = [find_mistake(image) for image in to_build]
+        mistakes = [find_mistake(image, shock) for image in to_build]
     if found := dict.fromkeys(str(mistake) for mistake in mistakes if mistake):
         raise UsageError("\n".join(found))
 
 
-def find_mistake(image: ResolvedImage, connect: Connect | None = None) -> UsageError | None:
-    """Return why the image cannot be built here: for want of a builder, a build secret or an SSH agent.
+def find_mistake(image: ResolvedImage, shock: Shock, connect: Connect | None = None) -> UsageError | None:
+    """Return why the image cannot be built here.
+
+    For want of a builder, a build secret or an SSH agent, or as what it names with a digest is published with another.
 
     connect: connects to the engine; with None, it is not asked which builders it has.
     Returns None if nothing is known against it. Raises what `connect` raises.
     """
     try:
+        check_published_digests(image, shock)
         if connect:
             from skyport_wf.engine.builders import check_builder
 
@@ -192,7 +167,7 @@ def make_image(
         raise UsageError(f"image {spec.name} comes from {image.source.cannot_be_rebuilt}, there is nothing to make")
     _log.info("making %s from its %s", spec.name, spec.source)
     before = find_image(engine, spec.name) if spec.flatten else None
-    used = {spelled: bases[name] for spelled, name in _used_in(engine, image).items()}
+    used = {spelled: bases[name] for spelled, name in used_in(engine, image).items()}
     made = image.source.make(engine, spec, used, output)
     note(made.id)
     for base, held in bases.items():
@@ -214,66 +189,3 @@ def make_image(
     flat = flatten_image(engine, made.id, spec.reference, before=before, is_commit=is_commit)
     note(flat)
     return MadeImage(flat, made.base)
-
-
-def hold_bases(engine: APIClient, shock: Shock, image: ResolvedImage) -> dict[str, HeldBase]:
-    """Return the images of the list that this one is built on, and its base if it is thin, by name; the engine has all.
-
-    Of one that is not published, the engine's own is built on.
-    Raises BuildError if the engine has none either: a builder would ask a registry for it; or if a digest in the
-    Dockerfile is another image's.
-    """
-    from skyport_wf.engine.images import find_image
-    from skyport_wf.transfer.pull import hold_base
-
-    used = _used_in(engine, image)
-    names = dict.fromkeys((*used.values(), *filter(None, [image.spec.base])))
-    published = {name: finish_replacement(shock, name) for name in names}
-    for name, found in published.items():
-        if problem := find_ambiguity(found):
-            raise ShockError(problem)
-        if not found and find_image(engine, name) is None:
-            raise BuildError(
-                f"{image.spec.name} is built on {name}, which is neither published nor in the engine. Publish that "
-                "first."
-            )
-    for spelled, name in used.items():
-        _check_digest(engine, spelled, image.spec.name, published[name])
-    return {
-        name: hold_base(shock.user, engine, found[-1].node) if found else HeldBase(name)
-        for name, found in published.items()
-    }
-
-
-def _check_digest(engine: APIClient, spelled: str, wanted_by: str, found: Sequence[PublishedNode]) -> None:
-    """Raise BuildError if an image of the list is named with a digest that is none of its own.
-
-    Builders get the image under a name without a digest, and would not see that another one is meant.
-    found: the nodes that have its name; if there is none, the engine has the image.
-    """
-    from skyport_wf.engine.config_digests import config_digest
-    from skyport_wf.engine.images import require_image
-    from skyport_wf.publication.manifest import told_manifest
-
-    repository, tag, digest = split_docker_name(spelled)
-    if not digest:
-        return
-    if found:
-        manifest = told_manifest(found[-1].attributes)
-        own = [id_of(found[-1].node), *([manifest.digest] if manifest else [])]
-    else:
-        called_so = require_image(engine, f"{repository}:{tag}" if tag else repository)
-        by_registries = (name.partition("@")[2] for name in called_so.repo_digests or ())
-        own = [config_digest(engine, called_so), *by_registries]
-    if digest not in own:
-        raise BuildError(
-            f"{wanted_by} is built on {spelled}, an image of the list, which has another digest now: "
-            f"{' or '.join(own)}. Leave the digest out, to build on what the list makes, or mend it."
-        )
-
-
-def _used_in(engine: APIClient, image: ResolvedImage) -> dict[str, str]:
-    """Return what the image uses of the list, as its engine means the names."""
-    from skyport_wf.engine.capabilities import podman_version
-
-    return image.used if podman_version(engine) else image.used_by_docker

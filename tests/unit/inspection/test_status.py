@@ -136,6 +136,28 @@ def test_before_several_are_built_all_of_them_are_looked_at(images, tmp_path, mo
     check_all(ImageList((listed.images[0], listed.images[2]), images.shock), tmp_path, object)
 
 
+@pytest.mark.parametrize("spelled", ["a/b:1", "docker.io/a/b:1"])
+def test_a_digest_that_the_published_base_does_not_have(images, tmp_path, spelled):
+    """The step told it, when others had been built; of a base that is to be published, the digest is not known yet."""
+    (base,) = images.images
+    other = f"sha256:{'7' * 64}"
+    (tmp_path / "on").write_text(f"FROM {spelled}@{other}\n")
+    listed = ImageList((replaced(base, name="a/c:1", dockerfile="on", context="tool"), base), images.shock)
+    assert status(listed, tmp_path).next == "build and publish it"
+    check_all(listed, tmp_path, silent)
+    publish(images, tmp_path)
+    said = f"a/c:1 is built on {spelled}@{other}, an image of the list, which has another digest now: {IMAGE_ID}"
+    found = status(listed, tmp_path)
+    assert found.next.startswith(f"fail: {said}")
+    with pytest.raises(UsageError, match=said):
+        check_all(listed, tmp_path, silent)
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian:trixie\n")
+    assert status(listed, tmp_path).next == "build and publish it"
+    (tmp_path / "tool/Dockerfile").write_text("FROM debian:bookworm\n")
+    (tmp_path / "on").write_text(f"FROM {spelled}@{IMAGE_ID}\n")
+    assert status(listed, tmp_path).next == "build and publish it"
+
+
 def test_of_what_needs_no_build_the_engine_is_not_asked(images, tmp_path):
     check_all(images, tmp_path, never)
     listed = changed(images, secrets={"key": BuildSecret(file="nosuch")}, builder="buildkit")
