@@ -22,7 +22,7 @@ from skyport_wf.lint.rules import (
     volumes,
 )
 
-RULES = (
+_ALL = (
     run.UNREAD,
     *base_images.RULES,
     *refused.RULES,
@@ -37,6 +37,7 @@ RULES = (
     *variables.RULES,
     *line_ends.RULES,
 )
+RULES = tuple(sorted(_ALL, key=lambda rule: rule.code))
 CODES = frozenset(rule.code for rule in RULES)
 _OF_OTHERS = re.compile(r"DL[134]\d{3}|SC[1-4]\d{3}")
 """hadolint's rules, and ShellCheck's: which of these there are depends on their versions."""

@@ -20,7 +20,8 @@ IGNORED = Rule("SKY072", "error")
 BAD_IGNORE_FILE = Rule("SKY073", "error")
 NOTHING_MATCHES = Rule("SKY074", "warning")
 QUOTED_BLANK = Rule("SKY075", "error")
-RULES = (NOT_THERE, IGNORED, BAD_IGNORE_FILE, NOTHING_MATCHES, QUOTED_BLANK)
+LEADS_OUT = Rule("SKY077", "warning")
+RULES = (NOT_THERE, IGNORED, BAD_IGNORE_FILE, NOTHING_MATCHES, QUOTED_BLANK, LEADS_OUT)
 _INSTEAD = "a path as it is seen from the context's folder"
 
 
@@ -66,13 +67,16 @@ def check_copied_files(
             continue
         # All paths are seen from the context's folder, and none leads out of it.
         path = posixpath.normpath("/" + source).lstrip("/")
+        is_pattern = path not in files and any(char in path for char in "*?[\\")
+        if posixpath.normpath(source).split("/")[0] == ".." and (not path or path in files or is_pattern):
+            yield _outside(instruction.line, written, path or ".")
         if not path or _is_below_link(root, path):
             continue
         if path in files:
             # With `--parents`, a link is copied as one.
             if not parents and not _leads_into_context(root, path, files):
                 yield _link_to_nothing(instruction.line, written)
-        elif any(char in path for char in "*?[\\"):
+        elif is_pattern:
             patterns[written] = path
         else:
             yield _missing(instruction.line, written, path, context, files)
@@ -110,6 +114,12 @@ def _missing(line: int, written: str, path: str, context: BuildContext, files: C
         return IGNORED.at(line, f"{what} {why}: the build fails", "a copy of it under another name")
     name = ignore_file_name(context)
     return IGNORED.at(line, f"{what} `{name}` excludes it: the build fails", f"`!{path}` at the end of `{name}`")
+
+
+def _outside(line: int, written: str, path: str) -> Finding:
+    """Return the finding about a path that leads out of the context. path: what BuildKit makes of it."""
+    what = f"`{written}` leads out of the context: BuildKit takes `{path}` in it, the classic builder fails"
+    return LEADS_OUT.at(line, what, f"`{path}`, or as `context` the folder that has the file")
 
 
 def _link_to_nothing(line: int, written: str) -> Finding:

@@ -30,7 +30,11 @@ def context(tmp_path: Path) -> BuildContext:
     [
         ("COPY a.txt /x", []),
         ("COPY ./a.txt src /x/", []),
-        ("COPY /src/main.c ../a.txt Dockerfile /x/", []),
+        ("COPY /src/main.c /../a.txt src/../Dockerfile /x/", []),
+        ("COPY ../a.txt src/../../src a.txt /x/", ["SKY077"] * 2),
+        ("COPY .. /x/", ["SKY077"]),
+        ("ADD ../*.txt /x/", ["SKY077"]),
+        ("COPY ../missing /x/", ["SKY071"]),
         ("COPY . /x", []),
         ("COPY / /x", []),
         ('COPY ["a.txt", "/x"]', []),
@@ -150,6 +154,14 @@ def test_stages_behind_the_one_that_is_built_are_left_alone(context):
     (context.root / ".dockerignore").write_text("[\n")
     assert told(f"FROM debian@{DIGEST} AS one\n{behind}", context=context, target="one") == []
     assert "3 SKY081" in told(text)
+
+
+def test_a_path_that_leads_out_is_told_with_what_builders_make_of_it(context):
+    (found,) = lint(f"{PINNED}COPY ../a.txt /x/\n", context=context)
+    assert found.message == (
+        "`../a.txt` leads out of the context: BuildKit takes `a.txt` in it, the classic builder fails"
+    )
+    assert found.instead == "`a.txt`, or as `context` the folder that has the file"
 
 
 def test_a_file_is_told_with_what_to_write(context):
