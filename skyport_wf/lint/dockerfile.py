@@ -33,7 +33,7 @@ from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_copied_scripts, check_line_ends_of_heredocs, mends_scripts
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
-from skyport_wf.lint.rules.refused import check_refused
+from skyport_wf.lint.rules.refused import check_owner, check_refused
 from skyport_wf.lint.rules.secrets import check_secrets
 from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from, check_variables_of_heredocs
 from skyport_wf.lint.rules.volumes import (
@@ -120,6 +120,8 @@ class _Known(msgspec.Struct):
     all_known: bool = True
     """False if there are more variables than anyone writes."""
     folder: str = "/"
+    is_empty: bool = False
+    """True while nothing is in the image."""
 
     def declare(self, variables: Mapping[str, str]) -> None:
         """Take note of variables. What the stage below knows, which has the same objects, stays as it is."""
@@ -181,6 +183,8 @@ class _Walk:
                         yield from check_copied_scripts(found, known.values, self._around.context.root, files)
                 if self._around.secrets is not None and found.name == "RUN":
                     yield from check_secrets(found, self._around.secrets, self._around.agents)
+                if known.is_empty and found.name in ("COPY", "ADD"):
+                    yield from check_owner(found, known.values)
                 yield from self._check(found, known, runs)
                 self._learn(found, known)
             # A commit may be checked out by a later instruction than the one that clones.
@@ -200,7 +204,8 @@ class _Walk:
             return msgspec.structs.replace(below, dated=dated or below.dated)
         name = short_docker_name(stage.base.image)
         volumes = dict.fromkeys(self._around.volumes.get(name, ()), 0)
-        return _Known(dated or _is_dated(name), stage.base.image.lower() == SCRATCH, {}, {}, volumes)
+        is_empty = stage.base.image.lower() == SCRATCH
+        return _Known(dated or _is_dated(name), is_empty, {}, {}, volumes, is_empty=is_empty)
 
     def _check(
         self, found: Instruction, known: _Known, runs: list[tuple[str, tuple[Invocation, ...]]]
@@ -229,6 +234,7 @@ class _Walk:
 
     def _learn(self, found: Instruction, known: _Known) -> None:
         """Take note of what an instruction says to those below it."""
+        known.is_empty &= found.name not in ("COPY", "ADD", "WORKDIR")
         if found.name == "WORKDIR":
             known.folder = posixpath.join(known.folder, read_word(found.value, known.values))
         elif found.name == "VOLUME":

@@ -30,6 +30,18 @@ def check_refused(instruction: Instruction, values: Mapping[str, str]) -> Iterat
     yield REFUSED.at(instruction.line, f"{what}: docker refuses it, and the build fails", instead)
 
 
+def check_owner(instruction: Instruction, values: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a `COPY` or `ADD` into an empty image with `--chown=NAME`: nothing there tells the number."""
+    for option in copy_arguments(instruction.value)[0]:
+        owner = expand(option.removeprefix("--chown="), values, unknown=True)
+        if option == owner or "$" in owner:
+            continue
+        # BuildKit knows root's number by itself.
+        if any(name and not name.isdecimal() and name != "root" for name in owner.split(":", 1)):
+            what = f"`{option}`: an image that starts empty has no users, and the build fails"
+            yield REFUSED.at(instruction.line, what, "numbers, such as `--chown=1000:1000`")
+
+
 def _is_signal(text: str) -> bool:
     """Return whether engines take it for a signal: such as 9, INT, sigint or SIGRTMIN+3. Source: moby/sys/signal."""
     if "$" in text or text.isdecimal():

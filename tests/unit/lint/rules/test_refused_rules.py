@@ -42,6 +42,20 @@ def test_names_that_docker_refuses(text):
     assert told(text + "\n") == ["1 SKY005"]
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        *(("COPY --chown=nosuch a /b", ["2"]), ("ADD --chown=1000:staff a /b", ["2"])),
+        *(("ARG U=me\nCOPY --chown=$U a /", ["3"]), ("ARG U\nCOPY --chown=$U a /b", [])),
+        *(("COPY --chown=1000:1 a /b", []), ("COPY --chown=root:root a /b", []), ("COPY --chmod=1 a /", [])),
+        *(("COPY etc /etc\nCOPY --chown=me a /b", []), ("ONBUILD COPY --chown=me a /b", [])),
+        *(("FROM scratch AS b\nENV A=1\nFROM b\nCOPY --chown=me a /", ["5"]), (f"{PINNED}COPY --chown=me a /b", [])),
+    ],
+)
+def test_an_empty_image_has_no_users(text, lines):
+    assert [one.split()[0] for one in told(f"FROM scratch\n{text}\n") if "SKY005" in one] == lines
+
+
 def test_it_is_told_what_to_write():
     (found,) = lint(f"{PINNED}SHELL /bin/bash\n")
     assert found.message == "SHELL takes the JSON form alone: docker refuses it, and the build fails"
