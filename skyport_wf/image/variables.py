@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from skyport_wf.image_list.platforms import normalize_platform
 
 _NAME = re.compile(r"[A-Za-z_]\w*|[\d@*#?$!-]")
-_MODIFIER = re.compile(r":?[-+?]|##?|%%?|//?")
+_MODIFIER = re.compile(r":?[-+?]|:?##?|:?%%?|//?")
 _DEEPEST = 40
 """Words inside each other, as in `${A:-${B:-c}}`."""
 _LONGEST_MODIFIED, _MOST_STARS = 256, 3
 """More than any tag or name has: to look for longer patterns may take for ever."""
+_LONGEST_SHOWN = 80
 _MACHINES = {"armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386"}
 """Names that systems have for machines, and images and builders have not."""
 
@@ -70,6 +71,16 @@ def unknown_names(text: str, values: Mapping[str, str | None]) -> list[str]:
     return list(dict.fromkeys(word.unknown))
 
 
+def bad_substitution(text: str) -> tuple[int, str]:
+    """Return where the first `${...}` begins that BuildKit cannot read, and what it is; an empty text if there is none.
+
+    BuildKit knows fewer modifiers than a shell does: no `${A^^}`, `${A[0]}`, `${A:0:3}` or `${A/x}`.
+    """
+    word = _Word(text, {})
+    word.read("")
+    return word.bad
+
+
 class _Word:
     """Goes through a word once; `read` and `variable` call each other where variables are nested."""
 
@@ -90,6 +101,8 @@ class _Word:
         self.asked_for: tuple[str, ...] = ()
         """The variables in whose `${NAME:+word}` it is."""
         self.has_open_quote = False
+        self.bad = (0, "")
+        """Where the first substitution begins that cannot be read, and what it is."""
         self.keep_unknown = keep_unknown
         self.keep_quotes = keep_quotes
         self.keep_variables = keep_variables
@@ -130,12 +143,16 @@ class _Word:
         braced = self.text.startswith("{", begin + 1)
         match = _NAME.match(self.text, begin + 1 + braced)
         if not match or self.depth > _DEEPEST:
+            if braced and not match:
+                self.note_bad(begin, begin + 2)
             self.at += 1
             return "$"
         self.at = match.end()
         value = self.values.get(match[0])
         modifier = _MODIFIER.match(self.text, self.at) if braced else None
         how = modifier[0].removeprefix(":") if modifier else ""
+        if braced and not modifier and not self.text.startswith("}", self.at):
+            self.note_bad(begin, self.at)
         if match[0] not in self.values and match[0] not in self.asked_for and how not in ("-", "+", "?"):
             self.unknown.append(match[0])
         is_kept = self.keep_variables or (self.keep_unknown and match[0] not in self.values)
@@ -150,9 +167,14 @@ class _Word:
         keep_quotes, self.keep_quotes = self.keep_quotes, False
         word = self.read("/}" if how in ("/", "//") else "}")
         replacement = ""
-        if how in ("/", "//") and self.text.startswith("/", self.at):
-            self.at += 1
-            replacement = self.read("}")
+        if how in ("/", "//"):
+            if self.text.startswith("/", self.at):
+                self.at += 1
+                replacement = self.read("}")
+            else:
+                self.note_bad(begin, self.at)
+        if self.at >= len(self.text):
+            self.note_bad(begin, self.at)
         self.keep_quotes, self.asked_for = keep_quotes, asked_for
         self.depth -= 1
         self.at += 1
@@ -165,6 +187,13 @@ class _Word:
         if how == "-" and not is_set:
             return word
         return self.text[begin : self.at] if is_kept else _modified(value or "", how, word, replacement)
+
+    def note_bad(self, begin: int, end: int) -> None:
+        """Take note that what begins and ends there is no substitution; of several, the first counts."""
+        if not self.bad[1] or begin < self.bad[0]:
+            close = self.text.find("}", end) + 1
+            shown = self.text[begin : close or len(self.text)].partition("\n")[0]
+            self.bad = (begin, shown[:_LONGEST_SHOWN])
 
 
 def _modified(value: str, how: str, pattern: str, replacement: str) -> str:

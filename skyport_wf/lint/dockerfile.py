@@ -35,7 +35,12 @@ from skyport_wf.lint.rules.line_ends import check_copied_scripts, check_line_end
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
 from skyport_wf.lint.rules.refused import check_owner, check_refused
 from skyport_wf.lint.rules.secrets import check_secrets
-from skyport_wf.lint.rules.variables import check_variables, check_variables_of_from, check_variables_of_heredocs
+from skyport_wf.lint.rules.variables import (
+    check_substitutions,
+    check_variables,
+    check_variables_of_from,
+    check_variables_of_heredocs,
+)
 from skyport_wf.lint.rules.volumes import (
     check_engines_files,
     check_volumes_in_build,
@@ -76,7 +81,10 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     yield from check_base_images(stages, around.listed)
     chain = built_stages(stages)
     yield from check_bash(chain, with_values(chain, outside, around.build_args))
+    for found in itertools.takewhile(lambda one: one.name != "FROM", instructions):
+        yield from check_substitutions(found)
     for stage in stages:
+        yield from check_substitutions(stage.base.instruction)
         yield from check_variables_of_from(stage.base.instruction, outside)
     files: list[str] | None = None
     if around.context and any(_reads_context(found) for stage in stages for found in stage.instructions):
@@ -219,6 +227,7 @@ class _Walk:
             yield from check_line_ends_of_heredocs(found)
         yield from check_quotes(found)
         yield from check_refused(found, values)
+        yield from check_substitutions(found)
         if found.name == "ADD":
             yield from check_add(found, values)
         elif found.name == "RUN":

@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
-from skyport_wf.image.instructions import Instruction
-from skyport_wf.image.variables import unknown_names
+from skyport_wf.image.instructions import Heredoc, Instruction
+from skyport_wf.image.variables import bad_substitution, unknown_names
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.known_values import declared_variables
+from skyport_wf.lint.rules.refused import REFUSED
 
 UNDEFINED = Rule("SKY081", "warning")
 PERHAPS_UNDEFINED = Rule("SKY082", "info")
@@ -71,8 +72,7 @@ def check_variables_of_heredocs(
     """
     if instruction.name not in _WITH_VARIABLES:
         return
-    # Where the word has quotes, the text stays as it is.
-    for heredoc in (doc for doc in instruction.heredocs if not _QUOTES.intersection(doc.written)):
+    for heredoc in _with_variables(instruction):
         seen: set[str] = set()
         for line, text in enumerate(heredoc.text.split("\n"), heredoc.line):
             # In the text, quotes mean nothing to the builder, and backslashes what they mean elsewhere.
@@ -86,6 +86,30 @@ def check_variables_of_heredocs(
                 for finding in check(there) if can_be_declared else check(there, is_base_known=True):
                     otherwise = f"; or {finding.instead}" if can_be_declared else ""
                     yield msgspec.structs.replace(finding, instead=instead + otherwise)
+
+
+def check_substitutions(instruction: Instruction) -> Iterator[Finding]:
+    """Yield what a builder cannot read of an instruction's `${...}`, and of those in the texts of `COPY <<EOF`."""
+    if instruction.name not in (*_WITH_VARIABLES, "FROM"):
+        return
+    offset, bad = bad_substitution(instruction.value)
+    if bad:
+        instead = "`${NAME}` with `:-`, `:+`, `:?`, `#`, `%` or `/.../...` behind the name"
+        yield _bad_substitution(bad, instruction.line_at(offset), instead)
+    for heredoc in _with_variables(instruction):
+        offset, bad = bad_substitution(heredoc.text.translate(_AS_BLANKS))
+        if bad:
+            line = heredoc.line + heredoc.text.count("\n", 0, offset)
+            yield _bad_substitution(bad, line, f'`<<"{heredoc.name}"` if what reads the file is to see it')
+
+
+def _with_variables(instruction: Instruction) -> Iterator[Heredoc]:
+    """Yield the texts in which a builder replaces variables: where the word has quotes, the text stays as it is."""
+    return (doc for doc in instruction.heredocs if not _QUOTES.intersection(doc.written))
+
+
+def _bad_substitution(bad: str, line: int, instead: str) -> Finding:
+    return REFUSED.at(line, f"`{bad}`: builders know no such substitution, and the build fails", instead)
 
 
 def _perhaps_undefined(instruction: Instruction, name: str, like: str = "") -> Finding:

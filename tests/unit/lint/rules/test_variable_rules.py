@@ -88,3 +88,36 @@ def test_what_to_write_instead_of_a_heredoc_with_variables():
     quoted = '`<<"EOF"` if what reads the file is to see it'
     assert found.instead == f"{quoted}; or `ARG A` above, with a value, or `${{A:-}}`"
     assert (first.message, first.instead) == ("`$1` is empty: nothing declares it", quoted)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("${A^^}", "${A[0]}", "${A:0:3}", "${A/x}", "${A//x}", "${}", "${#A}", "${!A}", "${A=x}", "${A:=x}"),
+        *("${A:-b", "${A", "${A:-${B,,}}", "${A//x/y"),
+    ],
+)
+def test_what_builders_cannot_put_a_value_for(written):
+    """They have a few of a shell's substitutions, and end at all others."""
+    refused = ["2 SKY005"]
+    for text in (f"LABEL a={written}\n", f'COPY "{written}" /x\n', f"ONBUILD ENV A={written}\n"):
+        assert [one for one in told(f"FROM scratch\n{text}") if "SKY005" in one] == refused
+    assert [one for one in told(f"ARG A=1\nFROM debian:{written}\n") if "SKY005" in one and "2" in one] == refused
+    assert told(f"ARG A={written}\n{PINNED}") == ["1 SKY005"]
+    assert "5 SKY005" in told(f"{PINNED}COPY <<EOF /x\n\n' \n{written}\nEOF\n")
+    escaped = written.replace("$", "\\$")
+    quoted = f"{PINNED}COPY <<'EOF' /x\n{written}\nEOF\nRUN echo {written}\nLABEL a='{written}' b={escaped}\n"
+    assert [one for one in told(quoted) if "SKY005" in one] == []
+
+
+@pytest.mark.parametrize(
+    "written", ["${A}", "${A:-b}", "${A-}", "${A:+${A}}", "${A?no}", "${A#x}", "${A%%*.}", "${A/x/}", "${A//x/y}"]
+)
+def test_what_builders_can(written):
+    assert told(f"{PINNED}ARG A=1\nLABEL a={written}\nCOPY <<EOF /x\n{written}\nEOF\n") == []
+
+
+def test_a_long_substitution_is_told_by_its_beginning():
+    (found,) = (one for one in lint(f"{PINNED}LABEL a=${{A^{'x' * 1000}}}\n") if one.code == "SKY005")
+    assert found.message == f"`${{A^{'x' * 76}`: builders know no such substitution, and the build fails"
+    assert found.instead == "`${NAME}` with `:-`, `:+`, `:?`, `#`, `%` or `/.../...` behind the name"
