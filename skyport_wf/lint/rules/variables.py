@@ -44,7 +44,11 @@ def check_variables(
         # Every image has PATH, set or not.
         if name == "PATH":
             continue
-        if name in outside:
+        if not name.isidentifier():
+            # Of `$1` and `$@`, no image has a value.
+            what = f"`${name}` is empty: nothing declares it"
+            yield UNDEFINED.at(instruction.line, what, f"`\\${name}` if what reads it is to see it")
+        elif name in outside:
             what = "is declared outside of the stages, and has a value in those only that declare it again"
             yield UNDEFINED.at(instruction.line, f"`${name}` is empty: it {what}", f"`ARG {name}` above, in this stage")
         elif name in here and not is_base_known:
@@ -68,7 +72,7 @@ def check_variables_of_heredocs(
     """Yield the variables in the texts of `COPY <<EOF` and `ADD <<EOF` that nothing above declares, each once.
 
     known: as for `check_variables`.
-    check: does what that does, and takes its `is_base_known`.
+    check: does what that does.
     """
     if instruction.name not in _WITH_VARIABLES:
         return
@@ -81,10 +85,8 @@ def check_variables_of_heredocs(
                 seen.add(name)
                 there = msgspec.structs.replace(instruction, value=f"${{{name}}}", line=line, heredocs=())
                 instead = f'`<<"{heredoc.name}"` if what reads the file is to see it'
-                # Of `$1` and `$@`, no image has a value.
-                can_be_declared = name.isidentifier()
-                for finding in check(there) if can_be_declared else check(there, is_base_known=True):
-                    otherwise = f"; or {finding.instead}" if can_be_declared else ""
+                for finding in check(there):
+                    otherwise = f"; or {finding.instead}" if name.isidentifier() else ""
                     yield msgspec.structs.replace(finding, instead=instead + otherwise)
 
 

@@ -56,6 +56,14 @@ def test_variables_of_other_places():
     assert told(f"FROM debian:12${{V:+-$V}}@{DIGEST}\n") == []
 
 
+@pytest.mark.parametrize("name", ["1", "@", "$", "#"])
+def test_what_only_a_shell_has_a_value_of(name):
+    """To declare it was the advice, which no builder takes."""
+    (found,) = lint(f'{PINNED}LABEL price="${name}"\n')
+    assert (found.code, found.message) == ("SKY081", f"`${name}` is empty: nothing declares it")
+    assert found.instead == f"`\\${name}` if what reads it is to see it"
+
+
 def test_a_name_that_is_like_another_may_be_the_base_images_own():
     (typo,) = lint("FROM scratch\nCOPY . /\nARG VERSION=1\nLABEL v=$VERSOIN\n")
     assert (typo.message, typo.instead) == ("`$VERSOIN` is empty: nothing declares it", "`$VERSION`")
