@@ -5,7 +5,6 @@ continued lines and comments have to be told apart in one pass. What the instruc
 """
 
 import bisect
-import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,9 @@ import msgspec
 from skyport_wf.image.variables import unquote
 
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>\S.*?)\s*$")
+_DIRECTIVES = frozenset({"syntax", "escape", "check"})
+ESCAPES = frozenset({"\\", "`"})
+"""The values that the directive `escape` can have."""
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\])+""", re.DOTALL)
 _HEREDOC = re.compile(r"(?P<mark>[0-9]*<<(?P<tabs>-?))(?P<name>[^<]*)")
 """A word of its own, so that `$((1<<3))` and bash's `<<<word` are none."""
@@ -69,6 +71,18 @@ def _decode(content: bytes) -> list[str]:
 def read_instructions(content: bytes) -> list[Instruction]:
     """Return the instructions of the Dockerfile `content`; whatever is in it, nothing is an error."""
     return list(_Reader(_decode(content)).instructions())
+
+
+def read_directives(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield name and value of each directive, one a line: they stand at the very top.
+
+    Any other line ends them, a blank one or `# NAME=value` of an unknown name included.
+    """
+    for line in lines:
+        match = _DIRECTIVE.match(line.strip())
+        if not match or match["name"].lower() not in _DIRECTIVES:
+            return
+        yield match["name"].lower(), match["value"]
 
 
 def read_options(value: str) -> tuple[dict[int, str], int]:
@@ -129,12 +143,8 @@ class _Reader:
         self._with_ends = lines
         self._lines = lines = [line.removesuffix("\r") for line in lines]
         self._at = 0
-        escape = "\\"
-        # Directives stand at the very top; any other line, a blank one included, ends them.
-        for directive in itertools.takewhile(bool, (_DIRECTIVE.match(line.strip()) for line in lines)):
-            if directive and directive["name"].lower() == "escape" and directive["value"] in ("`", "\\"):
-                escape = directive["value"]
-        escape = re.escape(escape)
+        escapes = (value for name, value in read_directives(lines) if name == "escape" and value in ESCAPES)
+        escape = re.escape(next(escapes, "\\"))
         self._continued = re.compile(rf"(?<!{escape}){escape}[ \t]*$")
 
     def instructions(self) -> Iterator[Instruction]:

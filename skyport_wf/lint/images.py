@@ -27,6 +27,7 @@ from skyport_wf.lint.rules import bash
 from skyport_wf.lint.rules.addresses import check_address
 from skyport_wf.lint.rules.base_images import check_base_image
 from skyport_wf.lint.rules.line_ends import check_line_ends
+from skyport_wf.lint.rules.refused import check_lines
 from skyport_wf.lint.rules.volumes import declared_volumes
 from skyport_wf.sources.dockerfile import DockerfileSource
 from skyport_wf.sources.resolution import ResolvedImage, resolve_images
@@ -62,7 +63,7 @@ def lint_file(path: Path, hadolint: Hadolint, reported: FindingFilter) -> Linted
     """Return what is found in a Dockerfile that stands in no image list. Raises UsageError if it cannot be read."""
     content = _read(path)
     instructions = read_instructions(content)
-    found = [*lint_dockerfile(instructions), *run_hadolint(hadolint, content, instructions)]
+    found = [*check_lines(content), *lint_dockerfile(instructions), *run_hadolint(hadolint, content, instructions)]
     return LintedFile(str(path), reported.apply(found, read_dockerfile_pragmas(content, instructions), file=str(path)))
 
 
@@ -190,7 +191,8 @@ def _lint_source(
         content = source.dockerfile
         instructions = read_instructions(content)
         around = msgspec.structs.replace(around, context=source.materials.context)
-        found = [one for one in lint_dockerfile(instructions, around) if one.code not in without]
+        ours = [*check_lines(content), *lint_dockerfile(instructions, around)]
+        found = [one for one in ours if one.code not in without]
         found += run_hadolint(hadolint, content, instructions)
         name = _shown_name(spec, folder)
         told = reported.apply(found, read_dockerfile_pragmas(content, instructions), file=name)

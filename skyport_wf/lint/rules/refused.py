@@ -5,13 +5,33 @@ import signal
 from collections.abc import Iterator, Mapping
 
 from skyport_wf.image.dockerfile import copy_arguments
-from skyport_wf.image.instructions import Instruction, json_words, raw_words
+from skyport_wf.image.instructions import ESCAPES, Instruction, decode_lines, json_words, raw_words, read_directives
 from skyport_wf.image.variables import expand, unquote
 from skyport_wf.lint.findings import Finding, Rule
 
 REFUSED = Rule("SKY005", "error")
 RULES = (REFUSED,)
 _REAL_TIME_SIGNAL = re.compile(r"RTMIN\+([1-9]|1[0-5])|RTMAX-([1-9]|1[0-4])")
+_LONGEST_LINE = 65535
+"""Bytes that BuildKit's parser reads, of the text of a heredoc, too."""
+
+
+def check_lines(content: bytes) -> Iterator[Finding]:
+    """Yield what is wrong with directives, and with the length of lines."""
+    seen: set[str] = set()
+    for line, (name, value) in enumerate(read_directives(decode_lines(content)), 1):
+        if name in seen:
+            yield REFUSED.at(
+                line, f"the directive `{name}` stands here again: docker refuses the file", "the first alone"
+            )
+        elif name == "escape" and value not in ESCAPES:
+            what = f"`{value}` cannot be the escape character: docker refuses the file"
+            yield REFUSED.at(line, what, "`# escape=\\`, or `` # escape=` ``")
+        seen.add(name)
+    for line, text in enumerate(content.split(b"\n"), 1):
+        if len(text) > _LONGEST_LINE:
+            what = f"the line has more than {_LONGEST_LINE} bytes: docker refuses the file"
+            yield REFUSED.at(line, what, "shorter lines, or a file to `COPY`")
 
 
 def check_refused(instruction: Instruction, values: Mapping[str, str]) -> Iterator[Finding]:

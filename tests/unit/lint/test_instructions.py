@@ -28,6 +28,8 @@ def read(text: str) -> list[tuple[int, int, str, str]]:
         ("# escape=`\nRUN a `\n b\\\nUSER x\n", [(2, 3, "RUN", "a  b\\"), (4, 4, "USER", "x")]),
         ("# syntax=x\n# ESCAPE = `\nRUN a `\n b\n", [(3, 4, "RUN", "a  b")]),
         ("# comment\n# escape=`\nRUN a `\n", [(3, 3, "RUN", "a `")]),
+        ("# note=1\n# escape=`\nRUN a `\n", [(3, 3, "RUN", "a `")]),
+        ("# Check=skip=all\n# escape = `\nRUN a `\n b", [(3, 4, "RUN", "a  b")]),
         ("RUN", [(1, 1, "RUN", "")]),
         ("RUN \\\n", [(1, 2, "RUN", "")]),
         ("\ufeffFROM a\n", [(1, 1, "FROM", "a")]),

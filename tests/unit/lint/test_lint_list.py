@@ -62,6 +62,11 @@ def test_some_images_of_a_list(listed: LintFolder) -> None:
     assert listed.lint("lab/hand:1", "--images", "lab").out == "1 file: 0 findings\n"
 
 
+def test_directives_are_looked_at(listed: LintFolder) -> None:
+    listed.add("lab/base/Dockerfile", f"# escape=x\nFROM debian@{DIGEST}\n")
+    assert listed.told("lab/base:1", "--images", "lab") == ["1 SKY005"]
+
+
 def test_files_of_the_context_are_looked_for(listed: LintFolder) -> None:
     listed.add("lab/base/Dockerfile", f"FROM debian@{DIGEST}\nCOPY tool data /x/\n")
     listed.add("lab/base/data", "")

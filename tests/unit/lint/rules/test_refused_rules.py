@@ -2,6 +2,7 @@
 
 import pytest
 
+from skyport_wf.lint.rules.refused import check_lines
 from tests.support.dockerfile_lint import DIGEST, PINNED, lint, told
 
 REFUSED = [
@@ -54,6 +55,20 @@ def test_names_that_docker_refuses(text):
 )
 def test_an_empty_image_has_no_users(text, lines):
     assert [one.split()[0] for one in told(f"FROM scratch\n{text}\n") if "SKY005" in one] == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        *(("# escape=x\n", [1]), ("# syntax=a/b\n#ESCAPE=\\\\\n", [2]), ("# escape=`\n# escape=`\n", [2])),
+        *(("# syntax=a/b\n# check=skip=all\n# Syntax=a/b\n", [3]), ("# escape=`\n\n# escape=`\n", [])),
+        *(("# note\n# escape=x\n", []), ("# note=1\n# escape=x\n", []), ("# escape = \\\n", [])),
+        *((f"# {'x' * 65533}\n", []), (f"\n# {'x' * 65534}\n", [2]), (f"# {'x' * 65533}\r\n", [1])),
+    ],
+)
+def test_lines_that_docker_refuses(text, lines):
+    found = list(check_lines(f"{text}{PINNED}".encode()))
+    assert [(one.code, one.line) for one in found] == [("SKY005", line) for line in lines]
 
 
 def test_it_is_told_what_to_write():
