@@ -198,17 +198,24 @@ def mounted_source(option: str) -> str:
     if not option.startswith("--mount="):
         return ""
     fields = dict(_mount_fields(option))
-    is_of_context = fields.get("type", "bind") == "bind" and "from" not in fields
+    is_of_context = fields.get("type", "bind").lower() == "bind" and "from" not in fields
     return fields.get("source", fields.get("src", "")) if is_of_context else ""
 
 
 def mounted_secret(option: str) -> tuple[str, str]:
-    """Return kind and id of the build secret or SSH agent that an option of `RUN` mounts; empty texts if none."""
+    """Return kind and id of the build secret or SSH agent that an option of `RUN` mounts; empty texts if none.
+
+    The id is empty, too, of a secret that says none, and that builders refuse.
+    """
     fields = dict(_mount_fields(option)) if option.startswith("--mount=") else {}
-    kind = fields.get("type", "")
+    kind = fields.get("type", "").lower()
+    if kind == "ssh":
+        return kind, fields.get("id", "default")
+    if kind != "secret":
+        return "", ""
+    given = next((fields[key] for key in ("source", "src", "id") if fields.get(key)), "")
     targets = (fields[key] for key in ("target", "dst", "destination") if key in fields)
-    usual = {"ssh": "default", "secret": posixpath.basename(next(targets, ""))}
-    return (kind, fields.get("id", usual[kind])) if kind in usual else ("", "")
+    return kind, given or posixpath.basename(next(targets, ""))
 
 
 def stages_up_to(target: str | None, stages: Sequence[Stage]) -> Sequence[Stage]:

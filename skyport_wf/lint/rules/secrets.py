@@ -20,7 +20,7 @@ def check_secrets(found: Instruction, secrets: Collection[str], agents: Collecti
     for offset, option in read_options(found.value)[0].items():
         kind, name = mounted_secret(option)
         given = agents if kind == "ssh" else secrets
-        if not kind or "$" in name or name in given:
+        if not name or "$" in name or name in given:
             continue
         what = "SSH agent" if kind == "ssh" else "build secret"
         near = near_words(name, given)

@@ -79,13 +79,21 @@ def test_files_of_the_context_are_looked_for(listed: LintFolder) -> None:
 
 
 def test_secrets_that_the_list_does_not_have(listed: LintFolder) -> None:
-    mounts = ("secret,id=key", "secret,id=kye", "secret,target=/run/key", "ssh", "ssh,id=deploy", "cache,target=/c")
+    mounts = (
+        "secret,id=key",
+        "secret,id=kye",
+        "secret,target=/run/key",
+        "secret,source=key,target=/run/kye",
+        "ssh",
+        "ssh,id=deploy",
+        "cache,target=/c",
+    )
     text = "".join(f"RUN --mount=type={mount} make\n" for mount in mounts)
     listed.add("lab/base/Dockerfile", f"FROM debian@{DIGEST}\n{text}")
-    assert listed.told("lab/base:1", "--images", "lab") == [f"{line} SKY076" for line in range(2, 7)]
+    assert listed.told("lab/base:1", "--images", "lab") == [f"{line} SKY076" for line in range(2, 8)]
     fields = "secrets: {key: {env: KEY}}, ssh: [deploy=id_rsa]"
     listed.add("lab/images.yaml", f"images: [{{name: 'lab/base:1', dockerfile: base/Dockerfile, {fields}}}]\n")
-    assert listed.told("lab/base:1", "--images", "lab") == ["3 SKY076", "5 SKY076"]
+    assert listed.told("lab/base:1", "--images", "lab") == ["3 SKY076", "6 SKY076"]
     assert "`key`, if that is meant; or `secrets: {kye: " in listed.lint("--images", "lab").out
     assert "SKY076" not in listed.lint("--dockerfile", "lab/base/Dockerfile").out
 
