@@ -113,6 +113,11 @@ def is_docker_name(text: str) -> bool:
     return _DOCKER_NAME.fullmatch(text) is not None
 
 
+def is_digest(text: str) -> bool:
+    """Tell whether docker takes the text for a digest, as behind the `@` of an image's name."""
+    return re.fullmatch(_DIGEST, text) is not None
+
+
 def is_registry(domain: str) -> bool:
     """Return whether docker takes what stands before the first `/` for a registry, and not for a user of Docker Hub."""
     return domain == "localhost" or not set(".:").isdisjoint(domain) or domain != domain.lower()

@@ -32,6 +32,7 @@ from skyport_wf.lint.rules.copied_files import BAD_IGNORE_FILE, check_copied_fil
 from skyport_wf.lint.rules.downloads import check_add, check_fetched
 from skyport_wf.lint.rules.git_clones import check_clones
 from skyport_wf.lint.rules.line_ends import check_copied_scripts, check_line_ends_of_heredocs, mends_scripts
+from skyport_wf.lint.rules.options import check_options
 from skyport_wf.lint.rules.packages import check_apt, check_conda, has_snapshot_date
 from skyport_wf.lint.rules.refused import check_owner, check_refused
 from skyport_wf.lint.rules.secrets import check_secrets
@@ -86,6 +87,7 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     for stage in stages:
         yield from check_substitutions(stage.base.instruction)
         yield from check_variables_of_from(stage.base.instruction, outside)
+        yield from check_options(stage.base.instruction, outside)
     files: list[str] | None = None
     if around.context and any(_reads_context(found) for stage in stages for found in stage.instructions):
         try:
@@ -228,6 +230,7 @@ class _Walk:
         yield from check_quotes(found)
         yield from check_refused(found, values)
         yield from check_substitutions(found)
+        yield from check_options(found, values)
         if found.name == "ADD":
             yield from check_add(found, values)
         elif found.name == "RUN":

@@ -3,7 +3,7 @@
 import pytest
 
 from skyport_wf.lint.rules.refused import check_lines
-from tests.support.dockerfile_lint import DIGEST, PINNED, lint, told
+from tests.support.dockerfile_lint import COMMIT, DIGEST, PINNED, lint, told
 
 REFUSED = [
     *("SHELL /bin/bash", "SHELL []", 'SHELL ["/bin/bash", -c]'),
@@ -69,6 +69,45 @@ def test_an_empty_image_has_no_users(text, lines):
 def test_lines_that_docker_refuses(text, lines):
     found = list(check_lines(f"{text}{PINNED}".encode()))
     assert [(one.code, one.line) for one in found] == [("SKY005", line) for line in lines]
+
+
+OPTIONS_REFUSED = [
+    *("COPY --form=b a /b", "COPY --from b /a /b", "COPY --checksum=1 a /b", "ADD --chown 1 a /b"),
+    *("COPY --chmod=abc a /b", "COPY --chmod=17777 a /b", "COPY --chmod=u+q a /b", "COPY --link=1 a /b"),
+    *("ADD --checksum=sha256:abc https://x.test/a /b", f"ADD --checksum={DIGEST[7:]} https://x.test/a /b"),
+    *("ONBUILD COPY --nosuch a /b", "RUN --mounts=target=/x true", "RUN --mount=type=secret true", "CMD --help"),
+]
+OPTIONS_TAKEN = [
+    *("COPY --chmod=0755 --link a /b", "COPY --chmod=go=u,+rwX --parents=False a /b", "ARG M\nCOPY --chmod=$M a /b"),
+    *(f"ADD --checksum={DIGEST} https://x.test/a /b", "RUN --mount=type=secret,source=a --network=none true"),
+    *(f"ADD --checksum={COMMIT} --keep-git-dir https://x.test/a.git#{COMMIT} /b", "RUN a --nosuch"),
+    *("ARG D\nADD --checksum=$D https://x.test/a /b", 'CMD ["--help"]', "HEALTHCHECK --retries=1 CMD a"),
+]
+
+
+@pytest.mark.parametrize("text", OPTIONS_REFUSED)
+def test_options_that_docker_refuses(text):
+    assert told(f"{PINNED}{text}\n") == ["2 SKY005"]
+
+
+@pytest.mark.parametrize("text", OPTIONS_TAKEN)
+def test_options_that_docker_takes(text):
+    assert told(f"{PINNED}{text}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "is_taken"), [("linux/arm64/v8", 1), ("$TARGETPLATFORM", 1), ("a/b/c/d", 0), ("a/", 0)]
+)
+def test_platforms_that_docker_refuses(platform, is_taken):
+    assert told(PINNED.replace(" ", f" --platform={platform} ")) == ["1 SKY005"][is_taken:]
+
+
+def test_an_option_is_told_with_what_it_takes():
+    (unknown, bare, mode) = lint(f"{PINNED}COPY \\\n --form=b \\\n --chown \\\n --chmod=x a /b\n")
+    assert [one.line for one in (unknown, bare, mode)] == [3, 4, 5]
+    assert unknown.message == "COPY has no option `--form`: docker refuses it, and the build fails"
+    assert (unknown.instead, bare.instead) == ("`--from`", "`--chown=...`")
+    assert mode.message == "`--chmod=x` has a value that cannot be: docker refuses it, and the build fails"
 
 
 def test_it_is_told_what_to_write():
