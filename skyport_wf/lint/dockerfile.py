@@ -79,7 +79,7 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     """Yield what our rules find in a Dockerfile, whatever its pragmas say."""
     outside = global_arguments(instructions, around.build_args, around.platform)
     stages = stages_up_to(around.target, read_stages(instructions, outside))
-    yield from check_base_images(stages, around.listed)
+    yield from check_base_images(stages, around.listed, outside)
     chain = built_stages(stages)
     yield from check_bash(chain, with_values(chain, outside, around.build_args))
     for found in itertools.takewhile(lambda one: one.name != "FROM", instructions):

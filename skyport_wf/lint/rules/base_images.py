@@ -1,9 +1,10 @@
 """SKY00x: images that a Dockerfile or a snapshot starts from, or copies from, without saying exactly which."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage, stage_names
+from skyport_wf.image.variables import expand
 from skyport_wf.image_list.reference import is_docker_name, short_docker_name, split_docker_name
 from skyport_wf.lint.findings import Finding, Rule
 from skyport_wf.lint.rules.refused import REFUSED
@@ -22,45 +23,51 @@ _WHOLE_DIGEST = "`sha256:` and 64 digits, of `0` to `9` and `a` to `f`, behind t
 _HOW_TO_FIND = "`docker image inspect --format '{{index .RepoDigests 0}}' %s` tells it after a pull"
 
 
-def check_base_images(stages: Sequence[Stage], listed: Collection[str]) -> Iterator[Finding]:
+def check_base_images(
+    stages: Sequence[Stage], listed: Collection[str], values: Mapping[str, str | None]
+) -> Iterator[Finding]:
     """Yield the findings about the images that the stages name, or that there is no stage.
 
+    values: of the variables that a `FROM` can use.
     listed: images of the image list, by their short names: they are pinned by their own tags.
     """
     if not stages:
         what = "no FROM says what the image starts from: docker refuses such a file"
         yield NO_BASE.at(1, what, f"`FROM IMAGE:TAG@{_DIGEST}`")
     names = stage_names(stages)
+    given = {name: value for name, value in values.items() if value}
     for number, stage in enumerate(stages):
         for name in stage.names - {str(number)}:
             if not _STAGE_NAME.fullmatch(name):
                 what = f"`{name}` cannot name a stage: docker refuses the file"
                 yield REFUSED.at(stage.base.line, what, "a letter first, then letters, digits and `_ . -`")
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
+            is_known = "$" not in expand(use.written, given, unknown=True)
             if use.instruction.name != "FROM" and "$" in use.written:
                 what = f"`{use.written}`: docker puts no values of variables behind `from=`, and the build fails"
                 yield VARIABLE_BEHIND_FROM.at(use.line, what, f"`FROM {use.written} AS NAME` further up, and NAME here")
             elif use.instruction.name == "COPY" and use.image.isdecimal():
                 what = f"no stage above is number {use.image}: the build fails"
                 yield REFUSED.at(use.line, what, "a stage's name, as in `FROM IMAGE AS NAME`")
-            elif use.image and "$" not in use.written and not is_docker_name(use.image):
+            elif use.image and is_known and not is_docker_name(use.image):
                 what = f"`{use.image}` cannot name an image: the build fails"
                 is_named = is_docker_name(use.image.partition("@")[0])
                 yield REFUSED.at(use.line, what, _WHOLE_DIGEST if is_named else _WHOLE_NAME)
             elif use.image.lower() != SCRATCH and short_docker_name(use.image) not in listed:
-                yield from check_base_image(use, names)
+                yield from check_base_image(use, names, is_known=is_known)
 
 
-def check_base_image(use: ImageUse, stages: Collection[str] = ()) -> Iterator[Finding]:
+def check_base_image(use: ImageUse, stages: Collection[str] = (), *, is_known: bool = True) -> Iterator[Finding]:
     """Yield the findings about one image's name.
 
     stages: the names of the Dockerfile's stages, one of which may be meant.
+    is_known: whether all variables in the name have a value.
     """
     repository, tag, digest = split_docker_name(use.image)
     if digest:
         return
     pinned = f"{repository or 'IMAGE'}:{tag if tag not in ('', 'latest') else 'TAG'}@{_DIGEST}"
-    if not repository or (not tag and "$" in use.written):
+    if not repository or not (tag or is_known):
         yield BASE_UNPINNED.at(
             use.line, f"which image `{use.written}` is, only who builds it says: an ARG has no default",
             "give the ARG a default with a tag, better with a digest, or the image list a `build_args`",

@@ -22,6 +22,8 @@ FROM = {
     "ARG with a tag": ("ARG TAG=12\nFROM debian:${TAG}\n", ["2 SKY002"]),
     "ARG that is latest": ("ARG TAG=latest\nFROM debian:$TAG\n", ["2 SKY001"]),
     "ARG with a digest": (f"ARG BASE=debian@{DIGEST}\nFROM $BASE\n", []),
+    "ARG with half a digest": ("ARG D=sha256:abc\nFROM debian@$D\n", ["2 SKY005"]),
+    "ARG with a bad tag": ("ARG TAG=1 OTHER\nFROM a:2:$TAG\nFROM a:2:$OTHER\n", ["2 SKY005", "3 SKY001"]),
     "ARG without a value": ("ARG TAG\nFROM debian:${TAG}\n", ["2 SKY001"]),
     "nothing but an ARG": ("ARG BASE\nFROM ${BASE}\n", ["2 SKY001"]),
     "ARG with a fallback": ("ARG TAG\nFROM debian:${TAG:-12}\n", ["2 SKY002"]),
@@ -69,6 +71,8 @@ def test_the_base_is_told_with_what_to_write():
     assert empty.instead == "`FROM IMAGE:TAG@sha256:DIGEST`"
     (unset,) = lint("ARG V\nFROM debian:$V\n")
     assert unset.message == "which image `debian:$V` is, only who builds it says: an ARG has no default"
+    (given,) = lint("ARG BASE=debian\nFROM $BASE\n")
+    assert given.message == untagged.message
 
 
 @pytest.mark.parametrize("below", ["", f"{PINNED[:-1]} AS last\n"])
