@@ -83,6 +83,7 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     chain = built_stages(stages)
     yield from check_bash(chain, with_values(chain, outside, around.build_args))
     for found in itertools.takewhile(lambda one: one.name != "FROM", instructions):
+        yield from check_refused(found, {})
         yield from check_substitutions(found)
     for stage in stages:
         yield from check_substitutions(stage.base.instruction)

@@ -43,6 +43,8 @@ def check_refused(instruction: Instruction, values: Mapping[str, str]) -> Iterat
         what, instead = f"there is no signal `{value}`", "such as `STOPSIGNAL SIGTERM`"
     elif name == "VOLUME" and _lacks_volume(value):
         what, instead = "VOLUME without a path", '`VOLUME ["/data"]`'
+    elif name == "ARG" and any(word.startswith("=") for word in raw_words(value)):
+        what, instead = "ARG without a name before its `=`", "`ARG NAME=VALUE`, without blanks around the `=`"
     elif name in ("ENV", "LABEL") and _lacks_name(value):
         what, instead = f"{name} without a name before its `=`", f"`{name} NAME=VALUE`"
     else:

@@ -9,7 +9,7 @@ REFUSED = [
     *("SHELL /bin/bash", "SHELL []", 'SHELL ["/bin/bash", -c]'),
     *("STOPSIGNAL FOO", "STOPSIGNAL 0", "STOPSIGNAL SIGRTMIN+16", "STOPSIGNAL SIGTERM now"),
     *("VOLUME []", 'VOLUME [""]', 'VOLUME ["/data", ""]', "ONBUILD VOLUME []"),
-    *("ENV =x", "ENV A=1 =x", "LABEL =x"),
+    *("ENV =x", "ENV A=1 =x", "LABEL =x", "ARG =x", "ARG A = x"),
     *(f"COPY --from=a@{DIGEST[:-1]} /a /b", f"RUN --mount=from=a@{DIGEST.upper()},target=/x true"),
     *("COPY --from=1 /a /b", "COPY --from=Debian /a /b", "RUN --mount=from=a/B:1,target=/x true"),
 ]
@@ -100,6 +100,10 @@ def test_options_that_docker_takes(text):
 )
 def test_platforms_that_docker_refuses(platform, is_taken):
     assert told(PINNED.replace(" ", f" --platform={platform} ")) == ["1 SKY005"][is_taken:]
+
+
+def test_an_arg_before_the_first_stage_that_docker_refuses():
+    assert "1 SKY005" in told("ARG VERSION = 12\nFROM debian:$VERSION\n")
 
 
 def test_an_option_is_told_with_what_it_takes():
