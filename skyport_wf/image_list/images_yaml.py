@@ -31,6 +31,7 @@ from skyport_wf.input_file import read_bounded
 _ONLY_OF_A_BUILD = (
     "context", "build_args", "target", "network", "pull", "no_cache", "labels", "secrets", "ssh",
 )  # fmt: skip
+_ONE_WORD = ("context", "archive", "container", "image", "registry", "target", "network", "base")
 _NAME = re.compile(NAME_OF_A_VALUE)
 _FOLDER = re.compile(r"[^$\x00-\x1f\x7f]+")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?")
@@ -137,6 +138,9 @@ def _wrong_fields(images: Mapping[str, ImageSpec]) -> Iterator[tuple[str, str]]:
             said = f"has {' and '.join(image.sources)}" if image.sources else "says nothing of where it comes from"
             yield path, f", image {image.name}: {said}. Give exactly one of {', '.join(SOURCES)}."
             continue
+        if broken := list(_broken_lines(image)):
+            yield from ((f"{path}.{field}", f", field {field}: {why}") for field, why in broken)
+            continue
         if image.registry:
             try:
                 parse_registry_address(image.registry)
@@ -144,6 +148,18 @@ def _wrong_fields(images: Mapping[str, ImageSpec]) -> Iterator[tuple[str, str]]:
                 yield f"{path}.registry", f", field registry: {error}."
         for field, why in (*_fields_that_do_not_fit(image), *_wrong_names_of_values(image)):
             yield f"{path}.{field}", f", field {field}: {why}"
+
+
+def _broken_lines(image: ImageSpec) -> Iterator[tuple[str, str]]:
+    """Yield each field that has a line break where one word or path belongs, as YAML's `|` makes one, and why."""
+    files = {"dockerfile": image.dockerfile, "snapshot.script": image.snapshot.script if image.snapshot else None}
+    words = {field: getattr(image, field) for field in _ONE_WORD}
+    words["snapshot.base"] = image.snapshot.base if image.snapshot else None
+    for field, text in (files | words).items():
+        if text and field in files and "\n" in text.strip():
+            yield field, "the path of a file belongs here, not its text. Save that as a file, and name it."
+        elif text and not set("\r\n").isdisjoint(text):
+            yield field, "there is a line break in it, as `|` makes one. Write it behind the colon, in one line."
 
 
 def _fields_that_do_not_fit(image: ImageSpec) -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ class ShockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
     url: _Text = EMBEDDED
     """`embedded`, or where a Shock server answers."""
-    token_env: Annotated[str, msgspec.Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")] = DEFAULT_TOKEN_VARIABLE
+    token_env: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)")] = DEFAULT_TOKEN_VARIABLE
     """The name of the variable that holds the token; never the token."""
     public: bool = True
     """Readable by everyone once registered."""
@@ -40,7 +40,7 @@ class ShockSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Where others reach this Shock, if not at `url`: what download links begin with."""
     registry: _Text | None = None
     """HOST or HOST:PORT where its images can be pulled as from any registry: what `skyport-wf serve` answers at."""
-    auth: Annotated[str, msgspec.Meta(pattern="^[A-Za-z][A-Za-z0-9_.-]{0,39}$")] = "OAuth"
+    auth: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,39}$(?!\n)")] = "OAuth"
     """The word before the token: `OAuth`, `Bearer` or another that the server wants; `basic` for USER:PASSWORD."""
     ca_bundle: _Text | None = None
     """File (PEM) of the certificate authorities to trust instead of the usual ones; seen from the image list."""
@@ -101,7 +101,9 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     build_args: dict[str, str] = {}
     target: _Text | None = None
     """The stage of the Dockerfile to stop at."""
-    platform: Annotated[str, msgspec.Meta(pattern=r"^(linux|[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,2})$")] | None = None
+    platform: Annotated[str, msgspec.Meta(pattern=r"^(linux|[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,2})$(?!\n)")] | None = (
+        None
+    )
     """Such as `linux/amd64`: what a Dockerfile is built for, and what another source has to be for; this machine's if
     unset. As written; `normalized_platform` is what it means."""
     network: _Text | None = None

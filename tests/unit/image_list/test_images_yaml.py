@@ -267,6 +267,28 @@ def test_other_names_are_taken(name):
     assert parse_image_list(text).images[0].labels == {name: "a=b"}
 
 
+_BROKEN = "there is a line break in it, as `|` makes one. Write it behind the colon, in one line."
+_NO_TEXT = "the path of a file belongs here, not its text. Save that as a file, and name it."
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("dockerfile: |\n    FROM a\n    RUN curl https://x.test | sh\n", f"field dockerfile: {_NO_TEXT}"),
+        ("dockerfile: |\n    a/Dockerfile\n", f"field dockerfile: {_BROKEN}"),
+        ("snapshot:\n    base: b\n    script: |\n     #!/bin/sh\n     true\n", f"field snapshot.script: {_NO_TEXT}"),
+        ("snapshot:\n    script: s\n    base: >\n     b\n", f"field snapshot.base: {_BROKEN}"),
+        *((f"{source}: >\n    b\n", f"field {source}: {_BROKEN}") for source in ("image", "archive", "registry")),
+        ("dockerfile: D\n  target: |\n    b\n", f"field target: {_BROKEN}"),
+        ("dockerfile: D\n  platform: >\n    linux/amd64\n", "field platform: expected text such as linux/amd64"),
+        ("dockerfile: D\nshock:\n  auth: |\n    OAuth\n", "field auth: expected one word, such as OAuth"),
+        ("dockerfile: D\nshock:\n  token_env: |\n    A\n", "field token_env: expected the name of the variable"),
+    ],
+)
+def test_several_lines_where_a_word_or_a_path_belongs(entry, message):
+    assert message in problem(f"images:\n- name: a/b:1\n  {entry}")
+
+
 def test_what_another_source_is_for_may_be_said():
     (image,) = parse_image_list("images: [{name: 'a/b:1', archive: x, platform: linux/arm64}]").images
     assert image.platform == "linux/arm64"
