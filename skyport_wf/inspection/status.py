@@ -13,6 +13,7 @@ from skyport_wf.engine.connection import connect
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.image.platforms import is_platform
 from skyport_wf.image_list.spec import ImageSpec, ShockSettings
+from skyport_wf.publication.awe_lookup import harm_of_tag
 from skyport_wf.publication.awe_problems import find_problems
 from skyport_wf.publication.name_state import Decision, State, decide, wanted_image
 from skyport_wf.publication.published import PublishedNames
@@ -86,7 +87,11 @@ def read_status(
         node=has_it.id if has_it else None,
         size=has_it.node.file.size if has_it else None,
         thin_on=base,
-        warning=". ".join(filter(None, [workers_need(spec.name, base) if base else "", _told_platform(has_it)])),
+        warning=". ".join(
+            filter(
+                None, [workers_need(spec.name, base) if base else "", _told_platform(has_it), harm_of_tag(spec.name)]
+            )
+        ),
         problems=tuple(
             problem.text
             for problem in find_problems(has_it.node)

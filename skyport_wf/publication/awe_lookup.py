@@ -114,6 +114,25 @@ def _choose_latest(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int
     return max(range(len(found)), key=versions.__getitem__)
 
 
+def harm_of_tag(name: str) -> str:
+    """Return how an image's tag hurts workers that ask for the highest one of its repository; empty if it does not.
+
+    name: REPO:TAG.
+    """
+    repository, _, tag = name.partition(":")
+    if all(number <= _LARGEST_NUMBER for number in _numbers(tag)):
+        return ""
+    return (
+        f"the number in the tag of {name} has more than 64 bits: while it is published, AWE workers fail on "
+        f"{repository} without a tag, and on its `latest`"
+    )
+
+
+def _numbers(tag: str) -> list[int]:
+    """Return the numbers that the parts of a tag begin with, of those that have one."""
+    return [int(match[1]) for part in tag.split(".") if (match := _TAG_PART.fullmatch(part))]
+
+
 def _version(lookup: Lookup, tag: str) -> tuple[int, ...]:
     """Return the numbers that AWE compares tags by; trailing zeros are dropped, as a missing number counts as 0."""
     numbers = list(chain.from_iterable(_part_version(lookup, tag, part) for part in tag.split(".")))

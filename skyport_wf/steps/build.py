@@ -11,6 +11,7 @@ import msgspec
 
 from skyport_wf.errors import BuildError, EngineError, TemporaryError, UsageError
 from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication.awe_lookup import harm_of_tag
 from skyport_wf.publication.name_state import State, decide_now, find_name_state, wanted_image
 from skyport_wf.publication.published import PublishedNames
 from skyport_wf.publication.replacement import finish_replacement
@@ -64,6 +65,8 @@ def build_or_find(
     if same := decision.names.same:
         _log.info("%s is published already (node %s), nothing to build", record.name, same.id)
         return msgspec.structs.replace(record, published=same.id), decision.state
+    if harm := harm_of_tag(record.name):
+        _log.warning("%s", harm)
     return _make(record, image, shock, connect, output) if image.source.work else record, decision.state
 
 

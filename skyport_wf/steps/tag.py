@@ -11,6 +11,7 @@ from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.image_list.reference import parse_reference
 from skyport_wf.image_list.spec import ShockSettings
 from skyport_wf.publication.attributes import read_attributes
+from skyport_wf.publication.awe_lookup import harm_of_tag
 from skyport_wf.publication.awe_problems import require_file
 from skyport_wf.publication.name_state import decide, wanted_image
 from skyport_wf.publication.receipts import receipt_of
@@ -69,6 +70,8 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
             )  # fmt: skip
         return receipt
     decision.require()
+    if harm := harm_of_tag(new_name):
+        _log.warning("%s", harm)
     require_file(node)
     failed = f"node {node.id}, which has {asked}, cannot be copied"
     if problem := why_not_copied(shock, build, node, attributes):

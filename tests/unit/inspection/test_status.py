@@ -102,6 +102,13 @@ def test_what_the_build_lacks_here(images, tmp_path, fields, why):
     assert status(listed, tmp_path).next == "do nothing"
 
 
+def test_a_tag_that_workers_without_one_fail_on(images, tmp_path):
+    listed = changed(images, name="a/b:20240101123456789012")
+    hurts = "while it is published, AWE workers fail on a/b without a tag"
+    assert hurts in status(listed, tmp_path).warning
+    assert status(images, tmp_path).warning == ""
+
+
 def check_all(images: ImageList, folder: Path, connect: Connect) -> None:
     with open_shock(images.shock) as opened:
         check_builds(list(resolve_images(images, folder).values()), images.shock, opened, connect)

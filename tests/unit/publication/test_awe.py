@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyport_wf.publication.awe_lookup import AweLookupError, Lookup, choose, plan_lookup
+from skyport_wf.publication.awe_lookup import AweLookupError, Lookup, choose, harm_of_tag, plan_lookup
 
 
 def node(tag: object, **changes: object) -> dict[str, object]:
@@ -24,6 +24,26 @@ def test_without_a_tag_the_repository_is_asked_for(asked):
 
 def test_with_a_tag_the_name_is_asked_for():
     assert plan_lookup("a/b:1") == Lookup("a/b:1", {"type": "dockerimage", "name": "a/b:1"}, latest=False)
+
+
+@pytest.mark.parametrize(
+    ("tag", "hurts"),
+    [
+        ("20240101123456789012", True),
+        ("1.9223372036854775808-a", True),
+        ("9223372036854775807", False),
+        ("v99999999999999999999", False),
+        ("1a2b99999999999999999999", False),
+    ],
+)
+def test_a_tag_that_stops_latest_is_told_before(tag, hurts):
+    assert bool(harm_of_tag(f"a/b:{tag}")) == hurts
+    found = [node("1"), node(tag)]
+    if hurts:
+        with pytest.raises(AweLookupError, match="stops `latest`"):
+            choose(plan_lookup("a/b"), found)
+    else:
+        choose(plan_lookup("a/b"), found)
 
 
 def test_two_colons_fail():

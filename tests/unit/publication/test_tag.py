@@ -115,6 +115,20 @@ def test_nothing_is_sent_and_the_receipt_tells_the_archives_name(
     assert back["use"]["cwl"]["DockerRequirement"]["dockerImageId"] == OLD
 
 
+def test_a_tag_that_stops_latest_is_warned_of(people: People, capsys: pytest.CaptureFixture[str]) -> None:
+    many = "lab/tool:20240101123456789012"
+    warning = f"the number in the tag of {many} has more than 64 bits: while it is published, AWE workers fail on"
+    listed(many)
+    assert main(["publish", many]) == 0
+    assert warning in capsys.readouterr().err
+    # It is there: who calls again knows.
+    assert main(["publish", many]) == 0
+    assert warning not in capsys.readouterr().err
+    for name, is_told in ((NEW, False), (f"{many}3", True)):
+        assert main(["tag", many, name]) == 0
+        assert ("more than 64 bits" in capsys.readouterr().err) == is_told
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("is_known_before", [False, True])
 def test_where_there_is_nothing_to_send_no_interrupted_upload_is_remembered(
