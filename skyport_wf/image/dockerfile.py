@@ -153,7 +153,7 @@ def read_stages(instructions: Sequence[Instruction], arguments: Mapping[str, str
         uses = (
             ImageUse(read_word(text, arguments), text, instruction.line_at(offset), instruction, offset)
             for instruction in rest
-            for offset, text in _images_in_options(instruction)
+            for offset, text in images_in_options(instruction)
         )
         # A stage may take files from itself only by mistake; such a name is no image either.
         images = tuple(use for use in uses if not (use.image.lower() in known or use.image.lower() in names))
@@ -168,7 +168,7 @@ def _words_of_from(instruction: Instruction) -> list[str]:
     return instruction.value[read_options(instruction.value)[1] :].split() if instruction.name == "FROM" else []
 
 
-def _images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
+def images_in_options(instruction: Instruction) -> Iterator[tuple[int, str]]:
     """Yield offset and text of what `--from=IMAGE` and `--mount=from=IMAGE` name, also behind an `ONBUILD`."""
     made, value = triggered(instruction), instruction.value
     start = len(value) - len(made.value)

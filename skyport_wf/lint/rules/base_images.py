@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage, stage_names
+from skyport_wf.image.dockerfile import SCRATCH, ImageUse, Stage, images_in_options, stage_names
 from skyport_wf.image.variables import expand
 from skyport_wf.image_list.reference import is_docker_name, short_docker_name, split_docker_name
 from skyport_wf.lint.findings import Finding, Rule
@@ -41,6 +41,11 @@ def check_base_images(
             if not _STAGE_NAME.fullmatch(name):
                 what = f"`{name}` cannot name a stage: docker refuses the file"
                 yield REFUSED.at(stage.base.line, what, "a letter first, then letters, digits and `_ . -`")
+        for found in stage.instructions:
+            for offset, text in images_in_options(found):
+                if text.lower() in stage.names and found.name != "ONBUILD":
+                    what = f"`{text}` is this stage itself: the build fails"
+                    yield REFUSED.at(found.line_at(offset), what, "a stage above, or the path without `from=`")
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
             is_known = "$" not in expand(use.written, given, unknown=True)
             if use.instruction.name != "FROM" and "$" in use.written:
