@@ -26,7 +26,7 @@ from skyport_wf.lint.known_values import with_values
 from skyport_wf.lint.rules import bash
 from skyport_wf.lint.rules.addresses import check_address
 from skyport_wf.lint.rules.base_images import check_base_image
-from skyport_wf.lint.rules.line_ends import check_line_ends
+from skyport_wf.lint.rules.line_ends import check_encoding, check_line_ends
 from skyport_wf.lint.rules.refused import check_lines
 from skyport_wf.lint.rules.volumes import declared_volumes
 from skyport_wf.sources.dockerfile import DockerfileSource
@@ -63,7 +63,8 @@ def lint_file(path: Path, hadolint: Hadolint, reported: FindingFilter) -> Linted
     """Return what is found in a Dockerfile that stands in no image list. Raises UsageError if it cannot be read."""
     content = _read(path)
     instructions = read_instructions(content)
-    found = [*check_lines(content), *lint_dockerfile(instructions), *run_hadolint(hadolint, content, instructions)]
+    found = [*check_encoding(content), *check_lines(content), *lint_dockerfile(instructions)]
+    found += run_hadolint(hadolint, content, instructions)
     return LintedFile(str(path), reported.apply(found, read_dockerfile_pragmas(content, instructions), file=str(path)))
 
 
@@ -182,6 +183,7 @@ def _lint_source(
         base = spec.snapshot.base
         volumes = around.volumes.get(short_docker_name(base), ())
         found = [
+            *check_encoding(source.script),
             *check_line_ends(source.script.decode(errors="replace")),
             *lint_script("\n".join(lines), base=base, volumes=volumes),
         ]

@@ -20,12 +20,20 @@ SPOILT_FILE = Rule("SKY092", "warning")
 RULES = (CARRIAGE_RETURN, SPOILT_FILE)
 
 _MARK = "\ufeff"
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _MOST_FILES = 2000
 """Files of a folder that are looked into."""
 _FIRST_LINE = 256
 """Bytes of a file that the kernel looks at for an interpreter (BINPRM_BUF_SIZE)."""
 _MENDED = re.compile(r"dos2unix|fromdos|\\r|\\015|\\xef|\\xEF")
 """Stands in what takes carriage returns, or the mark, off files that have been copied."""
+
+
+def check_encoding(content: bytes) -> Iterator[Finding]:
+    """Yield a finding if a Dockerfile or script is in UTF-16, as PowerShell writes files."""
+    if content.startswith(tuple(_UTF_16)):
+        what = "the file is in UTF-16, as PowerShell writes files: neither docker nor a shell can read it"
+        yield CARRIAGE_RETURN.at(1, what, "the file as UTF-8")
 
 
 def check_line_ends(script: str, *, line: int = 1) -> Iterator[Finding]:
@@ -115,6 +123,8 @@ def _why_it_does_not_start(path: Path, *, is_program: bool) -> str:
     is_program |= bool(status.st_mode & 0o111)
     if is_program and first.startswith(codecs.BOM_UTF8 + b"#!"):
         return "the system sees no `#!` behind the byte order mark, and a shell runs it, whatever it is"
+    if any(first.startswith(mark + "#!".encode(name)) for mark, name in _UTF_16.items()):
+        return "it is in UTF-16, which neither the system nor a shell can read"
     is_spoilt = first.startswith(b"#!") and end and first.endswith(b"\r")
     if is_spoilt and (is_program or is_shell_script(first.rstrip().decode(errors="replace"))):
         return "its first line names an interpreter whose name ends in a carriage return"

@@ -95,6 +95,7 @@ def test_an_error_is_one_at_every_level(folder: LintFolder) -> None:
         (PINNED.encode() + b"RUN true \\\n\n\n", []),
         ("\ufeffFROM debian\r\nRUN true\r\n".encode(), ["1 SKY001"]),
         (b"FROM debian\n# \xe9\n", ["1 SKY001"]),
+        ("FROM debian\n".encode("utf-16"), ["1 SKY003", "1 SKY091"]),
         (b"# escape=x\n" + PINNED.encode(), ["1 SKY005"]),
     ],
 )

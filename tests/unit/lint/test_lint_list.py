@@ -103,8 +103,9 @@ def test_a_script_that_writes_into_a_volume_of_its_base(listed: LintFolder) -> N
     listed.add("lab/images.yaml", LIST.replace("base: debian:12", "base: docker.io/lab/base:1"))
     listed.add("lab/install.sh", "#!/bin/sh\ntouch /data/x /y\n")
     assert listed.told("lab/notes:1", "--images", "lab") == ["2 SKY062"]
-    listed.add("lab/install.sh", "#!/bin/sh\r\ntouch /y\r\n")
-    assert listed.told("lab/notes:1", "--images", "lab") == ["1 SKY091"]
+    for as_on_windows in ("#!/bin/sh\r\ntouch /y\r\n", "#!/bin/sh\ntouch /y\n".encode("utf-16")):
+        listed.add("lab/install.sh", as_on_windows)
+        assert listed.told("lab/notes:1", "--images", "lab") == ["1 SKY091"]
 
 
 @pytest.mark.parametrize(
