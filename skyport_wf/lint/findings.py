@@ -13,6 +13,8 @@ Threshold = Literal["error", "warning", "info", "style", "none"]
 """The mildest level at which a check fails; with `none` it never does."""
 THRESHOLDS: tuple[Threshold, ...] = get_args(Threshold)
 DEFAULT_THRESHOLD: Threshold = "warning"
+_LONGEST = 2000
+"""Characters of a message: names in it are as long as a line may be."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -46,8 +48,13 @@ class Rule(msgspec.Struct, frozen=True):
     """hadolint rules that find the same but know less of it; their findings are dropped."""
 
     def at(self, line: int, message: str, instead: str) -> Finding:
-        """Return a finding of this rule."""
+        """Return a finding of this rule; of words that have the length of a file, the beginning."""
+        message, instead = (_beginning(text) for text in (message, instead))
         return Finding(line, self.code, self.level, message, instead, replaces=self.replaces)
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def fails(finding: Finding, threshold: Threshold) -> bool:

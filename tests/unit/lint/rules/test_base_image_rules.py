@@ -81,6 +81,12 @@ def test_the_base_is_told_with_what_to_write():
     assert given.message == untagged.message
 
 
+def test_of_an_endless_name_the_beginning_is_told():
+    (found,) = lint(f"FROM {'x' * 60_000}\n")
+    assert found.message == f"`{'x' * 1999}..."
+    assert found.instead and found.instead.endswith("xxx...") and len(found.instead) == 2003
+
+
 @pytest.mark.parametrize("below", ["", f"{PINNED[:-1]} AS last\n"])
 def test_a_stage_that_may_be_meant_is_told(below):
     text = f"{PINNED[:-1]} AS Builder\n{PINNED}COPY --from=biulder /a /b\nCOPY --from=last /a /b\nFROM other\n{below}"
