@@ -43,7 +43,8 @@ def parse_registry_address(text: str) -> RegistryAddress:
     if "://" in text:
         raise UsageError(f"an image in a registry is named without `://`. {_INSTEAD}")
     named, tag, digest = split_docker_name(text)
-    if digest and not is_sha256(digest):
+    # Behind the `@` of `USER:PASSWORD@HOST/REPO:TAG` stands no digest.
+    if digest.startswith("sha") and not is_sha256(digest):
         raise UsageError(f"the digest is no SHA-256. {_INSTEAD}")
     if not is_docker_name(text):
         raise UsageError(f"not an image in a registry. {_INSTEAD}")

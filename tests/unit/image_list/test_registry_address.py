@@ -44,3 +44,16 @@ def test_what_is_none(text: str) -> None:
     with pytest.raises(UsageError, match=r"Write HOST/REPO:TAG or HOST/REPO@sha256:") as caught:
         parse_registry_address(text)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("quay.io/a@sha256:abc", "the digest is no SHA-256"),
+        (f"quay.io/a@sha256:{'a' * 63}", "the digest is no SHA-256"),
+        ("me:secret@quay.io/a:1", "not an image in a registry"),
+    ],
+)
+def test_it_is_told_why(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_registry_address(text)
