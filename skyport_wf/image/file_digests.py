@@ -18,6 +18,7 @@ import msgspec
 
 from skyport_wf.decoding import decode_msgpack
 from skyport_wf.errors import SkyportError
+from skyport_wf.formatting import human_size, printable
 from skyport_wf.output_file import replace_file
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 _FEWEST_FILES: Final = 500
 _FEWEST_BYTES: Final = 16 << 20
 """A context with fewer files and fewer bytes is read faster than it is remembered."""
+_SLOW: Final = 2 << 30
+"""Bytes that take more than a moment to read."""
 _MOST_FILES: Final = 1_000_000
 _MOST_CONTEXTS: Final = 32
 _MOST_BYTES: Final = 256 << 20
@@ -54,12 +57,19 @@ def digest_files(root: Path, files: Mapping[str, os.stat_result], *, memory: Pat
     is_large = len(files) >= _FEWEST_FILES or sum(status.st_size for status in files.values()) >= _FEWEST_BYTES
     path = _memory_of(root, memory) if memory and is_large and len(files) <= _MOST_FILES else None
     known = _recall(path) if path else {}
+    same = {file for file, status in files.items() if (one := known.get(file)) and _describe(one.digest, status) == one}
+    to_read = sum(status.st_size for file, status in files.items() if file not in same)
+    if to_read > _SLOW:
+        _log.warning(
+            "reading %s of the build context %s, as that decides whether the image is another one; name in "
+            ".dockerignore what no COPY takes",
+            human_size(to_read), printable(str(root)),
+        )  # fmt: skip
     begun = time.time_ns()
     found = {}
-    for file, status in files.items():
-        one = known.get(file)
+    for file in files:
         try:
-            found[file] = one if one and _describe(one.digest, status) == one else _read(root / file)
+            found[file] = known[file] if file in same else _read(root / file)
         except OSError as error:
             raise SkyportError(f"cannot read {root / file} of the build context: {error.strerror}") from error
     if path:

@@ -84,6 +84,20 @@ def test_nothing_is_read_twice(root, memory):
     assert reads(root, memory) == 2
 
 
+def test_that_much_is_to_be_read_is_told(root, memory, monkeypatch, caplog):
+    """A folder of reads beside a Dockerfile took minutes, without a word."""
+    digest(root, memory)
+    assert not caplog.messages
+    monkeypatch.setattr(file_digests, "_SLOW", 4 * COUNT - 1)
+    settle(root, memory)
+    (told,) = dict.fromkeys(caplog.messages)
+    assert told.startswith(f"reading 2.4 kB of the build context {root}, as that decides")
+    assert told.endswith("name in .dockerignore what no COPY takes")
+    caplog.clear()
+    digest(root, memory)
+    assert not caplog.messages
+
+
 def test_a_small_context_is_not_remembered(root, memory):
     for number in range(200):
         (root / f"f{number}").unlink()
