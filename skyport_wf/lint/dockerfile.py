@@ -88,7 +88,7 @@ def lint_dockerfile(instructions: Sequence[Instruction], around: Surroundings = 
     for stage in stages:
         yield from check_substitutions(stage.base.instruction)
         yield from check_variables_of_from(stage.base.instruction, outside)
-        yield from check_options(stage.base.instruction, outside)
+        yield from check_options(stage.base.instruction, {name: value for name, value in outside.items() if value})
     files: list[str] | None = None
     if around.context and any(_reads_context(found) for stage in stages for found in stage.instructions):
         try:

@@ -26,7 +26,7 @@ _MODE = re.compile(r"0*[0-7]{1,4}|(?:[ugoa]*(?:[-+=][ugorwxXst]*)+(?:,|$))+")
 _PLATFORM = re.compile(r"[\w.+()-]+(?:/[\w.+()-]+){0,2}", re.ASCII)
 
 
-def check_options(instruction: Instruction, values: Mapping[str, str | None]) -> Iterator[Finding]:
+def check_options(instruction: Instruction, values: Mapping[str, str]) -> Iterator[Finding]:
     """Yield the options of an instruction that no builder knows, or that have a value which none takes.
 
     values: of the variables that are known.

@@ -96,10 +96,19 @@ def test_options_that_docker_takes(text):
 
 
 @pytest.mark.parametrize(
-    ("platform", "is_taken"), [("linux/arm64/v8", 1), ("$TARGETPLATFORM", 1), ("a/b/c/d", 0), ("a/", 0)]
+    ("platform", "is_taken"),
+    [
+        ("linux/arm64/v8", 1),
+        ("$TARGETPLATFORM", 1),
+        ("$UNSET", 1),
+        ("linux/arm/$TARGETVARIANT", 1),
+        ("a/b/c/d", 0),
+        ("a/", 0),
+    ],
 )
 def test_platforms_that_docker_refuses(platform, is_taken):
-    assert told(PINNED.replace(" ", f" --platform={platform} ")) == ["1 SKY005"][is_taken:]
+    text = PINNED.replace(" ", f" --platform={platform} ")
+    assert told(f"ARG UNSET\n{text}") == ["2 SKY005"][is_taken:]
 
 
 def test_an_arg_before_the_first_stage_that_docker_refuses():
