@@ -43,7 +43,9 @@ def check_base_images(
                 yield REFUSED.at(stage.base.line, what, "a letter first, then letters, digits and `_ . -`")
         for found in stage.instructions:
             for offset, text in images_in_options(found):
-                if text.lower() in stage.names and found.name != "ONBUILD":
+                # Of `COPY --from=NAME`, hadolint tells (DL3023).
+                is_told = found.name == "COPY" and not text.isdecimal()
+                if text.lower() in stage.names and found.name != "ONBUILD" and not is_told:
                     what = f"`{text}` is this stage itself: the build fails"
                     yield REFUSED.at(found.line_at(offset), what, "a stage above, or the path without `from=`")
         for use in (stage.base, *stage.uses) if stage.built_on is None else stage.uses:
