@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from skyport_wf.errors import AlreadyPublishedError, SkyportError
+from skyport_wf.errors import AlreadyPublishedError, AlteredError, ShockError, SkyportError
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.shock.node import Node
@@ -107,6 +107,29 @@ def read_again(shock: Shock, node: Node) -> Node:
             f"node {node.id} is not {node.text('name')} any more: someone has retired, replaced or deleted it meanwhile"
         )
     return now
+
+
+def require_readable(shock: Shock, there: PublishedNode) -> None:
+    """Raise ShockError if the file of an image that is there cannot be read: to publish it again would not mend it.
+
+    One byte of it is asked for.
+    """
+    try:
+        shock.user.read_start(there.node, 1)
+    except AlteredError:
+        # Of the file itself nothing is known.
+        return
+    except ShockError as error:
+        name = there.attributes.name
+        advice = (
+            f"Restore the file from a backup, or take the name off it with `skyport-wf retire {name} --node {there.id}`"
+            " and publish the image again."
+            if shock.may_change(there.id)
+            else "It is another user's: ask its owner to mend it, or use another tag."
+        )
+        raise ShockError(
+            f"{name} is published already, and cannot be read: {str(error).rstrip('.')}. {advice}"
+        ) from error
 
 
 def require_owner(shock: Shock, node_id: str, name: str) -> None:

@@ -25,7 +25,13 @@ from skyport_wf.publication.attributes import (
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.claim import Claim, claim_name
 from skyport_wf.publication.name_state import Decision, WantedImage, decide, nobodys, retire_first
-from skyport_wf.publication.published import PublishedNode, read_again, require_owner, why_not_ours_alone
+from skyport_wf.publication.published import (
+    PublishedNode,
+    read_again,
+    require_owner,
+    require_readable,
+    why_not_ours_alone,
+)
 from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.replacement import (
     announce_replacement,
@@ -92,9 +98,12 @@ def take_name(candidate: Candidate, shock: Shock) -> Receipt:
             decision = decide(shock, wanted).require()
             # Whoever held the name until now may be another user, whose node is not ours to write to.
             if not _is_done(decision, candidate, shock):
+                if decision.names.same:
+                    require_readable(shock, decision.names.same)
                 return _publish(candidate, decision, shock, claim)
     same = decision.names.same
     assert same and same.public is not None  # noqa: S101 - of what is published there is a node, and who may read it
+    require_readable(shock, same)
     # Who may not change the readers gets the image if he is one of them, whatever his image list says of them.
     chosen = _resolve_as_worker(wanted.name, shock, same.id, public=same.public)
     if same.id != candidate.node:

@@ -24,6 +24,7 @@ from skyport_wf.output_file import replace_file
 from skyport_wf.publication.attributes import describe_image, describe_upload, to_json_values
 from skyport_wf.publication.connection import Shock
 from skyport_wf.publication.name_state import WantedImage, decide
+from skyport_wf.publication.published import require_readable
 from skyport_wf.publication.take_name import Candidate, take_name
 from skyport_wf.records.records import BuildRecord, SaveRecord
 from skyport_wf.records.source import Source
@@ -47,7 +48,6 @@ from skyport_wf.transfer.same_image import copy_same_image
 from skyport_wf.transfer.send import check_arrival, send
 
 if TYPE_CHECKING:
-    from skyport_wf.publication.published import PublishedNode
     from skyport_wf.registry.backend import Backend
     from skyport_wf.registry.context import RequestContext
     from skyport_wf.shock.client import ShockClient
@@ -162,7 +162,8 @@ class Pusher:
         decision = decide(self._shock, wanted)
         same = decision.names.same
         if same and decision.is_there:
-            self._require_file(same)
+            # Before the blobs are looked for, some of which are lost with the file.
+            require_readable(self._shock, same)
             # A push cannot say who may read the image: whoever published it has.
             wanted = msgspec.structs.replace(wanted, public=same.public)
         else:
@@ -191,17 +192,6 @@ class Pusher:
             ),
             self._shock,
         )
-
-    def _require_file(self, there: PublishedNode) -> None:
-        """Raise DeniedError if the file of an image that is pushed again cannot be read: this would not mend it."""
-        try:
-            self._shock.user.read_start(there.node, 1)
-        except ShockError as error:
-            name = there.attributes.name
-            raise DeniedError(
-                f"{name} is published already, and cannot be read: {error}. Restore the file from a backup, or take "
-                f"the name off it with `skyport-wf retire {name} --node {there.id}` and push the image again."
-            ) from error
 
     def _prepare(
         self, build: BuildRecord, reference: ImageReference, manifest: ImageManifest, content: bytes

@@ -14,6 +14,7 @@ from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.awe_lookup import harm_of_tag
 from skyport_wf.publication.awe_problems import require_file
 from skyport_wf.publication.name_state import decide, wanted_image
+from skyport_wf.publication.published import require_readable
 from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.records.receipt import Receipt
@@ -60,6 +61,7 @@ def tag(shock: Shock, asked: str, new_name: str, *, dry_run: bool = False) -> Re
     wanted = msgspec.structs.replace(wanted_image(build, image_id=attributes.id), otherwise=_OTHERWISE)
     decision = decide(shock, wanted)
     if decision.is_there and (there := decision.names.same):
+        require_readable(shock, there)
         receipt = receipt_of(shock, there.node, public=there.public)
         if there.public != wanted.public:
             # Whoever published it so may have had a reason.

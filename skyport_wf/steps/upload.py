@@ -10,7 +10,7 @@ from skyport_wf.errors import SkyportError
 from skyport_wf.image.contents import ArchiveDigests
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.publication.name_state import decide_now, wanted_image
-from skyport_wf.publication.published import find_published
+from skyport_wf.publication.published import find_published, require_readable
 from skyport_wf.records.records import BuildRecord, SaveRecord, UploadRecord
 from skyport_wf.transfer.parts import range_of_file, unreadable
 from skyport_wf.transfer.unfinished import ProgressFile
@@ -45,6 +45,7 @@ def upload(
     wanted = wanted_image(build, image_id=record.saved.contents.image_id)
     # The base of a thin image is asked for when the name is taken: it may be published in between.
     if same := decide_now(shock, wanted, base_comes=True).names.same:
+        require_readable(shock, same)
         _log.info("%s is published already (node %s), nothing to send", build.name, same.id)
         remembered.remove()
         return UploadRecord(build=build, saved=record.saved, node=same.id, url=shock.url)
@@ -55,9 +56,11 @@ def upload(
 
 
 def check_published(build: BuildRecord, shock: Shock) -> str:
-    """Return the id of the node that the build step found. Raises SkyportError if Shock no longer has it."""
-    if build.published and any(node.id == build.published for node in find_published(shock.user, build.name)):
-        return build.published
+    """Return the id of the node that the build step found. Raises SkyportError if Shock has lost it, or its file."""
+    found = find_published(shock.user, build.name) if build.published else []
+    if there := next((node for node in found if node.id == build.published), None):
+        require_readable(shock, there)
+        return there.id
     raise SkyportError(
         f"{build.name}: the build step found it published on node {build.published}, but {shock.name} does not have it "
         "now. Run `skyport-wf build` again (with Snakemake: remove its build.json)."

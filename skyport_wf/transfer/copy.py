@@ -20,7 +20,7 @@ from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_me
 from skyport_wf.publication.connection import Target, open_shock, open_target
 from skyport_wf.publication.inventory import StoredImage
 from skyport_wf.publication.name_state import WantedImage, decide
-from skyport_wf.publication.published import PublishedNode, find_published
+from skyport_wf.publication.published import PublishedNode, find_published, require_readable
 from skyport_wf.publication.receipts import receipt_of
 from skyport_wf.publication.resolve import find_for_worker
 from skyport_wf.publication.settings import read_token_variable, shock_url, token_source
@@ -109,13 +109,15 @@ def plan_copy(origin: Shock, there: Shock, asked: str, *, private: bool = False,
             _advise_base(attributes, there)
         decision.require()
         _check_usable(origin, node, attributes.name)
-    elif (there_already := decision.names.same) and there_already.public != wanted.public:
-        # Whoever published it so may have had a reason.
-        readers = ("listed users", "everyone")
-        _log.warning(
-            "%s is on %s already (node %s) and stays as it is, readable by %s; the copy would be readable by %s",
-            wanted.name, there.name, there_already.id, readers[bool(there_already.public)], readers[wanted.public],
-        )  # fmt: skip
+    elif there_already := decision.names.same:
+        require_readable(there, there_already)
+        if there_already.public != wanted.public:
+            # Whoever published it so may have had a reason.
+            readers = ("listed users", "everyone")
+            _log.warning(
+                "%s is on %s already (node %s) and stays as it is, readable by %s; the copy would be readable by %s",
+                wanted.name, there.name, there_already.id, readers[bool(there_already.public)], readers[wanted.public],
+            )  # fmt: skip
     return PlannedCopy(node, wanted, decision.names.same, decision.is_there)
 
 

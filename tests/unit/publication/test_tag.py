@@ -129,6 +129,26 @@ def test_a_tag_that_stops_latest_is_warned_of(people: People, capsys: pytest.Cap
         assert ("more than 64 bits" in capsys.readouterr().err) == is_told
 
 
+def test_what_is_there_and_has_lost_its_file_is_not_published(people: People) -> None:
+    for name in (OLD, NEW):
+        listed(name)
+        node = people.do("publish", name)["node"]
+    for command in STEPS[:3]:
+        people.do(*command)
+    to_embedded = ("copy", NEW, "--to", "embedded")
+    people.do(*to_embedded)
+    stores = (people.files, Path(os.environ["SKYPORT_DATA"]) / "files")
+    for path in (path for files in stores for path in files.rglob("*") if path.is_file()):
+        path.unlink()
+    for command in (("publish", NEW), *STEPS[2:], ("tag", OLD, NEW), to_embedded):
+        error = people.do(*command, code=1)["error"]
+        assert error.startswith(f"{NEW} is published already, and cannot be read: "), command
+        assert (f"`skyport-wf retire {NEW} --node {node}`" in error) == (command != to_embedded)
+    # The advice helps.
+    assert main(["retire", NEW, "--node", node]) == 0
+    assert people.do("publish", NEW)["node"] != node
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("is_known_before", [False, True])
 def test_where_there_is_nothing_to_send_no_interrupted_upload_is_remembered(

@@ -71,7 +71,12 @@ def test_a_push_mends_no_image_whose_file_is_lost_and_says_so(world: World) -> N
         409,
         f"{NAME}:1.0 is published already, and cannot be read: the embedded Shock refuses GET /node/{node['id']}"
         "?download: the node is damaged: the file is missing. Restore the file from a backup, or take the name off it "
-        f"with `skyport-wf retire {NAME}:1.0 --node {node['id']}` and push the image again.",
+        f"with `skyport-wf retire {NAME}:1.0 --node {node['id']}` and publish the image again.",
+    )
+    theirs = world.pusher("bob").try_push(f"{NAME}:1.0", IMAGE)
+    assert theirs.status_code == 409
+    assert theirs.json["errors"][0]["message"].endswith(
+        "the file is missing. It is another user's: ask its owner to mend it, or use another tag."
     )
     # The advice is one that helps.
     retired = {**node["attributes"], "type": "dockerimage-retired"}
