@@ -122,12 +122,12 @@ def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, publi
     """Return why a node stays, as far as it tells itself and without changing it; an empty text if it goes."""
     node = image.node
     is_up = image.state not in HIDDEN
-    if is_up and not published:
-        return f"it is published: `skyport-wf retire --node {node.id}` first"
     if reason := shock.why_not_changed():
         return str(reason)
     if not_ours := why_not_ours_to_delete(shock, node.id):
         return not_ours
+    if is_up and not published:
+        return f"it is published: `skyport-wf retire --node {node.id}` first"
     if is_up and (node.id in locked or image.name in locked):
         return "the lock file names it"
     if force:

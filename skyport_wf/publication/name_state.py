@@ -12,7 +12,7 @@ import msgspec
 
 from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError
 from skyport_wf.publication.awe_problems import AweProblem, find_problems_of_file, in_words
-from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner
+from skyport_wf.publication.published import PublishedNode, advice_to, find_published, not_the_owner
 from skyport_wf.publication.thin import base_problem, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
@@ -155,10 +155,8 @@ def decide(
         return Decision("name taken", names, not_the_owner(shock, wanted.name, theirs[0].id))
     if same and not same.node.file.complete:
         which = "is empty" if same.node.file.is_empty else "is not there"
-        problem = (
-            f"{wanted.name} is published on node {same.id}, whose file {which}. Retire it (skyport-wf retire "
-            f"{wanted.name}) and publish it again."
-        )
+        advice = advice_to(shock, same.id, f"Retire it (skyport-wf retire {wanted.name}) and publish it again.")
+        problem = f"{wanted.name} is published on node {same.id}, whose file {which}. {advice}"
         return Decision("damaged", names, ShockError(problem))
     if same and (problems := _fatal_problems(shock, same)):
         mend = f"`skyport-wf adopt {wanted.name}` mends it"

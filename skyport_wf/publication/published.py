@@ -121,15 +121,18 @@ def require_readable(shock: Shock, there: PublishedNode) -> None:
         return
     except ShockError as error:
         name = there.attributes.name
-        advice = (
+        mend = (
             f"Restore the file from a backup, or take the name off it with `skyport-wf retire {name} --node {there.id}`"
-            " and publish the image again."
-            if shock.may_change(there.id)
-            else "It is another user's: ask its owner to mend it, or use another tag."
         )
+        advice = advice_to(shock, there.id, f"{mend} and publish the image again.")
         raise ShockError(
             f"{name} is published already, and cannot be read: {str(error).rstrip('.')}. {advice}"
         ) from error
+
+
+def advice_to(shock: Shock, node_id: str, mend: str) -> str:
+    """Return what to do of an image whose file is damaged. mend: what its owner can do."""
+    return mend if shock.may_change(node_id) else "It is another user's: ask its owner to mend it, or use another tag."
 
 
 def require_owner(shock: Shock, node_id: str, name: str) -> None:

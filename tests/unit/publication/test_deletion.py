@@ -241,6 +241,9 @@ def test_what_is_published_is_not_deleted(shop: Shop) -> None:
     shop.said("delete", "--node", published, "--force", "--remove", code=1)
     assert shop.states() == {published: "published"}
     assert "has no node" in shop.said("delete", "--node", "nothing", code=1)["error"]
+    # Who could not retire it is not advised to.
+    shop.be("ben")
+    assert shop.stays("--node", published, "--force") == {published: "it is another user's"}
 
 
 @pytest.mark.slow

@@ -393,6 +393,20 @@ class TestOwnership:
         assert (receipt.node, receipt.readable_by) == (node, "everyone" if public else "listed users")
         assert asked == [node]
 
+    def test_another_users_empty_file_is_his_to_retire(self, people):
+        alice, bob = people["alice"], people["bob"]
+        node = alice.user.create_empty(
+            attributes=to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)), expiration="1D"
+        ).id
+        alice.user.set_public(node, True)
+        for shock, advice in (
+            (alice, f"Retire it (skyport-wf retire {NAME}) and publish it again."),
+            (bob, "It is another user's: ask its owner to mend it, or use another tag."),
+        ):
+            decision = decide(shock, wanted_image(build_record()))
+            assert decision.state == "damaged"
+            assert str(decision.refusal).endswith(f"whose file is not there. {advice}")
+
     def test_nobodys_node_is_everyones(self, people):
         node = put(people["nobody"].user, to_json_values(OURS))
         for shock in people.values():
