@@ -101,7 +101,7 @@ def test_a_client_that_goes_away_in_the_middle_of_a_blob(site: tuple[ServedShock
     image = Image((layer,))
     limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit:
-        arrived = int(client.send("GET", where).headers["Range"].partition("-")[2]) + 1
+        arrived = int(client.send("GET", where).headers.get("Range", "0--1").partition("-")[2]) + 1
         assert arrived <= 2 * MIB
         if arrived > 1:
             follows = {"Content-Range": f"{arrived}-{len(layer) - 1}"}
