@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from skyport_wf.registry.backend import Backend
 
 PREFIX: Final = "/v2"
+_SEARCH: Final = ("/v1/_ping", "/v1/search")
+"""Where `docker search` asks, even today. It does so of any registry, and shows only the status."""
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-zA-Z=_-]{32,}")
 _LONGEST_DIGEST = 512
 _CHECKED_SECONDS = 60
@@ -168,7 +170,7 @@ class RegistryApp:
         matches = ((methods, pattern.fullmatch(request.path)) for pattern, methods in _ROUTES)
         methods, values = next(((methods, found.groupdict()) for methods, found in matches if found), ({}, {}))
         if not methods:
-            raise RouteUnknownError(self._nothing_here())
+            raise RouteUnknownError(self._nothing_here(request.path))
         method = "GET" if request.method == "HEAD" else request.method
         if method not in methods:
             allowed = (*methods, *(["HEAD"] if "GET" in methods else ()))
@@ -195,9 +197,11 @@ class RegistryApp:
                 ) from error
             raise
 
-    def _nothing_here(self) -> str:
-        if not self._backend.is_remote:
-            return "no registry answers at this address"
+    def _nothing_here(self, path: str) -> str:
+        if path in _SEARCH:
+            return "there is no search here: /v2/_catalog lists the repositories, and `skyport-wf ls` the images"
+        if not self._backend.is_remote or path.startswith(f"{PREFIX}/"):
+            return "this registry has nothing at this address"
         # Somebody has taken the gateway for the Shock.
         return f"this is a registry of the images on {self._backend.client(None).url}, and no Shock. Ask that one"
 
@@ -224,7 +228,7 @@ class ShockWithRegistry:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333)."""
         path = str(environ["PATH_INFO"])
-        app = self._registry if path == PREFIX or path.startswith(f"{PREFIX}/") else self._shock
+        app = self._registry if path in (PREFIX, *_SEARCH) or path.startswith(f"{PREFIX}/") else self._shock
         return app(environ, start_response)
 
 

@@ -113,7 +113,7 @@ class UnsupportedError(RegistryError):
 
 
 class RouteUnknownError(RegistryError):
-    """No registry answers at this address."""
+    """A registry has nothing at this address."""
 
     code = "UNSUPPORTED"
     status = 404

@@ -5,8 +5,10 @@ import json
 import pytest
 from werkzeug.test import create_environ
 
+from skyport_wf.registry.app import RegistryApp
+from skyport_wf.registry.backend import RemoteBackend
 from tests.support.docker_archives import Image, layer_tar
-from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, publish
+from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Puller, publish
 from tests.unit.registry.conftest import World
 
 IMAGE = Image((layer_tar({"bin/bash": b""}),))
@@ -108,6 +110,18 @@ def test_a_tag_that_nothing_is_published_under(world: World, tag: str) -> None:
     assert world.nobody.error(f"/v2/lab/tool/manifests/{tag}") == (404, "MANIFEST_UNKNOWN")
 
 
+def test_who_searches_or_asks_for_what_no_registry_has_is_told_so(world: World) -> None:
+    for app in (world.app, RegistryApp(RemoteBackend("http://shock.test"))):
+        for path, words in (
+            ("/v1/search?q=tool", "there is no search here: /v2/_catalog lists the repositories"),
+            ("/v1/_ping", "there is no search here"),
+            ("/v2/no-route", "this registry has nothing at this address"),
+        ):
+            answer = Puller(app).get(path)
+            assert (answer.status_code, answer.json["errors"][0]["code"]) == (404, "UNSUPPORTED")
+            assert answer.json["errors"][0]["message"].startswith(words)
+
+
 def test_what_is_not_there(world: World) -> None:
     publish(world.alice, world.folder, "lab/tool:1", IMAGE)
     sha512 = f"sha512:{'7' * 128}"
@@ -122,7 +136,8 @@ def test_what_is_not_there(world: World) -> None:
     assert world.nobody.error(f"/v2/lab/other/manifests/{digest}") == (404, "MANIFEST_UNKNOWN")
     for path in ("/v2/x", "/v2/lab/tool", "/v2/lab/tool/manifests", "/v2/_other", "/v2//", "/v2/lab/tool/tags"):
         assert world.nobody.error(path) == (404, "UNSUPPORTED")
-    assert world.nobody.get("/v3/").status_code == 400, "that is for Shock to answer"
+    for path in ("/v3/", "/v1/node"):
+        assert world.nobody.get(path).status_code == 400, "that is for Shock to answer"
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE", "NONSENSE"])
