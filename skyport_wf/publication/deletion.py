@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -57,11 +58,13 @@ def plan_deletion(
     published: published images, too.
     older: only nodes that were last changed so long ago; retiring one changes it.
     keep: how many of each name are left alone, the newest first; of published images, how many tags of each repository.
+        What this user may not delete is not among them.
     locked: ids of nodes that a lock file names, and names; they stay, as do bases of thin images, unless `force`. What
         is published under a name of the lock file stays in any case.
     Raises SkyportError if there is no such node.
     """
     images = list_images(shock.user, patterns, hidden=True)
+    not_ours = cache(partial(why_not_ours_to_delete, shock))
     if node_id is not None:
         chosen = [image for image in images if image.node.id == node_id]
         if not chosen:
@@ -69,16 +72,24 @@ def plan_deletion(
     else:
         states = deletable_states(unfinished=unfinished, published=published)
         newest: Counter[tuple[str, bool]] = Counter()
+        theirs: Counter[tuple[str, bool]] = Counter()
         chosen = []
         for image in images:
             if image.state in states:
                 is_up = image.state in _KEPT_UP
                 kept_by = (image.name.partition(":")[0] if is_up else image.name, is_up)
                 newest[kept_by] += 1
-                if newest[kept_by] > keep and not (older and is_younger(image.node, older)):
+                is_theirs = keep > 0 and bool(not_ours(image.node.id))
+                theirs[kept_by] += is_theirs
+                # What others have may go tomorrow: it is not what is kept of ours.
+                if newest[kept_by] - (0 if is_theirs else theirs[kept_by]) > keep and not (
+                    older and is_younger(image.node, older)
+                ):
                     # Without an age the clocks do not matter, of which the server's may be ahead.
                     chosen.append(image)
-    refusals = {image.node.id: _why_not(shock, image, locked, published=published, force=force) for image in chosen}
+    refusals = {
+        image.node.id: _why_not(shock, image, not_ours, locked, published=published, force=force) for image in chosen
+    }
     if not force:
         _keep_bases(shock, chosen, images, refusals)
     return [Deletion(image, refusals[image.node.id]) for image in chosen]
@@ -118,14 +129,25 @@ def freed_space(shock: Shock, plan: Sequence[Deletion]) -> int | None:
         return None
 
 
-def _why_not(shock: Shock, image: StoredImage, locked: Collection[str], *, published: bool, force: bool) -> str:
-    """Return why a node stays, as far as it tells itself and without changing it; an empty text if it goes."""
+def _why_not(
+    shock: Shock,
+    image: StoredImage,
+    not_ours: Callable[[str], str],
+    locked: Collection[str],
+    *,
+    published: bool,
+    force: bool,
+) -> str:
+    """Return why a node stays, as far as it tells itself and without changing it; an empty text if it goes.
+
+    not_ours: tells why this user is not to delete the node of an id.
+    """
     node = image.node
     is_up = image.state not in HIDDEN
     if reason := shock.why_not_changed():
         return str(reason)
-    if not_ours := why_not_ours_to_delete(shock, node.id):
-        return not_ours
+    if theirs := not_ours(node.id):
+        return theirs
     if is_up and not published:
         return f"it is published: `skyport-wf retire --node {node.id}` first"
     if is_up and (node.id in locked or image.name in locked):

@@ -502,6 +502,23 @@ def test_another_users_images_stay(shop: Shop) -> None:
     assert [(node["node"], node["refusal"]) for node in done["nodes"]] == [(hers, "it is another user's")]
 
 
+def test_another_users_newer_images_are_not_those_that_are_kept(shop: Shop) -> None:
+    shop.publish("1", "lab/tool:1")
+    mine = shop.publish("2", "lab/tool:2")
+    shop.be("ben")
+    shop.publish("3", "lab/tool:3")
+    shop.be("anna")
+    Path("images.lock.json").unlink()
+    assert names(shop.said("delete", "lab/*", "--published", "--keep", "1")) == ["lab/tool:1"]
+    # Nor are those that have lost their names.
+    shop.said("retire", "lab/tool:2")
+    shop.be("ben")
+    shop.publish("4", "lab/tool:2")
+    shop.said("retire", "lab/tool:2")
+    shop.be("anna")
+    assert mine not in [node["node"] for node in shop.said("delete", "lab/tool:2", "--keep", "1")["nodes"]]
+
+
 def test_published_images_are_not_deleted_without_a_rule(shop: Shop) -> None:
     shop.publish("1")
     for none in ([], ["--keep", "0"], ["--older", "0"]):
