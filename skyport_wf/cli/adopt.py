@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.arguments import add_image_list, node_id, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
 
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("name", metavar="NAME", help="the name that the node has, whatever that is")
     parser.add_argument("--as", dest="new_name", metavar="REPO:TAG", help="the name that it is to have")
-    parser.add_argument("--node", metavar="ID", help="the node, if several have the name")
+    parser.add_argument("--node", type=node_id, metavar="ID", help="the node, if several have the name")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
     add_image_list(parser)
 

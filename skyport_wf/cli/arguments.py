@@ -121,6 +121,13 @@ def any_path(text: str) -> Path:
     return Path(text)
 
 
+def node_id(text: str) -> str:
+    """Return the id of a node as Shock writes it: some tools show the letters of a UUID as capitals."""
+    if not text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the id of a node. Is a variable not set?")
+    return text.lower()
+
+
 def output_file(text: str) -> Path:
     """Return the path of a file to write, with no `..` behind a folder: that may lack now, and be made by then.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.cli.absent_names import tell_absent
-from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock, whole_number
+from skyport_wf.cli.arguments import add_image_list, any_path, node_id, opened_shock, whole_number
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size, printable
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="REPO:TAG, REPO, or either with * ? [...] in quotes; '*' for all"
     )
-    parser.add_argument("--node", metavar="ID", help="this node and no other")
+    parser.add_argument("--node", type=node_id, metavar="ID", help="this node and no other")
     parser.add_argument("--unfinished", action="store_true", help="also uploads that nobody has registered")
     parser.add_argument(
         "--published", action="store_true",

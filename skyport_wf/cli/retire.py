@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping
 
-from skyport_wf.cli.arguments import add_image_list, opened_shock
+from skyport_wf.cli.arguments import add_image_list, node_id, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import UsageError
 
@@ -18,8 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="REPO:TAG, or in quotes with * ? [...] for several")
     parser.add_argument(
-        "--node", metavar="ID", help="the node that loses the name, or gets it back; alone, whatever its name is"
-    )
+        "--node", type=node_id, metavar="ID",
+        help="the node that loses the name, or gets it back; alone, whatever its name is",
+    )  # fmt: skip
     parser.add_argument("--undo", action="store_true", help="give the name back to a node that was retired")
     parser.add_argument("--dry-run", "-n", action="store_true", help="say what would be done, and change nothing")
     parser.add_argument(

@@ -234,6 +234,19 @@ def test_what_was_deleted_is_said_though_nobody_tells_what_comes_free(
     assert shop.client.find(retired) is None
 
 
+def test_the_id_of_a_node_may_be_in_capitals_but_not_empty(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    node = shop.publish("1")
+    given = ("--node", node.upper())
+    assert shop.said("adopt", NAME, *given)["node"] == node
+    assert shop.said("retire", NAME, *given)["retired"] == {NAME: [node]}
+    assert shop.said("retire", "--undo", *given)["restored"] == {NAME: [node]}
+    assert shop.said("retire", *given)["retired"] == {NAME: [node]}
+    for verb in ("adopt", "delete", "retire"):
+        assert main([verb, NAME, "--node", ""]) == 2
+        assert "'' is not the id of a node. Is a variable not set?" in capsys.readouterr().err
+    assert [one["node"] for one in shop.said("delete", *given, "--remove", "--force")["nodes"]] == [node]
+
+
 def test_what_is_published_is_not_deleted(shop: Shop) -> None:
     published = shop.publish("1")
     assert shop.said("delete", NAME)["nodes"] == []
