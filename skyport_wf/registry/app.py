@@ -116,6 +116,15 @@ _ROUTES: tuple[tuple[re.Pattern[str], dict[str, Callable[..., Response]]], ...] 
 )
 
 
+class _CheckedCaller(msgspec.Struct, frozen=True):
+    """A caller whom the Shock knows."""
+
+    owner: str
+    """The name of the token's owner; empty where that is not known."""
+    until: float
+    """The monotonic time at which it is asked again."""
+
+
 class RegistryApp:
     """A Shock as a registry."""
 
@@ -128,7 +137,7 @@ class RegistryApp:
         self._public_url = public_url
         self._login_words = login_words(with_name=backend.has_passwords)
         self._lookup = Lookup()
-        self._checked = BoundedCache[float](_CALLERS)
+        self._checked = BoundedCache[_CheckedCaller](_CALLERS)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request (PEP 3333), whatever happens."""
@@ -179,10 +188,10 @@ class RegistryApp:
         _check_names(values)
         caller = read_caller(request.environ.get("HTTP_AUTHORIZATION"), with_name=self._backend.has_passwords)
         view = View(self._backend, caller)
-        self._check(view)
+        owner = self._check(view)
         if caller.token is not None:
             # For the server's log.
-            request.environ["REMOTE_USER"] = self._backend.owner_of(caller.token)
+            request.environ["REMOTE_USER"] = owner
         if (method != "GET" or "upload" in values) and caller.token is None and not view.anyone_writes:
             raise UnauthorizedError(f"publishing is for users of the Shock. Log in with {self._login_words}.")
         context = RequestContext(request, view, self._backend, self._lookup, url=self._url(request))
@@ -209,13 +218,20 @@ class RegistryApp:
         """Return the registry's address, as clients know it."""
         return (self._public_url or request.host_url).rstrip("/")
 
-    def _check(self, view: View) -> None:
-        """Raise UnauthorizedError if the Shock does not know the caller, which is asked now and then."""
-        key = hashlib.sha256((view.caller.token or "").encode()).hexdigest()
-        until = self._checked.get(key)
-        if until is None or until < time.monotonic():
+    def _check(self, view: View) -> str:
+        """Return the name of the token's owner, empty where that is not known. The Shock is asked now and then.
+
+        Raises UnauthorizedError if it does not know the caller.
+        """
+        token = view.caller.token
+        key = hashlib.sha256((token or "").encode()).hexdigest()
+        known = self._checked.get(key)
+        if known is None or known.until < time.monotonic():
             view.check()
-            self._checked.put(key, time.monotonic() + _CHECKED_SECONDS, size=1)
+            owner = self._backend.owner_of(token) if token is not None else ""
+            known = _CheckedCaller(owner, time.monotonic() + _CHECKED_SECONDS)
+            self._checked.put(key, known, size=1)
+        return known.owner
 
 
 class ShockWithRegistry:

@@ -6,7 +6,7 @@ import pytest
 from werkzeug.test import create_environ
 
 from skyport_wf.registry.app import RegistryApp
-from skyport_wf.registry.backend import RemoteBackend
+from skyport_wf.registry.backend import EmbeddedBackend, RemoteBackend
 from tests.support.docker_archives import Image, layer_tar
 from tests.support.registry import DOCKER_MANIFEST, OCI_MANIFEST, Puller, publish
 from tests.unit.registry.conftest import World
@@ -233,3 +233,17 @@ def test_the_log_of_the_server_gets_the_owner_of_the_token(
     for _ in world.app(environ, lambda status, headers, exc_info=None: lambda data: None):
         pass
     assert environ.get("REMOTE_USER") == who
+
+
+def test_the_owner_of_a_token_is_asked_for_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    owner_of = EmbeddedBackend.owner_of
+
+    def listen(backend: EmbeddedBackend, token: str) -> str:
+        asked.append(token)
+        return owner_of(backend, token)
+
+    monkeypatch.setattr(EmbeddedBackend, "owner_of", listen)
+    publish(world.alice, world.folder, "a:1", IMAGE)
+    world.puller("alice").pull("a", "1")
+    assert asked == [world.tokens["alice"]]
