@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -108,7 +109,6 @@ def _connect_once() -> APIClient:
     import requests
     import urllib3
     from docker.errors import DockerException
-    from docker.utils import kwargs_from_env
 
     from skyport_wf.http_session import PlainSession
 
@@ -149,12 +149,26 @@ def _connect_once() -> APIClient:
     try:
         # To the programs that keep passwords for registries, it hands this process's variables.
         client = Client(
-            version="auto", credstore_env=dict.fromkeys(hidden_variables(), ""), **kwargs_from_env(endpoint.variables)
+            version="auto", credstore_env=dict.fromkeys(hidden_variables(), ""), **_options(endpoint.variables)
         )
         client.timeout = None  # type: ignore[assignment]  # requests takes None for "no limit"
     except (DockerException, ValueError) as error:
         raise _connection_failure(error, endpoint) from error
     return client
+
+
+def _options(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return what tells the package of an engine.
+
+    An engine need not ask who its users are: as for the docker command, a folder without a user's certificate will do.
+    """
+    from docker import TLSConfig
+    from docker.utils import kwargs_from_env
+
+    folder, verify = variables.get("DOCKER_CERT_PATH"), bool(variables.get("DOCKER_TLS_VERIFY"))
+    if not folder or any(Path(folder, name).exists() for name in ("cert.pem", "key.pem")):
+        return dict(kwargs_from_env(variables))
+    return {"base_url": variables[HOST], "tls": TLSConfig(ca_cert=str(Path(folder, "ca.pem")), verify=verify)}
 
 
 def _connection_failure(error: Exception, endpoint: Endpoint) -> SkyportError:
@@ -178,7 +192,8 @@ def _connection_failure(error: Exception, endpoint: Endpoint) -> SkyportError:
         folder = endpoint.variables.get("DOCKER_CERT_PATH", "the folder that DOCKER_CERT_PATH names")
         return UsageError(
             f"the engine at {engine_place()} cannot be reached by TLS: {why}. In {printable(folder)} are to be ca.pem, "
-            "of the authority that the engine's certificate is of, and this user's cert.pem and key.pem."
+            "of the authority that the engine's certificate is of, and this user's cert.pem and key.pem if it asks for "
+            "them."
         )
     no_answer = isinstance(cause, (requests.ConnectionError, requests.Timeout))
     if not no_answer and (

@@ -72,6 +72,24 @@ def test_an_engine_of_another_authority_is_not_trusted(
         connect(attempts=1)
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_engine_that_asks_for_no_certificate_needs_none(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    shutil.copy(folders[not trusted] / "ca.pem", tmp_path)
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    if trusted:
+        assert connect(attempts=1).api_version == "1.41"
+        # Half of a pair is a mistake.
+        (tmp_path / "key.pem").touch()
+        with pytest.raises(UsageError, match="a file lacks"):
+            connect(attempts=1)
+    else:
+        with pytest.raises(UsageError, match="cannot be reached by TLS"):
+            connect(attempts=1)
+
+
 def test_certificates_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     with pytest.raises(UsageError, match=rf"cannot be reached by TLS: a file lacks\. In {tmp_path} are to be ca\.pem"):
