@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from skyport_wf.child_environment import hidden_variables
 from skyport_wf.engine.docker_config import usable_config
 from skyport_wf.errors import SkyportError
+
+if TYPE_CHECKING:
+    from docker.auth import AuthConfig
 
 
 class RegistryLogin(msgspec.Struct, frozen=True):
@@ -40,7 +43,7 @@ def find_login(registry: str) -> RegistryLogin | None:
             warnings.simplefilter("ignore")
             document = usable_config(load_general_config())
             config = docker.auth.AuthConfig.load_config(None, document, dict.fromkeys(hidden_variables(), ""))
-            found: dict[str, Any] = config.resolve_authconfig(registry) or {}
+            found: dict[str, Any] = config.resolve_authconfig(_as_spelled(registry, config)) or {}
     except (DockerException, ValueError, OSError, TypeError, AttributeError, KeyError) as error:
         # The words of the library may quote what a file of passwords has.
         raise SkyportError(
@@ -50,3 +53,13 @@ def find_login(registry: str) -> RegistryLogin | None:
     values = {key.lower(): value for key, value in found.items() if isinstance(value, str)}
     login = RegistryLogin(values.get("username", ""), values.get("password", ""), values.get("identitytoken", ""))
     return login if login.password or login.identity_token else None
+
+
+def _as_spelled(registry: str, config: AuthConfig) -> str:
+    """Return the registry as docker's config spells it, which keeps capitals that mean nothing in a host's name."""
+    import docker.auth
+
+    hosts = [docker.auth.resolve_index_name(entry) for entry in (*config.auths, *config.cred_helpers)]
+    if registry in hosts:
+        return registry
+    return next((host for host in hosts if host.lower() == registry.lower()), registry)

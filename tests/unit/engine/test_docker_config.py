@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from skyport_wf.engine.connection import connect
+from skyport_wf.engine.registry_logins import find_login
 from skyport_wf.errors import TemporaryError, UsageError
 
 
@@ -64,3 +65,23 @@ def test_what_docker_has_no_use_for(document: object, why: str, config: Path) ->
     assert why in message
     assert "passw" not in message.replace("a password", "")
     assert "cGFzc3" not in message
+
+
+@pytest.mark.parametrize("asked", ["Quay.io", "QUAY.IO", "quay.io"])
+@pytest.mark.parametrize("entry", ["quay.io", "Quay.IO", "https://QUAY.io/v2/"])
+def test_a_login_is_that_of_a_host_whatever_its_letters(entry: str, asked: str, config: Path) -> None:
+    logins = {entry: base64.b64encode(b"anna:right").decode(), "other.org": base64.b64encode(b"anna:wrong").decode()}
+    config.write_text(json.dumps({"auths": {host: {"auth": auth} for host, auth in logins.items()}}))
+    login = find_login(asked)
+    assert login
+    assert login.password == "right"
+    assert find_login("quay.io:444") is None
+
+
+def test_of_two_logins_the_one_that_is_spelled_alike_is_taken(config: Path) -> None:
+    auths = {host: {"auth": base64.b64encode(f"anna:{host}".encode()).decode()} for host in ("QUAY.io", "quay.io")}
+    config.write_text(json.dumps({"auths": auths}))
+    for host in auths:
+        login = find_login(host)
+        assert login
+        assert login.password == host
