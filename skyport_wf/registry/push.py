@@ -116,7 +116,7 @@ class Pusher:
             reference = parse_reference(f"{self._repository}:{tag}")
         except UsageError as error:
             raise TagInvalidError(str(error)) from error
-        content = find_manifest(content, self._chosen)
+        content = find_manifest(content, self._chosen, self._config)
         manifest = parse_manifest(content)
         if len(content) > _LARGEST_KEPT:
             raise SizeInvalidError(

@@ -13,6 +13,7 @@ import msgspec
 from skyport_wf.decoding import decode_json
 from skyport_wf.digests import is_sha256
 from skyport_wf.errors import ArchiveError
+from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.distribution.manifests import Flavour
 from skyport_wf.image.platforms import AWE_PLATFORM, best_platform
 
@@ -22,6 +23,8 @@ LARGEST_CONFIG: Final = 4 << 20
 """Bytes of a config that a registry hands out; those of real images have 1,000 to 100,000."""
 _MOST_LAYERS: Final = 1000
 _MOST_SHOWN: Final = 20
+_MOST_ASKED: Final = 20
+"""Images of an index that are asked for their platforms."""
 _MOST_INDEXES: Final = 4
 """Indexes that lead one to the next; tools write two at most."""
 INDEX_TYPES: Final = (
@@ -162,26 +165,41 @@ def _no_image(document: _Document) -> ManifestError:
     return ManifestError(f"it is not an image{told}, and AWE has a use for nothing else")
 
 
-def find_manifest(content: bytes, read: Callable[[str], bytes], platform: str = AWE_PLATFORM) -> bytes:
+def find_manifest(
+    content: bytes,
+    read: Callable[[str], bytes],
+    read_config: Callable[[ImageManifest], bytes],
+    platform: str = AWE_PLATFORM,
+) -> bytes:
     """Return the manifest of the image that is meant: the content itself, or what it leads to as an index.
 
     read: returns what has a digest, which may be an index, too.
+    read_config: returns the config of an image, which tells the platform where an index does not.
     platform: such as `linux/arm64/v8`, as `best_platform` takes it.
-    Raises ManifestError if there is no such image, and what `read` does.
+    Raises ManifestError if there is no such image, and what `read` and `read_config` do.
     """
+
+    def platform_of(digest: str) -> str:
+        try:
+            return parse_config(read_config(parse_manifest(read(digest)))).platform
+        except ArchiveError:
+            # No image, or a damaged one: another one may be meant.
+            return ""
+
     for _ in range(_MOST_INDEXES):
-        digest = _choose_platform(content, platform)
+        digest = _choose_platform(content, platform, platform_of)
         if digest is None:
             return content
         content = read(digest)
-    if _choose_platform(content, platform):
+    if _choose_platform(content, platform, platform_of):
         raise ManifestError("it has indexes within indexes, more than any tool writes")
     return content
 
 
-def _choose_platform(content: bytes, platform: str) -> str | None:
+def _choose_platform(content: bytes, platform: str, platform_of: Callable[[str], str]) -> str | None:
     """Return the digest of the manifest in an index that is for a platform; None if the content is no index.
 
+    platform_of: returns the platform that the image of a digest says itself.
     Attestations, which are listed beside the images, have an unknown platform.
     Raises ManifestError if there is no such image.
     """
@@ -194,7 +212,13 @@ def _choose_platform(content: bytes, platform: str) -> str | None:
         return _checked(found[best])
     if len(listed) == 1 and listed[0].platform is None:
         return _checked(listed[0].digest)
-    told = sorted(found.keys() - {"unknown/unknown"})
+    # As Docker does it: an index need not tell the platforms, and the images do.
+    for one in [one for one in listed if one.platform is None][:_MOST_ASKED]:
+        own = platform_of(_checked(one.digest))
+        if best_platform([own], platform):
+            return one.digest
+        found.setdefault(own, one.digest)
+    told = sorted(found.keys() - {"unknown/unknown", ""})
     shown = ", ".join(f"{one[:100]!a}" for one in told[:_MOST_SHOWN]) or "none that it says"
     raise ManifestError(f"the index has no image for {platform}; it has {shown}")
 

@@ -85,7 +85,9 @@ def find_image(
     try:
         content = _read_manifest(session, address.reference)
         named = digest_of(content)
-        content = find_manifest(content, partial(_read_manifest, session), platform)
+        content = find_manifest(
+            content, partial(_read_manifest, session), partial(_read_config, session, address), platform
+        )
         manifest = parse_manifest(content)
         config = _read_config(session, address, manifest)
         layers = parse_config(config).rootfs.diff_ids or ()

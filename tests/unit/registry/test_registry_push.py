@@ -369,6 +369,17 @@ def test_of_several_variants_the_one_that_runs_everywhere_is_published(world: Wo
         assert world.nobody.pull(NAME, str(tag))[0] == images[variants[-1]].config
 
 
+def test_of_an_index_without_platforms_the_image_for_awe_is_published(world: World) -> None:
+    pusher, entries = world.pusher("alice"), []
+    for image in (Image((TOOL,), architecture="arm64"), IMAGE):
+        manifest = pusher.send_image(NAME, image)
+        pusher.send("PUT", f"/v2/{NAME}/manifests/sha256:{hashlib.sha256(manifest).hexdigest()}", manifest)
+        entries.append((manifest, None))
+    answer = pusher.send("PUT", f"/v2/{NAME}/manifests/1", index_of(*entries))
+    assert answer.status_code == 201, answer.text
+    assert world.nobody.pull(NAME, "1")[0] == IMAGE.config
+
+
 def test_a_digest_that_is_not_by_sha256_is_refused_with_what_is(world: World) -> None:
     manifest = world.pusher("alice").send_image(NAME, IMAGE)
     where = f"/v2/{NAME}/manifests/sha512:{hashlib.sha512(manifest).hexdigest()}"

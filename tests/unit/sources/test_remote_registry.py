@@ -154,6 +154,20 @@ def test_of_an_index_the_image_for_the_platform(registry: ImageRegistry) -> None
     assert "has no image for linux/arm/v6" in failure(registry, platform="linux/arm/v6")
 
 
+def test_the_config_tells_the_platform_where_the_index_does_not(registry: ImageRegistry) -> None:
+    arm = Image((BASE,), architecture="arm64")
+    there = [registry.add(f"lab/tool:{number}", image)[0] for number, image in enumerate((arm, IMAGE))]
+    there.insert(0, registry.add_manifest("lab/tool", "other", b'{"schemaVersion": 2}', INDEX))
+    listed = [{"digest": digest, "size": 1} for digest in there]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed}).encode()
+    registry.add_manifest("lab/tool", "1", index, INDEX)
+    assert find(registry).image_id == IMAGE.image_id
+    assert find(registry, platform="linux/arm64").image_id == arm.image_id
+    assert "has no image for linux/s390x; it has 'linux/amd64', 'linux/arm64'" in (
+        failure(registry, platform="linux/s390x")
+    )
+
+
 def test_an_index_may_lead_to_another(registry: ImageRegistry) -> None:
     manifest, _ = registry.add("lab/tool:image", IMAGE)
     inner = registry.add_manifest("lab/tool", "inner", index_of(("linux/amd64", manifest)), INDEX)
