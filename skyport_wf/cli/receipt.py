@@ -63,13 +63,13 @@ def run(args: argparse.Namespace) -> Outcome:
 
 
 def _warn_of_problems(shock: Shock, node: Node) -> None:
-    """Say what is wrong with the node of an image that another tool left incomplete."""
+    """Say what is wrong with the node of an image: another tool left it incomplete, or its file is lost."""
     from skyport_wf.publication.awe_problems import find_problems_of_file, how_to_mend, in_words
     from skyport_wf.publication.thin import name_of
 
-    if problems := find_problems_of_file(shock.user, node):
+    if problems := find_problems_of_file(shock.user, node, read=True):
         name, problem = printable(name_of(node)), in_words(problems)
-        _log.warning("%s (node %s): %s. %s mends it", name, node.id, problem, how_to_mend(node))
+        _log.warning("%s (node %s): %s. %s mends it", name, node.id, problem, how_to_mend(node, problems))
 
 
 def _check(receipt: Receipt, locked: LockedImage, file: Path) -> None:

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
     with opened_shock(args, anonymous=args.anonymous) as shock:
         node = ask_as_worker(shock, args.name, anonymous=args.anonymous)
-        problems = find_problems_of_file(shock.anybody if args.anonymous else shock.user, node)
+        problems = find_problems_of_file(shock.anybody if args.anonymous else shock.user, node, read=True)
     attributes = node.attributes or {}
     found = {
         "asked": args.name,
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> Outcome:
             f"node {node.id}, {human_size(node.file.size)}, MD5 {node.file.checksum.md5}",
             str(found["download_url"]),
             *(f"Problem: {problem.text}." for problem in problems),
-            *([f"{how_to_mend(node)} mends it."] if problems else []),
+            *([f"{how_to_mend(node, problems)} mends it."] if problems else []),
         )
     )
     code = EXIT_DIFFERENCE if any(problem.fatal for problem in problems) else EXIT_DONE

@@ -90,7 +90,7 @@ def _differences(name: str, image: LockedImage, shock: Shock, read: _Reader) -> 
         if held[what] != locked and not (what == "image id" and same_image(held[what], locked)):
             yield f"the {what} is {held[what]}, the lock file says {locked}"
     if fatal := [problem for problem in find_problems_of_file(shock.user, node) if problem.fatal]:
-        yield f"no AWE worker can run it: {in_words(fatal)}. {how_to_mend(node)} mends it"
+        yield f"no AWE worker can run it: {in_words(fatal)}. {how_to_mend(node, fatal)} mends it"
     if node.expires:
         yield f"{expiry(node)}, unless it is published again"
     yield from read(shock, node, image)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from skyport_wf.errors import ShockError, UsageError
+from skyport_wf.errors import AlteredError, ShockError, UsageError
 from skyport_wf.formatting import printable
 from skyport_wf.image_list.reference import LATEST, parse_reference
 from skyport_wf.publication.attributes import OWN_KEY
@@ -33,6 +33,8 @@ class AweProblem(msgspec.Struct, frozen=True):
     fatal: bool
     """Whether no work unit that names the image can run; if not, it can as long as the image is there, and only who
     asks for its repository may not get it."""
+    lost: bool = False
+    """Whether the file cannot be read: nothing that is written on the node mends that."""
 
 
 def find_problems(node: Node) -> list[AweProblem]:
@@ -49,15 +51,37 @@ def expiry(node: Node) -> str:
     return f"the server deletes it at {printable(node.expiration)}"
 
 
-def find_problems_of_file(shock: ShockClient, node: Node) -> list[AweProblem]:
-    """Return what `find_problems` does, and whether a worker can unpack the file."""
+def find_problems_of_file(shock: ShockClient, node: Node, *, read: bool = False) -> list[AweProblem]:
+    """Return what `find_problems` does, and whether a worker can unpack the file.
+
+    read: whether it can fetch it, too, also where this package has published it.
+    """
     found = find_problems(node)
+    if not node.file.complete:
+        return found
     try:
-        if node.file.complete and not is_gzip(shock, node):
+        if not is_gzip(shock, node):
             found.append(AweProblem("its file is not gzip, so that a worker crashes when it loads it", True))
+        elif read and (why := why_unreadable(shock, node)):
+            found.append(AweProblem(f"its file cannot be read: {why}", True, lost=True))
     except ShockError as error:
-        found.append(AweProblem(f"its file cannot be read: {str(error).rstrip('.')}", True))
+        lost = not isinstance(error, AlteredError)
+        found.append(AweProblem(f"its file cannot be read: {str(error).rstrip('.')}", True, lost=lost))
     return found
+
+
+def why_unreadable(shock: ShockClient, node: Node) -> str:
+    """Return why the node's file cannot be read, of which one byte is asked for; empty if it can.
+
+    Of a file that something in front of the server alters nothing is known.
+    """
+    try:
+        shock.read_start(node, 1)
+    except AlteredError:
+        return ""
+    except ShockError as error:
+        return str(error).rstrip(".")
+    return ""
 
 
 def is_gzip(shock: ShockClient, node: Node) -> bool:
@@ -82,9 +106,12 @@ def require_file(node: Node) -> None:
         raise ShockError(f"{node.text('name')} is on node {node.id}, but {problem}. {how_to_mend(node)} mends it.")
 
 
-def how_to_mend(node: Node) -> str:
-    """Return the command that mends the image of a node; a name that cannot stay is to become another."""
-    if not node.file.complete:
+def how_to_mend(node: Node, problems: Sequence[AweProblem] = ()) -> str:
+    """Return the command that mends the image of a node; a name that cannot stay is to become another.
+
+    problems: what is wrong with it, where its file was looked at.
+    """
+    if not node.file.complete or any(problem.lost for problem in problems):
         return f"`skyport-wf retire --node {node.id}`, and publishing it again,"
     name = node.text("name")
     if not name.isprintable():

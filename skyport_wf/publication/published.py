@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from skyport_wf.errors import AlreadyPublishedError, AlteredError, ShockError, SkyportError
+from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError
 from skyport_wf.publication.attributes import NodeAttributes, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
+from skyport_wf.publication.awe_problems import why_unreadable
 from skyport_wf.shock.node import Node
 
 if TYPE_CHECKING:
@@ -114,20 +115,13 @@ def require_readable(shock: Shock, there: PublishedNode) -> None:
 
     One byte of it is asked for.
     """
-    try:
-        shock.user.read_start(there.node, 1)
-    except AlteredError:
-        # Of the file itself nothing is known.
-        return
-    except ShockError as error:
+    if why := why_unreadable(shock.user, there.node):
         name = there.attributes.name
         mend = (
             f"Restore the file from a backup, or take the name off it with `skyport-wf retire {name} --node {there.id}`"
         )
         advice = advice_to(shock, there.id, f"{mend} and publish the image again.")
-        raise ShockError(
-            f"{name} is published already, and cannot be read: {str(error).rstrip('.')}. {advice}"
-        ) from error
+        raise ShockError(f"{name} is published already, and cannot be read: {why}. {advice}")
 
 
 def advice_to(shock: Shock, node_id: str, mend: str) -> str:

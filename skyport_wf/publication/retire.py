@@ -6,10 +6,11 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from skyport_wf.errors import SkyportError
+from skyport_wf.errors import ShockError, SkyportError
 from skyport_wf.formatting import printable
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.awe_lookup import NoImageError
+from skyport_wf.publication.awe_problems import file_problem, why_unreadable
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.inventory import list_images
 from skyport_wf.publication.published import PublishedNode, find_published, not_the_owner, require_owner
@@ -142,12 +143,15 @@ def restore(
     force: even if the node has a thin image whose base is not published.
     Returns no id if there is nothing to do: the image is published, and none of its name is retired.
     Raises SkyportError if there is none, if several had the name and none is named, or if others have it now;
-    ShockError for a thin image without its base; NameHeldError if somebody else is giving the name to a node.
+    ShockError for a thin image without its base, or if the file is lost; NameHeldError if somebody else is giving the
+    name to a node.
     """
     found = _find_retired(shock, name, node_id)
     base = found.attributes.thin_on if found else None
     if found and base and base.name and not force and base.name not in coming:
         check_base(shock, name, base, public=shock.everyone_reads(found.id))
+    if found and (problem := file_problem(found.node) or why_unreadable(shock.user, found.node)):
+        raise ShockError(f"{name} on node {found.id} cannot have its name back: {problem}. Publish the image again.")
     if found and not dry_run:
         with claim_name(shock.user, name, public=shock.everyone_reads(found.id)) as claim:
             # Looked at again: now nobody else takes the name.

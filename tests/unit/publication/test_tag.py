@@ -129,7 +129,9 @@ def test_a_tag_that_stops_latest_is_warned_of(people: People, capsys: pytest.Cap
         assert ("more than 64 bits" in capsys.readouterr().err) == is_told
 
 
-def test_what_is_there_and_has_lost_its_file_is_not_published(people: People) -> None:
+def test_what_is_there_and_has_lost_its_file_is_not_published(
+    people: People, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name in (OLD, NEW):
         listed(name)
         node = people.do("publish", name)["node"]
@@ -144,8 +146,16 @@ def test_what_is_there_and_has_lost_its_file_is_not_published(people: People) ->
         error = people.do(*command, code=1)["error"]
         assert error.startswith(f"{NEW} is published already, and cannot be read: "), command
         assert (f"`skyport-wf retire {NEW} --node {node}`" in error) == (command != to_embedded)
+    (problem,) = people.do("resolve", NEW, code=3)["problems"]
+    assert problem.startswith("its file cannot be read: ")
+    mend = f"`skyport-wf retire --node {node}`, and publishing it again, mends it"
+    for command in ("resolve", "receipt"):
+        main([command, NEW])
+        told = capsys.readouterr()
+        assert mend in told.out + told.err
     # The advice helps.
     assert main(["retire", NEW, "--node", node]) == 0
+    assert "cannot have its name back: " in people.do("retire", "--undo", NEW, "--dry-run", code=1)["error"]
     assert people.do("publish", NEW)["node"] != node
 
 
