@@ -188,7 +188,8 @@ def _find_retired(shock: Shock, name: str, node_id: str | None) -> PublishedNode
     _check_changeable(shock)
     found = choose(retired, name, node_id)
     if not shock.may_change(found.id):
-        raise not_the_owner(shock, name, found.id)
+        who = "Ask the owner" if shock.is_known_user else f"Put a token into {shock.token_from}"
+        raise SkyportError(f"{name} was retired, and only the owner of node {found.id} gives the name back. {who}.")
     return found
 
 

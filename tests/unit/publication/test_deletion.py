@@ -478,6 +478,16 @@ def names(plan: Any) -> list[str]:
     return sorted(node["name"] for node in plan["nodes"] if not node["refusal"])
 
 
+def test_another_users_retired_image_is_not_called_published(shop: Shop) -> None:
+    node = shop.publish("1")
+    shop.said("retire", NAME)
+    for user, advice in (("ben", "Ask the owner."), ("nobody", "Put a token into KB_AUTH_TOKEN.")):
+        shop.be(user)
+        assert shop.said("retire", "--undo", NAME, code=1)["error"] == (
+            f"{NAME} was retired, and only the owner of node {node} gives the name back. {advice}"
+        )
+
+
 @pytest.mark.slow
 def test_old_tags_go_and_the_newest_of_each_repository_stay(shop: Shop) -> None:
     for number in range(5):
