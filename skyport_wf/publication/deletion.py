@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.formatting import printable
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.inventory import HIDDEN, LOST_NAME, ImageState, StoredImage, list_images
 from skyport_wf.publication.published import PublishedNode, why_not_ours_to_delete
@@ -68,7 +69,8 @@ def plan_deletion(
     if node_id is not None:
         chosen = [image for image in images if image.node.id == node_id]
         if not chosen:
-            raise SkyportError(f"{shock.name} has no node {node_id} of an image. `skyport-wf ls --all` lists them.")
+            which = f"an image that fits {' or '.join(map(printable, patterns))}" if patterns else "an image"
+            raise SkyportError(f"{shock.name} has no node {node_id} of {which}. `skyport-wf ls --all` lists them.")
     else:
         states = deletable_states(unfinished=unfinished, published=published)
         newest: Counter[tuple[str, bool]] = Counter()

@@ -253,7 +253,10 @@ def test_what_is_published_is_not_deleted(shop: Shop) -> None:
     assert shop.stays("--node", published, "--force")[published].startswith("it is published: `skyport-wf retire")
     shop.said("delete", "--node", published, "--force", "--remove", code=1)
     assert shop.states() == {published: "published"}
-    assert "has no node" in shop.said("delete", "--node", "nothing", code=1)["error"]
+    assert "has no node nothing of an image." in shop.said("delete", "--node", "nothing", code=1)["error"]
+    # The node is there, and has another name.
+    error = shop.said("delete", "lab/other:1", "lab/x*", "--node", published, code=1)["error"]
+    assert f"has no node {published} of an image that fits lab/other:1 or lab/x*." in error
     # Who could not retire it is not advised to.
     shop.be("ben")
     assert shop.stays("--node", published, "--force") == {published: "it is another user's"}
