@@ -118,11 +118,15 @@ def _is_host(host: bytes) -> bool:
 def split_host(line: bytes) -> tuple[bytes, bytes]:
     """Return a request line with a path only, and the host that stood before it, empty if none did.
 
-    Clients send the address as a whole to a proxy, and every server has to take it (RFC 9112, section 3.2.2).
+    Clients send the address as a whole to a proxy, and every server has to take it (RFC 9112, section 3.2.2). Two
+    slashes at the beginning are of an address with one at its end, to which a path was added: cheroot would see a host.
     """
     method, target, protocol = line.split(b" ")
     found = _ABSOLUTE_FORM.fullmatch(target)
-    return (b"%b /%b %b" % (method, found[3], protocol), found[1]) if found else (line, b"")
+    path, host = (found[3], found[1]) if found else (target, b"")
+    if found or path.startswith(b"//"):
+        line = b"%b /%b %b" % (method, path.lstrip(b"/"), protocol)
+    return line, host
 
 
 class ReadAgain:

@@ -69,6 +69,13 @@ def test_an_address_in_the_request_line_counts_instead_of_the_host(target, serve
     assert b'"total_count":0' in received
 
 
+@pytest.mark.parametrize("target", ["//node?query&a=b", "///node?a=b//c", "http://x//node"])
+def test_an_address_that_ends_with_a_slash_before_the_path(target, server):
+    received = _exchange(server, _request(f"GET {target}", "Connection: close\r\n"))
+    assert received.startswith(b"HTTP/1.1 200")
+    assert b'"total_count":0' in received
+
+
 def test_uploads_with_and_without_a_length(server):
     content = os.urandom(3_000_000)
     whole = requests.post(f"{server.url}/node", data=START + content + END, headers=HEADERS).json()["data"]
