@@ -197,6 +197,11 @@ class RegistryApp:
         context = RequestContext(request, view, self._backend, self._lookup, url=self._url(request))
         try:
             return methods[method](context, **values)
+        except UnauthorizedError:
+            if caller.token is not None:
+                # Nobody has it any more, which the token service is to say, too.
+                self._checked.remove(_key(caller.token))
+            raise
         except RegistryError as error:
             if error.status == RouteUnknownError.status and not caller.has_answered:
                 # Clients send what they have only when they are asked. It is the same answer for what is not there.
@@ -224,7 +229,7 @@ class RegistryApp:
         Raises UnauthorizedError if it does not know the caller.
         """
         token = view.caller.token
-        key = hashlib.sha256((token or "").encode()).hexdigest()
+        key = _key(token)
         known = self._checked.get(key)
         if known is None or known.until < time.monotonic():
             view.check()
@@ -246,6 +251,11 @@ class ShockWithRegistry:
         path = str(environ["PATH_INFO"])
         app = self._registry if path in (PREFIX, *_SEARCH) or path.startswith(f"{PREFIX}/") else self._shock
         return app(environ, start_response)
+
+
+def _key(token: str | None) -> str:
+    """Return what tells a token, and does not tell it."""
+    return hashlib.sha256((token or "").encode()).hexdigest()
 
 
 def _check_names(values: dict[str, str]) -> None:

@@ -17,7 +17,6 @@ from skyport_wf.image_list.reference import LATEST, is_tag
 from skyport_wf.publication.attributes import RETIRED_TYPE, read_attributes
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE, AweLookupError
 from skyport_wf.publication.manifest import told_manifest, told_reference
-from skyport_wf.publication.resolve import resolve
 from skyport_wf.publication.thin import name_of
 from skyport_wf.registry.bounded_cache import BoundedCache
 from skyport_wf.registry.copies import Copies
@@ -85,7 +84,7 @@ class Lookup:
         if not is_tag(tag):
             raise ManifestUnknownError(f"{tag[:100]!a} is not a tag")
         try:
-            node = resolve(view.shock, repository if tag == LATEST else f"{repository}:{tag}")
+            node = view.resolve(repository if tag == LATEST else f"{repository}:{tag}")
             if _repository_of(node) != repository:
                 # A node may say of itself that it is of a repository that its name is not of.
                 raise ManifestUnknownError(f"node {node.id} has a name of another repository")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from skyport_wf.publication.resolve import resolve
 from skyport_wf.registry.authorization import login_words
 from skyport_wf.registry.refusals import UnauthorizedError
 from skyport_wf.shock.connection import ShockRefusalError
@@ -51,6 +52,15 @@ class View:
         """Return the nodes that the caller may read whose attributes match, as ShockClient.query does."""
         try:
             return self.shock.query(attributes, limit=limit, oldest_first=oldest_first)
+        except ShockRefusalError as error:
+            if error.is_about_rights:
+                raise self._unauthorized() from error
+            raise
+
+    def resolve(self, asked: str) -> Node:
+        """Return the node that an AWE worker with the caller's token would take, as publication.resolve does."""
+        try:
+            return resolve(self.shock, asked)
         except ShockRefusalError as error:
             if error.is_about_rights:
                 raise self._unauthorized() from error

@@ -8,6 +8,7 @@ from werkzeug.test import Client
 
 from skyport_wf.registry.app import RegistryApp, ShockWithRegistry
 from skyport_wf.registry.backend import EmbeddedBackend
+from skyport_wf.store.users import renew_token
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, layer_tar, sha256
 from tests.support.registry import Puller, Pusher, publish
@@ -144,6 +145,17 @@ def test_an_authorization_that_nobody_has_is_refused_even_for_what_is_public(pub
         answer = Client(published.app).get(path, headers={"Authorization": header})
         assert answer.status_code == 401, path
         assert "WWW-Authenticate" in answer.headers
+
+
+def test_a_token_that_was_good_a_moment_ago_is_refused_everywhere(published: World) -> None:
+    bob = published.puller("bob")
+    open_paths = ["/v2/lab/open/tags/list", "/v2/lab/open/manifests/1", f"/v2/lab/open/blobs/{UNKNOWN}", "/v2/_catalog"]
+    for path in open_paths:
+        assert bob.get("/v2/").status_code == 200
+        token = renew_token(published.shock.store.database, "bob")
+        assert bob.error(path) == (401, "UNAUTHORIZED")
+        assert bob.error("/v2/token") == (401, "UNAUTHORIZED")
+        bob = Puller(published.app, token)
 
 
 def test_a_store_that_tells_nobody_anything_has_no_token_for_nobody(published: World) -> None:
