@@ -109,7 +109,7 @@ class Pusher:
     def push(self, content: bytes, tag: str) -> None:
         """Publish the image of a manifest, or the one for AWE of an index.
 
-        Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, DeniedError,
+        Raises TagInvalidError, ManifestInvalidError, ManifestBlobUnknownError, UnauthorizedError, DeniedError,
         SizeInvalidError, TooManyError if a disk is full, the Shock's or ours.
         """
         try:
@@ -130,6 +130,9 @@ class Pusher:
         except ArchiveError as error:
             raise ManifestInvalidError(str(error)) from error
         except (AlreadyPublishedError, ShockError, NoRoomError) as error:
+            if isinstance(error, ShockRefusalError) and error.is_about_rights:
+                # Nobody may have the token any more: then a client is to ask for another one.
+                self._context.view.check()
             is_full = isinstance(error, NoRoomError) or (
                 isinstance(error, ShockRefusalError) and error.status == _DISK_FULL
             )

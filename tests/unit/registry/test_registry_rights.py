@@ -158,6 +158,14 @@ def test_a_token_that_was_good_a_moment_ago_is_refused_everywhere(published: Wor
         bob = Puller(published.app, token)
 
 
+def test_a_push_with_a_token_that_was_good_a_moment_ago_is_not_denied(published: World) -> None:
+    bob = published.pusher("bob")
+    manifest = bob.send_image("lab/new", SECRET)
+    renew_token(published.shock.store.database, "bob")
+    answer = bob.send("PUT", "/v2/lab/new/manifests/1", manifest)
+    assert (answer.status_code, answer.json["errors"][0]["code"]) == (401, "UNAUTHORIZED")
+
+
 def test_a_store_that_tells_nobody_anything_has_no_token_for_nobody(published: World) -> None:
     shock = ShockApp(published.shock.store, anonymous=frozenset())
     app = ShockWithRegistry(shock, RegistryApp(EmbeddedBackend(shock)))
