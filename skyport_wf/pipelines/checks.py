@@ -21,6 +21,7 @@ _PARTS_OF_FILE = 2
 """Of the path of a file that rules write, in the folder of all images: its image's folder, and its name."""
 _MISREAD = {"[{}]": "braces, Snakemake's wildcards", "<[a-z][a-z0-9_]*>": "`<name>`, Snakemake's pathvars"}
 """What Snakemake takes for something else in the path of a file, and what for."""
+_ADDRESS = "://"
 FILES_OF_IMAGE = frozenset({
     "build.json", "save.json", "upload.json", "image.tar.gz", "receipt.json", "packages.cdx.json", "fetched.tar",
     "image.sif", "lint.json", "findings.json", "show.json", "layers.svg",
@@ -55,6 +56,24 @@ def check_pathvars(pathvars: Mapping[str, str]) -> None:
             raise UsageError(f"the pathvar `{name}` is {value!r}: Snakemake takes braces for wildcards.")
         if value.startswith("-"):
             raise UsageError(f"the pathvar `{name}` is {value!r}: commands take that for an option. Name another.")
+        if _ADDRESS in value:
+            raise UsageError(
+                f"the pathvar `{name}` is {value!r}, an address. Name a folder; with `--default-storage-provider`, "
+                "Snakemake brings what is in there to a storage."
+            )
+
+
+def check_prefix(folders: Iterable[str]) -> None:
+    """Raise UsageError for a `prefix` or `replace_prefix` of a module that Snakemake or the commands misunderstand.
+
+    folders: those that have a folder for each image, as the module moves them. Their pathvars are right.
+    """
+    for folder in folders:
+        if misread := find_misread(folder, is_argument=True):
+            raise UsageError(
+                f"the module puts files of the rules into {folder!r}. Name a `prefix`, or `replace_prefix`, without "
+                f"{misread}."
+            )
 
 
 def check_folders(folders: Mapping[str, str], keys: Collection[str]) -> None:
@@ -173,4 +192,6 @@ def find_misread(path: str, *, is_argument: bool = False) -> str:
     """
     if is_argument and path.startswith("-"):
         return "`-` at its start, which commands take for an option"
+    if is_argument and _ADDRESS in path:
+        return f"`{_ADDRESS}`, as it has to be on this disk"
     return next((words for pattern, words in _MISREAD.items() if re.search(pattern, path)), "")

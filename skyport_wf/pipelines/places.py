@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Protocol
 
-from skyport_wf.pipelines.checks import check_pathvars
+from skyport_wf.pipelines.checks import check_pathvars, check_prefix
 
 PATHVARS = ("results", "logs", "benchmarks")
 """What says where the rules write."""
@@ -37,15 +37,16 @@ class Places:
         """What these rules write, and Snakemake for them."""
 
     def check(self) -> None:
-        """Raise UsageError for a pathvar that makes no sense."""
+        """Raise UsageError for a pathvar, or a prefix of the module, that makes no sense."""
         check_pathvars({name: self._pathvars.apply(f"<{name}>") for name in PATHVARS})
+        check_prefix(self.by_pathvar.values())
 
     def at(self, path: str) -> str:
         """Return a path with the workflow's pathvars put in, of which each may end with a slash.
 
         Snakemake does that too, but not before it hands paths to a default storage provider.
         """
-        return re.sub("(?<!:)//+", "/", self._pathvars.apply(path))
+        return re.sub("//+", "/", self._pathvars.apply(path))
 
     def spellings(self, modifier: PathModifier | None) -> list[str]:
         """Return how a Snakefile can write the folder that has the receipts, in the place of `results`.

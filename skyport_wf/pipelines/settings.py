@@ -120,7 +120,7 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
     for name in ("images", "conda"):
         if getattr(settings, name) == "":
             raise UsageError(f"{where}: `{name}` is ''. Give {_WANTED[name]}, or leave it out.")
-    for name, path in {"images": settings.images, "lock": settings.lock_file}.items():
+    for name, path in (("images", settings.images), ("lock", settings.lock), ("lock", settings.lock_file)):
         if path is not None and (misread := find_misread(path, is_argument=True)):
             raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without {misread}.")
     return settings
