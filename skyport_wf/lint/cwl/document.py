@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from skyport_wf.image_list.yaml_document import YamlDocument
 from skyport_wf.lint.cwl.findings import CwlFinding, CwlLevel
 from skyport_wf.lint.cwl.processes import (
+    TAKING_IN,
     RunFiles,
     entries,
     graph_processes,
@@ -49,6 +50,8 @@ _BODY = re.compile(r"\$\{.+\}", re.DOTALL)
 _NAMED = frozenset({"inputs", "outputs", "steps", "in", "fields", "envDef"})
 """Fields whose keys are names that somebody chose, in the form of a mapping."""
 _NETWORK = "NetworkAccess"
+_SOFTWARE = "SoftwareRequirement"
+"""The one class of v1.0 that AWE does not know."""
 _NAMELESS = ("dockerFile", "dockerLoad", "dockerImport")
 """Where an image may come from without a name."""
 _TOOLS = ("CommandLineTool", "ExpressionTool")
@@ -114,6 +117,7 @@ class _Lint:
         if (version := value.get("cwlVersion")) != VERSION:
             what = f"the version is {version or 'missing'}, AWE's workers need `{VERSION}`"
             self.add("failure", "$.cwlVersion", what)
+        self.check_files(value, "$")
         if "$graph" in value:
             self.check_graph(value["$graph"])
             return
@@ -220,6 +224,22 @@ class _Lint:
             elif is_named or key not in ("default", "run"):
                 self.check_bindings(item, f"{path}.{key}", is_named=not is_named and key in _NAMED)
 
+    def check_files(self, value: Any, path: str) -> None:
+        """Check that the files are there which the document takes in."""
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                self.check_files(item, f"{path}[{index}]")
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                if key in TAKING_IN:
+                    self.check_file(item, path)
+                self.check_files(item, f"{path}.{key}")
+
+    def check_file(self, address: Any, path: str) -> None:
+        if isinstance(address, str) and self.files.is_missing(address):
+            what = f"there is no {address.partition('#')[0]}, and so the job fails. Mend the path"
+            self.add("failure", path, what)
+
     def check_default(self, parameter: dict[str, Any], path: str, *, is_tool: bool, kind: str = "") -> None:
         """Check the `default` of an input, or of a step's.
 
@@ -254,6 +274,11 @@ class _Lint:
     def check_step(self, step: dict[str, Any], path: str, *, packed: bool) -> None:
         self.check_later(step, path, "when")
         self.check_failing_requirements(step, path)
+        for name, _, place in entries(step, "requirements", path, key="class"):
+            # Unlike a process, which loses them all, a step is refused.
+            if name not in KNOWN_REQUIREMENTS and name not in (_NETWORK, _SOFTWARE):
+                what = f"`{name}` is no class of {VERSION}, and fails validation. Make it a hint"
+                self.add("failure", place, what)
         kinds = input_types(self.find_process(step.get("run")))
         for name, value, place in entries(step, "in", path):
             self.check_later(value, place, "pickValue", "loadContents", "loadListing")
@@ -273,9 +298,11 @@ class _Lint:
         elif packed and isinstance(run, str) and not run.startswith("#"):
             what = f"the packed document needs another file, {run}; AWE gets this one only"
             self.add("failure", f"{path}.run", what)
-        elif isinstance(run, str) and (deep := self.files.find_too_deep(run)):
-            what = f"AWE does not find {deep}: a path may lead into one folder, not into one inside of that"
-            self.add("failure", f"{path}.run", what)
+        elif isinstance(run, str):
+            self.check_file(run, f"{path}.run")
+            if deep := self.files.find_too_deep(run):
+                what = f"AWE does not find {deep}: a path may lead into one folder, not into one inside of that"
+                self.add("failure", f"{path}.run", what)
 
     def find_process(self, run: Any) -> dict[str, Any]:
         """Return what a step runs: what stands there, or what that names; an empty process if it is not found."""

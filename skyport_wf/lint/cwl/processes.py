@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from skyport_wf.errors import UsageError
 from skyport_wf.image_list.yaml_document import YamlDocument, decode_yaml, parse_yaml
-from skyport_wf.input_file import read_bounded
+from skyport_wf.input_file import is_absent, read_bounded
 
 _LARGEST = 4 << 20
 _MOST_FILES = 200
@@ -18,6 +18,8 @@ _DEEPEST_IMPORT = 5
 _TOO_DEEP = 2
 """Folders inside each other, through which AWE's submitter loses its way."""
 _IMPORT = "$import"
+TAKING_IN = (_IMPORT, "$include")
+"""Fields that name a file whose content stands there."""
 
 
 def read_cwl(path: Path) -> str:
@@ -81,6 +83,31 @@ def short_name(name: str) -> str:
     return name.rpartition("/")[2].rpartition("#")[2]
 
 
+def _seen_from(importing: tuple[str, ...], address: Any) -> Any:
+    """Return the path of a file as it is seen from the folder of the document; what is no such path stays as it is.
+
+    importing: as for `RunFiles.with_imports`.
+    """
+    if not importing or not isinstance(address, str) or address.startswith("#") or ":" in address:
+        return address
+    return posixpath.join(posixpath.dirname(importing[-1]), address)
+
+
+def _is_file(key: str, value: Any) -> bool:
+    """Return whether a field is a step's, and has its process in a file, which is a document to check by itself."""
+    return key == "run" and isinstance(value, dict) and _IMPORT in value
+
+
+def _find_part(value: Any, name: str) -> Any:
+    """Return what has this id in a document, at any depth; None if nothing has."""
+    if isinstance(value, dict):
+        if str(value.get("id", value.get("name", ""))).lstrip("#") == name:
+            return value
+        value = [*value.values()]
+    parts = (_find_part(item, name) for item in value) if isinstance(value, list) else ()
+    return next((part for part in parts if part is not None), None)
+
+
 class RunFiles:
     """Files that a document runs, by their paths as they are seen from its folder."""
 
@@ -109,21 +136,31 @@ class RunFiles:
     def with_imports(self, value: Any, *importing: str) -> Any:
         """Return a part of a document with what other files have in the place of each `$import` of them.
 
-        What steps run stays as it is, since a process is checked by itself; so does what cannot be read.
+        What cannot be read stays as it is, and so do the files that steps run, since each is a document to check. Their
+        paths are as they are seen from the document's folder then.
         importing: the files that led here, one by the other; none for the document itself.
         """
         if isinstance(value, list):
             return [self.with_imports(item, *importing) for item in value]
         if not isinstance(value, dict):
             return value
-        address = value.get(_IMPORT)
+        # A `run` may also be the name of an input.
+        named = (*TAKING_IN, "run") if {"in", "out"} <= value.keys() else TAKING_IN
+        seen = {key: _seen_from(importing, item) if key in named else item for key, item in value.items()}
+        address = seen.get(_IMPORT)
         if isinstance(address, str) and self._imports_left and len(importing) < _DEEPEST_IMPORT:
             self._imports_left -= 1
-            folder = posixpath.dirname(importing[-1]) if importing else ""
-            name = posixpath.normpath(posixpath.join(folder, unquote(address)))
+            name, _, part = address.partition("#")
+            name = posixpath.normpath(unquote(name))
             imported = self._document(name)
-            return self.with_imports(imported, *importing, name) if imported else value
-        return {key: item if key == "run" else self.with_imports(item, *importing) for key, item in value.items()}
+            imported = _find_part(imported, unquote(part)) if part else imported
+            return self.with_imports(imported, *importing, name) if imported else seen
+        return {key: item if _is_file(key, item) else self.with_imports(item, *importing) for key, item in seen.items()}
+
+    def is_missing(self, address: Any) -> bool:
+        """Return whether an address, as for `process`, is that of a file beside the document that is not there."""
+        name = unquote(str(address).partition("#")[0])
+        return bool(name) and ":" not in name and self._folder is not None and is_absent(self._folder / name)
 
     def _document(self, name: str) -> Any:
         if name not in self._read and len(self._read) < _MOST_FILES:

@@ -330,8 +330,9 @@ def test_what_other_files_run(tmp_path: Path) -> None:
     assert told("sub/packed.cwl#tool", scatter=False) == []
     (deep,) = told("sub/deep.cwl", scatter=False)
     assert "AWE does not find sub/more/tool.cwl" in deep
-    assert told("../up/tool.cwl", scatter=True) == []
-    for odd in ("sub/round.cwl", "sub/broken.cwl", "none.cwl", "sub", "http://127.0.0.1:1/a/b/c.cwl", "/dev/zero"):
+    assert told(f"../{tmp_path.name}/tool.cwl", scatter=True) == []
+    assert told("none.cwl#main", scatter=True) == ["there is no none.cwl, and so the job fails. Mend the path"]
+    for odd in ("sub/round.cwl", "sub/broken.cwl", "sub", "http://127.0.0.1:1/a/b/c.cwl", "/dev/zero"):
         assert told(odd, scatter=False) == []
 
 
@@ -411,6 +412,11 @@ def test_what_is_imported_counts_where_it_is_imported(tmp_path: Path) -> None:
         "step.yml": "{run: tool.cwl, in: {}, out: [], scatterMethod: nested_crossproduct}",
         "round.yml": "[{$import: round.yml}, {$import: round.yml}]",
         "broken.yml": "a: [",
+        "sub/parts.yml": "- {id: js, class: InlineJavascriptRequirement}\n- {id: net, $import: ../network.yml}",
+        "graph.yml": "$graph: [{name: '#net', class: NetworkAccess}]",
+        "sub/lost.yml": "{class: InlineJavascriptRequirement, expressionLib: [{$include: lost.js}]}",
+        "sub/step.yml": "{run: ../tool.cwl, in: {}, out: []}",
+        "tool.cwl": TOOL,
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -431,8 +437,19 @@ def test_what_is_imported_counts_where_it_is_imported(tmp_path: Path) -> None:
     assert requiring("[{$import: list.yml}]") == ["requirements[0][1]"]
     assert requiring("[{$import: network.yml}]") == ["requirements[0]"]
     assert requiring("{$import: sub/mapping.yml}") == ["requirements.NetworkAccess"]
-    for harmless in ("known.yml", "none.yml", "broken.yml", "round.yml", "http://127.0.0.1:1/x.yml", "/dev/zero"):
+    assert requiring("[{$import: 'graph.yml#net'}]") == ["requirements[0]"]
+    assert requiring("[{$import: 'sub/parts.yml#js'}]") == []
+    odd = ("broken.yml", "round.yml", "http://127.0.0.1:1/x.yml", "/dev/zero", "'#x'", "'sub/parts.yml#none'")
+    for harmless in ("known.yml", *odd):
         assert requiring(f"{{$import: {harmless}}}") == []
+    for address, missing in (("none.yml", "none.yml"), ("'no.yml#x'", "no.yml"), ("sub/lost.yml", "sub/lost.js")):
+        ((line, _, message),) = told(f"class: ExpressionTool\nrequirements: [{{$import: {address}}}]\ninputs: []\n")
+        assert (line, message) == (3, f"there is no {missing}, and so the job fails. Mend the path"[:30])
+    own = "{class: ExpressionTool, requirements: [{$import: network.yml}], inputs: {run: string}}"
+    assert told(f"class: Workflow\nsteps: [{{id: a, run: {own}, in: {{}}, out: []}}]\n") == [
+        (3, "steps[0].run.requirements[0]", "`NetworkAccess` is of v1.1 and")
+    ]
+    assert told("class: Workflow\nsteps: [{$import: sub/step.yml}]\n") == []
     assert told("class: CommandLineTool\ninputs: {$import: inputs.yml}\n") == [
         (3, "inputs.depth.default", "AWE writes whole numbers from ")
     ]
@@ -455,8 +472,10 @@ def test_an_image_that_is_not_pulled_needs_a_name(field: str) -> None:
 
 
 def test_a_step_fails_at_the_requirements_at_which_a_process_does() -> None:
-    """What else AWE does not know may stand there: what becomes of that has not been tried."""
+    """So it does at classes that v1.0 does not have, of which a process loses all that it requires."""
     for field, requirement, message in (
+        ("requirements", "WorkReuse: {enableReuse: false}", "`WorkReuse` is no class of v1.0, and fails validation."),
+        ("requirements", "ToolTimeLimit: {timelimit: 3}", "`ToolTimeLimit` is no class of v1.0"),
         ("requirements", "NetworkAccess: {networkAccess: true}", "`NetworkAccess` is of v1.1"),
         ("requirements", "DockerRequirement: {dockerLoad: http://127.0.0.1/x}", "with `dockerLoad` the job fails"),
         ("hints", "DockerRequirement: {dockerLoad: http://127.0.0.1/x}", "with `dockerLoad` the job fails"),
