@@ -125,7 +125,11 @@ def _retry_after(state: tenacity.RetryCallState) -> float:
 def _say(state: tenacity.RetryCallState, began: float) -> None:
     error = state.outcome.exception() if state.outcome else None
     pause = state.next_action.sleep if state.next_action else 0
-    waiting = {"seconds": time.monotonic() - began + pause}
+    waiting = {
+        "seconds": time.monotonic() - began + pause,
+        "reason": str(error),
+        "is_first": state.attempt_number == 1,
+    }
     _log.warning("%s Trying again in %.1f s (attempt %d).", error, pause, state.attempt_number + 1, extra=waiting)
 
 

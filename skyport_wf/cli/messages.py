@@ -61,6 +61,20 @@ class _FirstLongWait(logging.Filter):
         return is_first
 
 
+class _NewReason(logging.Filter):
+    """Leaves out that something is tried again for the reason that was told last: nobody watches a log of a job."""
+
+    _told = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name != "skyport_wf.retries":
+            return True
+        reason, is_first = getattr(record, "reason", ""), getattr(record, "is_first", True)
+        is_new = is_first or reason != self._told
+        self._told = reason
+        return is_new
+
+
 class _Stderr:
     """The standard error stream, as it is when something is written."""
 
@@ -95,6 +109,8 @@ def start_logging(args: argparse.Namespace) -> None:
         # In a workflow engine's job, nobody reads the log file of a step that ends well.
         aloud.setLevel(logging.WARNING)
         aloud.addFilter(_FirstLongWait())
+    elif not (args.verbose or sys.stderr.isatty()):
+        aloud.addFilter(_NewReason())
     log.setLevel(logging.ERROR if args.quiet else logging.DEBUG if args.verbose else logging.INFO)
     log.propagate = False
 

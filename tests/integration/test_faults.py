@@ -31,7 +31,7 @@ def test_a_large_image_survives_twenty_faults(tmp_path: Path) -> None:
             for number in range(20)
         ]
         with FaultProxy(server.url, faults) as proxy:
-            sent, registered = lab.upload(proxy.url), lab.register(proxy.url)
+            sent, registered = lab.upload(proxy.url, "--verbose"), lab.register(proxy.url)
         assert (sent.code, registered.code) == (0, 0), sent.log + registered.log
         assert len(proxy.struck) == 20
         assert proxy.sent <= 1.3 * digests["size"], f"{proxy.sent / digests['size']:.2f} times the bytes"

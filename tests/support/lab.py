@@ -88,8 +88,8 @@ class Lab:
         assert done.code in (0, 1), done.log
         return {finding["what"]: finding["detail"] for finding in json.loads(done.out)["findings"]}
 
-    def upload(self, url: str) -> Done:
-        return self.run("upload", "save.json", "--record", "upload.json", SHOCK_URL=url)
+    def upload(self, url: str, *options: str) -> Done:
+        return self.run("upload", "save.json", "--record", "upload.json", *options, SHOCK_URL=url)
 
     def register(self, url: str) -> Done:
         return self.run("register", "upload.json", "--record", "receipt.json", SHOCK_URL=url)

@@ -421,6 +421,15 @@ class TestMessages:
         assert re.fullmatch(r"skyport-wf: Shock at \S+ .* Trying again in 5\.\d s \(attempt 2\)\.\n", said)
         assert (done.returncode, error) == (1, [self.error])
 
+    def test_in_the_log_of_a_job_a_reason_is_told_once(self, failing_server):
+        """So it is for steps of CWL, whose stderr is the runner's log: a minute without Shock was twenty lines."""
+        answers = [Answer(503), Answer(503), Answer(503), Answer(502), refusal(400, "no")]
+        for verbose, attempts in (([], ["2", "5"]), (["--verbose"], ["2", "3", "4", "5"])):
+            failing_server.answers = [*answers]
+            done = run("ls", *verbose)
+            assert re.findall(r"Trying again in .* \(attempt (\d)\)", done.stderr) == attempts
+            assert done.stderr.endswith(self.error)
+
     def test_verbose_shows_no_token_either(self, project):
         done = run("ls", "--verbose", "--json")
         assert SECRET not in done.stdout + done.stderr
