@@ -123,5 +123,9 @@ def _read(path: Path, kind: type[_Document]) -> _Document:
         raise UsageError(f"there is no {path}. The rules `show` write it: `snakemake show_all`.") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
-        raise SkyportError(f"{path} is not what `skyport-wf show` or `lint` writes: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        what = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        raise SkyportError(
+            f"{path} is not what `skyport-wf show` or `lint` writes: {what}. Remove it: `snakemake show_all` writes it "
+            "anew."
+        ) from error

@@ -46,6 +46,12 @@ def test_only_addresses_of_the_web_are_links():
 def test_files_that_are_missing_or_something_else_are_named(tmp_path: Path):
     with pytest.raises(UsageError, match=r"there is no .*findings\.json\. The rules `show` write it"):
         read_row(tmp_path)
-    (tmp_path / "findings.json").write_text('{"findings": 1}')
-    with pytest.raises(SkyportError, match=r"findings\.json is not what `skyport-wf show` or `lint` writes"):
-        read_row(tmp_path)
+    for content, what in (
+        (b'{"findings": 1}', "Expected `array`, got `int`"),
+        (b'{"findings": [{"level": "\xff"}]}', "it is not UTF-8"),
+        (b'{"other": ' + b"[" * 100_000, "maximum recursion depth"),
+        (b"", "Input data was truncated"),
+    ):
+        (tmp_path / "findings.json").write_bytes(content)
+        with pytest.raises(SkyportError, match=rf"findings\.json is not what .* writes: {what}.* Remove it: "):
+            read_row(tmp_path)
