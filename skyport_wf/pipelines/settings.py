@@ -22,7 +22,13 @@ LintLevel = Literal["error", "warning", "info", "style", "none"]
 Steps = Literal["each", "stream"]
 _WANTED = {"images": "a file or a folder", "conda": "a file, a name, true or false"}
 """What settings take, in words."""
-_TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_TRUTHS = {
+    spelling: truth
+    for truth, words in {True: ("true", "yes", "on"), False: ("false", "no", "off")}.items()
+    for word in words
+    for spelling in (word, word.capitalize(), word.upper())
+}
+"""As YAML has them in a config file, for Snakemake."""
 _NOTHING = ("null", "Null", "NULL", "~", "None")
 
 

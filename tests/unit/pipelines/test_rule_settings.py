@@ -52,6 +52,8 @@ def test_no_environment_is_written_as_false_or_as_nothing(conda):
     [
         ({"cluster": "true", "conda": "false"}, {"cluster": True, "conda": False}),
         ({"cluster": "False", "conda": "True"}, {"cluster": False, "conda": True}),
+        ({"cluster": "yes", "conda": "no"}, {"cluster": True, "conda": False}),
+        ({"cluster": "Off", "conda": "ON", "lock": "no"}, {"cluster": False, "conda": True, "lock": "no"}),
         ({"cluster": "FALSE", "conda": "None"}, {"cluster": False, "conda": None}),
         ({"conda": "true.yaml", "images": "true", "lock": "False"},) * 2,
         (
@@ -100,7 +102,7 @@ def test_the_list_is_found_as_the_command_line_finds_it(tmp_path, monkeypatch, i
         ({"conda": ""}, "`conda` is ''\\. Give a file, a name, true or false, or leave it out\\."),
         ({"conda": ["x"]}, "`conda`: expected a file, a name, true or false, got a list\\."),
         ({"lock": "{x}"}, "`lock` is '{x}'"),
-        ({"cluster": "yes"}, "`cluster`: expected true or false, got text\\."),
+        ({"cluster": "maybe"}, "`cluster`: expected true or false, got text\\."),
         ({"cluster": "None"}, "`cluster`: expected true or false, got text\\."),
         ({"pathvars": {"results": "out"}}, "Snakemake does not read `pathvars` there\\. Write `pathvars:` in"),
         ({"pathvar": {}}, "there is no setting `pathvar`.* There are: images, .*, cluster\\.$"),
