@@ -6,6 +6,7 @@ import argparse
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from skyport_wf.cli.absent_names import suggesting_names
@@ -23,7 +24,7 @@ from skyport_wf.cli.arguments import (
 )
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import nth, progress_bar
-from skyport_wf.errors import EXIT_DONE, SkyportError
+from skyport_wf.errors import EXIT_DONE, SkyportError, UsageError
 from skyport_wf.formatting import count, human_size
 
 if TYPE_CHECKING:
@@ -95,12 +96,26 @@ def run(args: argparse.Namespace) -> Outcome:
         groups = [names]
         if len(names) > 1:
             require_key("--record", args.record)
+            _check_receipts(names, args)
             groups = bases_first(names, list_images(origin.user))
         if args.dry_run:
             return _rehearse(origin, there, groups, args)
         if len(names) == 1:
             return _tell(_copy_one(origin, there, names[0], settings, args, title=f"copy {names[0]}"))
         return _copy_all(origin, there, groups, settings, args)
+
+
+def _check_receipts(names: Sequence[str], args: argparse.Namespace) -> None:
+    """Raise UsageError if the receipt of one image would replace another's: no image list keeps such names apart."""
+    from skyport_wf.image_list.reference import parse_reference
+    from skyport_wf.output_file import check_different
+
+    files: list[Path] = []
+    for name in dict.fromkeys(names) if args.record else ():
+        # Of what is no name, it is told when it is to be copied.
+        with suppress(UsageError):
+            files.append(fill_key(args.record, parse_reference(name)))
+    check_different(files)
 
 
 def _copy_one(

@@ -554,3 +554,16 @@ def test_a_log_may_share_stdout(project: Path) -> None:
     text = (project / "out").read_text()
     assert "skyport-wf: GET" in text
     assert "image list: 1 image" in text
+
+
+def test_receipts_of_two_images_that_make_one_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list has no such names, but a Shock may: of two copies, one receipt took the other's place."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SKYPORT_DATA", str(tmp_path / "data"))
+    for name in ("lab/x:1", "lab_x:1"):
+        (tmp_path / "image.tar").write_bytes(canonical(Image((layer_tar({"file": b"x"}),)), name))
+        (tmp_path / "images.yaml").write_text(f"images: [{{name: '{name}', archive: image.tar}}]\n")
+        assert main(["publish", "--all", "--quiet"]) == 0
+    for names in (["--all"], ["lab/x:1", "lab_x:1"]):
+        told = fails(2, "copy", *names, "--to", "http://127.0.0.1:9", "--record", "r/{key}.json")
+        assert told == "r/lab_x_1.json would be written twice, with one thing in the place of another. Name two files."
