@@ -23,7 +23,8 @@ _LARGEST = 256 << 20
 """Bytes of what `show --json` and `lint --report` wrote that are read."""
 _HEADS = ("Image", "Size", "Wasted", "Packages", "Lint", "Published", "Use")
 # Snakemake puts the table into a column of half a screen beside the graph of rules: it gets its own width, and the
-# graph goes below it.
+# graph goes below it. What is wider than its place there would stick out on both sides, and could not be scrolled to on
+# the left, under the menu.
 _STYLE = """\
 <style>
 .skyport-images { border-collapse: collapse; font: 14px/1.4 Helvetica, Arial, "DejaVu Sans", sans-serif; }
@@ -36,6 +37,7 @@ _STYLE = """\
 .skyport-images small { color: #616e7c; }
 .prose:has(.skyport-images) { max-width: none; }
 div:has(> div > .prose .skyport-images) { flex-wrap: wrap; align-self: start; }
+div:has(> div > div > .prose .skyport-images) { justify-content: flex-start; }
 </style>
 """
 _Document = TypeVar("_Document")

@@ -58,6 +58,13 @@ def test_the_report_opens_on_a_table_of_images_in_a_browser(pipeline: Pipeline, 
     assert table and graph
     assert table["y"] + table["height"] < graph["y"], "the graph of rules is below the table, not on it"
 
+    # Snakemake's menu takes some of a narrow window, and what lies under it could not be scrolled to.
+    menu = page.get_by_role("link", name="Results").bounding_box()
+    page.set_viewport_size({"width": 900, "height": 800})
+    narrow = page.locator(".skyport-images").bounding_box()
+    assert menu and narrow
+    assert narrow["x"] > menu["x"] + menu["width"], "the table is beside the menu"
+
     page.get_by_role("link", name="Results").click()
     page.get_by_role("link", name="Images").click()
     for image in ("lab/empty:1", "lab/samtools:1.16"):
