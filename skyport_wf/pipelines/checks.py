@@ -61,6 +61,8 @@ def check_pathvars(pathvars: Mapping[str, str]) -> None:
                 f"the pathvar `{name}` is {value!r}, an address. Name a folder; with `--default-storage-provider`, "
                 "Snakemake brings what is in there to a storage."
             )
+        if misread := find_misread(value, is_argument=True):
+            raise UsageError(f"the pathvar `{name}` is {value!r}. Name a folder without {misread}.")
 
 
 def check_prefix(folders: Iterable[str]) -> None:
@@ -194,4 +196,6 @@ def find_misread(path: str, *, is_argument: bool = False) -> str:
         return "`-` at its start, which commands take for an option"
     if is_argument and _ADDRESS in path:
         return f"`{_ADDRESS}`, as it has to be on this disk"
+    if "\0" in path or any(len(os.fsencode(name)) > LONGEST_NAME for name in path.split("/")):
+        return f"NUL, and names of more than {LONGEST_NAME} bytes, which no file can have"
     return next((words for pattern, words in _MISREAD.items() if re.search(pattern, path)), "")

@@ -126,9 +126,11 @@ def read_settings(config: Mapping[str, Any], *, whole: bool) -> RuleSettings:
     for name in ("images", "conda"):
         if getattr(settings, name) == "":
             raise UsageError(f"{where}: `{name}` is ''. Give {_WANTED[name]}, or leave it out.")
-    for name, path in (("images", settings.images), ("lock", settings.lock), ("lock", settings.lock_file)):
+    # Where the lock file is can only be told of a list that has a name which files can have.
+    for name in ("images", "lock", "lock_file"):
+        path = getattr(settings, name)
         if path is not None and (misread := find_misread(path, is_argument=True)):
-            raise UsageError(f"{where}: `{name}` is {path!r}. Name a file without {misread}.")
+            raise UsageError(f"{where}: `{name.removesuffix('_file')}` is {path!r}. Name a file without {misread}.")
     return settings
 
 

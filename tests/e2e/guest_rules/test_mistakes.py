@@ -27,6 +27,8 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a", more=['prefix: "{a}"']): "'{a}/results/skyport'. Name a `prefix`",
         module("a", more=['prefix: "s3://b"']): "'s3://b/results/skyport'. Name a `prefix`",
         module("a", more=["pathvars:", '    results="s3://b/x"']): "the pathvar `results` is 's3://b/x', an address.",
+        module("a", more=["pathvars:", '    logs="a/" + 256 * "x"']): "Name a folder without NUL, and names of more",
+        module("a", more=['prefix: "a\\0b"']): "'a\\x00b/results/skyport'. Name a `prefix`",
         module("a", config='{"lock": "s3://b/l.json"}'): "`lock` is 's3://b/l.json'. Name a file without `://`",
         module("a", config='{"images": "https://b/x"}'): "`images` is 'https://b/x'. Name a file without `://`",
         module("a", config='{"lock": "{a}.json"}'): "`lock` is '{a}.json'. Name a file without braces",
