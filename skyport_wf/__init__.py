@@ -79,9 +79,12 @@ def _path(image: str | os.PathLike[str], results: str | os.PathLike[str], file: 
 
 
 def _folder(results: str | os.PathLike[str]) -> str:
-    """Return the folder of results as text. Raises UsageError for none, which would be the root of the machine."""
+    """Return the folder of results as text. Raises UsageError for none: an empty one is the root of all."""
     from skyport_wf.errors import UsageError
 
+    # A pipeline may take it from its config, where it is something else, or missing.
+    if not isinstance(results, str | os.PathLike):
+        raise UsageError(f"`results` is {results!r}. Write the path of a folder.")
     if folder := os.fspath(results):
         return folder
     raise UsageError("`results` is empty. Write `.` for the working directory.")

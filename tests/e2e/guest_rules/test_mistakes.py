@@ -104,6 +104,7 @@ def test_mistakes_are_said_before_anything_runs(pipeline: Pipeline) -> None:
         module("a", rules="lint") + module("b", rules="lint", config='{"images": "copy.yaml"}'),
         module("a", rules="publsh"),
         "skyport_wf.container('lab/x:1', registry=True)",
+        "skyport_wf.receipt('lab/x:1', results=config.get('out'))",
     ],
 )
 def test_mistakes_are_said_however_quiet_snakemake_is(pipeline: Pipeline, snakefile: str) -> None:
