@@ -31,12 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Write a lock file with the entries of these receipts, and of the others only those to keep."""
     from skyport_wf.output_file import behind_links
-    from skyport_wf.records.files import check_record_file, read_record, write_lock
+    from skyport_wf.records.files import check_record_file, has_lock, read_record, write_lock
     from skyport_wf.records.receipt import Receipt
 
     receipts = {path: read_record(path, Receipt) for path in args.receipts}
     # Before nodes and receipts are changed.
-    check_record_file(behind_links(args.lock), "skyport-wf lock")
+    if not has_lock(args.lock, [*receipts.values()], keep=args.keep):
+        check_record_file(behind_links(args.lock), "skyport-wf lock")
     if args.images:
         receipts |= _update_notes(args.images, receipts)
     _check_different(receipts)

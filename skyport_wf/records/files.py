@@ -112,11 +112,12 @@ def _keep_other_packages(path: Path) -> None:
 def write_document(path: Path, content: bytes) -> None:
     """Write the bytes to the file `path`, whole or not at all, and make its folder if need be.
 
-    A file that holds the same bytes already is left as it is, but for its time.
+    A file that holds the same bytes already is left as it is, but for its time, if that may be changed.
     """
     try:
         if path.is_file() and path.stat().st_size == len(content) and read_bounded(path, len(content)) == content:
-            os.utime(path)
+            with suppress(OSError):
+                os.utime(path)
             return
         make_folders(path.parent)
     except OSError as error:
@@ -148,11 +149,24 @@ def write_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = (
     """
     lock = behind_links(lock)
     with _turn_in(lock.parent):
-        old = read_record(lock, LockFile) if keep and lock.exists() else LockFile({})
-        kept = LockFile({name: entry for name, entry in old.images.items() if name in keep})
-        new = merge_into_lock(kept, receipts)
+        new = _plan_lock(lock, receipts, keep)
         write_record(lock, new)
     return new
+
+
+def has_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = ()) -> bool:
+    """Return whether a lock file is as `write_lock` would write it, and so need not be writable."""
+    lock = behind_links(lock)
+    # Of what is no lock file, whoever writes it tells.
+    with suppress(SkyportError):
+        return lock.exists() and read_record(lock, LockFile) == _plan_lock(lock, receipts, keep)
+    return False
+
+
+def _plan_lock(lock: Path, receipts: list[Receipt], keep: Collection[str]) -> LockFile:
+    old = read_record(lock, LockFile) if keep and lock.exists() else LockFile({})
+    kept = LockFile({name: entry for name, entry in old.images.items() if name in keep})
+    return merge_into_lock(kept, receipts)
 
 
 @contextmanager

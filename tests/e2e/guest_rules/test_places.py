@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,6 +178,12 @@ def test_a_list_in_a_folder_that_nobody_may_write_to(pipeline: Pipeline, read_on
     pipeline.write_snakefile(module("a", config=config % ', "lock": "mine.json"'))
     assert pipeline.snakemake("a_publish_all") >= steps("x", prefix="a_")
     assert "lab/x:1" in (pipeline.folder / "mine.json").read_text()
+    # One that has all of them already is as good as one that is written.
+    subprocess.run(["mount", "-o", "remount,bind,rw", read_only], check=True)
+    shutil.copy(pipeline.folder / "mine.json", read_only / "images.lock.json")
+    subprocess.run(["mount", "-o", "remount,bind,ro", read_only], check=True)
+    pipeline.write_snakefile(module("a", config=config % ""))
+    assert pipeline.snakemake("a_publish_all") >= {"a_lock_images"}
     pipeline.write_snakefile(
         module("a", config=config % ', "lock": "mine.json"', more=["pathvars:", '    results="central"'])
     )
