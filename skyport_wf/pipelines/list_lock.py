@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
+from skyport_wf.input_file import is_absent
 from skyport_wf.output_file import behind_links
 from skyport_wf.pipelines.checks import check_lock, check_lock_place, is_writable
 from skyport_wf.pipelines.notes import note_path, read_note, read_plan, short_digest, write_note
@@ -49,8 +50,10 @@ class ListLock:
 
     @cached_property
     def is_writable(self) -> bool:
-        """Whether its folder can be written to: of a link, that of what it leads to."""
-        return is_writable(behind_links(Path(self.path)).parent)
+        """Whether its folder can be written to, and it is not protected: of a link, what that leads to."""
+        path = behind_links(Path(self.path))
+        # Snakemake refuses to run what would write a file that may not be written to.
+        return is_writable(path.parent) and (is_absent(path) or os.access(path, os.W_OK))
 
     @cached_property
     def is_output(self) -> bool:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -158,13 +159,35 @@ def read_only(pipeline: Pipeline) -> Iterator[Path]:
     """Return a folder with an image list where nobody may write, not even root."""
     folder = pipeline.folder / "central"
     write_images(folder, "lab/x:1")
-    mounts = (["mount", "--bind", folder, folder], ["mount", "-o", "remount,bind,ro", folder])
+    with mounted_read_only(folder):
+        yield folder
+
+
+@contextmanager
+def mounted_read_only(path: Path) -> Iterator[None]:
+    mounts = (["mount", "--bind", path, path], ["mount", "-o", "remount,bind,ro", path])
     done = [subprocess.run(command, capture_output=True, text=True, check=False) for command in mounts]
     if any(one.returncode for one in done):
-        reason = f"cannot mount a folder read-only, which takes root: {done[-1].stderr}"
+        reason = f"cannot mount {path} read-only, which takes root: {done[-1].stderr}"
         pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def test_a_lock_file_that_may_not_be_written_to(pipeline: Pipeline) -> None:
+    """Snakemake runs nothing that would write it; with `--quiet all` it does not say so."""
+    pipeline.write_snakefile(module("a"))
+    pipeline.do("publish", "lab/x:1", "--lock", "images.lock.json")
+    with mounted_read_only(pipeline.folder / "images.lock.json"):
+        assert pipeline.refused("--quiet", "all", "--", "a_publish_all") == (
+            "skyport-wf: the lock file images.lock.json cannot be written, and lacks lab/y:1. Name another one in the "
+            "setting `lock`.\n"
+        )
+    pipeline.do("publish", "--all", "--lock", "images.lock.json")
+    with mounted_read_only(pipeline.folder / "images.lock.json"):
+        assert pipeline.snakemake("a_publish_all") >= {"a_lock_images"}
 
 
 def test_a_list_in_a_folder_that_nobody_may_write_to(pipeline: Pipeline, read_only: Path) -> None:
