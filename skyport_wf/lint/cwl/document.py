@@ -50,6 +50,9 @@ _BODY = re.compile(r"\$\{.+\}", re.DOTALL)
 _NAMED = frozenset({"inputs", "outputs", "steps", "in", "fields", "envDef"})
 """Fields whose keys are names that somebody chose, in the form of a mapping."""
 _NETWORK = "NetworkAccess"
+_SHOCK = "ShockRequirement"
+_FAILING = (_NETWORK, _SHOCK)
+"""Classes that are told of in words of their own, in a process and in a step."""
 _SOFTWARE = "SoftwareRequirement"
 """The one class of v1.0 that AWE does not know."""
 _NAMELESS = ("dockerFile", "dockerLoad", "dockerImport")
@@ -165,10 +168,7 @@ class _Lint:
 
     def check_requirements(self, process: dict[str, Any], path: str) -> None:
         for name, value, place in entries(process, "requirements", path, key="class"):
-            if name == "ShockRequirement":
-                what = "`ShockRequirement` is added by AWE's submitter, with its own Shock. Leave it out"
-                self.add("failure", place, what)
-            elif name not in KNOWN_REQUIREMENTS and name != _NETWORK:
+            if name not in KNOWN_REQUIREMENTS and name not in _FAILING:
                 loss = "and so drops all requirements and hints of this process without a word. Make it a hint"
                 self.add("loss", place, f"AWE does not know the class `{name}`, {loss}")
             elif name == "ResourceRequirement":
@@ -188,6 +188,8 @@ class _Lint:
             if name == _NETWORK:
                 what = "`NetworkAccess` is of v1.1 and fails validation; in v1.0 a container has the network"
                 self.add("failure", place, what)
+            elif name == _SHOCK:
+                self.add("failure", place, f"`{_SHOCK}` is added by AWE's submitter, with its own Shock. Leave it out")
         for field in ("requirements", "hints"):
             for name, value, place in entries(owner, field, path, key="class"):
                 # It takes no name from what it loads, imports or builds.
@@ -276,7 +278,7 @@ class _Lint:
         self.check_failing_requirements(step, path)
         for name, _, place in entries(step, "requirements", path, key="class"):
             # Unlike a process, which loses them all, a step is refused.
-            if name not in KNOWN_REQUIREMENTS and name not in (_NETWORK, _SOFTWARE):
+            if name not in KNOWN_REQUIREMENTS and name not in (*_FAILING, _SOFTWARE):
                 what = f"`{name}` is no class of {VERSION}, and fails validation. Make it a hint"
                 self.add("failure", place, what)
         kinds = input_types(self.find_process(step.get("run")))

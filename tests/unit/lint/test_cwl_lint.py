@@ -475,6 +475,7 @@ def test_a_step_fails_at_the_requirements_at_which_a_process_does() -> None:
     """So it does at classes that v1.0 does not have, of which a process loses all that it requires."""
     for field, requirement, message in (
         ("requirements", "WorkReuse: {enableReuse: false}", "`WorkReuse` is no class of v1.0, and fails validation."),
+        ("requirements", "ShockRequirement: {shock_api_url: x}", "`ShockRequirement` is added by AWE's submitter"),
         ("requirements", "ToolTimeLimit: {timelimit: 3}", "`ToolTimeLimit` is no class of v1.0"),
         ("requirements", "NetworkAccess: {networkAccess: true}", "`NetworkAccess` is of v1.1"),
         ("requirements", "DockerRequirement: {dockerLoad: http://127.0.0.1/x}", "with `dockerLoad` the job fails"),
