@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -16,11 +18,12 @@ from skyport_wf.publication.published import PublishedNode, advice_to, find_publ
 from skyport_wf.publication.thin import base_problem, same_image
 from skyport_wf.records.records import BuildRecord
 from skyport_wf.records.source import ThinBase
-from skyport_wf.retries import pauses, retry_seconds
+from skyport_wf.retries import LONG_WAIT, pauses, retry_seconds
 
 if TYPE_CHECKING:
     from skyport_wf.publication.connection import Shock
 
+_log = logging.getLogger(__name__)
 State = Literal[
     "published", "not published", "unfinished", "other readers", "to be replaced", "name taken", "not allowed",
     "damaged", "broken", "base missing", "unknown",
@@ -180,8 +183,16 @@ def decide_now(
     Another user who publishes the very image at this moment is waited for: when he is done, so are we.
     """
     decision = decide(shock, wanted, found, base_comes=base_comes)
-    waited = pauses(retry_seconds())
+    patience = retry_seconds()
+    waited = pauses(patience)
+    began, is_told = time.monotonic(), False
     while isinstance(decision.refusal, TemporaryError) and next(waited, 0):
+        if not is_told and time.monotonic() - began >= LONG_WAIT:
+            is_told = True
+            _log.warning(
+                "%s is being published by another user, or was left unfinished. Waiting for up to %.0f s until that is "
+                "done.", wanted.name, patience,
+            )  # fmt: skip
         decision = decide(shock, wanted, base_comes=base_comes)
     return decision.require()
 

@@ -6,6 +6,7 @@ import pytest
 
 from skyport_wf.errors import AlreadyPublishedError, ShockError, SkyportError, TemporaryError
 from skyport_wf.image_list.spec import ShockSettings
+from skyport_wf.publication import name_state
 from skyport_wf.publication.attributes import CLAIM_TYPE, describe_image, to_json_values
 from skyport_wf.publication.claim import claim_name
 from skyport_wf.publication.connection import Shock, open_shock
@@ -372,6 +373,20 @@ class TestOwnership:
             alice.user.keep(node)
             decision = deciding.result()
         assert (decision.is_done, nodes(decision)) == (True, (node, ()))
+
+    @pytest.mark.parametrize(("told_after", "times"), [(0.3, 1), (60.0, 0)])
+    def test_that_it_is_waited_for_is_told_once_when_that_takes_long(
+        self, people, monkeypatch, caplog, told_after, times
+    ):
+        alice, bob = people["alice"], people["bob"]
+        node = put(alice.user, to_json_values(msgspec.structs.replace(OURS, id=IMAGE_ID)))
+        alice.user.set_public(node, True)
+        monkeypatch.setattr(name_state, "LONG_WAIT", told_after)
+        monkeypatch.setenv("SKYPORT_RETRY_SECONDS", "1")
+        with pytest.raises(TemporaryError):
+            decide_now(bob, wanted_image(build_record()))
+        told = [line for line in caplog.messages if line.startswith(f"{NAME} is being published by another user")]
+        assert [line.endswith("Waiting for up to 1 s until that is done.") for line in told] == [True] * times
 
     @pytest.mark.parametrize("public", [True, False])
     def test_who_may_read_what_is_published_is_asked_once(self, people, monkeypatch, public):
