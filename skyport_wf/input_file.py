@@ -37,7 +37,7 @@ def open_file(path: Path, *, may_be_pipe: bool = False) -> BinaryIO:
     try:
         mode = os.fstat(file.fileno()).st_mode
         if not (stat.S_ISREG(mode) or (may_be_pipe and stat.S_ISFIFO(mode))):
-            raise OSError(errno.EINVAL, "it is a device or pipe")
+            raise OSError(errno.EINVAL, "it is a device" if may_be_pipe else "it is a device or pipe")
         if stat.S_ISFIFO(mode):
             _wait_for_writer(file.fileno())
         os.set_blocking(file.fileno(), True)

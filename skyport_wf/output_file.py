@@ -113,7 +113,7 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
     Raises SkyportError if the folder does not exist, is full or may not be written to.
     """
     with _named(target):
-        special = _is_special(target)
+        special = is_special(target)
     if special:
         with _named(target):
             file = FileIO(open_for_writing(target), "wb")
@@ -173,12 +173,12 @@ def check_writable(path: Path) -> None:
     with _named(path):
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        is_special = _is_special(path)
+        special = is_special(path)
         # To replace a file takes rights on its folder alone.
-        place = path if is_special else next(folder for folder in path.parents if os.path.lexists(folder))
-        if not (is_special or place.is_dir()):
+        place = path if special else next(folder for folder in path.parents if os.path.lexists(folder))
+        if not (special or place.is_dir()):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        rights = os.W_OK if is_special else os.W_OK | os.X_OK
+        rights = os.W_OK if special else os.W_OK | os.X_OK
         if not os.access(place, rights, effective_ids=os.access in os.supports_effective_ids):
             reason = errno.EROFS if os.statvfs(place).f_flag & os.ST_RDONLY else errno.EACCES
             raise OSError(reason, os.strerror(reason))
@@ -190,7 +190,7 @@ def keep_other_file(path: Path, what: str, is_one: Callable[[bytes], bool]) -> N
     is_one: tells from a file's first mebibyte.
     """
     try:
-        if _is_special(path) or not path.is_file():
+        if is_special(path) or not path.is_file():
             return
         with path.open("rb") as file:
             there = file.read(_ENOUGH)
@@ -206,7 +206,7 @@ def check_different(paths: Iterable[Path]) -> None:
     for path in paths:
         with _named(path):
             # A pipe or /dev/null may get everything.
-            if _is_special(path):
+            if is_special(path):
                 continue
         place = place_of(path)
         if place in there:
@@ -244,7 +244,8 @@ def own_descriptor(path: Path) -> int | None:
     return None
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
+    """Return whether a path leads to a device or pipe, or to what this process has open, as /dev/stdout does."""
     # Of a stdout that is a file, the link would be replaced that leads to it: by root, that of the whole machine.
     return own_descriptor(path) is not None or (path.exists() and not (path.is_file() or path.is_dir()))
 

@@ -128,6 +128,11 @@ def node_id(text: str) -> str:
     return text.lower()
 
 
+def input_file(text: str) -> Path:
+    """Return the path of a file to read. `-` is stdin, as for other programs; a file of that name is `./-`."""
+    return any_path("/dev/stdin" if text == "-" else text)
+
+
 def output_file(text: str) -> Path:
     """Return the path of a file to write, with no `..` behind a folder: that may lack now, and be made by then.
 

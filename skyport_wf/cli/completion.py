@@ -53,10 +53,10 @@ def _complete_argument(prefix: str, action: argparse.Action, parsed_args: argpar
     """Return the names of images, or documents, or other words where they are wanted, and files where one may stand."""
     from argcomplete.completers import FilesCompleter
 
-    from skyport_wf.cli.arguments import any_path, image_list, output_file
+    from skyport_wf.cli.arguments import any_path, image_list, input_file, output_file
 
     known = set(_image_names(parsed_args)) if action.metavar in IMAGES else set(_words(action, prefix))
-    is_path = action.type in (any_path, output_file, image_list) or action.metavar == _COMMAND
+    is_path = action.type in (any_path, input_file, output_file, image_list) or action.metavar == _COMMAND
     is_path = is_path or _OR_FILES in (action.help or "")
     files = FilesCompleter()(prefix) if is_path else ()
     return [*sorted(name for name in known if name.startswith(prefix)), *files]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.cli.absent_names import tell_absent
-from skyport_wf.cli.arguments import add_image_list, any_path, node_id, opened_shock, whole_number
+from skyport_wf.cli.arguments import add_image_list, input_file, node_id, opened_shock, whole_number
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.errors import EXIT_DONE, EXIT_FAILED, UsageError
 from skyport_wf.formatting import count, human_size, printable
@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--remove", action="store_true", help="delete the nodes, not only list them")
     what.add_argument("--dry-run", "-n", action="store_true", help="only list them, as without --remove")
-    parser.add_argument("--lock", type=any_path, metavar="FILE", help="the lock file (default: beside the image list)")
+    parser.add_argument(
+        "--lock", type=input_file, metavar="FILE", help="the lock file (default: beside the image list)"
+    )
     parser.add_argument(
         "--force", action="store_true", help="also what the lock file names, base images of thin ones, and new uploads"
     )

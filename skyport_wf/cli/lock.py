@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import any_path, image_list, output_file
+from skyport_wf.cli.arguments import image_list, input_file, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import UsageError
 from skyport_wf.formatting import count
@@ -19,7 +19,7 @@ EXAMPLES = ("skyport-wf lock results/skyport/*/receipt.json --lock images.lock.j
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("receipts", type=any_path, nargs="+", metavar="RECEIPT", help="receipts of published images")
+    parser.add_argument("receipts", type=input_file, nargs="+", metavar="RECEIPT", help="receipts of published images")
     parser.add_argument("--lock", type=output_file, required=True, metavar="FILE", help="the lock file")
     parser.add_argument("--keep", nargs="+", default=[], metavar="NAME", help="other images that stay in the lock file")
     parser.add_argument(
@@ -65,6 +65,7 @@ def _update_notes(path: Path, receipts: dict[Path, Receipt]) -> dict[Path, Recei
     Their files keep their time, as they stand for the same images.
     """
     from skyport_wf.image_list.images_yaml import read_image_list
+    from skyport_wf.output_file import is_special
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.publication.notes import update_notes
     from skyport_wf.records.files import write_record
@@ -77,6 +78,7 @@ def _update_notes(path: Path, receipts: dict[Path, Receipt]) -> dict[Path, Recei
             if receipt.name in described:
                 now = update_notes(shock, receipt, description=described[receipt.name])
                 if now != receipt:
-                    write_record(file, now, keep_time=True)
+                    if not is_special(file):
+                        write_record(file, now, keep_time=True)
                     changed[file] = now
     return changed

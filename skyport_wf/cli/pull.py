@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock, output_file
+from skyport_wf.cli.arguments import add_image_list, input_file, opened_shock, output_file
 from skyport_wf.cli.outcome import Outcome, short_id
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output", type=output_file, metavar="FILE",
         help="write the archive to FILE, uncompressed if that ends in .tar; needs no engine",
     )  # fmt: skip
-    parser.add_argument("--receipt", type=any_path, metavar="FILE", help="with --output: the image of this receipt")
+    parser.add_argument("--receipt", type=input_file, metavar="FILE", help="with --output: the image of this receipt")
 
 
 def run(args: argparse.Namespace) -> Outcome:

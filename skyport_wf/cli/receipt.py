@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_image_list, any_path, fill_key, opened_shock, output_file
+from skyport_wf.cli.arguments import KEY_HELP, add_image_list, fill_key, input_file, opened_shock, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.formatting import human_size, printable
@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="REPO[:TAG], as an AWE task names it")
     parser.add_argument("--record", type=output_file, metavar="FILE", help=f"write the receipt to FILE; {KEY_HELP}")
     parser.add_argument("--lock", type=output_file, metavar="FILE", help="put the image into the lock file FILE, too")
-    parser.add_argument("--locked", type=any_path, metavar="FILE", help="the image has to be the one of this lock file")
+    parser.add_argument(
+        "--locked", type=input_file, metavar="FILE", help="the image has to be the one of this lock file"
+    )
     add_image_list(parser)
 
 

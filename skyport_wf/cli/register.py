@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_record, any_path, fill_key, output_file
+from skyport_wf.cli.arguments import add_record, fill_key, input_file, output_file
 from skyport_wf.cli.outcome import Outcome
 
 EXAMPLES = ("skyport-wf register upload.json --record receipt.json",)
@@ -10,7 +10,7 @@ EXAMPLES = ("skyport-wf register upload.json --record receipt.json",)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("upload", type=any_path, metavar="UPLOAD", help="the upload record")
+    parser.add_argument("upload", type=input_file, metavar="UPLOAD", help="the upload record")
     add_record(parser, "the receipt")
     parser.add_argument("--lock", type=output_file, metavar="FILE", help="put the image into this lock file, too")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import KEY_HELP, add_record, any_path, fill_key, image_list, output_file
+from skyport_wf.cli.arguments import KEY_HELP, add_record, fill_key, image_list, input_file, output_file
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.formatting import human_size
 
@@ -18,7 +18,7 @@ EXAMPLES = ("skyport-wf save build.json --archive image.tar.gz --record save.jso
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("build", type=any_path, metavar="BUILD", help="the build record")
+    parser.add_argument("build", type=input_file, metavar="BUILD", help="the build record")
     parser.add_argument(
         "--archive", type=output_file, required=True, metavar="FILE", help=f"where to write the archive; {KEY_HELP}"
     )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from skyport_wf.cli.arguments import add_image_list, add_record, any_path, fill_key, opened_shock
+from skyport_wf.cli.arguments import add_image_list, add_record, fill_key, input_file, opened_shock
 from skyport_wf.cli.outcome import Outcome
 from skyport_wf.cli.progress import progress_bar
 
@@ -11,7 +11,7 @@ EXAMPLES = ("skyport-wf sbom receipt.json --record packages.cdx.json",)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("receipt", type=any_path, metavar="RECEIPT", help="the receipt of a published image")
+    parser.add_argument("receipt", type=input_file, metavar="RECEIPT", help="the receipt of a published image")
     add_record(parser, "the packages as CycloneDX JSON")
     add_image_list(parser)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import add_image_list, any_path, output_file, shock_if_needed
+from skyport_wf.cli.arguments import add_image_list, input_file, output_file, shock_if_needed
 from skyport_wf.cli.outcome import Outcome, Table, table
 from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--archive",
-        type=any_path,
+        type=input_file,
         metavar="FILE",
         help="look into this archive or OCI layout instead",
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, any_path, opened_shock
+from skyport_wf.cli.arguments import DEFAULT_RESULTS, add_image_list, any_path, input_file, opened_shock
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, table
 from skyport_wf.cli.parser import did_you_mean
@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these images; also with * ? [...]")
     add_image_list(parser)
-    parser.add_argument("--lock", type=any_path, metavar="FILE", help="the lock file (default: beside the image list)")
+    parser.add_argument(
+        "--lock", type=input_file, metavar="FILE", help="the lock file (default: beside the image list)"
+    )
     parser.add_argument(
         "--deep", action="store_true", help="read every byte of the images' files, too, and find what is damaged"
     )

@@ -23,13 +23,14 @@ _LARGEST = 64 << 20
 """Bytes of a record that are read: a container's has its changed paths, an image's its layers and labels."""
 
 
-def read_record(path: Path, kind: type[RecordT]) -> RecordT:
+def read_record(path: Path, kind: type[RecordT], *, may_be_pipe: bool = True) -> RecordT:
     """Return the record in the file `path`.
 
+    may_be_pipe: as for `open_file`. What a pipe gives can be read only once.
     Raises UsageError if there is no such file, SkyportError if it is not a record of this kind.
     """
     try:
-        return decode_record(read_bounded(path, _LARGEST), kind, name=str(path))
+        return decode_record(read_bounded(path, _LARGEST, may_be_pipe=may_be_pipe), kind, name=str(path))
     except FileNotFoundError as error:
         # No step writes a lock file, but whatever publishes.
         hint = "Publishing images writes one" if issubclass(kind, LockFile) else "Run the step that writes it first"
@@ -70,7 +71,7 @@ def check_receipt_files(
         _keep_other_packages(path)
     if lock:
         is_there = os.path.lexists(lock) and not (lock.is_symlink() and not lock.exists())
-        known = read_record(lock, LockFile).images if is_there else {}
+        known = read_record(lock, LockFile, may_be_pipe=False).images if is_there else {}
         if not {*names} <= known.keys():
             check_writable(lock)
 
@@ -134,7 +135,7 @@ def update_lock(lock: Path, receipts: list[Receipt]) -> LockFile:
     """
     lock = behind_links(lock)
     with _turn_in(lock.parent):
-        old = read_record(lock, LockFile) if lock.exists() else None
+        old = read_record(lock, LockFile, may_be_pipe=False) if lock.exists() else None
         new = merge_into_lock(old, receipts)
         write_record(lock, new)
     return new
@@ -159,12 +160,12 @@ def has_lock(lock: Path, receipts: list[Receipt], *, keep: Collection[str] = ())
     lock = behind_links(lock)
     # Of what is no lock file, whoever writes it tells.
     with suppress(SkyportError):
-        return lock.exists() and read_record(lock, LockFile) == _plan_lock(lock, receipts, keep)
+        return lock.exists() and read_record(lock, LockFile, may_be_pipe=False) == _plan_lock(lock, receipts, keep)
     return False
 
 
 def _plan_lock(lock: Path, receipts: list[Receipt], keep: Collection[str]) -> LockFile:
-    old = read_record(lock, LockFile) if keep and lock.exists() else LockFile({})
+    old = read_record(lock, LockFile, may_be_pipe=False) if keep and lock.exists() else LockFile({})
     kept = LockFile({name: entry for name, entry in old.images.items() if name in keep})
     return merge_into_lock(kept, receipts)
 
