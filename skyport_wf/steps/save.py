@@ -31,8 +31,8 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
     record_folder: where the record will lie; it names the archive as seen from there.
     Of a thin image, the layers of its base are left out. An image that is published already is not saved again: the
     file is empty then.
-    Raises UsageError for a file of another kind, or the one that the image comes from, EngineError if the engine no
-    longer has the image, SkyportError for a full disk.
+    Raises UsageError for a file of another kind, a pipe, or the one that the image comes from, EngineError if the
+    engine no longer has the image, SkyportError for a full disk.
     """
     from skyport_wf.engine.config_digests import note_config_digest
     from skyport_wf.image.archive.beginning import begins_like_image
@@ -41,6 +41,9 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
 
     if archive.is_dir():
         raise UsageError(f"{archive} is a folder. Name the file to write the archive to.")
+    if archive.exists() and not archive.is_file():
+        # What went into it, nobody could send.
+        raise UsageError(f"{archive} is a device or pipe, and the record has to name a file. Name one for the archive.")
     if build.archive and os.path.realpath(build.archive) == os.path.realpath(archive):
         # The archive may hold more than this image.
         raise UsageError(

@@ -59,3 +59,11 @@ def test_records_go_through_pipes(project: Path, monkeypatch: pytest.MonkeyPatch
             assert json.loads(run("sbom", "-", "--record", "-", given=receipt).stdout)["bomFormat"] == "CycloneDX"
             empty = run("register", "-", "--record", "-", code=1)
             assert "/dev/stdin is not a `skyport-wf upload 2` record: it is empty." in empty.stderr
+
+
+@pytest.mark.parametrize("archive", ["-", "/dev/stdout", "/dev/null", "pipe"])
+def test_a_new_archive_goes_into_a_file(project: Path, archive: str) -> None:
+    os.mkfifo(project / "pipe")
+    refused = run("save", "build.json", "--archive", archive, "--record", "other.json", code=2)
+    assert "is a device or pipe, and the record has to name a file. Name one for the archive." in refused.stderr
+    assert (refused.stdout, (project / "other.json").exists()) == ("", False)
