@@ -128,6 +128,8 @@ class PagesApp:
             catalogue=self.catalogue(token, request),
         )
         try:
+            if token is not None:
+                visit.note_owner(token)
             answer, values = self._route(request)
             if request.method == "POST":
                 self._check_origin(request)

@@ -150,6 +150,7 @@ def answer_login(visit: Visit) -> Response:
         return ask_to_log_in(visit, "The Shock does not know this token.")
     answer = _see_other(visit.links.home)
     visit.sessions.begin(request, answer, token)
+    visit.note_owner(token)
     return answer
 
 

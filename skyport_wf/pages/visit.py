@@ -59,6 +59,10 @@ class Visit:
         self.site = site
         self.catalogue = catalogue
 
+    def note_owner(self, token: str) -> None:
+        """Let the server's log name the token's owner."""
+        self.request.environ["REMOTE_USER"] = self.backend.owner_of(token)
+
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """Return a page."""
         return Response(render(template, self.links, site=self.site, **values), status, content_type=_HTML)

@@ -73,6 +73,23 @@ def test_shock_and_the_registry_answer_beside_the_pages(shown, reader):
     assert reader.get("/v2/lab/samtools/tags/list", Authorization="Bearer anonymous").json["tags"] == ["1.16.1", "1.17"]
 
 
+def test_the_log_of_the_server_gets_who_is_logged_in(shown: Shown) -> None:
+    asked = []
+    client = Client(lambda environ, start: (asked.append(environ), shown.app(environ, start))[1])
+
+    def logged(path: str, **request: object) -> object:
+        client.open(path, headers=HTML | ORIGIN, **request)
+        return asked[-1].get("REMOTE_USER")
+
+    token = {"token": shown.tokens["alice"]}
+    assert logged("/") is None
+    assert logged("/catalogue/login", method="POST", data={"token": "wrong"}) is None
+    assert logged("/catalogue/login", method="POST", data=token) == "alice"
+    assert [logged(path) for path in ("/", "/catalogue/packages", "/catalogue/none")] == ["alice"] * 3
+    assert logged("/catalogue/logout", method="POST") == "alice"
+    assert logged("/") is None
+
+
 def test_the_list_has_images_with_tags(reader):
     page = reader.page("/")
     assert "3 images in 2 repositories." in page
