@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image_list.images_yaml import read_image_list
     from skyport_wf.publication.connection import open_shock
     from skyport_wf.records.encoding import check_unicode
-    from skyport_wf.records.files import write_record
+    from skyport_wf.records.files import check_record_file, write_record
     from skyport_wf.sources.resolution import resolve_images
     from skyport_wf.steps.bases import wait_for_bases
     from skyport_wf.steps.build import build, check_builds
@@ -36,13 +36,15 @@ def run(args: argparse.Namespace) -> Outcome:
     image = resolve_images(images, args.images.parent, [args.name])[args.name]
     if image.source.archive:
         check_unicode(str(image.source.archive))
+    target = fill_key(args.record, image.spec.reference)
+    check_record_file(target, "skyport-wf build")
     with open_shock(images.shock) as shock:
         connect = one_connection()
         check_builds([image], images.shock, shock, connect)
         if args.wait:
             wait_for_bases(image, shock, seconds=args.wait)
         record = build(image, images.shock, shock, connect=connect, output=build_output(args))
-    write_record(fill_key(args.record, record.reference), record)
+    write_record(target, record)
     if record.published:
         return Outcome(record, f"{record.name} is published already, on node {record.published}")
     registry = record.source.registry

@@ -42,7 +42,10 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image.layers.file_index import FileIndex
     from skyport_wf.inspection.files import find_wanted, list_files
     from skyport_wf.inspection.image_source import find_image
+    from skyport_wf.inspection.taking_out import check_target, take_out
 
+    if args.output:
+        check_target(args.output)
     with (
         shock_if_needed(args) as shock,
         progress_bar(args, f"read {args.name}") as progress,
@@ -53,8 +56,6 @@ def run(args: argparse.Namespace) -> Outcome:
         if args.output is None:
             listing = list_files(index, args.path)
             return Outcome(listing, "\n".join(_lines(listing)))
-        from skyport_wf.inspection.taking_out import take_out
-
         return _tell(source, take_out(source, find_wanted(index, args.path), args.output), args.path, args.output)
 
 

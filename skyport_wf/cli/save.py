@@ -31,12 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Write the archive and the save record."""
-    from skyport_wf.records.files import read_record, write_record
+    from skyport_wf.records.files import check_record_file, read_record, write_record
     from skyport_wf.records.records import BuildRecord
     from skyport_wf.steps.save import save
 
     build = _find_archive(read_record(args.build, BuildRecord), args)
     archive, path = (fill_key(path, build.reference) for path in (args.archive, args.record))
+    check_record_file(path, "skyport-wf save")
     record = save(build, archive, record_folder=path.parent)
     write_record(path, record)
     if record.saved is None:

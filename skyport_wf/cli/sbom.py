@@ -24,11 +24,12 @@ def run(args: argparse.Namespace) -> Outcome:
     from skyport_wf.image.examination.sbom import make_sbom
     from skyport_wf.image_list.reference import parse_reference
     from skyport_wf.inspection.packages import list_packages
-    from skyport_wf.records.files import read_record, write_packages
+    from skyport_wf.records.files import check_packages_file, read_record, write_packages
     from skyport_wf.records.receipt import Receipt
 
     receipt = read_record(args.receipt, Receipt)
     target = fill_key(args.record, parse_reference(receipt.name))
+    check_packages_file(target)
     with opened_shock(args) as shock, progress_bar(args, f"read {receipt.name}") as progress:
         listed = list_packages(receipt, shock, progress=progress)
     document = make_sbom(receipt.name, listed)

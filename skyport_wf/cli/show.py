@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> Outcome:
     """Read the image's archive once, and say what is in it."""
     from skyport_wf.image.examination.report import make_report
 
+    _check_files(args)
     with shock_if_needed(args) as shock:
         name, found, notes = _examine(args, shock)
         others, more = _others(args, shock, name)
@@ -121,14 +122,26 @@ def _others(
         return {}, (f"bytes shared with other images are not told: {error}",)
 
 
+def _check_files(args: argparse.Namespace) -> None:
+    """Raise what writing these files would raise: to be said before the image is read, which may take long."""
+    from skyport_wf.output_file import check_writable, keep_other_file
+    from skyport_wf.records.files import check_packages_file
+
+    if args.chart:
+        from skyport_wf.image.examination.chart import is_chart
+
+        check_writable(args.chart)
+        keep_other_file(args.chart, "chart of layers", is_chart)
+    if args.sbom:
+        check_packages_file(args.sbom)
+
+
 def _write_files(args: argparse.Namespace, report: ImageReport, found: ImageExamination) -> None:
     from skyport_wf.records.files import write_document, write_packages
 
     if args.chart:
-        from skyport_wf.image.examination.chart import draw_chart, is_chart
-        from skyport_wf.output_file import keep_other_file
+        from skyport_wf.image.examination.chart import draw_chart
 
-        keep_other_file(args.chart, "chart of layers", is_chart)
         write_document(args.chart, draw_chart(report).encode())
     if args.sbom:
         from skyport_wf.image.examination.sbom import make_sbom

@@ -23,7 +23,7 @@ from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
 from skyport_wf.image.tar.sparse import SPARSE
-from skyport_wf.output_file import own_descriptor, replace_file
+from skyport_wf.output_file import check_writable, own_descriptor, replace_file
 
 if TYPE_CHECKING:
     from skyport_wf.image.layers.entries import LayerEntry
@@ -47,18 +47,30 @@ class TakenOut(msgspec.Struct, frozen=True):
     """Paths of what no user may want on a disk: devices, pipes, and links that lead out of the folder."""
 
 
+def check_target(target: Path) -> None:
+    """Raise what `take_out` would raise of the target, as far as it can be told: before the image is read."""
+    if own_descriptor(target) is None:
+        _require_absent(target)
+        check_writable(target)
+
+
 def take_out(source: ImageSource, wanted: WantedFiles, target: Path) -> TakenOut:
     """Write what is wanted to `target`, whole or not at all.
 
     Raises UsageError if something is there already, SkyportError if it is neither a file nor a folder, or the disk is
     full; what reading the image raises.
     """
-    if os.path.lexists(target) and (wanted.is_folder or own_descriptor(target) is None):
-        raise UsageError(f"{target} is there already, and stays as it is. Name another file, or remove it.")
+    if wanted.is_folder or own_descriptor(target) is None:
+        _require_absent(target)
     if not wanted.is_folder:
         return _take_file(source, wanted.entries[0], target)
     with _new_folder(target) as folder:
         return _take_folder(source, wanted, folder)
+
+
+def _require_absent(target: Path) -> None:
+    if os.path.lexists(target):
+        raise UsageError(f"{target} is there already, and stays as it is. Name another file, or remove it.")
 
 
 def _take_file(source: ImageSource, entry: PlacedEntry, target: Path) -> TakenOut:

@@ -67,8 +67,7 @@ def check_receipt_files(
     for path in receipts:
         check_record_file(path, "skyport-wf receipt")
     for path in packages:
-        check_writable(path)
-        _keep_other_packages(path)
+        check_packages_file(path)
     if lock:
         is_there = os.path.lexists(lock) and not (lock.is_symlink() and not lock.exists())
         known = read_record(lock, LockFile, may_be_pipe=False).images if is_there else {}
@@ -95,6 +94,12 @@ def _keep_other_record(path: Path, kind: str) -> bytes:
     # A large record is not a whole document in the bytes by which other kinds of files are told.
     keep_other_file(path, f"`{kind}` record", lambda _: not there.strip() or read_kind(there) == kind)
     return there
+
+
+def check_packages_file(path: Path) -> None:
+    """Raise what writing a list of packages to the file would raise, as far as it can be told."""
+    check_writable(path)
+    _keep_other_packages(path)
 
 
 def write_packages(path: Path, document: bytes) -> None:

@@ -14,6 +14,7 @@ import pytest
 from skyport_wf.cli.main import main
 from skyport_wf.cli.plan import LONGEST_SUFFIX
 from skyport_wf.lint.hadolint.settings import find_settings
+from skyport_wf.records.files import write_record
 from skyport_wf.shock.client import ShockClient
 from skyport_wf.store.opening import open_store
 from skyport_wf.store.users import add_user
@@ -21,6 +22,7 @@ from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.commands import CHECKOUT
 from tests.support.docker_archives import Image, canonical, layer_tar, legacy, tar_of
 from tests.support.own_server import running_server
+from tests.support.sample_records import build_record, receipt
 from tests.support.small_disk import fill, small_disk
 
 LIST = "images: [{name: 'lab/tool:1', dockerfile: tool/Dockerfile}]\n"
@@ -80,6 +82,27 @@ def test_what_cannot_be_written_is_said_before_anything_is_built(project, capsys
         assert main(["publish", "lab/tool:1", option, *more]) == code
         assert said in capsys.readouterr().err
     assert (project / "notes.txt").read_text() == "notes"
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("build", "lab/tool:1", "--record"), "`skyport-wf build` record"),
+        (("save", "build.json", "--archive=new.gz", "--record"), "`skyport-wf save` record"),
+        (("show", "--archive=none", "--chart"), "chart of layers"),
+        (("show", "--archive=none", "--sbom"), "CycloneDX JSON"),
+        (("sbom", "receipt.json", "--record"), "CycloneDX JSON"),
+        (("files", "none", "/file", "--output"), ""),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_an_image_is_built_or_read(project, words, what):
+    """There is neither an engine nor an image: to ask for one would end otherwise."""
+    write_record(project / "build.json", build_record())
+    write_record(project / "receipt.json", receipt())
+    said = f"notes.txt is there, and is no {what}: it" if what else "notes.txt is there already, and"
+    assert fails(2, *words, "notes.txt") == f"{said} stays as it is. Name another file, or remove it."
+    assert fails(1, *words, "notes.txt/x") == "cannot write notes.txt/x: Not a directory"
+    assert not (project / "new.gz").exists()
 
 
 @pytest.mark.parametrize(
