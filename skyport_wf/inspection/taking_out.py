@@ -23,7 +23,7 @@ from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
 from skyport_wf.image.tar.sparse import SPARSE
-from skyport_wf.output_file import check_writable, own_descriptor, replace_file
+from skyport_wf.output_file import check_writable, make_folders, own_descriptor, replace_file
 
 if TYPE_CHECKING:
     from skyport_wf.image.layers.entries import LayerEntry
@@ -62,6 +62,10 @@ def take_out(source: ImageSource, wanted: WantedFiles, target: Path) -> TakenOut
     """
     if wanted.is_folder or own_descriptor(target) is None:
         _require_absent(target)
+    try:
+        make_folders(target.parent)
+    except OSError as error:
+        raise SkyportError(f"cannot write {target}: {error.strerror}") from error
     if not wanted.is_folder:
         return _take_file(source, wanted.entries[0], target)
     with _new_folder(target) as folder:

@@ -162,6 +162,13 @@ def test_a_file_is_taken_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("b").read_bytes() == b"second"
 
 
+def test_a_folder_that_lacks_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    files(capsys, "image.tar", "/bin/tool", "--output", "new/deep/tool")
+    files(capsys, "image.tar", "/opt/data", "--output", "other/data")
+    assert Path("new/deep/tool").read_bytes() == b"new tool!"
+    assert Path("other/data/inside").read_bytes() == b"second"
+
+
 def test_of_a_published_image(
     capsys: pytest.CaptureFixture[str], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
