@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from skyport_wf.cli.arguments import add_image_list, any_path, opened_shock
@@ -13,6 +15,7 @@ from skyport_wf.cli.progress import progress_bar
 from skyport_wf.errors import UsageError
 from skyport_wf.input_file import is_folder
 
+_log = logging.getLogger(__name__)
 EXAMPLES = (
     "skyport-wf run my-lab/tool:1.0 -- tool reads.fq",
     "skyport-wf run --interactive my-lab/tool:1.0 -- sort <in.txt >out.txt",
@@ -39,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME[=VALUE]",
-        help="a variable, with its value here if it has none",
+        help="a variable, with its value here if it has none; not set if that lacks, too",
     )
 
 
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> Outcome:
             raise UsageError(f"--mount {folder}: there is no such folder, or it is closed to you")
     settings = RunSettings(
         folder=Path.cwd(), mounts=tuple(args.mount), network=args.network,
-        environment=tuple(text if "=" in text else f"{text}={os.environ.get(text, '')}" for text in args.env),
+        environment=tuple(_environment(args.env)),
     )  # fmt: skip
     # Before the image is fetched, which may take long.
     check_settings(settings)
@@ -74,6 +77,17 @@ def run(args: argparse.Namespace) -> Outcome:
         called=args.name, output=_print, stdin=sys.stdin.buffer if args.interactive else None,
     )  # fmt: skip
     return Outcome(None, "", code)
+
+
+def _environment(words: Sequence[str]) -> Iterator[str]:
+    """Yield each variable with its value; one that has none, here either, is not set for the command, as by docker."""
+    for word in words:
+        if "=" in word or not word:
+            yield word
+        elif word in os.environ:
+            yield f"{word}={os.environ[word]}"
+        else:
+            _log.warning("the variable %s is not set here, so --env %s sets none", word, word)
 
 
 def _print(out: bytes | None, log: bytes | None) -> None:

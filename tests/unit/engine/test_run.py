@@ -37,6 +37,22 @@ def test_a_container_that_ends_as_it_is_to_be_stopped_is_removed_all_the_same():
         remove_container(client, "01", of="lab/tool:1")
 
 
+def test_a_variable_that_is_not_set_here_is_not_set_there(monkeypatch, capsys):
+    given, asked = [], ["A=1", "B", "EMPTY", "LACKS"]
+
+    def stop(settings: RunSettings) -> None:
+        given.extend(settings.environment)
+        raise UsageError("enough is seen")
+
+    monkeypatch.setattr("skyport_wf.engine.run.check_settings", stop)
+    for name, value in {"B": "2=3", "EMPTY": ""}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("LACKS", raising=False)
+    assert main(["run", *(word for name in asked for word in ("--env", name)), "lab/tool:1"]) == 2
+    assert given == ["A=1", "B=2=3", "EMPTY="]
+    assert "the variable LACKS is not set here, so --env LACKS sets none" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [
