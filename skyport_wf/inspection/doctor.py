@@ -15,13 +15,14 @@ from pathlib import Path
 import msgspec
 
 from skyport_wf.engine.connection import engine_place
-from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.errors import SkyportError
 from skyport_wf.formatting import count
 from skyport_wf.image_list.spec import EMBEDDED, ImageList, ShockSettings
 from skyport_wf.publication.attributes import UPLOAD_TYPE
 from skyport_wf.publication.connection import open_shock
 from skyport_wf.publication.settings import URL_VARIABLE, shock_url, token_source
-from skyport_wf.retries import asking_once
+from skyport_wf.retries import asking_once, retry_seconds
+from skyport_wf.user_folders import default_data
 
 _LITTLE_SPACE = 2_000_000_000
 """Bytes below which an image of the usual size may not fit."""
@@ -64,7 +65,7 @@ def examine(read_list: Callable[[], ImageList | None], folder: Path) -> list[Che
 
 
 def _find_settings(read_list: Callable[[], ImageList | None]) -> tuple[list[Check], ShockSettings | None]:
-    """Return what is to be said of the image list and SHOCK_URL, and which Shock they mean; None if nobody can tell."""
+    """Return what is to be said of the image list and variables, and which Shock they mean; None if nobody can tell."""
     said, settings = list[Check](), ShockSettings()
     try:
         if images := read_list():
@@ -74,8 +75,10 @@ def _find_settings(read_list: Callable[[], ImageList | None]) -> tuple[list[Chec
         if not os.environ.get(URL_VARIABLE):
             return [*said, Check("Shock", False, "not checked, as the image list says which one is meant")], None
     try:
-        shock_url(settings)
-    except UsageError as error:
+        retry_seconds()
+        if shock_url(settings) == EMBEDDED:
+            default_data()
+    except SkyportError as error:
         return [*said, Check("Shock", False, str(error))], None
     return said, settings
 
@@ -167,8 +170,6 @@ def _token(settings: ShockSettings) -> str:
 def _disks(settings: ShockSettings | None, folder: Path) -> Iterator[tuple[str, Path]]:
     yield "disk of results", folder
     if settings and shock_url(settings) == EMBEDDED:
-        from skyport_wf.user_folders import default_data
-
         yield "disk of the embedded Shock", default_data()
 
 

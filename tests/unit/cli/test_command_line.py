@@ -301,6 +301,17 @@ def test_doctor_goes_on_where_one_thing_is_wrong(project):
     assert findings["engine"]["detail"].startswith("no Docker engine answers at unix://")
 
 
+@pytest.mark.parametrize(
+    ("variable", "said"), [("SKYPORT_DATA", "is 'no'. Give it an absolute path"), ("SKYPORT_RETRY_SECONDS", "='no'")]
+)
+def test_doctor_tells_of_a_wrong_variable_beside_the_rest(project, monkeypatch, variable, said):
+    monkeypatch.setenv(variable, "no")
+    done = run("doctor", "--json")
+    findings = {finding["what"]: finding for finding in only_document(done.stdout)["findings"]}
+    assert (done.returncode, findings["Shock"]["ok"], findings["disk of results"]["ok"]) == (1, False, True)
+    assert said in findings["Shock"]["detail"]
+
+
 @pytest.fixture
 def silent_server(failing_server: FailingServer, monkeypatch: pytest.MonkeyPatch) -> FailingServer:
     failing_server.answers = [SILENCE]
