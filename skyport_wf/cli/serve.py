@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+from pathlib import Path
 
 from skyport_wf.cli.arguments import any_path, auth_word, whole_number
 from skyport_wf.cli.outcome import Outcome
@@ -100,6 +101,8 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
     rights = _rights("read" if args.anonymous is None else args.anonymous)
     public_url = _public_url(args.public_url)
     data = args.data or default_data()
+    if args.data:
+        _leave_out_of_contexts(args.data)
     with open_store(data) as store:
         what = "the store" if store.database.exists() else "a new, empty store"
         if not (store.database.exists() and store.folder.is_read_only()):
@@ -129,6 +132,21 @@ def _serve_store(args: argparse.Namespace) -> Outcome:
 
         serve(app, args.host, args.port, maintain=maintain, ready=ready)
     return Outcome(None, "")
+
+
+def _leave_out_of_contexts(data: Path) -> None:
+    """Note beside the image list of the project that a store lies in that it is in no build context.
+
+    Publishing to this server knows nothing of its folder, which is another after each request.
+    """
+    from skyport_wf.image_list.place import find_list_above
+    from skyport_wf.sources.written import note_written
+
+    if found := find_list_above(data.resolve()):
+        try:
+            note_written(found.parent, [found.parent], [str(data)])
+        except SkyportError as error:
+            _log.warning("%s", error)
 
 
 def _serve_gateway(args: argparse.Namespace) -> Outcome:

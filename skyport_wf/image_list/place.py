@@ -24,11 +24,18 @@ def find_image_list(path: Path) -> Path:
         return list_in(path) or path / DEFAULT_LIST
     if path != DEFAULT_LIST or exists(path):
         return path
-    here = Path.cwd()
-    # A list that somebody else could have put there might send the token to a Shock of theirs.
-    ours = takewhile(_is_ours, here.parents)
-    found = next(filter(None, map(list_in, (here, *ours))), None)
+    found = find_list_above(Path.cwd())
     return Path(os.path.relpath(found)) if found else path
+
+
+def find_list_above(folder: Path) -> Path | None:
+    """Return the image list of the project that a folder is in, None if it is in none.
+
+    folder: an absolute path, without links.
+    """
+    # A list that somebody else could have put there might send the token to a Shock of theirs.
+    ours = takewhile(_is_ours, folder.parents)
+    return next(filter(None, map(list_in, (folder, *ours))), None)
 
 
 def list_in(folder: Path) -> Path | None:

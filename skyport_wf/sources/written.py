@@ -16,7 +16,8 @@ from skyport_wf.user_folders import default_data
 _USUAL = (LOCK_NAME, ".snakemake", "results/skyport", "logs/skyport", "benchmarks/skyport")
 """Files and folders, seen from the image list, where nobody has named others."""
 _NOTES = Path(".snakemake/skyport")
-"""The folder beside the image list that has notes of others: the rules know where they write, and commands do not."""
+"""The folder beside the image list that has notes of others: the rules and `serve` know where they write, and commands
+do not."""
 _SUFFIX = ".written"
 _LARGEST = 1 << 20
 """Bytes of a note that are read."""
@@ -59,8 +60,8 @@ def note_written(folder: Path, roots: Collection[Path], paths: Iterable[str]) ->
     except (OSError, SkyportError) as error:
         names = ", ".join(map(str, sorted(missing)))
         raise SkyportError(
-            f"the rules write {names} into the build context of an image, and cannot note that in {note.parent}. Each "
-            "run makes another image, unless .dockerignore names them."
+            f"{names} lies in the build context of an image, and that it is no part of it cannot be noted in "
+            f"{note.parent}. Each run makes another image, unless .dockerignore names it."
         ) from error
 
 

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,10 +135,24 @@ def test_only_what_lies_in_a_context_is_noted(project, monkeypatch):
     assert source(project).materials.context.without == ("out/skyport",)
 
 
+def test_a_store_that_is_served_out_of_a_context_changes_nothing(project, tmp_path):
+    """Publishing to the server knows nothing of its folder."""
+    (project / "Dockerfile").write_text("FROM base/x:1\nCOPY . /\n")
+    (project / "images.yaml").write_text("images: []\n")
+    before = digest(project, dockerfile="Dockerfile")
+    command = [sys.executable, "-m", "skyport_wf", "serve", "--port=0", "--data", str(project / "store"), "--json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "{\n"
+        server.terminate()
+    assert (project / "store/shock.sqlite").exists()
+    assert digest(project, dockerfile="Dockerfile") == before
+
+
 def test_a_note_that_cannot_be_written_is_said(project, monkeypatch):
     monkeypatch.chdir(project)
     (project / ".snakemake").write_text("no folder")
-    with pytest.raises(SkyportError, match=r"^the rules write /.*/out/skyport into the build context of an image, and"):
+    with pytest.raises(SkyportError, match=r"^/.*/out/skyport lies in the build context of an image, and"):
         note_written(project, [project], ["out/skyport"])
 
 
