@@ -78,14 +78,16 @@ def _find(shock: Shock, args: argparse.Namespace) -> tuple[list[ListedImage], li
     from skyport_wf.inspection.listing import ListedImage, add_access, sort_images
     from skyport_wf.publication.inventory import list_images
 
-    filters = [parse_filter(text) for text in args.filter]
+    about_access = [parse_filter(text) for text in args.filter if needs_access(text)]
+    others = [parse_filter(text) for text in args.filter if not needs_access(text)]
     images = list_images(shock.user, args.names, hidden=args.all)
     absent = tell_absent(shock, args.names, images, hidden=args.all)
-    if args.long or args.sort == "owner" or args.format == "tsv" or any(map(needs_access, args.filter)):
-        listed = add_access(shock, images)
-    else:
-        listed = [ListedImage(image, "", "everyone") for image in images]
-    listed = [one for one in listed if all(condition(one) for condition in filters)]
+    listed = [ListedImage(image, "", "everyone") for image in images]
+    # First those that need no question for each image.
+    listed = [one for one in listed if all(condition(one) for condition in others)]
+    if args.long or args.sort == "owner" or args.format == "tsv" or about_access:
+        listed = add_access(shock, [one.image for one in listed])
+    listed = [one for one in listed if all(condition(one) for condition in about_access)]
     return sort_images(listed, args.sort, reverse=args.reverse), list(absent.values())
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
+from skyport_wf.cli.main import main
 from skyport_wf.inspection.listing import add_access
 from skyport_wf.publication.attributes import to_json_values
 from skyport_wf.publication.connection import Shock
@@ -80,3 +81,11 @@ def test_a_server_is_asked_by_no_more_threads_than_elsewhere(
     images = list_images(many.user)
     assert [one.image for one in add_access(many, images)] == images
     assert 1 < askers.most <= 3
+
+
+@pytest.mark.usefixtures("many")
+def test_only_of_images_that_are_shown_it_is_asked_who_may_read_them(askers: Askers) -> None:
+    assert main(["ls", "--long", "--filter", "larger=1TB"]) == 0
+    assert askers.threads == set()
+    assert main(["ls", "--filter", "readers=everyone", "--filter", "smaller=1TB"]) == 0
+    assert askers.threads == {threading.get_ident()}
