@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 _UNITS: Final = ("kB", "MB", "GB", "TB")
+_MOST_SHOWN: Final = 1000
+"""Characters; more than a name, path or sentence of ours has."""
 _SHELL = re.compile(r"^(?:/bin/sh -c\s+)?(?:#\(nop\)\s+)?")
 _BUILDKIT = re.compile(r"\s*# buildkit$")
 
@@ -53,6 +55,14 @@ def printable(words: str) -> str:
     """Return the words without what a terminal would act upon, or XML not allow: names in an image are anyone's."""
     # Nearly all words, and tables have many.
     return words if words.isprintable() else "".join(filter(str.isprintable, words))
+
+
+def shortened(words: str) -> str:
+    """Return the words, or the beginning of those that nobody reads to the end: names in an image may have any length.
+
+    In a table, each row would be as long.
+    """
+    return words if len(words) <= _MOST_SHOWN else f"{words[:_MOST_SHOWN]}..."
 
 
 def terminal_text(text: str) -> str:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from skyport_wf.errors import UsageError
+from skyport_wf.formatting import shortened
 from skyport_wf.image_list.urls import split_url
 
 _REPOSITORY_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -75,7 +76,9 @@ def parse_reference(text: str) -> ImageReference:
     """
     repository, colon, tag = text.partition(":")
     if reason := _why_unusable(repository, colon, tag):
-        raise UsageError(f"image name {text!r}: {reason}. Write it as REPO:TAG, such as skyport/velvet:1.2.10.")
+        raise UsageError(
+            f"image name {shortened(text)!r}: {reason}. Write it as REPO:TAG, such as skyport/velvet:1.2.10."
+        )
     return ImageReference(repository, tag)
 
 
@@ -92,9 +95,11 @@ def _why_unusable(repository: str, colon: str, tag: str) -> str:
     if repository != repository.lower():
         return "the repository has upper case letters, which Docker does not allow"
     if not is_repository(repository):
-        return f"{repository!r} is not a repository name (lower case letters, digits, and . _ - / between them)"
+        return (
+            f"{shortened(repository)!r} is not a repository name (lower case letters, digits, and . _ - / between them)"
+        )
     if not is_tag(tag):
-        return f"{tag!r} is not a tag (letters, digits, and . _ - after the first character, 128 at most)"
+        return f"{shortened(tag)!r} is not a tag (letters, digits, and . _ - after the first character, 128 at most)"
     return ""
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skyport_wf.errors import AlteredError, ShockError, UsageError
-from skyport_wf.formatting import printable
+from skyport_wf.formatting import printable, shortened
 from skyport_wf.image_list.reference import LATEST, parse_reference
 from skyport_wf.publication.attributes import OWN_KEY
 
@@ -157,7 +157,7 @@ def _unusable_name(name: str) -> str:
     if ":" in tag:
         return "its name has more than one colon, on which a worker's work unit fails"
     if not colon or tag in ("", LATEST):
-        which = f"the tag `{tag}`" if tag else "no tag"
+        which = f"the tag `{shortened(tag)}`" if tag else "no tag"
         return f"its name has {which}: who asks for that gets the highest tag of the repository, never this name"
     try:
         parse_reference(name)
@@ -169,9 +169,10 @@ def _unusable_name(name: str) -> str:
 def _of_latest(node: Node) -> Iterator[str]:
     """Yield what is wrong with it for those who ask for the highest tag of its repository."""
     name, repository, tag = (node.text(key) for key in ("name", "repository", "tag"))
+    told = shortened(f"{repository}:{tag}")
     if not repository:
         yield "its attribute `repository` is missing, so that who asks for its repository does not get it"
     elif not tag:
-        yield f"its attribute `tag` is missing, on which every work unit that asks for `{repository}` fails"
+        yield f"its attribute `tag` is missing, on which every work unit that asks for `{shortened(repository)}` fails"
     elif f"{repository}:{tag}" != name and not _unusable_name(name):
-        yield f"its attributes `repository` and `tag` say {repository}:{tag}, and who asks for that repository gets it"
+        yield f"its attributes `repository` and `tag` say {told}, and who asks for that repository gets it"

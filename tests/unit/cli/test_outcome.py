@@ -137,3 +137,18 @@ def test_the_bases_that_came_with_a_thin_image_are_told(bases, said, monkeypatch
     assert capsys.readouterr().out == line
     if len(bases) == 1:
         assert line in (EXAMPLES / "thin/README.md").read_text()
+
+
+def test_a_name_of_any_length_makes_no_list_of_its_length(opened, capsys):
+    """In a table, each row would be as long: one node of anyone's took all memory."""
+    long = "x" * 300_000
+    for attributes in ({"name": f"lab/{long}:1"}, {"name": "lab/a:1", "repository": long, "tag": long}):
+        made = opened.user.create_empty(attributes={"type": "dockerimage", "id": "a", **attributes}, expiration="1H")
+        opened.user.keep(made.id)
+    for arguments in (["ls"], ["ls", "--long"], ["du"], ["find", "--package", "x"]):
+        assert main(arguments) == 0
+        shown = capsys.readouterr().out
+        assert f"lab/{long[:500]}" in shown or f"\n{long[:500]}" in shown
+        assert max(map(len, shown.splitlines())) < 6000
+    assert main(["ls", "--format", "names"]) == 0
+    assert f"lab/{long}:1\n" in capsys.readouterr().out
