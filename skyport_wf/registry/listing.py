@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 from werkzeug.wrappers import Response
 
-from skyport_wf.formatting import count
+from skyport_wf.formatting import count, shortened
 from skyport_wf.image_list.reference import LATEST, is_repository, is_tag
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
 from skyport_wf.publication.thin import name_of
@@ -61,7 +61,8 @@ def answer_tags(context: RequestContext, repository: str) -> Response:
 
 def add_warning(answer: Response, text: str) -> None:
     """Add a warning that clients show to their users (OCI distribution spec 1.1, "Warnings")."""
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    # Clients take no answer with a header of any length, and names on a server are anyone's.
+    quoted = shortened(text).replace("\\", "\\\\").replace('"', '\\"')
     answer.headers.add("Warning", f'299 - "{quoted}"')
 
 

@@ -303,6 +303,8 @@ def test_names_that_no_registry_can_have_are_left_out_and_said(world: World) -> 
     answer = world.nobody.get("/v2/_catalog")
     assert json.loads(answer.data) == {"repositories": [NAME]}
     assert answer.headers["Warning"] == '299 - "1 name that no registry can have left out: Lab/Tool"'
+    publish(world.alice, world.folder, "y:1", Image((TOOL,)), name=f"lab/{'y' * 300_000}:1", repository="y")
+    assert len(world.nobody.get("/v2/_catalog").headers["Warning"]) < 1100
     assert world.nobody.error("/v2/Lab/Tool/manifests/1") == (400, "NAME_INVALID")
     assert "255 characters at most" in world.nobody.get(f"/v2/{'a' * 256}/manifests/1").text
 
