@@ -23,7 +23,7 @@ from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
 from skyport_wf.image.tar.sparse import SPARSE
-from skyport_wf.output_file import check_writable, make_folders, own_descriptor, replace_file
+from skyport_wf.output_file import check_writable, is_special, make_folders, own_descriptor, replace_file
 
 if TYPE_CHECKING:
     from skyport_wf.image.layers.entries import LayerEntry
@@ -85,7 +85,9 @@ def _take_file(source: ImageSource, entry: PlacedEntry, target: Path) -> TakenOu
         def put(_: list[PlacedEntry], pieces: Iterator[bytes]) -> None:
             for piece in pieces:
                 file.write(piece)
-            os.fchmod(file.descriptor, _mode(entry))
+            # Of a stdout that is /dev/null, root would take its rights from everyone.
+            if not is_special(target):
+                os.fchmod(file.descriptor, _mode(entry))
 
         _read_again(source, {entry.number: [entry]}, put)
     return TakenOut(1, entry.size, ())

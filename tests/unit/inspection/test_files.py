@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +162,15 @@ def test_a_file_is_taken_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("b").read_bytes() == b"second"
     assert "b is there already" in files(capsys, "image.tar", "/bin/tool", "--output", "b", code=2)["error"]
     assert Path("b").read_bytes() == b"second"
+
+
+def test_stdout_keeps_its_mode() -> None:
+    """By root, /dev/null lost the rights of all others; nobody else could write to it at all."""
+    command = [sys.executable, "-m", "skyport_wf", "files", "image.tar", "/bin/tool", "--output", "-"]
+    with Path("out").open("wb") as file:
+        Path("out").chmod(0o600)
+        subprocess.run(command, stdout=file, check=True)
+    assert (Path("out").read_bytes(), Path("out").stat().st_mode & 0o777) == (b"new tool!", 0o600)
 
 
 def test_a_folder_that_lacks_is_made(capsys: pytest.CaptureFixture[str]) -> None:
