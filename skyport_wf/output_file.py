@@ -138,6 +138,12 @@ def replace_file(target: Path) -> Iterator[OutputFile]:
             partial.unlink()
 
 
+def cannot_write(path: Path | str, error: OSError) -> SkyportError:
+    """Return what is said of a file or folder that cannot be written."""
+    advice = ". Make room there, or write to another disk." if error.errno in _FULL else ""
+    return SkyportError(f"cannot write {path}: {error.strerror}{advice}")
+
+
 def make_folders(folder: Path) -> None:
     """Make a folder, and those above it, unless it is there.
 
@@ -195,7 +201,7 @@ def keep_other_file(path: Path, what: str, is_one: Callable[[bytes], bool]) -> N
         with path.open("rb") as file:
             there = file.read(_ENOUGH)
     except OSError as error:
-        raise SkyportError(f"cannot write {path}: {error.strerror}") from error
+        raise cannot_write(path, error) from error
     if there.strip() and not is_one(there):
         raise UsageError(f"{path} is there, and is no {what}: it stays as it is. Name another file, or remove it.")
 
@@ -271,5 +277,4 @@ def _named(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENXIO:
             raise SkyportError(f"cannot write {path}: it is a pipe or socket that nobody reads from") from error
-        advice = ". Make room there, or write to another disk." if error.errno in _FULL else ""
-        raise SkyportError(f"cannot write {path}: {error.strerror}{advice}") from error
+        raise cannot_write(path, error) from error

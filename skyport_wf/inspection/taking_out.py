@@ -23,7 +23,14 @@ from skyport_wf.image.archive.layers import read_layers
 from skyport_wf.image.archive.reader import ArchiveReader
 from skyport_wf.image.layers.stacking import PlacedEntry, path_bytes, path_of
 from skyport_wf.image.tar.sparse import SPARSE
-from skyport_wf.output_file import check_writable, is_special, make_folders, own_descriptor, replace_file
+from skyport_wf.output_file import (
+    cannot_write,
+    check_writable,
+    is_special,
+    make_folders,
+    own_descriptor,
+    replace_file,
+)
 
 if TYPE_CHECKING:
     from skyport_wf.image.layers.entries import LayerEntry
@@ -65,7 +72,7 @@ def take_out(source: ImageSource, wanted: WantedFiles, target: Path) -> TakenOut
     try:
         make_folders(target.parent)
     except OSError as error:
-        raise SkyportError(f"cannot write {target}: {error.strerror}") from error
+        raise cannot_write(target, error) from error
     if not wanted.is_folder:
         return _take_file(source, wanted.entries[0], target)
     with _new_folder(target) as folder:
@@ -201,6 +208,6 @@ def _new_folder(target: Path) -> Iterator[Path]:
     except OSError as error:
         # Users know nothing of the name that it has until it is whole.
         place = str(error.filename or target).replace(str(partial), str(target), 1)
-        raise SkyportError(f"cannot write {place}: {error.strerror}") from error
+        raise cannot_write(place, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -18,9 +18,9 @@ from typing import Final
 import msgspec
 
 from skyport_wf.cache import only_one
-from skyport_wf.errors import SkyportError, UsageError
+from skyport_wf.errors import UsageError
 from skyport_wf.input_file import read_bounded
-from skyport_wf.output_file import replace_file
+from skyport_wf.output_file import cannot_write, replace_file
 
 _LIST: Final = ".skyport-catalogue"
 _LARGEST_LIST: Final = 256 << 20
@@ -56,7 +56,7 @@ def write_folder(folder: Path, files: Iterable[tuple[str, bytes]]) -> WrittenFol
         with only_one(folder / _LIST):
             return _write(folder, files)
     except OSError as error:
-        raise SkyportError(f"cannot write {folder}: {error.strerror}") from error
+        raise cannot_write(folder, error) from error
 
 
 def _write(folder: Path, files: Iterable[tuple[str, bytes]]) -> WrittenFolder:

@@ -10,6 +10,7 @@ from skyport_wf.errors import SkyportError, UsageError
 from skyport_wf.input_file import read_bounded
 from skyport_wf.output_file import (
     behind_links,
+    cannot_write,
     check_different,
     check_writable,
     keep_other_file,
@@ -90,7 +91,7 @@ def _keep_other_record(path: Path, kind: str) -> bytes:
         # A link is replaced, not the file that it leads to.
         there = read_bounded(path, _LARGEST) if path.is_file() and not path.is_symlink() else b""
     except OSError as error:
-        raise SkyportError(f"cannot write {path}: {error.strerror}") from error
+        raise cannot_write(path, error) from error
     # A large record is not a whole document in the bytes by which other kinds of files are told.
     keep_other_file(path, f"`{kind}` record", lambda _: not there.strip() or read_kind(there) == kind)
     return there
@@ -127,7 +128,7 @@ def write_document(path: Path, content: bytes) -> None:
             return
         make_folders(path.parent)
     except OSError as error:
-        raise SkyportError(f"cannot write {path}: {error.strerror}") from error
+        raise cannot_write(path, error) from error
     with replace_file(path) as file:
         file.write(content)
 

@@ -14,7 +14,7 @@ from skyport_wf.byte_streams import ByteStream, CountedStream
 from skyport_wf.engine.connection import connect
 from skyport_wf.errors import ArchiveError, SkyportError, UsageError
 from skyport_wf.image.contents import SavedArchive
-from skyport_wf.output_file import keep_other_file, make_folders, replace_file
+from skyport_wf.output_file import cannot_write, keep_other_file, make_folders, replace_file
 from skyport_wf.progress import UNSEEN, Progress
 from skyport_wf.records.encoding import check_unicode
 from skyport_wf.records.records import BuildRecord, SaveRecord
@@ -63,7 +63,7 @@ def save(build: BuildRecord, archive: Path, *, record_folder: Path) -> SaveRecor
         try:
             archive.touch()
         except OSError as error:
-            raise SkyportError(f"cannot write {archive}: {error.strerror}") from error
+            raise cannot_write(archive, error) from error
         return SaveRecord(build=build, archive=path, saved=None)
     if build.source.registry:
         return SaveRecord(build, path, _save_from_registry(build, build.source.registry, archive))

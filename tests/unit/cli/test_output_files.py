@@ -408,6 +408,15 @@ def test_a_log_is_replaced_by_the_next_one(project, capsys):
     assert (project / "logs/x.log").read_text() == ""
 
 
+def test_of_a_full_disk_it_is_said_what_to_do(project, full_disk, capsys):
+    (project / "image.tar").write_bytes(canonical(Image((layer_tar({"opt/file": bytes(9000)}),)), "lab/tool:1"))
+    for arguments in (["files", "image.tar", "/opt", "--output", "taken"], ["catalogue", "--out", "pages"]):
+        path = str(full_disk / arguments[-1])
+        assert main([*arguments[:-1], path]) == 1
+        told = f"cannot write {path}: No space left on device. Make room there, or write to another disk."
+        assert told in capsys.readouterr().err.replace(f"{path}/file", path)
+
+
 def test_a_log_on_a_full_disk_fails_nothing(project, capsys):
     assert main(["plan", "--images", "none", "--log", "/dev/full"]) == 2
     assert capsys.readouterr().err.splitlines() == [
