@@ -153,7 +153,7 @@ class _Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is None or value in action.choices:
             return
-        told = printable(str(value))
+        told = printable(str(value)) or "''"
         if action.dest == "verb":
             verb = ELSEWHERE.get(str(value))
             meant = f"; did you mean {verb}?" if verb else did_you_mean(str(value), VERBS)

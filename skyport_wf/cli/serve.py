@@ -200,6 +200,8 @@ def _public_url(text: str | None) -> str | None:
 
 def _rights(text: str) -> frozenset[str]:
     rights = frozenset(word.strip() for word in text.split(",")) - {""}
+    if not rights:
+        raise UsageError(f"--anonymous {text!r} names no right. Give some of {','.join(RIGHTS)}, or {NO_RIGHT}.")
     if unknown := rights - {*RIGHTS, NO_RIGHT}:
         raise UsageError(f"--anonymous: unknown right {', '.join(sorted(unknown))}. Give some of {','.join(RIGHTS)}.")
     if NO_RIGHT in rights and len(rights) > 1:
