@@ -400,6 +400,13 @@ def test_a_base_that_lost_its_name_will_do(tmp_path: Path, shock: ShockClient) -
     assert [(one.attributes or {})["id"] for one in chain] == [BASE_ID, TOOL_ID]
 
 
+def test_of_a_base_that_is_not_there_nothing_is_told_that_a_terminal_acts_upon(shock: ShockClient) -> None:
+    top = foreign(shock, "l/top:1", "3", base_image_id="9\n\x1b[31m" + "9" * 100_000)
+    with pytest.raises(ShockError, match=r"^l/top:1 is a thin image built on image 9\[31m9+\.\.\., and .*$") as caught:
+        read_chain(shock, top)
+    assert len(str(caught.value)) < 2000
+
+
 @pytest.mark.parametrize("base_id", ["9", ""])
 def test_a_base_that_is_not_there(shock: ShockClient, base_id: str) -> None:
     top = foreign(shock, "l/top:1", "3", base_image_id=base_id, base_image_tag="l/low:1")
