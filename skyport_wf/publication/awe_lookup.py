@@ -11,6 +11,7 @@ from itertools import chain
 import msgspec
 
 from skyport_wf.errors import EXIT_USAGE, SkyportError
+from skyport_wf.formatting import printable, shortened
 from skyport_wf.image_list.reference import LATEST, is_pattern
 
 IMAGE_TYPE = "dockerimage"
@@ -104,7 +105,7 @@ def _choose_latest(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int
     for attributes in found:
         for key in ("name", "tag", "repository"):
             if not _text(attributes, key):
-                name = _text(attributes, "name") or "a node without a name"
+                name = shortened(printable(_text(attributes, "name"))) or "a node without a name"
                 raise AweLookupError(
                     f"an AWE worker fails on {lookup.asked}: of {name} the attribute `{key}` "
                     "is missing, empty or not text, and that stops `latest` for the whole repository"
@@ -145,13 +146,14 @@ def _part_version(lookup: Lookup, tag: str, part: str) -> tuple[int, int]:
     match = _TAG_PART.fullmatch(part)
     if not match:
         return (0, 0)
-    number = int(match[1])
-    if number > _LARGEST_NUMBER:
+    digits = match[1].lstrip("0") or "0"
+    # Python refuses to read thousands of them, in its own way.
+    if len(digits) > len(str(_LARGEST_NUMBER)) or int(digits) > _LARGEST_NUMBER:
         raise AweLookupError(
-            f"an AWE worker fails on {lookup.asked}: the number in the tag {tag!r} has more than 64 bits, "
+            f"an AWE worker fails on {lookup.asked}: the number in the tag {shortened(tag)!r} has more than 64 bits, "
             "and that stops `latest` for the whole repository"
         )
-    return (number, _SUFFIXES.index(match[2]) if match[2] in _SUFFIXES else 0)
+    return (int(digits), _SUFFIXES.index(match[2]) if match[2] in _SUFFIXES else 0)
 
 
 def _text(attributes: Mapping[str, object], key: str) -> str:

@@ -114,7 +114,7 @@ def how_to_mend(node: Node, problems: Sequence[AweProblem] = ()) -> str:
     if not node.file.complete or any(problem.lost for problem in problems):
         return f"`skyport-wf retire --node {node.id}`, and publishing it again,"
     name = node.text("name")
-    if not name.isprintable():
+    if not name.isprintable() or shortened(name) != name:
         return f"`skyport-wf retire --node {node.id}`, and publishing it under another name,"
     try:
         parse_reference(name)

@@ -152,3 +152,16 @@ def test_a_name_of_any_length_makes_no_list_of_its_length(opened, capsys):
         assert max(map(len, shown.splitlines())) < 6000
     assert main(["ls", "--format", "names"]) == 0
     assert f"lab/{long}:1\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", ["resolve", "receipt", "show", "retire"])
+def test_a_tag_of_any_length_is_told_by_its_beginning(opened, capsys, verb):
+    """Python refuses to read a number of so many digits, and each command that looks for a highest tag failed."""
+    name = f"lab/a:{'9' * 100_000}"
+    attributes = {"type": "dockerimage", "name": name, "repository": "lab/a", "tag": name.partition(":")[2]}
+    opened.user.keep(opened.user.create_empty(attributes=attributes, expiration="1H").id)
+    assert main([verb, "lab/a"]) == 1
+    said = capsys.readouterr().err
+    assert ("has more than 64 bits" in said) == (verb != "retire")
+    assert f"lab/a:{'9' * 500}" in said
+    assert len(said) < 5000

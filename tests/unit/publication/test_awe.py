@@ -90,6 +90,12 @@ def test_two_colons_fail():
             "an AWE worker fails on a/b: the number in the tag '1.9223372036854775808' has more than 64 bits, "
             "and that stops `latest` for the whole repository",
         ),
+        (
+            "a/b",
+            [node("1"), node("9" * 100_000)],
+            f"an AWE worker fails on a/b: the number in the tag '{'9' * 1000}...' has more than 64 bits, "
+            "and that stops `latest` for the whole repository",
+        ),
     ],
 )
 def test_where_a_worker_would_fail(asked, found, message):
