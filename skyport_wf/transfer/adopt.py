@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyport_wf.errors import ArchiveError, ShockError, SkyportError, UsageError
-from skyport_wf.formatting import printable
+from skyport_wf.formatting import printable, shortened
 from skyport_wf.image.examination.package_list import pack
 from skyport_wf.image.examination.report import count_packages
 from skyport_wf.image_list.reference import ImageReference, parse_reference
@@ -105,7 +106,7 @@ def adopt(
     }  # fmt: skip
     packages = {} if listed_packages(node) else {PACKAGES_KEY: pack(examined.listed)}
     changes = [
-        f"attribute `{key}`: {node.text(key) or 'missing'} -> {value}"
+        f"attribute `{key}`: {shortened(printable(node.text(key))) or 'missing'} -> {value}"
         for key, value in wanted.items()
         if node.text(key) != value
     ]
@@ -146,7 +147,7 @@ def _usable_name(name: str, new_name: str | None) -> ImageReference:
         if new_name is not None:
             raise
         raise UsageError(
-            f"{error} Say under which name it is to be: `skyport-wf adopt {name} --as REPO:TAG`."
+            f"{error} Say under which name it is to be: `skyport-wf adopt {shlex.quote(name)} --as REPO:TAG`."
         ) from error
 
 
@@ -155,7 +156,7 @@ def _check_free(shock: Shock, reference: ImageReference, node: Node) -> None:
     if taken := [other.id for other in find_published(shock.user, str(reference)) if other.id != node.id]:
         raise SkyportError(
             f"{reference} is published already (node {', '.join(taken)}). Choose another name with --as, or retire "
-            f"this one: `skyport-wf retire {node.text('name')} --node {node.id}`."
+            f"this one: `skyport-wf retire {shlex.quote(node.text('name'))} --node {node.id}`."
         )
 
 

@@ -618,6 +618,12 @@ def test_the_name_of_a_node_is_no_command_and_no_line_of_ours(shock: ShockClient
         assert "skyport/two:1" in text
         assert not any(line.startswith("forged") for line in text.splitlines())
         assert command[0] == "pull" or f"`skyport-wf retire --node {node.id}`, and publishing it under another" in text
+    text = said("adopt", "skyport/old; rm -rf x")[1]
+    assert "`skyport-wf adopt 'skyport/old; rm -rf x' --as REPO:TAG`" in text
+    put(shock, "skyport/three:1", id=f"{BARE}\nforged\n{'x' * 100_000}")
+    text = said("adopt", "skyport/three:1", "--dry-run")[1]
+    assert f"  attribute `id`: {BARE}forgedxxx" in text
+    assert max(map(len, text.splitlines())) < 1200
 
 
 HOSTILE = "x\x1b[2J\x1b]0;title\x07\r\u202e"
