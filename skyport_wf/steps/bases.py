@@ -34,13 +34,16 @@ def wait_for_bases(image: ResolvedImage, shock: Shock, *, seconds: float) -> Non
     """
     end = time.monotonic() + seconds
     for name, digest in image.needed_digests.items():
+        is_told = False
         while not any(_is_made_from(digest, node) for node in find_published(shock.user, name)):
             if time.monotonic() > end:
                 raise TemporaryError(
                     f"{image.spec.name} is built on {name}, which has not been published within {seconds:.0f} s. "
                     "Publish that first."
                 )
-            _log.info("waiting for %s, which %s is built on", name, image.spec.name)
+            if not is_told:
+                _log.info("waiting for %s, which %s is built on", name, image.spec.name)
+                is_told = True
             time.sleep(_PAUSE_SECONDS)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import skyport_wf
+from skyport_wf.cli.main import main
 from skyport_wf.cli.parser import parse
 from skyport_wf.cli.verbs import VERBS
 from skyport_wf.errors import UsageError
@@ -291,6 +292,19 @@ def test_75_an_engine_that_cannot_be_reached(project):
     assert "no Docker engine answers at unix://" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / "build.json").exists()
+
+
+def test_a_base_is_said_to_be_waited_for_once(project, monkeypatch, capsys):
+    (project / "tool/Dockerfile").write_text("FROM a/base:1\n")
+    (project / "base").mkdir()
+    (project / "base/Dockerfile").write_text("FROM scratch\n")
+    (project / "images.yaml").write_text(f"{LIST}- {{name: 'a/base:1', dockerfile: base/Dockerfile}}\n")
+    monkeypatch.setattr("skyport_wf.steps.build._PAUSE_SECONDS", 0.05)
+    assert main(["build", "a/b:1", "--wait", "1", "--record", "build.json"]) == 75
+    assert capsys.readouterr().err.splitlines() == [
+        "skyport-wf: waiting for a/base:1, which a/b:1 is built on",
+        "skyport-wf: a/b:1 is built on a/base:1, which has not been published within 1 s. Publish that first.",
+    ]
 
 
 @pytest.mark.slow
