@@ -16,7 +16,7 @@ from skyport_wf.cache import cache_folder, key_of, only_one
 from skyport_wf.errors import ShockError, SkyportError, UsageError
 from skyport_wf.image.archive.beginning import begins_like_image
 from skyport_wf.image.platforms import is_platform
-from skyport_wf.output_file import keep_other_file, make_folders, replace_file
+from skyport_wf.output_file import is_special, keep_other_file, make_folders, replace_file
 from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import read_attributes
 from skyport_wf.publication.resolve import find_for_worker
@@ -59,7 +59,9 @@ def fetch(shock: Shock, node: Node, path: Path, *, progress: Progress) -> Fetche
     with one_at_a_time(f"file {path.resolve()}"):
         downloaded = 0
         as_it_is = len(chain) == 1 and path.suffix != ".tar"
-        if not (_is_same_file(path, node) if as_it_is else _holds(path, node)):
+        is_there = _is_same_file if as_it_is else _holds
+        # A pipe has nothing to read until somebody writes into it, and that is to be this process.
+        if is_special(path) or not is_there(path, node):
             try:
                 make_folders(path.parent)
             except OSError as error:

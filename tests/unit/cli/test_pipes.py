@@ -1,9 +1,12 @@
 """Records and archives that come from a pipe, or are to go into one."""
 
+import io
 import json
 import os
+import select
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from skyport_wf.store.opening import open_store
 from skyport_wf.store.wsgi.app import ShockApp
 from tests.support.docker_archives import Image, canonical, layer_tar
 from tests.support.own_server import running_server
+from tests.support.timing import PATIENCE
 
 LIST = "shock: {parts_above: 0, part_size: 1}\nimages: [{name: 'lab/tool:1', archive: tool.tar}]\n"
 
@@ -67,3 +71,22 @@ def test_a_new_archive_goes_into_a_file(project: Path, archive: str) -> None:
     refused = run("save", "build.json", "--archive", archive, "--record", "other.json", code=2)
     assert "is a device or pipe, and the record has to name a file. Name one for the archive." in refused.stderr
     assert (refused.stdout, (project / "other.json").exists()) == ("", False)
+
+
+@pytest.mark.parametrize("name", ["pipe", "pipe.tar"])
+def test_an_image_is_pulled_into_a_pipe(project: Path, name: str) -> None:
+    run("publish", "--all")
+    os.mkfifo(project / name)
+    pulling = ["pull", "lab/tool:1", "--output", name]
+    assert "it is a pipe or socket that nobody reads from" in run(*pulling, code=1).stderr
+    with (
+        os.fdopen(os.open(project / name, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader,
+        subprocess.Popen([sys.executable, "-m", "skyport_wf", *pulling], stdout=subprocess.DEVNULL) as puller,
+    ):
+        assert select.select([reader], [], [], PATIENCE)[0]
+        os.set_blocking(reader.fileno(), True)
+        content = reader.read()
+    assert puller.returncode == 0
+    assert content.startswith(b"\x1f\x8b") == (name == "pipe")
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert "manifest.json" in archive.getnames()
