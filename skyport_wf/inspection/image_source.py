@@ -104,6 +104,10 @@ def _why_no_archive(word: str) -> str:
         return f"the folder {word} is no OCI layout: it has no {_OCI_INDEX}."
     if not (exists(path) or is_absent(path)):
         return f"{word} cannot be read: a folder on the way there is closed to you."
+    if exists(path):
+        return (
+            f"there is no archive {word}, but a device or pipe: an archive has to be a file, as it may be read twice."
+        )
     near = ""
     with suppress(OSError), os.scandir(path.parent) as entries:
         there = [entry.name for entry in islice(entries, _MOST_LOOKED_AT) if is_archive(entry.path)]

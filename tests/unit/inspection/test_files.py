@@ -83,6 +83,7 @@ def test_what_the_layers_make_together(capsys: pytest.CaptureFixture[str]) -> No
         ("saved/tool", "There is no archive saved/tool; did you mean saved/tool.tar?"),
         ("saved/layuot", "There is no archive saved/layuot; did you mean saved/layout?"),
         ("saved/zzz", "There is no archive saved/zzz."),
+        ("/dev/null", "there is no archive /dev/null, but a device or pipe: an archive has to be a file"),
         ("gone/image.tar.gz", "There is no archive gone/image.tar.gz."),
         ("saved", "The folder saved is no OCI layout: it has no index.json."),
         ("./saved", "the folder ./saved is no OCI layout: it has no index.json. Name an archive"),
