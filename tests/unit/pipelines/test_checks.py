@@ -37,7 +37,7 @@ def publish(*keys: str) -> None:
 
 def test_the_files_of_an_image_are_those_of_the_rules() -> None:
     rules = "".join(path.read_text() for path in (CHECKOUT / "rules").rglob("*.smk"))
-    assert {*re.findall(r"<results>/skyport/{skyport_key}/([\w.]+)", rules)} == FILES_OF_IMAGE
+    assert {*re.findall(r'_skyport\.output\("([\w.]+)"\)', rules)} == FILES_OF_IMAGE
 
 
 @pytest.mark.parametrize("pathvar", PATHVARS)
