@@ -1,6 +1,7 @@
 """Digests that are remembered between runs: no change is missed, and nothing is read twice."""
 
 import hashlib
+import logging
 import os
 import subprocess
 import sys
@@ -86,7 +87,10 @@ def test_nothing_is_read_twice(root, memory):
 
 def test_that_much_is_to_be_read_is_told(root, memory, monkeypatch, caplog):
     """A folder of reads beside a Dockerfile took minutes, without a word."""
-    digest(root, memory)
+    # As before a command has set up its own log.
+    monkeypatch.setattr(logging.getLogger("skyport_wf"), "propagate", True)
+    caplog.set_level(logging.WARNING, logger="skyport_wf")
+    digest(root, None)
     assert not caplog.messages
     monkeypatch.setattr(file_digests, "_SLOW", 4 * COUNT - 1)
     settle(root, memory)
