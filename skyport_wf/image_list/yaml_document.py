@@ -129,6 +129,8 @@ _WORDS = {
     "did not find expected '-'": "a line that belongs to the list item above it, and is indented less. Indent it more.",
     "did not find expected ','": "a bracket that is not closed",
     "did not find expected node": "a bracket that is not closed",
+    "could not determine a constructor for the tag": "a tag (`!...`) that {kind} does not know. Leave it out.",
+    "found incompatible YAML document": "another version of YAML than 1.1 or 1.2. Leave the `%YAML` out.",
     "found undefined alias": "an alias (`*NAME`) whose anchor (`&NAME`) is not there",
     "but found another document": "a second document (`---`): {kind} is one",
     "could not find expected ':'": "a key without `: ` behind it",

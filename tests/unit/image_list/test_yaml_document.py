@@ -148,8 +148,11 @@ NO_MERGE = "`<<` takes a mapping, such as the alias (`*NAME`) of one, or a list 
         ("a: {<<: [[1]]}\n", f"images.yaml, line 1: not valid YAML: {NO_MERGE}"),
         (
             "a: !!python/object/apply:os.system [id]\n",
-            "images.yaml, line 1: not valid YAML: could not determine a constructor for the tag "
-            "'tag:yaml.org,2002:python/object/apply:os.system'",
+            "images.yaml, line 1: not valid YAML: a tag (`!...`) that an image list does not know. Leave it out.",
+        ),
+        (
+            "%YAML 9.9\n---\na: 1\n",
+            "images.yaml, line 1: not valid YAML: another version of YAML than 1.1 or 1.2. Leave the `%YAML` out.",
         ),
         ("a: \x00", f"images.yaml, line 1: not valid YAML: {NO_CHARACTER.format('0000')} Save it as UTF-8 text."),
         (
