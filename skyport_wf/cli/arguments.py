@@ -82,11 +82,8 @@ def _why_unusable(word: object) -> str:
 def check_names(args: argparse.Namespace, arguments: Iterable[str]) -> None:
     """Raise UsageError for an empty name of an image, as of a variable that is not set: it would fit what has no name.
 
-    So for an empty id of a node.
     arguments: those that name images.
     """
-    if getattr(args, "node", None) == "":
-        raise UsageError("--node '' names no node. Is a variable not set?")
     for argument in arguments:
         value = getattr(args, argument)
         if "" in (value if isinstance(value, list) else [value]):

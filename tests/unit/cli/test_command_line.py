@@ -161,8 +161,8 @@ def test_1_failed_with_a_message_and_no_traceback(project):
         (["user", "--data", "d", "add", "ben"], "--data stands behind the verb, as in `skyport-wf user add --data`."),
         (["ls", ""], "'' names no image. Is a variable not set?"),
         (["delete", "a/b:1", "", "--remove"], "'' names no image. Is a variable not set?"),
-        (["retire", "a/b:1", "--node", ""], "--node '' names no node. Is a variable not set?"),
-        (["delete", "--node="], "--node '' names no node. Is a variable not set?"),
+        (["retire", "a/b:1", "--node", ""], "argument --node: '' is not the id of a node. Is a variable not set?"),
+        (["delete", "--node="], "argument --node: '' is not the id of a node. Is a variable not set?"),
         (["serve", "--anonymous", ""], "--anonymous '' names no right. Give some of read,write,delete, or none."),
         (["help", ""], "there is no verb ''. `skyport-wf --help` lists the verbs."),
         (["resolve", "x" * 5000], f"argument name: '{'x' * 100}': it is too long"),
@@ -299,7 +299,7 @@ def test_a_base_is_said_to_be_waited_for_once(project, monkeypatch, capsys):
     (project / "base").mkdir()
     (project / "base/Dockerfile").write_text("FROM scratch\n")
     (project / "images.yaml").write_text(f"{LIST}- {{name: 'a/base:1', dockerfile: base/Dockerfile}}\n")
-    monkeypatch.setattr("skyport_wf.steps.build._PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("skyport_wf.steps.bases._PAUSE_SECONDS", 0.05)
     assert main(["build", "a/b:1", "--wait", "1", "--record", "build.json"]) == 75
     assert capsys.readouterr().err.splitlines() == [
         "skyport-wf: waiting for a/base:1, which a/b:1 is built on",
