@@ -57,12 +57,18 @@ def printable(words: str) -> str:
     return words if words.isprintable() else "".join(filter(str.isprintable, words))
 
 
-def shortened(words: str) -> str:
+def shortened(words: str, longest: int = _MOST_SHOWN) -> str:
     """Return the words, or the beginning of those that nobody reads to the end: names in an image may have any length.
 
     In a table, each row would be as long.
+    longest: characters, the three dots among them.
     """
-    return words if len(words) <= _MOST_SHOWN else f"{words[:_MOST_SHOWN]}..."
+    return words if len(words) <= longest else f"{words[: longest - 3]}..."
+
+
+def one_line(words: str, longest: int = _MOST_SHOWN) -> str:
+    """Return words that are anyone's in one line that no terminal acts upon. longest: as for `shortened`."""
+    return shortened(printable(words.expandtabs(4)), longest)
 
 
 def terminal_text(text: str) -> str:

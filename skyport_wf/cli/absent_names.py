@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from skyport_wf.errors import SkyportError
-from skyport_wf.formatting import printable, shortened
+from skyport_wf.formatting import one_line, printable
 from skyport_wf.near_words import near_words
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _tell_retired(client: ShockClient, asked: str) -> str:
 def _some(names: Sequence[str]) -> str:
     """Return the first of some names, and how many more there are."""
     more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
-    return f"{', '.join(shortened(printable(name)) for name in names[:_TOLD])}{more}"
+    return f"{', '.join(one_line(name) for name in names[:_TOLD])}{more}"
 
 
 def _names(client: ShockClient, *, hidden: bool = False) -> set[str]:

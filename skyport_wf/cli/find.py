@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from skyport_wf.cli.absent_names import tell_absent
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.outcome import Outcome, Table, table
-from skyport_wf.formatting import count, printable, shortened
+from skyport_wf.formatting import count, one_line, printable
 
 if TYPE_CHECKING:
     from skyport_wf.inspection.find import Found
@@ -96,4 +96,4 @@ def _text(found: Found, searched: int) -> list[str | Table]:
 
 def _names(images: Sequence[StoredImage]) -> str:
     more = f" and {len(images) - _SHOWN} more" if len(images) > _SHOWN else ""
-    return ", ".join(shortened(printable(image.name)) or f"node {image.node.id}" for image in images[:_SHOWN]) + more
+    return ", ".join(one_line(image.name) or f"node {image.node.id}" for image in images[:_SHOWN]) + more

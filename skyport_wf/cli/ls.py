@@ -10,7 +10,7 @@ from skyport_wf.cli.absent_names import tell_absent
 from skyport_wf.cli.arguments import add_image_list, opened_shock
 from skyport_wf.cli.colours import state
 from skyport_wf.cli.outcome import Outcome, Table, short_id, table
-from skyport_wf.formatting import count, human_size, printable, shortened
+from skyport_wf.formatting import count, human_size, one_line, printable
 
 if TYPE_CHECKING:
     from skyport_wf.inspection.listing import ListedImage, Space
@@ -104,7 +104,7 @@ def _text(listed: Sequence[ListedImage], space: Space, args: argparse.Namespace)
         for row, one in zip(rows, listed, strict=True):
             row[5:5] = [_time(one.image.node.last_modified), one.owner or "-", one.readable_by]
     notes = [
-        f"{shortened(printable(one.image.name))} ({one.image.node.id}): {'; '.join(one.image.notes)}"
+        f"{one_line(one.image.name)} ({one.image.node.id}): {'; '.join(one.image.notes)}"
         for one in listed
         if one.image.notes
     ]

@@ -11,7 +11,7 @@ from typing import Final, TextIO
 
 from skyport_wf.cli.colours import Coloured, coloured, wants_colour
 from skyport_wf.errors import EXIT_DONE, SkyportError
-from skyport_wf.formatting import printable, shortened, terminal_text
+from skyport_wf.formatting import one_line, terminal_text
 
 _BETWEEN: Final = 2
 _NARROWEST: Final = 6
@@ -40,7 +40,7 @@ class Table:
         from tabulate import tabulate
 
         # A line's end in a name would look like a row of its own.
-        cells = [[shortened(printable(str(cell))) for cell in row] for row in self._rows]
+        cells = [[one_line(str(cell)) for cell in row] for row in self._rows]
         widths = _column_widths([self._head, *cells] if self._head else cells)
         # Without a heading of its own, for whose spaces there is no room then.
         head = [] if widths else self._head

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from skyport_wf.engine.build_output import shortened
+from skyport_wf.engine.build_output import line_of_output
 from skyport_wf.errors import UsageError
 from skyport_wf.input_file import exists, read_bounded
 from skyport_wf.output_file import scratch_folder
@@ -69,8 +69,8 @@ def build_arguments(image: ImageSpec) -> dict[str, str]:
     if epoch is not None and not (_NUMBER.fullmatch(epoch) and int(epoch) <= _LAST_TIME):
         # Some engines pass over it, others fail at the end of the build.
         raise UsageError(
-            f"image {image.name}: {EPOCH} is {shortened(epoch)!r}. Set it to a whole number of seconds since 1970, "
-            "such as 1700000000."
+            f"image {image.name}: {EPOCH} is {line_of_output(epoch)!r}. Set it to a whole number of seconds since "
+            "1970, such as 1700000000."
         )
     return arguments
 

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Final
 
 from skyport_wf.errors import BuildError
-from skyport_wf.formatting import printable
+from skyport_wf.formatting import one_line
 
 _LAST_LINES: Final = 20
 _LONGEST_LINE: Final = 300
@@ -59,19 +59,18 @@ class LastLines:
             self._open = line[: _LONGEST_LINE + 1]
 
     def __str__(self) -> str:
-        shown = [*self._lines, shortened(self._open)] if self._open.strip() else [*self._lines]
+        shown = [*self._lines, line_of_output(self._open)] if self._open.strip() else [*self._lines]
         lines = "".join(f"\n  | {line}" for line in shown[-_LAST_LINES:])
         return f". The last it printed:{lines}" if lines else ""
 
     def _close(self) -> None:
         if self._open.strip():
-            self._lines.append(shortened(self._open))
+            self._lines.append(line_of_output(self._open))
 
 
-def shortened(text: str, longest: int = _LONGEST_LINE) -> str:
+def line_of_output(text: str) -> str:
     """Return the text in one line that no terminal acts upon, cut if it is long."""
-    text = printable(text[: longest + 1].expandtabs(4))
-    return text if len(text) <= longest else text[: longest - 3] + "..."
+    return one_line(text, _LONGEST_LINE)
 
 
 class VanishedImageError(BuildError):
@@ -97,7 +96,7 @@ def build_failure(
     last: what the instruction printed.
     platform: what the image list asks for, if it does.
     """
-    reason = _PREFIXES.sub("", "\n".join(map(shortened, reason.strip().splitlines()[:_LAST_LINES])))
+    reason = _PREFIXES.sub("", "\n".join(map(line_of_output, reason.strip().splitlines()[:_LAST_LINES])))
     if frontend := _FRONTEND.match(instruction):
         image = _plain_name(frontend["image"])
         return BuildError(
@@ -118,11 +117,11 @@ def build_failure(
             f"on your Shock, `skyport-wf pull {image}`.",
             image=image,
         )
-    lines = "\n  ".join(shortened(line) for line in instruction[:_LONGEST_INSTRUCTION].splitlines())
+    lines = "\n  ".join(line_of_output(line) for line in instruction[:_LONGEST_INSTRUCTION].splitlines())
     at = f" at\n  {lines}\n" if lines else ": "
     kind = VanishedImageError if _VANISHED.search(reason) else BuildError
     return kind(f"building {name} failed{at}{reason}{last or ''}")
 
 
 def _plain_name(image: str) -> str:
-    return shortened(image.removeprefix("docker.io/library/").removeprefix("docker.io/"))
+    return line_of_output(image.removeprefix("docker.io/library/").removeprefix("docker.io/"))

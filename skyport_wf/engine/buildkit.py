@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast
 from skyport_wf.byte_streams import pieces_of
 from skyport_wf.digests import is_sha256
 from skyport_wf.engine.build_inputs import EPOCH, build_arguments, csv_line, folder_outside, input_options, secret_mask
-from skyport_wf.engine.build_output import LastLines, build_failure, shortened
+from skyport_wf.engine.build_output import LastLines, build_failure, line_of_output
 from skyport_wf.engine.capabilities import default_network, has_buildkit, uses_containerd_store
 from skyport_wf.engine.config_digests import find_by_config_digest
 from skyport_wf.engine.connection import command_variables, engine_errors, without_password
@@ -156,13 +156,13 @@ class _Progress:
                 # What stands before it shows the Dockerfile.
                 self._said.clear()
             if line.strip() and not line.startswith(("See 'docker", "Run 'docker", "Usage:")):
-                self._said.append(shortened(line))
+                self._said.append(line_of_output(line))
             return
         step, text = match["step"], match["text"]
         if match["second"]:
             self._printed.setdefault(step, LastLines()).add(text + "\n")
         elif text.startswith(_ERROR):
-            self._failed, self._said = step, deque([shortened(text)], maxlen=_LAST_LINES)
+            self._failed, self._said = step, deque([line_of_output(text)], maxlen=_LAST_LINES)
         else:
             self._instructions.setdefault(step, _STAGE.sub("", text, count=1))
 
@@ -186,8 +186,8 @@ def _start(name: str, arguments: list[str], environment: Mapping[str, str]) -> s
     for what, text in (*environment.items(), *options):
         if (size := len(os.fsencode(text))) + len(what) >= _LONGEST_ARGUMENT:
             raise UsageError(
-                f"image {name}: the value of {shortened(what)} has {size:,} bytes, more than a command may be given. "
-                "Put it into a file of the build context."
+                f"image {name}: the value of {line_of_output(what)} has {size:,} bytes, more than a command may be "
+                "given. Put it into a file of the build context."
             )
     try:
         return subprocess.Popen(

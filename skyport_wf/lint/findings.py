@@ -5,6 +5,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from skyport_wf.formatting import shortened
+
 Level = Literal["error", "warning", "info", "style"]
 """Severity, in hadolint's words."""
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -49,12 +51,8 @@ class Rule(msgspec.Struct, frozen=True):
 
     def at(self, line: int, message: str, instead: str) -> Finding:
         """Return a finding of this rule; of words that have the length of a file, the beginning."""
-        message, instead = (_beginning(text) for text in (message, instead))
+        message, instead = (shortened(text, _LONGEST) for text in (message, instead))
         return Finding(line, self.code, self.level, message, instead, replaces=self.replaces)
-
-
-def _beginning(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def fails(finding: Finding, threshold: Threshold) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from skyport_wf.formatting import printable, shortened
+from skyport_wf.formatting import one_line, printable
 from skyport_wf.publication.attributes import OWN_KEY
 from skyport_wf.publication.inventory import ImageState, StoredImage
 
@@ -67,7 +67,7 @@ class Repository(msgspec.Struct, frozen=True):
 
 def make_entry(image: StoredImage, *, is_private: bool) -> ImageEntry:
     """Return the entry of an image."""
-    repository, _, tag = shortened(printable(image.name)).partition(":")
+    repository, _, tag = one_line(image.name).partition(":")
     own = (image.node.attributes or {}).get(OWN_KEY)
     own = own if isinstance(own, dict) else {}
     description, registered = own.get("description"), own.get("registered")

@@ -11,7 +11,7 @@ from itertools import chain
 import msgspec
 
 from skyport_wf.errors import EXIT_USAGE, SkyportError
-from skyport_wf.formatting import printable, shortened
+from skyport_wf.formatting import one_line, shortened
 from skyport_wf.image_list.reference import LATEST, is_pattern
 
 IMAGE_TYPE = "dockerimage"
@@ -105,7 +105,7 @@ def _choose_latest(lookup: Lookup, found: Sequence[Mapping[str, object]]) -> int
     for attributes in found:
         for key in ("name", "tag", "repository"):
             if not _text(attributes, key):
-                name = shortened(printable(_text(attributes, "name"))) or "a node without a name"
+                name = one_line(_text(attributes, "name")) or "a node without a name"
                 raise AweLookupError(
                     f"an AWE worker fails on {lookup.asked}: of {name} the attribute `{key}` "
                     "is missing, empty or not text, and that stops `latest` for the whole repository"

@@ -74,20 +74,19 @@ def plan_deletion(
     else:
         states = deletable_states(unfinished=unfinished, published=published)
         newest: Counter[tuple[str, bool]] = Counter()
-        theirs: Counter[tuple[str, bool]] = Counter()
+        ours: Counter[tuple[str, bool]] = Counter()
         chosen = []
         for image in images:
             if image.state in states:
                 is_up = image.state in _KEPT_UP
                 kept_by = (image.name.partition(":")[0] if is_up else image.name, is_up)
+                is_ours = not (keep and not_ours(image.node.id))
                 newest[kept_by] += 1
-                is_theirs = keep > 0 and bool(not_ours(image.node.id))
-                theirs[kept_by] += is_theirs
+                ours[kept_by] += is_ours
                 # What others have may go tomorrow: it is not what is kept of ours.
-                if newest[kept_by] - (0 if is_theirs else theirs[kept_by]) > keep and not (
-                    older and is_younger(image.node, older)
-                ):
-                    # Without an age the clocks do not matter, of which the server's may be ahead.
+                place = (ours if is_ours else newest)[kept_by]
+                # Without an age the clocks do not matter, of which the server's may be ahead.
+                if place > keep and not (older and is_younger(image.node, older)):
                     chosen.append(image)
     refusals = {
         image.node.id: _why_not(shock, image, not_ours, locked, published=published, force=force) for image in chosen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from skyport_wf.formatting import printable, shortened
+from skyport_wf.formatting import one_line
 from skyport_wf.image_list.reference import LATEST, is_pattern
 from skyport_wf.publication.awe_lookup import NEGATION, AweLookupError, SeveralMeantError, choose, plan_lookup
 from skyport_wf.publication.awe_problems import how_to_mend
@@ -91,7 +91,7 @@ def _tell_of_problems(shock: ShockClient, asked: str) -> str:
     """Return what is wrong with images of the repository that was asked for, empty if there are none."""
     found = [image for image in list_images(shock, [asked.partition(":")[0]]) if image.notes]
     told = [
-        f"There is {shortened(printable(image.name)) or 'one without a name'} (node {image.node.id}), but "
+        f"There is {one_line(image.name) or 'one without a name'} (node {image.node.id}), but "
         f"{'; '.join(image.notes)}. {how_to_mend(image.node)} mends it."
         for image in found[:_TOLD]
     ]

@@ -15,6 +15,7 @@ import urllib3
 
 from skyport_wf.decoding import convert
 from skyport_wf.errors import ShockError, TemporaryError, root_cause
+from skyport_wf.formatting import shortened
 from skyport_wf.http_session import NO_TLS, origin_of, read_answer, read_retry_after, why_not_trusted
 from skyport_wf.retries import TEMPORARY_STATUSES, retrying
 from skyport_wf.shock.authorization import Authorization
@@ -165,7 +166,7 @@ class ShockConnection:
             method, path, self.name, response.status_code, response.elapsed.total_seconds(),
         )  # fmt: skip
         if response.status_code in TEMPORARY_STATUSES:
-            said = _shortened(self._authorization.hide(_said(response)).rstrip("."))
+            said = shortened(self._authorization.hide(_said(response)).rstrip("."), _LONGEST_REASON)
             raise ServerTroubleError(
                 f"{self._called} answers {method} {path} with HTTP {response.status_code}{said and f': {said}'}.",
                 response.status_code,
@@ -183,7 +184,7 @@ class ShockConnection:
 
     def _refused(self, words: str, status: int, request: str) -> ShockRefusalError:
         # Cut only then, as half a token would not be found.
-        said = _shortened(self._authorization.hide(words))
+        said = shortened(self._authorization.hide(words), _LONGEST_REASON)
         if status == requests.codes.unauthorized or "authorization" in said.lower():
             said = f"{said}. {self._token_advice}"
         return ShockRefusalError(f"{self._called} refuses {request}: {said}", status)
@@ -267,7 +268,3 @@ def _said(response: requests.Response) -> str:
 
 def _told(errors: Any) -> str:
     return "; ".join(map(str, errors)) if isinstance(errors, list) else str(errors or "")
-
-
-def _shortened(reason: str) -> str:
-    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 3]}..."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyport_wf.errors import ArchiveError, ShockError, SkyportError, UsageError
-from skyport_wf.formatting import printable, shortened
+from skyport_wf.formatting import one_line, printable
 from skyport_wf.image.examination.package_list import pack
 from skyport_wf.image.examination.report import count_packages
 from skyport_wf.image_list.reference import ImageReference, parse_reference
@@ -106,7 +106,7 @@ def adopt(
     }  # fmt: skip
     packages = {} if listed_packages(node) else {PACKAGES_KEY: pack(examined.listed)}
     changes = [
-        f"attribute `{key}`: {shortened(printable(node.text(key))) or 'missing'} -> {value}"
+        f"attribute `{key}`: {one_line(node.text(key)) or 'missing'} -> {value}"
         for key, value in wanted.items()
         if node.text(key) != value
     ]

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from skyport_wf.errors import ShockError
-from skyport_wf.formatting import printable, shortened
+from skyport_wf.formatting import one_line
 from skyport_wf.progress import Progress
 from skyport_wf.publication.attributes import RETIRED_TYPE
 from skyport_wf.publication.awe_lookup import IMAGE_TYPE
@@ -41,7 +41,7 @@ def read_chain(shock: ShockClient, node: Node, *, present: Callable[[str], bool]
             upper, (name, image_id) = name_of(chain[-1]), base
             which = f"{name} (image {image_id})" if name and image_id else name or f"image {image_id}"
             # Whoever made the node wrote that, whatever it is.
-            which = shortened(printable(which))
+            which = one_line(which)
             raise ShockError(
                 f"{upper} is a thin image built on {which}, and {shock.name} has no such image that you may read. "
                 f"Publish that image again, or {upper} whole."

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from skyport_wf.formatting import count
+from skyport_wf.formatting import count, shortened
 from skyport_wf.image.archive.go_json import read_like_go
 from skyport_wf.image.archive.manifest import parse_config
 from skyport_wf.image.layers.loading import LoadProblem
@@ -163,5 +163,4 @@ def _misfits(value: Any, fields: _Fields, above: str) -> Iterator[tuple[str, Any
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return shortened(json.dumps(value, ensure_ascii=False), _SHOWN)

@@ -145,4 +145,4 @@ def test_nothing_that_a_node_says_breaks_its_page(bad):
 def test_of_a_name_of_any_length_the_list_has_the_beginning():
     node = Node("n1", {"name": f"lab/{'x' * 300_000}:1"}, NodeFile("", 0, FileChecksum("")), "2026-01-02T03:04:00.1Z")
     entry = make_entry(StoredImage(node, node.text("name"), "published"), is_private=False)
-    assert entry.name == f"lab/{'x' * 996}..."
+    assert entry.name == f"lab/{'x' * 993}..."

@@ -80,8 +80,8 @@ def test_the_base_is_told_with_what_to_write():
 
 def test_of_an_endless_name_the_beginning_is_told():
     (found,) = lint(f"FROM {'x' * 60_000}\n")
-    assert found.message == f"`{'x' * 1999}..."
-    assert found.instead and found.instead.endswith("xxx...") and len(found.instead) == 2003
+    assert found.message == f"`{'x' * 1996}..."
+    assert found.instead and found.instead.endswith("xxx...") and len(found.instead) == 2000
 
 
 @pytest.mark.parametrize("below", ["", f"{PINNED[:-1]} AS last\n"])

@@ -21,13 +21,26 @@ TAKEN = [
     f"COPY --from=localhost:5000/a@{DIGEST} /a /b",
 ]
 
+OPTIONS_REFUSED = [
+    *("COPY --form=b a /b", "COPY --from b /a /b", "COPY --checksum=1 a /b", "ADD --chown 1 a /b"),
+    *("COPY --chmod=abc a /b", "COPY --chmod=17777 a /b", "COPY --chmod=u+q a /b", "COPY --link=1 a /b"),
+    *("ADD --checksum=sha256:abc https://x.test/a /b", f"ADD --checksum={DIGEST[7:]} https://x.test/a /b"),
+    *("ONBUILD COPY --nosuch a /b", "RUN --mounts=target=/x true", "RUN --mount=type=secret true", "CMD --help"),
+]
+OPTIONS_TAKEN = [
+    *("COPY --chmod=0755 --link a /b", "COPY --chmod=go=u,+rwX --parents=False a /b", "ARG M\nCOPY --chmod=$M a /b"),
+    *(f"ADD --checksum={DIGEST} https://x.test/a /b", "RUN --mount=type=secret,source=a --network=none true"),
+    *(f"ADD --checksum={COMMIT} --keep-git-dir https://x.test/a.git#{COMMIT} /b", "RUN a --nosuch"),
+    *("ARG D\nADD --checksum=$D https://x.test/a /b", 'CMD ["--help"]', "HEALTHCHECK --retries=1 CMD a"),
+]
 
-@pytest.mark.parametrize("text", REFUSED)
+
+@pytest.mark.parametrize("text", [*REFUSED, *OPTIONS_REFUSED])
 def test_what_docker_refuses(text):
     assert told(f"{PINNED}{text}\n") == ["2 SKY005"]
 
 
-@pytest.mark.parametrize("text", TAKEN)
+@pytest.mark.parametrize("text", [*TAKEN, *OPTIONS_TAKEN])
 def test_what_docker_takes(text):
     assert told(f"{PINNED}{text}\n") == []
 
@@ -69,30 +82,6 @@ def test_an_empty_image_has_no_users(text, lines):
 def test_lines_that_docker_refuses(text, lines):
     found = list(check_lines(f"{text}{PINNED}".encode()))
     assert [(one.code, one.line) for one in found] == [("SKY005", line) for line in lines]
-
-
-OPTIONS_REFUSED = [
-    *("COPY --form=b a /b", "COPY --from b /a /b", "COPY --checksum=1 a /b", "ADD --chown 1 a /b"),
-    *("COPY --chmod=abc a /b", "COPY --chmod=17777 a /b", "COPY --chmod=u+q a /b", "COPY --link=1 a /b"),
-    *("ADD --checksum=sha256:abc https://x.test/a /b", f"ADD --checksum={DIGEST[7:]} https://x.test/a /b"),
-    *("ONBUILD COPY --nosuch a /b", "RUN --mounts=target=/x true", "RUN --mount=type=secret true", "CMD --help"),
-]
-OPTIONS_TAKEN = [
-    *("COPY --chmod=0755 --link a /b", "COPY --chmod=go=u,+rwX --parents=False a /b", "ARG M\nCOPY --chmod=$M a /b"),
-    *(f"ADD --checksum={DIGEST} https://x.test/a /b", "RUN --mount=type=secret,source=a --network=none true"),
-    *(f"ADD --checksum={COMMIT} --keep-git-dir https://x.test/a.git#{COMMIT} /b", "RUN a --nosuch"),
-    *("ARG D\nADD --checksum=$D https://x.test/a /b", 'CMD ["--help"]', "HEALTHCHECK --retries=1 CMD a"),
-]
-
-
-@pytest.mark.parametrize("text", OPTIONS_REFUSED)
-def test_options_that_docker_refuses(text):
-    assert told(f"{PINNED}{text}\n") == ["2 SKY005"]
-
-
-@pytest.mark.parametrize("text", OPTIONS_TAKEN)
-def test_options_that_docker_takes(text):
-    assert told(f"{PINNED}{text}\n") == []
 
 
 @pytest.mark.parametrize(
